@@ -1,0 +1,5 @@
+"""`python -m jaxtui`."""
+
+from jaxtui.cli import main
+
+raise SystemExit(main())

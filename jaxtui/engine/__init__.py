@@ -1,0 +1,1 @@
+"""The engine: everything that imports JAX. It runs as a process of its own."""

@@ -1,0 +1,292 @@
+"""What the screen and the engine say to each other, and how it is framed.
+
+A frame is a 4-byte big-endian length followed by that many bytes of msgpack: one Request on the
+way to the engine, one Event on the way back. Requests carry specifications and windows, never
+whole arrays, and an Event answers the request whose `id` it carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from jaxtui.report import (
+    Diagnosis,
+    Environment,
+    Flow,
+    Output,
+    Parameter,
+    ProgramReport,
+    Summary,
+)
+from jaxtui.session import Devices, Program
+
+MAX_FRAME = 64 * 1024 * 1024  # bytes; a larger length means that the stream is not ours
+
+
+class FramingError(Exception):
+    """The byte stream is not a sequence of frames."""
+
+
+class Request(Struct, frozen=True, kw_only=True, tag=True):
+    """Something asked of the engine; `id` is unique within one client."""
+
+    id: int
+
+
+class Composition(Struct, frozen=True, kw_only=True):
+    """A program with all that it is evaluated in; `folder` is where its files are looked up."""
+
+    program: Program
+    parameters: dict[str, int] = {}
+    devices: Devices = Devices()
+    folder: str = ""
+
+
+class Trace(Request, frozen=True, kw_only=True):
+    """Shapes of a composition, by tracing. Light; a newer Trace replaces a waiting one."""
+
+    composition: Composition
+
+
+class Run(Request, frozen=True, kw_only=True):
+    """Evaluate a composition and keep the result on the devices.
+
+    Works on the worker; a newer Run replaces a waiting one. Outputs of at most `values` elements
+    carry their values, larger ones a summary; `values` None leaves both to later requests.
+    """
+
+    composition: Composition
+    values: int | None = None
+
+
+class ReadWindow(Request, frozen=True, kw_only=True):
+    """Read a part of output `leaf` of `result`. Light.
+
+    `index` has an entry for each dimension of the leaf: [start, stop] for the row and the column
+    dimension (`rows` and `columns`, None when the rank is too small for them), [i, i+1] for all
+    others. With `device`, dimensions and indices are those of that device's own block.
+    """
+
+    result: int
+    leaf: int
+    rows: int | None
+    columns: int | None
+    index: list[list[int]]
+    device: int | None = None
+
+
+class Summarize(Request, frozen=True, kw_only=True):
+    """Statistics of an output leaf, or of one device's block: first sampled if large, then exact."""
+
+    result: int
+    leaf: int
+    device: int | None = None
+
+
+class Describe(Request, frozen=True, kw_only=True):
+    """The environment and the devices' memory now. Light."""
+
+
+class Cancel(Request, frozen=True, kw_only=True):
+    """Give up request `target`; it ends with `Cancelled` at its next yield."""
+
+    target: int
+
+
+AnyRequest = Trace | Run | ReadWindow | Summarize | Describe | Cancel
+
+
+class Event(Struct, frozen=True, kw_only=True, tag=True):
+    """Something the engine, or the client about the engine, says. `id` 0 answers no request."""
+
+    id: int = 0
+
+
+class Ready(Event, frozen=True, kw_only=True):
+    """The engine has its devices."""
+
+    environment: Environment
+
+
+class Traced(Event, frozen=True, kw_only=True):
+    """Answers Trace. With a `diagnosis`, the flow holds the levels that were reached before it.
+
+    `signature` is None when there is no function to ask. `cost` is an upper guess of the elements
+    that a run touches (inputs, outputs and intermediates), None when the trace failed.
+    `deferred` means that the function looks at values, so that only a run can tell its shapes.
+    """
+
+    function: str
+    signature: list[Parameter] | None
+    flow: Flow | None
+    diagnosis: Diagnosis | None
+    cost: int | None = None
+    deferred: bool = False
+    seconds: float = 0.0
+
+
+class Stage(Event, frozen=True, kw_only=True):
+    """A Run has begun a stage."""
+
+    stage: Literal["placing", "tracing", "compiling", "running", "reading"]
+
+
+class Ran(Event, frozen=True, kw_only=True):
+    """Answers Run: the result is kept under `result` (= the request's id) until two newer ones.
+
+    `device_bytes[leaf]` is what the leaf's blocks take on each device, in the order of its shards.
+    """
+
+    result: int
+    report: ProgramReport
+    flow: Flow
+    seconds: float
+
+
+class Failed(Event, frozen=True, kw_only=True):
+    """Answers any request that could not be done."""
+
+    diagnosis: Diagnosis
+    flow: Flow | None = None
+
+
+class WindowRead(Event, frozen=True, kw_only=True):
+    """Answers ReadWindow. `cells[row][column]`; without a row dimension one row, likewise columns.
+
+    A cell is an int, float (the shortest that gives the element back), bool, str (PRNG key data in
+    hexadecimal, or an object's repr), or [re, im].
+    """
+
+    result: int
+    leaf: int
+    device: int | None
+    rows: int | None
+    columns: int | None
+    index: list[list[int]]
+    cells: list[list[Any]]
+
+
+class Summarized(Event, frozen=True, kw_only=True):
+    """Answers Summarize, more than once when the first is a sample."""
+
+    result: int
+    leaf: int
+    device: int | None
+    summary: Summary
+
+
+class Described(Event, frozen=True, kw_only=True):
+    """Answers Describe."""
+
+    environment: Environment
+
+
+class Cancelled(Event, frozen=True, kw_only=True):
+    """The request was given up, or a newer one took its place."""
+
+
+class Printed(Event, frozen=True, kw_only=True):
+    """What the user's code wrote to `stream` while request `id` was worked on (0 when unknown)."""
+
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+class Log(Event, frozen=True, kw_only=True):
+    """A line that the engine's process wrote to its stderr. Made by the client."""
+
+    line: str
+
+
+class Gone(Event, frozen=True, kw_only=True):
+    """The engine's process has ended, or never started. Made by the client, last of all.
+
+    `status` is its exit status, negative for a signal, None if it could not be started; `wanted`
+    says that we ended it; `tail` are the last lines of its stderr.
+    """
+
+    reason: str
+    status: int | None
+    wanted: bool
+    tail: list[str] = []
+
+
+AnyEvent = (
+    Ready
+    | Traced
+    | Stage
+    | Ran
+    | Failed
+    | WindowRead
+    | Summarized
+    | Described
+    | Cancelled
+    | Printed
+    | Log
+    | Gone
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_request_decoder = msgspec.msgpack.Decoder(AnyRequest)
+_event_decoder = msgspec.msgpack.Decoder(AnyEvent)
+
+
+def frame(message: AnyRequest | AnyEvent) -> bytes:
+    """The message as one frame. Raises FramingError when it is larger than MAX_FRAME."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME:
+        raise FramingError(f"a message of {len(body)} bytes is over the limit of {MAX_FRAME}")
+    return len(body).to_bytes(4, "big") + body
+
+
+def read_body(read: Callable[[int], bytes]) -> bytes | None:
+    """The next frame's body, None at the end of the stream.
+
+    `read(n)` returns at most n bytes, b"" at the end (as a raw file does). Raises FramingError
+    when the stream ends inside a frame or the length is over MAX_FRAME.
+    """
+    header = _read_exactly(read, 4)
+    if header is None:
+        return None
+    length = int.from_bytes(header, "big")
+    if length > MAX_FRAME:
+        raise FramingError(f"a frame of {length} bytes is over the limit of {MAX_FRAME}")
+    body = _read_exactly(read, length)
+    if body is None and length:
+        raise FramingError("the stream ended inside a frame")
+    return body or b""
+
+
+def _read_exactly(read: Callable[[int], bytes], count: int) -> bytes | None:
+    """`count` bytes; None when the stream ends before the first of them."""
+    parts: list[bytes] = []
+    missing = count
+    while missing:
+        part = read(missing)
+        if not part:
+            if parts:
+                raise FramingError("the stream ended inside a frame")
+            return None
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def decode_request(body: bytes) -> AnyRequest:
+    """The Request in a frame's body. Raises FramingError when it is none."""
+    try:
+        return _request_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise FramingError(f"not a request: {error}") from error
+
+
+def decode_event(body: bytes) -> AnyEvent:
+    """The Event in a frame's body. Raises FramingError when it is none."""
+    try:
+        return _event_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise FramingError(f"not an event: {error}") from error

@@ -1,0 +1,341 @@
+"""What a user composes: the session, its TOML file, and edits addressed by field path.
+
+A session is plain, frozen data. Fields that hold Python (values, axes, sources) are the text that
+was typed, so that a half-typed field survives in the file and on the wire. A field is named by its
+path from the session, such as `program.layers.0.in_axes`: diagnoses point with it and
+`with_field` edits with it.
+"""
+
+from __future__ import annotations
+
+import keyword
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
+
+
+class SessionError(Exception):
+    """A session that cannot be read. `field` is the path of the part at fault, "" for the file."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Settings shared by every part: immutable, explicit, no unknown keys, defaults left out."""
+
+
+class Devices(_Part):
+    """The device set: `platform` "" lets JAX choose; `count` virtual devices exist on CPU only.
+
+    `order` lists device ids, a subset or another order; `mesh` maps axis names to sizes for
+    shard_map and defaults to one axis, "devices", over the whole set.
+    """
+
+    platform: str = ""
+    count: int | None = None
+    order: list[int] | None = None
+    mesh: dict[str, int] | None = None
+
+
+class Argument(_Part):
+    """One parameter of the function: a name, the text of its value, optionally a PartitionSpec."""
+
+    name: str
+    value: str = ""
+    sharding: str = ""
+
+
+class Layer(_Part, tag_field="transform"):
+    """One JAX transformation with its settings, each the text that was typed ("" is not given)."""
+
+    transform: ClassVar[str]
+    # What the fields' values are when nothing is typed, as `jax` itself has them.
+    fields: ClassVar[tuple[str, ...]]
+
+
+class Vmap(Layer, tag="vmap"):
+    """`jax.vmap`."""
+
+    transform: ClassVar[str] = "vmap"
+    fields: ClassVar[tuple[str, ...]] = (
+        "in_axes",
+        "out_axes",
+        "axis_name",
+        "axis_size",
+        "spmd_axis_name",
+        "sum_match",
+    )
+    in_axes: str = ""
+    out_axes: str = ""
+    axis_name: str = ""
+    axis_size: str = ""
+    spmd_axis_name: str = ""
+    sum_match: str = ""
+
+
+class Pmap(Layer, tag="pmap"):
+    """`jax.pmap`; its devices are those of the device set."""
+
+    transform: ClassVar[str] = "pmap"
+    fields: ClassVar[tuple[str, ...]] = (
+        "in_axes",
+        "out_axes",
+        "axis_name",
+        "axis_size",
+        "static_broadcasted_argnums",
+        "donate_argnums",
+    )
+    in_axes: str = ""
+    out_axes: str = ""
+    axis_name: str = ""
+    axis_size: str = ""
+    static_broadcasted_argnums: str = ""
+    donate_argnums: str = ""
+
+
+class ShardMap(Layer, tag="shard_map"):
+    """`jax.shard_map` over the mesh of the device set."""
+
+    transform: ClassVar[str] = "shard_map"
+    fields: ClassVar[tuple[str, ...]] = ("in_specs", "out_specs", "axis_names", "check_vma")
+    in_specs: str = ""
+    out_specs: str = ""
+    axis_names: str = ""
+    check_vma: str = ""
+
+
+class Jit(Layer, tag="jit"):
+    """`jax.jit`."""
+
+    transform: ClassVar[str] = "jit"
+    fields: ClassVar[tuple[str, ...]] = ("static_argnums", "donate_argnums")
+    static_argnums: str = ""
+    donate_argnums: str = ""
+
+
+class Grad(Layer, tag="grad"):
+    """`jax.grad`."""
+
+    transform: ClassVar[str] = "grad"
+    fields: ClassVar[tuple[str, ...]] = ("argnums", "has_aux")
+    argnums: str = ""
+    has_aux: str = ""
+
+
+class ValueAndGrad(Layer, tag="value_and_grad"):
+    """`jax.value_and_grad`."""
+
+    transform: ClassVar[str] = "value_and_grad"
+    fields: ClassVar[tuple[str, ...]] = ("argnums", "has_aux")
+    argnums: str = ""
+    has_aux: str = ""
+
+
+AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad
+LAYERS: dict[str, type[Layer]] = {
+    layer.transform: layer for layer in (Vmap, Pmap, ShardMap, Jit, Grad, ValueAndGrad)
+}
+
+
+class Program(_Part):
+    """A function (from `source`, or by reference in `function`) and the layers around it.
+
+    `layers[0]` wraps the function itself and each next layer wraps the one before.
+    """
+
+    source: str = ""
+    function: str = ""
+    arguments: list[Argument] = []
+    layers: list[AnyLayer] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no function to run."""
+        return not self.source.strip() and not self.function.strip()
+
+
+class Collective(_Part):
+    """One lax collective, the transformation that carries it, and its per-device input."""
+
+    operation: str
+    via: str = "pmap"
+    value: str = ""
+    options: dict[str, str] = {}
+
+
+class Benchmark(_Part):
+    """Which strategies to time over which values of the parameters."""
+
+    strategies: list[str] = []
+    sweep: dict[str, list[int | float | str]] = {}
+    rounds: int | None = None
+
+
+class Session(_Part):
+    """All that a user composed."""
+
+    title: str = ""
+    notes: str = ""
+    devices: Devices = Devices()
+    parameters: dict[str, int] = {}
+    program: Program = Program()
+    collective: Collective | None = None
+    benchmark: Benchmark | None = None
+
+
+# ---------------------------------------------------------------------------- reading and writing
+
+
+def loads(text: str) -> Session:
+    """The session in TOML `text`. Raises SessionError with the field at fault."""
+    import tomllib
+
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SessionError(f"not TOML: {error}") from error
+    return from_builtins(data)
+
+
+def from_builtins(data: dict[str, Any]) -> Session:
+    """The session in plain `data` (as parsed from TOML). Raises SessionError."""
+    try:
+        session = msgspec.convert(_with_typed_text(data), Session)
+    except msgspec.ValidationError as error:
+        raise _session_error(error) from error
+    check_parameters(session.parameters)
+    return session
+
+
+def load(path: str | os.PathLike[str]) -> Session:
+    """The session in the file at `path`. Raises SessionError, also when it cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise SessionError(f"cannot read {os.fspath(path)}: {reason}") from error
+    return loads(text)
+
+
+def dumps(session: Session) -> str:
+    """The session as TOML; `loads(dumps(session)) == session`."""
+    import tomli_w
+
+    return tomli_w.dumps(msgspec.to_builtins(session), multiline_strings=True)
+
+
+def save(session: Session, path: str | os.PathLike[str]) -> str:
+    """Write the session to `path` as a whole or not at all; returns the text written."""
+    text = dumps(session)
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        # mkstemp makes private files; a session is as readable as any file the user makes.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, target.stat().st_mode if target.exists() else 0o666 & ~mask)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return text
+
+
+def check_parameters(parameters: dict[str, int]) -> None:
+    """Raise SessionError unless every parameter can be a name in a value."""
+    for name in parameters:
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise SessionError(f"{name!r} cannot be a name", f"parameters.{name}")
+        if name in RESERVED_PARAMETERS:
+            raise SessionError(f"{name!r} has its own meaning in values", f"parameters.{name}")
+
+
+def _with_typed_text(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with bare TOML scalars in text fields (`in_axes = 0`) turned into what one would type."""
+    program = data.get("program")
+    if not isinstance(program, dict):
+        return data
+    program = dict(program)
+    for key, parts in (("arguments", ("value",)), ("layers", None)):
+        items = program.get(key)
+        if isinstance(items, list):
+            program[key] = [_item_as_text(item, parts) for item in items]
+    return {**data, "program": program}
+
+
+def _item_as_text(item: Any, keys: tuple[str, ...] | None) -> Any:
+    if not isinstance(item, dict):
+        return item
+    return {
+        key: repr(value)
+        if (keys is None or key in keys) and isinstance(value, bool | int | float | list)
+        else value
+        for key, value in item.items()
+    }
+
+
+def _session_error(error: msgspec.ValidationError) -> SessionError:
+    """msgspec says `... - at `$.program.layers[0].in_axes``; the field is that path with dots."""
+    message, _, path = str(error).partition(" - at `$")
+    field = path.rstrip("`").replace("[", ".").replace("]", "").lstrip(".")
+    return SessionError(message[:1].lower() + message[1:], field)
+
+
+# --------------------------------------------------------------------------------- field by field
+
+
+def get_field(session: Session, field: str) -> Any:
+    """The value at `field`. Raises KeyError when there is no such field."""
+    value: Any = session
+    for key in field.split("."):
+        try:
+            if isinstance(value, list):
+                value = value[int(key)]
+            elif isinstance(value, dict):
+                value = value[key]
+            else:
+                value = getattr(value, key)
+        except (AttributeError, IndexError, ValueError, KeyError) as error:
+            raise KeyError(field) from error
+    return value
+
+
+def with_field(session: Session, field: str, value: Any) -> Session:
+    """`session` with `value` at `field`; text is read as TOML would be where a number is due.
+
+    Raises KeyError when there is no such field and SessionError when the value does not fit.
+    """
+    try:
+        return _replaced(session, field.split("."), value)
+    except (AttributeError, IndexError, ValueError, TypeError) as error:
+        if isinstance(error, msgspec.ValidationError):
+            raise SessionError(_session_error(error).message, field) from error
+        raise KeyError(field) from error
+
+
+def _replaced(holder: Any, keys: list[str], value: Any) -> Any:
+    key, rest = keys[0], keys[1:]
+    if isinstance(holder, list):
+        index = int(key)
+        new = _replaced(holder[index], rest, value) if rest else value
+        return [*holder[:index], new, *holder[index + 1 :]]
+    if isinstance(holder, dict):
+        return {**holder, key: _replaced(holder[key], rest, value) if rest else value}
+    old = getattr(holder, key)
+    if rest:
+        new = _replaced(old, rest, value)
+    else:
+        kind = next(f.type for f in msgspec.structs.fields(holder) if f.name == key)
+        new = msgspec.convert(value, kind, strict=False)
+    return msgspec.structs.replace(holder, **{key: new})

@@ -1,0 +1,1 @@
+"""The terminal user interface, on Textual. It never imports JAX or NumPy."""
