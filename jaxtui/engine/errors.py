@@ -17,3 +17,7 @@ class Diagnosed(Exception):
 def diagnosed(kind: Kind, field: str, message: str, fixes: list[Fix] | None = None) -> Diagnosed:
     """A Diagnosed to raise, for a failure without a position in the field's text."""
     return Diagnosed(Diagnosis(kind=kind, field=field, message=message, fixes=fixes or []))
+
+
+class GivenUp(Exception):
+    """The request was cancelled between two stages of the work on it."""
