@@ -1,0 +1,94 @@
+"""The user's settings: where they are kept, and how file, environment and defaults combine.
+
+`config.toml` lies in the user's configuration folder (XDG on Linux), or where JAXTUI_CONFIG says.
+Every key can be given as a JAXTUI_* variable as well, which wins over the file; an option of the
+command line wins over both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used; the message names the file or variable, and the key."""
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings. `theme` "" is the explorer's own; `engine` "" starts it on this host."""
+
+    theme: str = ""
+    mouse: bool = True
+    ascii: bool = False
+    engine: str = ""
+
+
+def config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the settings are read from; the file need not exist."""
+    named = environ.get("JAXTUI_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return platformdirs.user_config_path("jaxtui", appauthor=False) / "config.toml"
+
+
+def data_folder() -> Path:
+    """Where what jaxtui keeps for this user lies; the folder need not exist."""
+    import platformdirs
+
+    return platformdirs.user_data_path("jaxtui", appauthor=False)
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Config:
+    """The settings of the file, overridden by the environment's. Raises ConfigError."""
+    path = config_file(environ)
+    settings = _from_file(path, required=bool(environ.get("JAXTUI_CONFIG")))
+    for key in Config.__struct_fields__:
+        variable = f"JAXTUI_{key.upper()}"
+        text = environ.get(variable, "")
+        if text:
+            settings = msgspec.structs.replace(settings, **{key: _from_text(variable, key, text)})
+    return settings
+
+
+def _from_file(path: Path, *, required: bool) -> Config:
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if required:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        return Config()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    import tomllib
+
+    try:
+        return msgspec.convert(tomllib.loads(data.decode()), Config)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_plain(error)}") from error
+
+
+def _from_text(variable: str, key: str, text: str) -> Any:
+    """The value of `key` in a variable's `text`; msgspec reads true, false, 1 and 0 as bool."""
+    try:
+        return getattr(msgspec.convert({key: text}, Config, strict=False), key)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{variable}={text}: expected true or false") from error
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """msgspec says ``Expected `bool`, got `str` - at `$.mouse` ``; the key comes first here."""
+    message, _, place = str(error).partition(" - at `$.")
+    message = message[:1].lower() + message[1:]
+    return f"{place.rstrip('`')}: {message}" if place else message

@@ -1,0 +1,88 @@
+"""Which session files may run when opened: those that this user's jaxtui wrote or accepted.
+
+A session is code. Its exact text is signed with a key that only this user can read, and opening a
+file with a signed text runs it without asking. Text that anyone changed since is no longer trusted.
+Nothing here raises: where the folder cannot be written, nothing is remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from jaxtui import config, lessons
+
+KEY_BYTES = 32
+KEPT = 5_000  # signatures; the oldest are forgotten
+
+
+def is_trusted(text: str) -> bool:
+    """Whether this very session text was signed by this user, or is a built-in lesson."""
+    if any(lessons.text(name) == text for name in lessons.NAMES):
+        return True
+    folder = config.data_folder()
+    key = _read_key(folder)
+    if key is None:
+        return False
+    signature = _signature(key, text)
+    return any(hmac.compare_digest(signature, kept) for kept in _read_signatures(folder))
+
+
+def sign(text: str) -> bool:
+    """Trust this very session text from now on. Returns whether it could be remembered."""
+    folder = config.data_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        signature = _signature(_read_key(folder) or _make_key(folder), text)
+        kept = [line for line in _read_signatures(folder) if line != signature]
+        _replace(folder / "trusted", "\n".join([*kept[1 - KEPT :], signature, ""]).encode())
+    except OSError:
+        return False
+    return True
+
+
+def _signature(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _read_key(folder: Path) -> bytes | None:
+    """The key, None when there is none, or none that only this user can read and write."""
+    try:
+        with (folder / "trust.key").open("rb") as file:
+            status = os.fstat(file.fileno())
+            key = file.read(KEY_BYTES + 1)
+    except OSError:
+        return None
+    private = status.st_uid == os.getuid() and not status.st_mode & 0o077
+    return key if private and len(key) == KEY_BYTES else None
+
+
+def _make_key(folder: Path) -> bytes:
+    key = secrets.token_bytes(KEY_BYTES)
+    _replace(folder / "trust.key", key)
+    return key
+
+
+def _read_signatures(folder: Path) -> list[str]:
+    try:
+        return (folder / "trusted").read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file that only this user can read, as a whole or not at all. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
