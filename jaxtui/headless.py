@@ -1,0 +1,293 @@
+"""`jaxtui run` and `jaxtui devices`: the engine's answers without a screen."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from jaxtui import launch, plain
+from jaxtui import session as sessions
+from jaxtui.client import EngineClient, EngineSettings
+from jaxtui.launch import Choice
+from jaxtui.protocol import (
+    AnyEvent,
+    Cancelled,
+    Composition,
+    Failed,
+    Gone,
+    Log,
+    Printed,
+    Ran,
+    Ready,
+    Run,
+)
+from jaxtui.report import Diagnosis, Environment, Output, ProgramReport, RunReport
+from jaxtui.session import Session, SessionError
+
+VALUES = 10_000  # elements of an output; above it a summary stands for them
+
+DONE, FAILED, NOT_STARTED = 0, 1, 3
+
+
+class EngineLost(Exception):
+    """The engine could not start (`started` false), or died."""
+
+    def __init__(self, diagnosis: Diagnosis, *, started: bool) -> None:
+        super().__init__(diagnosis.message)
+        self.diagnosis = diagnosis
+        self.started = started
+
+
+class Engine:
+    """An engine that is asked and waited for. What the user's code prints goes to stderr."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self._environment: Environment | None = None
+        self._events: SimpleQueue[AnyEvent] = SimpleQueue()
+        self._client = EngineClient(settings)
+        self._client.listen(self._events.put)
+        self._client.start()
+
+    def environment(self) -> Environment:
+        """Where it runs, once it has started. Raises EngineLost."""
+        while self._environment is None:
+            event = self._next()
+            if isinstance(event, Ready):
+                self._environment = event.environment
+            elif isinstance(event, Failed):
+                raise EngineLost(event.diagnosis, started=False)
+        return self._environment
+
+    def run(self, composition: Composition) -> ProgramReport | Diagnosis:
+        """The program's report, or why it failed. Raises EngineLost."""
+        self.environment()
+        request = Run(id=self._client.next_id(), composition=composition, values=VALUES)
+        self._client.send(request)
+        while True:
+            event = self._next()
+            if event.id != request.id:
+                continue
+            if isinstance(event, Ran):
+                return event.report
+            if isinstance(event, Failed):
+                return event.diagnosis
+            if isinstance(event, Cancelled):
+                return Diagnosis(kind="engine", field="", message="the engine gave the run up")
+
+    def close(self) -> None:
+        """End it, and pass on what it still had to say."""
+        self._client.close()
+        while not self._events.empty():
+            _narrate(self._events.get())
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._client.kill()
+        self._client.close()
+
+    def _next(self) -> AnyEvent:
+        event = self._events.get()
+        _narrate(event)
+        if isinstance(event, Gone):
+            diagnosis = Diagnosis(kind="engine", field="", message=_last_words(event))
+            raise EngineLost(diagnosis, started=self._environment is not None)
+        return event
+
+
+class Engines:
+    """One engine at a time, kept from session to session as long as their device sets agree."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def __enter__(self) -> Engines:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and self._engine is not None:
+            # A second ctrl+c must not leave a process behind.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self._engine.kill()
+        self.drop()
+
+    def for_settings(self, settings: EngineSettings) -> Engine:
+        """The engine with these settings, a fresh one unless the one in hand has them."""
+        if self._engine is None or self._engine.settings != settings:
+            self.drop()
+            self._engine = Engine(settings)
+        return self._engine
+
+    def drop(self) -> None:
+        """End the engine in hand."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What became of one session: the report to print, its title, the exit status it asks for."""
+
+    report: RunReport
+    title: str = ""
+    status: int = DONE
+
+
+def run(paths: Sequence[str], choice: Choice, *, as_json: bool, ascii: bool) -> int:
+    """Evaluate each session and print what came out. Returns the exit status."""
+    show = _show_json if as_json else _text_shower(ascii)
+    status = DONE
+    with Engines() as engines:
+        for path in paths:
+            outcome = evaluate(path, choice, engines)
+            show(outcome)
+            sys.stdout.flush()
+            status = max(status, outcome.status)
+    return status
+
+
+def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
+    """Run the session at `path`, on an engine of `engines`."""
+    try:
+        session = choice.applied_to(sessions.loads(launch.read(path)))
+        _check_that_it_runs(session)
+    except SessionError as error:
+        diagnosis = Diagnosis(kind="session", field=error.field, message=error.message)
+        return Outcome(report=_report(path, None, diagnosis), status=FAILED)
+    environment = None
+    try:
+        engine = engines.for_settings(choice.settings_for(session))
+        environment = engine.environment()
+        result = engine.run(_composition(session, path))
+    except EngineLost as lost:
+        engines.drop()
+        status = FAILED if lost.started else NOT_STARTED
+        report = _report(path, environment, lost.diagnosis)
+        return Outcome(report=report, title=session.title, status=status)
+    status = FAILED if isinstance(result, Diagnosis) else DONE
+    report = _report(path, environment, result)
+    return Outcome(report=report, title=session.title, status=status)
+
+
+def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
+    """Print what JAX sees here. Returns the exit status."""
+    with Engines() as engines:
+        engine = engines.for_settings(choice.settings_for(choice.applied_to(Session())))
+        try:
+            environment = engine.environment()
+        except EngineLost as lost:
+            print(plain.failure("jaxtui", lost.diagnosis), file=sys.stderr)
+            return NOT_STARTED
+    if as_json:
+        print(msgspec.json.encode(environment).decode())
+    else:
+        print(plain.environment(environment, ascii=ascii))
+    return DONE
+
+
+def _check_that_it_runs(session: Session) -> None:
+    if session.collective is not None:
+        raise SessionError("collectives cannot be run by this version", "collective")
+    if session.program.empty:
+        raise SessionError("no function: give `source` or `function`", "program")
+
+
+def _composition(session: Session, path: str) -> Composition:
+    return Composition(
+        program=session.program,
+        parameters=session.parameters,
+        devices=session.devices,
+        folder=launch.folder_of(path),
+    )
+
+
+def _report(
+    path: str, environment: Environment | None, result: ProgramReport | Diagnosis
+) -> RunReport:
+    failed = isinstance(result, Diagnosis)
+    return RunReport(
+        session=path,
+        ok=not failed,
+        environment=environment,
+        program=None if isinstance(result, Diagnosis) else _in_json_numbers(result),
+        collective=None,
+        error=result if isinstance(result, Diagnosis) else None,
+    )
+
+
+def _in_json_numbers(report: ProgramReport) -> ProgramReport:
+    """The report with non-finite numbers as texts, since JSON has none."""
+    outputs = [_output_in_json_numbers(output) for output in report.outputs]
+    return msgspec.structs.replace(report, outputs=outputs)
+
+
+def _output_in_json_numbers(output: Output) -> Output:
+    summary = output.summary
+    if summary is not None:
+        figures = ("minimum", "maximum", "mean", "std")
+        summary = msgspec.structs.replace(
+            summary, **{name: finite_or_text(getattr(summary, name)) for name in figures}
+        )
+    return msgspec.structs.replace(output, values=finite_or_text(output.values), summary=summary)
+
+
+def finite_or_text(value: Any) -> Any:
+    """Nested lists with "nan", "inf" and "-inf" for the floats that JSON cannot say."""
+    if isinstance(value, list):
+        return [finite_or_text(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _show_json(outcome: Outcome) -> None:
+    print(msgspec.json.encode(outcome.report).decode())
+
+
+def _text_shower(ascii: bool) -> Callable[[Outcome], None]:
+    """Shows outcomes as text, a blank line between two of them."""
+    shown = 0
+
+    def show(outcome: Outcome) -> None:
+        nonlocal shown
+        report = outcome.report
+        if report.error is not None:
+            print(plain.failure(report.session, report.error), file=sys.stderr)
+            return
+        assert report.program is not None
+        assert report.environment is not None
+        heading = [report.session, plain.device_set(report.environment, ascii=ascii)]
+        if outcome.title:
+            heading.insert(1, outcome.title)
+        print("\n" * bool(shown) + "  ".join(heading))
+        print(plain.program(report.program, ascii=ascii))
+        shown += 1
+
+    return show
+
+
+def _narrate(event: AnyEvent) -> None:
+    """What the user's code and the engine wrote, to stderr."""
+    if isinstance(event, Printed):
+        sys.stderr.write(event.text)
+        sys.stderr.flush()
+    elif isinstance(event, Log):
+        print(event.line, file=sys.stderr)
+
+
+def _last_words(gone: Gone) -> str:
+    last = next((line.strip() for line in reversed(gone.tail) if line.strip()), "")
+    return f"{gone.reason}: {last}" if last else gone.reason

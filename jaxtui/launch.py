@@ -1,0 +1,62 @@
+"""What the explorer and the headless commands start from: a session and the engine to run it on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from jaxtui.session import Session, SessionError
+
+if TYPE_CHECKING:
+    from jaxtui.client import EngineSettings
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """What the command line says about the engine; None and () leave it to the session.
+
+    `command` is another way to start the engine, such as `("ssh", "host", "python", "-m",
+    "jaxtui.engine")`.
+    """
+
+    platform: str | None = None
+    count: int | None = None
+    command: tuple[str, ...] = ()
+
+    def applied_to(self, session: Session) -> Session:
+        """The session on the devices that the command line asks for.
+
+        Another platform than the session's has other devices, so the session's count of virtual
+        CPU devices, its order and its mesh do not carry over to it.
+        """
+        devices = session.devices
+        if self.platform is not None and self.platform != devices.platform:
+            devices = type(devices)(platform=self.platform)
+        if self.count is not None:
+            devices = msgspec.structs.replace(devices, count=self.count)
+        return msgspec.structs.replace(session, devices=devices)
+
+    def settings_for(self, session: Session) -> EngineSettings:
+        """How to start the engine for `session`, which the choice was applied to before."""
+        from jaxtui.client import EngineSettings
+
+        devices = session.devices
+        return EngineSettings(platform=devices.platform, count=devices.count, command=self.command)
+
+
+def read(path: str | os.PathLike[str]) -> str:
+    """The text of the session file at `path`. Raises SessionError."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SessionError(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SessionError("cannot be read: not UTF-8 text") from error
+
+
+def folder_of(path: str | os.PathLike[str]) -> str:
+    """The folder in which a session's own files (`load("x.npy")`, `file.py:name`) are found."""
+    return str(Path(path).absolute().parent)
