@@ -79,9 +79,7 @@ class Shard(Struct, frozen=True, kw_only=True):
     index: list[list[int]]
 
 
-class Summary(
-    Struct, frozen=True, kw_only=True, rename={"minimum": "min", "maximum": "max"}
-):
+class Summary(Struct, frozen=True, kw_only=True, rename={"minimum": "min", "maximum": "max"}):
     """Statistics over the finite elements; `count` is of all elements, `exact` of all or a sample.
 
     `minimum` and `maximum` are None for complex numbers; all are None where nothing is finite or

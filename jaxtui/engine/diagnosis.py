@@ -1,0 +1,257 @@
+"""A failure put in the user's terms: the field at fault, plain words, fixes that can be applied.
+
+JAX is always asked first. Only when it has refused a call are its inputs looked at, to say why.
+The exceptions are the calls that JAX answers wrongly without a word.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import tree_util
+
+from jaxtui.engine import expressions
+from jaxtui.engine.errors import Diagnosed
+from jaxtui.engine.explanations import explain_inputs
+from jaxtui.engine.programs import MAPPING, BuiltLayer
+from jaxtui.engine.suggestions import working_axes
+from jaxtui.engine.tracing import Recorder, prefix_leaves
+from jaxtui.report import Diagnosis, Fix
+
+if TYPE_CHECKING:
+    from jaxtui.engine.evaluation import Prepared
+
+# Larger outputs are compared between devices by their first elements only.
+COMPARED_ELEMENTS = 1_000_000
+
+
+def explain(error: Exception, recorder: Recorder, prepared: Prepared) -> Diagnosis:
+    """The diagnosis of what the recorded program raised."""
+    if _out_of_memory(error):
+        return Diagnosis(kind="memory", field="program", message=expressions.describe(error))
+    level = recorder.failed_level
+    if level is None:
+        return Diagnosis(kind="runtime", field="program", message=expressions.describe(error))
+    layer = recorder.layer_under(level)
+    if layer is None:
+        return _explain_function(error, recorder, prepared)
+    inner = recorder.recordings[level + 1]
+    if inner.args is None:
+        seen = recorder.recordings[level]
+        explained = explain_inputs(layer, seen.args or (), seen.kwargs, recorder, prepared)
+        if explained is not None:
+            return explained
+        name = layer.axes_fields[0]
+        return _plain(error, layer, name, working_axes(layer, recorder, name))
+    if inner.left:
+        return _explain_outputs(error, layer, recorder, level)
+    return _plain(error, layer, layer.axes_fields[0], [])
+
+
+def _plain(error: Exception, layer: BuiltLayer, name: str, fixes: list[Fix]) -> Diagnosis:
+    """JAX's own words, at the layer's field."""
+    return Diagnosis(
+        kind="runtime" if isinstance(error, jax.errors.JaxRuntimeError) else "axes",
+        field=layer.field(name) if name else f"program.layers.{layer.index}",
+        message=expressions.describe(error),
+        fixes=fixes,
+    )
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+
+
+# ------------------------------------------------------------------------------ inside the function
+
+
+def _explain_function(error: Exception, recorder: Recorder, prepared: Prepared) -> Diagnosis:
+    """What the user's function raised, with the axes or axis name under which it would not."""
+    field = "program.function" if prepared.composition.program.function else "program.source"
+    found = expressions.raised_diagnosis(error, "function", field)
+    fixes: list[Fix] = []
+    advice = ""
+    if isinstance(error, NameError) and "unbound axis name" in str(error):
+        fixes = _name_an_axis(str(error), recorder)
+        advice = ". No layer gives its axis this name"
+    elif isinstance(error, jax.errors.TracerBoolConversionError):
+        advice = (
+            " Under vmap, jit and pmap a branch cannot look at a value: choose with jnp.where or "
+            "lax.cond"
+        )
+    elif isinstance(error, TypeError | ValueError):
+        innermost = next((x for x in recorder.layers if x.transform in MAPPING), None)
+        if innermost is not None:
+            fixes = working_axes(innermost, recorder, "in_axes")
+    return Diagnosis(
+        kind=found.kind,
+        field=found.field,
+        message=found.message + advice,
+        fixes=fixes,
+        line=found.line,
+        column=found.column,
+        frames=found.frames,
+    )
+
+
+def _name_an_axis(message: str, recorder: Recorder) -> list[Fix]:
+    name = message.partition("unbound axis name:")[2].split(".")[0].strip().strip("'\"`")
+    if not name.isidentifier():
+        return []
+    return [
+        Fix(
+            label=f"name the axis of {layer.transform} {name}",
+            field=layer.field("axis_name"),
+            text=name,
+        )
+        for layer in recorder.layers
+        if layer.transform in MAPPING
+    ]
+
+
+# ----------------------------------------------------------------------------- outside the function
+
+
+def _explain_outputs(
+    error: Exception, layer: BuiltLayer, recorder: Recorder, level: int
+) -> Diagnosis:
+    """Why `layer` could not bring back what was returned to it."""
+    output = recorder.recordings[level + 1].output
+    shapes = [_short(leaf) for leaf in tree_util.tree_leaves(output)]
+    if layer.transform in ("grad", "value_and_grad"):
+        if any(leaf.shape for leaf in tree_util.tree_leaves(output) if hasattr(leaf, "shape")):
+            message = (
+                f"{layer.transform} needs a function that returns one number; this one returns "
+            )
+            return Diagnosis(
+                kind="axes",
+                field=f"program.layers.{layer.index}",
+                message=message + ", ".join(shapes),
+            )
+        return _plain(error, layer, "has_aux", [])
+    name = layer.axes_fields[1]
+    fixes = working_axes(layer, recorder, name) if name else []
+    found = _plain(error, layer, name, fixes)
+    if layer.transform in MAPPING and found.kind == "axes":
+        explained = _out_axes_message(layer, output)
+        if explained:
+            return Diagnosis(kind="axes", field=found.field, message=explained, fixes=fixes)
+    return found
+
+
+def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
+    axes = layer.settings.get("out_axes", 0)
+    try:
+        entries = prefix_leaves(axes, output)
+    except (ValueError, TypeError):
+        structure = tree_util.tree_structure(output)
+        return f"out_axes {axes!r} does not fit what the function returns: {structure}"
+    for axis, leaf in zip(entries, tree_util.tree_leaves(output), strict=True):
+        rank = len(getattr(leaf, "shape", ()))
+        if isinstance(axis, int) and axis < 0 and layer.transform == "pmap":
+            return f"pmap of JAX {jax.__version__} takes no negative out_axes: 0 to {rank} fit"
+        if isinstance(axis, int) and not -rank - 1 <= axis <= rank:
+            return (
+                f"an output of {_short(leaf)} has no place for a new axis {axis}: 0 to {rank} fit"
+            )
+    if None in entries:
+        return "out_axes None means that the output is the same for every example, but it is mapped"
+    return ""
+
+
+def _short(leaf: Any) -> str:
+    if not hasattr(leaf, "shape"):
+        return type(leaf).__name__
+    return f"{leaf.dtype}[{', '.join(str(n) for n in leaf.shape)}]"
+
+
+# ------------------------------------------------------------------ answers that are silently wrong
+
+
+def refuse_misplaced_outputs(recorder: Recorder) -> None:
+    """Raise Diagnosed where a pmap put its axis elsewhere than its out_axes say.
+
+    Releases of JAX whose pmap is built on shard_map do so for a negative out_axes.
+    """
+    for level, layer in enumerate(reversed(recorder.layers)):
+        if layer.transform != "pmap" or not recorder.recordings[level].left:
+            continue
+        outer = tree_util.tree_leaves(recorder.recordings[level].output)
+        inner = tree_util.tree_leaves(recorder.recordings[level + 1].output)
+        axes = prefix_leaves(layer.settings.get("out_axes", 0), recorder.recordings[level].output)
+        for axis, out, leaf in zip(axes, outer, inner, strict=True):
+            if not isinstance(axis, int) or axis >= 0 or not hasattr(leaf, "shape"):
+                continue
+            place = axis + len(leaf.shape) + 1
+            size = recorder.flow().levels[level + 1].size
+            if tuple(out.shape) != (*leaf.shape[:place], size, *leaf.shape[place:]):
+                field = layer.field("out_axes")
+                fix = Fix(label=f"out_axes {place}", field=field, text=str(place))
+                message = (
+                    f"pmap of JAX {jax.__version__} misplaces a negative out_axes: it would give "
+                    f"{_short(out)} for {_short(leaf)} on each of {size} devices"
+                )
+                raise Diagnosed(
+                    Diagnosis(kind="axes", field=field, message=message, fixes=[fix]),
+                    recorder.flow(),
+                )
+
+
+def refuse_differing_copies(recorder: Recorder, output: Any) -> None:
+    """Raise Diagnosed where an output declared the same on all devices differs between them."""
+    layer = recorder.layers[-1] if recorder.layers else None
+    while layer is not None and layer.transform == "jit" and layer.index:
+        layer = recorder.layers[layer.index - 1]
+    if layer is None or not _may_differ(layer):
+        return
+    name = layer.axes_fields[1]
+    for path, leaf in tree_util.tree_flatten_with_path(output)[0]:
+        if isinstance(leaf, jax.Array) and (pair := _differing_devices(leaf)):
+            what = tree_util.keystr(path) or "the output"
+            field = layer.field(name)
+            fix = Fix(label=f"{name} 0", field=field, text="0")
+            raise Diagnosed(
+                Diagnosis(
+                    kind="axes",
+                    field=field,
+                    message=(
+                        f"{what} is declared the same on every device ({name} "
+                        f"{layer.settings[name]!r}), but devices {pair[0]} and {pair[1]} hold "
+                        f"different values: JAX would silently return device {pair[0]}'s"
+                    ),
+                    fixes=[fix] if layer.transform == "pmap" else [],
+                ),
+                recorder.flow(),
+            )
+
+
+def _may_differ(layer: BuiltLayer) -> bool:
+    """Whether JAX takes this layer's word for it that outputs are the same on all devices."""
+    if layer.transform == "pmap":
+        axes = layer.settings.get("out_axes", 0)
+        return None in tree_util.tree_leaves(axes, is_leaf=lambda x: x is None)
+    return layer.transform == "shard_map" and layer.settings.get("check_vma") is False
+
+
+def _differing_devices(array: jax.Array) -> tuple[int, int] | None:
+    """Two devices that hold the same part of `array` with different bytes."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    first: dict[str, tuple[int, np.ndarray]] = {}
+    for shard in array.addressable_shards:
+        data = _leading(shard.data)
+        device, reference = first.setdefault(str(shard.index), (shard.device.id, data))
+        if data.tobytes() != reference.tobytes():
+            return device, shard.device.id
+    return None
+
+
+def _leading(block: jax.Array) -> np.ndarray:
+    if block.size > COMPARED_ELEMENTS:
+        block = block.reshape(-1)[:COMPARED_ELEMENTS]
+    return np.asarray(block)

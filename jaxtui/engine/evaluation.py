@@ -1,0 +1,371 @@
+"""A composition evaluated: by tracing, for its shapes; or by running it, for its result."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax import tree_util
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxtui.engine import diagnosis, explanations, expressions, programs
+from jaxtui.engine.cost import elements_touched
+from jaxtui.engine.devices import DeviceSet, available_memory, device_set
+from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
+from jaxtui.engine.expressions import Names, Value
+from jaxtui.engine.programs import BuiltLayer, Function
+from jaxtui.engine.tracing import Recorder, unheard
+from jaxtui.protocol import Composition, Traced
+from jaxtui.report import Diagnosis, Flow, LayerReport, Leaf
+
+Transforming = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A composition whose every text has been read, before any argument has a value."""
+
+    composition: Composition
+    devices: DeviceSet
+    known: Names
+    function: Function
+    layers: list[BuiltLayer]
+    positional: list[int]
+    keywords: dict[str, int]
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """The names of the positional arguments, in order."""
+        arguments = self.composition.program.arguments
+        return tuple(arguments[i].name for i in self.positional)
+
+    def call(self, values: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the program is called with, given one value per argument of the session."""
+        return (
+            tuple(values[i] for i in self.positional),
+            {name: values[i] for name, i in self.keywords.items()},
+        )
+
+    def recorder(self, on_level: Callable[[int, bool], None] = unheard) -> Recorder:
+        """A fresh recorder of this program."""
+        return Recorder(self.function, self.layers, self.argument_names, on_level)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What tracing found: the recorder, the arguments' values as shapes, the traced program.
+
+    `jaxpr` is None when only a run can tell.
+    """
+
+    recorder: Recorder
+    values: list[Value]
+    jaxpr: Any
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The leaves of all arguments, as shapes or the objects themselves."""
+        return tree_util.tree_leaves([value.tree for value in self.values])
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A program that ran. `leaves` are the result's: (keystr path, array or object)."""
+
+    inputs: list[Leaf]
+    layers: list[LayerReport]
+    leaves: list[tuple[str, Any]]
+    flow: Flow
+    seconds: float
+
+
+# ----------------------------------------------------------------------------------------- tracing
+
+
+def trace(composition: Composition, *, id: int = 0) -> Traced:
+    """The shape flow of `composition`, without compiling and without data."""
+    began = time.perf_counter()
+    name, parameters = "", None
+    flow, cost, deferred, failure = None, None, False, None
+    try:
+        devices = device_set(composition.devices)
+        known = _known(composition, devices)
+        function = programs.resolve(composition.program, known, composition.folder)
+        name, parameters = function.name, function.parameters
+        prepared = _prepared(composition, devices, known, function)
+        shapes = trace_prepared(prepared)
+        flow, deferred = shapes.recorder.flow(), shapes.jaxpr is None
+        cost = elements_touched(shapes.jaxpr, shapes.inputs)
+        _refuse_too_large(shapes)
+    except Diagnosed as error:
+        failure, flow = error.diagnosis, error.flow or flow
+    return Traced(
+        id=id,
+        function=name,
+        signature=parameters,
+        flow=flow,
+        diagnosis=failure,
+        cost=cost,
+        deferred=deferred,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def prepare(composition: Composition) -> Prepared:
+    """Read every text of `composition`. Raises Diagnosed at the first that does not fit."""
+    devices = device_set(composition.devices)
+    known = _known(composition, devices)
+    function = programs.resolve(composition.program, known, composition.folder)
+    return _prepared(composition, devices, known, function)
+
+
+def _known(composition: Composition, devices: DeviceSet) -> Names:
+    return expressions.names(
+        composition.program.source,
+        composition.parameters,
+        len(devices.devices),
+        composition.folder,
+    )
+
+
+def _prepared(
+    composition: Composition, devices: DeviceSet, known: Names, function: Function
+) -> Prepared:
+    program = composition.program
+    positional, keywords = programs.split_arguments(program.arguments, function)
+    layers = programs.build_layers(program.layers, known, devices)
+    return Prepared(composition, devices, known, function, layers, positional, keywords)
+
+
+def trace_prepared(prepared: Prepared) -> Shapes:
+    """Trace a prepared program. Raises Diagnosed with the flow as far as it was reached."""
+    with _on_device_set(prepared.devices):
+        values = _abstract_values(prepared)
+        recorder = prepared.recorder()
+        try:
+            jaxpr = _traced(recorder, *prepared.call([value.tree for value in values]))
+            explanations.refuse_too_few_devices(recorder, prepared)
+            diagnosis.refuse_misplaced_outputs(recorder)
+        except Diagnosed:
+            raise
+        except Exception as error:
+            if not _only_a_run_can_tell(error, prepared):
+                found = diagnosis.explain(error, recorder, prepared)
+                raise Diagnosed(found, recorder.flow()) from error
+            jaxpr = None
+    return Shapes(recorder=recorder, values=values, jaxpr=jaxpr)
+
+
+def _traced(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The jaxpr of the recorded program; leaves that are no shapes are passed as they are."""
+    leaves, tree = tree_util.tree_flatten((args, kwargs))
+    is_array = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
+    program = recorder.program()
+
+    def call(*arrays: Any) -> list[Any]:
+        given = iter(arrays)
+        merged = [next(given) if array else x for x, array in zip(leaves, is_array, strict=True)]
+        positional, keywords = tree_util.tree_unflatten(tree, merged)
+        output = program(*positional, **keywords)
+        return [x for x in tree_util.tree_leaves(output) if hasattr(x, "dtype")]
+
+    structs = [leaf for leaf, array in zip(leaves, is_array, strict=True) if array]
+    return jax.make_jaxpr(call)(*structs)
+
+
+def _only_a_run_can_tell(error: Exception, prepared: Prepared) -> bool:
+    """Whether the program looked at a value that a real call, unlike a trace, may have for it."""
+    looked = isinstance(error, expressions.CONCRETE_VALUE_NEEDED)
+    return looked and not any(layer.transform in Transforming for layer in prepared.layers)
+
+
+# --------------------------------------------------------------------------------------- the values
+
+
+def _abstract_values(prepared: Prepared) -> list[Value]:
+    return [
+        expressions.abstract_value(a.value, prepared.known, f"program.arguments.{i}.value")
+        for i, a in enumerate(prepared.composition.program.arguments)
+    ]
+
+
+def _concrete_values(prepared: Prepared) -> list[Any]:
+    """Every argument computed and placed as its sharding says."""
+    values = []
+    for index, argument in enumerate(prepared.composition.program.arguments):
+        field = f"program.arguments.{index}"
+        value = expressions.concrete_value(argument.value, prepared.known, f"{field}.value")
+        if argument.sharding.strip():
+            value = _placed(value, argument.sharding, prepared, f"{field}.sharding")
+        values.append(value)
+    return values
+
+
+def _placed(value: Any, text: str, prepared: Prepared, field: str) -> Any:
+    spec = expressions.setting_value(text, prepared.known, field)
+    try:
+        if not isinstance(spec, PartitionSpec):
+            spec = PartitionSpec(spec)
+        return jax.device_put(value, NamedSharding(prepared.devices.mesh, spec))
+    except Exception as error:
+        raise diagnosed("axes", field, expressions.describe(error)) from error
+
+
+# ----------------------------------------------------------------------------------------- running
+
+
+def run(
+    composition: Composition,
+    on_stage: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> Evaluated:
+    """Evaluate `composition` as a plain script would, and keep the result on the devices.
+
+    Raises Diagnosed, or GivenUp when `cancelled()` turned true between two stages.
+    """
+
+    def stage(name: str) -> None:
+        if cancelled():
+            raise GivenUp
+        on_stage(name)
+
+    prepared = prepare(composition)
+    stage("tracing")
+    # What does not fit is refused before it is made; any other failure is left to the real call.
+    with contextlib.suppress(_TraceFailed):
+        _refuse_too_large(_shapes_or_failed(prepared))
+    stage("placing")
+    with _on_device_set(prepared.devices):
+        values = _concrete_values(prepared)
+        args, kwargs = prepared.call(values)
+        del values  # donated buffers must have no other owner
+        return _called(prepared, args, kwargs, stage)
+
+
+class _TraceFailed(Exception):
+    """The trace that comes before a run failed."""
+
+
+def _shapes_or_failed(prepared: Prepared) -> Shapes:
+    try:
+        return trace_prepared(prepared)
+    except Diagnosed as error:
+        if error.diagnosis.kind in ("value", "memory", "syntax", "devices"):
+            raise
+        raise _TraceFailed from error
+
+
+def _called(
+    prepared: Prepared, args: tuple[Any, ...], kwargs: dict[str, Any], stage: Callable[[str], None]
+) -> Evaluated:
+    recorder = prepared.recorder(_stages(prepared, stage))
+    jax.block_until_ready((args, kwargs))
+    began = time.perf_counter()
+    try:
+        output = recorder.program()(*args, **kwargs)
+        del args, kwargs
+        stage("running")
+        jax.block_until_ready(output)
+        seconds = time.perf_counter() - began
+        diagnosis.refuse_misplaced_outputs(recorder)
+        diagnosis.refuse_differing_copies(recorder, output)
+    except (Diagnosed, GivenUp):
+        raise
+    except Exception as error:
+        raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
+    return _evaluated(recorder, output, seconds)
+
+
+def _evaluated(recorder: Recorder, output: Any, seconds: float) -> Evaluated:
+    flow = recorder.flow()
+    depth = len(recorder.layers)
+    return Evaluated(
+        inputs=recorder.inside(0),
+        layers=[
+            LayerReport(
+                transform=layer.transform,
+                axis_size=flow.levels[depth - layer.index].size,
+                inside=recorder.inside(depth - layer.index),
+            )
+            for layer in recorder.layers
+        ],
+        leaves=[
+            (tree_util.keystr(path), leaf)
+            for path, leaf in tree_util.tree_flatten_with_path(output)[0]
+        ],
+        flow=flow,
+        seconds=seconds,
+    )
+
+
+def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, bool], None]:
+    """Tell the stage from the levels: inside an outermost jit the function is being traced, and
+    once that trace is left JAX compiles; without one, the function itself runs."""
+    outermost = prepared.layers[-1].transform if prepared.layers else ""
+    compiled = outermost in Transforming
+
+    def on_level(level: int, entering: bool) -> None:
+        if level == (1 if compiled else 0) and entering:
+            stage("tracing" if compiled else "running")
+        elif level == 1 and compiled:
+            stage("compiling")
+
+    return on_level
+
+
+@contextlib.contextmanager
+def _on_device_set(devices: DeviceSet) -> Iterator[None]:
+    """Make the first of the chosen devices JAX's default, unless the set is JAX's own."""
+    if devices.is_default:
+        yield
+        return
+    with jax.default_device(devices.devices[0]):
+        yield
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+def _refuse_too_large(shapes: Shapes) -> None:
+    """Raise Diagnosed when inputs, results or what comes between cannot fit in memory."""
+    available = available_memory()
+    if available is None:
+        return
+    for needed, field in _needs(shapes):
+        if needed > available:
+            free = f"{human_bytes(needed)} of memory; {human_bytes(available)} is free"
+            found = Diagnosis(kind="memory", field=field, message=f"needs {free}")
+            raise Diagnosed(found, shapes.recorder.flow())
+
+
+def _needs(shapes: Shapes) -> Iterator[tuple[int, str]]:
+    """How many bytes each field asks for, the program as a whole last.
+
+    An argument that is too much alone says more than the whole program, so arguments come first.
+    """
+    inputs = 0
+    for index, value in enumerate(shapes.values):
+        size = _bytes_of(tree_util.tree_leaves(value.tree))
+        inputs += size
+        yield max(size, value.peak), f"program.arguments.{index}.value"
+    if shapes.jaxpr is not None:
+        outputs = _bytes_of(shapes.jaxpr.out_avals)
+        yield inputs + max(outputs, expressions.peak_bytes(shapes.jaxpr.jaxpr)), "program"
+
+
+def _bytes_of(leaves: Sequence[Any]) -> int:
+    return sum(expressions.byte_size(leaf) for leaf in leaves if hasattr(leaf, "dtype"))
+
+
+def human_bytes(count: int) -> str:
+    """`count` bytes in words: "4.0 GiB"."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if size < 1024 or unit == "PiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"

@@ -1,0 +1,105 @@
+"""Axes that would work: settings tried by tracing, the ones nearest to what was typed first."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import jax
+from jax import tree_util
+
+from jaxtui.engine.errors import Diagnosed
+from jaxtui.engine.programs import MAPPING, BuiltLayer
+from jaxtui.engine.tracing import Recorder
+from jaxtui.report import Fix
+
+BUDGET = 0.15  # seconds for all attempts of one failure
+MOST_ATTEMPTS = 64
+MOST_FIXES = 3
+
+
+def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
+    """Fixes for setting `name` (in_axes or out_axes) of `layer` under which the rest traces."""
+    if layer.transform not in MAPPING:
+        return []
+    level = len(recorder.layers) - 1 - layer.index
+    args = recorder.recordings[level].args
+    if args is None:
+        return []
+    tried = _input_axes(layer, args) if name == "in_axes" else _output_axes(recorder, level)
+    fixes: list[Fix] = []
+    deadline = time.monotonic() + BUDGET
+    for axes in itertools.islice(tried, MOST_ATTEMPTS):
+        if len(fixes) == MOST_FIXES or time.monotonic() > deadline:
+            break
+        if axes != layer.settings.get(name, 0) and _traces(layer, recorder, level, {name: axes}):
+            text = repr(axes)
+            fixes.append(Fix(label=f"{name} {text}", field=layer.field(name), text=text))
+    return fixes
+
+
+def _traces(layer: BuiltLayer, recorder: Recorder, level: int, changed: dict[str, Any]) -> bool:
+    """Whether the program from `level` inward traces with the changed settings."""
+    tried = replace(layer, settings={**layer.settings, **changed})
+    inner = [*recorder.layers[: layer.index], tried]
+    seen = recorder.recordings[level]
+    attempt = Recorder(recorder.function, inner, recorder.names)
+    leaves, tree = tree_util.tree_flatten((seen.args, seen.kwargs))
+    is_array = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
+
+    def call(*arrays: Any) -> list[Any]:
+        given = iter(arrays)
+        merged = [next(given) if array else x for x, array in zip(leaves, is_array, strict=True)]
+        args, kwargs = tree_util.tree_unflatten(tree, merged)
+        output = attempt.program()(*args, **kwargs)
+        return [x for x in tree_util.tree_leaves(output) if hasattr(x, "dtype")]
+
+    try:
+        jax.eval_shape(call, *[x for x, array in zip(leaves, is_array, strict=True) if array])
+    except (Diagnosed, Exception):
+        return False
+    return True
+
+
+def _input_axes(layer: BuiltLayer, args: tuple[Any, ...]) -> Iterable[Any]:
+    """in_axes with one entry an argument, those that change fewest entries first."""
+    now = _entries(layer.settings.get("in_axes", 0), len(args))
+    choices = [_choices(arg, current) for arg, current in zip(args, now, strict=True)]
+    if any(len(choice) == 0 for choice in choices):
+        return []
+    # More than this many combinations are not worth sorting: only the nearest are tried.
+    combinations = itertools.islice(itertools.product(*choices), 4096)
+    nearest = sorted(combinations, key=lambda axes: _distance(axes, now))
+    mapped = [axes for axes in nearest if any(a is not None for a in axes)]
+    return [axes[0] if len(axes) == 1 else tuple(axes) for axes in mapped]
+
+
+def _entries(in_axes: Any, count: int) -> list[Any]:
+    """in_axes as one entry an argument; entries that are missing are 0."""
+    if isinstance(in_axes, list | tuple):
+        return [*in_axes, *([0] * count)][:count]
+    return [in_axes] * count
+
+
+def _choices(arg: Any, current: Any) -> list[Any]:
+    """The axes one argument can be mapped over (int or None), the current one first."""
+    ranks = [len(getattr(leaf, "shape", ())) for leaf in tree_util.tree_leaves(arg)]
+    axes: list[Any] = [*range(min(ranks, default=0)), None]
+    if not isinstance(current, int | None):
+        return [current, *axes]
+    return sorted(axes, key=lambda axis: axis != current)
+
+
+def _distance(axes: tuple[Any, ...], now: list[Any]) -> tuple[int, int, int]:
+    changed = sum(a != b for a, b in zip(axes, now, strict=True))
+    unmapped = sum(a is None for a in axes)
+    return changed, unmapped, sum(a for a in axes if isinstance(a, int))
+
+
+def _output_axes(recorder: Recorder, level: int) -> Iterable[Any]:
+    inner = recorder.recordings[level + 1].output
+    ranks = [len(getattr(leaf, "shape", ())) for leaf in tree_util.tree_leaves(inner)]
+    return range(min(ranks, default=0) + 1)
