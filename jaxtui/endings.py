@@ -1,0 +1,62 @@
+"""Why an engine's process ended, in words for its user."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+
+_FLAG = re.compile(r"Unknown flags? in XLA_FLAGS: (.*)")
+_NO_MODULE = re.compile(r"No module named '?(jaxtui[\w.]*)'?")
+# What comes before the words in a line of XLA's log: date, thread, file.
+_LOG_PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\d \S+: )?[A-Z](?:\d{4} \S+\s+\d+)? ?\S+:\d+\] ")
+
+
+def reason(status: int, tail: Sequence[str], said: str = "") -> str:
+    """Why a process ended with `status` (negative for a signal) after the stderr lines `tail`.
+
+    `said` is what the engine itself gave as the reason.
+    """
+    if said:
+        return said
+    for line in reversed(tail):
+        if flag := _FLAG.search(line):
+            return f"XLA does not know what XLA_FLAGS holds: {flag[1].strip()}"
+        if module := _NO_MODULE.search(line):
+            return f"the Python that starts the engine has no {module[1]}"
+    number = _signal_number(status)
+    if number == signal.SIGABRT and any("rendezvous" in line.lower() for line in tail):
+        return (
+            "some devices waited for a collective that the others never reached, "
+            "and XLA gave up; do all devices take the same branch?"
+        )
+    if number == signal.SIGKILL:
+        return "the engine was killed, probably because the memory ran out"
+    how = f"ended with status {status}" if number is None else f"died of {_signal_name(number)}"
+    words = _last_words(tail)
+    return f"the engine {how}: {words}" if words else f"the engine {how}"
+
+
+def _signal_number(status: int) -> int | None:
+    """The signal in `status`, also as a shell or ssh reports it (128 and more)."""
+    if status < 0:
+        return -status
+    return status - 128 if 128 < status < 128 + signal.NSIG else None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name} ({signal.strsignal(number)})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_words(tail: Sequence[str]) -> str:
+    """The last line that says why: a Python error, a fatal line of XLA's, else just the last."""
+    lines = [line.strip() for line in tail if line.strip()]
+    # faulthandler prints where Python was; why is in the lines before.
+    for index, line in enumerate(lines):
+        if line.startswith("Fatal Python error"):
+            lines = lines[:index] or lines[: index + 1]
+            break
+    return _LOG_PREFIX.sub("", lines[-1]) if lines else ""

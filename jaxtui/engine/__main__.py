@@ -1,0 +1,191 @@
+"""The engine's process: `python -m jaxtui.engine [--platform=P] [--devices=N]`.
+
+Reads Requests from its standard input and writes Events to its standard output, both as frames.
+The first event is Ready, or a Failed with id 0 before exit status 3. The end of its input ends it,
+whatever it is doing. Exit status 4: the input was not a stream of frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NoReturn
+
+from jaxtui.engine.lanes import STACK_BYTES, LightLane, OnStage, StillWanted, Worker
+from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, redirect
+from jaxtui.protocol import (
+    AnyEvent,
+    AnyRequest,
+    Cancel,
+    Describe,
+    Described,
+    Failed,
+    FramingError,
+    Ran,
+    ReadWindow,
+    Ready,
+    Run,
+    Summarize,
+    Trace,
+    decode_request,
+    read_body,
+)
+from jaxtui.report import Diagnosis, ProgramReport, Summary
+
+CANNOT_START = 3
+NOT_FRAMES = 4
+
+
+class Engine:
+    """Gives each request to its lane. Built once JAX has its devices."""
+
+    def __init__(self, outbox: Outbox, prints: Prints) -> None:
+        # JAX is configured and running by now; these import it.
+        from jaxtui.engine import devices, evaluation, results
+
+        self._devices, self._evaluation = devices, evaluation
+        self._store = results.ResultStore()
+        self._outbox = outbox
+        send = outbox.send
+        self._tracing = LightLane("tracing", self._trace, send, prints, only_newest=True)
+        self._viewing = LightLane("viewing", self._view, send, prints)
+        self._worker = Worker(self._run, self._summaries, send, prints)
+
+    def start(self) -> None:
+        """Start the lanes."""
+        for lane in (self._tracing, self._viewing, self._worker):
+            lane.start()
+
+    def dispatch(self, request: AnyRequest) -> None:
+        """Hand `request` to the lane that will answer it; never waits."""
+        match request:
+            case Trace():
+                self._tracing.take(request)
+            case ReadWindow() | Describe():
+                self._viewing.take(request)
+            case Run():
+                self._worker.take_run(request)
+            case Summarize():
+                self._worker.take_summarize(request)
+            case Cancel():
+                for lane in (self._tracing, self._viewing, self._worker):
+                    lane.cancel(request.target)
+
+    def _trace(self, request: AnyRequest) -> AnyEvent:
+        assert isinstance(request, Trace)
+        return self._evaluation.trace(request.composition, id=request.id)
+
+    def _view(self, request: AnyRequest) -> AnyEvent:
+        if isinstance(request, ReadWindow):
+            return self._store.window(request)
+        return Described(id=request.id, environment=self._devices.environment())
+
+    def _run(self, request: Run, on_stage: OnStage, cancelled: StillWanted) -> AnyEvent:
+        evaluated = self._evaluation.run(request.composition, on_stage, cancelled)
+        on_stage("reading")
+        self._store.keep(request.id, evaluated.leaves)
+        report = ProgramReport(
+            inputs=evaluated.inputs,
+            layers=evaluated.layers,
+            outputs=self._store.outputs(request.id, request.values),
+        )
+        return Ran(
+            id=request.id,
+            result=request.id,
+            report=report,
+            flow=evaluated.flow,
+            seconds=evaluated.seconds,
+        )
+
+    def _summaries(self, request: Summarize) -> Iterator[Summary]:
+        return self._store.summaries(request)
+
+
+def main() -> NoReturn:
+    """Be the engine until the input ends."""
+    options = _options()
+    if os.isatty(0):
+        sys.stderr.write("This is the engine of jaxtui, which starts it; run `jaxtui`.\n")
+        sys.exit(2)
+    # As a child of a shell or of nohup it may have inherited that they are ignored.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    faulthandler.enable(file=2, all_threads=False)
+    requests, events, raw = private_descriptors()
+    outbox = Outbox(events)
+    prints = Prints(outbox.send)
+    redirect(prints, raw)
+    os.register_at_fork(after_in_child=partial(_leave_protocol, requests, events))
+    try:
+        engine = _started(options, outbox, prints)
+    except BaseException as error:  # whatever an import of JAX may raise
+        outbox.send(failure(error))
+        _exit(outbox, CANNOT_START)
+    _serve(partial(os.read, requests), engine.dispatch, outbox)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m jaxtui.engine", description="")
+    parser.add_argument("--platform", default="")
+    parser.add_argument("--devices", type=int, default=None)
+    return parser.parse_args()
+
+
+def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:
+    from jaxtui.engine import devices
+
+    environment = devices.start(options.platform, options.devices)
+    outbox.send(Ready(environment=environment))
+    # Last on the path: the user's modules are found, and none of them hides a module that JAX
+    # has yet to import.
+    if sys.flags.safe_path:
+        sys.path.append(os.getcwd())
+    engine = Engine(outbox, prints)
+    threading.stack_size(STACK_BYTES)
+    engine.start()
+    threading.stack_size(0)
+    return engine
+
+
+def _serve(
+    read: Callable[[int], bytes], dispatch: Callable[[AnyRequest], None], outbox: Outbox
+) -> NoReturn:
+    """Dispatch requests until there are no more of them."""
+    while True:
+        try:
+            body = read_body(read)
+        except FramingError as error:
+            os.write(2, f"jaxtui.engine: the requests are no frames: {error}\n".encode())
+            _exit(outbox, NOT_FRAMES)
+        if body is None:
+            _exit(outbox, 0)
+        try:
+            request: Any = decode_request(body)
+        except FramingError as error:
+            diagnosis = Diagnosis(kind="engine", field="", message=str(error))
+            outbox.send(Failed(diagnosis=diagnosis))
+        else:
+            dispatch(request)
+
+
+def _exit(outbox: Outbox, status: int) -> NoReturn:
+    """End at once, with threads that may never return and without their cleaning up."""
+    outbox.flush(seconds=0.2)
+    os._exit(status)
+
+
+def _leave_protocol(*descriptors: int) -> None:
+    """In a forked child: the frames belong to the parent, prints go to descriptors 1 and 2."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+if __name__ == "__main__":
+    main()

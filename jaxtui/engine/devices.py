@@ -1,0 +1,314 @@
+"""Platform, device set, mesh and memory: what JAX sees here, and the part of it to work on.
+
+Only `configure` may run before JAX's backend starts; everything else starts it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import jax
+import jaxlib.version
+import numpy as np
+from jax.sharding import AxisType, Mesh
+
+from jaxtui import session
+from jaxtui.engine import host
+from jaxtui.engine.errors import diagnosed
+from jaxtui.report import DeviceInfo, Environment, Fix
+
+DEFAULT_AXIS = "devices"
+# What users and JAX call the same hardware: `cuda` and `rocm` devices say that they are `gpu`.
+_GPU_NAMES = frozenset({"gpu", "cuda", "rocm"})
+
+_config_at_import = dict(jax.config.values)
+
+
+@dataclass(frozen=True)
+class DeviceSet:
+    """The devices to work on, in order, and the mesh over them.
+
+    `is_default` says that they are all of JAX's devices in JAX's own order.
+    """
+
+    devices: tuple[jax.Device, ...]
+    mesh: Mesh
+    is_default: bool
+
+
+def configure(platform: str, count: int | None) -> None:
+    """Choose the platform ("" lets JAX choose) and the number of virtual CPU devices.
+
+    Runs before JAX's backend starts. Raises Diagnosed at `devices.count` for a count below one or
+    on a platform other than the CPU.
+    """
+    platform = platform.strip().lower()
+    if count is not None:
+        _check_count(platform, count)
+        # Takes precedence over --xla_force_host_platform_device_count in XLA_FLAGS.
+        jax.config.update("jax_num_cpu_devices", count)
+    if platform:
+        # Besides another platform JAX keeps the CPU when it chooses by itself; so do we.
+        names = [name.strip() for name in platform.split(",") if name.strip()]
+        jax.config.update("jax_platforms", ",".join(dict.fromkeys([*names, "cpu"])))
+
+
+def start(platform: str, count: int | None) -> Environment:
+    """Configure JAX, start its backend and say what is there.
+
+    On the CPU the address space of this process is limited to the memory that is free now, so
+    that running out of it is an error and not the end of the process. Raises Diagnosed at
+    `devices.platform` when the platform does not exist here and at `devices.count` when a count
+    was given for devices that are not virtual.
+    """
+    configure(platform, count)
+    try:
+        backend = jax.default_backend()
+    except RuntimeError as error:
+        raise _no_platform(platform, error) from error
+    if count is not None and backend != "cpu":
+        raise diagnosed(
+            "devices",
+            "devices.count",
+            f"virtual devices exist on the CPU only, and JAX chose {backend}",
+            [Fix("use the CPU", "devices.platform", "cpu")],
+        )
+    if backend == "cpu":
+        host.limit_address_space()
+    return environment()
+
+
+def _check_count(platform: str, count: int) -> None:
+    if count < 1:
+        raise diagnosed(
+            "devices",
+            "devices.count",
+            f"{count} devices: there must be at least one",
+            [Fix("one device", "devices.count", "1")],
+        )
+    first = platform.split(",")[0]
+    if first not in ("", "cpu"):
+        raise diagnosed(
+            "devices",
+            "devices.count",
+            f"virtual devices exist on the CPU only, not on {first}",
+            [
+                Fix("use the CPU", "devices.platform", "cpu"),
+                Fix(f"all devices of {first}", "devices.count", "null"),
+            ],
+        )
+
+
+def _no_platform(platform: str, error: RuntimeError) -> Exception:
+    """The diagnosis for a platform that JAX could not start, naming those that it can."""
+    from jax.extend import backend
+
+    reason = str(error).partition(": ")[2].partition(" (set JAX_PLATFORMS")[0] or str(error)
+    if not platform:
+        # Chosen by JAX_PLATFORMS, not by a field.
+        return diagnosed("engine", "", f"JAX could not start its devices: {reason}")
+    jax.config.update("jax_platforms", "")
+    try:
+        there = sorted(backend.backends())
+    except RuntimeError:
+        there = ["cpu"]
+    if "is not in the list of known backends" in reason:
+        message = f"there is no platform {platform!r} here; there is {', '.join(there)}"
+    else:
+        message = f"{platform!r} cannot start: {reason.rstrip('.')}; there is {', '.join(there)}"
+    fixes = [Fix(f"use {name}", "devices.platform", name) for name in there]
+    return diagnosed("devices", "devices.platform", message, fixes)
+
+
+# ------------------------------------------------------------------------------------ environment
+
+
+def environment() -> Environment:
+    """What JAX sees here and now: versions, devices with their memory, host, configuration."""
+    backend = jax.default_backend()
+    return Environment(
+        jax=jax.__version__,
+        jaxlib=jaxlib.version.__version__,
+        numpy=np.__version__,
+        python=".".join(str(part) for part in sys.version_info[:3]),
+        platform=backend,
+        device_count=jax.device_count(),
+        process_count=jax.process_count(),
+        simulated=backend == "cpu" and jax.local_device_count() > 1,
+        devices=[_device_info(device) for device in jax.devices()],
+        host=host.name(),
+        cpu=host.cpu_model(),
+        cores=host.cores(),
+        memory_available=available_memory(),
+        xla_flags=os.environ.get("XLA_FLAGS", ""),
+        config=_configuration(),
+    )
+
+
+def _device_info(device: Any) -> DeviceInfo:
+    stats = _memory_stats(device)
+    return DeviceInfo(
+        id=device.id,
+        kind=device.device_kind,
+        platform=device.platform,
+        process=device.process_index,
+        memory_used=stats.get("bytes_in_use"),
+        memory_limit=stats.get("bytes_limit"),
+    )
+
+
+def _memory_stats(device: Any) -> dict[str, int]:
+    """The backend's own account in bytes; empty where it keeps none or cannot be asked."""
+    if device.process_index != jax.process_index():
+        return {}
+    try:
+        return device.memory_stats() or {}
+    except (jax.errors.JaxRuntimeError, NotImplementedError):
+        return {}
+
+
+def _configuration() -> dict[str, str]:
+    """JAX's options that the environment sets or that were changed since its import."""
+    return {
+        name: str(value)
+        for name, value in jax.config.values.items()
+        if name.upper() in os.environ or value != _config_at_import.get(name)
+    }
+
+
+def available_memory() -> int | None:
+    """Bytes that one process may still take; None where nothing tells.
+
+    On the CPU: the least of the system's available memory, the room in the process' cgroup and
+    that under its address space limit. Elsewhere: the room on the fullest device.
+    """
+    if jax.default_backend() == "cpu":
+        return host.available_memory()
+    room = [
+        stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+        for stats in map(_memory_stats, jax.local_devices())
+        if "bytes_limit" in stats
+    ]
+    return min(room, default=None)
+
+
+# ------------------------------------------------------------------------------------- device set
+
+
+def device_set(devices: session.Devices) -> DeviceSet:
+    """The devices and the mesh that `devices` asks for, out of those that JAX started with.
+
+    Raises Diagnosed at `devices.platform` and `devices.count` when this process was started with
+    others, at `devices.order` and `devices.mesh` when they do not fit.
+    """
+    _check_as_started(devices)
+    everything = tuple(jax.devices())
+    chosen = everything if devices.order is None else _ordered(everything, devices.order)
+    shape = {DEFAULT_AXIS: len(chosen)} if devices.mesh is None else devices.mesh
+    return DeviceSet(chosen, _mesh(chosen, shape), chosen == everything)
+
+
+def _check_as_started(devices: session.Devices) -> None:
+    backend = jax.default_backend()
+    wanted = devices.platform.strip().lower().split(",")[0]
+    if wanted not in ("", backend) and not {wanted, backend} <= _GPU_NAMES:
+        raise diagnosed(
+            "devices",
+            "devices.platform",
+            f"the engine works on {backend}; it has to start anew for {wanted}",
+            [Fix(f"stay on {backend}", "devices.platform", backend)],
+        )
+    if devices.count is None:
+        return
+    if backend != "cpu":
+        _check_count(backend, devices.count)
+    there = jax.local_device_count()
+    if devices.count != there:
+        raise diagnosed(
+            "devices",
+            "devices.count",
+            f"the engine has {there} devices; it has to start anew for {devices.count}",
+            [Fix(f"use the {there}", "devices.count", str(there))],
+        )
+
+
+def _ordered(everything: tuple[Any, ...], order: list[int]) -> tuple[Any, ...]:
+    by_id = {device.id: device for device in everything}
+    everyone = [Fix("use all devices", "devices.order", "null")]
+    if not order:
+        raise diagnosed("devices", "devices.order", "no device is named", everyone)
+    unknown = [id for id in order if id not in by_id]
+    if unknown:
+        ids = ", ".join(str(id) for id in unknown)
+        plural = "s" if len(unknown) > 1 else ""
+        raise diagnosed(
+            "devices",
+            "devices.order",
+            f"there is no device with id{plural} {ids}; the ids are {_ranges(list(by_id))}",
+            everyone,
+        )
+    twice = [id for id in by_id if order.count(id) > 1]
+    if twice:
+        ids = ", ".join(str(id) for id in twice)
+        raise diagnosed("devices", "devices.order", f"named more than once: {ids}", everyone)
+    return tuple(by_id[id] for id in order)
+
+
+def _ranges(ids: list[int]) -> str:
+    """Ids in words: "0 to 7", "0 to 3 and 2048 to 2051"."""
+    runs: list[list[int]] = []
+    for id in sorted(ids):
+        if runs and id == runs[-1][-1] + 1:
+            runs[-1].append(id)
+        else:
+            runs.append([id])
+    texts = [f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def _mesh(devices: tuple[Any, ...], shape: dict[str, int]) -> Mesh:
+    """A mesh of Auto axes: on Explicit ones, the default, shard_map refuses unsharded arrays."""
+    _check_mesh(len(devices), shape)
+    grid = np.empty(len(devices), dtype=object)
+    grid[:] = devices
+    return Mesh(
+        grid.reshape(tuple(shape.values())),
+        tuple(shape),
+        axis_types=(AxisType.Auto,) * len(shape),
+    )
+
+
+def _check_mesh(count: int, shape: dict[str, int]) -> None:
+    one_axis = Fix(f"one axis {DEFAULT_AXIS!r} over all", "devices.mesh", "null")
+    if not shape:
+        raise diagnosed("devices", "devices.mesh", "the mesh has no axis", [one_axis])
+    for axis, size in shape.items():
+        if not axis.isidentifier():
+            raise diagnosed("devices", "devices.mesh", f"{axis!r} cannot be an axis' name")
+        if size < 1:
+            fix = Fix(f"{axis} = 1", f"devices.mesh.{axis}", "1")
+            message = f"axis {axis!r} has size {size}; the least is 1"
+            raise diagnosed("devices", f"devices.mesh.{axis}", message, [fix])
+    product = 1
+    for size in shape.values():
+        product *= size
+    if product != count:
+        sizes = " x ".join(f"{axis} {size}" for axis, size in shape.items())
+        takes = f"{product} devices" if product > 1 else "1 device"
+        message = f"{sizes} takes {takes}, and the set has {count}"
+        fixes = [*islice(_sizes_that_fit(count, shape), 3), one_axis]
+        raise diagnosed("devices", "devices.mesh", message, fixes)
+
+
+def _sizes_that_fit(count: int, shape: dict[str, int]) -> Any:
+    """The changes of a single axis that make the mesh cover `count` devices."""
+    for axis in shape:
+        others = 1
+        for other, size in shape.items():
+            others *= size if other != axis else 1
+        if count % others == 0:
+            yield Fix(f"{axis} = {count // others}", f"devices.mesh.{axis}", str(count // others))

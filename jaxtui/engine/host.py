@@ -1,0 +1,152 @@
+"""This host's processor and memory, as far as one process may use them.
+
+Reads /proc and /sys on Linux; elsewhere it says what the standard library knows.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+_PROC = Path("/proc")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def name() -> str:
+    """The host's name on its network."""
+    return platform.node()
+
+
+def cpu_model() -> str:
+    """The processor's model in its maker's words, or its architecture."""
+    for line in _lines(_PROC / "cpuinfo"):
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Model", "cpu model") and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Cores this process may use: its affinity, and its cgroup's quota rounded up."""
+    if hasattr(os, "sched_getaffinity"):
+        usable = len(os.sched_getaffinity(0))
+    else:
+        usable = os.cpu_count() or 1
+    quotas = [math.ceil(quota) for quota in _cpu_quotas()]
+    return max(1, min([usable, *quotas]))
+
+
+def available_memory() -> int | None:
+    """Bytes that this process may still take, None where nothing tells.
+
+    The least of the system's available memory, the room in each cgroup around this process (what
+    the page cache could give back counts as room) and that under the address space limit.
+    """
+    room = [*_system_room(), *_cgroup_room(), *_address_space_room()]
+    return max(0, min(room)) if room else None
+
+
+def limit_address_space() -> None:
+    """Let this process map no more than it has mapped plus the memory available now.
+
+    An allocation beyond it fails, where otherwise the system would kill the process. Does nothing
+    where the memory is not known or the limit in force is lower.
+    """
+    available = available_memory()
+    mapped = _mapped()
+    if available is None or mapped is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = mapped + available
+    if all(present == resource.RLIM_INFINITY or limit < present for present in (soft, hard)):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+# ------------------------------------------------------------------------------------- the sources
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _number(path: Path) -> int | None:
+    lines = _lines(path)
+    return int(lines[0]) if lines and lines[0].lstrip("-").isdigit() else None
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """Lines such as `MemAvailable:  23711 kB` or `inactive_file 4096` as numbers in bytes."""
+    fields = {}
+    for line in _lines(path):
+        words = line.replace(":", " ").split()
+        if len(words) >= 2 and words[1].isdigit():
+            fields[words[0]] = int(words[1]) * (1024 if words[2:] == ["kB"] else 1)
+    return fields
+
+
+def _system_room() -> Iterator[int]:
+    available = _fields(_PROC / "meminfo").get("MemAvailable")
+    if available is not None:
+        yield available
+
+
+def _address_space_room() -> Iterator[int]:
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    mapped = _mapped()
+    if soft != resource.RLIM_INFINITY and mapped is not None:
+        yield soft - mapped
+
+
+def _mapped() -> int | None:
+    return _fields(_PROC / "self" / "status").get("VmSize")
+
+
+def _cgroups(controller: str) -> Iterator[Path]:
+    """Folders of this process' cgroups, its own and those around it.
+
+    Version 2 has one tree, version 1 one for each controller. In a container the path in
+    /proc/self/cgroup may be that of the host, and only the root of the tree is there.
+    """
+    for line in _lines(_PROC / "self" / "cgroup"):
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if not controllers:
+            root = _CGROUP
+        elif controller in controllers.split(","):
+            root = _CGROUP / controller
+        else:
+            continue
+        inside = root / path.lstrip("/")
+        for folder in (inside, *inside.parents):
+            if folder == root or root in folder.parents:
+                yield folder
+
+
+def _cgroup_room() -> Iterator[int]:
+    for folder in _cgroups("memory"):
+        statistics = _fields(folder / "memory.stat")
+        for limit, usage, cache in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            most, used = _number(folder / limit), _number(folder / usage)
+            if most is not None and used is not None:
+                yield most - used + statistics.get(cache, 0)
+
+
+def _cpu_quotas() -> Iterator[float]:
+    """Quotas in cores."""
+    for folder in _cgroups("cpu"):
+        words = " ".join(_lines(folder / "cpu.max")).split()
+        if len(words) == 2 and words[0].isdigit():
+            yield int(words[0]) / int(words[1])
+        quota = _number(folder / "cpu.cfs_quota_us")
+        period = _number(folder / "cpu.cfs_period_us")
+        if quota is not None and period and quota > 0:
+            yield quota / period

@@ -1,0 +1,216 @@
+"""The threads that work on requests: light lanes, and the worker for what uses the devices.
+
+Each request is answered once and for all by one event (Summarize by up to two), and nothing that
+is raised on the way ends a lane.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from jaxtui.engine.errors import GivenUp
+from jaxtui.engine.output import Prints, failure
+from jaxtui.protocol import (
+    AnyEvent,
+    AnyRequest,
+    Cancelled,
+    Run,
+    Stage,
+    Summarize,
+    Summarized,
+)
+from jaxtui.report import Summary
+
+# Tracing recurses through C++ as well as Python; the C stack must outlast Python's own limit.
+STACK_BYTES = 64 * 1024 * 1024
+
+Send = Callable[[AnyEvent], None]
+OnStage = Callable[[str], None]
+StillWanted = Callable[[], bool]
+
+
+class LightLane:
+    """One thread that answers requests in turn, without the devices' work.
+
+    With `only_newest`, a newer request replaces one that still waits. A request that is being
+    worked on cannot be interrupted; once cancelled, its answer is `Cancelled`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handle: Callable[[AnyRequest], AnyEvent],
+        send: Send,
+        prints: Prints,
+        *,
+        only_newest: bool = False,
+    ) -> None:
+        self._handle = handle
+        self._send = send
+        self._prints = prints
+        self._only_newest = only_newest
+        self._waiting: deque[AnyRequest] = deque()
+        self._current: int | None = None
+        self._given_up = False
+        self._change = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def take(self, request: AnyRequest) -> None:
+        """Answer `request` in its turn."""
+        with self._change:
+            replaced = list(self._waiting) if self._only_newest else []
+            if replaced:
+                self._waiting.clear()
+            self._waiting.append(request)
+            self._change.notify()
+        for old in replaced:
+            self._send(Cancelled(id=old.id))
+
+    def cancel(self, target: int) -> None:
+        """Give up request `target` if it is here."""
+        with self._change:
+            found = [request for request in self._waiting if request.id == target]
+            for request in found:
+                self._waiting.remove(request)
+            self._given_up |= self._current == target
+        if found:
+            self._send(Cancelled(id=target))
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting)
+                request = self._waiting.popleft()
+                self._current, self._given_up = request.id, False
+            answer = self._answer(request)
+            with self._change:
+                self._current = None
+                given_up = self._given_up
+            self._send(Cancelled(id=request.id) if given_up else answer)
+
+    def _answer(self, request: AnyRequest) -> AnyEvent:
+        with self._prints.of(request.id):
+            try:
+                return self._handle(request)
+            except BaseException as error:  # also SystemExit: the user's code may call exit()
+                return replace(failure(error), id=request.id)
+
+
+class Worker:
+    """The one thread that compiles, runs and reads results, one job at a time.
+
+    A newer Run replaces a waiting one and goes before all Summarize jobs; those are generators,
+    and between two steps a Run or a Cancel has its turn.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Run, OnStage, StillWanted], AnyEvent],
+        summaries: Callable[[Summarize], Iterator[Summary]],
+        send: Send,
+        prints: Prints,
+    ) -> None:
+        self._run = run
+        self._summaries = summaries
+        self._send = send
+        self._prints = prints
+        self._next_run: Run | None = None
+        self._steps: deque[tuple[Summarize, Iterator[Summary]]] = deque()
+        self._current: int | None = None
+        self._given_up = False
+        self._change = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def take_run(self, request: Run) -> None:
+        """Run next, in place of a Run that still waits."""
+        with self._change:
+            replaced, self._next_run = self._next_run, request
+            self._change.notify()
+        if replaced is not None:
+            self._send(Cancelled(id=replaced.id))
+
+    def take_summarize(self, request: Summarize) -> None:
+        """Summarize after all that waits."""
+        with self._change:
+            self._steps.append((request, iter(self._summaries(request))))
+            self._change.notify()
+
+    def cancel(self, target: int) -> None:
+        """Give up request `target` if it is here: now if it waits, else at its next yield."""
+        with self._change:
+            waits = self._next_run is not None and self._next_run.id == target
+            if waits:
+                self._next_run = None
+            kept = deque(job for job in self._steps if job[0].id != target)
+            waits |= len(kept) < len(self._steps)
+            self._steps = kept
+            self._given_up |= self._current == target
+        if waits:
+            self._send(Cancelled(id=target))
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._next_run or self._steps)
+                self._given_up = False
+                run, self._next_run = self._next_run, None
+                job = None if run else self._steps.popleft()
+                self._current = run.id if run else job[0].id if job else None
+            if run:
+                self._send(self._ran(run))
+            elif job:
+                self._step(*job)
+            with self._change:
+                self._current = None
+
+    def _ran(self, request: Run) -> AnyEvent:
+        with self._prints.of(request.id, worker=True):
+            try:
+                return self._run(
+                    request,
+                    lambda stage: self._send(Stage(id=request.id, stage=stage)),  # type: ignore[arg-type]
+                    lambda: self._given_up,
+                )
+            except GivenUp:
+                return Cancelled(id=request.id)
+            except BaseException as error:  # also SystemExit: the user's code may call exit()
+                return replace(failure(error), id=request.id)
+
+    def _step(self, request: Summarize, summaries: Iterator[Summary]) -> None:
+        with self._prints.of(request.id, worker=True):
+            try:
+                summary = next(summaries, None)
+            except BaseException as error:
+                self._send(replace(failure(error), id=request.id))
+                return
+        with self._change:
+            # Looked at and put back in one go: a Cancel finds the job either running or waiting.
+            self._current = None
+            given_up = self._given_up
+            if summary is not None and not given_up and not summary.exact:
+                self._steps.appendleft((request, summaries))
+        if given_up:
+            self._send(Cancelled(id=request.id))
+            return
+        if summary is not None:
+            self._send(
+                Summarized(
+                    id=request.id,
+                    result=request.result,
+                    leaf=request.leaf,
+                    device=request.device,
+                    summary=summary,
+                )
+            )

@@ -1,0 +1,234 @@
+"""One engine's process as the screen sees it: its command line, pipes, frames and last lines."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from jaxtui import endings
+from jaxtui.protocol import MAX_FRAME, FramingError, Gone
+
+READ_BYTES = 64 * 1024  # what a pipe holds on Linux
+TAIL_LINES = 200
+LINE_CHARACTERS = 2000
+LOG_LINES_PER_SECOND = 200
+END_SECONDS = 5.0  # how long a killed process may take, with a device's memory to give back
+SILENT_SECONDS = 1.0  # how long it may live on without its output
+
+
+class EngineSettings(Struct, frozen=True):
+    """How to start an engine: see `jaxtui.session.Devices` for `platform` and `count`.
+
+    `command` is another way to start it, to which `--platform=` and `--devices=` are added, such
+    as ("ssh", "host", "python", "-m", "jaxtui.engine").
+    """
+
+    platform: str = ""
+    count: int | None = None
+    command: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        """The command line."""
+        options = [f"--platform={self.platform}"] if self.platform else []
+        if self.count is not None:
+            options.append(f"--devices={self.count}")
+        if self.command:
+            # ssh hands its words to a shell, and a platform may come from somebody's file.
+            return [*self.command, *map(shlex.quote, options)]
+        return [sys.executable, *_safe_path(), "-m", "jaxtui.engine", *options]
+
+
+def _safe_path() -> list[str]:
+    """-P: no file in the working folder (`random.py`, `jax.py`) takes the place of a module.
+
+    Left out when jaxtui itself is only found there.
+    """
+    return [] if Path(__file__).resolve().parents[1] == Path.cwd() else ["-P"]
+
+
+class EngineProcess:
+    """A running engine. Raises OSError or ValueError when it cannot be started."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._popen = subprocess.Popen(
+            settings.arguments(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            # Away from the terminal, whose ctrl+c is for the screen alone.
+            start_new_session=True,
+        )
+        pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
+        self._pipes = [pipe for pipe in pipes if pipe is not None]
+        self.requests, self.events, self.errors = (pipe.fileno() for pipe in self._pipes)
+        for descriptor in (self.requests, self.events, self.errors):
+            os.set_blocking(descriptor, False)
+        self.outgoing: deque[memoryview] = deque()
+        self.frames = FrameBuffer()
+        self.lines = LineLog()
+        self.wanted = False  # that it ends
+        self.fault = ""  # why it was ended when that was not wanted
+        self.said = ""  # the reason that it gave itself
+        self._deadline: float | None = None
+
+    @property
+    def ending(self) -> bool:
+        """Whether its end is near: it was killed, or has closed its output."""
+        return self._deadline is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or would not within the time that it had for it."""
+        if self._popen.poll() is not None:
+            return True
+        if self._deadline is None or time.monotonic() < self._deadline:
+            return False
+        if self.wanted or self.fault:
+            return True
+        self.fault = "the engine closed its output and went on"
+        self.kill()
+        return False
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process and to all that it started in its session."""
+        self._signal_session()
+        self._deadline = time.monotonic() + END_SECONDS
+
+    def output_closed(self) -> None:
+        """It can say nothing any more: its end is due."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + SILENT_SECONDS
+
+    def dispose(self) -> None:
+        """Close the pipes, and end what it left behind in its session."""
+        self._signal_session()
+        for pipe in self._pipes:
+            pipe.close()
+
+    def _signal_session(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+
+    def write(self) -> bool:
+        """Write of `outgoing` what the pipe takes; whether there is more.
+
+        What a dead engine does not read is lost, as all is that it was asked.
+        """
+        try:
+            while self.outgoing:
+                rest = self.outgoing[0]
+                written = os.write(self.requests, rest)
+                if written < len(rest):
+                    self.outgoing[0] = rest[written:]
+                else:
+                    self.outgoing.popleft()
+        except BlockingIOError:
+            return True
+        except OSError:
+            self.outgoing.clear()
+        return False
+
+    def gone(self) -> Gone:
+        """The event that says how it ended."""
+        status = self._popen.returncode
+        if self.wanted:
+            reason = "ended as asked"
+        elif self.fault:
+            reason = self.fault
+        else:
+            reason = endings.reason(status, self.lines.tail, self.said)
+        if status is None:
+            reason = f"the engine's process {self._popen.pid} does not end"
+        return Gone(reason=reason, status=status, wanted=self.wanted, tail=list(self.lines.tail))
+
+
+def read_available(descriptor: int) -> bytes | None:
+    """What the pipe holds, up to READ_BYTES: b"" at its end, None when there is nothing now."""
+    try:
+        return os.read(descriptor, READ_BYTES)
+    except BlockingIOError:
+        return None
+
+
+class FrameBuffer:
+    """Cuts a stream that arrives in pieces into frames."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The bodies that `data` completes.
+
+        Raises FramingError, after the bodies before it, for a length over MAX_FRAME.
+        """
+        self._rest += data
+        start = 0
+        try:
+            while len(self._rest) - start >= 4:
+                length = int.from_bytes(self._rest[start : start + 4], "big")
+                if length > MAX_FRAME:
+                    begin = bytes(self._rest[start : start + 60]).decode("utf-8", "replace")
+                    raise FramingError(f"no frame begins with {begin!r}")
+                end = start + 4 + length
+                if len(self._rest) < end:
+                    return
+                body = bytes(self._rest[start + 4 : end])
+                start = end
+                yield body
+        finally:
+            del self._rest[:start]
+
+
+class LineLog:
+    """The lines of a stderr: the last ones kept, and a limited number a second passed on."""
+
+    def __init__(self) -> None:
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._rest = b""
+        self._second = 0
+        self._passed = 0
+        self._left_out = 0
+
+    def feed(self, data: bytes) -> list[str]:
+        """The lines to pass on, now that `data` came."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[: 4 * LINE_CHARACTERS]
+        return self._limited(lines)
+
+    def end(self) -> list[str]:
+        """The lines to pass on when nothing more will come."""
+        rest, self._rest = self._rest, b""
+        return [*self._limited([rest] if rest else []), *self._notice()]
+
+    def _limited(self, lines: list[bytes]) -> list[str]:
+        self.tail.extend(map(_line, lines[-TAIL_LINES:]))
+        passed = []
+        second = int(time.monotonic())
+        if second != self._second:
+            passed += self._notice()
+            self._second, self._passed = second, 0
+        room = LOG_LINES_PER_SECOND - self._passed
+        passed += map(_line, lines[:room])
+        self._passed += len(lines[:room])
+        self._left_out += len(lines[room:])
+        return passed
+
+    def _notice(self) -> list[str]:
+        left_out, self._left_out = self._left_out, 0
+        return [f"... {left_out} more lines"] if left_out else []
+
+
+def _line(data: bytes) -> str:
+    text = data[: 4 * LINE_CHARACTERS].decode("utf-8", "replace").rstrip("\r")
+    return text if len(text) <= LINE_CHARACTERS else text[: LINE_CHARACTERS - 3] + "..."
