@@ -1,0 +1,87 @@
+"""Where in the shape flow a diagnosis belongs: the column of its layer, the rows of its leaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtui.report import Diagnosis, Flow, FlowLeaf
+
+_WORDS = {"syntax": "syntax error", "function": "raised an error", "arguments": "arguments"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where an error stands: a column (the function's is one past the last level) and some rows.
+
+    `heading` is the column whose heading is at fault. `paths` are leaves or whole arguments by
+    name, empty when only the column is known. `word` says in one word what is wrong there.
+    """
+
+    column: int
+    heading: int
+    side: Literal["input", "output"]
+    paths: tuple[str, ...]
+    word: str
+
+
+def argument_of(path: str) -> str:
+    """The argument that an input leaf's path begins with: "params" of "params['w'][0]"."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0]
+
+
+def first_reached(flow: Flow) -> list[FlowLeaf]:
+    """The input leaves of the outermost level that tracing reached."""
+    return next((level.inputs for level in flow.levels if level.inputs is not None), [])
+
+
+def locate(flow: Flow, diagnosis: Diagnosis | None, arguments: Sequence[str]) -> Fault | None:
+    """The place of the diagnosis in the flow, None when its field has none there.
+
+    `arguments` are the names of the program's arguments, empty when only the flow knows them.
+    """
+    if diagnosis is None:
+        return None
+    match diagnosis.field.split("."):
+        case ["program", "arguments", index, *rest] if index.isdecimal():
+            names = list(arguments) or _argument_names(flow)
+            if int(index) >= len(names):
+                return None
+            return Fault(0, 0, "input", (names[int(index)],), rest[0] if rest else "value")
+        case ["program", "layers", index, *rest] if index.isdecimal():
+            return _layer_fault(flow, diagnosis, int(index), rest[0] if rest else "")
+        case ["program", ("source" | "function"), *_]:
+            last = len(flow.levels)
+            return Fault(last, last, "input", (), _WORDS.get(diagnosis.kind, diagnosis.kind))
+    return None
+
+
+def _layer_fault(flow: Flow, diagnosis: Diagnosis, layer: int, field: str) -> Fault | None:
+    columns = [at for at, level in enumerate(flow.levels) if level.layer == layer]
+    if not columns:
+        return None
+    column = columns[0]
+    word = field or flow.levels[column].transform
+    if field in ("out_axes", "out_specs"):
+        return Fault(column - 1, column, "output", (), word)
+    return Fault(column, column, "input", _named_in(diagnosis.message, flow), word)
+
+
+def _argument_names(flow: Flow) -> list[str]:
+    return list(dict.fromkeys(argument_of(leaf.path) for leaf in first_reached(flow)))
+
+
+def _named_in(message: str, flow: Flow) -> tuple[str, ...]:
+    """The leaves that the message names, or else the arguments it names."""
+    for names in ([leaf.path for leaf in first_reached(flow)], _argument_names(flow)):
+        named = tuple(name for name in names if _names(message, name))
+        if named:
+            return named
+    return ()
+
+
+def _names(message: str, name: str) -> bool:
+    # The plain search first: it is what makes thousands of leaves cheap.
+    return name in message and bool(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w\[])", message))

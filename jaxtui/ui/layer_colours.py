@@ -1,0 +1,35 @@
+"""One colour and one sign for each layer, the same wherever a layer is spoken of.
+
+A widget shows layers in their colours by taking both parts into its class:
+
+    COMPONENT_CLASSES = {...} | layer_colours.COMPONENTS
+    DEFAULT_CSS = '''...''' + layer_colours.CSS
+
+and asks `component(layer)` for the component class, or for the class of a child widget. The sign
+says the same where there is no colour: `◆ vmap` in the layer list is `◆ vmap batch·4` in the flow.
+"""
+
+from __future__ import annotations
+
+# `$text-…` variables are the theme's colours brought to a readable contrast. `$warning` and
+# `$error` are left out: they mean something else on every screen.
+_VARIABLES = ("text-accent", "text-primary", "text-success", "text-secondary")
+_SIGNS = "◆●▲■"
+_ASCII_SIGNS = "*o^#"
+
+COMPONENTS: set[str] = {f"layer--{number}" for number in range(len(_VARIABLES))}
+CSS = "\n".join(
+    f".layer--{number} {{ color: ${variable}; text-style: bold; }}"
+    for number, variable in enumerate(_VARIABLES)
+)
+
+
+def component(layer: int) -> str:
+    """The component class of `program.layers[layer]`; colours repeat after the fourth layer."""
+    return f"layer--{layer % len(_VARIABLES)}"
+
+
+def sign(layer: int, ascii: bool = False) -> str:
+    """The layer's sign, one cell wide."""
+    signs = _ASCII_SIGNS if ascii else _SIGNS
+    return signs[layer % len(signs)]

@@ -1,0 +1,214 @@
+"""Lines of styled text measured in terminal cells: the plain data that widgets paint."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+
+class Segment(NamedTuple):
+    """Text in one style; `style` names a component class of the widget, "" is the plain one."""
+
+    text: str
+    style: str = ""
+
+
+Line = tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """The signs a picture is drawn with. `joins` are for the first, a middle and the last row."""
+
+    arrow_in: str
+    arrow_out: str
+    whole: str
+    gradient: str
+    open: str
+    close: str
+    ellipsis: str
+    cross: str
+    rule: str
+    joins: tuple[str, str, str]
+    into: str
+    alone: str
+    folded: str
+    unfolded: str
+    cursor: str
+    more_left: str
+    more_right: str
+    dot: str
+    dash: str
+    is_ascii: bool = False
+
+
+UNICODE = Glyphs(
+    arrow_in="→",
+    arrow_out="←",
+    whole="=",
+    gradient="∂",
+    open="‹",
+    close="›",
+    ellipsis="…",
+    cross="✗",
+    rule="─",
+    joins=("┐", "├", "┘"),
+    into="→",
+    alone="─",
+    folded="▸",
+    unfolded="▾",
+    cursor="▌",
+    more_left="◂",
+    more_right="▸",
+    dot="·",
+    dash="–",
+)
+ASCII = Glyphs(
+    arrow_in="->",
+    arrow_out="<-",
+    whole="=",
+    gradient="d",
+    open="<",
+    close=">",
+    ellipsis="...",
+    cross="x",
+    rule="-",
+    joins=("+", "+", "+"),
+    into="->",
+    alone="-",
+    folded="+",
+    unfolded="-",
+    cursor=">",
+    more_left="<",
+    more_right=">",
+    dot=":",
+    dash="-",
+    is_ascii=True,
+)
+
+
+def glyphs(ascii: bool) -> Glyphs:
+    """The set of signs for a terminal with or without Unicode."""
+    return ASCII if ascii else UNICODE
+
+
+def clean(text: str) -> str:
+    """`text` as one line that moves no cursor: control characters and runs of space are a space."""
+    shown = "".join(
+        " " if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
+        for character in text
+    )
+    return " ".join(shown.split())
+
+
+def width_of(line: Iterable[Segment]) -> int:
+    """Cells that the line takes."""
+    return sum(cell_len(segment.text) for segment in line)
+
+
+def text_of(line: Iterable[Segment]) -> str:
+    """The line's text without its styles."""
+    return "".join(segment.text for segment in line)
+
+
+def fit(text: str, width: int, ellipsis: str = "…") -> str:
+    """`text` in at most `width` cells, its end replaced by `ellipsis` when it is too long."""
+    if cell_len(text) <= width:
+        return text
+    room = width - cell_len(ellipsis)
+    if room < 0:
+        return _cut(text, width)
+    return _cut(text, room).rstrip() + ellipsis
+
+
+def fit_middle(text: str, width: int, ellipsis: str = "…") -> str:
+    """`text` in at most `width` cells, its middle replaced: both ends of a path tell most."""
+    if cell_len(text) <= width:
+        return text
+    room = width - cell_len(ellipsis)
+    if room < 2:
+        return fit(text, width, ellipsis)
+    tail = (2 * room) // 3
+    head = _cut(text, room - tail)
+    return head + ellipsis + _cut(text[::-1], tail)[::-1]
+
+
+def pad(line: Line, width: int) -> Line:
+    """The line filled with spaces up to `width` cells; a longer one is cut."""
+    missing = width - width_of(line)
+    if missing < 0:
+        return crop(line, 0, width)
+    return (*line, Segment(" " * missing)) if missing else line
+
+
+def crop(line: Iterable[Segment], start: int, stop: int) -> Line:
+    """The cells from `start` to `stop`; half of a wide character becomes a space."""
+    result: list[Segment] = []
+    at = 0
+    for text, style in line:
+        if at >= stop:
+            break
+        end = at + cell_len(text)
+        if end > start:
+            whole = at >= start and end <= stop
+            shown = text if whole else _window(text, max(0, start - at), min(end, stop) - at)
+            if shown:
+                result.append(Segment(shown, style))
+        at = end
+    return tuple(result)
+
+
+def join(line: Iterable[Segment]) -> Line:
+    """The line with neighbours of one style made one segment and empty ones left out."""
+    result: list[Segment] = []
+    for segment in line:
+        if not segment.text:
+            continue
+        if result and result[-1].style == segment.style:
+            result[-1] = Segment(result[-1].text + segment.text, segment.style)
+        else:
+            result.append(segment)
+    return tuple(result)
+
+
+def wrap(text: str, width: int, lines: int, ellipsis: str = "…") -> list[str]:
+    """`text` broken at spaces into at most `lines` lines of `width` cells, the last one elided."""
+    result: list[str] = []
+    rest = text
+    while rest and len(result) < lines - 1 and cell_len(rest) > width:
+        head = _cut(rest, width + 1)
+        space = head.rfind(" ")
+        at = space if space > 0 else max(1, len(_cut(rest, width)))
+        result.append(_cut(rest[:at].rstrip(), width))
+        rest = rest[at:].lstrip()
+    return [*result, fit(rest, width, ellipsis)] if rest else result
+
+
+def _cut(text: str, width: int) -> str:
+    """As many characters from the start as `width` cells hold."""
+    if text.isascii():
+        return text[: max(0, width)]
+    used = 0
+    for at, character in enumerate(text):
+        used += cell_len(character)
+        if used > width:
+            return text[:at]
+    return text
+
+
+def _window(text: str, start: int, stop: int) -> str:
+    if text.isascii():
+        return text[start:stop]
+    shown = []
+    at = 0
+    for character in text:
+        size = cell_len(character)
+        inside = min(at + size, stop) - max(at, start)
+        if inside > 0 or (size == 0 and start < at <= stop):
+            shown.append(character if inside == size else " " * inside)
+        at += size
+    return "".join(shown)
