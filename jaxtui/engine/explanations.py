@@ -268,7 +268,7 @@ class _Call:
         """shard_map: do the specs fit the arguments, the mesh, and the sizes?"""
         specs = self.layer.settings["in_specs"]
         # PartitionSpec itself is a tuple in some releases of JAX.
-        one_each = isinstance(specs, tuple | list) and type(specs) is not PartitionSpec
+        one_each = not isinstance(specs, PartitionSpec) and isinstance(specs, tuple | list)
         if one_each and len(specs) != len(self.args):
             return self._found(
                 "in_specs",
