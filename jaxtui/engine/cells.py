@@ -1,0 +1,113 @@
+"""Elements as plain data: for JSON (`nested`) and for the screen (`cells`)."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Sort = Literal["bool", "integer", "float", "complex", "key", "text"]
+
+
+def sort_of(dtype: Any) -> Sort:
+    """What kind of element a dtype has; "text" is whatever is shown as text only."""
+    if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+        return "key"
+    if dtype == np.bool_:
+        return "bool"
+    if jnp.issubdtype(dtype, jnp.integer):
+        return "integer"
+    if jnp.issubdtype(dtype, jnp.floating) and dtype != np.longdouble:
+        return "float"
+    if jnp.issubdtype(dtype, jnp.complexfloating) and dtype != np.clongdouble:
+        return "complex"
+    # Where long double is double, NumPy has one dtype with two names.
+    return {"float64": "float", "complex128": "complex"}.get(np.dtype(dtype).name, "text")  # type: ignore[return-value]
+
+
+def nested(array: np.ndarray[Any, Any], sort: Sort) -> Any:
+    """`array.tolist()` as JSON has it: complex as [re, im], non-finite as "nan", "inf", "-inf"."""
+    if sort == "key":
+        return key_text(array).tolist()
+    if sort == "complex":
+        array = _parts(array)
+    values = array.tolist()
+    if sort in ("float", "complex") and not np.isfinite(array).all():
+        return _named(values)
+    return values
+
+
+def cells(array: np.ndarray[Any, Any], sort: Sort) -> list[list[Any]]:
+    """The rows of a two-dimensional array (for keys: with their words as a third dimension)."""
+    if sort == "key":
+        return key_text(array).tolist()  # type: ignore[no-any-return]
+    if sort == "complex":
+        parts = _parts(array)
+        return _shortest_all(parts).tolist()  # type: ignore[no-any-return]
+    if sort == "float":
+        return _shortest_all(array).tolist()  # type: ignore[no-any-return]
+    return array.tolist()  # type: ignore[no-any-return]
+
+
+def key_text(words: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Key data, uint32 (..., words), as strings of 8 hexadecimal digits a word."""
+    shape = words.shape[:-1]
+    text = np.empty(shape, dtype=object)
+    big_endian = np.ascontiguousarray(words.astype(">u4"))
+    for position in np.ndindex(*shape):
+        text[position] = big_endian[position].tobytes().hex()
+    return text
+
+
+def shortest(value: float, dtype: Any) -> float:
+    """The float with the fewest decimal digits that is `value` again when it becomes `dtype`."""
+    kind = np.dtype(dtype)
+    if kind == np.float64 or not math.isfinite(value) or value == 0:
+        return value
+    if kind == np.float32:
+        return float(str(np.float32(value)))
+    return _shortest_narrow(value, kind)
+
+
+@lru_cache(maxsize=100_000)  # above the number of values that all dtypes of 16 bits and less share
+def _shortest_narrow(value: float, dtype: np.dtype[Any]) -> float:
+    exact = Decimal(value)
+    for digits in range(17):
+        # The nearest decimal may round elsewhere where a neighbour does not: the values just
+        # below a power of two lie closer together than those above it.
+        nearest = Decimal(f"{value:.{digits}e}")
+        unit = Decimal(1).scaleb(nearest.adjusted() - digits)
+        candidates = sorted((nearest - unit, nearest, nearest + unit), key=lambda c: abs(c - exact))
+        for candidate in candidates:
+            if float(np.float64(candidate).astype(dtype)) == value:
+                return float(candidate)
+    return value
+
+
+def _shortest_all(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """`array` as float64 of which each has the shortest digits."""
+    if array.dtype == np.float64:
+        return array
+    out = np.empty(array.shape, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        out.reshape(-1)[:] = [shortest(value, array.dtype) for value in array.reshape(-1).tolist()]
+    return out
+
+
+def _parts(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.stack([array.real, array.imag], axis=-1)
+
+
+def _named(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_named(value) for value in values]
+    if math.isnan(values):
+        return "nan"
+    if math.isinf(values):
+        return "inf" if values > 0 else "-inf"
+    return values

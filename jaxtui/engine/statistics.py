@@ -1,0 +1,394 @@
+"""Minimum, maximum, mean and standard deviation of blocks, wherever they are.
+
+A block is gone through in parts, so that memory stays bounded and the work can be given up
+between two of them. Parts on CPU devices are reduced by NumPy (fewer than 1 ns an element where a
+fused XLA:CPU reduction to float64 took 6), all others on their device. Each part gives its moments
+about its own mean, and moments are merged pairwise (Chan, Golub and LeVeque 1983).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtui.engine.blocks import Block, Index, cut_on_device, cut_up, offsets, undisturbed
+from jaxtui.engine.cells import Sort
+from jaxtui.report import Summary
+
+PART = 1 << 17  # elements reduced at once by NumPy: what it makes of them stays in the cache
+DEVICE_PART = 1 << 26  # elements reduced at once on an accelerator
+TRANSFER = 1 << 22  # elements transferred at once to be reduced by NumPy
+LARGE = 1 << 23  # elements from which a sample comes first
+SAMPLE = 1_000_000  # elements of a sample
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What is known of some real numbers x = origin + y * 2**exponent, `count` of them finite.
+
+    `mean` is that of y, `spread` the sum of squares of y about it. The exponent keeps squares of
+    huge and tiny floats in range; the origin keeps differences of large integers exact, and
+    `total` is the integers' exact sum (None for floats).
+    """
+
+    count: int = 0
+    non_finite: int = 0
+    minimum: Any = None
+    maximum: Any = None
+    mean: float = 0.0
+    spread: float = 0.0
+    exponent: int = 0
+    origin: int = 0
+    total: int | None = None
+
+    def merged(self, other: Moments) -> Moments:
+        """The moments of both together."""
+        non_finite = self.non_finite + other.non_finite
+        if not self.count or not other.count:
+            return replace(self if self.count else other, non_finite=non_finite)
+        exponent = max(self.exponent, other.exponent)
+        mean, spread = self._at(exponent)
+        other_mean, other_spread = other._at(exponent)
+        delta = other_mean + float(other.origin - self.origin) - mean
+        count = self.count + other.count
+        share = other.count / count
+        totals = None if self.total is None else self.total + (other.total or 0)
+        return replace(
+            self,
+            count=count,
+            non_finite=non_finite,
+            minimum=min(self.minimum, other.minimum),
+            maximum=max(self.maximum, other.maximum),
+            mean=mean + delta * share,
+            spread=spread + other_spread + delta * delta * self.count * share,
+            exponent=exponent,
+            total=totals,
+        )
+
+    def _at(self, exponent: int) -> tuple[float, float]:
+        shift = self.exponent - exponent
+        return math.ldexp(self.mean, shift), math.ldexp(self.spread, 2 * shift)
+
+    @property
+    def average(self) -> float:
+        """The mean of x, never outside of its range."""
+        if self.total is not None:
+            return self.total / self.count
+        mean = min(max(self.mean, self._scaled(self.minimum)), self._scaled(self.maximum))
+        return math.ldexp(mean, self.exponent)
+
+    @property
+    def deviation(self) -> float:
+        """The population standard deviation of x."""
+        if self.minimum == self.maximum:
+            return 0.0
+        # No deviation exceeds half the range; rounding could, beyond what a float holds.
+        if self.total is not None:
+            half = (int(self.maximum) - int(self.minimum)) / 2
+        else:
+            half = self._scaled(self.maximum) / 2 - self._scaled(self.minimum) / 2
+        return math.ldexp(min(math.sqrt(self.spread / self.count), half), self.exponent)
+
+    def _scaled(self, value: float) -> float:
+        return math.ldexp(value, -self.exponent)
+
+
+Parts = tuple[Moments, ...]  # one for real numbers, two (real, imaginary) for complex ones
+
+
+def summaries(blocks: Sequence[Block], sort: Sort, count: int) -> Iterator[Summary | None]:
+    """Statistics of `count` elements, of which the `blocks` (disjoint) hold all or some.
+
+    Yields a Summary of a sample first where there are many elements, then None after every part
+    (some milliseconds of work at most on the host), and last the Summary over all that the blocks
+    hold, which is `exact` if that is all.
+    """
+    if sort in ("key", "text"):
+        yield Summary(minimum=None, maximum=None, mean=None, std=None, non_finite=0, count=count)
+        return
+    held = sum(block.size for block in blocks)
+    if held > LARGE:
+        yield _summary(_sampled(blocks, sort, held), sort, count, exact=False)
+    parts: Parts = ()
+    for block in blocks:
+        for found in _block_moments(block, sort):
+            parts = _merged(parts, found)
+            yield None
+    yield _summary(parts, sort, count, exact=held == count)
+
+
+def _merged(parts: Parts, found: Parts) -> Parts:
+    if not parts:
+        return found
+    return tuple(one.merged(other) for one, other in zip(parts, found, strict=True))
+
+
+def _summary(parts: Parts, sort: Sort, count: int, *, exact: bool) -> Summary:
+    """A sample's count of non-finite elements is scaled up to what it stands for."""
+    if not parts:
+        return Summary(
+            minimum=None, maximum=None, mean=None, std=None, non_finite=0, count=count, exact=exact
+        )
+    first = parts[0]
+    seen = first.count + first.non_finite
+    # In integers: a float product would be off by one for counts above 2**53.
+    non_finite = (first.non_finite * count + seen // 2) // seen
+    if not first.count:
+        return Summary(
+            minimum=None,
+            maximum=None,
+            mean=None,
+            std=None,
+            non_finite=non_finite,
+            count=count,
+            exact=exact,
+        )
+    is_complex = sort == "complex"
+    return Summary(
+        minimum=None if is_complex else first.minimum,
+        maximum=None if is_complex else first.maximum,
+        mean=[part.average for part in parts] if is_complex else first.average,
+        std=math.hypot(*(part.deviation for part in parts)),
+        non_finite=non_finite,
+        count=count,
+        exact=exact,
+    )
+
+
+def _sampled(blocks: Sequence[Block], sort: Sort, held: int) -> Parts:
+    """The moments of about SAMPLE elements: one at random from each stretch of equal length."""
+    generator = np.random.default_rng(0)
+    parts: Parts = ()
+    for block in blocks:
+        wanted = min(block.size, math.ceil(SAMPLE * block.size / held))
+        if not wanted:
+            continue
+        stretch = block.size / wanted
+        places = ((np.arange(wanted) + generator.random(wanted)) * stretch).astype(np.int64)
+        np.minimum(places, block.size - 1, out=places)
+        parts = _merged(parts, host_moments(block.take(places), sort))
+    return parts
+
+
+def _block_moments(block: Block, sort: Sort) -> Iterator[Parts]:
+    """The moments of a block, part by part."""
+    if block.platform != "cpu" and isinstance(block.data, jax.Array):
+        for part in cut_up(block.shape, DEVICE_PART):
+            yield device_moments(block.data, part, sort)
+        return
+    # What cannot be looked at in place comes in larger parts, since each costs a call.
+    for whole in cut_up(block.shape, block.size if block.on_host else TRANSFER):
+        elements = block.read(whole)
+        for part in cut_up(elements.shape, PART):
+            yield host_moments(elements[(..., *(slice(*ends) for ends in part))], sort)
+
+
+# ------------------------------------------------------------------------------------- on the host
+
+
+def host_moments(elements: np.ndarray[Any, Any], sort: Sort) -> Parts:
+    """The moments of `elements` (bool, integer, float or complex), by NumPy."""
+    if sort == "bool":
+        return (_of_bools(elements),)
+    if sort == "integer":
+        return (_of_integers(elements.reshape(-1)),)
+    with np.errstate(all="ignore"):
+        if sort == "complex":
+            flat = elements.reshape(-1)
+            finite = flat[np.isfinite(flat)]
+            lost = flat.size - finite.size
+            return tuple(
+                _of_finite(part.astype(np.float64), lost) for part in (finite.real, finite.imag)
+            )
+        return (_of_floats(np.asarray(elements, dtype=np.float64).reshape(-1)),)
+
+
+def _of_bools(elements: np.ndarray[Any, Any]) -> Moments:
+    count, total = elements.size, int(np.count_nonzero(elements))
+    if not count:
+        return Moments()
+    return Moments(
+        count=count,
+        minimum=total == count,
+        maximum=total > 0,
+        mean=total / count,
+        spread=total * (count - total) / count,
+        total=total,
+    )
+
+
+def _of_integers(elements: np.ndarray[Any, Any]) -> Moments:
+    if not elements.size:
+        return Moments()
+    narrow = elements.dtype.itemsize == 1 and elements.dtype.kind == "V"  # 4 bits and fewer
+    native = np.dtype(np.int8) if narrow else elements.dtype.newbyteorder("=")
+    elements = elements.astype(native, copy=False)
+    low, high = int(elements.min()), int(elements.max())
+    if elements.dtype.itemsize == 8:
+        # In halves, which cannot overflow; a difference wraps around to what it is as uint64.
+        upper = int(np.sum(elements >> 32, dtype=np.int64))
+        lower = int(np.sum(elements & 0xFFFFFFFF, dtype=np.int64))
+        total = (upper << 32) + lower
+        above = (elements - elements.dtype.type(low)).view(np.uint64).astype(np.float64)
+    else:
+        total = int(np.sum(elements, dtype=np.int64))
+        above = elements.astype(np.float64)
+        above -= low
+    mean = (total - low * elements.size) / elements.size
+    above -= mean
+    return Moments(
+        count=elements.size,
+        minimum=low,
+        maximum=high,
+        mean=mean,
+        spread=float(np.dot(above, above)),
+        origin=low,
+        total=total,
+    )
+
+
+def _of_floats(elements: np.ndarray[Any, Any]) -> Moments:
+    """Of float64 elements; their sum tells in one pass whether all are finite."""
+    if np.isfinite(elements.sum()):
+        return _of_finite(elements, 0)
+    finite = elements[np.isfinite(elements)]
+    return _of_finite(finite, elements.size - finite.size)
+
+
+def _of_finite(elements: np.ndarray[Any, Any], non_finite: int) -> Moments:
+    if not elements.size:
+        return Moments(non_finite=non_finite)
+    low, high = float(elements.min()), float(elements.max())
+    exponent = scale(low, high)
+    if exponent:
+        elements = np.ldexp(elements, -exponent)
+    mean = float(elements.mean())
+    about = elements - mean
+    spread = float(np.dot(about, about))
+    if spread < 1e-20 * mean * mean * elements.size:
+        # The mean's own rounding counts when the spread is this small.
+        slip = float(about.mean())
+        mean += slip
+        spread = max(0.0, spread - slip * slip * elements.size)
+    return Moments(
+        count=elements.size,
+        non_finite=non_finite,
+        minimum=low,
+        maximum=high,
+        mean=math.ldexp(low, -exponent) if low == high else mean,
+        spread=0.0 if low == high else spread,
+        exponent=exponent,
+    )
+
+
+def scale(low: float, high: float) -> int:
+    """The exponent to scale with, 0 as long as float64 holds the squares without it."""
+    largest = max(abs(low), abs(high))
+    exponent = math.frexp(largest)[1] if largest else -1100
+    return exponent if abs(exponent) > 400 else 0
+
+
+# ------------------------------------------------------------------------------------ on a device
+
+
+def device_moments(data: jax.Array, part: Index, sort: Sort) -> Parts:
+    """The moments of a part of `data`, reduced on its device; a few numbers are transferred."""
+    starts = offsets([start for start, _ in part])
+    sizes = tuple(stop - start for start, stop in part)
+    with undisturbed():
+        if sort in ("bool", "integer"):
+            return (_from_integers(jax.device_get(_reduce_integers(data, starts, sizes)), part),)
+        finite, ends = jax.device_get(_find_ends(data, starts, sizes))
+        count, lost = int(finite), math.prod(sizes) - int(finite)
+        if not count:
+            return tuple(Moments(non_finite=lost) for _ in ends)
+        exponents = [scale(float(low), float(high)) for low, high in ends]
+        # Twice half of it: a float64 cannot hold 2**1074.
+        factors = np.array(
+            [(2.0 ** -(e // 2), 2.0 ** -(e - e // 2)) for e in exponents], dtype=np.float64
+        )
+        centres = jax.device_get(_reduce_floats(data, starts, factors, sizes))
+    return tuple(
+        Moments(
+            count=count,
+            non_finite=lost,
+            minimum=float(low),
+            maximum=float(high),
+            mean=math.ldexp(float(low), -exponent) if low == high else float(mean),
+            spread=0.0 if low == high else float(spread),
+            exponent=exponent,
+        )
+        for (low, high), exponent, (mean, spread) in zip(ends, exponents, centres, strict=True)
+    )
+
+
+def _from_integers(found: Any, part: Index) -> Moments:
+    low, high, upper, lower, mean, spread = found
+    return Moments(
+        count=math.prod(stop - start for start, stop in part),
+        minimum=low.item(),
+        maximum=high.item(),
+        mean=float(mean),
+        spread=float(spread),
+        origin=int(low),
+        total=(int(upper) << 32) + int(lower),
+    )
+
+
+def _reduce_integers_of(data: jax.Array, starts: jax.Array, sizes: tuple[int, ...]) -> Any:
+    elements = cut_on_device(data, starts, sizes)
+    low, high = elements.min(), elements.max()
+    narrow = elements.dtype == jnp.bool_ or jnp.iinfo(elements.dtype).bits < 8
+    wide = elements.astype(jnp.int8) if narrow else elements
+    wide = wide.astype(jnp.uint64 if wide.dtype == jnp.uint64 else jnp.int64)
+    upper = (wide >> 32).astype(jnp.int64).sum()
+    lower = (wide & 0xFFFFFFFF).astype(jnp.int64).sum()
+    above = (wide - wide.min()).astype(jnp.uint64).astype(jnp.float64)
+    mean = above.mean()
+    return low, high, upper, lower, mean, jnp.square(above - mean).sum()
+
+
+def _real_parts(elements: jax.Array) -> tuple[list[jax.Array], jax.Array]:
+    """float64 real and imaginary parts, and where both are finite."""
+    is_complex = jnp.issubdtype(elements.dtype, jnp.complexfloating)
+    parts = [elements.real, elements.imag] if is_complex else [elements]
+    wide = [part.astype(jnp.float64) for part in parts]
+    finite = jnp.isfinite(wide[0])
+    for part in wide[1:]:
+        finite &= jnp.isfinite(part)
+    return wide, finite
+
+
+def _find_ends_of(data: jax.Array, starts: jax.Array, sizes: tuple[int, ...]) -> Any:
+    parts, finite = _real_parts(cut_on_device(data, starts, sizes))
+    ends = [
+        (
+            jnp.min(part, where=finite, initial=jnp.inf),
+            jnp.max(part, where=finite, initial=-jnp.inf),
+        )
+        for part in parts
+    ]
+    return finite.sum(), ends
+
+
+def _reduce_floats_of(
+    data: jax.Array, starts: jax.Array, factors: jax.Array, sizes: tuple[int, ...]
+) -> Any:
+    parts, finite = _real_parts(cut_on_device(data, starts, sizes))
+    found = []
+    for i, part in enumerate(parts):
+        scaled = part * factors[i, 0] * factors[i, 1]
+        mean = jnp.mean(scaled, where=finite)
+        found.append((mean, jnp.sum(jnp.square(scaled - mean), where=finite)))
+    return found
+
+
+_reduce_integers = jax.jit(_reduce_integers_of, static_argnums=2)
+_find_ends = jax.jit(_find_ends_of, static_argnums=2)
+_reduce_floats = jax.jit(_reduce_floats_of, static_argnums=3)
