@@ -1,12 +1,13 @@
-"""Run the tests at both ends of the supported range: `python tests/both_ends.py [PYTEST OPTION...]`.
+"""Run the tests at both ends of the supported range: `python tests/both_ends.py [OPTION...]`.
 
-For each end it looks for an interpreter on the PATH, makes an environment with that JAX under
-`.venv/ends/`, and runs pytest there. An end without an interpreter is skipped and said so; if none
-is found, that is a failure.
+For each end it looks for an interpreter (on the PATH, in pyenv), makes an environment with that
+JAX under `.venv/ends/`, and runs pytest there with the options given. An end without an
+interpreter is skipped and said so; if none is found, that is a failure.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,13 +29,18 @@ class End:
         return ROOT / ".venv" / "ends" / f"jax-{self.jax}-{self.python}"
 
     def interpreter(self) -> str | None:
-        """A working interpreter of this version; a shim on the PATH may lead to none."""
-        found = shutil.which(self.python)
-        if found is None:
-            return None
-        asked = [found, "-c", "import sys; print(sys.executable)"]
-        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
-        return answer.stdout.strip() or None
+        """A working interpreter of this version, None when there is none.
+
+        One on the PATH may be a shim that leads nowhere; pyenv keeps more than are on the PATH.
+        """
+        pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+        places = [shutil.which(self.python), *sorted(pyenv.glob(f"*/bin/{self.python}"))]
+        for found in filter(None, places):
+            asked = [str(found), "-c", "import sys; print(sys.executable)"]
+            answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+            if answer.returncode == 0:
+                return answer.stdout.strip()
+        return None
 
     def prepare(self, interpreter: str) -> Path:
         """The environment's own interpreter, with this JAX and the tests' needs installed."""

@@ -1,0 +1,129 @@
+"""The lessons give the values, shapes and dtypes that the tutorial printed, on 8 CPU devices."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jaxtui.lessons
+from jaxtui import lessons
+from jaxtui.session import dumps, loads
+
+TUTORIAL: dict[str, tuple[str, list[int], Any]] = {
+    "one-value": ("float32", [], 11.0),
+    "vmap": ("float32", [4], [3.0, 6.0, 11.0, 18.0]),
+    "broadcast": ("float32", [2, 2], [[1.0, 8.0], [27.0, 64.0]]),
+    "matrix-vector": ("float32", [2, 2], [[5.0, 11.0], [39.0, 53.0]]),
+    "two-arguments": ("int32", [3], [11, 22, 33]),
+    "out-axes-0": ("int32", [3, 2], [[1, 2], [3, 4], [5, 6]]),
+    "out-axes-1": ("int32", [2, 3], [[1, 3, 5], [2, 4, 6]]),
+    "in-axes-1": ("int32", [2, 3], [[1, 3, 5], [2, 4, 6]]),
+    "pmap": (
+        "int32",
+        [8, 4],
+        [
+            [0, 2, 4, 6],
+            [8, 10, 12, 14],
+            [16, 18, 20, 22],
+            [24, 26, 28, 30],
+            [32, 34, 36, 38],
+            [40, 42, 44, 46],
+            [48, 50, 52, 54],
+            [56, 58, 60, 62],
+        ],
+    ),
+    "pmap-broadcast": (
+        "float32",
+        [8, 2],
+        [
+            [100.0, 101.0],
+            [102.0, 103.0],
+            [104.0, 105.0],
+            [106.0, 107.0],
+            [108.0, 109.0],
+            [110.0, 111.0],
+            [112.0, 113.0],
+            [114.0, 115.0],
+        ],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What one `jaxtui run --json` of all lessons prints, by lesson."""
+    folder = tmp_path_factory.mktemp("lessons")
+    for name in lessons.NAMES:
+        (folder / f"{name}.toml").write_text(lessons.text(name))
+    files = [f"{name}.toml" for name in lessons.NAMES]
+    command = [sys.executable, "-m", "jaxtui", "run", "--json", *files]
+    ran = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    objects = [json.loads(line) for line in ran.stdout.splitlines()]
+    return {Path(found["session"]).stem: found for found in objects}
+
+
+@pytest.mark.parametrize("name", lessons.NAMES)
+def test_the_lesson_gives_what_the_tutorial_printed(
+    name: str, printed: dict[str, dict[str, Any]]
+) -> None:
+    dtype, shape, values = TUTORIAL[name]
+    (output,) = printed[name]["program"]["outputs"]
+    assert (output["dtype"], output["shape"]) == (dtype, shape)
+    assert output["values"] == values
+    assert printed[name]["environment"]["device_count"] == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "inside"),
+    [
+        ("matrix-vector", [[2, 2, 2], [2, 2]], [[2, 2], [2]]),
+        ("broadcast", [[2, 2], []], [[2], []]),
+        ("in-axes-1", [[3, 2]], [[3]]),
+        ("pmap", [[8, 4]], [[4]]),
+    ],
+)
+def test_the_function_sees_one_example(
+    name: str,
+    given: list[list[int]],
+    inside: list[list[int]],
+    printed: dict[str, dict[str, Any]],
+) -> None:
+    program = printed[name]["program"]
+    assert [leaf["shape"] for leaf in program["inputs"]] == given
+    assert [leaf["shape"] for leaf in program["layers"][0]["inside"]] == inside
+
+
+def test_pmap_leaves_one_row_on_each_device(printed: dict[str, dict[str, Any]]) -> None:
+    (output,) = printed["pmap"]["program"]["outputs"]
+    assert [shard["index"] for shard in output["shards"]] == [
+        [[row, row + 1], [0, 4]] for row in range(8)
+    ]
+    assert len({shard["device"] for shard in output["shards"]}) == 8
+
+
+def test_the_index_names_every_lesson_once_and_the_first_is_one_of_them() -> None:
+    folder = Path(jaxtui.lessons.__file__).parent
+    assert sorted(lessons.NAMES) == sorted(path.stem for path in folder.glob("*.toml"))
+    assert lessons.FIRST in lessons.NAMES
+    assert set(TUTORIAL) == set(lessons.NAMES)
+
+
+@pytest.mark.parametrize("name", lessons.NAMES)
+def test_every_lesson_has_a_title_and_text_and_survives_saving(name: str) -> None:
+    session = lessons.load(name)
+    assert session.title
+    assert "Try" in session.notes
+    assert loads(dumps(session)) == session
+
+
+def test_a_lesson_that_is_not_there_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        lessons.text("../pyproject")
