@@ -32,8 +32,7 @@ from jaxtui.ui.text_cells import (
     wrap,
 )
 
-FOOT = 2  # lines kept for the foot, so that an error moves nothing
-MESSAGE_LINES = 3
+FOOT = 2  # lines that the foot has at least, so that an error moves nothing
 FIXES = 3
 STALE = "of the program before"
 _MARGIN = 2  # the cursor and the fold sign
@@ -169,9 +168,9 @@ class FlowPicture:
         if row.kind == "output":
             if index != count + 1 or not self.table.returned:
                 return ()
-            returned = fit("returned", self.measures.function, self.glyphs.ellipsis)
             back = f" {self.glyphs.arrow_out} ".ljust(self.measures.bracket)
-            return (Segment(back, "arrow"), Segment(returned, "quiet"))
+            word = "returned" if len("returned") <= self.measures.function else ""
+            return (Segment(back, "arrow"), Segment(word, "quiet"))
         middle = index == count // 2
         if not self.table.entered:
             return (Segment(" " * self.measures.bracket), self._glimpse()) if middle else ()
@@ -237,16 +236,17 @@ def layout(
     source_line: str = "",
     arguments: Sequence[str] = (),
     x: int = 0,
+    foot_lines: int = FOOT + 1,
 ) -> FlowPicture:
     """The picture of `flow` in `width` cells.
 
     `folds` says of a group (`Row.group`) whether it is folded, where the user chose; `arguments`
     are the names of the program's arguments, for rows that the flow has no leaves of; `x` is
-    brought within what can be scrolled.
+    brought within what can be scrolled. A message that needs more than `foot_lines` is elided.
     """
     signs = glyphs(ascii)
     if flow is None or not flow.levels:
-        foot = _foot(None, diagnosis, stale, width, signs)
+        foot = _foot(None, diagnosis, stale, width, foot_lines, signs)
         return FlowPicture(width, 0, foot, signs)
     fault = locate(flow, diagnosis, arguments)
     glimpse = clean(source_line)
@@ -256,7 +256,7 @@ def layout(
         measures = _measure(table, glimpse, gap, width, signs)
         if measures.pinned + measures.flowing <= width:
             break
-    foot = _foot(table, diagnosis, stale, width, signs)
+    foot = _foot(table, diagnosis, stale, width, foot_lines, signs)
     picture = FlowPicture(width, 0, foot, signs, table, measures, glimpse)
     at = max(0, min(x, picture.max_x))
     return FlowPicture(width, at, foot, signs, table, measures, glimpse)
@@ -292,29 +292,38 @@ def _measure(table: Table, glimpse: str, gap: int, width: int, signs: Glyphs) ->
 
 
 def _foot(
-    table: Table | None, diagnosis: Diagnosis | None, stale: bool, width: int, signs: Glyphs
+    table: Table | None,
+    diagnosis: Diagnosis | None,
+    stale: bool,
+    width: int,
+    lines: int,
+    signs: Glyphs,
 ) -> tuple[Line, ...]:
     """What is wrong and what would help; with nothing wrong, how to read the picture."""
     if diagnosis is not None:
-        lines = [*_message(diagnosis, width, signs), _fixes(diagnosis, width, signs)]
+        last = bool(diagnosis.fixes) or stale
+        foot = _message(diagnosis, width, max(1, lines - last), signs)
+        if diagnosis.fixes:
+            foot.append(_fixes(diagnosis, width, signs))
     else:
-        lines = [_legend(table, width, signs), ()]
-    lines = [*lines, *[()] * (FOOT - len(lines))]
+        foot = [_legend(table, width, signs)]
+    foot += [()] * (FOOT - len(foot))
     if stale:
-        lines[-1] = _with_note(lines[-1], width, signs)
-    return tuple(crop(line, 0, max(0, width)) for line in lines)
+        if diagnosis is not None and not diagnosis.fixes and width_of(foot[-1]):
+            foot.append(())
+        foot[-1] = _with_note(foot[-1], width, signs)
+    return tuple(crop(line, 0, max(0, width)) for line in foot)
 
 
-def _message(diagnosis: Diagnosis, width: int, signs: Glyphs) -> list[Line]:
+def _message(diagnosis: Diagnosis, width: int, lines: int, signs: Glyphs) -> list[Line]:
     where = ""
     if isinstance(diagnosis.line, int):
         where = f"line {diagnosis.line}: "
         if isinstance(diagnosis.column, int):
             where = f"line {diagnosis.line}, column {diagnosis.column}: "
     indent = cell_len(signs.cross) + 2
-    texts = wrap(
-        where + clean(diagnosis.message), max(1, width - indent), MESSAGE_LINES, signs.ellipsis
-    )
+    text = where + clean(diagnosis.message)
+    texts = wrap(text, max(1, width - indent), lines, signs.ellipsis)
     return [
         (
             Segment(f" {signs.cross} " if at == 0 else " " * indent, "error"),
