@@ -30,7 +30,7 @@ def program(report: ProgramReport, *, ascii: bool = False) -> str:
         if output.summary is not None:
             parts.append(_indented(summary(output.summary)))
         elif output.values is not None:
-            parts.append(_indented(array(output.values, len(output.shape))))
+            parts.append(_indented(array(output.values, len(output.shape), output.dtype)))
     text = "\n".join(part for part in parts if part)
     return text if not ascii else text.replace("·", "*")
 
@@ -108,14 +108,15 @@ def _indented(text: str) -> str:
 # --------------------------------------------------------------------------------------- arrays
 
 
-def array(values: Any, rank: int) -> str:
+def array(values: Any, rank: int, dtype: str = "float64") -> str:
     """Nested lists of `rank` dimensions as NumPy would print them, the numbers lined up.
 
-    An element is a number, a bool, a text, or `[re, im]` for a complex number.
+    An element is a number, a bool, a text, or `[re, im]` for a complex number; a float shows no
+    more digits than its `dtype` has.
     """
     if _count(values, rank) > WHOLE:
         values = _abridged(values, rank)
-    cells = iter(_lined_up(list(_elements(values, rank))))
+    cells = iter(_lined_up(list(_elements(values, rank)), _significand(dtype)))
     return _brackets(values, rank, cells, depth=0)
 
 
@@ -165,20 +166,38 @@ def _wrapped(cells: list[str], margin: str) -> str:
     return f"\n{margin}".join([*lines, line])
 
 
-def _lined_up(elements: list[Any]) -> list[str]:
+def _significand(dtype: str) -> int:
+    """How many bits the significand of a floating dtype has, the hidden one included."""
+    known = {"float32": 24, "complex64": 24, "float16": 11, "bfloat16": 8}
+    small = re.search(r"e\dm(\d)", dtype)
+    return int(small[1]) + 1 if small else known.get(dtype, 53)
+
+
+def _shortest(number: float, bits: int) -> float:
+    """The number with the fewest digits that is rounded to `number` with a `bits` significand."""
+    if not number or not math.isfinite(number):
+        return number
+    fraction, exponent = math.frexp(number)
+    # Below a power of two the neighbour is only half as far away.
+    near = math.ldexp(1.0, exponent - bits - (2 if abs(fraction) == 0.5 else 1))
+    tries = (float(f"{number:.{digits}g}") for digits in range(1, 17))
+    return next((short for short in tries if abs(short - number) < near), number)
+
+
+def _lined_up(elements: list[Any], bits: int) -> list[str]:
     """The elements' texts, all of one width, decimal points under each other."""
     if any(isinstance(element, list) for element in elements):
-        real = _lined_up([float(element[0]) for element in elements])
-        imaginary = [text.strip() for text in _lined_up([float(e[1]) for e in elements])]
+        real = _lined_up([float(element[0]) for element in elements], bits)
+        imaginary = [e.strip() for e in _lined_up([float(e[1]) for e in elements], bits)]
         signed = [text if text[0] in "+-" else f"+{text}" for text in imaginary]
         return _padded([f"{re}{im}j" for re, im in zip(real, signed, strict=True)], str.ljust)
     if any(isinstance(element, float) for element in elements):
-        return _floats([float(element) for element in elements])
+        return _floats([_shortest(float(element), bits) for element in elements])
     return _padded([str(element) for element in elements], str.rjust)
 
 
 def _floats(numbers: list[float]) -> list[str]:
-    """As NumPy does it: at most 8 decimals, exponents when the range of sizes asks for them."""
+    """At most 8 decimals, as NumPy has it, or exponents when the range of sizes asks for them."""
     sizes = [abs(number) for number in numbers if number and math.isfinite(number)]
     scientific = bool(sizes) and (
         max(sizes) >= 1e8 or min(sizes) < 1e-4 or max(sizes) / min(sizes) > 1e6

@@ -67,6 +67,19 @@ def test_an_array_without_elements_shows_its_rows() -> None:
     assert plain.array([[], []], 2) == "[[]\n []]"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_floats_show_no_more_digits_than_they_have(dtype: str) -> None:
+    values = np.array([1000.1, 0.1, 1.0, 2.0 / 3, 1.0 - 1e-3, 4.0, 8.002], dtype)
+    shown = plain.array(values.tolist(), 1, dtype).strip("[]").split()
+    assert np.array_equal(np.array(shown, dtype), values)
+    assert list(map(float, shown)) == [float(str(value)) for value in values]
+
+
+def test_small_floats_show_the_digits_of_their_few_bits() -> None:
+    assert plain.array([0.10009765625], 1, "bfloat16") == "[0.1]"
+    assert plain.array([3.25, 0.1015625], 1, "float8_e4m3fn") == "[3.2 0.1]"
+
+
 def test_a_scalar_is_its_number() -> None:
     assert plain.array(11.0, 0) == "11."
     assert plain.array(7, 0) == "7"
