@@ -37,8 +37,10 @@ def nested(array: np.ndarray[Any, Any], sort: Sort) -> Any:
     if sort == "complex":
         array = _parts(array)
     values = array.tolist()
-    if sort in ("float", "complex") and not np.isfinite(array).all():
-        return _named(values)
+    if sort in ("float", "complex"):
+        with np.errstate(all="ignore"):  # of signalling NaNs
+            named = not np.isfinite(array).all()
+        return _named(values) if named else values
     return values
 
 
@@ -94,7 +96,7 @@ def _shortest_all(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if array.dtype == np.float64:
         return array
     out = np.empty(array.shape, dtype=np.float64)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         out.reshape(-1)[:] = [shortest(value, array.dtype) for value in array.reshape(-1).tolist()]
     return out
 

@@ -34,7 +34,7 @@ examples = settings(deadline=None, max_examples=60)
 
 def kept(*values, **named) -> ResultStore:
     store = ResultStore()
-    store.keep(1, [("", value) for value in values] + [(k, v) for k, v in named.items()])
+    store.keep(1, [("", value) for value in values] + list(named.items()))
     return store
 
 
@@ -129,10 +129,10 @@ def same_element(cell, element) -> bool:
     if np.iscomplexobj(element):
         return same_element(cell[0], element.real) and same_element(cell[1], element.imag)
     if isinstance(cell, float):
+        if math.isnan(cell):
+            return math.isnan(float(element))
         with np.errstate(over="ignore"):
             back = np.float64(cell).astype(element.dtype)
-        if math.isnan(cell):
-            return bool(np.isnan(element))
         return back.tobytes() == element.tobytes()
     return type(cell) is type(element.item()) and cell == element.item()
 
@@ -235,8 +235,7 @@ class TestAWindow:
                 newest = max(store._results)
                 try:
                     cells_read = store.window(request(None, 0, [(0, 8)], result=newest)).cells
-                except Diagnosed as error:
-                    assert "no longer kept" in str(error)
+                except Diagnosed:
                     refused += 1
                 else:
                     assert cells_read == [[float(i * max(1, newest)) for i in range(8)]]
@@ -532,7 +531,7 @@ class TestWhatOtherProcessesHold:
         assert store.window(request(0, 1, [(0, 1), (0, 4)], device=3)).cells[0][0] == 12.0
 
     def test_is_diagnosed_where_it_is_not_here(self, store):
-        with pytest.raises(Diagnosed, match="other processes hold .* holds 0, 1, 2, 3"):
+        with pytest.raises(Diagnosed, match=r"other processes hold .* holds 0, 1, 2, 3"):
             store.window(request(0, 1, [(3, 5), (0, 2)]))
         with pytest.raises(Diagnosed, match="device 6 holds nothing"):
             store.window(request(0, 1, [(0, 1), (0, 2)], device=6))
