@@ -53,9 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     command, arguments = split_command(arguments)
     options = _parser(command).parse_args(arguments)
-    if command is None:
-        return _explore(options)
     work = {
+        None: _explore,
         "run": _run,
         "devices": _devices,
         "lessons": _lessons,
@@ -316,8 +315,8 @@ def _explore(options: argparse.Namespace) -> int:
     from jaxtui.client import EngineClient
 
     client = EngineClient(choice.settings_for(session))
-    client.start()
     try:
+        client.start()
         from jaxtui.ui.app import JaxtuiApp
 
         app = JaxtuiApp(

@@ -1,0 +1,151 @@
+"""`jaxtui screenshot`: a screen with the session's result on it, drawn without a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from jaxtui.client import EngineClient, EngineSettings
+from jaxtui.protocol import (
+    AnyEvent,
+    AnyRequest,
+    Cancel,
+    Cancelled,
+    Described,
+    Failed,
+    Gone,
+    Ran,
+    Ready,
+    Summarized,
+    Traced,
+    WindowRead,
+)
+from jaxtui.session import Session
+from jaxtui.ui.app import JaxtuiApp
+from jaxtui.ui.commands import COMMANDS
+
+REST_SECONDS = 0.6  # nothing asked and nothing open for so long: the screen shows what it will
+LIMIT_SECONDS = 120.0
+
+_ANSWERS = (Traced, Ran, Failed, WindowRead, Described, Cancelled)
+
+
+class WatchedClient(EngineClient):
+    """A client that knows what it has asked and not yet been answered."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        self.started = False
+        self.lost: Gone | None = None
+        self.open: set[int] = set()
+        self.touched = time.monotonic()
+
+    def send(self, request: AnyRequest) -> None:
+        """Send, and remember that an answer is due."""
+        if not isinstance(request, Cancel):
+            self.open.add(request.id)
+        self.touched = time.monotonic()
+        super().send(request)
+
+    def listen(self, on_event: Callable[[AnyEvent], None]) -> None:
+        """Listen, and notice the answers."""
+
+        def watched(event: AnyEvent) -> None:
+            on_event(event)
+            self._notice(event)
+
+        super().listen(watched)
+
+    @property
+    def resting(self) -> bool:
+        """Whether the engine is up and nothing has been going on for a while."""
+        rested = time.monotonic() - self.touched >= REST_SECONDS
+        return self.started and not self.open and rested
+
+    def _notice(self, event: AnyEvent) -> None:
+        self.touched = time.monotonic()
+        if isinstance(event, Ready):
+            self.started = True
+        elif isinstance(event, Gone):
+            self.lost = event
+        elif isinstance(event, _ANSWERS) or (isinstance(event, Summarized) and event.summary.exact):
+            self.open.discard(event.id)
+
+
+class NoPicture(Exception):
+    """The picture could not be made; `status` is the exit status that says so."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def draw(
+    session: Session,
+    settings: EngineSettings,
+    *,
+    path: str | None,
+    screen: str,
+    size: tuple[int, int],
+    theme: str | None,
+    ascii: bool,
+    output: str,
+) -> int:
+    """Write the picture of `screen` to `output`. Returns the exit status."""
+    if screen not in screens():
+        print(f"jaxtui: no screen {screen!r}; there are {', '.join(screens())}", file=sys.stderr)
+        return 2
+    client = WatchedClient(settings)
+    try:
+        client.start()
+        app = JaxtuiApp(client, session, path=path, trusted=True, ascii=ascii, theme=theme)
+        svg = asyncio.run(_drawn(app, client, screen, size))
+        Path(output).write_text(svg, encoding="utf-8")
+    except NoPicture as error:
+        print(f"jaxtui: {error}", file=sys.stderr)
+        return error.status
+    except OSError as error:
+        print(f"jaxtui: {output}: {error.strerror}", file=sys.stderr)
+        return 1
+    finally:
+        client.close()
+    return 0
+
+
+async def _drawn(app: JaxtuiApp, client: WatchedClient, screen: str, size: tuple[int, int]) -> str:
+    async with app.run_test(size=size) as pilot:
+        await app.run_action(f"app.show_screen('{screen}')")
+        await _until_resting(client, pilot)
+        for widget in app.screen.walk_children():
+            if hasattr(widget, "cursor_blink"):
+                widget.cursor_blink = False
+        await pilot.pause()
+        return without_links(app.export_screenshot())
+
+
+def screens() -> list[str]:
+    """The names of the screens that there are."""
+    shown = (re.fullmatch(r"app\.show_screen\('(\w+)'\)", c.action) for c in COMMANDS)
+    return [match[1] for match in shown if match]
+
+
+async def _until_resting(client: WatchedClient, pilot: Pilot[object]) -> None:
+    limit = time.monotonic() + LIMIT_SECONDS
+    while not client.resting:
+        await pilot.pause(0.02)
+        if client.lost is not None:
+            raise NoPicture(client.lost.reason, 1 if client.started else 3)
+        if time.monotonic() > limit:
+            raise NoPicture(f"no result within {LIMIT_SECONDS:.0f} s", 1)
+
+
+def without_links(svg: str) -> str:
+    """The picture without what it would fetch: Rich's SVG names fonts on a server."""
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)

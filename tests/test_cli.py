@@ -1,0 +1,243 @@
+"""The command line: words, guards, exit status, and the real explorer in a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxtui import __version__, cli, lessons
+from jaxtui.launch import Choice
+from jaxtui.session import Devices, Session, loads
+
+JAXTUI = [sys.executable, "-m", "jaxtui"]
+
+
+def jaxtui(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*JAXTUI, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+# ------------------------------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "rest"),
+    [
+        ([], None, []),
+        (["a.toml"], None, ["a.toml"]),
+        (["run", "a.toml", "--json"], "run", ["a.toml", "--json"]),
+        (["--platform", "cpu", "run", "a"], "run", ["--platform", "cpu", "a"]),
+        (["--platform=cpu", "run", "a"], "run", ["--platform=cpu", "a"]),
+        (["--platform", "run", "a"], None, ["--platform", "run", "a"]),
+        (["--ascii", "devices"], "devices", ["--ascii"]),
+        (["./run"], None, ["./run"]),
+        (["--", "run"], None, ["--", "run"]),
+        (["run", "run"], "run", ["run"]),
+    ],
+)
+def test_the_first_word_that_is_no_option_may_name_a_command(
+    words: list[str], command: str | None, rest: list[str]
+) -> None:
+    assert cli.split_command(words) == (command, rest)
+
+
+def test_help_names_every_command_and_the_exit_statuses() -> None:
+    ran = jaxtui("-h")
+    assert ran.returncode == 0
+    for command in cli.COMMANDS:
+        assert f"jaxtui {command}" in ran.stdout
+    assert "exit status: 0 done, 1 the program failed" in ran.stdout
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    ran = jaxtui(command, "-h")
+    assert ran.returncode == 0
+    assert ran.stdout.startswith(f"usage: jaxtui {command}")
+
+
+def test_the_version_is_printed() -> None:
+    assert jaxtui("-V").stdout == f"jaxtui {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run",),
+        ("run", "--nonsense", "a"),
+        ("--nonsense",),
+        ("run", "--devices", "0", "a"),
+        ("run", "--devices", "many", "a"),
+        ("run", "--engine", "'unbalanced", "a"),
+        ("run", "--engine", "", "a"),
+        ("lessons", "none-of-that-name"),
+        ("screenshot",),
+        ("screenshot", "--size", "120", "-o", "x.svg"),
+        ("a", "b"),
+    ],
+)
+def test_wrong_words_are_refused_with_status_2_and_one_reason(words: tuple[str, ...]) -> None:
+    ran = jaxtui(*words)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.strip().splitlines()[-1].startswith("jaxtui")
+
+
+@pytest.mark.parametrize("command", ["run", "devices"])
+def test_settings_that_cannot_be_used_are_refused(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("ascii = 3")
+    ran = jaxtui(command, *(["a"] if command == "run" else []), JAXTUI_CONFIG=str(path))
+    assert ran.returncode == 2
+    assert ran.stderr == f"jaxtui: {path}: ascii: expected `bool`, got `int`\n"
+
+
+# ----------------------------------------------------------------------------------- lessons
+
+
+def test_lessons_are_listed_in_order_with_their_titles() -> None:
+    lines = jaxtui("lessons").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(lessons.NAMES)
+    for line, name in zip(lines, lessons.NAMES, strict=True):
+        assert line.endswith(lessons.load(name).title)
+
+
+def test_a_lesson_is_printed_as_a_session_file() -> None:
+    printed = jaxtui("lessons", "pmap").stdout
+    assert loads(printed) == lessons.load("pmap")
+
+
+# ---------------------------------------------------------------------------------- device set
+
+
+@pytest.mark.parametrize(
+    ("choice", "given", "expected"),
+    [
+        (Choice(), Devices(platform="cpu", count=8), Devices(platform="cpu", count=8)),
+        (Choice(count=4), Devices(platform="cpu", count=8), Devices(platform="cpu", count=4)),
+        (Choice(platform="gpu"), Devices(platform="cpu", count=8), Devices(platform="gpu")),
+        (
+            Choice(platform="cpu"),
+            Devices(platform="cpu", count=8, order=[1, 0]),
+            Devices(platform="cpu", count=8, order=[1, 0]),
+        ),
+        (Choice(platform="cpu", count=2), Devices(), Devices(platform="cpu", count=2)),
+    ],
+)
+def test_the_command_line_wins_over_the_sessions_device_set(
+    choice: Choice, given: Devices, expected: Devices
+) -> None:
+    session = choice.applied_to(Session(title="kept", devices=given))
+    assert session == Session(title="kept", devices=expected)
+    settings = choice.settings_for(session)
+    assert (settings.platform, settings.count) == (expected.platform, expected.count)
+
+
+# ----------------------------------------------------------------------------------- terminal
+
+
+def test_without_a_terminal_the_explorer_says_so_in_one_line() -> None:
+    ran = jaxtui()
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert ran.stderr == (
+        "jaxtui: the explorer needs a terminal, and stdin is none; see `jaxtui run -h`\n"
+    )
+
+
+@pytest.mark.parametrize("missing", ["stdin", "stdout", "stderr"])
+def test_each_stream_has_to_be_the_terminal(missing: str) -> None:
+    """Textual reads from stdin and paints on stderr; a redirected stdout is a script's."""
+    controller, terminal = pty.openpty()
+    streams: dict[str, int] = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
+    streams[missing] = subprocess.DEVNULL if missing == "stdin" else subprocess.PIPE
+    with subprocess.Popen(JAXTUI, text=True, **streams) as process:  # type: ignore[call-overload]
+        assert process.wait(20) == 2
+        said = process.stderr.read() if missing == "stderr" else os.read(controller, 1000).decode()
+    os.close(terminal)
+    os.close(controller)
+    assert f"{missing} is none" in said
+
+
+def in_terminal(*arguments: str, **environment: str) -> tuple[int, str]:
+    """The status and all output of a short command with a terminal."""
+    import pexpect
+
+    env = os.environ | {"TERM": "xterm-256color"} | environment
+    child = pexpect.spawn(JAXTUI[0], [*JAXTUI[1:], *arguments], env=env, timeout=30)
+    output = child.read().decode()
+    child.close()
+    return child.exitstatus, output
+
+
+def test_a_terminal_that_cannot_place_text_is_refused() -> None:
+    status, output = in_terminal(TERM="dumb")
+    assert status == 2
+    assert output.strip() == (
+        "jaxtui: the explorer needs a terminal that can place text, and TERM is dumb"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("[program]\nsauce = 1", "program: "),
+        ("title = ", "not TOML: "),
+    ],
+)
+def test_a_session_that_cannot_be_read_is_one_line_and_status_2(
+    text: str | None, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.toml"
+    if text is not None:
+        path.write_text(text)
+    status, output = in_terminal(str(path))
+    assert status == 2
+    assert output.startswith(f"jaxtui: {path}: ")
+    assert said in output
+    assert len(output.splitlines()) == 1
+
+
+# ------------------------------------------------------------------------------------- imports
+
+
+def python(code: str) -> str:
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
+
+
+def test_the_command_line_imports_neither_jax_nor_textual() -> None:
+    code = (
+        "import sys, jaxtui.cli, jaxtui.headless, jaxtui.trust, jaxtui.lessons\n"
+        "print([n for n in ('jax', 'numpy', 'textual', 'rich', 'asyncio') if n in sys.modules])"
+    )
+    assert python(code) == "[]"
+
+
+def test_the_engine_starts_before_textual_is_imported() -> None:
+    code = (
+        "import sys\n"
+        "from jaxtui import cli, client\n"
+        "def start(self):\n"
+        "    print(self.settings.count, 'textual' in sys.modules)\n"
+        "    raise KeyboardInterrupt\n"
+        "client.EngineClient.start = start\n"
+        "cli._require_terminal = lambda: None\n"
+        "try: cli.main(['--devices', '3'])\n"
+        "except KeyboardInterrupt: pass\n"
+    )
+    assert python(code) == "3 False"
