@@ -230,7 +230,9 @@ def dumps(session: Session) -> str:
     """The session as TOML; `loads(dumps(session)) == session`."""
     import tomli_w
 
-    return tomli_w.dumps(msgspec.to_builtins(session), multiline_strings=True)
+    data = msgspec.to_builtins(session)
+    # In a string over several lines a reader may take \r\n for \n.
+    return tomli_w.dumps(data, multiline_strings=r"\r\n" not in repr(data))
 
 
 def save(session: Session, path: str | os.PathLike[str]) -> str:
@@ -288,6 +290,7 @@ def _item_as_text(item: Any, keys: tuple[str, ...] | None) -> Any:
 def _session_error(error: msgspec.ValidationError) -> SessionError:
     """msgspec says `... - at `$.program.layers[0].in_axes``; the field is that path with dots."""
     message, _, path = str(error).partition(" - at `$")
+    path = path.partition("[...]")[0]  # msgspec does not say which key of a dict it was
     field = path.rstrip("`").replace("[", ".").replace("]", "").lstrip(".")
     return SessionError(message[:1].lower() + message[1:], field)
 

@@ -1,0 +1,177 @@
+"""Frames: any message survives any cut of the stream, and a stream that is not ours is refused."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxtui.engine_process import FrameBuffer
+from jaxtui.protocol import (
+    MAX_FRAME,
+    Cancel,
+    Composition,
+    Failed,
+    FramingError,
+    Printed,
+    ReadWindow,
+    Run,
+    Trace,
+    WindowRead,
+    decode_event,
+    decode_request,
+    frame,
+    read_body,
+)
+from jaxtui.report import Diagnosis, Fix
+from jaxtui.session import Argument, Devices, Pmap, Program, Vmap
+
+ids = st.integers(0, 2**63 - 1)
+small = st.integers(0, 2**31)
+texts = st.text(max_size=40)
+programs = st.builds(
+    Program,
+    source=texts,
+    arguments=st.lists(st.builds(Argument, name=texts, value=texts), max_size=3),
+    layers=st.lists(st.builds(Vmap, in_axes=texts) | st.builds(Pmap, axis_size=texts), max_size=3),
+)
+compositions = st.builds(
+    Composition,
+    program=programs,
+    parameters=st.dictionaries(texts, small, max_size=3),
+    devices=st.builds(Devices, count=st.none() | small),
+)
+requests = st.one_of(
+    st.builds(Trace, id=ids, composition=compositions),
+    st.builds(Run, id=ids, composition=compositions, values=st.none() | small),
+    st.builds(
+        ReadWindow,
+        id=ids,
+        result=ids,
+        leaf=small,
+        rows=st.none() | small,
+        columns=st.none() | small,
+        index=st.lists(st.lists(small, min_size=2, max_size=2), max_size=3),
+    ),
+    st.builds(Cancel, id=ids, target=ids),
+)
+cells = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.booleans() | texts
+events = st.one_of(
+    st.builds(Printed, id=ids, stream=st.sampled_from(["stdout", "stderr"]), text=st.text()),
+    st.builds(
+        Failed,
+        id=ids,
+        diagnosis=st.builds(
+            Diagnosis,
+            kind=st.sampled_from(["axes", "engine"]),
+            field=texts,
+            message=texts,
+            fixes=st.lists(st.builds(Fix, label=texts, field=texts, text=texts), max_size=2),
+        ),
+    ),
+    st.builds(
+        WindowRead,
+        id=ids,
+        result=ids,
+        leaf=small,
+        device=st.none() | small,
+        rows=st.none() | small,
+        columns=st.none() | small,
+        index=st.just([[0, 1]]),
+        cells=st.lists(st.lists(cells, max_size=3), max_size=3),
+    ),
+)
+
+
+def reader(data: bytes, sizes: Iterator[int]) -> Callable[[int], bytes]:
+    """A raw file over `data` that gives at most the next of `sizes` bytes at each read."""
+    stream = io.BytesIO(data)
+    return lambda count: stream.read(min(count, next(sizes, count)))
+
+
+def bodies(read: Callable[[int], bytes]) -> list[bytes]:
+    found = []
+    while (body := read_body(read)) is not None:
+        found.append(body)
+    return found
+
+
+pieces = st.lists(st.integers(1, 7), max_size=200)
+
+
+@given(st.lists(requests, max_size=4), pieces)
+def test_requests_come_through_however_the_stream_is_cut(sent, sizes):
+    stream = b"".join(map(frame, sent))
+    assert [decode_request(body) for body in bodies(reader(stream, iter(sizes)))] == sent
+
+
+@given(st.lists(events, max_size=4), pieces)
+def test_events_come_through_however_the_stream_is_cut(sent, sizes):
+    stream = b"".join(map(frame, sent))
+    assert [decode_event(body) for body in bodies(reader(stream, iter(sizes)))] == sent
+    buffer, received = FrameBuffer(), []
+    while stream:
+        size = sizes.pop() if sizes else len(stream)
+        received += [decode_event(body) for body in buffer.feed(stream[:size])]
+        stream = stream[size:]
+    assert received == sent
+
+
+@given(events, st.data())
+def test_a_stream_that_ends_inside_a_frame_is_an_error(event, data):
+    whole = frame(event)
+    cut = data.draw(st.integers(1, len(whole) - 1))
+    with pytest.raises(FramingError, match="ended inside a frame"):
+        bodies(reader(whole[:cut], iter(())))
+
+
+def test_the_end_of_the_stream_between_frames_is_no_error():
+    assert read_body(io.BytesIO(b"").read) is None
+
+
+@given(st.integers(MAX_FRAME + 1, 2**32 - 1), st.binary(max_size=20))
+def test_a_length_over_the_limit_is_refused_before_anything_is_read(length, rest):
+    stream = io.BytesIO(length.to_bytes(4, "big") + rest)
+    with pytest.raises(FramingError, match="over the limit"):
+        read_body(stream.read)
+    assert stream.tell() == 4
+
+
+def test_the_frames_before_a_false_length_still_arrive_and_its_words_are_quoted():
+    event = Printed(id=1, stream="stdout", text="before")
+    received = []
+    with pytest.raises(FramingError, match="Welcome to the host"):
+        for body in FrameBuffer().feed(frame(event) + b"Welcome to the host\n"):
+            received.append(decode_event(body))
+    assert received == [event]
+
+
+@given(st.binary(max_size=100))
+def test_garbage_in_a_frame_is_a_framing_error_and_nothing_else(body):
+    for decode in (decode_request, decode_event):
+        try:
+            message = decode(body)
+        except FramingError:
+            continue
+        assert decode(frame(message)[4:]) == message
+
+
+def test_an_event_is_no_request():
+    with pytest.raises(FramingError, match="not a request"):
+        decode_request(frame(Printed(stream="stdout", text=""))[4:])
+
+
+def test_a_message_over_the_limit_is_not_framed():
+    with pytest.raises(FramingError, match="over the limit"):
+        frame(Printed(stream="stdout", text="x" * (MAX_FRAME + 1)))
+
+
+def test_a_frame_of_many_megabytes_comes_through_in_pipe_sized_pieces():
+    event = Printed(id=3, stream="stdout", text="x" * 8_000_000)
+    stream, buffer, received = frame(event), FrameBuffer(), []
+    for start in range(0, len(stream), 65536):
+        received += list(buffer.feed(stream[start : start + 65536]))
+    assert [decode_event(body) for body in received] == [event]

@@ -1,0 +1,221 @@
+"""The session file: what is written is read back, what is wrong is named, fields are addressed."""
+
+from __future__ import annotations
+
+import keyword
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxtui.session import (
+    LAYERS,
+    RESERVED_PARAMETERS,
+    Argument,
+    Benchmark,
+    Collective,
+    Devices,
+    Grad,
+    Program,
+    Session,
+    SessionError,
+    ShardMap,
+    Vmap,
+    dumps,
+    get_field,
+    load,
+    loads,
+    save,
+    with_field,
+)
+
+texts = st.text(max_size=30)
+names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(
+    lambda name: not keyword.iskeyword(name) and name not in RESERVED_PARAMETERS
+)
+whole = st.integers(-(2**62), 2**62)
+
+
+def layer(kind: str) -> st.SearchStrategy[object]:
+    struct = LAYERS[kind]
+    return st.builds(struct, **dict.fromkeys(struct.fields, texts))
+
+
+sessions = st.builds(
+    Session,
+    title=texts,
+    notes=texts,
+    devices=st.builds(
+        Devices,
+        platform=texts,
+        count=st.none() | whole,
+        order=st.none() | st.lists(whole, max_size=3),
+        mesh=st.none() | st.dictionaries(texts, whole, max_size=3),
+    ),
+    parameters=st.dictionaries(names, whole, max_size=3),
+    program=st.builds(
+        Program,
+        source=texts,
+        function=texts,
+        arguments=st.lists(
+            st.builds(Argument, name=texts, value=texts, sharding=texts), max_size=3
+        ),
+        layers=st.lists(st.sampled_from(sorted(LAYERS)).flatmap(layer), max_size=3),
+    ),
+    collective=st.none()
+    | st.builds(
+        Collective,
+        operation=texts,
+        via=texts,
+        value=texts,
+        options=st.dictionaries(texts, texts, max_size=2),
+    ),
+    benchmark=st.none()
+    | st.builds(
+        Benchmark,
+        strategies=st.lists(texts, max_size=2),
+        sweep=st.dictionaries(texts, st.lists(whole | texts, max_size=3), max_size=2),
+        rounds=st.none() | whole,
+    ),
+)
+
+
+@given(sessions)
+def test_what_is_written_is_read_back(session):
+    assert loads(dumps(session)) == session
+
+
+@pytest.mark.parametrize("text", ["a\r\nb", "a\rb\n", "\t", "'''\"\"\"", "\\", "\n\nx", "\x00\x7f"])
+def test_awkward_text_in_a_source_survives_the_file(text):
+    session = Session(program=Program(source=text))
+    assert loads(dumps(session)) == session
+
+
+EXAMPLE = """
+title = "Batched"
+[devices]
+count = 8
+mesh = { x = 4, y = 2 }
+[parameters]
+batch = 4
+[program]
+source = "def f(x):\\n    return x"
+[[program.arguments]]
+name = "x"
+value = "ones(batch)"
+[[program.layers]]
+transform = "vmap"
+in_axes = "(0, 0)"
+"""
+
+
+def test_the_tables_of_the_file_are_the_parts_of_the_session():
+    session = loads(EXAMPLE)
+    assert session.devices == Devices(count=8, mesh={"x": 4, "y": 2})
+    assert session.program.arguments == [Argument(name="x", value="ones(batch)")]
+    assert session.program.layers == [Vmap(in_axes="(0, 0)")]
+
+
+def test_bare_values_in_fields_of_text_are_what_one_would_type():
+    text = """
+    [[program.arguments]]
+    name = "x"
+    value = [1, 2]
+    [[program.layers]]
+    transform = "vmap"
+    in_axes = 0
+    [[program.layers]]
+    transform = "shard_map"
+    check_vma = false
+    """
+    program = loads(text).program
+    assert program.arguments[0].value == "[1, 2]"
+    assert program.layers == [Vmap(in_axes="0"), ShardMap(check_vma="False")]
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "words"),
+    [
+        ("title = ", "", "not TOML"),
+        ("title = 3", "title", "expected `str`"),
+        ("colour = 'red'", "", "unknown field `colour`"),
+        ("[devices]\ncount = 'eight'", "devices.count", "expected `int | null`"),
+        ("[[program.layers]]\ntransform = 'vmpa'", "program.layers.0.transform", "vmpa"),
+        ("[[program.layers]]\ntransform = 'jit'\nin_axes = '0'", "program.layers.0", "in_axes"),
+        ("[[program.arguments]]\nvalue = '1'", "program.arguments.0", "name"),
+        ("[parameters]\nbatch = 1.5", "parameters", "expected `int`"),
+        ("[parameters]\njnp = 1", "parameters.jnp", "its own meaning"),
+        ("[parameters]\n'a b' = 1", "parameters.a b", "cannot be a name"),
+        ("[parameters]\nlambda = 1", "parameters.lambda", "cannot be a name"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_field(text, field, words):
+    with pytest.raises(SessionError, match=words.replace("|", r"\|")) as caught:
+        loads(text)
+    assert caught.value.field == field
+
+
+def test_a_file_is_saved_as_a_whole_and_loaded_again(tmp_path):
+    path = tmp_path / "session.toml"
+    path.write_text("what was there before")
+    path.chmod(0o640)
+    session = loads(EXAMPLE)
+    text = save(session, path)
+    assert path.read_text() == text
+    assert load(path) == session
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [entry.name for entry in tmp_path.iterdir()] == ["session.toml"]
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "."])
+def test_a_file_that_cannot_be_read_is_a_session_error(tmp_path, name):
+    with pytest.raises(SessionError, match="cannot read"):
+        load(tmp_path / name)
+
+
+def test_a_file_that_is_not_text_is_a_session_error(tmp_path):
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SessionError, match="not UTF-8"):
+        load(tmp_path / "binary.toml")
+
+
+def text_fields(session: Session) -> list[str]:
+    fields = ["title", "notes", "devices.platform", "program.source", "program.function"]
+    for index in range(len(session.program.arguments)):
+        fields += [f"program.arguments.{index}.{part}" for part in ("name", "value", "sharding")]
+    for index, layer in enumerate(session.program.layers):
+        fields += [f"program.layers.{index}.{part}" for part in layer.fields]
+    return fields
+
+
+@given(sessions, texts, st.data())
+def test_a_text_put_into_a_field_is_there_and_nothing_else_changes(session, text, data):
+    field = data.draw(st.sampled_from(text_fields(session)))
+    old = get_field(session, field)
+    changed = with_field(session, field, text)
+    assert get_field(changed, field) == text
+    assert with_field(changed, field, old) == session
+
+
+def test_numbers_may_be_put_in_as_text():
+    session = loads(EXAMPLE)
+    assert with_field(session, "devices.count", "4").devices.count == 4
+    assert with_field(session, "devices.count", "null").devices.count is None
+    assert with_field(session, "devices.mesh.x", 2).devices.mesh == {"x": 2, "y": 2}
+    assert with_field(session, "program.layers", [Grad()]).program.layers == [Grad()]
+
+
+@pytest.mark.parametrize("field", ["nonsense", "program.layers.7.in_axes", "devices.mesh.z.w", ""])
+def test_a_field_that_is_not_there_is_a_key_error(field):
+    session = loads(EXAMPLE)
+    with pytest.raises(KeyError):
+        get_field(session, field)
+    with pytest.raises(KeyError):
+        with_field(session, field, "1")
+
+
+def test_a_value_that_does_not_fit_its_field_is_a_session_error_at_it():
+    with pytest.raises(SessionError) as caught:
+        with_field(loads(EXAMPLE), "devices.count", "many")
+    assert caught.value.field == "devices.count"
