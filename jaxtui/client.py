@@ -24,9 +24,11 @@ from jaxtui.protocol import (
     FramingError,
     Gone,
     Log,
+    Ready,
     decode_event,
     frame,
 )
+from jaxtui.report import Diagnosis
 
 __all__ = ["EngineClient", "EngineSettings"]
 
@@ -66,9 +68,19 @@ class EngineClient:
         return next(self._ids)
 
     def send(self, request: AnyRequest) -> None:
-        """Send `request`; without an engine it goes nowhere. Raises FramingError if too large."""
-        data = frame(request)
-        self._loop.post(lambda: self._loop.send(data))
+        """Send `request`; without an engine it goes nowhere.
+
+        One that no frame can hold (a number of over 64 bits, say) is answered with Failed.
+        """
+        try:
+            data = frame(request)
+        except (FramingError, OverflowError, ValueError, TypeError) as error:
+            message = f"this cannot be sent to the engine: {error}"
+            diagnosis = Diagnosis(kind="session", field="", message=message)
+            failed = Failed(id=request.id, diagnosis=diagnosis)
+            self._loop.post(lambda: self._loop.deliver(failed))
+        else:
+            self._loop.post(lambda: self._loop.send(data))
 
     def restart(self, settings: EngineSettings | None = None) -> None:
         """End the engine, if there is one, and start a fresh one, with `settings` if given.
@@ -157,7 +169,7 @@ class _Loop:
         self._listener = listener
         backlog, self._backlog = self._backlog, []
         for event in backlog:
-            self._deliver(event)
+            self.deliver(event)
 
     def send(self, data: bytes) -> None:
         """Write one frame to the engine, or to the one that will start in its place."""
@@ -190,7 +202,7 @@ class _Loop:
             words = error.strerror if isinstance(error, OSError) else str(error)
             reason = f"cannot start {settings.arguments()[0]}: {words}"
             self._down()
-            self._deliver(Gone(reason=reason, status=None, wanted=False))
+            self.deliver(Gone(reason=reason, status=None, wanted=False))
             return
         self._process = process
         self._selector.register(process.events, selectors.EVENT_READ, self._read_events)
@@ -277,9 +289,11 @@ class _Loop:
     def _hear(self, process: EngineProcess, event: AnyEvent) -> None:
         if process.wanted:
             return
-        if isinstance(event, Failed) and event.id == 0:
+        if isinstance(event, Ready):
+            process.ready = True
+        elif isinstance(event, Failed) and event.id == 0 and not process.ready:
             process.said = event.diagnosis.message
-        self._deliver(event)
+        self.deliver(event)
 
     def _read_errors(self) -> bool:
         """Pass on what has come; whether there may be more."""
@@ -299,7 +313,7 @@ class _Loop:
     def _log(self, process: EngineProcess, lines: list[str]) -> None:
         if not process.wanted:
             for line in lines:
-                self._deliver(Log(line=line))
+                self.deliver(Log(line=line))
 
     def _forget(self, descriptor: int) -> None:
         if descriptor in self._selector.get_map():
@@ -318,7 +332,7 @@ class _Loop:
         process.dispose()
         self._process = None
         self._down()
-        self._deliver(process.gone())
+        self.deliver(process.gone())
         if self._next is not None:
             settings, self._next = self._next, None
             early, self._early = self._early, []
@@ -326,7 +340,8 @@ class _Loop:
             for data in early:
                 self.send(data)
 
-    def _deliver(self, event: AnyEvent) -> None:
+    def deliver(self, event: AnyEvent) -> None:
+        """Hand `event` to the listener, or keep it until there is one."""
         if self._listener is None:
             self._backlog.append(event)
             return

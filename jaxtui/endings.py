@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 _FLAG = re.compile(r"Unknown flags? in XLA_FLAGS: (.*)")
 _NO_MODULE = re.compile(r"No module named '?(jaxtui[\w.]*)'?")
+_USER_LINE = re.compile(r'^  File "<program>", line (\d+) in ')
 # What comes before the words in a line of XLA's log: date, thread, file.
 _LOG_PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\d \S+: )?[A-Z](?:\d{4} \S+\s+\d+)? ?\S+:\d+\] ")
 
@@ -33,8 +34,8 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
     if number == signal.SIGKILL:
         return "the engine was killed, probably because the memory ran out"
     how = f"ended with status {status}" if number is None else f"died of {_signal_name(number)}"
-    words = _last_words(tail)
-    return f"the engine {how}: {words}" if words else f"the engine {how}"
+    parts = [f"the engine {how}{_place(tail)}", _last_words(tail)]
+    return ": ".join(part for part in parts if part)
 
 
 def _signal_number(status: int) -> int | None:
@@ -51,12 +52,18 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def _place(tail: Sequence[str]) -> str:
+    """Where the user's program was, as far as faulthandler tells."""
+    found = (_USER_LINE.search(line) for line in tail)
+    return next((f" in line {place[1]} of the program" for place in found if place), "")
+
+
 def _last_words(tail: Sequence[str]) -> str:
     """The last line that says why: a Python error, a fatal line of XLA's, else just the last."""
     lines = [line.strip() for line in tail if line.strip()]
     # faulthandler prints where Python was; why is in the lines before.
     for index, line in enumerate(lines):
         if line.startswith("Fatal Python error"):
-            lines = lines[:index] or lines[: index + 1]
+            lines = lines[:index]
             break
     return _LOG_PREFIX.sub("", lines[-1]) if lines else ""

@@ -79,7 +79,8 @@ class EngineProcess:
         self.lines = LineLog()
         self.wanted = False  # that it ends
         self.fault = ""  # why it was ended when that was not wanted
-        self.said = ""  # the reason that it gave itself
+        self.ready = False
+        self.said = ""  # why it cannot start, in its own words
         self._deadline: float | None = None
 
     @property

@@ -46,9 +46,12 @@ class Engine:
     """Gives each request to its lane. Built once JAX has its devices."""
 
     def __init__(self, outbox: Outbox, prints: Prints) -> None:
-        # JAX is configured and running by now; these import it.
+        # Only now: JAX is configured and running, and Ready is out.
+        from jax import effects_barrier
+
         from jaxtui.engine import devices, evaluation, results
 
+        self._finish_effects = effects_barrier
         self._devices, self._evaluation = devices, evaluation
         self._store = results.ResultStore()
         self._outbox = outbox
@@ -88,6 +91,7 @@ class Engine:
 
     def _run(self, request: Run, on_stage: OnStage, cancelled: StillWanted) -> AnyEvent:
         evaluated = self._evaluation.run(request.composition, on_stage, cancelled)
+        self._finish_effects()  # what jax.debug prints comes before the answer
         on_stage("reading")
         self._store.keep(request.id, evaluated.leaves)
         report = ProgramReport(
@@ -103,7 +107,7 @@ class Engine:
             seconds=evaluated.seconds,
         )
 
-    def _summaries(self, request: Summarize) -> Iterator[Summary]:
+    def _summaries(self, request: Summarize) -> Iterator[Summary | None]:
         return self._store.summaries(request)
 
 

@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -21,6 +22,7 @@ def name() -> str:
     return platform.node()
 
 
+@cache
 def cpu_model() -> str:
     """The processor's model in its maker's words, or its architecture."""
     for line in _lines(_PROC / "cpuinfo"):

@@ -107,14 +107,14 @@ class LightLane:
 class Worker:
     """The one thread that compiles, runs and reads results, one job at a time.
 
-    A newer Run replaces a waiting one and goes before all Summarize jobs; those are generators,
-    and between two steps a Run or a Cancel has its turn.
+    A newer Run replaces a waiting one and goes before all Summarize jobs. Those are generators (a
+    step that has nothing to say yields None): between two steps a Run or a Cancel has its turn.
     """
 
     def __init__(
         self,
         run: Callable[[Run, OnStage, StillWanted], AnyEvent],
-        summaries: Callable[[Summarize], Iterator[Summary]],
+        summaries: Callable[[Summarize], Iterator[Summary | None]],
         send: Send,
         prints: Prints,
     ) -> None:
@@ -123,7 +123,7 @@ class Worker:
         self._send = send
         self._prints = prints
         self._next_run: Run | None = None
-        self._steps: deque[tuple[Summarize, Iterator[Summary]]] = deque()
+        self._steps: deque[tuple[Summarize, Iterator[Summary | None]]] = deque()
         self._current: int | None = None
         self._given_up = False
         self._change = threading.Condition()
@@ -188,29 +188,36 @@ class Worker:
             except BaseException as error:  # also SystemExit: the user's code may call exit()
                 return replace(failure(error), id=request.id)
 
-    def _step(self, request: Summarize, summaries: Iterator[Summary]) -> None:
+    def _step(self, request: Summarize, summaries: Iterator[Summary | None]) -> None:
+        """One step of a Summarize job, which goes back to the head of the line if it has more."""
+        summary: Summary | None = None
         with self._prints.of(request.id, worker=True):
             try:
-                summary = next(summaries, None)
+                summary = next(summaries)
+            except StopIteration:
+                return
             except BaseException as error:
                 self._send(replace(failure(error), id=request.id))
                 return
+        if summary is not None and not self._given_up:
+            self._send(_summarized(request, summary))
+            if summary.exact:
+                return
         with self._change:
-            # Looked at and put back in one go: a Cancel finds the job either running or waiting.
+            # In one go, so that a Cancel finds the job either running or waiting.
             self._current = None
             given_up = self._given_up
-            if summary is not None and not given_up and not summary.exact:
+            if not given_up:
                 self._steps.appendleft((request, summaries))
         if given_up:
             self._send(Cancelled(id=request.id))
-            return
-        if summary is not None:
-            self._send(
-                Summarized(
-                    id=request.id,
-                    result=request.result,
-                    leaf=request.leaf,
-                    device=request.device,
-                    summary=summary,
-                )
-            )
+
+
+def _summarized(request: Summarize, summary: Summary) -> Summarized:
+    return Summarized(
+        id=request.id,
+        result=request.result,
+        leaf=request.leaf,
+        device=request.device,
+        summary=summary,
+    )

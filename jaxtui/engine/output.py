@@ -247,6 +247,9 @@ def failure(error: BaseException) -> Failed:
     """The answer, still without an id, to a request that ended in `error`."""
     if isinstance(error, Diagnosed):
         return Failed(diagnosis=error.diagnosis, flow=error.flow)
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        message = f"{type(error).__name__}: the code asked for the end of the program"
+        return Failed(diagnosis=Diagnosis(kind="function", field="", message=message))
     return Failed(diagnosis=Diagnosis(kind="engine", field="", message=_in_words(error)))
 
 
