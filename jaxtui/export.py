@@ -1,0 +1,304 @@
+"""A session as a plain Python script: the same computation in bare JAX, without jaxtui."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+from collections.abc import Iterator
+
+from jaxtui.session import AnyLayer, Argument, Pmap, Session
+
+_IMPORTS = """\
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import PartitionSpec as P
+"""
+
+_KNOWN = frozenset({"jax", "jnp", "np", "lax", "P", "devices"})
+
+_HELPERS = {
+    "normal": """\
+def normal(*shape, seed=0, dtype=float):
+    return jax.random.normal(jax.random.key(seed), shape, dtype)
+""",
+    "uniform": """\
+def uniform(*shape, seed=0, minval=0.0, maxval=1.0, dtype=float):
+    return jax.random.uniform(jax.random.key(seed), shape, dtype, minval, maxval)
+""",
+    "randint": """\
+def randint(*shape, seed=0, minval=0, maxval=10, dtype=int):
+    return jax.random.randint(jax.random.key(seed), shape, minval, maxval, dtype)
+""",
+    "keys": """\
+def keys(n, seed=0):
+    return jax.random.split(jax.random.key(seed), n)
+""",
+    "load": """\
+def load(file):
+    return np.load(file)
+""",
+}
+_WORDS = frozenset({"axis_name", "spmd_axis_name"})
+
+
+class ExportError(Exception):
+    """A session that cannot be a script yet; `field` is the part that is missing or no Python."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+def script(session: Session) -> str:
+    """The program of `session` as a script that prints its result. Raises ExportError."""
+    if session.program.empty:
+        raise ExportError("there is no function to export", "program")
+    exporter = _Exporter(session)
+    return "\n".join(part.rstrip() + "\n" for part in exporter.parts() if part.strip())
+
+
+class _Exporter:
+    """Writes the parts of one script; values are rewritten before they are placed, so that it is
+    known which helpers they use."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.program = session.program
+        self.bound = _bound_by(self.program.source) | set(session.parameters) | _KNOWN
+        self.helpers: dict[str, str] = {}
+
+    def parts(self) -> Iterator[str]:
+        """The script's parts from top to bottom, separated by blank lines."""
+        inputs = self._inputs()
+        yield self._heading()
+        yield self._devices_and_imports()
+        yield self._parameters()
+        # Two blank lines around definitions, as in any script.
+        yield from ("\n" + helper for helper in self.helpers.values())
+        yield "\n" + self.program.source.strip("\n") + "\n\n" if self.program.source.strip() else ""
+        yield inputs
+        yield self._calls()
+
+    def _heading(self) -> str:
+        title = self.session.title.strip()
+        return f"{_docstring(title)}\n" if title else ""
+
+    def _devices_and_imports(self) -> str:
+        devices = self.session.devices
+        lines = [_IMPORTS]
+        if devices.platform.strip():
+            lines.append(f'jax.config.update("jax_platforms", {devices.platform.strip()!r})')
+        if devices.count is not None:
+            lines.append(f'jax.config.update("jax_num_cpu_devices", {devices.count})')
+        return "\n".join(lines)
+
+    def _parameters(self) -> str:
+        order = self.session.devices.order
+        lines = [f"{name} = {value}" for name, value in self.session.parameters.items()]
+        mesh = any(_needs_mesh(part) for part in (*self.program.layers, *self.program.arguments))
+        if order is not None:
+            lines.append("by_id = {device.id: device for device in jax.devices()}")
+            lines.append(f"chosen_devices = [by_id[i] for i in {order}]")
+            lines.append('jax.config.update("jax_default_device", chosen_devices[0])')
+            lines.append("devices = len(chosen_devices)")
+        elif self._says_devices() or (mesh and self.session.devices.mesh is None):
+            lines.append("devices = jax.device_count()")
+        if mesh:
+            lines.append(self._mesh())
+        return "\n".join(lines)
+
+    def _says_devices(self) -> bool:
+        texts = [self.program.source, *(a.value for a in self.program.arguments)]
+        texts += [getattr(layer, name) for layer in self.program.layers for name in layer.fields]
+        return any(re.search(r"\bdevices\b", text) for text in texts)
+
+    def _mesh(self) -> str:
+        mesh = self.session.devices.mesh
+        sizes = "(devices,)" if mesh is None else f"{tuple(mesh.values())}"
+        names = tuple(mesh) if mesh is not None else ("devices",)
+        laid = "chosen_devices" if self.session.devices.order is not None else "jax.devices()"
+        # Auto axes: shard_map takes arrays that are not sharded yet.
+        types = f"(jax.sharding.AxisType.Auto,) * {len(names)}"
+        return (
+            "mesh = jax.sharding.Mesh(\n"
+            f"    np.asarray({laid}).reshape({sizes}), {names}, axis_types={types}\n"
+            ")"
+        )
+
+    # ---------------------------------------------------------------------------------- the inputs
+
+    def _inputs(self) -> str:
+        lines = []
+        for index, argument in enumerate(self.program.arguments):
+            field = f"program.arguments.{index}.value"
+            text = self._value(argument.value, field)
+            if argument.sharding.strip():
+                spec = argument.sharding.strip()
+                text = f"jax.device_put({text}, jax.sharding.NamedSharding(mesh, {spec}))"
+            lines.append(f"{self.variable(argument.name)} = {text}")
+        return "\n".join(lines)
+
+    def variable(self, name: str) -> str:
+        """The script's name for an argument: its own unless that already means something else."""
+        plain = name if name.isidentifier() and not keyword.iskeyword(name) else "argument"
+        return f"{plain}_" if plain in self.bound or hasattr(builtins, plain) else plain
+
+    def _value(self, text: str, field: str) -> str:
+        """`text` with `jnp.` before the names that only a value knows without it."""
+        text = text.strip()
+        try:
+            tree = ast.parse(text, mode="eval")
+        except (SyntaxError, ValueError) as error:
+            raise ExportError(f"no Python: {error}", field) from error
+        own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        own |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _stores(n)}
+        lines = [line.encode() for line in text.split("\n")]
+        loads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and not _stores(n)]
+        for node in sorted(loads, key=lambda n: (n.lineno, n.col_offset), reverse=True):
+            if node.id in own | self.bound:
+                continue
+            if node.id in _HELPERS:
+                self.helpers[node.id] = _HELPERS[node.id]
+            elif not hasattr(builtins, node.id):
+                line = lines[node.lineno - 1]
+                lines[node.lineno - 1] = line[: node.col_offset] + b"jnp." + line[node.col_offset :]
+        changed = b"\n".join(lines).decode()
+        return f"({changed})" if len(lines) > 1 else changed
+
+    # ----------------------------------------------------------------------------------- the calls
+
+    def _calls(self) -> str:
+        name, lines = self._function()
+        for index, layer in enumerate(self.program.layers):
+            lines.append(f"program = {self._layer(index, layer, name)}")
+            name = "program"
+        by_name = _keyword_only(self.program.source, self._function()[0])
+        arguments = ", ".join(
+            f"{a.name}={self.variable(a.name)}" if a.name in by_name else self.variable(a.name)
+            for a in self.program.arguments
+        )
+        lines += [f"result = {name}({arguments})", "print(result)"]
+        return "\n".join(lines)
+
+    def _function(self) -> tuple[str, list[str]]:
+        """The function's name in the script and the lines that it needs."""
+        reference = self.program.function.strip()
+        if ":" not in reference:
+            return reference or _last_function(self.program.source), []
+        place, _, name = reference.rpartition(":")
+        if place.endswith(".py"):
+            return f"_loaded.{name}", [
+                "import runpy",
+                "from types import SimpleNamespace",
+                "",
+                f"_loaded = SimpleNamespace(**runpy.run_path({place!r}))",
+            ]
+        return f"{place}.{name}", [f"import {place}", ""]
+
+    def _as_many_as_rows(self, index: int, layer: AnyLayer) -> str:
+        """pmap wants exactly as many devices as its axis is long; more may be chosen."""
+        mapped = _first_mapped(layer.in_axes) if isinstance(layer, Pmap) else None
+        if mapped is None or index != len(self.program.layers) - 1:
+            return ""
+        position, axis = mapped
+        name = self.variable(self.program.arguments[position].name)
+        return f"[: jax.tree.leaves({name})[0].shape[{axis}]]"
+
+    def _layer(self, index: int, layer: AnyLayer, function: str) -> str:
+        settings = [function]
+        if layer.transform == "shard_map":
+            settings.append("mesh=mesh")
+        if layer.transform == "pmap" and self.session.devices.order is not None:
+            settings.append(f"devices=chosen_devices{self._as_many_as_rows(index, layer)}")
+        for name in layer.fields:
+            text = getattr(layer, name).strip()
+            if text:
+                settings.append(f"{name}={_setting(name, text)}")
+        return f"jax.{layer.transform}({', '.join(settings)})"
+
+
+def _first_mapped(in_axes: str) -> tuple[int, int] | None:
+    """The first argument that a plain in_axes maps, and its axis."""
+    try:
+        axes = ast.literal_eval(in_axes or "0")
+    except (ValueError, SyntaxError):
+        return None
+    for position, axis in enumerate(axes if isinstance(axes, tuple) else (axes,)):
+        if isinstance(axis, int):
+            return position, axis
+    return None
+
+
+def _keyword_only(source: str, function: str) -> set[str]:
+    """The names of the function's parameters that are given by name."""
+    for statement in _statements(source):
+        if isinstance(statement, ast.FunctionDef) and statement.name == function:
+            return {parameter.arg for parameter in statement.args.kwonlyargs}
+    return set()
+
+
+def _needs_mesh(part: AnyLayer | Argument) -> bool:
+    if isinstance(part, Argument):
+        return bool(part.sharding.strip())
+    return part.transform == "shard_map"
+
+
+def _setting(name: str, text: str) -> str:
+    if name in _WORDS and text.isidentifier() and text != "None":
+        return repr(text)
+    if name == "axis_names":
+        value = ast.parse(text, mode="eval").body
+        if isinstance(value, ast.Constant):
+            return "{" + text + "}"
+        return f"set(({text}))"
+    return text
+
+
+def _stores(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def _docstring(text: str) -> str:
+    return '"""' + text.replace("\\", "\\\\").replace('"', '\\"') + '"""'
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except (SyntaxError, ValueError) as error:
+        raise ExportError(f"no Python: {error}", "program.source") from error
+
+
+def _bound_by(source: str) -> set[str]:
+    """The names that the source binds at its top level."""
+    bound: set[str] = set()
+    for statement in _statements(source):
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            bound.add(statement.name)
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and _stores(node):
+                bound.add(node.id)
+            elif isinstance(node, ast.alias):
+                bound.add((node.asname or node.name).partition(".")[0])
+    return bound
+
+
+def _last_function(source: str) -> str:
+    names = [s.name for s in _statements(source) if isinstance(s, ast.FunctionDef)]
+    if not names:
+        names = [
+            target.id
+            for statement in _statements(source)
+            if isinstance(statement, ast.Assign)
+            for target in statement.targets
+            if isinstance(target, ast.Name)
+        ]
+    if not names:
+        raise ExportError("the source defines no function", "program.source")
+    return names[-1]

@@ -1,0 +1,149 @@
+"""A session exported as a script computes what the session computes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from jaxtui import lessons
+from jaxtui.engine.evaluation import run
+from jaxtui.export import ExportError, script
+from jaxtui.protocol import Composition
+from jaxtui.session import (
+    Argument,
+    Devices,
+    Grad,
+    Jit,
+    Pmap,
+    Program,
+    Session,
+    ShardMap,
+    Vmap,
+)
+
+
+def program(source: str, values: dict[str, str], *layers: Any) -> Program:
+    arguments = [Argument(name=name, value=value) for name, value in values.items()]
+    return Program(source=source, arguments=arguments, layers=list(layers))
+
+
+DOUBLE = "def double(x):\n    return x * 2\n"
+
+SESSIONS = {
+    "names that only values know": Session(
+        parameters={"n": 3},
+        program=program(
+            "W = 2.0\ndef f(x, y):\n    return x @ y * W\n",
+            {"x": "ones((n, 4)) * sum(i for i in range(3))", "y": "normal(4) + W"},
+            Vmap(in_axes="(0, None)"),
+        ),
+    ),
+    "a named axis": Session(
+        program=program(
+            "def f(x):\n    return x / lax.psum(x, 'i')\n",
+            {"x": "arange(devices * 2.0).reshape(devices, 2)"},
+            Pmap(axis_name="i"),
+        )
+    ),
+    "two layers": Session(
+        program=program(DOUBLE, {"x": "arange(8 * 3.0).reshape(8, 3)"}, Vmap(), Pmap(), Jit())
+    ),
+    "a chosen order of devices": Session(
+        devices=Devices(order=[3, 2, 1, 0]),
+        program=program(DOUBLE, {"x": "arange(6.0).reshape(3, 2)"}, Pmap()),
+    ),
+    "a mesh of two axes": Session(
+        devices=Devices(mesh={"x": 4, "y": 2}),
+        program=program(
+            "def f(a):\n    return lax.psum(a, 'y')\n",
+            {"a": "arange(32.0).reshape(8, 4)"},
+            ShardMap(in_specs="P('x', 'y')", out_specs="P('x', None)"),
+        ),
+    ),
+    "a sharded argument": Session(
+        program=Program(
+            source=DOUBLE,
+            arguments=[Argument(name="x", value="arange(16.0)", sharding="P('devices')")],
+        )
+    ),
+    "a gradient by name": Session(
+        program=program(
+            "def loss(w, *, x):\n    return jnp.sum((x @ w) ** 2)\n",
+            {"w": "ones(3)", "x": "uniform(5, 3)"},
+            Grad(),
+        )
+    ),
+    "an argument named as a builtin": Session(
+        program=program(
+            "def f(input, f):\n    return input + f\n", {"input": "ones(2)", "f": "2.0"}
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_the_script_gives_the_same_result(name: str) -> None:
+    session = SESSIONS[name]
+    scope: dict[str, Any] = {}
+    default = jax.config.jax_default_device
+    try:
+        exec(compile(script(session), "script.py", "exec"), scope)
+    finally:
+        jax.config.update("jax_default_device", default)
+    evaluated = run(
+        Composition(
+            program=session.program, parameters=session.parameters, devices=session.devices
+        ),
+        lambda stage: None,
+        lambda: False,
+    )
+    expected = jax.tree_util.tree_leaves(scope["result"])
+    assert len(expected) == len(evaluated.leaves)
+    for (_, ours), bare in zip(evaluated.leaves, expected, strict=True):
+        assert ours.dtype == bare.dtype
+        assert ours.sharding == bare.sharding
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(bare))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", lessons.NAMES)
+def test_every_lesson_is_a_script_that_runs(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "script.py"
+    file.write_text(script(lessons.load(name)))
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_a_reference_to_a_file_is_loaded_from_it(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text("def triple(x):\n    return 3 * x\n")
+    session = Session(
+        program=Program(
+            function=f"{file}:triple", arguments=[Argument(name="x", value="arange(3)")]
+        )
+    )
+    scope: dict[str, Any] = {}
+    exec(script(session), scope)
+    assert scope["result"].tolist() == [0, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("session", "field"),
+    [
+        (Session(), "program"),
+        (Session(program=program("import math\n", {})), "program.source"),
+        (Session(program=program("def f(:\n", {})), "program.source"),
+        (Session(program=program(DOUBLE, {"x": "ones("})), "program.arguments.0.value"),
+    ],
+)
+def test_what_cannot_be_a_script_says_which_field(session: Session, field: str) -> None:
+    with pytest.raises(ExportError) as raised:
+        script(session)
+    assert raised.value.field == field
