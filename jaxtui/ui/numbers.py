@@ -39,9 +39,8 @@ NOTATIONS: dict[Family, tuple[Notation, ...]] = {
     "text": ("auto", "full"),
 }
 MAX_DIGITS = 17  # the digits that give any float64 back
-_AUTO_DIGITS = 5
-_FIXED_DECIMALS = 4
-_SCIENTIFIC_DIGITS = 4
+# Significant digits where nothing else is asked for; of "fixed" the digits after the point.
+DIGITS: dict[Notation, int] = {"auto": 5, "fixed": 4, "scientific": 4}
 _TEXT_WIDTH = 18
 _FULL_TEXT_WIDTH = 72
 _POSITIONAL_LIMIT = 16  # decimal digits before the point beyond which Python's repr has an exponent
@@ -180,15 +179,15 @@ def _choose_real(known: int, dtype: str, extent: Extent, style: Style) -> Format
         return _fit_full(known, dtype, extent)
     magnitude = exponent_of(max(abs(extent.low), abs(extent.high)))
     if style.notation == "fixed" and magnitude < _POSITIONAL_LIMIT:
-        wanted = _FIXED_DECIMALS if style.digits is None else style.digits
+        wanted = DIGITS["fixed"] if style.digits is None else style.digits
         return _fit_fixed(extent, max(0, min(wanted, known - 1 - magnitude)), trim=False)
     if style.notation == "auto":
-        digits = min(known, _AUTO_DIGITS if style.digits is None else style.digits)
+        digits = min(known, DIGITS["auto"] if style.digits is None else style.digits)
         decimals = max(1, digits - 1 - magnitude)
         if _positional(magnitude, known, extent, decimals):
             return _fit_fixed(extent, min(decimals, _needed_decimals(extent, decimals)), trim=True)
         return _fit_scientific(digits, dtype, extent)
-    digits = min(known, _SCIENTIFIC_DIGITS if style.digits is None else style.digits)
+    digits = min(known, DIGITS["scientific"] if style.digits is None else style.digits)
     return _fit_scientific(digits, dtype, extent)
 
 

@@ -1,0 +1,342 @@
+"""What the array view looks at: the source, which of its dimensions are on screen, its windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+
+from jaxtui.protocol import WindowRead
+from jaxtui.report import Output, Shard
+from jaxtui.ui.number_formats import number
+from jaxtui.ui.numbers import family
+
+MISSING: Final = object()  # stands for a cell that has not been read yet
+_WINDOWS = 8  # windows kept; at most about 8 × MAX_CELLS cells
+MAX_CELLS = 30_000  # cells asked for at once, so that an answer stays a matter of milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Where the elements on one device, or all of them, lie: `start` and `shape` per dimension."""
+
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An output leaf of a result, and the labels of the devices that hold it."""
+
+    result: int
+    leaf: int
+    output: Output
+    devices: Mapping[int, str]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The global shape."""
+        return tuple(self.output.shape)
+
+    @property
+    def name(self) -> str:
+        """`out` and the leaf's path in it."""
+        return "out" + self.output.path
+
+    def shard(self, device: int) -> Shard | None:
+        """The shard on a device, None where there is none."""
+        return next((shard for shard in self.output.shards if shard.device == device), None)
+
+    def block(self, device: int | None) -> Block:
+        """What the device holds; all of the array for None or a device without a shard."""
+        shard = None if device is None else self.shard(device)
+        if shard is None:
+            return Block((0,) * len(self.shape), self.shape)
+        return Block(
+            tuple(start for start, _ in shard.index),
+            tuple(stop - start for start, stop in shard.index),
+        )
+
+    def holders(self, index: Sequence[int]) -> list[int]:
+        """The devices that hold the element at a global index."""
+        return [
+            shard.device
+            for shard in self.output.shards
+            if all(a <= at < b for (a, b), at in zip(shard.index, index, strict=True))
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which dimensions are rows and columns, and where the cursor stands in all of them.
+
+    `rows` and `columns` are None when the rank is too small for them; `other` is the dimension
+    that is stepped through, None when all are on screen.
+    """
+
+    shape: tuple[int, ...]
+    rows: int | None
+    columns: int | None
+    index: tuple[int, ...]
+    other: int | None
+
+    @classmethod
+    def of(cls, shape: Sequence[int]) -> View:
+        """The last two dimensions as rows and columns, the cursor on the first element."""
+        rank = len(shape)
+        return cls(
+            shape=tuple(shape),
+            rows=rank - 2 if rank > 1 else None,
+            columns=rank - 1 if rank else None,
+            index=(0,) * rank,
+            other=rank - 3 if rank > 2 else None,
+        )
+
+    @property
+    def others(self) -> list[int]:
+        """The dimensions that are not on screen."""
+        return [axis for axis in range(len(self.shape)) if axis not in (self.rows, self.columns)]
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are."""
+        return 1 if self.rows is None else self.shape[self.rows]
+
+    @property
+    def column_count(self) -> int:
+        """How many columns there are."""
+        return 1 if self.columns is None else self.shape[self.columns]
+
+    @property
+    def row(self) -> int:
+        """The cursor's row."""
+        return 0 if self.rows is None else self.index[self.rows]
+
+    @property
+    def column(self) -> int:
+        """The cursor's column."""
+        return 0 if self.columns is None else self.index[self.columns]
+
+    @property
+    def empty(self) -> bool:
+        """Whether a dimension is zero."""
+        return 0 in self.shape
+
+    def at(self, row: int, column: int) -> View:
+        """The cursor at a row and column, or at the nearest that exist."""
+        index = list(self.index)
+        if self.rows is not None:
+            index[self.rows] = row
+        if self.columns is not None:
+            index[self.columns] = column
+        return replace(self, index=_inside(index, self.shape))
+
+    def step(self, by: int) -> View:
+        """The cursor moved along the dimension that is stepped through."""
+        if self.other is None:
+            return self
+        index = list(self.index)
+        index[self.other] += by
+        return replace(self, index=_inside(index, self.shape))
+
+    def choose_other(self, by: int) -> View:
+        """Another dimension to step through."""
+        if self.other is None:
+            return self
+        others = self.others
+        return replace(self, other=others[(others.index(self.other) + by) % len(others)])
+
+    def transposed(self) -> View:
+        """Rows and columns exchanged."""
+        return replace(self, rows=self.columns, columns=self.rows)
+
+    def next_rows(self) -> View:
+        """The next dimension as rows; with no other to take, rows and columns are exchanged."""
+        if not self.others or self.rows is None:
+            return self.transposed()
+        return self._with_axes(_following(self.rows, self.others), self.columns)
+
+    def next_columns(self) -> View:
+        """The next dimension as columns; with no other to take, they are exchanged with rows."""
+        if not self.others or self.columns is None:
+            return self.transposed()
+        return self._with_axes(self.rows, _following(self.columns, self.others))
+
+    def onto(self, shape: Sequence[int], index: Sequence[int]) -> View:
+        """The same dimensions of an array of equal rank, the cursor near `index`."""
+        return replace(self, shape=tuple(shape), index=_inside(index, shape))
+
+    def _with_axes(self, rows: int | None, columns: int | None) -> View:
+        given_back = ({self.rows, self.columns} - {rows, columns}).pop()
+        changed = replace(self, rows=rows, columns=columns)
+        return changed if self.other in changed.others else replace(changed, other=given_back)
+
+
+def _following(axis: int, others: list[int]) -> int:
+    """The next of the other dimensions after `axis`, round to the first."""
+    return next((other for other in others if other > axis), others[0])
+
+
+def _inside(index: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(max(0, min(at, size - 1)) for at, size in zip(index, shape, strict=True))
+
+
+# ----------------------------------------------------------------------------------------- windows
+
+
+class Plane(NamedTuple):
+    """The rows and columns that a view shows: `fixed` is the index without them."""
+
+    device: int | None
+    rows: int | None
+    columns: int | None
+    fixed: tuple[int, ...]
+
+    @classmethod
+    def of(cls, view: View, device: int | None) -> Plane:
+        """The plane of a view."""
+        return cls(device, view.rows, view.columns, tuple(view.index[a] for a in view.others))
+
+
+class Rectangle(NamedTuple):
+    """Rows `top` to `bottom` and columns `left` to `right`, the ends not included."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def holds(self, other: Rectangle) -> bool:
+        """Whether all of the other lies in this one."""
+        return (
+            self.top <= other.top
+            and other.bottom <= self.bottom
+            and self.left <= other.left
+            and other.right <= self.right
+        )
+
+    def grown(self, share: float, row_count: int, column_count: int) -> Rectangle:
+        """Larger by `share` of its size on each side, within so many rows and columns."""
+        rows = round((self.bottom - self.top) * share)
+        columns = round((self.right - self.left) * share)
+        return Rectangle(
+            max(0, self.top - rows),
+            min(row_count, self.bottom + rows),
+            max(0, self.left - columns),
+            min(column_count, self.right + columns),
+        )
+
+    @property
+    def cells(self) -> int:
+        """How many cells it has."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A window to ask the engine for, in the terms of ReadWindow."""
+
+    device: int | None
+    rows: int | None
+    columns: int | None
+    index: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, view: View, device: int | None, part: Rectangle) -> Wanted:
+        """The request for a part of a view."""
+        index = [(at, at + 1) for at in view.index]
+        if view.rows is not None:
+            index[view.rows] = (part.top, part.bottom)
+        if view.columns is not None:
+            index[view.columns] = (part.left, part.right)
+        return cls(device, view.rows, view.columns, tuple(index))
+
+    @classmethod
+    def answered_by(cls, window: WindowRead) -> Wanted:
+        """The request that a window answers."""
+        index = tuple((start, stop) for start, stop in window.index)
+        return cls(window.device, window.rows, window.columns, index)
+
+    @property
+    def part(self) -> Rectangle:
+        """The rows and columns asked for."""
+        rows = (0, 1) if self.rows is None else self.index[self.rows]
+        columns = (0, 1) if self.columns is None else self.index[self.columns]
+        return Rectangle(*rows, *columns)
+
+    @property
+    def plane(self) -> Plane:
+        """The plane that the window lies in."""
+        pinned = (self.rows, self.columns)
+        fixed = tuple(a for axis, (a, _) in enumerate(self.index) if axis not in pinned)
+        return Plane(self.device, self.rows, self.columns, fixed)
+
+
+@dataclass(slots=True)
+class Windows:
+    """The newest windows of one source, and the one that is on its way."""
+
+    outstanding: Wanted | None = None
+    _kept: list[tuple[Plane, Rectangle, list[list[Any]]]] = field(default_factory=list)
+
+    def keep(self, wanted: Wanted, cells: list[list[Any]]) -> None:
+        """Keep a window that came, and let the next one be asked for if it was waited for."""
+        if wanted == self.outstanding:
+            self.outstanding = None
+        self._kept.insert(0, (wanted.plane, wanted.part, cells))
+        del self._kept[_WINDOWS:]
+
+    def has(self, plane: Plane, part: Rectangle) -> bool:
+        """Whether one window holds all of the part."""
+        return any(at == plane and kept.holds(part) for at, kept, _ in self._kept)
+
+    def row(self, plane: Plane, row: int, left: int, right: int) -> list[Any]:
+        """The cells of a row, MISSING where none has come."""
+        found: list[Any] = [MISSING] * (right - left)
+        for at, part, cells in reversed(self._kept):
+            if at == plane and part.top <= row < part.bottom:
+                first, last = max(left, part.left), min(right, part.right)
+                if first < last:
+                    read = cells[row - part.top][first - part.left : last - part.left]
+                    found[first - left : last - left] = read
+        return found
+
+    def next(self, view: View, device: int | None, visible: Rectangle) -> Wanted | None:
+        """The window to ask for now: a page more on each side, before the last one runs out."""
+        if self.outstanding is not None:
+            return None
+        counts = (view.row_count, view.column_count)
+        margin = next(
+            (m for m in (1.0, 0.5, 0.25) if visible.grown(m, *counts).cells <= MAX_CELLS), 0.0
+        )
+        if self.has(Plane.of(view, device), visible.grown(margin / 2, *counts)):
+            return None
+        self.outstanding = Wanted.of(view, device, visible.grown(margin, *counts))
+        return self.outstanding
+
+
+def cells_of_values(source: Source, wanted: Wanted) -> list[list[Any]]:
+    """A window cut out of the values that came with an output, in the form of WindowRead."""
+    starts = source.block(wanted.device).start
+    real = family(source.output.dtype) == "float"
+    part = wanted.part
+
+    def element(row: int, column: int) -> Any:
+        cell = source.output.values
+        for axis, (start, _) in enumerate(wanted.index):
+            at = row if axis == wanted.rows else column if axis == wanted.columns else start
+            cell = cell[starts[axis] + at]
+        return number(cell) if real else cell
+
+    return [
+        [element(row, column) for column in range(part.left, part.right)]
+        for row in range(part.top, part.bottom)
+    ]
+
+
+def every_cell(values: Any, rank: int) -> list[Any]:
+    """All elements of nested lists `rank` deep."""
+    cells = [values]
+    for _ in range(rank):
+        cells = [cell for inner in cells for cell in inner]
+    return cells

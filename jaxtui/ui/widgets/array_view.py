@@ -1,0 +1,521 @@
+"""The array view: any part of an array of any rank and size, as a table or as a heat map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.style import Style as RichStyle
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.timer import Timer
+
+from jaxtui.protocol import WindowRead
+from jaxtui.report import Output, Summary
+from jaxtui.ui.array_model import Plane, Rectangle, Source, View, Wanted
+from jaxtui.ui.array_paint import Layout, Look, Painter, Picture, lay_out, shades
+from jaxtui.ui.array_reading import Reading
+from jaxtui.ui.array_words import Subject
+from jaxtui.ui.numbers import (
+    DIGITS,
+    MAX_DIGITS,
+    NOTATIONS,
+    Family,
+    Notation,
+    Style,
+    family,
+    full_text,
+)
+
+HOLD = 0.15  # seconds that what was on screen stays while the cells of what is wanted are read
+_ROLES = (
+    "cell",
+    "name",
+    "dtype",
+    "muted",
+    "active",
+    "stale",
+    "index",
+    "cursor-index",
+    "cursor",
+    "cursor-resting",
+    "odd",
+    "value",
+    "statistic",
+    "sampled",
+    "notice",
+)
+_PREFIX = "array-view--"
+
+
+class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
+    """Shows a leaf of a result, of which it only ever holds the windows around what is on screen.
+
+    It asks for them, and for statistics, with messages; whoever hosts it brings the answers with
+    `put` and `put_summary`, or says with `refuse` that there will be none.
+    """
+
+    DEFAULT_CSS = """
+    ArrayView {
+        height: 1fr;
+        scrollbar-size: 1 1;
+        scrollbar-color: $foreground 18%;
+        scrollbar-background: $background 0%;
+        scrollbar-corner-color: $background 0%;
+        &.-short { scrollbar-size-horizontal: 0; }
+        & > .array-view--name { text-style: bold; }
+        & > .array-view--dtype { color: $text-muted; }
+        & > .array-view--muted { color: $text-muted; }
+        & > .array-view--active { color: $text-accent; text-style: bold; }
+        & > .array-view--stale { color: $text-warning; text-style: italic; }
+        & > .array-view--index { color: $text-muted; }
+        & > .array-view--cursor-index { color: $text-accent; text-style: bold; }
+        & > .array-view--cursor { text-style: bold reverse; }
+        & > .array-view--cursor-resting { text-style: bold; }
+        & > .array-view--odd { color: $text-error; text-style: bold underline; }
+        & > .array-view--value { text-style: bold; }
+        & > .array-view--sampled { color: $text-warning; text-style: italic; }
+        & > .array-view--notice { color: $text-warning; }
+        & > .array-view--heat { color: $warning; }
+        & > .array-view--heat-negative { color: $primary; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(_PREFIX + role for role in _ROLES),
+        "array-view--heat",
+        "array-view--heat-negative",
+    }
+    ALLOW_SELECT = False
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "move(0, -1)", "Left", show=False),
+        Binding("right,l", "move(0, 1)", "Right", show=False),
+        Binding("up,k", "move(-1, 0)", "Up", show=False),
+        Binding("down,j", "move(1, 0)", "Down", show=False),
+        Binding("pageup", "page(-1)", "A page up", show=False),
+        Binding("pagedown", "page(1)", "A page down", show=False),
+        Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False),
+        Binding("ctrl+d", "page(0.5)", "Half a page down", show=False),
+        Binding("g", "end_of_rows(False)", "First row", show=False),
+        Binding("G", "end_of_rows(True)", "Last row", show=False),
+        Binding("home,0", "end_of_columns(False)", "First column", show=False),
+        Binding("end,$", "end_of_columns(True)", "Last column", show=False),
+        Binding("[,comma", "step(-1)", "Back along the marked axis", show=False),
+        Binding("],full_stop", "step(1)", "On along the marked axis", show=False),
+        Binding("{", "choose_axis(-1)", "Mark the axis before, to step along", show=False),
+        Binding("}", "choose_axis(1)", "Mark the next axis, to step along", show=False),
+        Binding("r", "next_rows", "Another axis as rows", show=False),
+        Binding("c", "next_columns", "Another axis as columns", show=False),
+        Binding("t", "transpose", "Transpose", show=False),
+        Binding("m", "heat_map", "Heat map"),
+        Binding("d", "next_device", "By device"),
+        Binding("n", "next_notation", "Number format"),
+        Binding("+,=", "digits(1)", "More digits", show=False),
+        Binding("-", "digits(-1)", "Fewer digits", show=False),
+    ]
+
+    stale: reactive[bool] = reactive(False)
+    """Whether the result belongs to a program from before the last change: it is dimmed."""
+
+    class WindowWanted(Message):
+        """Cells are needed; the fields are those of `ReadWindow`."""
+
+        def __init__(self, view: ArrayView, source: Source, wanted: Wanted) -> None:
+            super().__init__()
+            self.array_view = view
+            self.result = source.result
+            self.leaf = source.leaf
+            self.rows = wanted.rows
+            self.columns = wanted.columns
+            self.index = [list(part) for part in wanted.index]
+            self.device = wanted.device
+
+        @property
+        def control(self) -> ArrayView:
+            """The view that asks."""
+            return self.array_view
+
+    class SummaryWanted(Message):
+        """Statistics of the leaf, or of a device's block of it, are needed."""
+
+        def __init__(self, view: ArrayView, source: Source, device: int | None) -> None:
+            super().__init__()
+            self.array_view = view
+            self.result = source.result
+            self.leaf = source.leaf
+            self.device = device
+
+        @property
+        def control(self) -> ArrayView:
+            """The view that asks."""
+            return self.array_view
+
+    def __init__(
+        self, *, name: str | None = None, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._reading: Reading | None = None  # what is wanted on screen
+        self._view = View.of(())
+        self._device: int | None = None
+        self._picture: Picture | None = None  # what is on screen
+        self._hold: Timer | None = None
+        self._late = False  # whether what is wanted has been waited for longer than HOLD
+        self._heat = False
+        self._notations: dict[Family, Notation] = {}
+        self._digits: dict[Notation, int] = {}
+        self._notice = ""
+        self._palette: tuple[tuple[Color, ...], tuple[RichStyle, ...]] | None = None
+
+    # -------------------------------------------------------------------------- what is shown
+
+    def show(self, result: int, leaf: int, output: Output, devices: Mapping[int, str]) -> None:
+        """Show leaf `leaf` of `result`; `devices` are the labels of the ids in its shards.
+
+        The dimensions on screen and the cursor stay where they are if the rank is the same.
+        """
+        source = Source(result, leaf, output, dict(devices))
+        if self._reading is not None and self._reading.source == source:
+            return
+        self._reading = Reading(source)
+        self._notice = ""
+        if self._device is not None and source.shard(self._device) is None:
+            self._device = None
+        shape = source.block(self._device).shape
+        if len(shape) == len(self._view.shape):
+            self._view = self._view.onto(shape, self._view.index)
+        else:
+            self._view = View.of(shape)
+        self._advance()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._reading = None
+        self._picture = None
+        self._stop_holding()
+        self.virtual_size = Size(0, 0)
+        self.refresh()
+
+    def put(self, window: WindowRead) -> None:
+        """Take an answer to WindowWanted; one that nobody waits for any more is dropped."""
+        if self._reading is not None and self._reading.put(window):
+            self._advance()
+
+    def put_summary(self, summary: Summary, device: int | None, result: int | None = None) -> None:
+        """Take an answer to SummaryWanted; of another result than the one shown it is dropped."""
+        reading = self._reading
+        if reading is None or result not in (None, reading.source.result):
+            return
+        left = self._left()
+        reading.put_summary(summary, device)
+        self._advance(left)
+
+    def refuse(self, reason: str) -> None:
+        """Say that the window asked for does not come, and why; the next scroll asks again."""
+        if self._reading is not None:
+            self._reading.windows.outstanding = None
+            self._notice = reason
+            self._late = True
+            self._paint()
+
+    @property
+    def cursor_text(self) -> str | None:
+        """The element at the cursor with all its digits; None where it has not been read."""
+        if self._reading is None or self._view.empty:
+            return None
+        cell = self._reading.cell(self._view, self._device)
+        return None if cell is None else full_text(cell, self._reading.source.output.dtype)
+
+    # ------------------------------------------------------------------------------- settings
+
+    @property
+    def _style(self) -> Style:
+        dtype = "" if self._reading is None else self._reading.source.output.dtype
+        kind = family(dtype)
+        notation = self._notations.get(kind, NOTATIONS[kind][0])
+        ascii_only = bool(getattr(self.app, "ascii", False))
+        return Style(notation, self._digits.get(notation), ascii_only)
+
+    def _layout(self, view: View, cell: int) -> Layout:
+        size = self.scrollable_content_region.size
+        return lay_out(size.width, size.height, view, cell)
+
+    def _left(self) -> int:
+        """The first column in view."""
+        picture = self._wanted_picture(0, 0)
+        if picture is None:
+            return 0
+        cell = self._layout(self._view, picture.cell).cell
+        return min(math.ceil(self.scroll_x / cell), max(0, self._view.column_count - 1))
+
+    # ---------------------------------------------------------------------- wanted and on screen
+
+    def _wanted_picture(self, top: int, left: int) -> Picture | None:
+        reading = self._reading
+        if reading is None:
+            return None
+        subject = Subject(reading.source, self._view, self._device, self._style, self.stale)
+        return Picture(
+            subject=subject,
+            windows=reading.windows,
+            top=top,
+            left=left,
+            format=reading.format(self._device, subject.style),
+            scale=reading.scale(self._device) if self._heat else None,
+            summary=reading.summary(self._device),
+        )
+
+    def _advance(self, left: int | None = None) -> None:
+        """Bring what is wanted on screen: at once if its cells are here, else when they come.
+
+        `left` is the column to keep in view first when cells change their width.
+        """
+        reading, view = self._reading, self._view
+        if reading is None or not self.is_attached or not self.size:
+            return
+        picture = self._wanted_picture(0, 0)
+        assert picture is not None
+        layout = self._layout(view, picture.cell)
+        chrome = layout.chrome
+        wanted_size = Size(layout.gutter + view.column_count * layout.cell, chrome + view.row_count)
+        if view.empty:
+            wanted_size = Size(0, 0)
+        if self.virtual_size != wanted_size:
+            self.virtual_size = wanted_size
+        if left is not None and left != self._left():
+            self.scroll_to(x=left * layout.cell, animate=False)
+        if not view.empty:
+            self._ask(reading, layout)
+        if view.empty or self._ready(reading, layout) or self._late:
+            self._late = self._late and not self._ready(reading, layout)
+            self._paint()
+        elif self._hold is None:
+            self._hold = self.set_timer(HOLD, self._give_up_holding)
+
+    def _visible(self, layout: Layout) -> Rectangle:
+        top = min(round(self.scroll_y), max(0, self._view.row_count - 1))
+        return layout.visible(self._view, top, self._left())
+
+    def _ask(self, reading: Reading, layout: Layout) -> None:
+        if reading.summary_needed(self._device):
+            self.post_message(self.SummaryWanted(self, reading.source, self._device))
+        wanted = reading.next_window(self._view, self._device, self._visible(layout))
+        if wanted is not None:
+            self.post_message(self.WindowWanted(self, reading.source, wanted))
+
+    def _ready(self, reading: Reading, layout: Layout) -> bool:
+        plane = Plane.of(self._view, self._device)
+        return reading.windows.has(plane, self._visible(layout)) and reading.range_known(
+            self._device
+        )
+
+    def _give_up_holding(self) -> None:
+        self._hold = None
+        self._late = True
+        self._advance()
+
+    def _stop_holding(self) -> None:
+        if self._hold is not None:
+            self._hold.stop()
+            self._hold = None
+
+    def _paint(self) -> None:
+        self._stop_holding()
+        top = min(round(self.scroll_y), max(0, self._view.row_count - 1))
+        self._picture = self._wanted_picture(top, self._left())
+        self.refresh()
+
+    # ------------------------------------------------------------------------------- drawing
+
+    def render_line(self, y: int) -> Strip:
+        """The line `y` of the widget."""
+        width = self.size.width
+        picture, look = self._picture, self._look()
+        if self._reading is None or picture is None:
+            return Strip.blank(width, look.roles["cell"])
+        layout = self._layout(picture.subject.view, picture.cell)
+        painter = Painter(picture, layout, look, self._notice)
+        return painter.line(y).adjust_cell_length(width, look.roles["cell"])
+
+    def _look(self) -> Look:
+        roles = {role: self.get_component_rich_style(_PREFIX + role) for role in _ROLES}
+        if self.stale:
+            dim = roles["muted"]
+            roles |= dict.fromkeys(("cell", "name", "value", "statistic"), dim)
+        return Look(roles, self._shades(), self.has_focus)
+
+    def _shades(self) -> tuple[RichStyle, ...]:
+        """A style for each level of a heat map; none where colours cannot be told apart."""
+        ends = tuple(
+            self.get_component_styles(_PREFIX + name).color for name in ("heat-negative", "heat")
+        )
+        ground = self.background_colors[1]
+        plain = bool(getattr(self.app, "ascii", False)) or self.app.no_color
+        if plain or any(colour.ansi is not None for colour in (ground, *ends)):
+            return ()
+        if self._palette is None or self._palette[0] != (ground, *ends):
+            self._palette = ((ground, *ends), shades(ground, *ends))
+        return self._palette[1]
+
+    # ------------------------------------------------------------------------------- events
+
+    def on_resize(self) -> None:
+        """What fits has changed."""
+        self.set_class(self.size.height < 8, "-short")
+        self._late = True
+        self._advance()
+
+    def watch_scroll_x(self, old_value: float, new_value: float) -> None:
+        """Other columns are wanted."""
+        super().watch_scroll_x(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self._advance()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Other rows are wanted."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self._advance()
+
+    def watch_stale(self) -> None:
+        """The header says so."""
+        self._advance()
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """The cursor shows where the keys go."""
+        super().watch_has_focus(has_focus)
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor on the cell."""
+        picture = self._picture
+        if picture is None or self._view.empty:
+            return
+        layout = self._layout(picture.subject.view, picture.cell)
+        at = event.get_content_offset(self)
+        if at is None or at.x < layout.gutter or not 0 <= at.y - layout.body < layout.rows:
+            return
+        row = picture.top + at.y - layout.body
+        column = picture.left + (at.x - layout.gutter) // layout.cell
+        if row < self._view.row_count and column < self._view.column_count:
+            self._go(self._view.at(row, column))
+
+    # ------------------------------------------------------------------------------- actions
+
+    def _go(self, view: View) -> None:
+        """Show a view with its cursor in sight."""
+        self._notice = ""
+        self._view = view
+        picture = self._wanted_picture(0, 0)
+        if picture is None or view.empty:
+            return
+        layout = self._layout(view, picture.cell)
+        self.virtual_size = Size(
+            layout.gutter + view.column_count * layout.cell, layout.chrome + view.row_count
+        )
+        x, y = self.scroll_x, self.scroll_y
+        visible = self._visible(layout)
+        if view.row < visible.top:
+            y = view.row
+        elif view.row >= visible.top + layout.rows:
+            y = view.row - layout.rows + 1
+        if view.column < visible.left:
+            x = view.column * layout.cell
+        elif view.column >= visible.left + layout.columns:
+            x = (view.column - layout.columns + 1) * layout.cell
+        self.scroll_to(x, y, animate=False, force=True)
+        self._advance()
+
+    def action_move(self, rows: int, columns: int) -> None:
+        """Move the cursor."""
+        self._go(self._view.at(self._view.row + rows, self._view.column + columns))
+
+    def action_page(self, pages: float) -> None:
+        """Move the cursor, and what is in view with it, by pages of rows."""
+        picture = self._wanted_picture(0, 0)
+        if picture is None:
+            return
+        rows = self._layout(self._view, picture.cell).rows
+        by = math.trunc(rows * pages) or int(math.copysign(1, pages))
+        if 0 <= self._view.row + by < self._view.row_count:
+            self.scroll_to(y=self.scroll_y + by, animate=False, force=True)
+        self._go(self._view.at(self._view.row + by, self._view.column))
+
+    def action_end_of_rows(self, last: bool) -> None:
+        """Move the cursor to the first or the last row."""
+        self._go(self._view.at(self._view.row_count - 1 if last else 0, self._view.column))
+
+    def action_end_of_columns(self, last: bool) -> None:
+        """Move the cursor to the first or the last column."""
+        self._go(self._view.at(self._view.row, self._view.column_count - 1 if last else 0))
+
+    def action_step(self, by: int) -> None:
+        """Step along the dimension that is marked."""
+        self._go(self._view.step(by))
+
+    def action_choose_axis(self, by: int) -> None:
+        """Mark another dimension to step along."""
+        self._go(self._view.choose_other(by))
+
+    def action_next_rows(self) -> None:
+        """Show another dimension as rows."""
+        self._go(self._view.next_rows())
+
+    def action_next_columns(self) -> None:
+        """Show another dimension as columns."""
+        self._go(self._view.next_columns())
+
+    def action_transpose(self) -> None:
+        """Exchange rows and columns."""
+        self._go(self._view.transposed())
+
+    def action_heat_map(self) -> None:
+        """Change between the table and the heat map."""
+        self._heat = not self._heat
+        self._go(self._view)
+        if self._heat and self._reading is not None:
+            dtype = self._reading.source.output.dtype
+            if family(dtype) == "text":
+                self._notice = f"no heat map of {dtype}: it has no order"
+
+    def action_next_device(self) -> None:
+        """Show what the next device holds; after the last one the whole array."""
+        if self._reading is None:
+            return
+        source = self._reading.source
+        held = [None, *(shard.device for shard in source.output.shards)]
+        device = held[(held.index(self._device) + 1) % len(held)]
+        before, after = source.block(self._device), source.block(device)
+        index = [
+            old + at - new
+            for old, at, new in zip(before.start, self._view.index, after.start, strict=True)
+        ]
+        self._device = device
+        self._go(self._view.onto(after.shape, index))
+
+    def action_next_notation(self) -> None:
+        """Write numbers in the next notation of their dtype."""
+        if self._reading is None:
+            return
+        kind = family(self._reading.source.output.dtype)
+        notations = NOTATIONS[kind]
+        now = notations.index(self._notations.get(kind, notations[0]))
+        self._notations[kind] = notations[(now + 1) % len(notations)]
+        self._go(self._view)
+
+    def action_digits(self, by: int) -> None:
+        """Write more or fewer digits."""
+        if self._reading is None:
+            return
+        kind = family(self._reading.source.output.dtype)
+        style = self._style
+        if kind in ("float", "complex") and style.notation in DIGITS:
+            digits = DIGITS[style.notation] if style.digits is None else style.digits
+            self._digits[style.notation] = max(1, min(MAX_DIGITS, digits + by))
+            self._go(self._view)
