@@ -361,6 +361,8 @@ def _legend(table: Table | None, width: int, signs: Glyphs) -> Line:
         parts.append((Segment(signs.whole, "legend-sign"), Segment(" passed on whole", "quiet")))
     if "gradient" in table.signs:
         parts.append((Segment(signs.gradient, "legend-sign"), Segment(" gradient", "quiet")))
+    if any(not row.open for row in table.rows):
+        parts.append((Segment(signs.folded, "legend-sign"), Segment(" enter unfolds", "quiet")))
     line: Line = ()
     for part in parts:
         longer = (*line, Segment("   " if line else "  "), *part)

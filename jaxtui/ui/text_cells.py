@@ -26,6 +26,7 @@ class Glyphs:
 
     arrow_in: str
     arrow_out: str
+    arrow_down: str
     whole: str
     gradient: str
     open: str
@@ -43,12 +44,16 @@ class Glyphs:
     more_right: str
     dot: str
     dash: str
+    line_across: str
+    line_down: str
+    corners: tuple[tuple[str, str, str], ...]  # of the top, a middle and the bottom line
     is_ascii: bool = False
 
 
 UNICODE = Glyphs(
     arrow_in="→",
     arrow_out="←",
+    arrow_down="↓",
     whole="=",
     gradient="∂",
     open="‹",
@@ -66,10 +71,14 @@ UNICODE = Glyphs(
     more_right="▸",
     dot="·",
     dash="–",
+    line_across="─",
+    line_down="│",
+    corners=(("┌", "┬", "┐"), ("├", "┼", "┤"), ("└", "┴", "┘")),
 )
 ASCII = Glyphs(
     arrow_in="->",
     arrow_out="<-",
+    arrow_down="down",
     whole="=",
     gradient="d",
     open="<",
@@ -87,6 +96,9 @@ ASCII = Glyphs(
     more_right=">",
     dot=":",
     dash="-",
+    line_across="-",
+    line_down="|",
+    corners=(("+", "+", "+"),) * 3,
     is_ascii=True,
 )
 

@@ -1,0 +1,250 @@
+"""Which block of an array each device holds: a picture to scale and a table, as plain lines."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from jaxtui.report import Output, Shard
+from jaxtui.ui.flow_cells import short_dtype
+from jaxtui.ui.shards_picture import Block, Tiling, picture
+from jaxtui.ui.text_cells import (
+    Glyphs,
+    Line,
+    Segment,
+    clean,
+    crop,
+    glyphs,
+    pad,
+    width_of,
+    wrap,
+)
+
+_SMALL = 9  # lines of the widget; below, the table alone is more use
+_GAP = 4  # cells between a picture and a table beside it
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_COLUMN_GAP = "  "
+
+
+@dataclass(frozen=True)
+class ShardsLayout:
+    """All lines from top to bottom, none wider than asked for.
+
+    The table's rows are `rows` lines from `first_row`, in the order of the output's shards.
+    """
+
+    lines: tuple[Line, ...]
+    first_row: int
+    rows: int
+
+
+def layout(
+    output: Output | None,
+    devices: Mapping[int, str],
+    width: int,
+    height: int,
+    ascii: bool = False,
+    cursor: int | None = None,
+) -> ShardsLayout:
+    """The picture and the table of `output`'s shards for a view of `width` by `height` cells.
+
+    `devices` are the devices' labels by id, such as {3: "cpu:3"}; `cursor` is the index of the
+    shard whose row and block stand out.
+    """
+    signs = glyphs(ascii)
+    if output is None:
+        return _only_words(["No result yet."], width, signs)
+    if not output.shards:
+        text = f"out{clean(output.path)} is not on any device: it is no array of JAX."
+        return _only_words([text], width, signs)
+    tiling = Tiling.of(output.shape, output.shards)
+    head: list[Line] = [(Segment(f" {clean(f'out{output.path}')}", "name"), *_title(output))]
+    texts = wrap(" ".join(_words(output, tiling)), max(1, width - 2), 3, signs.ellipsis)
+    head += [(Segment(f" {text}", "words"),) for text in texts]
+    table = _fitting_table(output, tiling, devices, width - 1, signs, cursor)
+    lit = None if cursor is None else _block_of(output.shards[cursor])
+    room = height - len(head) - 1
+    drawn = picture(tiling, width - 1, room - len(table) - 1, signs, lit)
+    if len(head) + len(drawn) + len(table) + 2 > height:
+        drawn = picture(tiling, width - 1, room, signs, lit)
+    return _arranged(head, drawn, table, width, height)
+
+
+def _only_words(texts: Sequence[str], width: int, signs: Glyphs) -> ShardsLayout:
+    shown = [line for text in texts for line in wrap(text, max(1, width - 2), 3, signs.ellipsis)]
+    lines = tuple(crop((Segment(f" {text}", "words"),), 0, width) for text in shown)
+    return ShardsLayout(lines, len(lines), 0)
+
+
+def _arranged(
+    head: list[Line], drawn: list[Line], table: list[Line], width: int, height: int
+) -> ShardsLayout:
+    """Picture above the table, or beside it where that saves scrolling; none where it is small."""
+    across = max((width_of(line) for line in drawn), default=0)
+    table_width = max(width_of(line) for line in table)
+    below = len(head) + len(drawn) + 2 + len(table)
+    if not drawn or height < _SMALL or across + 1 > width:
+        body, top = table, 0
+    elif below > height and across + _GAP + table_width < width:
+        count = max(len(drawn), len(table))
+        left = [*drawn, *[()] * (count - len(drawn))]
+        right = [*table, *[()] * (count - len(table))]
+        body = [(*pad(a, across + _GAP), *b) for a, b in zip(left, right, strict=True)]
+        top = 0
+    elif len(head) + len(drawn) + 4 > height:
+        body, top = table, 0
+    else:
+        body, top = [*drawn, (), *table], len(drawn) + 1
+    lines = [*head, (), *body]
+    indented = tuple(
+        crop((Segment(" "), *line) if at > len(head) else line, 0, width)
+        for at, line in enumerate(lines)
+    )
+    return ShardsLayout(indented, len(head) + 1 + top + 1, len(table) - 1)
+
+
+# ----------------------------------------------------------------------------------------- words
+
+
+def _title(output: Output) -> Line:
+    return (
+        Segment("  "),
+        Segment(short_dtype(output.dtype), "dtype"),
+        Segment(_shape(output.shape)),
+    )
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "[" + ", ".join(str(size) for size in shape) + "]"
+
+
+def _words(output: Output, tiling: Tiling) -> list[str]:
+    """What the picture shows, said: how it is divided, and how many devices hold the same."""
+    devices = len({shard.device for shard in output.shards})
+    if not tiling.divided:
+        if devices == 1:
+            return ["One device holds all of it."]
+        return [f"Every device holds all of it: {devices} copies."]
+    parts = [f"axis {axis} into {len(tiling.cuts[axis])}" for axis in tiling.divided]
+    parts[0] = parts[0].replace("axis", "Axis").replace("into", "divided into")
+    blocks = len(tiling.blocks)
+    words = [f"{', '.join(parts)}: {blocks} blocks on {devices} devices."]
+    holders = sorted({len(ids) for ids in tiling.blocks.values()})
+    if holders == [1]:
+        return words
+    if len(holders) == 1:
+        return [*words, f"Every block is held by {holders[0]} devices."]
+    return [*words, f"A block is held by {holders[0]} to {holders[-1]} devices."]
+
+
+# ----------------------------------------------------------------------------------------- table
+
+
+def _fitting_table(
+    output: Output,
+    tiling: Tiling,
+    devices: Mapping[int, str],
+    width: int,
+    signs: Glyphs,
+    cursor: int | None,
+) -> list[Line]:
+    """The table with as many columns as fit; what is left out can be told from the others."""
+    table = _table(output, tiling, devices, signs, cursor, ("holds", "block", "bytes"))
+    for labels, names in (
+        (devices, ("holds", "bytes")),
+        ({}, ("holds", "bytes")),
+        ({}, ("holds",)),
+    ):
+        if max(map(width_of, table)) <= width:
+            break
+        table = _table(output, tiling, labels, signs, cursor, names)
+    return table
+
+
+def _table(
+    output: Output,
+    tiling: Tiling,
+    devices: Mapping[int, str],
+    signs: Glyphs,
+    cursor: int | None,
+    names: Sequence[str],
+) -> list[Line]:
+    """The table's head and a row for each shard; `names` are the columns after the device's."""
+    ids = [str(shard.device) for shard in output.shards]
+    labels = [clean(devices.get(shard.device, "")) for shard in output.shards]
+    id_width = max(len(i) for i in ids)
+    first = [f"{i:>{id_width}} {label}".rstrip() for i, label in zip(ids, labels, strict=True)]
+    holds = [index_text(shard.index, output.shape) for shard in output.shards]
+    blocks = [
+        short_dtype(output.dtype) + _shape([stop - start for start, stop in shard.index])
+        for shard in output.shards
+    ]
+    sizes = [bytes_text(_bytes(output.dtype, shard.index)) for shard in output.shards]
+    known = {"holds": holds, "block": blocks, "bytes": sizes}
+    columns = [_column("device", first)]
+    columns += [_column(name, known[name], right=name == "bytes") for name in names]
+    lines: list[Line] = [_row(" ", [column[0] for column in columns], "", "head")]
+    for at, shard in enumerate(output.shards):
+        owner = tiling.blocks[_block_of(shard)][0]
+        note = f"copy of device {owner}" if owner != shard.device else ""
+        here = at == cursor
+        cells = [column[at + 1] for column in columns]
+        lines.append(_row(signs.cursor if here else " ", cells, note, "cursor" if here else ""))
+    return lines
+
+
+def _column(head: str, texts: Sequence[str], right: bool = False) -> list[str]:
+    """The column's head and cells, all of one width."""
+    width = max(map(cell_len, (head, *texts)))
+    padded = [(text, " " * (width - cell_len(text))) for text in (head, *texts)]
+    return [space + text if right else text + space for text, space in padded]
+
+
+def _row(sign: str, cells: Sequence[str], note: str, style: str) -> Line:
+    line = (Segment(sign, "cursor-sign"), Segment(_COLUMN_GAP.join(cells), style))
+    return (*line, Segment(_COLUMN_GAP + note, "quiet")) if note else line
+
+
+def index_text(index: Sequence[Sequence[int]], shape: Sequence[int]) -> str:
+    """The index that cuts the block out, as one would write it: "[0:1, :]"."""
+    parts = [
+        ":" if [start, stop] == [0, size] else f"{start}:{stop}"
+        for (start, stop), size in zip(index, shape, strict=True)
+    ]
+    return "[" + ", ".join(parts) + "]"
+
+
+def _block_of(shard: Shard) -> Block:
+    return tuple((start, stop) for start, stop in shard.index)
+
+
+def itemsize(dtype: str) -> int | None:
+    """Bytes of one element; None where it is not known, as for dtypes smaller than a byte."""
+    keys = {"bool": 1, "key<fry>": 8, "key<rbg>": 16, "key<unsafe_rbg>": 16}
+    if dtype in keys:
+        return keys[dtype]
+    match = re.fullmatch(r"(?:bfloat|float|uint|int|complex)(\d+)(?:_\w+)?", dtype)
+    bits = int(match[1]) if match else 0
+    return bits // 8 if bits >= 8 else None
+
+
+def _bytes(dtype: str, index: Sequence[Sequence[int]]) -> int | None:
+    size = itemsize(dtype)
+    return None if size is None else size * math.prod(stop - start for start, stop in index)
+
+
+def bytes_text(count: int | None) -> str:
+    """Bytes with their unit, at most four digits: "16 B", "1.50 MiB"; "?" when not known."""
+    if count is None:
+        return "?"
+    if count < 10_000:
+        return f"{count:,} B"
+    value = float(count)
+    power = min(4, max(1, int(math.log(value, 1024))))
+    value /= 1024**power
+    digits = max(0, 2 - int(math.log10(value))) if value >= 1 else 2
+    return f"{value:.{digits}f} {_UNITS[power]}"

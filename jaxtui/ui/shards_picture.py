@@ -1,0 +1,246 @@
+"""An array drawn as its blocks, to scale, with the ids of the devices that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from jaxtui.report import Shard
+from jaxtui.ui.text_cells import Glyphs, Line, Segment, join
+
+Interval = tuple[int, int]
+Block = tuple[Interval, ...]
+
+_LABEL_MOST = 9
+_BLOCK_WIDEST = 16
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How an array is divided: `blocks` with the ids of their devices, lowest first.
+
+    `cuts[d]` are the different intervals along dimension d in order; `divided` are the dimensions
+    with more than one, or with one that is not all of it.
+    """
+
+    shape: tuple[int, ...]
+    blocks: dict[Block, list[int]]
+    cuts: tuple[tuple[Interval, ...], ...]
+    divided: tuple[int, ...]
+
+    @classmethod
+    def of(cls, shape: Sequence[int], shards: Iterable[Shard]) -> Tiling:
+        """The tiling that the shards make of an array of `shape`."""
+        blocks: dict[Block, list[int]] = {}
+        for shard in shards:
+            block = tuple((start, stop) for start, stop in shard.index)
+            blocks.setdefault(block, []).append(shard.device)
+        cuts = tuple(tuple(sorted({block[d] for block in blocks})) for d in range(len(shape)))
+        divided = tuple(d for d, size in enumerate(shape) if cuts[d] != ((0, size),))
+        return cls(tuple(shape), {b: sorted(ids) for b, ids in blocks.items()}, cuts, divided)
+
+
+def picture(
+    tiling: Tiling, width: int, height: int, glyphs: Glyphs, lit: Block | None = None
+) -> list[Line]:
+    """The blocks in at most `width` cells: a strip for one divided dimension, a grid for two.
+
+    Of more divided dimensions the first two are drawn. [] when nothing is divided, or when it
+    does not fit into `width`. It is made lower to fit into `height` where that is possible.
+    `lit` is a block to be marked.
+    """
+    if not tiling.divided:
+        return []
+    if len(tiling.divided) == 1:
+        return _strips(tiling, tiling.divided[0], width, glyphs, lit)
+    return _grid(tiling, tiling.divided[0], tiling.divided[1], width, height, glyphs, lit)
+
+
+def ids_text(ids: Sequence[int], dash: str = "–") -> str:
+    """Device ids briefly: "3", "0,4", "0–3", or how many when that is still too long."""
+    runs: list[list[int]] = []
+    for device in ids:
+        if runs and device == runs[-1][-1] + 1:
+            runs[-1].append(device)
+        else:
+            runs.append([device])
+    parts = [
+        f"{run[0]}{dash}{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs
+    ]
+    text = ",".join(parts)
+    return text if len(text) <= _LABEL_MOST else f"{len(ids)} dev"
+
+
+# ----------------------------------------------------------------------------------------- strip
+
+
+def _strips(
+    tiling: Tiling, dimension: int, width: int, glyphs: Glyphs, lit: Block | None
+) -> list[Line]:
+    cuts = tiling.cuts[dimension]
+    cells = [_Cell.of(tiling, {dimension: cut}, glyphs, lit) for cut in cuts]
+    least = max(2 + max(cell_len(cell.text) for cell in cells), len(str(cuts[-1][1])) + 1)
+    if least + 2 > width:
+        return []
+    per_strip = min(len(cuts), (width - 1 - len(str(cuts[-1][1]))) // (least + 1))
+    if per_strip < 1:
+        return []
+    room = (width - 1 - len(str(cuts[-1][1]))) // per_strip - 1
+    widths = _to_scale([stop - start for start, stop in cuts], least, min(room, _BLOCK_WIDEST))
+    lines: list[Line] = [_axes_line([(dimension, glyphs.arrow_in)], tiling)]
+    for first in range(0, len(cuts), per_strip):
+        part = slice(first, first + per_strip)
+        lines += _boxes([cells[part]], widths[part], 1, glyphs)
+        lines.append(_ticks(cuts[part], widths[part]))
+    return lines
+
+
+def _to_scale(sizes: Sequence[int], least: int, most: int) -> list[int]:
+    """Widths in proportion to the sizes, each between `least` and `most`."""
+    longest = max(sizes)
+    return [max(least, round(size / longest * most)) if longest else least for size in sizes]
+
+
+def _ticks(cuts: Sequence[Interval], widths: Sequence[int]) -> Line:
+    """The indices at which the blocks begin and the last one ends, under their borders."""
+    text = ""
+    at = 0
+    for (start, _), width in zip(cuts, widths, strict=True):
+        text = text.ljust(at) + str(start)
+        at += width + 1
+    return (Segment(text.ljust(at) + str(cuts[-1][1]), "tick"),)
+
+
+# ------------------------------------------------------------------------------------------ grid
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What stands in a drawn block: the devices, and whether it is to be marked."""
+
+    text: str
+    lit: bool
+
+    @classmethod
+    def of(
+        cls, tiling: Tiling, place: dict[int, Interval], glyphs: Glyphs, lit: Block | None
+    ) -> _Cell:
+        """The cell for the blocks that lie at `place` (dimension -> interval)."""
+        ids: list[int] = []
+        is_lit = False
+        for block, holders in tiling.blocks.items():
+            if all(block[dimension] == cut for dimension, cut in place.items()):
+                ids += holders
+                is_lit = is_lit or block == lit
+        return cls(ids_text(sorted(ids), glyphs.dash), is_lit)
+
+
+def _grid(
+    tiling: Tiling,
+    down: int,
+    across: int,
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+    lit: Block | None,
+) -> list[Line]:
+    rows, columns = tiling.cuts[down], tiling.cuts[across]
+    cells = [
+        [_Cell.of(tiling, {down: row, across: column}, glyphs, lit) for column in columns]
+        for row in rows
+    ]
+    margin = len(str(rows[-1][1])) + 1
+    end = len(str(columns[-1][1]))
+    least = max(max(cell_len(c.text) for line in cells for c in line) + 2, end + 1)
+    most = min((width - margin - 1 - end) // len(columns) - 1, _BLOCK_WIDEST)
+    if most < least:
+        return []
+    # A cell of a terminal is about twice as high as it is wide.
+    ratio = 2 * _longest(columns) / max(1, _longest(rows))
+    for lines_each in (3, 1, 0):
+        total = len(rows) * (lines_each + 1) + 1 if lines_each else len(rows) + 2
+        if total + 3 <= height or lines_each == 0:
+            break
+    each = max(least, min(most, round(ratio * (lines_each + 1)) - 1))
+    widths = _to_scale([stop - start for start, stop in columns], least, each)
+    boxes = _boxes(cells, widths, lines_each, glyphs)
+    return _framed(tiling, down, across, boxes, widths, lines_each, margin, glyphs)
+
+
+def _longest(cuts: Sequence[Interval]) -> int:
+    return max(stop - start for start, stop in cuts)
+
+
+def _framed(
+    tiling: Tiling,
+    down: int,
+    across: int,
+    boxes: list[Line],
+    widths: Sequence[int],
+    lines_each: int,
+    margin: int,
+    glyphs: Glyphs,
+) -> list[Line]:
+    """The boxes with the indices along both dimensions."""
+    rows, columns = tiling.cuts[down], tiling.cuts[across]
+    step = lines_each + 1
+    offset = 0 if lines_each else 1
+    labels = {at * step + offset: str(start) for at, (start, _) in enumerate(rows)}
+    labels[len(boxes) - 1] = str(rows[-1][1])
+    axes = [(down, glyphs.arrow_down), (across, glyphs.arrow_in)]
+    lines: list[Line] = [_axes_line(axes, tiling)]
+    lines.append((Segment(" " * margin), *_ticks(columns, widths)))
+    for at, box in enumerate(boxes):
+        lines.append((Segment(f"{labels.get(at, ''):>{margin - 1}} ", "tick"), *box))
+    behind = tiling.divided[2:]
+    if behind:
+        named = " and ".join(str(dimension) for dimension in behind)
+        lines.append((Segment(f"blocks along axis {named} lie behind one another", "axis"),))
+    return lines
+
+
+def _axes_line(axes: Sequence[tuple[int, str]], tiling: Tiling) -> Line:
+    """Which axis runs in which direction, and how long it is."""
+    parts = [f"axis {axis} {arrow} {tiling.shape[axis]}" for axis, arrow in axes]
+    return (Segment("   ".join(parts), "axis"),)
+
+
+def _boxes(
+    cells: Sequence[Sequence[_Cell]], widths: Sequence[int], lines_each: int, glyphs: Glyphs
+) -> list[Line]:
+    """Boxes side by side; `lines_each` 0 leaves out the lines between rows."""
+    top, middle, bottom = (_border(widths, glyphs.line_across, ends) for ends in glyphs.corners)
+    inside = max(1, lines_each)
+    lines = [top]
+    for number, row in enumerate(cells):
+        if number and lines_each:
+            lines.append(middle)
+        lines += [
+            _filled(row, widths, glyphs.line_down, at == (inside - 1) // 2) for at in range(inside)
+        ]
+    return [*lines, bottom]
+
+
+def _border(widths: Sequence[int], line: str, ends: tuple[str, str, str]) -> Line:
+    left, between, right = ends
+    return (Segment(left + between.join(line * width for width in widths) + right, "box"),)
+
+
+def _filled(row: Sequence[_Cell], widths: Sequence[int], vertical: str, labelled: bool) -> Line:
+    parts = [Segment(vertical, "box")]
+    for cell, width in zip(row, widths, strict=True):
+        text = cell.text if labelled else ""
+        if cell.lit and labelled:
+            text = f"[{text}]"
+        parts += [
+            Segment(_centred(text, width), "block-lit" if cell.lit else "block"),
+            Segment(vertical, "box"),
+        ]
+    return join(parts)
+
+
+def _centred(text: str, width: int) -> str:
+    left = (width - cell_len(text)) // 2
+    return " " * left + text + " " * (width - cell_len(text) - left)

@@ -1,0 +1,204 @@
+"""Which block of an output each device holds, as a picture and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.segment import Segment as RichSegment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from jaxtui.report import Output
+from jaxtui.ui.shards_layout import ShardsLayout, layout
+from jaxtui.ui.text_cells import pad
+
+_PARTS = (
+    "name",
+    "dtype",
+    "words",
+    "axis",
+    "tick",
+    "box",
+    "block",
+    "block-lit",
+    "head",
+    "cursor",
+    "cursor-sign",
+    "quiet",
+)
+
+
+class ShardsView(ScrollView, can_focus=True):
+    """Draws where an output's blocks are; with the focus, the cursor's device has its block lit.
+
+    `update_output` gives it what to draw.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"shards-view--{part}" for part in _PARTS}
+    DEFAULT_CSS = """
+    ShardsView {
+        height: 1fr;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-size-vertical: 1;
+
+        .shards-view--name { text-style: bold; }
+        .shards-view--dtype { color: $foreground 70%; }
+        .shards-view--words { color: $foreground; }
+        .shards-view--axis { color: $foreground 60%; }
+        .shards-view--tick { color: $foreground 60%; }
+        .shards-view--box { color: $foreground 40%; }
+        .shards-view--block { color: $foreground; }
+        .shards-view--block-lit {
+            color: $foreground;
+            background: $block-cursor-blurred-background;
+            text-style: bold;
+        }
+        .shards-view--head { color: $foreground 60%; }
+        .shards-view--cursor { background: $block-cursor-blurred-background; }
+        .shards-view--cursor-sign { color: $primary; text-style: bold; }
+        .shards-view--quiet { color: $foreground 60%; }
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("home,g", "edge(-1)", "First device", show=False),
+        Binding("end,G", "edge(1)", "Last device", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
+    ]
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._output: Output | None = None
+        self._devices: Mapping[int, str] = {}
+        self._cursor = 0
+        self._layout = layout(None, {}, 0, 0)
+        self._styles: dict[str, Style] = {}
+
+    def update_output(self, output: Output | None, devices: Mapping[int, str]) -> None:
+        """Draw the shards of `output`; `devices` are labels by device id, such as {3: "cpu:3"}."""
+        self._output = output
+        self._devices = dict(devices)
+        self._lay_out()
+
+    @property
+    def laid_out(self) -> ShardsLayout:
+        """What is drawn, before it is scrolled."""
+        return self._layout
+
+    @property
+    def cursor(self) -> int:
+        """The index of the cursor's row, the index of a shard."""
+        return self._cursor
+
+    # ------------------------------------------------------------------------------- laying out
+
+    def _lay_out(self) -> None:
+        shards = len(self._output.shards) if self._output else 0
+        self._cursor = max(0, min(self._cursor, shards - 1))
+        width, height = self.size
+        self._layout = self._laid_into(width, height)
+        if len(self._layout.lines) > height:
+            width = max(0, width - self.styles.scrollbar_size_vertical)
+            self._layout = self._laid_into(width, height)
+        self.virtual_size = Size(self.size.width, max(height, len(self._layout.lines)))
+        self.refresh()
+
+    def _laid_into(self, width: int, height: int) -> ShardsLayout:
+        shown = self.has_focus and self._output is not None and bool(self._output.shards)
+        return layout(
+            self._output,
+            self._devices,
+            width,
+            height,
+            bool(getattr(self.app, "ascii", False)),
+            self._cursor if shown else None,
+        )
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay it out anew for the room there is."""
+        self._lay_out()
+
+    def on_focus(self, event: events.Focus) -> None:
+        """Show the cursor."""
+        self._lay_out()
+
+    def on_blur(self, event: events.Blur) -> None:
+        """Hide the cursor."""
+        self._lay_out()
+
+    def notify_style_update(self) -> None:
+        """Forget the styles of the theme before."""
+        self._styles.clear()
+        super().notify_style_update()
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """All the width there is."""
+        return container.width
+
+    # --------------------------------------------------------------------------------- painting
+
+    def render_line(self, y: int) -> Strip:
+        """Line `y` of what is on view."""
+        lines = self._layout.lines
+        index = y + self.scroll_offset.y
+        width = self.size.width
+        line = pad(lines[index] if index < len(lines) else (), width)
+        return Strip([RichSegment(text, self._style(style)) for text, style in line], width)
+
+    def _style(self, part: str) -> Style:
+        style = self._styles.get(part)
+        if style is None:
+            style = (
+                self.get_component_rich_style(f"shards-view--{part}") if part else self.rich_style
+            )
+            self._styles[part] = style
+        return style
+
+    # ------------------------------------------------------------------------------------- keys
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor to another device."""
+        self._go_to(self._cursor + rows)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by what is on view."""
+        self._go_to(self._cursor + pages * max(1, self.size.height - 2))
+
+    def action_edge(self, direction: int) -> None:
+        """Move the cursor to the first or the last device."""
+        self._go_to(0 if direction < 0 else self._layout.rows - 1)
+
+    def _go_to(self, index: int) -> None:
+        self._cursor = max(0, min(index, self._layout.rows - 1))
+        self._lay_out()
+        line = self._layout.first_row + self._cursor
+        top = self.scroll_offset.y
+        # The first row brings the picture above it back into view.
+        if self._cursor == 0:
+            self.scroll_to(y=0, animate=False)
+        elif line < top:
+            self.scroll_to(y=line, animate=False)
+        elif line >= top + self.size.height:
+            self.scroll_to(y=line - self.size.height + 1, animate=False)
+
+    def on_click(self, event: events.Click) -> None:
+        """Take the cursor to the device's row."""
+        index = event.y + self.scroll_offset.y - self._layout.first_row
+        if 0 <= index < self._layout.rows:
+            self._cursor = index
+            self._lay_out()
