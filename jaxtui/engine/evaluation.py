@@ -18,7 +18,7 @@ from jaxtui.engine.devices import DeviceSet, available_memory, device_set
 from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.expressions import Names, Value
 from jaxtui.engine.programs import BuiltLayer, Function
-from jaxtui.engine.tracing import Recorder, unheard
+from jaxtui.engine.tracing import Recorder, over_arrays, unheard
 from jaxtui.protocol import Composition, Traced
 from jaxtui.report import Diagnosis, Flow, LayerReport, Leaf
 
@@ -147,7 +147,10 @@ def trace_prepared(prepared: Prepared) -> Shapes:
         values = _abstract_values(prepared)
         recorder = prepared.recorder()
         try:
-            jaxpr = _traced(recorder, *prepared.call([value.tree for value in values]))
+            call, structs = over_arrays(
+                recorder.program(), *prepared.call([value.tree for value in values])
+            )
+            jaxpr = jax.make_jaxpr(call)(*structs)
             explanations.refuse_too_few_devices(recorder, prepared)
             diagnosis.refuse_misplaced_outputs(recorder)
         except Diagnosed:
@@ -158,23 +161,6 @@ def trace_prepared(prepared: Prepared) -> Shapes:
                 raise Diagnosed(found, recorder.flow()) from error
             jaxpr = None
     return Shapes(recorder=recorder, values=values, jaxpr=jaxpr)
-
-
-def _traced(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The jaxpr of the recorded program; leaves that are no shapes are passed as they are."""
-    leaves, tree = tree_util.tree_flatten((args, kwargs))
-    is_array = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
-    program = recorder.program()
-
-    def call(*arrays: Any) -> list[Any]:
-        given = iter(arrays)
-        merged = [next(given) if array else x for x, array in zip(leaves, is_array, strict=True)]
-        positional, keywords = tree_util.tree_unflatten(tree, merged)
-        output = program(*positional, **keywords)
-        return [x for x in tree_util.tree_leaves(output) if hasattr(x, "dtype")]
-
-    structs = [leaf for leaf, array in zip(leaves, is_array, strict=True) if array]
-    return jax.make_jaxpr(call)(*structs)
 
 
 def _only_a_run_can_tell(error: Exception, prepared: Prepared) -> bool:

@@ -11,9 +11,8 @@ from typing import Any
 import jax
 from jax import tree_util
 
-from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.programs import MAPPING, BuiltLayer
-from jaxtui.engine.tracing import Recorder
+from jaxtui.engine.tracing import Recorder, over_arrays
 from jaxtui.report import Fix
 
 BUDGET = 0.15  # seconds for all attempts of one failure
@@ -47,19 +46,10 @@ def _traces(layer: BuiltLayer, recorder: Recorder, level: int, changed: dict[str
     inner = [*recorder.layers[: layer.index], tried]
     seen = recorder.recordings[level]
     attempt = Recorder(recorder.function, inner, recorder.names)
-    leaves, tree = tree_util.tree_flatten((seen.args, seen.kwargs))
-    is_array = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
-
-    def call(*arrays: Any) -> list[Any]:
-        given = iter(arrays)
-        merged = [next(given) if array else x for x, array in zip(leaves, is_array, strict=True)]
-        args, kwargs = tree_util.tree_unflatten(tree, merged)
-        output = attempt.program()(*args, **kwargs)
-        return [x for x in tree_util.tree_leaves(output) if hasattr(x, "dtype")]
-
     try:
-        jax.eval_shape(call, *[x for x, array in zip(leaves, is_array, strict=True) if array])
-    except (Diagnosed, Exception):
+        call, structs = over_arrays(attempt.program(), seen.args or (), seen.kwargs)
+        jax.eval_shape(call, *structs)
+    except Exception:
         return False
     return True
 

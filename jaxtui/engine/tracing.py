@@ -157,6 +157,27 @@ class Recorder:
         ]
 
 
+def over_arrays(
+    program: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Callable[..., list[Any]], list[jax.ShapeDtypeStruct]]:
+    """`program` as a function of arrays alone, and the shapes of those.
+
+    Leaves of the arguments that are no ShapeDtypeStruct are passed as they are; of the result only
+    the leaves with a dtype are returned, flat.
+    """
+    leaves, tree = tree_util.tree_flatten((tuple(args), kwargs))
+    is_array = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
+
+    def call(*arrays: Any) -> list[Any]:
+        given = iter(arrays)
+        merged = [next(given) if array else x for x, array in zip(leaves, is_array, strict=True)]
+        positional, keywords = tree_util.tree_unflatten(tree, merged)
+        output = program(*positional, **keywords)
+        return [x for x in tree_util.tree_leaves(output) if hasattr(x, "dtype")]
+
+    return call, [leaf for leaf, array in zip(leaves, is_array, strict=True) if array]
+
+
 def as_shapes(tree: Any) -> Any:
     """`tree` with each array or tracer as its ShapeDtypeStruct, so that nothing is kept alive."""
     return tree_util.tree_map(
