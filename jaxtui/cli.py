@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from jaxtui import __version__
+from jaxtui.options import parse
 
 if TYPE_CHECKING:
     from jaxtui.config import Config
@@ -23,21 +23,6 @@ if TYPE_CHECKING:
     from jaxtui.ui.app import JaxtuiApp
 
 USAGE = 2
-COMMANDS = ("run", "devices", "lessons", "screenshot")
-_WITH_VALUE = ("--platform", "--devices", "--engine", "--theme")
-
-_EPILOG = """\
-commands:
-  jaxtui [SESSION]              explore a session file, or a first example
-  jaxtui run SESSION...         evaluate sessions and print what comes out
-  jaxtui devices                what JAX sees here
-  jaxtui lessons [NAME]         list the lessons, or print one as a session file
-  jaxtui screenshot [SESSION]   a picture of a screen
-
-`jaxtui COMMAND -h` says more. Settings are read from config.toml and from JAXTUI_* variables.
-exit status: 0 done, 1 the program failed, 2 usage or not a terminal, 3 the engine could not
-start, 128+N ended by signal N
-"""
 
 
 class Terminated(BaseException):
@@ -51,11 +36,11 @@ class Terminated(BaseException):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (the process' own by default). Returns the exit status."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    command, arguments = split_command(arguments)
-    options = _parser(command).parse_args(arguments)
+    command, options = parse(arguments)
     work = {
         None: _explore,
         "run": _run,
+        "export": _export,
         "devices": _devices,
         "lessons": _lessons,
         "screenshot": _screenshot,
@@ -75,122 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
 
 
-# ------------------------------------------------------------------------------------ arguments
-
-
-def split_command(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The command, if the first word that is no option names one, and the other arguments.
-
-    argparse cannot have both an optional SESSION and subcommands, nor common options on either
-    side of a subcommand.
-    """
-    skip = False
-    for number, word in enumerate(arguments):
-        if skip:
-            skip = False
-        elif word == "--":
-            break
-        elif word.startswith("-") and word != "-":
-            skip = word in _WITH_VALUE
-        else:
-            if word in COMMANDS:
-                return word, [*arguments[:number], *arguments[number + 1 :]]
-            break
-    return None, list(arguments)
-
-
-def _parser(command: str | None) -> argparse.ArgumentParser:
-    if command is None:
-        parser = argparse.ArgumentParser(
-            prog="jaxtui",
-            usage="jaxtui [options] [SESSION]\n       jaxtui COMMAND [options] ...",
-            description="Explore JAX's batching and parallelism in the terminal.",
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        parser.add_argument("-V", "--version", action="version", version=f"jaxtui {__version__}")
-        parser.add_argument("session", metavar="SESSION", nargs="?", help="a session file to open")
-    else:
-        described = _DESCRIPTIONS[command]
-        parser = argparse.ArgumentParser(
-            prog=f"jaxtui {command}", description=described, allow_abbrev=False
-        )
-        _ADD_ARGUMENTS[command](parser)
-    if command != "lessons":
-        _add_engine_options(parser)
-    if command in (None, "screenshot"):
-        parser.add_argument("--theme", metavar="NAME", help="a theme by name")
-    if command is None:
-        parser.add_argument(
-            "--no-mouse", dest="mouse", action="store_false", default=None, help="leave it alone"
-        )
-    parser.add_argument(
-        "--ascii", action="store_true", default=None, help="draw with plain ASCII characters"
-    )
-    return parser
-
-
-def _add_engine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--platform", metavar="NAME", help="cpu, gpu, tpu, ...; as JAX names it")
-    parser.add_argument(
-        "--devices", metavar="N", type=_positive, help="how many (virtual ones on CPU)"
-    )
-    parser.add_argument(
-        "--engine",
-        metavar="COMMAND",
-        help='another way to start the engine: "ssh HOST python -m jaxtui.engine"',
-    )
-
-
-def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sessions", metavar="SESSION", nargs="+", help="a session file")
-    parser.add_argument("--json", action="store_true", help="one object a session, a line each")
-
-
-def _add_devices_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one object")
-
-
-def _add_lessons_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help="the lesson to print")
-
-
-def _add_screenshot_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("session", metavar="SESSION", nargs="?", help="default: a first example")
-    parser.add_argument("--screen", default="map", help="which screen (map)")
-    parser.add_argument(
-        "--size", metavar="COLSxROWS", type=_size, default=(120, 40), help="default 120x40"
-    )
-    parser.add_argument("-o", "--output", metavar="FILE.svg", required=True)
-
-
-_DESCRIPTIONS = {
-    "run": "Evaluate sessions and print what comes out. A session is code: it is run as Python is.",
-    "devices": "Print what JAX sees here, and the environment.",
-    "lessons": "List the lessons, or print one as a session file.",
-    "screenshot": "Draw a screen, with the session's result on it, as an SVG.",
-}
-_ADD_ARGUMENTS = {
-    "run": _add_run_arguments,
-    "devices": _add_devices_arguments,
-    "lessons": _add_lessons_arguments,
-    "screenshot": _add_screenshot_arguments,
-}
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of devices")
-    return number
-
-
-def _size(text: str) -> tuple[int, int]:
-    columns, _, rows = text.partition("x")
-    if not (columns.isdecimal() and rows.isdecimal() and int(columns) and int(rows)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 120x40")
-    return int(columns), int(rows)
+# ------------------------------------------------------------------------- options and settings
 
 
 def _choice(options: argparse.Namespace, config: Config) -> Choice:
@@ -245,6 +115,31 @@ def _run(options: argparse.Namespace) -> int:
     return headless.run(
         options.sessions, choice, as_json=options.json, ascii=_ascii(options, config)
     )
+
+
+def _export(options: argparse.Namespace) -> int:
+    choice = _choice(options, _config())
+    from pathlib import Path
+
+    from jaxtui import export, launch
+    from jaxtui.session import SessionError, loads
+
+    try:
+        script = export.script(choice.applied_to(loads(launch.read(options.session))))
+    except (SessionError, export.ExportError) as error:
+        print(
+            ": ".join(filter(None, (options.session, error.field, error.message))), file=sys.stderr
+        )
+        return 1
+    if options.output is None:
+        print(script, end="")
+        return 0
+    try:
+        Path(options.output).write_text(script, encoding="utf-8")
+    except OSError as error:
+        print(f"jaxtui: {options.output}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _devices(options: argparse.Namespace) -> int:
@@ -312,6 +207,7 @@ def _explore(options: argparse.Namespace) -> int:
     config = _config()
     choice = _choice(options, config)
     session, trusted = _open(options.session, choice)
+    theme = options.theme or config.theme or None
     from jaxtui.client import EngineClient
 
     client = EngineClient(choice.settings_for(session))
@@ -325,8 +221,10 @@ def _explore(options: argparse.Namespace) -> int:
             path=options.session,
             trusted=trusted,
             ascii=bool(options.ascii or config.ascii),
-            theme=options.theme or config.theme or None,
+            theme=theme,
         )
+        if theme is not None and theme not in app.available_themes:
+            _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")
         with _signals_exit(app):
             app.run(mouse=config.mouse if options.mouse is None else options.mouse)
     finally:

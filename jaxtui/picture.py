@@ -105,6 +105,9 @@ def draw(
     try:
         client.start()
         app = JaxtuiApp(client, session, path=path, trusted=True, ascii=ascii, theme=theme)
+        if theme is not None and theme not in app.available_themes:
+            known = ", ".join(sorted(app.available_themes))
+            raise NoPicture(f"no theme {theme!r}; there are {known}", 2)
         svg = asyncio.run(_drawn(app, client, screen, size))
         Path(output).write_text(svg, encoding="utf-8")
     except NoPicture as error:
@@ -135,7 +138,7 @@ def screens() -> list[str]:
     return [match[1] for match in shown if match]
 
 
-async def _until_resting(client: WatchedClient, pilot: Pilot[object]) -> None:
+async def _until_resting(client: WatchedClient, pilot: Pilot[None]) -> None:
     limit = time.monotonic() + LIMIT_SECONDS
     while not client.resting:
         await pilot.pause(0.02)

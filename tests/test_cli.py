@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxtui import __version__, cli, lessons
+from jaxtui import __version__, lessons, options
 from jaxtui.launch import Choice
 from jaxtui.session import Devices, Session, loads
 
@@ -50,18 +50,18 @@ def jaxtui(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_the_first_word_that_is_no_option_may_name_a_command(
     words: list[str], command: str | None, rest: list[str]
 ) -> None:
-    assert cli.split_command(words) == (command, rest)
+    assert options.split_command(words) == (command, rest)
 
 
 def test_help_names_every_command_and_the_exit_statuses() -> None:
     ran = jaxtui("-h")
     assert ran.returncode == 0
-    for command in cli.COMMANDS:
+    for command in options.COMMANDS:
         assert f"jaxtui {command}" in ran.stdout
     assert "exit status: 0 done, 1 the program failed" in ran.stdout
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", options.COMMANDS)
 def test_every_command_has_help(command: str) -> None:
     ran = jaxtui(command, "-h")
     assert ran.returncode == 0
@@ -118,6 +118,28 @@ def test_lessons_are_listed_in_order_with_their_titles() -> None:
 def test_a_lesson_is_printed_as_a_session_file() -> None:
     printed = jaxtui("lessons", "pmap").stdout
     assert loads(printed) == lessons.load("pmap")
+
+
+# ------------------------------------------------------------------------------------ export
+
+
+def test_an_exported_lesson_is_a_script_that_prints_its_result(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(lessons.text("matrix-vector"))
+    script = tmp_path / "a.py"
+    assert jaxtui("export", str(tmp_path / "a.toml"), "-o", str(script)).returncode == 0
+    assert jaxtui("export", str(tmp_path / "a.toml")).stdout == script.read_text()
+    assert "jaxtui" not in script.read_text()
+    command = [sys.executable, str(script)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "[[ 5. 11.]\n [39. 53.]]" in printed
+
+
+def test_a_session_that_cannot_be_exported_is_status_1_and_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("title = 'nothing to run'")
+    ran = jaxtui("export", str(path))
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"{path}: program: ")
 
 
 # ---------------------------------------------------------------------------------- device set

@@ -1,0 +1,153 @@
+"""The words of the command line: which command they name, and its options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from jaxtui import __version__
+
+COMMANDS = ("run", "export", "devices", "lessons", "screenshot")
+_WITH_VALUE = ("--platform", "--devices", "--engine", "--theme")
+
+_EPILOG = """\
+commands:
+  jaxtui [SESSION]              explore a session file, or a first example
+  jaxtui run SESSION...         evaluate sessions and print what comes out
+  jaxtui export SESSION         the same computation as a plain script
+  jaxtui devices                what JAX sees here
+  jaxtui lessons [NAME]         list the lessons, or print one as a session file
+  jaxtui screenshot [SESSION]   a picture of a screen
+
+`jaxtui COMMAND -h` says more. Settings are read from config.toml and from JAXTUI_* variables.
+exit status: 0 done, 1 the program failed, 2 usage or not a terminal, 3 the engine could not
+start, 128+N ended by signal N
+"""
+
+
+def parse(arguments: Sequence[str]) -> tuple[str | None, argparse.Namespace]:
+    """The command, None for the explorer, and its options. Exits with status 2, or 0 after help."""
+    command, rest = split_command(arguments)
+    return command, _parser(command).parse_args(rest)
+
+
+def split_command(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The command, if the first word that is no option names one, and the other arguments.
+
+    argparse cannot have both an optional SESSION and subcommands, nor common options on either
+    side of a subcommand.
+    """
+    skip = False
+    for number, word in enumerate(arguments):
+        if skip:
+            skip = False
+        elif word == "--":
+            break
+        elif word.startswith("-") and word != "-":
+            skip = word in _WITH_VALUE
+        else:
+            if word in COMMANDS:
+                return word, [*arguments[:number], *arguments[number + 1 :]]
+            break
+    return None, list(arguments)
+
+
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    if command is None:
+        parser = argparse.ArgumentParser(
+            prog="jaxtui",
+            usage="jaxtui [options] [SESSION]\n       jaxtui COMMAND [options] ...",
+            description="Explore JAX's batching and parallelism in the terminal.",
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        parser.add_argument("-V", "--version", action="version", version=f"jaxtui {__version__}")
+        parser.add_argument("session", metavar="SESSION", nargs="?", help="a session file to open")
+    else:
+        described = _DESCRIPTIONS[command]
+        parser = argparse.ArgumentParser(
+            prog=f"jaxtui {command}", description=described, allow_abbrev=False
+        )
+        _ADD_ARGUMENTS[command](parser)
+    if command != "lessons":
+        _add_engine_options(parser)
+    if command in (None, "screenshot"):
+        parser.add_argument("--theme", metavar="NAME", help="a theme by name")
+    if command is None:
+        parser.add_argument(
+            "--no-mouse", dest="mouse", action="store_false", default=None, help="leave it alone"
+        )
+    parser.add_argument(
+        "--ascii", action="store_true", default=None, help="draw with plain ASCII characters"
+    )
+    return parser
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--platform", metavar="NAME", help="cpu, gpu, tpu, ...; as JAX names it")
+    parser.add_argument(
+        "--devices", metavar="N", type=_positive, help="how many (virtual ones on CPU)"
+    )
+    parser.add_argument(
+        "--engine",
+        metavar="COMMAND",
+        help='another way to start the engine: "ssh HOST python -m jaxtui.engine"',
+    )
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sessions", metavar="SESSION", nargs="+", help="a session file")
+    parser.add_argument("--json", action="store_true", help="one object a session, a line each")
+
+
+def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("session", metavar="SESSION", help="a session file")
+    parser.add_argument("-o", "--output", metavar="FILE.py", help="default: stdout")
+
+
+def _add_devices_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one object")
+
+
+def _add_lessons_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the lesson to print")
+
+
+def _add_screenshot_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("session", metavar="SESSION", nargs="?", help="default: a first example")
+    parser.add_argument("--screen", default="map", help="which screen (map)")
+    parser.add_argument(
+        "--size", metavar="COLSxROWS", type=_size, default=(120, 40), help="default 120x40"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE.svg", required=True)
+
+
+_DESCRIPTIONS = {
+    "run": "Evaluate sessions and print what comes out. A session is code: it is run as Python is.",
+    "export": "Print a session as a plain Python script in bare JAX.",
+    "devices": "Print what JAX sees here, and the environment.",
+    "lessons": "List the lessons, or print one as a session file.",
+    "screenshot": "Draw a screen, with the session's result on it, as an SVG.",
+}
+_ADD_ARGUMENTS = {
+    "run": _add_run_arguments,
+    "export": _add_export_arguments,
+    "devices": _add_devices_arguments,
+    "lessons": _add_lessons_arguments,
+    "screenshot": _add_screenshot_arguments,
+}
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of devices")
+    return number
+
+
+def _size(text: str) -> tuple[int, int]:
+    columns, _, rows = text.partition("x")
+    if not (columns.isdecimal() and rows.isdecimal() and int(columns) and int(rows)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 120x40")
+    return int(columns), int(rows)
