@@ -76,7 +76,7 @@ class Block:
         if self.on_host:
             view = np.asarray(self.data)
             if view.flags.c_contiguous:
-                return view.reshape(-1)[positions]
+                return view.reshape(-1).take(positions, mode="clip")  # clips nothing; is faster
             return view[np.unravel_index(positions, view.shape)]
         indices = np.unravel_index(positions, self.data.shape)
         with undisturbed():

@@ -167,7 +167,7 @@ def keep_leaf(path: str, value: Any) -> KeptLeaf:
     if isinstance(value, np.ndarray | np.generic):
         return _keep_host(path, np.asarray(value))
     if isinstance(value, bool | int | float | complex):
-        with contextlib.suppress(OverflowError):
+        with contextlib.suppress(OverflowError), np.errstate(over="ignore"):
             # What JAX makes of a Python number is its dtype in the explorer, too.
             return _keep_host(path, np.asarray(value, dtype=jnp.result_type(value)))
     return _keep_text(path, np.asarray(_text(value), dtype=object), type(value).__name__)

@@ -25,7 +25,7 @@ PART = 1 << 17  # elements reduced at once by NumPy: what it makes of them stays
 DEVICE_PART = 1 << 26  # elements reduced at once on an accelerator
 TRANSFER = 1 << 22  # elements transferred at once to be reduced by NumPy
 LARGE = 1 << 23  # elements from which a sample comes first
-SAMPLE = 1_000_000  # elements of a sample
+SAMPLE = 500_000  # elements of a sample: of 10**9 floats gathered and reduced in about 50 ms
 
 
 @dataclass(frozen=True)

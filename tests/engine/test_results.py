@@ -418,13 +418,16 @@ class TestAnOutput:
             assert np.array(read.cells).ravel().tolist() == [6.0 * i, 6.0 * i + 2, 6.0 * i + 4]
 
     def test_of_a_python_number_is_what_jax_makes_of_it(self):
-        outputs = kept(True, 3, 0.5, 1 + 2j, float("nan"), 2**80, np.float64(0.1)).outputs(1, 10)
+        outputs = kept(True, 3, 0.5, 1 + 2j, float("nan"), 1e300, 2**80, np.float64(0.1)).outputs(
+            1, 10
+        )
         assert [(output.dtype, output.values) for output in outputs] == [
             ("bool", True),
             ("int32", 3),
             ("float32", 0.5),
             ("complex64", [1.0, 2.0]),
             ("float32", "nan"),
+            ("float32", "inf"),
             ("int", str(2**80)),
             ("float64", 0.1),
         ]
