@@ -15,7 +15,7 @@ from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, over_arrays
 from jaxtui.report import Fix
 
-BUDGET = 0.15  # seconds for all attempts of one failure
+BUDGET = 0.5  # seconds for all attempts of one failure; a function usually traces in a few ms
 MOST_ATTEMPTS = 64
 MOST_FIXES = 3
 
