@@ -143,10 +143,12 @@ class _Loop:
     def close(self) -> None:
         """End the process and the thread; waits for them, but not for long."""
         with self._lock:
-            self.running = False
-            self._post(self.kill)
+            if not self._closed:
+                self.running = False
+                self._closed = True
+                self._commands.append(self.kill)
+                self._wake_up()
             started = self._wake is not None
-            self._closed = True
         if not started or threading.current_thread() is self._thread:
             return
         self._thread.join(_CLOSE_SECONDS)
@@ -158,6 +160,9 @@ class _Loop:
         if self._closed:
             return
         self._commands.append(command)
+        self._wake_up()
+
+    def _wake_up(self) -> None:
         if self._wake is not None:
             with suppress(BlockingIOError):  # full of wakes already
                 os.write(self._wake[1], b"\0")
