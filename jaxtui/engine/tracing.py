@@ -60,6 +60,11 @@ class Recorder:
         """The function under all its layers, recording."""
         return self._at(0)
 
+    def outermost(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """What JAX itself makes of the outermost layer around the rest, for a call with `args`."""
+        layer = self.layers[-1]
+        return layer.wrap(self._at(1), axis_size(layer, args, kwargs))
+
     def _at(self, level: int) -> Callable[..., Any]:
         layer = self.layer_under(level)
         if layer is None:
