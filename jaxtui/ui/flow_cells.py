@@ -29,6 +29,8 @@ class Cells:
         self.levels = levels
         self.glyphs = glyphs
         self.separator = separator
+        # Of thousands of leaves most have the shape of another one.
+        self._shapes: dict[tuple[object, ...], Line] = {}
 
     def missing(self) -> Line:
         """The cell of a level that was not reached."""
@@ -42,8 +44,15 @@ class Cells:
             value = fit(clean(leaf.value), _VALUE_WIDTH, self.glyphs.ellipsis)
             word = "static" if static else clean(leaf.dtype)
             return (Segment(value, "value"), Segment(f" {word}", "quiet"))
-        parts = [Segment(short_dtype(leaf.dtype), "dtype"), Segment("[")]
         divided = self._divided(at, leaf, outer)
+        key = (at, leaf.dtype, *leaf.shape, "marks", *leaf.marks, "divided", *divided)
+        cell = self._shapes.get(key)
+        if cell is None:
+            cell = self._shapes[key] = self._shape(at, leaf, divided)
+        return cell
+
+    def _shape(self, at: int, leaf: FlowLeaf, divided: Sequence[int]) -> Line:
+        parts = [Segment(short_dtype(leaf.dtype), "dtype"), Segment("[")]
         for dimension, size in enumerate(leaf.shape):
             if dimension:
                 parts.append(Segment(self.separator))

@@ -83,5 +83,10 @@ def _named_in(message: str, flow: Flow) -> tuple[str, ...]:
 
 
 def _names(message: str, name: str) -> bool:
-    # The plain search first: it is what makes thousands of leaves cheap.
-    return name in message and bool(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w\[])", message))
+    # The plain search first: it is what makes thousands of leaves cheap. The words around it tell
+    # an argument `a` from the article.
+    if name not in message:
+        return False
+    leaf = re.escape(name)
+    spoken_of = rf"(?<![\w.]){leaf}(?='s\b| axis\b| is\b| has\b| \w+\[)|(?<=\bof ){leaf}(?![\w\[.])"
+    return bool(re.search(spoken_of, message))

@@ -7,7 +7,7 @@ for, so that a picture of thousands of leaves costs what the lines on view cost.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ from rich.cells import cell_len
 
 from jaxtui.report import Diagnosis, Flow
 from jaxtui.ui.flow_fault import locate
+from jaxtui.ui.flow_foot import FOOT, foot
 from jaxtui.ui.flow_table import Row, Table, build
 from jaxtui.ui.text_cells import (
     Glyphs,
@@ -29,12 +30,8 @@ from jaxtui.ui.text_cells import (
     pad,
     text_of,
     width_of,
-    wrap,
 )
 
-FOOT = 2  # lines that the foot has at least, so that an error moves nothing
-FIXES = 3
-STALE = "of the program before"
 _MARGIN = 2  # the cursor and the fold sign
 _NAME_GAP = 2
 _FUNCTION_LEAST = 6
@@ -81,8 +78,9 @@ class FlowPicture:
 
     width: int
     x: int
-    foot: tuple[Line, ...]
     glyphs: Glyphs
+    diagnosis: Diagnosis | None = None
+    stale: bool = False
     table: Table | None = None
     measures: _Measures | None = None
     glimpse: str = ""
@@ -98,6 +96,10 @@ class FlowPicture:
         if self.measures is None:
             return 0
         return max(0, self.measures.flowing - (self.width - self.measures.pinned))
+
+    def scrolled(self, x: int) -> FlowPicture:
+        """The picture scrolled sideways to `x`, or as near to it as there is something to see."""
+        return replace(self, x=max(0, min(x, self.max_x)))
 
     @cached_property
     def stops(self) -> tuple[int, ...]:
@@ -213,16 +215,26 @@ class FlowPicture:
             heading = (*pad(heading, self.width - 1), more)
         return crop(heading, 0, self.width)
 
+    def foot(self, lines: int = FOOT + 1) -> tuple[Line, ...]:
+        """What is beneath the rows: at least FOOT lines; a message is elided to fit `lines`."""
+        return foot(self.table, self.diagnosis, self.stale, self.width, lines, self.glyphs)
+
     @property
     def lines(self) -> list[Line]:
         """The whole picture from top to bottom, nothing scrolled up."""
         body = [self.line(index) for index in range(len(self.rows))]
-        return [self.heading, *body, *self.foot]
+        return [self.heading, *body, *self.foot()]
 
     @property
     def text(self) -> str:
         """The whole picture without styles or trailing spaces."""
         return "\n".join(text_of(line).rstrip() for line in self.lines)
+
+    @property
+    def table_text(self) -> str:
+        """The heading and the rows as text, without the foot."""
+        shown = self.lines[: len(self.rows) + 1]
+        return "\n".join(text_of(line).rstrip() for line in shown)
 
 
 def layout(
@@ -236,18 +248,16 @@ def layout(
     source_line: str = "",
     arguments: Sequence[str] = (),
     x: int = 0,
-    foot_lines: int = FOOT + 1,
 ) -> FlowPicture:
     """The picture of `flow` in `width` cells.
 
     `folds` says of a group (`Row.group`) whether it is folded, where the user chose; `arguments`
     are the names of the program's arguments, for rows that the flow has no leaves of; `x` is
-    brought within what can be scrolled. A message that needs more than `foot_lines` is elided.
+    brought within what can be scrolled.
     """
     signs = glyphs(ascii)
     if flow is None or not flow.levels:
-        foot = _foot(None, diagnosis, stale, width, foot_lines, signs)
-        return FlowPicture(width, 0, foot, signs)
+        return FlowPicture(width, 0, signs, diagnosis, stale)
     fault = locate(flow, diagnosis, arguments)
     glimpse = clean(source_line)
     for tight, gap in ((False, 2), (False, 1), (True, 1)):
@@ -256,10 +266,8 @@ def layout(
         measures = _measure(table, glimpse, gap, width, signs)
         if measures.pinned + measures.flowing <= width:
             break
-    foot = _foot(table, diagnosis, stale, width, foot_lines, signs)
-    picture = FlowPicture(width, 0, foot, signs, table, measures, glimpse)
-    at = max(0, min(x, picture.max_x))
-    return FlowPicture(width, at, foot, signs, table, measures, glimpse)
+    picture = FlowPicture(width, 0, signs, diagnosis, stale, table, measures, glimpse)
+    return picture.scrolled(x)
 
 
 def _measure(table: Table, glimpse: str, gap: int, width: int, signs: Glyphs) -> _Measures:
@@ -286,97 +294,3 @@ def _measure(table: Table, glimpse: str, gap: int, width: int, signs: Glyphs) ->
     return _Measures(
         measures.name, measures.columns, gap, measures.arrow, measures.bracket, function
     )
-
-
-# ------------------------------------------------------------------------------------- the foot
-
-
-def _foot(
-    table: Table | None,
-    diagnosis: Diagnosis | None,
-    stale: bool,
-    width: int,
-    lines: int,
-    signs: Glyphs,
-) -> tuple[Line, ...]:
-    """What is wrong and what would help; with nothing wrong, how to read the picture."""
-    if diagnosis is not None:
-        last = bool(diagnosis.fixes) or stale
-        foot = _message(diagnosis, width, max(1, lines - last), signs)
-        if diagnosis.fixes:
-            foot.append(_fixes(diagnosis, width, signs))
-    else:
-        foot = [_legend(table, width, signs)]
-    foot += [()] * (FOOT - len(foot))
-    if stale:
-        if diagnosis is not None and not diagnosis.fixes and width_of(foot[-1]):
-            foot.append(())
-        foot[-1] = _with_note(foot[-1], width, signs)
-    return tuple(crop(line, 0, max(0, width)) for line in foot)
-
-
-def _message(diagnosis: Diagnosis, width: int, lines: int, signs: Glyphs) -> list[Line]:
-    where = ""
-    if isinstance(diagnosis.line, int):
-        where = f"line {diagnosis.line}: "
-        if isinstance(diagnosis.column, int):
-            where = f"line {diagnosis.line}, column {diagnosis.column}: "
-    indent = cell_len(signs.cross) + 2
-    text = where + clean(diagnosis.message)
-    texts = wrap(text, max(1, width - indent), lines, signs.ellipsis)
-    return [
-        (
-            Segment(f" {signs.cross} " if at == 0 else " " * indent, "error"),
-            Segment(text, "message"),
-        )
-        for at, text in enumerate(texts)
-    ]
-
-
-def _fixes(diagnosis: Diagnosis, width: int, signs: Glyphs) -> Line:
-    if not diagnosis.fixes:
-        return ()
-    labels = [clean(fix.label) for fix in diagnosis.fixes[:FIXES]]
-    line = [Segment(" f ", "key"), Segment(" ")]
-    for at, label in enumerate(labels):
-        if at:
-            line.append(Segment("  or  ", "quiet"))
-        line.append(Segment(label, "fix"))
-    whole = tuple(line)
-    if width_of(whole) > width:
-        return (*crop(whole, 0, max(0, width - cell_len(signs.ellipsis))), Segment(signs.ellipsis))
-    return whole
-
-
-def _legend(table: Table | None, width: int, signs: Glyphs) -> Line:
-    """What the signs in this very picture mean; only whole parts that fit."""
-    if table is None:
-        return (Segment(fit(" Shapes appear here as you type.", width, signs.ellipsis), "quiet"),)
-    parts: list[Line] = []
-    verbs = " or ".join(verb for verb in ("maps", "divides") if verb in table.signs)
-    if verbs:
-        mark = Segment(f"{signs.open}n{signs.close}", "legend-sign")
-        parts.append((mark, Segment(f" axis that the next layer {verbs}", "quiet")))
-    if "whole" in table.signs:
-        parts.append((Segment(signs.whole, "legend-sign"), Segment(" passed on whole", "quiet")))
-    if "gradient" in table.signs:
-        parts.append((Segment(signs.gradient, "legend-sign"), Segment(" gradient", "quiet")))
-    if any(not row.open for row in table.rows):
-        parts.append((Segment(signs.folded, "legend-sign"), Segment(" enter unfolds", "quiet")))
-    line: Line = ()
-    for part in parts:
-        longer = (*line, Segment("   " if line else "  "), *part)
-        if width_of(longer) > width:
-            break
-        line = longer
-    return line
-
-
-def _with_note(line: Line, width: int, signs: Glyphs) -> Line:
-    """The line with the note at its right end that the picture is of an older program."""
-    note = fit(STALE, max(0, width - 1), signs.ellipsis)
-    room = width - cell_len(note) - 1
-    if width_of(line) > room - 2:
-        cut = crop(line, 0, max(0, room - 2 - cell_len(signs.ellipsis)))
-        line = (*cut, Segment(signs.ellipsis)) if cut else ()
-    return (*pad(line, room), Segment(note, "stale-note"))

@@ -110,6 +110,8 @@ def glyphs(ascii: bool) -> Glyphs:
 
 def clean(text: str) -> str:
     """`text` as one line that moves no cursor: control characters and runs of space are a space."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     shown = "".join(
         " " if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
         for character in text

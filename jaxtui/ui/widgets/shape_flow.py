@@ -15,10 +15,12 @@ from textual.strip import Strip
 
 from jaxtui.report import Diagnosis, Flow
 from jaxtui.ui import layer_colours
-from jaxtui.ui.flow_layout import FOOT, FlowPicture, layout
+from jaxtui.ui.flow_foot import FOOT
+from jaxtui.ui.flow_layout import FlowPicture, layout
 from jaxtui.ui.text_cells import Line, pad
 
 _FOOT_MOST = 4
+_COPY_WIDTH = 1000  # cells; whatever a stack needs, as copied text has no edge
 _PARTS = (
     "name",
     "heading",
@@ -116,7 +118,9 @@ class ShapeFlow(ScrollView, can_focus=True):
         self._x = 0
         self._cursor = 0
         self._body_height = 0
+        self._overflows = False
         self._picture = layout(None, width=0)
+        self._foot: tuple[Line, ...] = ()
         self._styles: dict[tuple[str, bool, bool], Style] = {}
 
     def update_flow(
@@ -146,6 +150,23 @@ class ShapeFlow(ScrollView, can_focus=True):
         return self._picture
 
     @property
+    def text(self) -> str:
+        """The whole flow as plain text, nothing scrolled away, for the clipboard."""
+        return layout(
+            self._flow,
+            self._diagnosis,
+            self._folds,
+            _COPY_WIDTH,
+            self._ascii,
+            source_line=self._source_line,
+            arguments=self._arguments,
+        ).table_text
+
+    @property
+    def _ascii(self) -> bool:
+        return bool(getattr(self.app, "ascii", False))
+
+    @property
     def cursor(self) -> int:
         """The index of the cursor's row in `picture.rows`."""
         return self._cursor
@@ -153,14 +174,15 @@ class ShapeFlow(ScrollView, can_focus=True):
     # ------------------------------------------------------------------------------- laying out
 
     def _lay_out(self) -> None:
-        width = self.size.width
-        self._picture = self._laid_into(width, FOOT)
+        # Whether there is a scrollbar is as before, but for the rare time that it is not.
+        self._picture = self._laid_into(self._inner_width)
         rows = len(self._picture.rows)
         self._body_height, foot_lines = _heights(rows, self.size.height)
         overflow = max(0, rows - self._body_height)
-        if overflow:
-            width -= self.styles.scrollbar_size_vertical
-        self._picture = self._laid_into(max(0, width), foot_lines)
+        if self._overflows is not bool(overflow):
+            self._overflows = bool(overflow)
+            self._picture = self._laid_into(self._inner_width)
+        self._foot = self._picture.foot(foot_lines)
         self._x = self._picture.x
         self._cursor = max(0, min(self._cursor, rows - 1))
         self.virtual_size = Size(self.size.width, self.size.height + overflow)
@@ -168,18 +190,22 @@ class ShapeFlow(ScrollView, can_focus=True):
             self.refresh(layout=True)
         self.refresh()
 
-    def _laid_into(self, width: int, foot_lines: int) -> FlowPicture:
+    @property
+    def _inner_width(self) -> int:
+        scrollbar = self.styles.scrollbar_size_vertical if self._overflows else 0
+        return max(0, self.size.width - scrollbar)
+
+    def _laid_into(self, width: int) -> FlowPicture:
         return layout(
             self._flow,
             self._diagnosis,
             self._folds,
             width,
-            bool(getattr(self.app, "ascii", False)),
+            self._ascii,
             stale=self._stale,
             source_line=self._source_line,
             arguments=self._arguments,
             x=self._x,
-            foot_lines=foot_lines,
         )
 
     def on_resize(self, event: events.Resize) -> None:
@@ -210,7 +236,7 @@ class ShapeFlow(ScrollView, can_focus=True):
             return self._strip(picture.heading, dim=self._stale)
         if y >= foot_top:
             at = y - foot_top
-            return self._strip(picture.foot[at] if at < len(picture.foot) else ())
+            return self._strip(self._foot[at] if at < len(self._foot) else ())
         if index >= len(picture.rows):
             return self._strip(())
         at_cursor = self.has_focus and index == self._cursor
@@ -259,7 +285,8 @@ class ShapeFlow(ScrollView, can_focus=True):
         beyond = [x for x in stops if (x - self._x) * columns > 0]
         if beyond:
             self._x = min(beyond, key=lambda x: abs(x - self._x))
-            self._lay_out()
+            self._picture = self._picture.scrolled(self._x)
+            self.refresh()
 
     def action_fold(self) -> None:
         """Fold the cursor's group, or unfold it."""
