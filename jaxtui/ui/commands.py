@@ -1,0 +1,188 @@
+"""The one table of what the user can do: key bindings, key line, palette and help come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something the user can do: `action` is Textual's, with its namespace.
+
+    `scope` is where its keys work: "app", a screen, or a pane such as "layers". With `typing` the
+    keys work inside text fields too. `hint` orders the key line; 0 keeps a command off it.
+    """
+
+    action: str
+    keys: str
+    label: str
+    help: str
+    scope: str = "app"
+    typing: bool = False
+    hint: int = 0
+    palette: bool = True
+
+
+COMMANDS: tuple[Command, ...] = (
+    # what one does all the time
+    Command("app.run_program", "f5,ctrl+j", "run", "Run the program", "map", True, 10),
+    Command("screen.edit_source", "e", "edit", "Edit the function in $EDITOR", "map", hint=20),
+    Command("screen.pick_function", "p", "pick", "Pick another function", "map", hint=30),
+    Command("app.apply_fix", "f,f2", "fix", "Apply a fix that the error offers", "map", hint=15),
+    Command("screen.flip", "v,f6", "results", "Turn between composing and results", "map", hint=12),
+    Command("screen.next_output", "o", "next output", "Show the next leaf of the result", "map"),
+    Command("screen.previous_output", "O", "previous output", "Show the leaf before", "map"),
+    Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
+    Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
+    Command(
+        "app.copy", "y", "copy", "Copy what has the focus to the terminal's clipboard", hint=40
+    ),
+    # the engine
+    Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
+    Command("app.restart_engine", "R", "restart", "Restart the engine; all that is composed stays"),
+    # screens
+    Command("app.show_screen('map')", "1", "Map", "Compose a program and run it"),
+    Command("app.show_screen('learn')", "4", "Learn", "The lessons, in order"),
+    Command("app.show_screen('devices')", "5", "Devices", "What JAX sees, and the device set"),
+    # files and the program itself
+    Command("app.open_session", "ctrl+o", "open", "Open a session file", typing=True),
+    Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
+    Command("app.save_session_as", "", "save as", "Save the session under another name"),
+    Command("app.change_theme", "", "theme", "Choose other colours"),
+    Command(
+        "app.command_palette",
+        "ctrl+p",
+        "palette",
+        "Find anything",
+        typing=True,
+        hint=80,
+        palette=False,
+    ),
+    Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
+    Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),
+    Command("app.quit", "ctrl+q", "quit", "Quit", typing=True, palette=False),
+    Command("app.leave_field", "escape", "leave", "Leave the field", palette=False, typing=False),
+    # panes
+    Command(
+        "screen.add_layer",
+        "a",
+        "add layer",
+        "Put another layer around the program",
+        "layers",
+        hint=1,
+    ),
+    Command(
+        "screen.edit_layer",
+        "enter",
+        "edit",
+        "Edit the layer's fields",
+        "layers",
+        hint=2,
+        palette=False,
+    ),
+    Command("screen.remove_layer", "x,delete", "remove", "Remove the layer", "layers", hint=3),
+    Command("screen.move_out", "K,shift+up", "outward", "Move the layer outward", "layers", hint=4),
+    Command("screen.move_in", "J,shift+down", "inward", "Move the layer inward", "layers", hint=5),
+    Command(
+        "screen.select_previous", "up,k", "up", "Select the layer above", "layers", palette=False
+    ),
+    Command(
+        "screen.select_next", "down,j", "down", "Select the layer below", "layers", palette=False
+    ),
+    Command(
+        "screen.apply_devices",
+        "f5,ctrl+j",
+        "apply",
+        "Restart the engine with this device set",
+        "devices",
+        True,
+        10,
+    ),
+    Command("screen.open_lesson", "enter", "open", "Open the lesson in Map", "learn", hint=10),
+)
+
+
+_TYPES_TEXT = frozenset({"question_mark", "space", "enter", "delete"})
+
+
+def bindings(scope: str) -> list[BindingType]:
+    """Textual's bindings of a scope. Keys that work while typing have priority."""
+    return [
+        Binding(
+            keys,
+            command.action,
+            command.label,
+            show=False,
+            priority=priority,
+            tooltip=command.help,
+        )
+        for command in COMMANDS
+        if command.scope == scope and command.keys
+        for keys, priority in _by_priority(command)
+    ]
+
+
+def in_scopes(*scopes: str) -> Iterator[Command]:
+    """The commands of these scopes, in the table's order."""
+    return (command for command in COMMANDS if command.scope in scopes)
+
+
+def shown_key(command: Command, *, typing: bool) -> str:
+    """The key to name in the key line; "" when none works while typing."""
+    for keys, _ in _by_priority(command) if command.keys else []:
+        for key in keys.split(","):
+            if not (typing and (len(key) == 1 or key in _TYPES_TEXT)):
+                return key_name(key)
+    return ""
+
+
+def key_names(command: Command) -> str:
+    """The keys as they are named to the user: `F5, ctrl+j`."""
+    return ", ".join(key_name(key) for key in command.keys.split(",") if key)
+
+
+def key_name(key: str) -> str:
+    """A key as it is named to the user."""
+    names = {"question_mark": "?", "escape": "esc", "shift+up": "shift+↑", "shift+down": "shift+↓"}
+    if key in names:
+        return names[key]
+    return key.upper() if key.startswith("f") and key[1:].isdigit() else key
+
+
+def _by_priority(command: Command) -> list[tuple[str, bool]]:
+    """Keys that type a character never have priority, whatever the command says."""
+    keys = command.keys.split(",")
+    typed = [key for key in keys if len(key) == 1 or key == "question_mark"]
+    others = [key for key in keys if key not in typed]
+    found = [(",".join(typed), False)] if typed else []
+    # A function key reaches the screen out of a text field anyway; the others a field would eat.
+    return found + ([(",".join(others), command.typing)] if others else [])
+
+
+APP_ACTIONS = frozenset(
+    command.action.removeprefix("app.").partition("(")[0]
+    for command in COMMANDS
+    if command.action.startswith("app.")
+)
+
+
+def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The keys of panes that bring their own, for the help: (title, (keys, what they do))."""
+    from jaxtui.ui.widgets.array_view import ArrayView
+    from jaxtui.ui.widgets.shape_flow import ShapeFlow
+
+    panes = (("In a result", ArrayView), ("In the shapes", ShapeFlow))
+    return [
+        (
+            title,
+            [
+                (", ".join(key_name(key) for key in binding.key.split(",")), binding.description)
+                for binding in widget.BINDINGS
+                if isinstance(binding, Binding)
+            ],
+        )
+        for title, widget in panes
+    ]

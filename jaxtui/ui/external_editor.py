@@ -1,0 +1,63 @@
+"""The function in the user's own editor, while the explorer waits."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
+
+if TYPE_CHECKING:
+    from jaxtui.ui.app import JaxtuiApp
+
+
+def edit_function(app: JaxtuiApp) -> None:
+    """Edit the source, or the file that the function is imported from."""
+    program = app.work.session.program
+    place, _, _ = program.function.rpartition(":")
+    if place.endswith(".py"):
+        _run(app, os.path.join(app.work.folder, os.path.expanduser(place)))
+        app.work.again(app.now())
+        app.show_work()
+    elif program.function and place:
+        app.say(f"{program.function} is imported; edit it where its module lies")
+    else:
+        _edit_text(app, program.source)
+
+
+def _edit_text(app: JaxtuiApp, source: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="jaxtui-") as folder:
+        path = os.path.join(folder, "function.py")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(source)
+        if not _run(app, path):
+            return
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            app.say(f"what the editor left cannot be read: {error}")
+            return
+    app.edit("program.source", text)
+
+
+def _run(app: JaxtuiApp, path: str) -> bool:
+    """Whether the editor ended well."""
+    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    try:
+        with app.suspend():
+            status = subprocess.run([*command, path], check=False).returncode
+    except SuspendNotSupported:
+        app.say("this terminal cannot be lent to an editor")
+        return False
+    except (OSError, ValueError) as error:
+        app.say(
+            f"cannot start {command[0]}: {getattr(error, 'strerror', None) or error}; set $EDITOR"
+        )
+        return False
+    if status:
+        app.say(f"{command[0]} ended with status {status}; nothing was taken from it")
+    return not status

@@ -1,0 +1,75 @@
+"""The text of fields that hold data, such as parameters and a mesh: shown, and read back."""
+
+from __future__ import annotations
+
+import re
+
+from jaxtui.session import SessionError, check_parameters
+
+_PAIR = re.compile(r"^\s*['\"]?(?P<name>\w+)['\"]?\s*[=:]\s*(?P<number>[^=:]+?)\s*$")
+
+
+def pairs_text(pairs: dict[str, int] | None) -> str:
+    """`{"x": 4, "y": 2}` as `x = 4, y = 2`."""
+    return ", ".join(f"{name} = {number}" for name, number in (pairs or {}).items())
+
+
+def parameters(text: str) -> dict[str, int]:
+    """`batch = 4, n = 8` as a mapping. Raises SessionError at `parameters`."""
+    found = _pairs(text, "parameters", "batch = 4")
+    try:
+        check_parameters(found)
+    except SessionError as error:
+        raise SessionError(error.message, "parameters") from error
+    return found
+
+
+def mesh(text: str) -> dict[str, int] | None:
+    """`x = 4, y = 2` as a mapping, None for no text. Raises SessionError at `devices.mesh`."""
+    found = _pairs(text.strip().removeprefix("{").removesuffix("}"), "devices.mesh", "x = 4, y = 2")
+    for name, size in found.items():
+        if size < 1:
+            raise SessionError(f"axis {name} needs a size of at least 1", "devices.mesh")
+    return found or None
+
+
+def order(text: str) -> list[int] | None:
+    """`3, 2, 1, 0` as a list, None for no text. Raises SessionError at `devices.order`."""
+    bare = text.strip().removeprefix("[").removesuffix("]")
+    parts = [part for part in re.split(r"[,\s]+", bare) if part]
+    ids = [_integer(part, "devices.order") for part in parts]
+    if len(set(ids)) != len(ids):
+        raise SessionError("a device is listed twice", "devices.order")
+    return ids or None
+
+
+def count(text: str) -> int | None:
+    """How many devices, None for no text. Raises SessionError at `devices.count`."""
+    if not text.strip():
+        return None
+    number = _integer(text.strip(), "devices.count")
+    if number < 1:
+        raise SessionError("at least one device is needed", "devices.count")
+    return number
+
+
+def _pairs(text: str, field: str, example: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in re.split(r"[,\n]", text):
+        if not part.strip():
+            continue
+        match = _PAIR.match(part)
+        if match is None:
+            raise SessionError(f"{part.strip()!r} is not of the form {example}", field)
+        name = match["name"]
+        if name in found:
+            raise SessionError(f"{name} is given twice", field)
+        found[name] = _integer(match["number"], field)
+    return found
+
+
+def _integer(text: str, field: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise SessionError(f"{text!r} is not a whole number", field) from None

@@ -1,0 +1,166 @@
+"""Opening, saving and trusting session files: what is asked of the user on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from jaxtui import launch
+from jaxtui.session import Session, SessionError, dumps, loads, save
+
+if TYPE_CHECKING:
+    from jaxtui.ui.app import JaxtuiApp
+
+
+class Files:
+    """The file behind the session: where it is, and whether it holds what is composed."""
+
+    def __init__(self, app: JaxtuiApp, path: str | None, session: Session) -> None:
+        self._app = app
+        self.path = path
+        self._saved = session
+
+    @property
+    def folder(self) -> str:
+        """Where the session's own files are looked up."""
+        return launch.folder_of(self.path) if self.path else os.getcwd()
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something that no file holds."""
+        return self._app.work.session != self._saved
+
+    def taken_over(self, session: Session, path: str | None) -> None:
+        """Another session, as it stands in its file, has taken the place of the one before."""
+        self.path, self._saved = path, session
+
+    # --------------------------------------------------------------------------------- trust
+
+    def ask_trust(self) -> None:
+        """Show what the session holds, and run it only if the user says so."""
+        from jaxtui.ui.screens.dialogs import TrustDialog
+
+        text = self._text()
+
+        def answered(answer: str | None) -> None:
+            if answer != "run":
+                return
+            from jaxtui import trust
+
+            trust.sign(text)
+            self._app.work.trust(self._app.now())
+            self._app.show_work()
+
+        self._app.push_screen(TrustDialog(self.path or "", text), answered)
+
+    def _text(self) -> str:
+        if self.path and not self.changed:
+            try:
+                return launch.read(self.path)
+            except SessionError:
+                pass  # gone meanwhile; what is composed is what would run
+        return dumps(self._app.work.session)
+
+    # ---------------------------------------------------------------------------------- open
+
+    def open(self) -> None:
+        """Ask for a session file and open it."""
+        from jaxtui.ui.screens.dialogs import PathDialog
+
+        def chosen(path: str | None) -> None:
+            if path is not None:
+                self._open(path)
+
+        start = os.path.dirname(self.path) + "/" if self.path and os.path.dirname(self.path) else ""
+        self.unless_changed(
+            lambda: self._app.push_screen(
+                PathDialog("Open a session", start, must_exist=True), chosen
+            )
+        )
+
+    def _open(self, path: str) -> None:
+        from jaxtui import trust
+
+        try:
+            text = launch.read(path)
+            session = loads(text)
+        except SessionError as error:
+            field = f"{error.field}: " if error.field else ""
+            self._app.say(f"{path}: {field}{error.message}")
+            return
+        trusted = trust.is_trusted(text)
+        self.taken_over(session, path)
+        self._app.replace_session(session, trusted=trusted)
+        if not trusted:
+            self.ask_trust()
+
+    # ---------------------------------------------------------------------------------- save
+
+    def save(self, then: Callable[[], object] | None = None) -> None:
+        """Save the session, under a name that is asked for if it has none."""
+        if self.path is None:
+            self.save_as(then)
+        elif self._write(self.path) and then is not None:
+            then()
+
+    def save_as(self, then: Callable[[], object] | None = None) -> None:
+        """Ask for a name and save the session under it."""
+        from jaxtui.ui.screens.dialogs import ConfirmDialog, PathDialog
+
+        def chosen(path: str | None) -> None:
+            if path is None:
+                return
+            name = path if os.path.splitext(path)[1] else path + ".toml"
+
+            def confirmed(answer: str | None) -> None:
+                if answer == "replace" and self._write(name) and then is not None:
+                    then()
+
+            if os.path.exists(name) and name != self.path:
+                choices = [("keep", "Keep that file"), ("replace", "Replace it")]
+                title = f"{os.path.basename(name)} is there already"
+                self._app.push_screen(ConfirmDialog(title, name, choices), confirmed)
+            else:
+                confirmed("replace")
+
+        self._app.push_screen(PathDialog("Save as", self.path or "", must_exist=False), chosen)
+
+    def _write(self, path: str) -> bool:
+        from jaxtui import trust
+
+        session = self._app.work.session
+        try:
+            text = save(session, path)
+        except OSError as error:
+            self._app.say(f"cannot write {path}: {error.strerror}")
+            return False
+        if self._app.work.trusted:
+            trust.sign(text)
+        self.taken_over(session, path)
+        self._app.moved_to(self.folder)
+        self._app.say(f"saved {path}")
+        return True
+
+    # ------------------------------------------------------------------------------- changes
+
+    def unless_changed(self, go_on: Callable[[], object]) -> None:
+        """Go on, once the user has said what becomes of changes that no file holds."""
+        if not self.changed:
+            go_on()
+            return
+        from jaxtui.ui.screens.dialogs import ConfirmDialog
+
+        def answered(answer: str | None) -> None:
+            if answer == "save":
+                self.save(go_on)
+            elif answer == "discard":
+                go_on()
+
+        choices = [
+            ("stay", "Go back"),
+            ("save", "Save it first"),
+            ("discard", "Go on without saving"),
+        ]
+        text = "The session has changes that are in no file."
+        self._app.push_screen(ConfirmDialog("Not saved", text, choices), answered)

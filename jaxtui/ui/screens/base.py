@@ -1,0 +1,118 @@
+"""What every screen of the explorer has: the header, the key line, and a way to show the work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+from jaxtui.ui import commands
+from jaxtui.ui.state import Work
+from jaxtui.ui.widgets.header import HeaderLine, KeyLine
+
+if TYPE_CHECKING:
+    from jaxtui.ui.app import JaxtuiApp
+
+SCREENS = (("map", "1", "Map"), ("learn", "4", "Learn"), ("devices", "5", "Devices"))
+NARROW = 100  # columns below which the two columns become two pages
+
+BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
+
+
+class WorkScreen(Screen[None]):
+    """A screen that shows the work on the session."""
+
+    NAME: ClassVar[str] = ""
+    AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS = BREAKPOINTS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.header_line = HeaderLine(SCREENS, self.NAME)
+        self.key_line = KeyLine()
+        self.composed = False
+        self.left: Widget | None = None  # the field that was left last; Tab returns to it
+
+    @property
+    def explorer(self) -> JaxtuiApp:
+        """The app, as what it is."""
+        return cast("JaxtuiApp", self.app)
+
+    def body(self) -> ComposeResult:
+        """What stands between the header and the key line."""
+        yield from ()
+
+    def compose(self) -> ComposeResult:
+        """The header, the screen's own panes, the key line."""
+        yield self.header_line
+        yield from self.body()
+        yield self.key_line
+
+    def on_mount(self) -> None:
+        """Show the work, and keep the key line true."""
+        self.composed = True
+        self.show_work(self.explorer.work, self.explorer.now())
+        self.watch(self, "focused", self._show_keys)
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what has changed meanwhile."""
+        self.show_work(self.explorer.work, self.explorer.now())
+
+    def show_work(self, work: Work, now: float) -> None:
+        """Show the state of the work; called after every change of it."""
+        self.show_status(work, now)
+
+    def show_status(self, work: Work, now: float) -> None:
+        """Show what the engine is doing."""
+        environment = work.environment
+        line = self.header_line
+        line.where = (
+            f"{environment.platform} {self.explorer.times} {environment.device_count}"
+            f" · JAX {environment.jax}".replace("·", self.explorer.dot)
+            if environment is not None and work.phase == "ready"
+            else ""
+        )
+        line.doing = work.status(now).replace("·", self.explorer.dot)
+        line.alert = work.phase == "gone" or "ctrl+c" in line.doing
+
+    def scopes(self) -> tuple[str, ...]:
+        """Where the keys that work right now come from, the nearest first."""
+        return (self.NAME, "app")
+
+    def _show_keys(self, focused: Widget | None) -> None:
+        self.key_line.keys = self.keys(focused)
+
+    def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
+        """The key line: what leads on from what has the focus."""
+        typing = isinstance(focused, Input | TextArea)
+        found = [
+            command
+            for scope in self.scopes()
+            for command in commands.in_scopes(scope)
+            if command.hint and self.offers(command)
+        ]
+        found.sort(key=lambda c: (self.scopes().index(c.scope) > 0 and c.scope == "app", c.hint))
+        hints = []
+        for command in found:
+            key = commands.shown_key(command, typing=typing)
+            if key:
+                hints.append((key, command.label))
+        if typing:
+            hints[1:1] = [("tab", "next field"), ("esc", "leave")]
+        return tuple(hints)
+
+    def offers(self, command: commands.Command) -> bool:
+        """Whether a command makes sense here and now."""
+        return True
+
+    def leave_field(self) -> None:
+        """Take the focus off a text field."""
+        self.left = self.focused
+        self.set_focus(None)
+
+    def say(self, text: str) -> None:
+        """Tell the user something in the key line."""
+        self.key_line.say(text)

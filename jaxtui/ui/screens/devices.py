@@ -1,0 +1,220 @@
+"""The Devices screen: what JAX sees, the device set to work on, and the engine's log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Input, Static
+
+from jaxtui.report import DeviceInfo, Diagnosis, Environment
+from jaxtui.session import Devices, SessionError
+from jaxtui.ui import commands, fields
+from jaxtui.ui.screens.base import WorkScreen
+from jaxtui.ui.state import Work
+from jaxtui.ui.widgets.field import FieldInput, FieldMessage
+
+FIELDS = ("platform", "count", "order", "mesh")
+PLACEHOLDERS = {
+    "platform": "JAX chooses: cpu, gpu, tpu, …",
+    "count": "all there are; on a CPU, virtual ones",
+    "order": "all, in JAX's order; or ids: 3, 2, 1, 0",
+    "mesh": "one axis over all; or x = 4, y = 2",
+}
+READ: dict[str, Callable[[str], Any]] = {
+    "platform": str.strip,
+    "count": fields.count,
+    "order": fields.order,
+    "mesh": fields.mesh,
+}
+APPLIED = (
+    "F5 or enter applies it. Another platform or count restarts the engine; "
+    "nothing composed is lost."
+)
+LOG_SHOWN = 200  # lines
+
+
+class DevicesScreen(WorkScreen):
+    """Choose the devices to work on, beside what there is."""
+
+    NAME = "devices"
+    BINDINGS = commands.bindings("devices")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inputs: dict[str, FieldInput] = {}
+        self._messages: dict[str, FieldMessage] = {}
+        self._wrong: dict[str, Diagnosis] = {}
+        self._table = Static("", markup=False)
+        self._environment = Static("", markup=False)
+        self._log = Static("", markup=False)
+        self._shown: dict[Static, str] = {}
+
+    def body(self) -> ComposeResult:
+        """The form first, then what there is."""
+        texts = field_texts(self.explorer.work.session.devices)
+        with VerticalScroll(id="devices-screen", can_focus=False):
+            with Vertical(id="device-set", classes="pane") as pane:
+                pane.border_title = "Device set"
+                for name in FIELDS:
+                    self._inputs[name] = FieldInput(texts[name], placeholder=PLACEHOLDERS[name])
+                    self._messages[name] = FieldMessage()
+                    with Horizontal(classes="form-line"):
+                        yield Static(name, classes="label")
+                        yield self._inputs[name]
+                    yield self._messages[name]
+                yield Static(APPLIED, classes="hint")
+            yield from self._pane("What JAX sees", self._table, "device-table")
+            yield from self._pane("Environment", self._environment, "environment")
+            yield from self._pane("The engine's log, newest last", self._log, "engine-log")
+
+    def _pane(self, title: str, content: Static, id: str) -> ComposeResult:
+        with VerticalScroll(id=id, classes="pane", can_focus=True) as pane:
+            pane.border_title = title
+            yield content
+
+    def on_screen_resume(self) -> None:
+        """Ask how the devices are now."""
+        super().on_screen_resume()
+        self.explorer.describe()
+
+    def show_work(self, work: Work, now: float) -> None:
+        """Bring the panes up to date."""
+        if not self._inputs:
+            return
+        super().show_work(work, now)
+        texts = field_texts(work.session.devices)
+        diagnosis = work.diagnosis
+        for name in FIELDS:
+            self._inputs[name].follow(texts[name])
+            at = diagnosis is not None and diagnosis.field == f"devices.{name}"
+            wrong = self._wrong.get(name) or (diagnosis if at else None)
+            self._messages[name].show(wrong)
+            self._inputs[name].set_class(wrong is not None, "-faulty")
+        environment = work.environment
+        self._put(self._table, device_table(environment) if environment else _none(work))
+        self._put(self._environment, environment_text(environment) if environment else "")
+        self._put_log("\n".join(list(work.log)[-LOG_SHOWN:]))
+
+    def _put(self, place: Static, text: str) -> bool:
+        if self._shown.get(place) == text:
+            return False
+        self._shown[place] = text
+        place.update(text)
+        return True
+
+    def _put_log(self, text: str) -> None:
+        """The newest line stays in view, unless the user has scrolled back."""
+        pane = self.query_one("#engine-log", VerticalScroll)
+        at_end = pane.is_vertical_scroll_end
+        if self._put(self._log, text or "It has said nothing.") and at_end:
+            pane.scroll_end(animate=False)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """A field that is typed anew is not wrong until it is applied."""
+        for name, field in self._inputs.items():
+            if field is event.input:
+                self._wrong.pop(name, None)
+                self._messages[name].show(None)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter applies the form."""
+        event.stop()
+        self.action_apply_devices()
+
+    def action_apply_devices(self) -> None:
+        """Work on the device set of the form, once all of it can be read."""
+        values: dict[str, Any] = {}
+        self._wrong = {}
+        for name in FIELDS:
+            try:
+                values[name] = READ[name](self._inputs[name].value)
+            except SessionError as error:
+                self._wrong[name] = Diagnosis(
+                    kind="devices", field=f"devices.{name}", message=error.message
+                )
+        if not self._wrong:
+            for field in self._inputs.values():
+                field.take()
+            self.explorer.apply_devices(Devices(**values))
+        self.explorer.show_work()
+
+    def text_to_copy(self) -> str:
+        """What JAX sees, and the environment."""
+        return "\n".join(filter(None, map(self._shown.get, (self._table, self._environment))))
+
+
+def field_texts(devices: Devices) -> dict[str, str]:
+    """The device set as it is typed."""
+    return {
+        "platform": devices.platform,
+        "count": "" if devices.count is None else str(devices.count),
+        "order": ", ".join(map(str, devices.order or ())),
+        "mesh": fields.pairs_text(devices.mesh),
+    }
+
+
+def device_table(environment: Environment) -> str:
+    """A line for each device, its columns lined up; numbers to the right."""
+    header = ("id", "platform", "kind", "process", "memory in use", "of")
+    rows = [header, *(_device_row(device) for device in environment.devices)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i in (0, 3, 4, 5) else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    if environment.simulated:
+        lines.append(
+            f"Virtual devices: {environment.device_count} share {environment.cores} cores."
+        )
+    return "\n".join(lines)
+
+
+def _device_row(device: DeviceInfo) -> tuple[str, ...]:
+    return (
+        str(device.id),
+        device.platform,
+        device.kind,
+        str(device.process),
+        byte_text(device.memory_used),
+        byte_text(device.memory_limit),
+    )
+
+
+def byte_text(number: int | None) -> str:
+    """Bytes with a unit: `1.5 GiB`; "not told" where the backend does not tell."""
+    if number is None:
+        return "not told"
+    value, units = float(number), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        del units[0]
+    return (
+        f"{value:.0f} {units[0]}" if units[0] == "B" or value >= 100 else f"{value:.1f} {units[0]}"
+    )
+
+
+def environment_text(environment: Environment) -> str:
+    """Versions, host and settings, a line each."""
+    lines = {
+        "JAX": f"{environment.jax}, jaxlib {environment.jaxlib}, NumPy {environment.numpy}",
+        "Python": environment.python,
+        "host": f"{environment.host}, {environment.cores} cores, {environment.cpu}",
+        "memory": f"{byte_text(environment.memory_available)} available to the engine",
+        "processes": str(environment.process_count),
+        "XLA_FLAGS": environment.xla_flags or "not set",
+        **environment.config,
+    }
+    width = max(map(len, lines))
+    return "\n".join(f"{name:{width}}  {text}" for name, text in lines.items())
+
+
+def _none(work: Work) -> str:
+    if work.phase == "gone" and work.gone is not None:
+        return f"There is no engine: {work.gone.reason}"
+    return "JAX is starting."

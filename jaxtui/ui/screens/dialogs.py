@@ -1,0 +1,246 @@
+"""The small dialogs: choose, confirm, name a file, trust a file, and help."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.suggester import Suggester
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from jaxtui.ui import commands
+
+T = TypeVar("T")
+
+
+class Dialog(ModalScreen[T]):
+    """A quiet box in the middle; escape answers None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "refuse", "Close")]
+    AUTO_FOCUS = "*"
+    TITLE: ClassVar[str] = ""
+
+    def action_refuse(self) -> None:
+        """Close without an answer."""
+        self.dismiss(None)
+
+    def compose(self) -> ComposeResult:
+        """The box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = self.heading()
+            box.border_subtitle = self.keys()
+            yield from self.body()
+
+    def heading(self) -> str:
+        """What stands over the box."""
+        return self.TITLE
+
+    def keys(self) -> str:
+        """The keys that answer."""
+        return "enter chooses, esc closes"
+
+    def body(self) -> ComposeResult:
+        """What stands in the box."""
+        yield from ()
+
+
+class ChoiceDialog(Dialog[str]):
+    """One of several; answers its name."""
+
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
+        """`choices` are (name, what is shown)."""
+        super().__init__()
+        self._heading = title
+        self._choices = list(choices)
+
+    def heading(self) -> str:
+        """The question."""
+        return self._heading
+
+    def body(self) -> ComposeResult:
+        """The choices."""
+        options = [
+            Option(Content(label), id=f"choice-{i}") for i, (_, label) in enumerate(self._choices)
+        ]
+        yield OptionList(*options, compact=True)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Answer with the chosen name."""
+        self.dismiss(self._choices[event.option_index][0])
+
+
+class ConfirmDialog(ChoiceDialog):
+    """A question with an explanation; answers the name of a choice."""
+
+    def __init__(self, title: str, text: str, choices: Sequence[tuple[str, str]]) -> None:
+        super().__init__(title, choices)
+        self._text = text
+
+    def body(self) -> ComposeResult:
+        """What it is about, then the choices."""
+        yield Static(self._text, markup=False, classes="explanation")
+        yield from super().body()
+
+
+class TrustDialog(ConfirmDialog):
+    """Shows the source of a file before anything of it runs; answers "run" or "leave"."""
+
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(
+            f"Run {os.path.basename(path) or 'this session'}?",
+            "A session file is code, and jaxtui has not written this one. Nothing of it has run. "
+            "This is all that it holds:",
+            [
+                ("leave", "Leave it: look at it without running anything"),
+                ("run", "Run it: I trust this file"),
+            ],
+        )
+        self._source = text
+
+    def body(self) -> ComposeResult:
+        """The source between the explanation and the choices."""
+        explanation, choices = super().body()
+        yield explanation
+        with VerticalScroll(classes="source", can_focus=True):
+            yield Static(self._source, markup=False)
+        yield choices
+
+    def on_mount(self) -> None:
+        """Start on the choices; the source can be scrolled from there by shift+tab."""
+        self.query_one(OptionList).focus()
+
+
+class PathDialog(Dialog[str]):
+    """Asks for a file's name; completes it from the folder."""
+
+    def __init__(self, title: str, path: str, *, must_exist: bool) -> None:
+        super().__init__()
+        self._heading = title
+        self._path = path
+        self._must_exist = must_exist
+
+    def heading(self) -> str:
+        """What the file is for."""
+        return self._heading
+
+    def keys(self) -> str:
+        """The keys that answer."""
+        return "→ completes, enter takes it, esc closes"
+
+    def body(self) -> ComposeResult:
+        """The name, and the files that it may be."""
+        field = Input(self._path, placeholder="name.toml", compact=True, suggester=PathSuggester())
+        field.cursor_blink = False
+        yield field
+        yield Static("", markup=False, id="path-message")
+        files = session_files(self._path)
+        if self._must_exist and files:
+            yield OptionList(*[Option(Content(name)) for name in files], compact=True)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Answer with the name, unless there is no such file."""
+        path = os.path.expanduser(event.value.strip())
+        message = self._refusal(path)
+        if message:
+            self.query_one("#path-message", Static).update(f"! {message}")
+        else:
+            self.dismiss(path)
+
+    def _refusal(self, path: str) -> str:
+        if not path:
+            return "a name is needed"
+        if os.path.isdir(path):
+            return f"{path} is a folder"
+        if self._must_exist and not os.path.exists(path):
+            return f"there is no file {path}"
+        if not self._must_exist and not os.path.isdir(os.path.dirname(path) or "."):
+            return f"there is no folder {os.path.dirname(path)}"
+        return ""
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Answer with the chosen file."""
+        self.dismiss(session_files(self._path)[event.option_index])
+
+
+class PathSuggester(Suggester):
+    """Completes the name of a file or a folder."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The first name in the folder that begins like the typed one."""
+        folder, start = os.path.split(value)
+        if not start:
+            return None
+        try:
+            names = sorted(os.listdir(os.path.expanduser(folder) or "."))
+        except OSError:
+            return None
+        for name in names:
+            if name.startswith(start):
+                path = os.path.join(folder, name)
+                return path + "/" if os.path.isdir(os.path.expanduser(path)) else path
+        return None
+
+
+def session_files(path: str) -> list[str]:
+    """The session files in the folder of `path`."""
+    folder = Path(os.path.dirname(os.path.expanduser(path)) or ".")
+    try:
+        names = sorted(file.name for file in folder.glob("*.toml"))
+    except OSError:
+        return []
+    return [str(folder / name) for name in names]
+
+
+SCOPE_TITLES = (
+    ("map", "On the Map screen"),
+    ("layers", "In the list of layers"),
+    ("devices", "On the Devices screen"),
+    ("learn", "On the Learn screen"),
+    ("app", "Everywhere"),
+)
+
+
+class HelpDialog(Dialog[None]):
+    """All keys, by the pane they work in."""
+
+    TITLE = "Keys"
+
+    def __init__(self, others: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+        """`others` are the keys of panes that have their own: (title, (keys, what they do))."""
+        super().__init__()
+        self._others = others
+
+    def keys(self) -> str:
+        """The keys that answer."""
+        return "esc closes"
+
+    def body(self) -> ComposeResult:
+        """The table."""
+        with VerticalScroll(can_focus=True):
+            yield Static(Content("\n").join(self._lines()))
+
+    def _lines(self) -> list[Content]:
+        lines: list[Content] = []
+        sections = [
+            (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
+            for scope, title in SCOPE_TITLES
+        ]
+        for title, keys in [*sections, *self._others]:
+            lines.append(Content.styled(title, "bold $accent"))
+            lines += [
+                Content.assemble((f"  {names:22}", "bold"), (f" {about}", "$text"))
+                for names, about in keys
+            ]
+            lines.append(Content(""))
+        return lines

@@ -1,0 +1,169 @@
+"""What the Map screen shows of the work, as plain data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from jaxtui.report import Diagnosis, FlowLeaf
+from jaxtui.session import AnyLayer, Session
+from jaxtui.ui.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
+from jaxtui.ui.signature import rows
+from jaxtui.ui.state import Work
+from jaxtui.ui.widgets.argument_table import AxisColumn, TableRow
+
+SHORT_DTYPE = (
+    ("bfloat", "bf"),
+    ("float", "f"),
+    ("complex", "c"),
+    ("uint", "u"),
+    ("int", "i"),
+)
+LEAF_NAME = re.compile(r"^\w+")
+
+
+def field_of(diagnosis: Diagnosis | None) -> str:
+    """Which pane a diagnosis belongs to: source, function, arguments, layers, parameters, …"""
+    if diagnosis is None:
+        return ""
+    first, _, rest = diagnosis.field.partition(".")
+    if first != "program":
+        return first
+    return rest.partition(".")[0] or "program"
+
+
+def axis_layer(layers: Sequence[AnyLayer], selected: int) -> int | None:
+    """The layer whose axes stand beside the arguments: the selected one if it maps, else the
+    next one inward that does, else any."""
+    order = [*range(selected, -1, -1), *range(selected + 1, len(layers))]
+    return next(
+        (i for i in order if 0 <= i < len(layers) and layers[i].transform in MAPPED_FIELDS), None
+    )
+
+
+def axis_column(
+    session: Session, selected: int, typed: tuple[str, Cells] | None, count: int | None = None
+) -> AxisColumn:
+    """The axis column; `typed` are the cells as they were typed, and the text they made."""
+    layers = session.program.layers
+    index = axis_layer(layers, selected)
+    if index is None:
+        return AxisColumn()
+    layer = layers[index]
+    field = MAPPED_FIELDS[layer.transform]
+    text = getattr(layer, field)
+    number = len(session.program.arguments) if count is None else count
+    if typed is not None and typed[0] == text and len(typed[1].texts) == number:
+        cells: Cells | None = typed[1]
+    else:
+        cells = split(text, number, field)
+    return AxisColumn(layer.transform, index, field, DEFAULT_CELL[field], cells)
+
+
+def argument_rows(work: Work, diagnosis: Diagnosis | None = None) -> list[TableRow]:
+    """The rows of the argument table, each with its shape and what is wrong with it."""
+    arguments = work.session.program.arguments
+    signature = work.signature
+    shapes = argument_shapes(work)
+    faulty, part = _faulty_argument(diagnosis)
+    return [
+        TableRow(
+            row,
+            shapes.get(row.name, "") if row.index is not None else "default",
+            diagnosis if row.index is not None and row.index == faulty else None,
+            part,
+        )
+        for row in rows(arguments, signature)
+    ]
+
+
+def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:
+    if diagnosis is None or not diagnosis.field.startswith("program.arguments."):
+        return None, ""
+    index, _, part = diagnosis.field.removeprefix("program.arguments.").partition(".")
+    return (int(index), part) if index.isdecimal() else (None, "")
+
+
+def argument_shapes(work: Work) -> dict[str, str]:
+    """Argument name -> `i32[2, 2]`, or how many leaves it has."""
+    flow = work.flow
+    if flow is None or not flow.levels or flow.levels[0].inputs is None:
+        return {}
+    leaves: dict[str, list[FlowLeaf]] = {}
+    for leaf in flow.levels[0].inputs:
+        name = LEAF_NAME.match(leaf.path)
+        leaves.setdefault(name[0] if name else leaf.path, []).append(leaf)
+    return {
+        name: leaf_text(found[0]) if len(found) == 1 else f"{len(found)} leaves"
+        for name, found in leaves.items()
+    }
+
+
+def leaf_text(leaf: FlowLeaf) -> str:
+    """`i32[2, 2]`, or the value of a leaf that is no array."""
+    if leaf.value:
+        return leaf.value
+    return f"{short_dtype(leaf.dtype)}[{','.join(map(str, leaf.shape))}]"
+
+
+def short_dtype(name: str) -> str:
+    """JAX's own short names: `float32` -> `f32`."""
+    for long, short in SHORT_DTYPE:
+        if name.startswith(long) and name[len(long) :].isdecimal():
+            return short + name[len(long) :]
+    return name
+
+
+def source_line(source: str) -> str:
+    """A glimpse of the function: what its last return gives, else its last line."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    returns = [line.removeprefix("return ") for line in lines if line.startswith("return ")]
+    return returns[-1] if returns else (lines[-1] if len(lines) > 1 else "")
+
+
+def layer_prefix(work: Work, diagnosis: Diagnosis | None) -> str:
+    """`vmap in_axes: `, before the message about that field."""
+    if diagnosis is None:
+        return ""
+    index, _, field = diagnosis.field.removeprefix("program.layers.").partition(".")
+    layers = work.session.program.layers
+    if not index.isdecimal() or int(index) >= len(layers):
+        return ""
+    return f"{layers[int(index)].transform} {field}: ".replace(" :", ":")
+
+
+def notice(work: Work, diagnosis: Diagnosis | None) -> str:
+    """What stands over the results: why there is none, or none of what is typed."""
+    if not work.trusted:
+        return "This file has not run: its source was not accepted yet. F5 shows it and asks."
+    if work.phase == "gone" and work.gone is not None:
+        tail = "\n".join(f"  {line}" for line in work.gone.tail[-3:])
+        blame = "  What is typed ended it, so it runs again only by F5." if work.blocked() else ""
+        head = f"The engine has ended: {work.gone.reason}. R starts it again.{blame}"
+        return f"{head}\n{tail}" if tail else head
+    if work.ended:
+        return (
+            f"You ended the engine ({work.ended}). A fresh one is there; edit, or F5 to try again."
+        )
+    if work.blocked() and not work.waits_for_run:
+        return "This program ended the engine before: it runs again only by F5."
+    if diagnosis is not None:
+        return _about(diagnosis)
+    if work.too_large and work.traced is not None and work.traced.cost is not None:
+        return f"Touches about {quantity(work.traced.cost)} elements: F5 runs it."
+    return ""
+
+
+def _about(diagnosis: Diagnosis) -> str:
+    first = diagnosis.message.splitlines()[0] if diagnosis.message else diagnosis.kind
+    where = diagnosis.field.removeprefix("program.")
+    fix = f"\nf  {diagnosis.fixes[0].label}" if diagnosis.fixes else ""
+    return f"! {where}: {first}{fix}" if where else f"! {first}{fix}"
+
+
+def quantity(number: int) -> str:
+    """A rough number in words: `1.2 million`."""
+    for scale, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
+        if number >= scale:
+            return f"{number / scale:.3g} {word}"
+    return str(number)

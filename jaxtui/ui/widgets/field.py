@@ -1,0 +1,76 @@
+"""A text field that shows a part of the session, and the line that says what is wrong with it."""
+
+from __future__ import annotations
+
+from textual.widgets import Input, Static
+
+from jaxtui.report import Diagnosis
+
+
+class FieldInput(Input):
+    """A one-line field. What the user types is never overwritten by what was known before.
+
+    `follow` brings the session's text in; `take` hands the typed text over to the session. A text
+    that was handed over, or came in, is `known`: only another text than that replaces what stands
+    in the field, so a keystroke that is still on its way survives any number of updates.
+    """
+
+    DEFAULT_CSS = """
+    FieldInput { background: $surface; }
+    FieldInput:focus { background: $boost; background-tint: $foreground 5%; }
+    FieldInput.-faulty { color: $text-error; background: $error 15%; }
+    """
+
+    def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
+        super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
+        self.cursor_blink = False
+        self._known = value
+
+    def follow(self, text: str) -> None:
+        """Show the session's `text`, unless it is what the field said before."""
+        if text == self._known:
+            return
+        self._known = text
+        if text != self.value:
+            with self.prevent(Input.Changed):
+                self.value = text
+
+    def take(self) -> str:
+        """The typed text, to be put into the session now."""
+        self._known = self.value
+        return self.value
+
+
+class FieldMessage(Static):
+    """What is wrong with the field above, and the fix for it. Not there when all is well."""
+
+    DEFAULT_CSS = """
+    FieldMessage { display: none; height: auto; color: $text-error; padding: 0 0 0 2; }
+    FieldMessage.-shown { display: block; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__("", markup=False, id=id)
+        self._shown: Diagnosis | None = None
+
+    def show(self, diagnosis: Diagnosis | None, prefix: str = "") -> None:
+        """Show the diagnosis, or nothing."""
+        if diagnosis == self._shown:
+            return
+        self._shown = diagnosis
+        self.set_class(diagnosis is not None, "-shown")
+        if diagnosis is not None:
+            self.update(prefix + summary(diagnosis))
+
+
+def summary(diagnosis: Diagnosis) -> str:
+    """The diagnosis in a line or two: `! line 2: …` and its fixes."""
+    place = f"line {diagnosis.line}: " if isinstance(diagnosis.line, int) and diagnosis.line else ""
+    lines = [f"! {place}{diagnosis.message}"]
+    if diagnosis.fixes:
+        lines.append(f"f  {diagnosis.fixes[0].label}" + _others(len(diagnosis.fixes) - 1))
+    return "\n".join(lines)
+
+
+def _others(number: int) -> str:
+    return f" (or {number} other{'s' if number > 1 else ''})" if number else ""

@@ -1,0 +1,174 @@
+"""The function: its name, and its source to edit or the reference it is imported by."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+from jaxtui.report import Diagnosis
+from jaxtui.ui.widgets.field import FieldInput, FieldMessage
+
+INDENT = 4  # columns that a line after a colon is moved in
+
+
+class FunctionName(Widget, can_focus=True):
+    """The name of the function that is composed; opens the picker."""
+
+    DEFAULT_CSS = """
+    FunctionName { height: 1; text-style: bold; }
+    FunctionName:focus { background: $boost; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [("enter,space,down", "screen.pick_function", "Pick")]
+
+    text: reactive[str] = reactive("")
+
+    def __init__(self, text: str, *, ascii: bool = False) -> None:
+        super().__init__()
+        self._ascii = ascii
+        self.set_reactive(FunctionName.text, text)
+
+    def render(self) -> Content:
+        """The name on the left, the sign that it opens on the right."""
+        mark = "v" if self._ascii else "▾"
+        name = (self.text or "no function yet")[: max(0, self.size.width - 4)]
+        gap = " " * max(1, self.size.width - len(name) - 2)
+        return Content.assemble((name, "$text"), gap, (f"{mark} ", "$accent"))
+
+    async def on_click(self) -> None:
+        """Open the picker."""
+        await self.run_action("screen.pick_function")
+
+
+class SourceArea(TextArea):
+    """The source of the function. A new line is indented as Python wants it."""
+
+    DEFAULT_CSS = """
+    SourceArea, SourceArea:focus { border: none; padding: 0; height: 1fr; min-height: 3;
+        background: $background; }
+    SourceArea.-faulty .text-area--cursor-line { background: $error 15%; }
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            text, soft_wrap=False, show_line_numbers=True, compact=True, tab_behavior="focus"
+        )
+        self.cursor_blink = False
+        self._known = text
+
+    def follow(self, text: str) -> None:
+        """Show the session's `text`, unless it is what the editor said before."""
+        if text == self._known:
+            return
+        self._known = text
+        if text != self.text:
+            with self.prevent(TextArea.Changed):
+                self.load_text(text)
+
+    def take(self) -> str:
+        """The typed text, to be put into the session now."""
+        self._known = self.text
+        return self._known
+
+    def highlight_python(self) -> None:
+        """Colour the source; loads the grammar, which the first paint need not wait for."""
+        self.language = "python"
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "enter" and not self.read_only:
+            event.stop()
+            event.prevent_default()
+            self._replace_via_keyboard("\n" + self._indent(), *self.selection)
+            return
+        await super()._on_key(event)
+
+    def _indent(self) -> str:
+        """What the line after the cursor's begins with."""
+        row, column = self.selection.start
+        before = self.document.get_line(row)[:column]
+        indent = re.match(r"[ \t]*", before)
+        assert indent is not None
+        code = before.partition("#")[0].rstrip()
+        return indent[0] + (" " * INDENT if code.endswith(":") else "")
+
+
+class FunctionEditor(Vertical):
+    """The name of the function, and its source or reference with what is wrong with it."""
+
+    DEFAULT_CSS = """
+    FunctionEditor { height: 1fr; min-height: 6; }
+    FunctionEditor #reference { display: none; }
+    FunctionEditor.-reference #reference { display: block; }
+    FunctionEditor.-reference SourceArea { display: none; }
+    """
+
+    class SourceChanged(Message):
+        """The source was typed; the receiver takes it from `area`."""
+
+        def __init__(self, area: SourceArea) -> None:
+            super().__init__()
+            self.area = area
+
+    class ReferenceChanged(Message):
+        """The reference was typed; the receiver takes it from `input`."""
+
+        def __init__(self, input: FieldInput) -> None:
+            super().__init__()
+            self.input = input
+
+    def __init__(self, name: str, source: str, reference: str, *, ascii: bool = False) -> None:
+        super().__init__(classes="pane")
+        self.border_title = "Function"
+        self.name_line = FunctionName(name, ascii=ascii)
+        self.area = SourceArea(source)
+        self.reference = FieldInput(
+            reference, placeholder="module:name or path/to/file.py:name", id="reference"
+        )
+        self._message = FieldMessage()
+        self.set_class(bool(reference), "-reference")
+
+    def compose(self) -> ComposeResult:
+        """The name over the source, or over the reference."""
+        yield self.name_line
+        yield self.reference
+        yield self.area
+        yield self._message
+
+    def on_mount(self) -> None:
+        """Colour the source once it is on screen."""
+        self.call_after_refresh(self.area.highlight_python)
+
+    def show(self, name: str, source: str, reference: str, diagnosis: Diagnosis | None) -> None:
+        """Show the function; the diagnosis is about its source or its reference."""
+        self.name_line.text = name
+        imported = bool(reference) or (self.has_class("-reference") and self.reference.has_focus)
+        self.set_class(imported, "-reference")
+        self.area.follow(source)
+        self.reference.follow(reference)
+        self.area.set_class(diagnosis is not None, "-faulty")
+        self.reference.set_class(diagnosis is not None, "-faulty")
+        self._message.show(diagnosis)
+
+    def ask_reference(self) -> None:
+        """Let the user type a reference."""
+        self.add_class("-reference")
+        self.reference.focus()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """Tell that the source was typed."""
+        event.stop()
+        self.post_message(self.SourceChanged(self.area))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tell that the reference was typed."""
+        event.stop()
+        self.post_message(self.ReferenceChanged(self.reference))

@@ -1,0 +1,189 @@
+"""The stack of layers, outermost first, and the form that edits one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from jaxtui.report import Diagnosis
+from jaxtui.session import AnyLayer
+from jaxtui.ui import commands
+from jaxtui.ui.widgets.field import FieldInput, FieldMessage
+
+SHORT = {
+    "in_axes": "in",
+    "out_axes": "out",
+    "in_specs": "in",
+    "out_specs": "out",
+    "axis_name": "name",
+    "axis_size": "size",
+    "axis_names": "names",
+    "static_argnums": "static",
+    "static_broadcasted_argnums": "static",
+    "donate_argnums": "donate",
+}
+# What JAX takes for a field that is left empty; shown where nothing is typed.
+DEFAULTS = {
+    "in_axes": "0",
+    "out_axes": "0",
+    "axis_name": "no name",
+    "axis_size": "from the arguments",
+    "spmd_axis_name": "none",
+    "sum_match": "False",
+    "static_broadcasted_argnums": "()",
+    "donate_argnums": "()",
+    "static_argnums": "none",
+    "in_specs": "P('devices')",
+    "out_specs": "P('devices')",
+    "axis_names": "all axes of the mesh",
+    "check_vma": "True",
+    "argnums": "0",
+    "has_aux": "False",
+}
+SHOWN_DEFAULTS = ("in_axes", "out_axes", "argnums")
+
+
+def layer_summary(layer: AnyLayer) -> str:
+    """A layer in a line: `in (0, None)  out 0  name batch`."""
+    parts = []
+    for field in layer.fields:
+        text = getattr(layer, field).strip() or (DEFAULTS[field] if field in SHOWN_DEFAULTS else "")
+        if text:
+            parts.append(f"{SHORT.get(field, field)} {text}")
+    return "  ".join(parts)
+
+
+class LayerList(Widget, can_focus=True):
+    """One line for each layer, the outermost first, and a last one that adds another."""
+
+    DEFAULT_CSS = """
+    LayerList { height: auto; }
+    """
+    BINDINGS = commands.bindings("layers")
+
+    stack: reactive[tuple[AnyLayer, ...]] = reactive((), layout=True)
+    selected: reactive[int] = reactive(0)
+    faulty: reactive[int | None] = reactive(None)
+
+    class Clicked(Message):
+        """A line was clicked: the place of a layer in the session, None for the line that adds."""
+
+        def __init__(self, index: int | None) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self, layers: Sequence[AnyLayer], *, ascii: bool = False) -> None:
+        super().__init__()
+        self._ascii = ascii
+        self.set_reactive(LayerList.stack, tuple(layers))
+        self.set_reactive(LayerList.selected, len(layers) - 1)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        """A line for each layer and one to add."""
+        return len(self.stack) + 1
+
+    def render(self) -> Content:
+        """The lines."""
+        lines = [self._line(index) for index in reversed(range(len(self.stack)))]
+        add = Content.assemble(
+            ("  + a", "$accent"), (" puts another layer around all", "$text-muted")
+        )
+        return Content("\n").join([*lines, add])
+
+    def _line(self, index: int) -> Content:
+        layer = self.stack[index]
+        chosen = index == self.selected
+        pointer = (">" if self._ascii else "▸") if chosen else " "
+        mark = "!" if index == self.faulty else " "
+        name = "bold $text-error" if index == self.faulty else "bold"
+        back = " on $boost" if chosen and self.has_focus else ""
+        line = Content.assemble(
+            (f"{pointer}{mark}", f"$accent{back}"),
+            (f"{layer.transform}", f"{name}{back}"),
+            (f"  {layer_summary(layer)}", f"$text{back}"),
+        )
+        return line.truncate(max(4, self.size.width), ellipsis=True)
+
+    def on_focus(self) -> None:
+        """Show which layer is selected."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """Show the selection more quietly."""
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the clicked layer, or add one."""
+        index = len(self.stack) - 1 - event.y
+        self.post_message(self.Clicked(index if index >= 0 else None))
+
+
+class LayerForm(Vertical):
+    """The fields of one layer, a line each."""
+
+    DEFAULT_CSS = """
+    LayerForm { height: auto; margin: 0 0 0 2; }
+    LayerForm Horizontal { height: 1; }
+    LayerForm Static.label { width: 16; color: $text-muted; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    LayerForm FieldInput { width: 1fr; }
+    """
+
+    class Changed(Message):
+        """A field was typed; the receiver takes it from `input`."""
+
+        def __init__(self, input: FieldInput, field: str) -> None:
+            super().__init__()
+            self.input = input
+            self.field = field
+
+    def __init__(self, layer: AnyLayer) -> None:
+        super().__init__()
+        self.transform = layer.transform
+        self._fields = {
+            name: FieldInput(getattr(layer, name), placeholder=DEFAULTS[name])
+            for name in layer.fields
+        }
+        self._messages = {name: FieldMessage() for name in layer.fields}
+
+    def compose(self) -> ComposeResult:
+        """A label and a field on each line."""
+        for name, field in self._fields.items():
+            with Horizontal():
+                yield Static(name, markup=False, classes="label")
+                yield field
+            yield self._messages[name]
+
+    def on_mount(self) -> None:
+        """Line the fields up."""
+        wide = max(len(name) for name in self._fields) + 1
+        for label in self.query("Static.label"):
+            label.styles.width = wide
+
+    @property
+    def first(self) -> FieldInput:
+        """The field to start with."""
+        return next(iter(self._fields.values()))
+
+    def show(self, layer: AnyLayer, diagnosis: Diagnosis | None, faulty: str) -> None:
+        """Show the layer's fields; the diagnosis belongs to the field named `faulty`."""
+        for name, field in self._fields.items():
+            field.follow(getattr(layer, name))
+            wrong = diagnosis if name == faulty else None
+            field.set_class(wrong is not None, "-faulty")
+            self._messages[name].show(wrong)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tell which field was typed."""
+        event.stop()
+        for name, field in self._fields.items():
+            if field is event.input:
+                self.post_message(self.Changed(field, name))

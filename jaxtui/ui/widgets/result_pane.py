@@ -1,0 +1,277 @@
+"""The results: tabs for the values, the shards, what was printed and what went wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+
+from jaxtui.protocol import Ran
+from jaxtui.report import DeviceInfo, Diagnosis
+
+if TYPE_CHECKING:
+    from jaxtui.ui.widgets.array_view import ArrayView
+    from jaxtui.ui.widgets.shards_view import ShardsView
+
+RESULT, SHARDS, OUTPUT, ERROR = "Result", "Shards", "Output", "Error"
+
+
+class TabLine(Widget, can_focus=True):
+    """The names of the tabs; the arrow keys turn them."""
+
+    DEFAULT_CSS = """
+    TabLine { height: 1; }
+    TabLine:focus { background: $boost; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("right,l", "screen.next_tab", "Next tab"),
+        ("left,h", "screen.previous_tab", "Previous tab"),
+    ]
+
+    tabs: reactive[tuple[tuple[str, str], ...]] = reactive(())
+    active: reactive[str] = reactive(RESULT)
+
+    class Chosen(Message):
+        """A tab was clicked."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def render(self) -> Content:
+        """The names, each with its note (such as how many lines were printed)."""
+        parts: list[str | tuple[str, str]] = []
+        for name, note in self.tabs:
+            label = f"{name} {note}" if note else name
+            style = "$text-muted"
+            if name == self.active:
+                style = "bold underline $accent"
+            elif name == ERROR:
+                style = "$text-error"
+            parts += [(label, style), "   "]
+        return Content.assemble(*parts)
+
+    def on_click(self, event: events.Click) -> None:
+        """Turn to the clicked tab."""
+        start = 0
+        for name, note in self.tabs:
+            end = start + len(f"{name} {note}" if note else name)
+            if start <= event.x < end:
+                self.post_message(self.Chosen(name))
+            start = end + 3
+
+
+class ResultPane(Vertical):
+    """Shows one tab at a time; what a tab holds is mounted when it is first shown."""
+
+    DEFAULT_CSS = """
+    ResultPane { height: 1fr; min-height: 4; }
+    ResultPane > #notice { display: none; height: auto; max-height: 6; color: $text-warning; }
+    ResultPane > #notice.-shown { display: block; }
+    ResultPane > #caption { height: 1; color: $text-muted; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    ResultPane > .body { height: 1fr; display: none; }
+    ResultPane.-result > .-of-result, ResultPane.-shards > .-of-shards,
+    ResultPane.-output > .-of-output, ResultPane.-error > .-of-error { display: block; }
+    ResultPane.-stale > .-of-shards { text-opacity: 55%; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(classes="pane -result")
+        self.border_title = "Results"
+        self.tab_line = TabLine()
+        self._notice = Static("", markup=False, id="notice")
+        self._caption = Static("", markup=False, id="caption")
+        self.array_view: ArrayView | None = None
+        self._shards_view: ShardsView | None = None
+        self._texts: dict[str, Static] = {}
+        self._shown_result: tuple[int, int] | None = None
+        self._shown_shards: tuple[int, int] | None = None
+        self._ran: Ran | None = None
+        self._devices: list[DeviceInfo] = []
+        self.leaf = 0
+        self._printed = ""
+        self._error = ""
+        self._stale = False
+
+    def compose(self) -> ComposeResult:
+        """The tabs and what stands over them; their contents come when they are shown."""
+        yield self.tab_line
+        yield self._notice
+        yield self._caption
+
+    @property
+    def tab(self) -> str:
+        """The name of the tab that is shown."""
+        return self.tab_line.active
+
+    def show_tab(self, name: str) -> None:
+        """Turn to a tab."""
+        for _, (tab, _) in enumerate(self.tab_line.tabs):
+            self.set_class(tab == name, f"-{tab.lower()}")
+        self.tab_line.active = name
+        self._show_body()
+
+    def step_tab(self, step: int) -> None:
+        """Turn to the next tab, or the one before."""
+        names = [name for name, _ in self.tab_line.tabs]
+        at = names.index(self.tab) if self.tab in names else 0
+        self.show_tab(names[(at + step) % len(names)])
+
+    def step_leaf(self, step: int) -> None:
+        """Show another leaf of the result."""
+        if self._ran is not None and self._ran.report.outputs:
+            self.leaf = (self.leaf + step) % len(self._ran.report.outputs)
+            self._show_body()
+
+    def show(
+        self,
+        ran: Ran | None,
+        devices: list[DeviceInfo],
+        *,
+        stale: bool,
+        notice: str,
+        printed: dict[str, str],
+        diagnosis: Diagnosis | None,
+    ) -> None:
+        """Show the state of the work."""
+        if ran is not self._ran:
+            self._ran = ran
+            count = len(ran.report.outputs) if ran is not None else 0
+            self.leaf = min(self.leaf, max(0, count - 1))
+        self._devices = devices
+        self._printed = _printed_text(printed)
+        self._error = _error_text(diagnosis) if diagnosis is not None else ""
+        self.set_class(stale, "-stale")
+        self._stale = stale
+        self._notice.update(notice)
+        self._notice.set_class(bool(notice), "-shown")
+        self._show_tabs(diagnosis)
+        self._show_body()
+
+    def _show_tabs(self, diagnosis: Diagnosis | None) -> None:
+        lines = self._printed.count("\n")
+        tabs = [(RESULT, ""), (SHARDS, ""), (OUTPUT, str(lines) if lines else "")]
+        if diagnosis is not None:
+            tabs.append((ERROR, ""))
+        self.tab_line.tabs = tuple(tabs)
+        if self.tab not in [name for name, _ in tabs]:
+            self.remove_class("-error")
+            self.show_tab(RESULT)
+
+    def _show_body(self) -> None:
+        if self.tab == RESULT:
+            self._show_result()
+        elif self.tab == SHARDS:
+            self._show_shards()
+        else:
+            self._caption.update("")
+            if self.tab == OUTPUT:
+                self._text(OUTPUT).update(self._printed or "The function has printed nothing.")
+            else:
+                self._text(ERROR).update(self._error)
+
+    def _caption_text(self) -> str:
+        ran = self._ran
+        if ran is None:
+            return "no result yet"
+        outputs = ran.report.outputs
+        parts = []
+        if len(outputs) > 1:
+            parts.append(f"output {self.leaf + 1} of {len(outputs)}  {outputs[self.leaf].path}")
+            parts.append("o next")
+        parts.append("of the program before" if self._stale else f"ran {seconds(ran.seconds)}")
+        return "  ·  ".join(parts)
+
+    def _show_result(self) -> None:
+        self._caption.update(self._caption_text())
+        ran = self._ran
+        if ran is None:
+            return
+        if not ran.report.outputs:
+            self._caption.update("the result has no leaves")
+            return
+        if self.array_view is None:
+            from jaxtui.ui.widgets.array_view import ArrayView
+
+            self.array_view = ArrayView(classes="body -of-result")
+            self.mount(self.array_view)
+        if self._shown_result != (ran.result, self.leaf):
+            self._shown_result = (ran.result, self.leaf)
+            self.array_view.show(
+                ran.result, self.leaf, ran.report.outputs[self.leaf], self._labels()
+            )
+        self.array_view.stale = self._stale
+
+    def _show_shards(self) -> None:
+        self._caption.update(self._caption_text())
+        ran = self._ran
+        if ran is None or not ran.report.outputs:
+            return
+        if self._shards_view is None:
+            from jaxtui.ui.widgets.shards_view import ShardsView
+
+            self._shards_view = ShardsView(classes="body -of-shards")
+            self.mount(self._shards_view)
+        if self._shown_shards != (ran.result, self.leaf):
+            self._shown_shards = (ran.result, self.leaf)
+            self._shards_view.update_output(ran.report.outputs[self.leaf], self._labels())
+
+    def _labels(self) -> dict[int, str]:
+        return {device.id: f"{device.platform}:{device.id}" for device in self._devices}
+
+    def _text(self, tab: str) -> Static:
+        if tab not in self._texts:
+            self._texts[tab] = Static("", markup=False)
+            self.mount(
+                VerticalScroll(self._texts[tab], classes=f"body -of-{tab.lower()}", can_focus=True)
+            )
+        return self._texts[tab]
+
+    def text_to_copy(self) -> str:
+        """What is read in the tab that is shown, where that is plain text."""
+        return {OUTPUT: self._printed, ERROR: self._error}.get(self.tab, "")
+
+
+def seconds(value: float) -> str:
+    """A time with its unit and no more digits than are known: `0.4 ms`, `12 ms`, `3.2 s`."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if value >= scale:
+            number = value / scale
+            return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
+    return f"{value / 1e-6:.0f} µs" if value >= 1e-6 else "under 1 µs"
+
+
+def _printed_text(printed: dict[str, str]) -> str:
+    parts = []
+    if printed.get("run"):
+        parts.append(_ended(printed["run"]))
+    if printed.get("trace") and not printed.get("run"):
+        parts.append("while tracing:\n" + _ended(printed["trace"]))
+    return "".join(parts)
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _error_text(diagnosis: Diagnosis) -> str:
+    lines = [diagnosis.message, "", f"at {diagnosis.field or 'the program'}"]
+    if isinstance(diagnosis.line, int):
+        column = f", column {diagnosis.column}" if isinstance(diagnosis.column, int) else ""
+        lines[-1] += f", line {diagnosis.line}{column}"
+    if isinstance(diagnosis.frames, list) and diagnosis.frames:
+        lines += ["", "your lines on the way to it, outermost first:"]
+        lines += [f"  {frame}" for frame in diagnosis.frames]
+    if diagnosis.fixes:
+        lines += ["", "f applies a fix:"]
+        lines += [f"  {fix.label}:  {fix.field} = {fix.text}" for fix in diagnosis.fixes]
+    return "\n".join(lines)
