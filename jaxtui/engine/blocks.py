@@ -61,12 +61,12 @@ class Block:
     def read(self, part: Index) -> np.ndarray[Any, Any]:
         """The elements at `part`, in the block's own coordinates."""
         if self.on_host or self.data.nbytes <= WHOLE:
-            return _part_of(np.asarray(self.data), part)
+            return part_of(np.asarray(self.data), part)
         starts, sizes = _bucket(part, self.data.shape)
         with undisturbed():
             cut = np.asarray(_cut(self.data, offsets(starts), sizes))
         # `starts` has one more for a key's words, which are never divided.
-        return _part_of(
+        return part_of(
             cut,
             tuple((low - at, high - at) for (low, high), at in zip(part, starts, strict=False)),
         )
@@ -122,7 +122,7 @@ def overlap(index: Index, part: Index) -> tuple[Index, Index] | None:
     return tuple(inside), tuple(outside)
 
 
-def _part_of(array: np.ndarray[Any, Any], part: Index) -> np.ndarray[Any, Any]:
+def part_of(array: np.ndarray[Any, Any], part: Index) -> np.ndarray[Any, Any]:
     """A view; the ellipsis keeps it an array where nothing is left to index."""
     view: np.ndarray[Any, Any] = array[(*(slice(low, high) for low, high in part), ...)]
     return view

@@ -17,7 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtui.engine.blocks import Block, Index, cut_on_device, cut_up, offsets, undisturbed
+from jaxtui.engine.blocks import (
+    Block,
+    Index,
+    cut_on_device,
+    cut_up,
+    offsets,
+    part_of,
+    undisturbed,
+)
 from jaxtui.engine.cells import Sort
 from jaxtui.report import Summary
 
@@ -186,7 +194,7 @@ def _block_moments(block: Block, sort: Sort) -> Iterator[Parts]:
     for whole in cut_up(block.shape, block.size if block.on_host else TRANSFER):
         elements = block.read(whole)
         for part in cut_up(elements.shape, PART):
-            yield host_moments(elements[(..., *(slice(*ends) for ends in part))], sort)
+            yield host_moments(part_of(elements, part), sort)
 
 
 # ------------------------------------------------------------------------------------- on the host
@@ -350,9 +358,7 @@ def _from_integers(found: Any, part: Index) -> Moments:
 def _reduce_integers_of(data: jax.Array, starts: jax.Array, sizes: tuple[int, ...]) -> Any:
     elements = cut_on_device(data, starts, sizes)
     low, high = elements.min(), elements.max()
-    narrow = elements.dtype == jnp.bool_ or jnp.iinfo(elements.dtype).bits < 8
-    wide = elements.astype(jnp.int8) if narrow else elements
-    wide = wide.astype(jnp.uint64 if wide.dtype == jnp.uint64 else jnp.int64)
+    wide = elements.astype(jnp.uint64 if elements.dtype == jnp.uint64 else jnp.int64)
     upper = (wide >> 32).astype(jnp.int64).sum()
     lower = (wide & 0xFFFFFFFF).astype(jnp.int64).sum()
     above = (wide - wide.min()).astype(jnp.uint64).astype(jnp.float64)
