@@ -129,7 +129,7 @@ async def _drawn(app: JaxtuiApp, client: WatchedClient, screen: str, size: tuple
             if hasattr(widget, "cursor_blink"):
                 widget.cursor_blink = False
         await pilot.pause()
-        return without_links(app.export_screenshot())
+        return plain(app.export_screenshot(), screen)
 
 
 def screens() -> list[str]:
@@ -148,7 +148,11 @@ async def _until_resting(client: WatchedClient, pilot: Pilot[None]) -> None:
             raise NoPicture(f"no result within {LIMIT_SECONDS:.0f} s", 1)
 
 
-def without_links(svg: str) -> str:
-    """The picture without what it would fetch: Rich's SVG names fonts on a server."""
+def plain(svg: str, name: str) -> str:
+    """The picture without what it would fetch (Rich names fonts on a server) and with fixed ids.
+
+    Rich's ids are made from the content, so that one other figure would change every line.
+    """
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)
+    return re.sub(r"terminal-\d+", f"jaxtui-{name}", svg)

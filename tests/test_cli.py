@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -263,3 +265,94 @@ def test_the_engine_starts_before_textual_is_imported() -> None:
         "except KeyboardInterrupt: pass\n"
     )
     assert python(code) == "3 False"
+
+
+# ------------------------------------------------------------------------------ the real thing
+
+
+class Explorer:
+    """The explorer in a pseudo-terminal, its screen kept by a terminal emulator."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        import pexpect
+        import pyte
+
+        self.screen = pyte.Screen(100, 30)
+        self.stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        env = os.environ | {"TERM": "xterm-256color"} | environment
+        self.child = pexpect.spawn(
+            JAXTUI[0], [*JAXTUI[1:], *arguments], env=env, dimensions=(30, 100), timeout=30
+        )
+
+    def read(self) -> bool:
+        """Take in what was painted; False at the end."""
+        import pexpect
+
+        try:
+            painted = self.child.read_nonblocking(65536, timeout=0.1)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += painted
+        self.stream.feed(painted)
+        return True
+
+    def wait_for(self, text: str) -> None:
+        """Until `text` is on the screen."""
+        limit = time.monotonic() + 30
+        while not any(text in line for line in self.screen.display):
+            assert self.read(), "the explorer ended:\n" + "\n".join(self.screen.display)
+            assert time.monotonic() < limit, "\n".join(self.screen.display)
+
+    def engine(self) -> int:
+        """The process id of its engine."""
+        command = ["ps", "-A", "-o", "pid=,ppid="]
+        rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
+            "\n"
+        )
+        pairs = [tuple(map(int, row.split())) for row in rows if row.strip()]
+        running = [pid for pid, parent in pairs if parent == self.child.pid]
+        assert len(running) == 1
+        return running[0]
+
+    def end(self) -> int:
+        """The exit status, once it has ended."""
+        while self.read():
+            pass
+        self.child.close()
+        assert self.child.exitstatus is not None
+        return int(self.child.exitstatus)
+
+
+LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_the_explorer_cleanly(number: signal.Signals) -> None:
+    explorer = Explorer()
+    explorer.wait_for("53.")
+    engine = explorer.engine()
+    explorer.child.kill(number)
+    assert explorer.end() == 128 + number
+    assert LEAVE_ALTERNATE_SCREEN in explorer.raw
+    assert b"\x1b[?25h" in explorer.raw
+    assert b"Traceback" not in explorer.raw
+    with pytest.raises(ProcessLookupError):
+        os.kill(engine, 0)
+
+
+def test_the_explorer_opens_on_an_example_with_its_result_and_q_ends_it() -> None:
+    explorer = Explorer("--ascii", "--no-mouse")
+    explorer.wait_for("53.")
+    explorer.child.send("q")
+    assert explorer.end() == 0
+    assert LEAVE_ALTERNATE_SCREEN in explorer.raw
+    assert b"\x1b[?1000h" not in explorer.raw
+
+
+def test_a_theme_that_there_is_not_is_refused() -> None:
+    explorer = Explorer("--theme", "no-such-theme")
+    assert explorer.end() == 2
+    assert b"no theme 'no-such-theme'; there are " in explorer.raw

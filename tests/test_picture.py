@@ -1,0 +1,87 @@
+"""`jaxtui screenshot`: a picture of a screen, made without a terminal."""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxtui import lessons, picture
+
+
+def screenshot(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "jaxtui", "screenshot", *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def words(svg: str) -> str:
+    """The text of a picture, its lines joined."""
+    return html.unescape(" ".join(re.findall(r"<text[^>]*>([^<]*)", svg))).replace("\xa0", " ")
+
+
+def test_the_picture_shows_the_sessions_shapes_and_result(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(lessons.text("broadcast"))
+    ran = screenshot("a.toml", "--size", "120x40", "-o", "a.svg", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    seen = words((tmp_path / "a.svg").read_text())
+    for text in ("power", "exponent", "27.", "64.", "vmap"):
+        assert text in seen
+
+
+def test_two_pictures_differ_in_nothing_but_measured_times(tmp_path: Path) -> None:
+    pictures = []
+    for name in ("a.svg", "b.svg"):
+        assert screenshot("-o", name, cwd=tmp_path).returncode == 0
+        seen = words((tmp_path / name).read_text())
+        pictures.append(re.sub(r"ran [\d.]+ [mµ]?s", "ran", seen).split())
+    assert pictures[0] == pictures[1]
+
+
+def test_a_picture_fetches_nothing() -> None:
+    svg = (
+        '<svg viewBox="0 0 1 1"><!-- Made by Rich -->\n<style>\n'
+        '@font-face { font-family: "F"; src: url("//fonts.example/f.woff2"); }\n'
+        ".terminal-12345-r1 { fill: red }</style></svg>"
+    )
+    assert picture.plain(svg, "map") == (
+        '<svg viewBox="0 0 1 1"><style>\n.jaxtui-map-r1 { fill: red }</style></svg>'
+    )
+
+
+def test_every_screen_that_there_is_can_be_named() -> None:
+    assert "map" in picture.screens()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--screen", "nowhere"), 2, "no screen 'nowhere'; there are map"),
+        (("--theme", "nothing"), 2, "no theme 'nothing'; there are"),
+        (("--engine", "/no/such/engine"), 3, "No such file"),
+        (("missing.toml",), 2, "No such file"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(
+    arguments: tuple[str, ...], status: int, said: str, tmp_path: Path
+) -> None:
+    ran = screenshot(*arguments, "-o", "a.svg", cwd=tmp_path)
+    assert ran.returncode == status
+    assert said in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert not (tmp_path / "a.svg").exists()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ran = screenshot("-o", "none/a.svg", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (1, "jaxtui: none/a.svg: No such file or directory\n")
