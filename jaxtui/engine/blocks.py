@@ -56,7 +56,7 @@ class Block:
         """The platform of the block's device, "cpu" for the host."""
         if isinstance(self.data, np.ndarray):
             return "cpu"
-        return next(iter(self.data.devices())).platform
+        return str(next(iter(self.data.devices())).platform)
 
     def read(self, part: Index) -> np.ndarray[Any, Any]:
         """The elements at `part`, in the block's own coordinates."""
@@ -124,7 +124,8 @@ def overlap(index: Index, part: Index) -> tuple[Index, Index] | None:
 
 def part_of(array: np.ndarray[Any, Any], part: Index) -> np.ndarray[Any, Any]:
     """A view; the ellipsis keeps it an array where nothing is left to index."""
-    view: np.ndarray[Any, Any] = array[(*(slice(low, high) for low, high in part), ...)]
+    where: Any = (*(slice(low, high) for low, high in part), ...)
+    view: np.ndarray[Any, Any] = array[where]
     return view
 
 
@@ -144,9 +145,9 @@ def undisturbed() -> Iterator[None]:
 
 def _experimental_x64() -> contextlib.AbstractContextManager[None]:
     """The same context manager, where JAX (before 0.8) has it in another place."""
-    from jax.experimental import enable_x64
+    from jax import experimental
 
-    manager: contextlib.AbstractContextManager[None] = enable_x64()
+    manager: contextlib.AbstractContextManager[None] = vars(experimental)["enable_x64"]()
     return manager
 
 

@@ -16,7 +16,7 @@ Sort = Literal["bool", "integer", "float", "complex", "key", "text"]
 
 def sort_of(dtype: Any) -> Sort:
     """What kind of element a dtype has; "text" is whatever is shown as text only."""
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
         return "key"
     if dtype == np.bool_:
         return "bool"

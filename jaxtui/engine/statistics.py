@@ -139,30 +139,17 @@ def _merged(parts: Parts, found: Parts) -> Parts:
 
 def _summary(parts: Parts, sort: Sort, count: int, *, exact: bool) -> Summary:
     """A sample's count of non-finite elements is scaled up to what it stands for."""
-    if not parts:
-        return Summary(
-            minimum=None, maximum=None, mean=None, std=None, non_finite=0, count=count, exact=exact
-        )
-    first = parts[0]
+    first = parts[0] if parts else Moments()
     seen = first.count + first.non_finite
     # In integers: a float product would be off by one for counts above 2**53.
-    non_finite = (first.non_finite * count + seen // 2) // seen
-    if not first.count:
-        return Summary(
-            minimum=None,
-            maximum=None,
-            mean=None,
-            std=None,
-            non_finite=non_finite,
-            count=count,
-            exact=exact,
-        )
-    is_complex = sort == "complex"
+    non_finite = (first.non_finite * count + seen // 2) // seen if seen else 0
+    known, is_complex = first.count > 0, sort == "complex"
+    averages = [part.average for part in parts] if known else []
     return Summary(
         minimum=None if is_complex else first.minimum,
         maximum=None if is_complex else first.maximum,
-        mean=[part.average for part in parts] if is_complex else first.average,
-        std=math.hypot(*(part.deviation for part in parts)),
+        mean=(averages if is_complex else averages[0]) if known else None,
+        std=math.hypot(*(part.deviation for part in parts)) if known else None,
         non_finite=non_finite,
         count=count,
         exact=exact,
