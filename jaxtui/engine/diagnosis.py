@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
 
-from jaxtui.engine import expressions
+from jaxtui.engine import failures
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explanations import explain_inputs
 from jaxtui.engine.programs import MAPPING, BuiltLayer
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 COMPARED_ELEMENTS = 1_000_000
 
 
-def explain(error: Exception, recorder: Recorder, prepared: Prepared) -> Diagnosis:
+def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
     """The diagnosis of what the recorded program raised."""
-    if _out_of_memory(error):
-        return Diagnosis(kind="memory", field="program", message=expressions.describe(error))
+    if failures.out_of_memory(error):
+        return Diagnosis(kind="memory", field="program", message=failures.describe(error))
     level = recorder.failed_level
     if level is None:
-        return Diagnosis(kind="runtime", field="program", message=expressions.describe(error))
+        return Diagnosis(kind="runtime", field="program", message=failures.describe(error))
     layer = recorder.layer_under(level)
     if layer is None:
         return _explain_function(error, recorder, prepared)
@@ -51,29 +51,23 @@ def explain(error: Exception, recorder: Recorder, prepared: Prepared) -> Diagnos
     return _plain(error, layer, layer.axes_fields[0], [])
 
 
-def _plain(error: Exception, layer: BuiltLayer, name: str, fixes: list[Fix]) -> Diagnosis:
+def _plain(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix]) -> Diagnosis:
     """JAX's own words, at the layer's field."""
     return Diagnosis(
         kind="runtime" if isinstance(error, jax.errors.JaxRuntimeError) else "axes",
         field=layer.field(name) if name else f"program.layers.{layer.index}",
-        message=expressions.describe(error),
+        message=failures.describe(error),
         fixes=fixes,
     )
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
 
 
 # ------------------------------------------------------------------------------ inside the function
 
 
-def _explain_function(error: Exception, recorder: Recorder, prepared: Prepared) -> Diagnosis:
+def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
     """What the user's function raised, with the axes or axis name under which it would not."""
     field = "program.function" if prepared.composition.program.function else "program.source"
-    found = expressions.raised_diagnosis(error, "function", field)
+    found = failures.raised_diagnosis(error, "function", field)
     fixes: list[Fix] = []
     advice = ""
     if isinstance(error, NameError) and "unbound axis name" in str(error):
@@ -118,7 +112,7 @@ def _name_an_axis(message: str, recorder: Recorder) -> list[Fix]:
 
 
 def _explain_outputs(
-    error: Exception, layer: BuiltLayer, recorder: Recorder, level: int
+    error: BaseException, layer: BuiltLayer, recorder: Recorder, level: int
 ) -> Diagnosis:
     """Why `layer` could not bring back what was returned to it."""
     output = recorder.recordings[level + 1].output

@@ -12,7 +12,7 @@ import jax
 from jax import tree_util
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxtui.engine import diagnosis, explanations, expressions, programs
+from jaxtui.engine import diagnosis, explanations, expressions, failures, programs
 from jaxtui.engine.cost import elements_touched
 from jaxtui.engine.devices import DeviceSet, available_memory, device_set
 from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
@@ -20,8 +20,10 @@ from jaxtui.engine.expressions import Names, Value
 from jaxtui.engine.programs import BuiltLayer, Function
 from jaxtui.engine.tracing import Recorder, over_arrays, unheard
 from jaxtui.protocol import Composition, Traced
-from jaxtui.report import Diagnosis, Flow, LayerReport, Leaf
+from jaxtui.report import Diagnosis, Flow, Kind, LayerReport, Leaf
 
+# Less than this is there wherever JAX runs; asking how much is free takes 2 ms.
+NEGLIGIBLE = 4 * 1024 * 1024  # bytes
 Transforming = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
 
 
@@ -103,6 +105,8 @@ def trace(composition: Composition, *, id: int = 0) -> Traced:
         _refuse_too_large(shapes)
     except Diagnosed as error:
         failure, flow = error.diagnosis, error.flow or flow
+    except BaseException as error:  # objects of the user's can raise wherever they are looked at
+        failure = _unforeseen(error)
     return Traced(
         id=id,
         function=name,
@@ -113,6 +117,11 @@ def trace(composition: Composition, *, id: int = 0) -> Traced:
         deferred=deferred,
         seconds=time.perf_counter() - began,
     )
+
+
+def _unforeseen(error: BaseException) -> Diagnosis:
+    kind: Kind = "memory" if failures.out_of_memory(error) else "runtime"
+    return Diagnosis(kind=kind, field="program", message=failures.describe(error))
 
 
 def prepare(composition: Composition) -> Prepared:
@@ -155,7 +164,7 @@ def trace_prepared(prepared: Prepared) -> Shapes:
             diagnosis.refuse_misplaced_outputs(recorder)
         except Diagnosed:
             raise
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: a function may call exit()
             if not _only_a_run_can_tell(error, prepared):
                 found = diagnosis.explain(error, recorder, prepared)
                 raise Diagnosed(found, recorder.flow()) from error
@@ -163,7 +172,7 @@ def trace_prepared(prepared: Prepared) -> Shapes:
     return Shapes(recorder=recorder, values=values, jaxpr=jaxpr)
 
 
-def _only_a_run_can_tell(error: Exception, prepared: Prepared) -> bool:
+def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
     """Whether the program looked at a value that a real call, unlike a trace, may have for it."""
     looked = isinstance(error, expressions.CONCRETE_VALUE_NEEDED)
     return looked and not any(layer.transform in Transforming for layer in prepared.layers)
@@ -197,8 +206,9 @@ def _placed(value: Any, text: str, prepared: Prepared, field: str) -> Any:
         if not isinstance(spec, PartitionSpec):
             spec = PartitionSpec(spec)
         return jax.device_put(value, NamedSharding(prepared.devices.mesh, spec))
-    except Exception as error:
-        raise diagnosed("axes", field, expressions.describe(error)) from error
+    except BaseException as error:
+        kind: Kind = "memory" if failures.out_of_memory(error) else "axes"
+        raise diagnosed(kind, field, failures.describe(error)) from error
 
 
 # ----------------------------------------------------------------------------------------- running
@@ -213,7 +223,19 @@ def run(
 
     Raises Diagnosed, or GivenUp when `cancelled()` turned true between two stages.
     """
+    try:
+        return _run(composition, on_stage, cancelled)
+    except (Diagnosed, GivenUp):
+        raise
+    except BaseException as error:  # objects of the user's can raise wherever they are looked at
+        raise Diagnosed(_unforeseen(error)) from error
 
+
+def _run(
+    composition: Composition,
+    on_stage: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> Evaluated:
     def stage(name: str) -> None:
         if cancelled():
             raise GivenUp
@@ -261,7 +283,7 @@ def _called(
         diagnosis.refuse_differing_copies(recorder, output)
     except (Diagnosed, GivenUp):
         raise
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: a function may call exit()
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
     return _evaluated(recorder, output, seconds)
 
@@ -318,11 +340,10 @@ def _on_device_set(devices: DeviceSet) -> Iterator[None]:
 
 def _refuse_too_large(shapes: Shapes) -> None:
     """Raise Diagnosed when inputs, results or what comes between cannot fit in memory."""
-    available = available_memory()
-    if available is None:
-        return
-    for needed, field in _needs(shapes):
-        if needed > available:
+    needs = [(needed, field) for needed, field in _needs(shapes) if needed > NEGLIGIBLE]
+    available = available_memory() if needs else None
+    for needed, field in needs:
+        if available is not None and needed > available:
             free = f"{human_bytes(needed)} of memory; {human_bytes(available)} is free"
             found = Diagnosis(kind="memory", field=field, message=f"needs {free}")
             raise Diagnosed(found, shapes.recorder.flow())

@@ -12,7 +12,7 @@ import difflib
 import functools
 import linecache
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
-from msgspec import UNSET
 
 from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.failures import (
+    SOURCE_NAME,
+    describe,
+    out_of_memory,
+    raised_diagnosis,
+    syntax_diagnosis,
+)
 from jaxtui.report import Diagnosis, Fix
-
-SOURCE_NAME = "<program>"  # the file name of the source in tracebacks
 
 CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (
     jax.errors.ConcretizationTypeError,
@@ -42,10 +46,14 @@ class Names:
     """The names that text is evaluated in.
 
     `source` is the module the source ran in; `values` adds what is quick to type in a value.
+    `defined` are the names that the source itself gave a meaning, `place` what else a value
+    depends on: the parameters, the number of devices, the folder.
     """
 
     source: dict[str, Any]
     values: dict[str, Any]
+    defined: frozenset[str]
+    place: Hashable
 
 
 def names(source: str, parameters: dict[str, int], devices: int, folder: str) -> Names:
@@ -64,21 +72,41 @@ def names(source: str, parameters: dict[str, int], devices: int, folder: str) ->
         "devices": devices,
         **parameters,
     }
+    given = dict(module)
     if source.strip():
         _execute(source, module)
-    values = {**_jax_numpy_names(), **_helpers(folder), **module}
-    return Names(source=module, values=values)
+    defined = {name for name in module if module[name] is not given.get(name, module)}
+    return Names(
+        source=module,
+        values={**_jax_numpy_names(), **_helpers(folder), **module},
+        defined=frozenset(defined),
+        place=(tuple(sorted(parameters.items())), devices, folder),
+    )
 
 
 def _execute(source: str, module: dict[str, Any]) -> None:
     # linecache lets tracebacks, and functions such as inspect.getsource, find the source's lines.
     linecache.cache[SOURCE_NAME] = (len(source), None, source.splitlines(True), SOURCE_NAME)
+    code = _compiled(source, SOURCE_NAME, "exec", "program.source")
     try:
-        exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), module)
+        exec(code, module)
+    except BaseException as error:  # also SystemExit: a source may call exit()
+        if out_of_memory(error):
+            message = f"does not fit in memory: {describe(error)}"
+            raise diagnosed("memory", "program.source", message) from error
+        found = raised_diagnosis(error, "function", "program.source")
+        raise Diagnosed(found) from error
+
+
+def _compiled(text: str, name: str, mode: str, field: str) -> types.CodeType:
+    """`text` compiled. Raises Diagnosed at `field`, with line and column where Python tells."""
+    try:
+        return compile(text, name, mode, dont_inherit=True)
     except SyntaxError as error:
-        raise Diagnosed(syntax_diagnosis(error, "program.source")) from error
-    except Exception as error:
-        raise Diagnosed(raised_diagnosis(error, "function", "program.source")) from error
+        raise Diagnosed(syntax_diagnosis(error, field)) from error
+    except (ValueError, MemoryError, RecursionError, OverflowError) as error:
+        # A null byte, a lone surrogate, or an expression too deep for the compiler.
+        raise diagnosed("syntax", field, f"cannot be read as Python: {describe(error)}") from error
 
 
 @functools.cache
@@ -141,6 +169,19 @@ class Value:
 
 def abstract_value(text: str, known: Names, field: str) -> Value:
     """The value of `text` without computing it. Raises Diagnosed at `field`."""
+    remembered = _remembered.get((text, known.place))
+    if remembered is not None and remembered.names.isdisjoint(known.defined):
+        return remembered.value
+    value = _abstract_value(text, known, field)
+    names = _names_in(text)
+    if _depends_on_names_only(value.tree, names):
+        if len(_remembered) >= MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered[text, known.place] = _Remembered(value, names)
+    return value
+
+
+def _abstract_value(text: str, known: Names, field: str) -> Value:
     code = compile_value(text, field)
     kept: list[tuple[list[Any], Any]] = []
 
@@ -153,7 +194,7 @@ def abstract_value(text: str, known: Names, field: str) -> Value:
         jaxpr = jax.make_jaxpr(evaluate)()
     except CONCRETE_VALUE_NEEDED:
         return Value(tree=concrete_value(text, known, field), peak=0)
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: a value may call exit()
         raise Diagnosed(value_diagnosis(error, text, known, field)) from error
     leaves, tree = kept[-1]
     avals = iter(jaxpr.out_avals)
@@ -161,12 +202,46 @@ def abstract_value(text: str, known: Names, field: str) -> Value:
     return Value(tree=jax.tree_util.tree_unflatten(tree, structs), peak=peak_bytes(jaxpr.jaxpr))
 
 
+@dataclass(frozen=True)
+class _Remembered:
+    value: Value
+    names: frozenset[str]  # every name and attribute in the text
+
+
+# From keystroke to keystroke most values stay as they are.
+MOST_REMEMBERED = 64
+_remembered: dict[tuple[str, Hashable], _Remembered] = {}
+# What these give depends on more than the text: on files, on time, on another module.
+_LOOKING_ELSEWHERE = frozenset(
+    {"load", "open", "loadtxt", "genfromtxt", "fromfile", "memmap", "random", "os", "np", "eval"}
+)
+
+
+def _names_in(text: str) -> frozenset[str]:
+    nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+    return frozenset(
+        [node.id for node in nodes if isinstance(node, ast.Name)]
+        + [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+    )
+
+
+def _depends_on_names_only(tree: Any, names: frozenset[str]) -> bool:
+    """Whether the same text is sure to give the same shapes again while no name in it changes."""
+    leaves = jax.tree_util.tree_leaves(tree)
+    plain = jax.ShapeDtypeStruct | bool | int | float | complex | str
+    return (
+        all(isinstance(leaf, plain) for leaf in leaves)
+        and names.isdisjoint(_LOOKING_ELSEWHERE)
+        and not any(name.startswith("_") for name in names)
+    )
+
+
 def concrete_value(text: str, known: Names, field: str) -> Any:
     """The value of `text`, computed. Raises Diagnosed at `field`."""
     code = compile_value(text, field)
     try:
         return _evaluate(code, known)
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: a value may call exit()
         raise Diagnosed(value_diagnosis(error, text, known, field)) from error
 
 
@@ -175,7 +250,7 @@ def setting_value(text: str, known: Names, field: str) -> Any:
     code = compile_value(text, field)
     try:
         return eval(code, dict(known.source))
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: a setting may call exit()
         raise Diagnosed(value_diagnosis(error, text, known, field)) from error
 
 
@@ -183,13 +258,7 @@ def compile_value(text: str, field: str) -> types.CodeType:
     """`text` compiled as one expression. Raises Diagnosed at `field`, with line and column."""
     if not text.strip():
         raise diagnosed("value", field, "needs a value")
-    try:
-        return compile(text.strip(), "<value>", "eval", dont_inherit=True)
-    except SyntaxError as error:
-        raise Diagnosed(syntax_diagnosis(error, field)) from error
-    except (ValueError, MemoryError, RecursionError) as error:
-        # A null byte, or an expression nested too deeply for the compiler.
-        raise diagnosed("syntax", field, f"cannot be read as Python: {error}") from error
+    return _compiled(text.strip(), "<value>", "eval", field)
 
 
 def _evaluate(code: types.CodeType, known: Names) -> Any:
@@ -224,22 +293,11 @@ def _variable_bytes(variable: Any) -> int:
     return byte_size(aval) if aval is not None and hasattr(aval, "dtype") else 0
 
 
-# ---------------------------------------------------------------------- failures of text as Python
-
-
-def syntax_diagnosis(error: SyntaxError, field: str) -> Diagnosis:
-    """Where and how the text is no Python."""
-    line = error.lineno or 1
-    column = error.offset or 1
-    message = error.msg[:1].lower() + error.msg[1:]
-    where = f"line {line}, column {column}" if field == "program.source" else f"column {column}"
-    return Diagnosis(
-        kind="syntax", field=field, message=f"{message} ({where})", line=line, column=column
-    )
-
-
-def value_diagnosis(error: Exception, text: str, known: Names, field: str) -> Diagnosis:
+def value_diagnosis(error: BaseException, text: str, known: Names, field: str) -> Diagnosis:
     """What evaluating `text` raised; a misspelt name comes with its likely spellings."""
+    message = describe(error)
+    if out_of_memory(error):
+        return Diagnosis(kind="memory", field=field, message=f"does not fit in memory: {message}")
     fixes: list[Fix] = []
     if isinstance(error, NameError) and (wrong := getattr(error, "name", None)):
         fixes = [
@@ -247,9 +305,6 @@ def value_diagnosis(error: Exception, text: str, known: Names, field: str) -> Di
             for right in difflib.get_close_matches(wrong, known.values, n=3, cutoff=0.7)
             if (changed := renamed(text, wrong, right)) is not None
         ]
-    message = describe(error)
-    if isinstance(error, MemoryError):
-        return Diagnosis(kind="memory", field=field, message=f"does not fit in memory: {message}")
     return Diagnosis(kind="value", field=field, message=message, fixes=fixes)
 
 
@@ -263,80 +318,3 @@ def renamed(text: str, old: str, new: str) -> str | None:
             lines[node.lineno - 1] = changed.decode()
             return "".join(lines)
     return None
-
-
-def raised_diagnosis(error: BaseException, kind: Any, field: str) -> Diagnosis:
-    """What the user's code raised, with the line of the source it happened on."""
-    line = source_line(error)
-    frames = user_frames(error)
-    message = describe(error) if line is None else f"line {line}: {describe(error)}"
-    return Diagnosis(
-        kind=kind,
-        field=field,
-        message=message,
-        line=UNSET if line is None else line,
-        frames=frames or UNSET,
-    )
-
-
-# Where JAX's messages turn to its own internals: object ids, line numbers of its tracers, manuals.
-_FOR_READERS_OF_TRACEBACKS = (
-    " See https://",
-    " This BatchTracer with",
-    " This VmapTracer with",
-    " This DynamicJaxprTracer with",
-    " This JVPTracer with",
-    " The error occurred while tracing",
-    " To fix this, please call",
-)
-
-
-def describe(error: BaseException, limit: int = 700) -> str:
-    """The exception's type and the part of its message that speaks to the user."""
-    paragraphs = str(error).strip().split("\n\n")
-    text = " ".join(line.strip() for line in paragraphs[0].splitlines())
-    if text.endswith(":") and len(paragraphs) > 1:
-        text += " " + " ".join(line.strip() for line in paragraphs[1].splitlines())
-    for words in _FOR_READERS_OF_TRACEBACKS:
-        text = text.partition(words)[0]
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def source_line(error: BaseException) -> int | None:
-    """The innermost line of the source that the exception passed through."""
-    found = None
-    for frame, line in _walk(error):
-        if frame.f_code.co_filename == SOURCE_NAME:
-            found = line
-    return found
-
-
-def user_frames(error: BaseException) -> list[str]:
-    """The user's own lines of the traceback, outermost first."""
-    frames = []
-    for frame, line in _walk(error):
-        file = frame.f_code.co_filename
-        if file == SOURCE_NAME or not _is_library(file):
-            text = linecache.getline(file, line).strip()
-            where = f"line {line}" if file == SOURCE_NAME else f"{Path(file).name}:{line}"
-            frames.append(f"{where}, in {frame.f_code.co_name}: {text}")
-    return frames
-
-
-def _walk(error: BaseException) -> Iterable[tuple[types.FrameType, int]]:
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace.tb_frame, trace.tb_lineno
-        trace = trace.tb_next
-
-
-@functools.cache
-def _is_library(file: str) -> bool:
-    """Whether `file` belongs to an installed package, to Python itself, or is no file."""
-    if file.startswith("<"):
-        return True
-    path = Path(file).resolve()
-    roots = (Path(__file__).resolve().parents[1], Path(ast.__file__).resolve().parent)
-    return "site-packages" in path.parts or any(root in path.parents for root in roots)

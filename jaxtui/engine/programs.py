@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from jaxtui.engine import expressions
+from jaxtui.engine import expressions, failures
 from jaxtui.engine.devices import DeviceSet
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.expressions import Names
@@ -124,8 +124,8 @@ def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:
     try:
         module = _module_of_file(place, folder) if place.endswith(".py") else _module(place, folder)
         call = functools.reduce(getattr, name.split("."), module)
-    except Exception as error:
-        diagnosis = expressions.raised_diagnosis(error, "function", field)
+    except BaseException as error:  # also SystemExit: a module may call exit()
+        diagnosis = failures.raised_diagnosis(error, "function", field)
         raise Diagnosed(diagnosis) from error
     if not callable(call):
         raise diagnosed("function", field, f"{name} in {place} is no function")
@@ -170,14 +170,14 @@ def signature(call: Callable[..., Any]) -> list[Parameter] | None:
     """The parameters of `call`, None where Python cannot tell them (some builtins)."""
     try:
         parameters = inspect.signature(call).parameters.values()
-    except (TypeError, ValueError):
+    except Exception:  # also whatever a __signature__ of the user's raises
         return None
     empty = inspect.Parameter.empty
     return [
         Parameter(
             name=p.name,
             kind=_KINDS[p.kind],  # type: ignore[arg-type]
-            default=None if p.default is empty else repr(p.default),
+            default=None if p.default is empty else failures.safe_repr(p.default, 80),
         )
         for p in parameters
     ]
@@ -259,6 +259,11 @@ def build_layers(layers: list[AnyLayer], known: Names, devices: DeviceSet) -> li
     ]
 
 
+@functools.cache
+def _accepted(transform: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(transform).parameters)
+
+
 def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> dict[str, Any]:
     transform = getattr(jax, layer.transform, None)
     if transform is None:
@@ -267,7 +272,7 @@ def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> 
             f"program.layers.{index}",
             f"JAX {jax.__version__} has no {layer.transform}",
         )
-    accepted = inspect.signature(transform).parameters
+    accepted = _accepted(transform)
     settings: dict[str, Any] = {}
     for name in layer.fields:
         text = getattr(layer, name).strip()

@@ -49,7 +49,7 @@ def _traces(layer: BuiltLayer, recorder: Recorder, level: int, changed: dict[str
     try:
         call, structs = over_arrays(attempt.program(), seen.args or (), seen.kwargs)
         jax.eval_shape(call, *structs)
-    except Exception:
+    except BaseException:  # whatever the user's function raises when it is tried
         return False
     return True
 

@@ -6,7 +6,6 @@ whole program shows every level, and a failure shows between which two levels it
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
+from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.programs import MAPPING, BuiltLayer, Function
 from jaxtui.report import Flow, FlowLeaf, Leaf, Level
 
@@ -198,8 +198,7 @@ def as_shapes(tree: Any) -> Any:
 def flow_leaf(path: str, leaf: Any, marks: list[int]) -> FlowLeaf:
     """The FlowLeaf of an array's shape, or of any other object."""
     if not hasattr(leaf, "shape"):
-        text = reprlib.repr(leaf)
-        value = text if len(text) <= 40 else text[:39] + "…"
+        value = safe_repr(leaf, 40)
         return FlowLeaf(path=path, shape=[], dtype=type(leaf).__name__, value=value)
     shape = [int(size) for size in leaf.shape]
     return FlowLeaf(path=path, shape=shape, dtype=str(leaf.dtype), marks=marks)
