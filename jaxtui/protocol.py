@@ -136,10 +136,7 @@ class Stage(Event, frozen=True, kw_only=True):
 
 
 class Ran(Event, frozen=True, kw_only=True):
-    """Answers Run: the result is kept under `result` (= the request's id) until two newer ones.
-
-    `device_bytes[leaf]` is what the leaf's blocks take on each device, in the order of its shards.
-    """
+    """Answers Run: the result is kept under `result` (= the request's id) until two newer ones."""
 
     result: int
     report: ProgramReport

@@ -96,11 +96,7 @@ class Summary(Struct, frozen=True, kw_only=True, rename={"minimum": "min", "maxi
 
 
 class Output(Struct, frozen=True, kw_only=True):
-    """One leaf of the result.
-
-    `values` are nested lists or null; `summary` is null while values are given. `bytes` are those
-    of the global array.
-    """
+    """One leaf of the result. `values` are nested lists or null, and then there is a `summary`."""
 
     path: str
     shape: list[int]
