@@ -1,0 +1,30 @@
+"""`python -m tests.performance [WHAT...]`: every claim of speed and size, measured in one run."""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.performance import engine, keystroke, startup
+from tests.performance.table import Row, table
+
+PARTS = {"engine": engine, "startup": startup, "keystroke": keystroke}
+
+
+def main() -> int:
+    """Measure the parts that were asked for and print them as one table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.performance")
+    parser.add_argument("parts", nargs="*", metavar="WHAT", help=", ".join(PARTS))
+    parser.add_argument("--repeats", type=int, default=5, help="pairs of each comparison")
+    options = parser.parse_args()
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"there is no {', '.join(unknown)}; there is {', '.join(PARTS)}")
+    rows: list[Row] = []
+    for name in options.parts or PARTS:
+        rows += PARTS[name].rows(options.repeats)
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
