@@ -17,7 +17,6 @@ from jaxtui.report import (
     Diagnosis,
     Environment,
     Flow,
-    Output,
     Parameter,
     ProgramReport,
     Summary,
@@ -80,7 +79,7 @@ class ReadWindow(Request, frozen=True, kw_only=True):
 
 
 class Summarize(Request, frozen=True, kw_only=True):
-    """Statistics of an output leaf, or of one device's block: first sampled if large, then exact."""
+    """Statistics of an output leaf, or of a device's block: of a sample first if it is large."""
 
     result: int
     leaf: int
