@@ -267,7 +267,7 @@ class JaxtuiApp(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a dialog is open only leaving and stopping work."""
         if self.screen.is_modal and action in commands.APP_ACTIONS:
-            return action in ("stop", "quit")
+            return action in ("stop", "quit", "focus_next", "focus_previous")
         return True
 
     def action_show_screen(self, name: str) -> None:
@@ -379,6 +379,13 @@ class JaxtuiApp(App[None]):
         from jaxtui.ui.screens.dialogs import HelpDialog
 
         self.push_screen(HelpDialog(commands.widget_keys()))
+
+    def action_focus_next(self) -> None:
+        """Go to the next field, or back to the one that was left by escape."""
+        screen = self.screen
+        if isinstance(screen, WorkScreen) and screen.focused is None and screen.return_to_field():
+            return
+        super().action_focus_next()
 
     def action_leave_field(self) -> None:
         """Leave the text field."""

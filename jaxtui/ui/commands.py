@@ -64,6 +64,23 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
     Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),
     Command("app.quit", "ctrl+q", "quit", "Quit", typing=True, palette=False),
+    # With priority, so that what is typed right behind a tab lands in the next field.
+    Command(
+        "app.focus_next",
+        "tab",
+        "next field",
+        "Go to the next field or pane",
+        typing=True,
+        palette=False,
+    ),
+    Command(
+        "app.focus_previous",
+        "shift+tab",
+        "field before",
+        "Go to the field or pane before",
+        typing=True,
+        palette=False,
+    ),
     Command("app.leave_field", "escape", "leave", "Leave the field", palette=False, typing=False),
     # panes
     Command(

@@ -148,7 +148,7 @@ class Work:
     def flow_stale(self, now: float) -> bool:
         """Whether the flow is not of what is typed; an answer due any moment does not count."""
         if self.traced is None or self.traced.flow is None:
-            return True
+            return self._flow is not None
         waited = [now - p.since for p in self._pending.values() if p.kind == "trace"]
         return self.traced_of != self.composition and max(waited, default=QUIET) >= QUIET
 

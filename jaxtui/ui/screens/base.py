@@ -99,10 +99,16 @@ class WorkScreen(Screen[None]):
         for command in found:
             key = commands.shown_key(command, typing=typing)
             if key:
-                hints.append((key, command.label))
+                hints.append((key, self.label_of(command)))
+        if focused is None:
+            hints[1:1] = [("tab", "fields")]
         if typing:
             hints[1:1] = [("tab", "next field"), ("esc", "leave")]
         return tuple(hints)
+
+    def label_of(self, command: commands.Command) -> str:
+        """What the key line says of a command here and now."""
+        return command.label
 
     def offers(self, command: commands.Command) -> bool:
         """Whether a command makes sense here and now."""
@@ -112,6 +118,14 @@ class WorkScreen(Screen[None]):
         """Take the focus off a text field."""
         self.left = self.focused
         self.set_focus(None)
+
+    def return_to_field(self) -> bool:
+        """Whether there was a field that was left, to which the focus has gone back."""
+        left, self.left = self.left, None
+        if left is None or not left.is_attached or not left.focusable:
+            return False
+        self.set_focus(left)
+        return True
 
     def say(self, text: str) -> None:
         """Tell the user something in the key line."""

@@ -112,7 +112,9 @@ class MapScreen(WorkScreen):
             argument_rows(work, diagnosis),
             column,
             fields.pairs_text(session.parameters),
-            diagnosis=diagnosis if where == "arguments" else None,
+            diagnosis=diagnosis
+            if diagnosis is not None and diagnosis.field == "program.arguments"
+            else None,
             parameters_diagnosis=self._parameters_wrong
             or (diagnosis if where == "parameters" else None),
         )
@@ -154,7 +156,7 @@ class MapScreen(WorkScreen):
             work.ran,
             environment.devices if environment is not None else [],
             stale=work.result_stale,
-            notice=notice(work, diagnosis),
+            notice=notice(work),
             printed=work.printed,
             diagnosis=diagnosis,
         )
@@ -388,6 +390,12 @@ class MapScreen(WorkScreen):
         if self.focused is self.layer_list:
             return ("layers", "map", "app")
         return ("map", "app")
+
+    def label_of(self, command: commands.Command) -> str:
+        """The flip key names the page that it leads to."""
+        if command.action == "screen.flip" and self.has_class("-results"):
+            return "compose"
+        return command.label
 
     def offers(self, command: commands.Command) -> bool:
         """A fix is offered when there is one, the other page when there are two."""

@@ -132,7 +132,7 @@ def layer_prefix(work: Work, diagnosis: Diagnosis | None) -> str:
     return f"{layers[int(index)].transform} {field}: ".replace(" :", ":")
 
 
-def notice(work: Work, diagnosis: Diagnosis | None) -> str:
+def notice(work: Work) -> str:
     """What stands over the results: why there is none, or none of what is typed."""
     if not work.trusted:
         return "This file has not run: its source was not accepted yet. F5 shows it and asks."
@@ -147,18 +147,9 @@ def notice(work: Work, diagnosis: Diagnosis | None) -> str:
         )
     if work.blocked() and not work.waits_for_run:
         return "This program ended the engine before: it runs again only by F5."
-    if diagnosis is not None:
-        return _about(diagnosis)
     if work.too_large and work.traced is not None and work.traced.cost is not None:
         return f"Touches about {quantity(work.traced.cost)} elements: F5 runs it."
     return ""
-
-
-def _about(diagnosis: Diagnosis) -> str:
-    first = diagnosis.message.splitlines()[0] if diagnosis.message else diagnosis.kind
-    where = diagnosis.field.removeprefix("program.")
-    fix = f"\nf  {diagnosis.fixes[0].label}" if diagnosis.fixes else ""
-    return f"! {where}: {first}{fix}" if where else f"! {first}{fix}"
 
 
 def quantity(number: int) -> str:

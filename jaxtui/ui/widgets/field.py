@@ -60,13 +60,14 @@ class FieldMessage(Static):
         self._shown = diagnosis
         self.set_class(diagnosis is not None, "-shown")
         if diagnosis is not None:
-            self.update(prefix + summary(diagnosis))
+            self.update(summary(diagnosis, prefix))
 
 
-def summary(diagnosis: Diagnosis) -> str:
+def summary(diagnosis: Diagnosis, prefix: str = "") -> str:
     """The diagnosis in a line or two: `! line 2: …` and its fixes."""
-    place = f"line {diagnosis.line}: " if isinstance(diagnosis.line, int) and diagnosis.line else ""
-    lines = [f"! {place}{diagnosis.message}"]
+    in_source = diagnosis.field == "program.source" and isinstance(diagnosis.line, int)
+    place = f"line {diagnosis.line}: " if in_source else ""
+    lines = [f"! {prefix}{place}{diagnosis.message}"]
     if diagnosis.fixes:
         lines.append(f"f  {diagnosis.fixes[0].label}" + _others(len(diagnosis.fixes) - 1))
     return "\n".join(lines)

@@ -38,6 +38,7 @@ class TabLine(Widget, can_focus=True):
 
     tabs: reactive[tuple[tuple[str, str], ...]] = reactive(())
     active: reactive[str] = reactive(RESULT)
+    caption: reactive[str] = reactive("")
 
     class Chosen(Message):
         """A tab was clicked."""
@@ -47,7 +48,7 @@ class TabLine(Widget, can_focus=True):
             self.name = name
 
     def render(self) -> Content:
-        """The names, each with its note (such as how many lines were printed)."""
+        """The names, each with its note (such as how many lines were printed); the caption."""
         parts: list[str | tuple[str, str]] = []
         for name, note in self.tabs:
             label = f"{name} {note}" if note else name
@@ -57,7 +58,10 @@ class TabLine(Widget, can_focus=True):
             elif name == ERROR:
                 style = "$text-error"
             parts += [(label, style), "   "]
-        return Content.assemble(*parts)
+        tabs = Content.assemble(*parts)
+        room = self.size.width - tabs.cell_length
+        caption = Content.styled(self.caption, "$text-muted").truncate(max(0, room), ellipsis=True)
+        return Content.assemble(tabs, " " * (room - caption.cell_length), caption)
 
     def on_click(self, event: events.Click) -> None:
         """Turn to the clicked tab."""
@@ -73,11 +77,12 @@ class ResultPane(Vertical):
     """Shows one tab at a time; what a tab holds is mounted when it is first shown."""
 
     DEFAULT_CSS = """
-    ResultPane { height: 1fr; min-height: 4; }
-    ResultPane > #notice { display: none; height: auto; max-height: 6; color: $text-warning; }
+    ResultPane { height: 1fr; min-height: 4; padding: 0; }
+    ResultPane > TabLine { padding: 0 1; }
+    ResultPane > VerticalScroll { padding: 0 1; }
+    ResultPane > #notice { display: none; height: auto; max-height: 6; padding: 0 1;
+        color: $text-warning; }
     ResultPane > #notice.-shown { display: block; }
-    ResultPane > #caption { height: 1; color: $text-muted; text-wrap: nowrap;
-        text-overflow: ellipsis; }
     ResultPane > .body { height: 1fr; display: none; }
     ResultPane.-result > .-of-result, ResultPane.-shards > .-of-shards,
     ResultPane.-output > .-of-output, ResultPane.-error > .-of-error { display: block; }
@@ -89,7 +94,6 @@ class ResultPane(Vertical):
         self.border_title = "Results"
         self.tab_line = TabLine()
         self._notice = Static("", markup=False, id="notice")
-        self._caption = Static("", markup=False, id="caption")
         self.array_view: ArrayView | None = None
         self._shards_view: ShardsView | None = None
         self._texts: dict[str, Static] = {}
@@ -106,7 +110,6 @@ class ResultPane(Vertical):
         """The tabs and what stands over them; their contents come when they are shown."""
         yield self.tab_line
         yield self._notice
-        yield self._caption
 
     @property
     def tab(self) -> str:
@@ -173,7 +176,7 @@ class ResultPane(Vertical):
         elif self.tab == SHARDS:
             self._show_shards()
         else:
-            self._caption.update("")
+            self.tab_line.caption = ""
             if self.tab == OUTPUT:
                 self._text(OUTPUT).update(self._printed or "The function has printed nothing.")
             else:
@@ -186,18 +189,20 @@ class ResultPane(Vertical):
         outputs = ran.report.outputs
         parts = []
         if len(outputs) > 1:
-            parts.append(f"output {self.leaf + 1} of {len(outputs)}  {outputs[self.leaf].path}")
-            parts.append("o next")
-        parts.append("of the program before" if self._stale else f"ran {seconds(ran.seconds)}")
+            parts.append(f"output {self.leaf + 1} of {len(outputs)}, o for the next")
+        if not self._stale:
+            parts.append(f"ran {seconds(ran.seconds)}")
+        elif self.tab != RESULT:  # the array view says it itself
+            parts.append("of the program before")
         return "  ·  ".join(parts)
 
     def _show_result(self) -> None:
-        self._caption.update(self._caption_text())
+        self.tab_line.caption = self._caption_text()
         ran = self._ran
         if ran is None:
             return
         if not ran.report.outputs:
-            self._caption.update("the result has no leaves")
+            self.tab_line.caption = "the result has no leaves"
             return
         if self.array_view is None:
             from jaxtui.ui.widgets.array_view import ArrayView
@@ -212,7 +217,7 @@ class ResultPane(Vertical):
         self.array_view.stale = self._stale
 
     def _show_shards(self) -> None:
-        self._caption.update(self._caption_text())
+        self.tab_line.caption = self._caption_text()
         ran = self._ran
         if ran is None or not ran.report.outputs:
             return
