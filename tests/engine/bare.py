@@ -193,7 +193,8 @@ def assert_same_leaves(leaves: list[tuple[str, Any]], expected: Any) -> None:
 def elements(array: Any) -> bytes:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
-    return np.asarray(array).tobytes()
+    # NumPy cannot put together an empty array that lies on several devices.
+    return np.asarray(array).tobytes() if array.size else b""
 
 
 def level_shapes(level: Level) -> tuple[Shapes, Shapes]:
