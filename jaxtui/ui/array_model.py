@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from jaxtui.protocol import WindowRead
 from jaxtui.report import Output, Shard
-from jaxtui.ui.number_formats import number
-from jaxtui.ui.numbers import family
+from jaxtui.ui.number_formats import number, shortest
+from jaxtui.ui.numbers import family, significand_bits
 
 MISSING: Final = object()  # stands for a cell that has not been read yet
 _WINDOWS = 8  # windows kept; at most about 8 × MAX_CELLS cells
@@ -318,7 +318,6 @@ class Windows:
 def cells_of_values(source: Source, wanted: Wanted) -> list[list[Any]]:
     """A window cut out of the values that came with an output, in the form of WindowRead."""
     starts = source.block(wanted.device).start
-    real = family(source.output.dtype) == "float"
     part = wanted.part
 
     def element(row: int, column: int) -> Any:
@@ -326,12 +325,22 @@ def cells_of_values(source: Source, wanted: Wanted) -> list[list[Any]]:
         for axis, (start, _) in enumerate(wanted.index):
             at = row if axis == wanted.rows else column if axis == wanted.columns else start
             cell = cell[starts[axis] + at]
-        return number(cell) if real else cell
+        return read_value(cell, source.output.dtype)
 
     return [
         [element(row, column) for column in range(part.left, part.right)]
         for row in range(part.top, part.bottom)
     ]
+
+
+def read_value(value: Any, dtype: str) -> Any:
+    """An element of `Output.values` as the cell that a WindowRead would have."""
+    kind = family(dtype)
+    if kind == "float":
+        return shortest(number(value), significand_bits(dtype))
+    if kind == "complex":
+        return [shortest(number(part), significand_bits(dtype)) for part in value]
+    return value
 
 
 def every_cell(values: Any, rank: int) -> list[Any]:

@@ -131,10 +131,13 @@ class Painter:
         foot = y - layout.body - layout.rows
         if y < layout.header:
             segments = self._pieces(words.header(picture.subject, layout.width))
+        elif picture.subject.view.empty:
+            first = y == layout.header
+            segments = self._pieces([(words.emptiness(picture.subject.view), "notice")] * first)
         elif y < layout.body:
             segments = self._column_labels()
         elif foot >= 0:
-            segments = self._foot(foot)
+            segments = self._foot(foot) if foot < layout.foot else []
         elif row < picture.subject.view.row_count:
             segments = self._row(row)
         else:

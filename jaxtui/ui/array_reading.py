@@ -17,10 +17,13 @@ from jaxtui.ui.array_model import (
     Windows,
     cells_of_values,
     every_cell,
+    read_value,
 )
 from jaxtui.ui.heat import Scale, magnitude
 from jaxtui.ui.number_formats import Format, number
 from jaxtui.ui.numbers import Extent, Style, choose, extent_of, family
+
+COMPLETE = 10_000  # elements up to which a format is chosen from all of them, when all are read
 
 
 class Reading:
@@ -33,6 +36,7 @@ class Reading:
         self._asked: set[int | None] = set()
         self._seen: dict[int | None, Extent] = {}  # what the windows that came say of the range
         self._magnitudes: dict[int | None, tuple[float, float]] = {}
+        self._magnitudes_known: set[int | None] = set()
         self._formats: dict[tuple[int | None, Style], tuple[Extent, Format]] = {}
         if source.output.summary is not None:
             self._summaries[None] = source.output.summary
@@ -45,12 +49,16 @@ class Reading:
     # ---------------------------------------------------------------------------------- answers
 
     def put(self, window: WindowRead) -> bool:
-        """Take a window; False if it is not the one that is waited for."""
+        """Take a window; False if it is of another source."""
         answered = Wanted.answered_by(window)
-        source = (self.source.result, self.source.leaf)
-        if (window.result, window.leaf) != source or answered != self.windows.outstanding:
+        source = (self.source.result, self.source.leaf, len(self.source.shape))
+        if (window.result, window.leaf, len(window.index)) != source:
             return False
-        self._look_at([cell for row in window.cells for cell in row], window.device)
+        cells = [cell for row in window.cells for cell in row]
+        count = math.prod(self.source.block(window.device).shape)
+        if len(cells) == count <= COMPLETE:
+            self._seen[window.device] = extent_of(cells, self.source.output.dtype, complete=True)
+        self._look_at(cells, window.device)
         self.windows.keep(answered, window.cells)
         return True
 
@@ -113,7 +121,7 @@ class Reading:
                 self._seen[device] = extent_of(self._all_cells(device), dtype, complete=True)
             return self._seen[device]
         seen, summary = self._seen.get(device, Extent()), self._summaries.get(device)
-        if summary is None:
+        if summary is None or seen.cells is not None:
             return seen
         said = Extent(summary.minimum, summary.maximum, summary.non_finite > 0)
         return said.merge(seen)
@@ -135,7 +143,8 @@ class Reading:
         if kind == "bool":
             return Scale(0.0, 1.0)
         if kind == "complex":
-            if self.local:
+            if self.local and device not in self._magnitudes_known:
+                self._magnitudes_known.add(device)
                 self._look_at(self._all_cells(device), device)
             low, high = self._magnitudes.get(device, (0.0, 0.0))
             return Scale(min(low, high), high)
@@ -152,8 +161,7 @@ class Reading:
             ]
             values = _part(values, ranges)
         cells = every_cell(values, len(block.shape))
-        real = family(self.source.output.dtype) == "float"
-        return [number(cell) for cell in cells] if real else cells
+        return [read_value(cell, self.source.output.dtype) for cell in cells]
 
 
 def _part(values: Any, ranges: list[tuple[int, int]]) -> Any:

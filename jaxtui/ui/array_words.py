@@ -131,6 +131,12 @@ def _notation(subject: Subject, long: bool) -> list[Piece]:
     return [("   " if long else "  ", "muted"), (f"{style.notation}{digits}", "muted")]
 
 
+def emptiness(view: View) -> str:
+    """Why there is nothing to see."""
+    axes = [str(axis) for axis, size in enumerate(view.shape) if size == 0]
+    return f" no elements: {'axis' if len(axes) == 1 else 'axes'} {' and '.join(axes)} of length 0"
+
+
 # -------------------------------------------------------------------------------------------- foot
 
 

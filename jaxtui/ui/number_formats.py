@@ -77,21 +77,27 @@ class Fixed:
     """Positional decimals, aligned on the point.
 
     With `trim`, zeros at the end are left out where the digits are the element's own; zeros that
-    stand there say that digits were rounded away.
+    stand there say that digits were rounded away. No more than `known` significant digits are
+    written after the point.
     """
 
     width: int
     decimals: int
     trim: bool
+    known: int = 17
 
     def text(self, cell: Any) -> str:
         """The number."""
         value = number(cell)
         if not math.isfinite(value):
             return _word(value, self.width)
-        written = f"{value:#.{self.decimals}f}"
+        whole = written = f"{value:#.{self.decimals}f}"
+        beyond = len(written.lstrip("-0.").replace(".", "")) - self.known
+        if beyond > 0:
+            written = f"{value:#.{max(0, self.decimals - beyond)}f}"
         if self.trim and float(written) == value:
-            written = written.rstrip("0").ljust(len(written))
+            written = written.rstrip("0")
+        written = written.ljust(len(whole))
         fits = len(written) <= self.width
         return written.rjust(self.width) if fits else squeeze(value, self.width)
 
@@ -174,6 +180,17 @@ def squeeze(value: float | int, width: int) -> str:
 def number(cell: Any) -> float | int:
     """A real cell as a number; the words that JSON needs for nan and inf are understood."""
     return float(cell) if isinstance(cell, str) else cell
+
+
+def shortest(value: float, bits: int) -> float:
+    """The number of fewest digits that a significand of `bits` bits rounds to `value`."""
+    if bits >= 53 or not value or not math.isfinite(value):
+        return value
+    fraction, exponent = math.frexp(value)
+    # Below a power of two the neighbour is only half as far away.
+    near = math.ldexp(1.0, exponent - bits - (2 if abs(fraction) == 0.5 else 1))
+    tries = (float(f"{value:.{digits}g}") for digits in range(1, 10))
+    return next((short for short in tries if abs(short - value) < near), value)
 
 
 def shorten(text: str, width: int, ellipsis: str = "…") -> str:

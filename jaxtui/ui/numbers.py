@@ -104,15 +104,16 @@ def short_dtype(dtype: str) -> str:
     return dtype
 
 
+def significand_bits(dtype: str) -> int:
+    """The bits of the significand of a float or complex dtype, the hidden one included."""
+    named = {"float32": 24, "complex64": 24, "float16": 11, "bfloat16": 8}
+    small = re.search(r"e\d+m(\d+)", dtype)
+    return int(small.group(1)) + 1 if small else named.get(dtype, 53)
+
+
 def known_digits(dtype: str) -> int:
     """The significant decimal digits that give every element of a float or complex dtype back."""
-    named = {"float32": 9, "complex64": 9, "float16": 5, "bfloat16": 4}
-    if dtype in named:
-        return named[dtype]
-    small = re.search(r"e\d+m(\d+)", dtype)
-    if small is None:
-        return MAX_DIGITS
-    return math.ceil(1 + (int(small.group(1)) + 1) * math.log10(2))
+    return math.ceil(1 + significand_bits(dtype) * math.log10(2))
 
 
 def extent_of(cells: Iterable[Any], dtype: str, complete: bool = False) -> Extent:
@@ -180,13 +181,14 @@ def _choose_real(known: int, dtype: str, extent: Extent, style: Style) -> Format
     magnitude = exponent_of(max(abs(extent.low), abs(extent.high)))
     if style.notation == "fixed" and magnitude < _POSITIONAL_LIMIT:
         wanted = DIGITS["fixed"] if style.digits is None else style.digits
-        return _fit_fixed(extent, max(0, min(wanted, known - 1 - magnitude)), trim=False)
+        return replace(_fit_fixed(extent, wanted, trim=False), known=known)
     if style.notation == "auto":
-        digits = min(known, DIGITS["auto"] if style.digits is None else style.digits)
+        digits = DIGITS["auto"] if style.digits is None else style.digits
         decimals = max(1, digits - 1 - magnitude)
         if _positional(magnitude, known, extent, decimals):
-            return _fit_fixed(extent, min(decimals, _needed_decimals(extent, decimals)), trim=True)
-        return _fit_scientific(digits, dtype, extent)
+            decimals = min(decimals, _needed_decimals(extent, decimals))
+            return replace(_fit_fixed(extent, decimals, trim=True), known=known)
+        return _fit_scientific(min(known, digits), dtype, extent)
     digits = min(known, DIGITS["scientific"] if style.digits is None else style.digits)
     return _fit_scientific(digits, dtype, extent)
 
@@ -245,7 +247,7 @@ def _choose_complex(dtype: str, extent: Extent, style: Style) -> Format:
         # The imaginary part always has a sign, which the known cells need not have had.
         return Complex(replace(part, left=part.left + 1))
     if isinstance(part, Fixed):
-        return Complex(replace(part, trim=False))
+        return Complex(replace(part, trim=False, known=known_digits(dtype)))
     return Complex(part)
 
 

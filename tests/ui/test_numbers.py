@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxtui.ui import numbers
-from jaxtui.ui.number_formats import Text
+from jaxtui.ui.number_formats import Text, shortest
 from jaxtui.ui.numbers import Extent, Style, choose, extent_of
 
 FLOATS = ("float64", "float32", "bfloat16", "float8_e4m3fn")
@@ -177,8 +177,27 @@ def test_zeros_at_the_end_say_that_digits_were_rounded_away():
 def test_no_more_digits_are_shown_than_the_dtype_knows(dtype, digits):
     for notation in ("auto", "fixed", "scientific"):
         chosen = choose(dtype, Extent(low=0.0, high=1.5), Style(notation, 17))
-        text = chosen.text(1.1234567890123456789)
+        text = chosen.text(shortest(1.1234567890123456, numbers.significand_bits(dtype)))
         assert len(text.strip().partition("e")[0].replace(".", "")) <= digits
+
+
+def test_small_elements_keep_their_digits_beside_large_ones():
+    extent = Extent(low=-2.5, high=12350.0)
+    fixed = choose("bfloat16", extent, Style("fixed"))
+    assert [fixed.text(value) for value in (12350.0, 0.334, -2.5)] == [
+        "12350.    ",
+        "    0.3340",
+        "   -2.500 ",
+    ]
+
+
+@given(st.floats(-1e300, 1e300), st.sampled_from([24, 11, 8, 4, 3]))
+def test_the_shortest_number_rounds_to_the_element(value, bits):
+    fraction, exponent = math.frexp(value)
+    element = math.ldexp(round(math.ldexp(fraction, bits)), exponent - bits) if value else value
+    short = shortest(element, bits)
+    assert abs(short - element) <= math.ulp(element) * 2 ** (53 - bits) / 2
+    assert len(repr(short)) <= len(repr(element))
 
 
 def test_more_and_fewer_digits_are_the_users_choice():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.color import Color
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -167,10 +167,13 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
         self._picture: Picture | None = None  # what is on screen
         self._hold: Timer | None = None
         self._late = False  # whether what is wanted has been waited for longer than HOLD
+        self._waiting: Timer | None = None
+        self._waited = 0  # seconds
         self._heat = False
         self._notations: dict[Family, Notation] = {}
         self._digits: dict[Notation, int] = {}
         self._notice = ""
+        self._kept_look: Look | None = None
         self._palette: tuple[tuple[Color, ...], tuple[RichStyle, ...]] | None = None
 
     # -------------------------------------------------------------------------- what is shown
@@ -203,9 +206,10 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def put(self, window: WindowRead) -> None:
-        """Take an answer to WindowWanted; one that nobody waits for any more is dropped."""
+        """Take an answer to WindowWanted; of another result than the one shown it is dropped."""
+        left = self._left()
         if self._reading is not None and self._reading.put(window):
-            self._advance()
+            self._advance(left)
 
     def put_summary(self, summary: Summary, device: int | None, result: int | None = None) -> None:
         """Take an answer to SummaryWanted; of another result than the one shown it is dropped."""
@@ -282,21 +286,32 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
         picture = self._wanted_picture(0, 0)
         assert picture is not None
         layout = self._layout(view, picture.cell)
-        chrome = layout.chrome
-        wanted_size = Size(layout.gutter + view.column_count * layout.cell, chrome + view.row_count)
-        if view.empty:
-            wanted_size = Size(0, 0)
-        if self.virtual_size != wanted_size:
-            self.virtual_size = wanted_size
+        self._set_extent(layout)
         if left is not None and left != self._left():
             self.scroll_to(x=left * layout.cell, animate=False)
         if not view.empty:
             self._ask(reading, layout)
         if view.empty or self._ready(reading, layout) or self._late:
             self._late = self._late and not self._ready(reading, layout)
+            self._count_waiting()
             self._paint()
         elif self._hold is None:
             self._hold = self.set_timer(HOLD, self._give_up_holding)
+
+    def _set_extent(self, layout: Layout) -> None:
+        """Let the scrollbars reach the last row and column, and no further."""
+        view = self._view
+        extent = Size(
+            layout.gutter + view.column_count * layout.cell, layout.chrome + view.row_count
+        )
+        if view.empty:
+            extent = Size(0, 0)
+        if self.virtual_size == extent:
+            return
+        self.virtual_size = extent
+        x, y = min(self.scroll_x, self.max_scroll_x), min(self.scroll_y, self.max_scroll_y)
+        if (x, y) != (self.scroll_x, self.scroll_y):
+            self.scroll_to(x, y, animate=False, force=True)
 
     def _visible(self, layout: Layout) -> Rectangle:
         top = min(round(self.scroll_y), max(0, self._view.row_count - 1))
@@ -320,6 +335,20 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
         self._late = True
         self._advance()
 
+    def _count_waiting(self) -> None:
+        """While cells are late the foot says for how long."""
+        if self._late and self._waiting is None:
+            self._waited = 0
+            self._waiting = self.set_interval(1.0, self._waited_more)
+        elif not self._late and self._waiting is not None:
+            self._waiting.stop()
+            self._waiting = None
+            self._waited = 0
+
+    def _waited_more(self) -> None:
+        self._waited += 1
+        self.refresh()
+
     def _stop_holding(self) -> None:
         if self._hold is not None:
             self._hold.stop()
@@ -340,10 +369,19 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
         if self._reading is None or picture is None:
             return Strip.blank(width, look.roles["cell"])
         layout = self._layout(picture.subject.view, picture.cell)
-        painter = Painter(picture, layout, look, self._notice)
+        notice = self._notice
+        if not notice and self._waited:
+            notice = f"reading from the engine, {self._waited} s"
+        painter = Painter(picture, layout, look, notice)
         return painter.line(y).adjust_cell_length(width, look.roles["cell"])
 
     def _look(self) -> Look:
+        """The styles, kept until something is to be drawn anew."""
+        if self._kept_look is None:
+            self._kept_look = self._make_look()
+        return self._kept_look
+
+    def _make_look(self) -> Look:
         roles = {role: self.get_component_rich_style(_PREFIX + role) for role in _ROLES}
         if self.stale:
             dim = roles["muted"]
@@ -363,12 +401,23 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
             self._palette = ((ground, *ends), shades(ground, *ends))
         return self._palette[1]
 
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Draw anew, with the styles of now."""
+        self._kept_look = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def notify_style_update(self) -> None:
+        """The theme, or what is around, has changed."""
+        self._kept_look = None
+        super().notify_style_update()
+
     # ------------------------------------------------------------------------------- events
 
     def on_resize(self) -> None:
         """What fits has changed."""
         self.set_class(self.size.height < 8, "-short")
-        self._late = True
         self._advance()
 
     def watch_scroll_x(self, old_value: float, new_value: float) -> None:
@@ -416,9 +465,7 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
         if picture is None or view.empty:
             return
         layout = self._layout(view, picture.cell)
-        self.virtual_size = Size(
-            layout.gutter + view.column_count * layout.cell, layout.chrome + view.row_count
-        )
+        self._set_extent(layout)
         x, y = self.scroll_x, self.scroll_y
         visible = self._visible(layout)
         if view.row < visible.top:
