@@ -138,7 +138,7 @@ class FlowPicture:
             rule = self.glyphs.rule * min(
                 self.width - 2, self.measures.pinned - 1 + self.measures.flowing
             )
-            return (Segment(" " + rule, "rule"),)
+            return crop((Segment(" " + rule, "rule"),), 0, self.width)
         name = fit_middle(row.name, self.measures.name, self.glyphs.ellipsis)
         sign = self.glyphs.cursor if cursor else " "
         fold = " "

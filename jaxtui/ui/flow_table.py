@@ -214,7 +214,7 @@ def gradient_indices(transform: str, outer: int, inner: int) -> range:
     function that gives (value, auxiliary); value and auxiliary are `inner` leaves together.
     """
     if transform == "grad":
-        return range(max(0, outer - inner + 1))
+        return range(max(0, min(outer, outer - inner + 1)))
     if transform == "value_and_grad":
         return range(inner, outer)
     return range(0)

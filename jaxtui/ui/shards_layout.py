@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -25,9 +25,19 @@ from jaxtui.ui.text_cells import (
 )
 
 _SMALL = 9  # lines of the widget; below, the table alone is more use
+_TABLE_LEAST = 5  # lines under a picture: a blank one, the table's head and some rows
 _GAP = 4  # cells between a picture and a table beside it
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _COLUMN_GAP = "  "
+
+
+@dataclass(frozen=True)
+class _View:
+    """The cells there are, and the lines of words above everything else."""
+
+    width: int
+    height: int
+    head: int
 
 
 @dataclass(frozen=True)
@@ -67,11 +77,15 @@ def layout(
     head += [(Segment(f" {text}", "words"),) for text in texts]
     table = _fitting_table(output, tiling, devices, width - 1, signs, cursor)
     lit = None if cursor is None else _block_of(output.shards[cursor])
-    room = height - len(head) - 1
-    drawn = picture(tiling, width - 1, room - len(table) - 1, signs, lit)
-    if len(head) + len(drawn) + len(table) + 2 > height:
-        drawn = picture(tiling, width - 1, room, signs, lit)
-    return _arranged(head, drawn, table, width, height)
+    view = _View(width, height, len(head))
+
+    def drawn(lines: int) -> list[Line]:
+        return picture(tiling, width - 1, lines, signs, lit)
+
+    body, first_row = _arranged(drawn, table, view)
+    lines = [*head, (), *((Segment(" "), *line) for line in body)]
+    cropped = tuple(crop(line, 0, max(0, width)) for line in lines)
+    return ShardsLayout(cropped, len(head) + 1 + first_row, len(table) - 1)
 
 
 def _only_words(texts: Sequence[str], width: int, signs: Glyphs) -> ShardsLayout:
@@ -81,30 +95,31 @@ def _only_words(texts: Sequence[str], width: int, signs: Glyphs) -> ShardsLayout
 
 
 def _arranged(
-    head: list[Line], drawn: list[Line], table: list[Line], width: int, height: int
-) -> ShardsLayout:
-    """Picture above the table, or beside it where that saves scrolling; none where it is small."""
-    across = max((width_of(line) for line in drawn), default=0)
-    table_width = max(width_of(line) for line in table)
-    below = len(head) + len(drawn) + 2 + len(table)
-    if not drawn or height < _SMALL or across + 1 > width:
-        body, top = table, 0
-    elif below > height and across + _GAP + table_width < width:
-        count = max(len(drawn), len(table))
-        left = [*drawn, *[()] * (count - len(drawn))]
+    drawn: Callable[[int], list[Line]], table: list[Line], view: _View
+) -> tuple[list[Line], int]:
+    """The picture above the table, or beside it where that saves scrolling; none where it is small.
+
+    `drawn` makes the picture, as low as the lines that it is given if it can be. Also returns the
+    line of the table's first row.
+    """
+    room = view.height - view.head - 1
+    if view.height < _SMALL:
+        return table, 1
+    whole = drawn(room - len(table) - 1)
+    if whole and len(whole) + 1 + len(table) <= room:
+        return [*whole, (), *table], len(whole) + 2
+    beside = drawn(room)
+    across = max(map(width_of, beside), default=0) + _GAP
+    fits_across = across + max(map(width_of, table)) < view.width
+    if beside and len(beside) <= room and fits_across:
+        count = max(len(beside), len(table))
+        left = [*beside, *[()] * (count - len(beside))]
         right = [*table, *[()] * (count - len(table))]
-        body = [(*pad(a, across + _GAP), *b) for a, b in zip(left, right, strict=True)]
-        top = 0
-    elif len(head) + len(drawn) + 4 > height:
-        body, top = table, 0
-    else:
-        body, top = [*drawn, (), *table], len(drawn) + 1
-    lines = [*head, (), *body]
-    indented = tuple(
-        crop((Segment(" "), *line) if at > len(head) else line, 0, width)
-        for at, line in enumerate(lines)
-    )
-    return ShardsLayout(indented, len(head) + 1 + top + 1, len(table) - 1)
+        return [(*pad(a, across), *b) for a, b in zip(left, right, strict=True)], 1
+    above = drawn(room - _TABLE_LEAST)
+    if above and len(above) <= room - _TABLE_LEAST:
+        return [*above, (), *table], len(above) + 2
+    return table, 1
 
 
 # ----------------------------------------------------------------------------------------- words

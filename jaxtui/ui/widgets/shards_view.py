@@ -133,12 +133,9 @@ class ShardsView(ScrollView, can_focus=True):
         """Lay it out anew for the room there is."""
         self._lay_out()
 
-    def on_focus(self, event: events.Focus) -> None:
-        """Show the cursor."""
-        self._lay_out()
-
-    def on_blur(self, event: events.Blur) -> None:
-        """Hide the cursor."""
+    def watch_has_focus(self, value: bool) -> None:
+        """Show the cursor, or hide it."""
+        super().watch_has_focus(value)
         self._lay_out()
 
     def notify_style_update(self) -> None:
