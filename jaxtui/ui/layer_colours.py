@@ -5,8 +5,9 @@ A widget shows layers in their colours by taking both parts into its class:
     COMPONENT_CLASSES = {...} | layer_colours.COMPONENTS
     DEFAULT_CSS = '''...''' + layer_colours.CSS
 
-and asks `component(layer)` for the component class, or for the class of a child widget. The sign
-says the same where there is no colour: `◆ vmap` in the layer list is `◆ vmap batch·4` in the flow.
+and asks `component(layer)` for the component class, or for the class of a child widget; where text
+is made as Textual's `Content`, `style(layer)` says the same. The sign says it where there is no
+colour: `◆ vmap` in the layer list is `◆ vmap batch·4` in the shape flow.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ CSS = "\n".join(
 def component(layer: int) -> str:
     """The component class of `program.layers[layer]`; colours repeat after the fourth layer."""
     return f"layer--{layer % len(_VARIABLES)}"
+
+
+def style(layer: int) -> str:
+    """The layer's style for Textual's `Content`, such as "bold $text-accent"."""
+    return f"bold ${_VARIABLES[layer % len(_VARIABLES)]}"
 
 
 def sign(layer: int, ascii: bool = False) -> str:
