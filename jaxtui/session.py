@@ -264,7 +264,7 @@ def check_parameters(parameters: dict[str, int]) -> None:
 
 
 def _with_typed_text(data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with bare TOML scalars in text fields (`in_axes = 0`) turned into what one would type."""
+    """`data` with bare TOML scalars in text fields (`in_axes = 0`) as one would type them."""
     program = data.get("program")
     if not isinstance(program, dict):
         return data
@@ -336,9 +336,8 @@ def _replaced(holder: Any, keys: list[str], value: Any) -> Any:
     if isinstance(holder, dict):
         return {**holder, key: _replaced(holder[key], rest, value) if rest else value}
     old = getattr(holder, key)
-    if rest:
-        new = _replaced(old, rest, value)
-    else:
+    new = _replaced(old, rest, value) if rest else value
+    if not rest or (len(rest) == 1 and isinstance(old, dict | list)):
         kind = next(f.type for f in msgspec.structs.fields(holder) if f.name == key)
-        new = msgspec.convert(value, kind, strict=False)
+        new = msgspec.convert(new, kind, strict=False)
     return msgspec.structs.replace(holder, **{key: new})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Heard
+from asking import Heard
 
 from jaxtui import endings
 from jaxtui.client import EngineClient, EngineSettings
@@ -412,7 +412,7 @@ def test_an_infinite_loop_is_ended_by_a_restart_and_the_next_request_is_answered
     composition = Composition(program=loop)
     client.send(Trace(id=client.next_id(), composition=composition))
     client.send(Run(id=client.next_id(), composition=composition))
-    heard.next(Stage)
+    heard.next(Stage, 10)
     client.send(Cancel(id=client.next_id(), target=2))
     assert heard.nothing_for(0.3) == []
     client.restart()

@@ -202,6 +202,8 @@ def test_numbers_may_be_put_in_as_text():
     session = loads(EXAMPLE)
     assert with_field(session, "devices.count", "4").devices.count == 4
     assert with_field(session, "devices.count", "null").devices.count is None
+    assert with_field(session, "devices.mesh.y", "1").devices.mesh == {"x": 4, "y": 1}
+    assert with_field(session, "parameters.batch", "7").parameters == {"batch": 7}
     assert with_field(session, "devices.mesh.x", 2).devices.mesh == {"x": 2, "y": 2}
     assert with_field(session, "program.layers", [Grad()]).program.layers == [Grad()]
 
@@ -215,7 +217,8 @@ def test_a_field_that_is_not_there_is_a_key_error(field):
         with_field(session, field, "1")
 
 
-def test_a_value_that_does_not_fit_its_field_is_a_session_error_at_it():
+@pytest.mark.parametrize("field", ["devices.count", "devices.mesh.x", "parameters.batch"])
+def test_a_value_that_does_not_fit_its_field_is_a_session_error_at_it(field):
     with pytest.raises(SessionError) as caught:
-        with_field(loads(EXAMPLE), "devices.count", "many")
-    assert caught.value.field == "devices.count"
+        with_field(loads(EXAMPLE), field, "many")
+    assert caught.value.field == field

@@ -1,0 +1,108 @@
+"""A real engine to ask synchronously, and a way to wait for what a client hears."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jaxtui.client import EngineClient, EngineSettings
+from jaxtui.protocol import (
+    AnyEvent,
+    AnyRequest,
+    Cancelled,
+    Described,
+    Failed,
+    Gone,
+    Log,
+    Printed,
+    Ran,
+    Ready,
+    Stage,
+    Summarized,
+    Traced,
+    WindowRead,
+)
+
+FINAL = (Traced, Ran, Failed, WindowRead, Described, Cancelled)
+
+
+class Heard:
+    """The events of a client, to be waited for one by one or by kind."""
+
+    def __init__(self, client: EngineClient) -> None:
+        self.client = client
+        self.all: list[AnyEvent] = []
+        self._queue: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
+        client.listen(self._queue.put)
+
+    def until(self, wanted: Callable[[AnyEvent], bool], seconds: float = 30.0) -> AnyEvent:
+        """The next event that is `wanted`; fails when the engine is gone or time is up."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                event = self._queue.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                pytest.fail(f"not heard in {seconds} s; heard {self.all[-5:]}")
+            self.all.append(event)
+            if wanted(event):
+                return event
+            if isinstance(event, Gone) and not event.wanted:
+                pytest.fail(f"the engine is gone: {event}")
+
+    def next(self, kind: type[Any], seconds: float = 30.0) -> Any:
+        """The next event of `kind`."""
+        return self.until(lambda event: isinstance(event, kind), seconds)
+
+    def nothing_for(self, seconds: float) -> list[AnyEvent]:
+        """The events that come within `seconds`."""
+        end = time.monotonic() + seconds
+        came: list[AnyEvent] = []
+        while (left := end - time.monotonic()) > 0:
+            try:
+                came.append(self._queue.get(timeout=left))
+            except queue.Empty:
+                break
+        self.all += came
+        return came
+
+
+class Asker:
+    """A ready engine to ask synchronously.
+
+    `ask(Trace(id=engine.next_id(), composition=...))` returns the answer and the events before it.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.client = EngineClient(settings)
+        self.heard = Heard(self.client)
+        self.client.start()
+        self.environment = self.heard.next(Ready).environment
+
+    def next_id(self) -> int:
+        """An id for a request."""
+        return self.client.next_id()
+
+    def ask(self, request: AnyRequest, seconds: float = 30.0) -> tuple[AnyEvent, list[AnyEvent]]:
+        """(the final event that answers `request`, the others of that request before it).
+
+        For Summarize the final event is the exact summary.
+        """
+        start = len(self.heard.all)
+        self.client.send(request)
+        final = self.heard.until(lambda event: _answers(event, request), seconds)
+        mine = [event for event in self.heard.all[start:-1] if event.id == request.id]
+        return final, [event for event in mine if isinstance(event, Stage | Printed | Summarized)]
+
+    def logged(self) -> list[str]:
+        """The lines of the engine's stderr so far."""
+        return [event.line for event in self.heard.all if isinstance(event, Log)]
+
+
+def _answers(event: AnyEvent, request: AnyRequest) -> bool:
+    if event.id != request.id:
+        return False
+    return isinstance(event, FINAL) or (isinstance(event, Summarized) and event.summary.exact)

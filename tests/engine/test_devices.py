@@ -1,0 +1,339 @@
+"""The device set: what is asked for is what one gets, or one is told what is wrong and where."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from jax.sharding import AxisType
+
+from jaxtui.engine import devices, host
+from jaxtui.engine.errors import Diagnosed
+from jaxtui.report import Diagnosis
+from jaxtui.session import Devices, Session, with_field
+
+
+def diagnosis_of(asked: Devices) -> Diagnosis:
+    with pytest.raises(Diagnosed) as caught:
+        devices.device_set(asked)
+    return caught.value.diagnosis
+
+
+def after_fix(asked: Devices, diagnosis: Diagnosis, number: int = 0) -> devices.DeviceSet:
+    """The device set once fix `number` has been applied."""
+    fix = diagnosis.fixes[number]
+    session = with_field(Session(devices=asked), fix.field, fix.text)
+    return devices.device_set(session.devices)
+
+
+# -------------------------------------------------------------------------------- order and mesh
+
+
+def test_the_default_is_all_devices_on_one_axis():
+    chosen = devices.device_set(Devices())
+    assert chosen.devices == tuple(jax.devices())
+    assert chosen.is_default
+    assert dict(chosen.mesh.shape) == {"devices": 8}
+    assert chosen.mesh.axis_types == (AxisType.Auto,)
+
+
+@given(st.permutations(range(8)), st.integers(1, 8))
+def test_devices_come_in_the_order_asked_for(order, count):
+    chosen = devices.device_set(Devices(order=order[:count]))
+    assert [device.id for device in chosen.devices] == order[:count]
+    assert [device.id for device in chosen.mesh.devices.flat] == order[:count]
+    assert chosen.is_default == (order[:count] == list(range(8)))
+
+
+def test_a_mesh_is_laid_over_the_devices_in_their_order():
+    chosen = devices.device_set(Devices(order=[7, 6, 5, 4, 3, 2], mesh={"x": 3, "y": 2}))
+    ids = [[device.id for device in row] for row in chosen.mesh.devices]
+    assert ids == [[7, 6], [5, 4], [3, 2]]
+    assert chosen.mesh.axis_names == ("x", "y")
+    assert chosen.mesh.axis_types == (AxisType.Auto, AxisType.Auto)
+
+
+def test_shard_map_works_over_such_a_mesh():
+    chosen = devices.device_set(Devices(order=[3, 2, 1, 0], mesh={"x": 2, "y": 2}))
+    spec = jax.sharding.PartitionSpec(("x", "y"))
+    f = jax.shard_map(
+        lambda x: x + jax.lax.axis_index("x"), mesh=chosen.mesh, in_specs=spec, out_specs=spec
+    )
+    assert f(jax.numpy.zeros(4, "int32")).tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ([0, 8], "no device with id 8; the ids are 0 to 7"),
+        ([9, -1], "no device with ids 9, -1"),
+        ([1, 2, 1], "named more than once: 1"),
+        ([], "no device is named"),
+    ],
+)
+def test_a_wrong_order_is_diagnosed_at_its_field_and_can_be_undone(order, words):
+    asked = Devices(order=order)
+    diagnosis = diagnosis_of(asked)
+    assert (diagnosis.kind, diagnosis.field) == ("devices", "devices.order")
+    assert words in diagnosis.message
+    assert after_fix(asked, diagnosis).is_default
+
+
+@pytest.mark.parametrize(
+    ("mesh", "field", "words"),
+    [
+        ({"x": 3}, "devices.mesh", "x 3 takes 3 devices, and the set has 8"),
+        ({"x": 4, "y": 4}, "devices.mesh", "x 4 x y 4 takes 16 devices"),
+        ({"x": 0, "y": 8}, "devices.mesh.x", "axis 'x' has size 0"),
+        ({}, "devices.mesh", "has no axis"),
+        ({"a b": 8}, "devices.mesh", "cannot be an axis' name"),
+    ],
+)
+def test_a_wrong_mesh_is_diagnosed_at_its_field(mesh, field, words):
+    diagnosis = diagnosis_of(Devices(mesh=mesh))
+    assert (diagnosis.kind, diagnosis.field) == ("devices", field)
+    assert words in diagnosis.message
+
+
+@given(
+    st.dictionaries(st.sampled_from("xyz"), st.integers(1, 9), min_size=1),
+    st.integers(1, 8),
+)
+def test_every_fix_of_a_mesh_makes_it_fit(mesh, count):
+    assume(math.prod(mesh.values()) != count)
+    asked = Devices(order=list(range(count)), mesh=mesh)
+    diagnosis = diagnosis_of(asked)
+    assert diagnosis.fixes
+    for number in range(len(diagnosis.fixes)):
+        assert after_fix(asked, diagnosis, number).mesh.size == count
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "words"),
+    [
+        (Devices(platform="tpu"), "devices.platform", "works on cpu"),
+        (Devices(count=4), "devices.count", "has 8 devices"),
+    ],
+)
+def test_other_devices_than_the_engine_started_with_are_diagnosed(asked, field, words):
+    diagnosis = diagnosis_of(asked)
+    assert diagnosis.field == field
+    assert words in diagnosis.message
+    assert after_fix(asked, diagnosis).is_default
+
+
+def test_asking_for_what_the_engine_started_with_is_fine():
+    assert devices.device_set(Devices(platform="CPU ", count=8)).is_default
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([0], "0"),
+        ([3, 1, 2, 0], "0 to 3"),
+        ([0, 1, 2, 3, 2048, 2049], "0 to 3 and 2048 to 2049"),
+        ([0, 2, 4], "0, 2 and 4"),
+    ],
+)
+def test_ids_are_said_in_ranges(ids, words):
+    assert devices._ranges(ids) == words
+
+
+# --------------------------------------------------------------------------------- configuration
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_less_than_one_device_is_diagnosed(count):
+    with pytest.raises(Diagnosed, match="at least one") as caught:
+        devices.configure("cpu", count)
+    assert caught.value.diagnosis.field == "devices.count"
+
+
+@pytest.mark.parametrize("platform", ["gpu", "cuda", "TPU", "cuda,cpu"])
+def test_virtual_devices_on_another_platform_are_diagnosed(platform):
+    with pytest.raises(Diagnosed, match="on the CPU only") as caught:
+        devices.configure(platform, 4)
+    assert caught.value.diagnosis.field == "devices.count"
+    assert [fix.field for fix in caught.value.diagnosis.fixes] == [
+        "devices.platform",
+        "devices.count",
+    ]
+
+
+START = """
+import json, resource, sys
+import jax, jax.numpy as jnp, msgspec
+from jaxtui.engine import devices
+from jaxtui.engine.errors import Diagnosed
+platform, count = json.loads(sys.argv[1])
+try:
+    environment = devices.start(platform, count)
+except Diagnosed as error:
+    print(json.dumps(msgspec.to_builtins(error.diagnosis)))
+    sys.exit()
+try:
+    jnp.zeros(devices.available_memory() + 2**30, "int8").block_until_ready()
+    refused = ""
+except jax.errors.JaxRuntimeError as error:
+    refused = str(error)
+found = {"limit": resource.getrlimit(resource.RLIMIT_AS)[0], "refused": refused}
+print(json.dumps(found | msgspec.to_builtins(environment)))
+"""
+
+
+def started(platform: str, count: int | None, **variables: str) -> dict[str, object]:
+    """What devices.start says in a process of its own with `variables` in its environment."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "XLA_FLAGS" and not name.startswith("JAX_")
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", START, json.dumps([platform, count])],
+        env=inherited | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
+        {"JAX_NUM_CPU_DEVICES": "2"},
+        {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=16"},
+    ],
+    ids=lambda variables: " ".join(variables) or "nothing",
+)
+def test_the_count_holds_whatever_the_environment_says(variables):
+    environment = started("cpu", 5, **variables)
+    assert environment["device_count"] == 5
+    assert environment["simulated"]
+    assert environment["xla_flags"] == variables.get("XLA_FLAGS", "")
+
+
+def test_without_a_count_the_environments_own_choice_stands():
+    flags = "--xla_force_host_platform_device_count=3"
+    assert started("", None, JAX_PLATFORMS="cpu", XLA_FLAGS=flags)["device_count"] == 3
+
+
+def test_what_does_not_fit_in_memory_is_an_error_and_not_the_end():
+    environment = started("cpu", 1)
+    assert "RESOURCE_EXHAUSTED" in environment["refused"]
+    assert environment["limit"] != resource.RLIM_INFINITY
+    assert not environment["simulated"]
+
+
+def test_the_options_of_jax_that_were_set_are_in_the_environment():
+    config = started("cpu", 1, JAX_ENABLE_X64="1", JAX_NO_SUCH_OPTION="1")["config"]
+    assert config == {
+        "jax_enable_x64": "True",
+        "jax_platforms": "cpu",
+        "jax_num_cpu_devices": "1",
+    }
+
+
+@pytest.mark.parametrize("platform", ["nonsense", "tpu"])
+def test_a_platform_that_is_not_here_is_diagnosed_with_those_that_are(platform):
+    diagnosis = started(platform, None)
+    assert diagnosis["field"] == "devices.platform"
+    assert platform in diagnosis["message"]
+    assert "cpu" in diagnosis["message"]
+    assert {"label": "use cpu", "field": "devices.platform", "text": "cpu"} in diagnosis["fixes"]
+
+
+# ------------------------------------------------------------------------------------- this host
+
+
+def test_the_environment_says_what_jax_and_this_host_are():
+    environment = devices.environment()
+    assert environment.jax == jax.__version__
+    assert [device.id for device in environment.devices] == [device.id for device in jax.devices()]
+    assert environment.simulated
+    assert 1 <= environment.cores <= (os.cpu_count() or 1)
+    assert environment.cpu
+    assert environment.memory_available
+    assert environment.memory_available > 2**20
+
+
+@pytest.fixture
+def fake_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes files of /proc and /sys that `host` then reads."""
+    monkeypatch.setattr(host, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(host, "_CGROUP", tmp_path / "cgroup")
+
+    def write(**files: str) -> None:
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/").replace("_dot_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    return write
+
+
+def test_memory_is_what_the_system_and_every_cgroup_around_leave(fake_system):
+    fake_system(proc__meminfo="MemTotal: 99 kB\nMemAvailable: 1000 kB\n")
+    assert host.available_memory() == 1000 * 1024
+    fake_system(
+        proc__self__cgroup="0::/outer/inner\n",
+        cgroup__outer__inner__memory_dot_max="max\n",
+        cgroup__outer__inner__memory_dot_current="5000\n",
+        cgroup__outer__memory_dot_max="600000\n",
+        cgroup__outer__memory_dot_current="500000\n",
+        cgroup__outer__memory_dot_stat="anon 1\ninactive_file 70000\n",
+    )
+    assert host.available_memory() == 600000 - 500000 + 70000
+
+
+def test_memory_under_a_cgroup_of_version_1(fake_system):
+    fake_system(
+        proc__meminfo="MemAvailable: 1000 kB\n",
+        proc__self__cgroup="4:memory:/not/seen/in/a/container\n0::/\n",
+        cgroup__memory__memory_dot_limit_in_bytes="300000\n",
+        cgroup__memory__memory_dot_usage_in_bytes="100000\n",
+        cgroup__memory__memory_dot_stat="total_inactive_file 50000\n",
+    )
+    assert host.available_memory() == 250000
+
+
+def test_memory_is_unknown_where_nothing_tells(fake_system):
+    assert host.available_memory() is None
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 64),
+        ({"cgroup__cpu_dot_max": "150000 100000\n"}, 2),
+        ({"cgroup__cpu_dot_max": "max 100000\n"}, 64),
+        ({"cgroup__cpu_dot_max": "1000 100000\n"}, 1),
+    ],
+)
+def test_cores_are_those_of_the_affinity_within_the_quota(fake_system, monkeypatch, files, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    fake_system(proc__self__cgroup="0::/\n", **files)
+    assert host.cores() == cores
+
+
+def test_cores_under_a_cgroup_of_version_1(fake_system, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    fake_system(
+        proc__self__cgroup="1:cpu,cpuacct:/\n",
+        cgroup__cpu__cpu_dot_cfs_quota_us="250000\n",
+        cgroup__cpu__cpu_dot_cfs_period_us="100000\n",
+    )
+    assert host.cores() == 3
