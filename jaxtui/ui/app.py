@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from textual.app import App, SystemCommand
+from textual.app import App, ScreenStackError, SystemCommand
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
@@ -120,6 +121,15 @@ class JaxtuiApp(App[None]):
         self._tick_on()
         if not self.work.trusted:
             self.call_after_refresh(self.files.ask_trust)
+
+    def clear_selection(self) -> None:
+        """Clear what is selected on the screen, once there is one.
+
+        From Python 3.12 on Textual composes the first screen before it counts as shown, and a
+        field asks for this as soon as it has a text.
+        """
+        with contextlib.suppress(ScreenStackError):
+            super().clear_selection()
 
     # ------------------------------------------------------------------------------- events
 
