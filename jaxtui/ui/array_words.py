@@ -70,11 +70,15 @@ def fitting(variants: Sequence[list[Piece]], width: int, ellipsis: str) -> list[
 
 def header(subject: Subject, width: int) -> list[Piece]:
     """Which array, which part of it, and which dimensions are on screen."""
+    long, short = _axes(subject, long=True), _axes(subject, long=False)
+    stepped = [piece for piece in short if piece[1] == "active"]
     variants = [
-        _title(subject, spaces=2) + _axes(subject, long=True) + _notation(subject, long=True),
-        _title(subject, spaces=2) + _axes(subject, long=False) + _notation(subject, long=False),
-        _title(subject, spaces=1) + _axes(subject, long=False)[-1:],
-        _title(subject, spaces=1),
+        _title(subject, 2) + long + _notation(subject, "   "),
+        _title(subject, 2, brief=True) + short + _notation(subject, "  "),
+        _title(subject, 1, brief=True) + short,
+        _title(subject, 1, brief=True) + stepped,
+        _title(subject, 1, brief=True, slices=False) + stepped,
+        _title(subject, 1, brief=True, slices=False),
     ]
     return fitting(variants, width, subject.signs.ellipsis)
 
@@ -89,18 +93,21 @@ def block_slices(subject: Subject) -> str:
     return f"[{', '.join(parts)}]"
 
 
-def _title(subject: Subject, spaces: int) -> list[Piece]:
+def _title(subject: Subject, spaces: int, brief: bool = False, slices: bool = True) -> list[Piece]:
     gap = " " * spaces
+    source, device = subject.source, subject.device
     shape = ", ".join(map(str, subject.view.shape))
     pieces: list[Piece] = [(" of the program before" + gap, "stale")] if subject.stale else []
-    dtype = short_dtype(subject.source.output.dtype)
-    pieces += [(" " + subject.source.name, "name"), (f"{gap}{dtype}[{shape}]", "dtype")]
-    if subject.device is not None:
-        label = subject.source.devices.get(subject.device, "")
-        named = f"device {subject.device} {label}".rstrip()
-        pieces += [(f"{gap}on {named}", "active")]
-        if spaces > 1:
-            pieces += [(f" = {subject.source.name}{block_slices(subject)}", "muted")]
+    pieces += [
+        (" " + source.name, "name"),
+        (f"{gap}{short_dtype(source.output.dtype)}[{shape}]", "dtype"),
+    ]
+    if device is not None:
+        label = source.devices.get(device, "")
+        named = label if brief and label else f"device {device} {label}".rstrip()
+        pieces.append((f"{gap}on {named}", "active-device"))
+        if slices:
+            pieces.append((f" = {source.name}{block_slices(subject)}", "muted"))
     return pieces
 
 
@@ -123,12 +130,12 @@ def _axes(subject: Subject, long: bool) -> list[Piece]:
     return pieces
 
 
-def _notation(subject: Subject, long: bool) -> list[Piece]:
+def _notation(subject: Subject, gap: str) -> list[Piece]:
     style = subject.style
     if style.notation in ("auto", "decimal") and style.digits is None:
         return []
     digits = "" if style.digits is None else f" {style.digits}"
-    return [("   " if long else "  ", "muted"), (f"{style.notation}{digits}", "muted")]
+    return [(f"{gap}{style.notation}{digits}", "muted")]
 
 
 def emptiness(view: View) -> str:

@@ -32,9 +32,7 @@ class Scale:
             return max(-1.0, min(1.0, value / max(-self.low, self.high)))
         if self.high <= self.low:
             return 0.5
-        # Halved, as the difference of two float64 may be beyond all of them.
-        share = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
-        return max(0.0, min(1.0, share))
+        return max(0.0, min(1.0, (value - self.low) / (self.high - self.low)))
 
     def level(self, value: float) -> int:
         """The position in whole shades, from -LEVELS to LEVELS."""
@@ -59,15 +57,14 @@ def odd_mark(value: float | None, ascii_only: bool) -> str:
 
 
 def density(scale: Scale, value: float, ascii_only: bool) -> str:
-    """Two characters as dense as the value is high; when diverging, its sign and its size."""
+    """Two characters as dense as the element is large; of a negative one the first is its sign."""
     position = scale.position(value)
-    if not scale.diverging:
-        if ascii_only:
-            return _ASCII[round(position * (len(_ASCII) - 1))] * 2
-        return _BLOCKS[round(position * (len(_BLOCKS) - 1))]
-    ramp = _ASCII if ascii_only else _SIGNED_BLOCKS
-    size = round(abs(position) * (len(ramp) - 1))
-    return "  " if value == 0 else ("-" if value < 0 else "+") + ramp[size]
+    if scale.diverging and value < 0:
+        ramp = _ASCII if ascii_only else _SIGNED_BLOCKS
+        return "-" + ramp[round(-position * (len(ramp) - 1))]
+    if ascii_only:
+        return _ASCII[round(position * (len(_ASCII) - 1))] * 2
+    return _BLOCKS[round(position * (len(_BLOCKS) - 1))]
 
 
 def sign_mark(scale: Scale, value: float) -> str:

@@ -41,6 +41,7 @@ _ROLES = (
     "dtype",
     "muted",
     "active",
+    "active-device",
     "stale",
     "index",
     "cursor-index",
@@ -74,6 +75,7 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
         & > .array-view--dtype { color: $text-muted; }
         & > .array-view--muted { color: $text-muted; }
         & > .array-view--active { color: $text-accent; text-style: bold; }
+        & > .array-view--active-device { color: $text-accent; text-style: bold; }
         & > .array-view--stale { color: $text-warning; text-style: italic; }
         & > .array-view--index { color: $text-muted; }
         & > .array-view--cursor-index { color: $text-accent; text-style: bold; }
