@@ -277,12 +277,12 @@ class Explorer:
         import pexpect
         import pyte
 
-        self.screen = pyte.Screen(100, 30)
+        self.screen = pyte.Screen(120, 40)
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""
         env = os.environ | {"TERM": "xterm-256color"} | environment
         self.child = pexpect.spawn(
-            JAXTUI[0], [*JAXTUI[1:], *arguments], env=env, dimensions=(30, 100), timeout=30
+            JAXTUI[0], [*JAXTUI[1:], *arguments], env=env, dimensions=(40, 120), timeout=30
         )
 
     def read(self) -> bool:
