@@ -51,7 +51,7 @@ class Engine:
 
         from jaxtui.engine import devices, evaluation, results
 
-        self._finish_effects = effects_barrier
+        self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
         self._store = results.ResultStore()
         self._outbox = outbox
@@ -117,8 +117,10 @@ def main() -> NoReturn:
     if os.isatty(0):
         sys.stderr.write("This is the engine of jaxtui, which starts it; run `jaxtui`.\n")
         sys.exit(2)
-    # As a child of a shell or of nohup it may have inherited that they are ignored.
+    # Whoever started it may have had it ignored.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # ctrl+c is the screen's. The user's own children would inherit SIG_IGN, but no handler.
+    signal.signal(signal.SIGINT, lambda *_: None)
     faulthandler.enable(file=2, all_threads=False)
     requests, events, raw = private_descriptors()
     outbox = Outbox(events)
@@ -134,7 +136,7 @@ def main() -> NoReturn:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m jaxtui.engine", description="")
+    parser = argparse.ArgumentParser(prog="python -m jaxtui.engine", description=__doc__)
     parser.add_argument("--platform", default="")
     parser.add_argument("--devices", type=int, default=None)
     return parser.parse_args()

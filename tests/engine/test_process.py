@@ -338,6 +338,12 @@ def test_sigterm_ends_the_engine(bare):
     assert bare.wait(timeout=5) == -signal.SIGTERM
 
 
+def test_sigint_is_not_for_the_engine(bare):
+    bare.send_signal(signal.SIGINT)
+    bare.stdin.write(frame(Describe(id=5)))
+    assert isinstance(decode_event(read_body(bare.stdout.read)), Described)
+
+
 def test_input_that_is_no_frames_ends_the_engine_with_the_reason(bare):
     bare.stdin.write(b"hello there")
     assert bare.wait(timeout=5) == 4
