@@ -114,6 +114,18 @@ class ProgramReport(Struct, frozen=True, kw_only=True):
     outputs: list[Output]
 
 
+class CollectiveReport(Struct, frozen=True, kw_only=True):
+    """A collective that ran: what each device held, a row each, `before` and `after` it.
+
+    `checked` says whether the result agrees with the NumPy reference; None when there is none
+    (a function of the user's own) or when other processes hold a part of the result.
+    """
+
+    before: list[Output]
+    after: list[Output]
+    checked: bool | None
+
+
 # ------------------------------------------------------------------------------------- shape flow
 
 
@@ -210,5 +222,5 @@ class RunReport(Struct, frozen=True, kw_only=True):
     ok: bool
     environment: Environment | None
     program: ProgramReport | None
-    collective: Any
+    collective: CollectiveReport | None
     error: Diagnosis | None

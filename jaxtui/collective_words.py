@@ -1,0 +1,227 @@
+"""The lax collectives in words: what each does, what it asks of shapes, and its options."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+OptionKind = Literal[
+    "axis",  # the name of the axis, or a tuple of names
+    "groups",  # lists of positions along the axis
+    "dimension",  # a dimension of a device's block
+    "flag",  # True or False
+    "pairs",  # (source, target) positions along the axis
+    "permutation",  # for every position the one it receives from
+    "position",  # one position along the axis
+    "word",  # a text
+    "operand",  # an array with a row for each device
+]
+
+
+class Option(Struct, frozen=True, kw_only=True):
+    """An option of a collective: its default is Python text, None where it has to be given."""
+
+    name: str
+    kind: OptionKind
+    words: str
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """A collective in words.
+
+    `does` completes "each device gets ...", `needs` says what it asks of the blocks' shapes,
+    `made` what an output element is of several input elements ("sum"; "" where data only moves).
+    `value` is an input that it works on, for any number of devices, and `given` are options that
+    fit it. `operand` is false for those that look at no data.
+    """
+
+    name: str
+    does: str
+    needs: str = ""
+    made: str = ""
+    options: tuple[Option, ...] = ()
+    operand: bool = True
+    value: str = "arange(devices * 2.0).reshape(devices, 2)"
+    given: dict[str, str] = {}
+
+    def option(self, name: str) -> Option | None:
+        """The option called `name`, if there is one."""
+        return next((option for option in self.options if option.name == name), None)
+
+
+_AXIS = Option(
+    name="axis_name",
+    kind="axis",
+    words="the axis to go along; for a mesh of several axes one of them, or a tuple",
+    default="None",
+)
+_GROUPS = Option(
+    name="axis_index_groups",
+    kind="groups",
+    words="groups of positions along the axis, each a collective of its own",
+    default="None",
+)
+_TILED_GATHER = Option(
+    name="tiled",
+    kind="flag",
+    words="lay the blocks one after the other instead of stacking them on a new dimension",
+    default="False",
+)
+_TILED_SPLIT = Option(
+    name="tiled",
+    kind="flag",
+    words="cut the dimension into equal parts and keep it, instead of taking it away",
+    default="False",
+)
+_SQUARE = "arange(devices * devices * 1.0).reshape(devices, devices)"
+
+
+def _dimension(name: str, words: str, default: str | None = "0") -> Option:
+    return Option(name=name, kind="dimension", words=words, default=default)
+
+
+def _operand(name: str, words: str) -> Option:
+    return Option(name=name, kind="operand", words=words)
+
+
+def _reduction(name: str, made: str) -> Operation:
+    return Operation(
+        name=name,
+        does=f"the {made} of all devices' blocks, element by element",
+        made=made,
+        options=(_AXIS, _GROUPS),
+    )
+
+
+_OPERATIONS = (
+    _reduction("psum", "sum"),
+    _reduction("pmean", "mean"),
+    _reduction("pmax", "largest"),
+    _reduction("pmin", "smallest"),
+    Operation(
+        name="all_gather",
+        does="the blocks of all devices, in order",
+        needs="with tiled, blocks of at least one dimension",
+        options=(
+            _AXIS,
+            _GROUPS,
+            _dimension("axis", "the dimension of the result along which the blocks lie"),
+            _TILED_GATHER,
+            Option(
+                name="to",
+                kind="word",
+                words="how shard_map types the result: differing or the same on all devices",
+                default='"varying"',
+                choices=('"varying"', '"invarying"'),
+            ),
+        ),
+    ),
+    Operation(
+        name="all_to_all",
+        does="its part of every device's block: part i goes to device i",
+        needs="a split_axis as long as there are devices, with tiled a multiple of that",
+        options=(
+            _AXIS,
+            _GROUPS,
+            _dimension("split_axis", "the dimension that is cut into parts", None),
+            _dimension("concat_axis", "the dimension along which the parts are put together", None),
+            _TILED_SPLIT,
+        ),
+        value=_SQUARE,
+        given={"split_axis": "0", "concat_axis": "0"},
+    ),
+    Operation(
+        name="ppermute",
+        does="the block of the device that sends to it, zeros where none does",
+        options=(
+            _AXIS,
+            Option(name="perm", kind="pairs", words="pairs (source, target) of positions"),
+        ),
+        given={"perm": "[(i, (i + 1) % devices) for i in range(devices)]"},
+    ),
+    Operation(
+        name="psum_scatter",
+        does="its part of the sum of all devices' blocks",
+        needs="a scatter_dimension as long as there are devices, with tiled a multiple of that",
+        made="sum",
+        options=(
+            _AXIS,
+            _GROUPS,
+            _dimension("scatter_dimension", "the dimension that is cut into parts"),
+            _TILED_SPLIT,
+        ),
+        value=_SQUARE,
+    ),
+    Operation(
+        name="pshuffle",
+        does="the block of device perm[i], on device i",
+        options=(
+            _AXIS,
+            Option(
+                name="perm",
+                kind="permutation",
+                words="for every position the position whose block it gets",
+            ),
+        ),
+        given={"perm": "[(i + 1) % devices for i in range(devices)]"},
+    ),
+    Operation(
+        name="pswapaxes",
+        does="its part of every device's block: the devices' axis and a dimension change places",
+        needs="a dimension axis as long as there are devices",
+        options=(_AXIS, _GROUPS, _dimension("axis", "the dimension to swap with", None)),
+        value=_SQUARE,
+        given={"axis": "0"},
+    ),
+    Operation(
+        name="axis_index",
+        does="its own position along the axis",
+        options=(_AXIS,),
+        operand=False,
+        value="arange(devices)",
+    ),
+    Operation(
+        name="axis_size",
+        does="the length of the axis",
+        options=(_AXIS,),
+        operand=False,
+        value="arange(devices)",
+    ),
+    Operation(
+        name="pbroadcast",
+        does="the block of one device",
+        options=(
+            _AXIS,
+            Option(name="source", kind="position", words="the position whose block all get"),
+        ),
+        given={"source": "0"},
+    ),
+    Operation(
+        name="ragged_all_to_all",
+        does="slices of every device's block, each of its own length",
+        needs="offsets and sizes of one integer for each device",
+        options=(
+            _AXIS,
+            _GROUPS,
+            _operand("output", "what the slices are written into"),
+            _operand("input_offsets", "where the slice for each device begins"),
+            _operand("send_sizes", "how long the slice for each device is"),
+            _operand("output_offsets", "where each device puts the slice it gets"),
+            _operand("recv_sizes", "how long the slice from each device is"),
+        ),
+        value="arange(devices * devices * 1.0).reshape(devices, devices)",
+        given={
+            "output": "zeros((devices, devices))",
+            "input_offsets": "tile(arange(devices), (devices, 1))",
+            "send_sizes": "ones((devices, devices), int)",
+            "output_offsets": "tile(arange(devices)[:, None], (1, devices))",
+            "recv_sizes": "ones((devices, devices), int)",
+        },
+    ),
+)
+
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in _OPERATIONS}
+"""Every collective of `jax.lax` from JAX 0.6.1 to 0.12.0.1; the installed one may lack options."""

@@ -1,0 +1,300 @@
+"""The lax collectives in words, and a session's collective as an ordinary program.
+
+A collective is a program: one function that calls it on each device's own block, under one layer
+that names the axis. So it runs, opens in the Map screen and exports like any other program.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+
+import msgspec
+
+from jaxtui.collective_words import OPERATIONS, Operation
+from jaxtui.report import Fix
+from jaxtui.session import AnyLayer, Argument, Collective, Pmap, Program, Session, ShardMap, Vmap
+
+DEFAULT_AXIS = "devices"
+VIAS = ("pmap", "shard_map", "vmap")
+BOTH = "before_and_after"  # the name of the function that hands its input back beside the result
+
+
+class CollectiveError(Exception):
+    """A collective that cannot be a program yet; `field` is the part at fault."""
+
+    def __init__(self, message: str, field: str, fixes: list[Fix] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.fixes = fixes or []
+
+
+# ------------------------------------------------------------------------------- reading a session
+
+
+def operation_of(session: Session) -> Operation | None:
+    """The collective that the session names; None for a function of the user's own.
+
+    Raises CollectiveError at collective.operation when it is neither.
+    """
+    collective = _collective(session)
+    name = collective.operation.strip()
+    if name in own_functions(session.program.source):
+        return None
+    if name in OPERATIONS:
+        return OPERATIONS[name]
+    known = [*OPERATIONS, *own_functions(session.program.source)]
+    field = "collective.operation"
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    message = (
+        f"{name!r} is no collective of jax.lax, and the source defines no such function"
+        if name
+        else "which collective? such as psum, all_gather or ppermute"
+    )
+    raise CollectiveError(message, field, [Fix(label=n, field=field, text=n) for n in near])
+
+
+def own_functions(source: str) -> list[str]:
+    """The functions that a source defines; none while it is no Python."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return []
+    return [node.name for node in body if isinstance(node, ast.FunctionDef)]
+
+
+def axes_of(session: Session) -> tuple[str, ...]:
+    """The axes that the collective goes along: the option axis_name, or all there are.
+
+    Raises CollectiveError at collective.options.axis_name.
+    """
+    collective = _collective(session)
+    text = collective.options.get("axis_name", "").strip()
+    there = layer_axes(session)
+    if not text or text == "None":
+        return there
+    axes = _names(text)
+    missing = [name for name in axes if name not in there]
+    field = "collective.options.axis_name"
+    if collective.via != "shard_map" and len(axes) > 1:
+        raise CollectiveError(
+            f"{collective.via} maps one axis; several are the axes of a mesh",
+            field,
+            [Fix(label="shard_map", field="collective.via", text="shard_map")],
+        )
+    if missing or len(set(axes)) < len(axes):
+        what = f"no axis {missing[0]!r}" if missing else "an axis twice"
+        fixes = [Fix(label=name, field=field, text=name) for name in there]
+        raise CollectiveError(f"{what}: the mesh has {', '.join(there)}", field, fixes)
+    return axes
+
+
+def layer_axes(session: Session) -> tuple[str, ...]:
+    """The axes that the carrying layer has: those of the mesh, or the one that pmap or vmap maps.
+
+    Raises CollectiveError at collective.options.axis_name.
+    """
+    collective = _collective(session)
+    if collective.via == "shard_map":
+        return tuple(session.devices.mesh or {DEFAULT_AXIS: 0})
+    text = collective.options.get("axis_name", "").strip()
+    return _names(text)[:1] if text and text != "None" else (DEFAULT_AXIS,)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Axis names as typed: `x`, `"x"`, `x, y` or `("x", "y")`."""
+    words = re.sub(r"[()\[\]\"',]", " ", text).split()
+    if not words or not all(word.isidentifier() for word in words):
+        raise CollectiveError(
+            f"{text!r} is no axis name: a name, or a tuple of names",
+            "collective.options.axis_name",
+        )
+    return tuple(words)
+
+
+def _collective(session: Session) -> Collective:
+    if session.collective is None:
+        raise CollectiveError("the session has no collective", "collective")
+    return session.collective
+
+
+# -------------------------------------------------------------------------------------- as programs
+
+
+def runs_program(session: Session) -> bool:
+    """Whether the session has a program besides its collective.
+
+    With a collective, a source without arguments and layers only defines what it uses.
+    """
+    program = session.program
+    if program.empty:
+        return False
+    return session.collective is None or bool(program.arguments or program.layers)
+
+
+def as_session(session: Session) -> Session:
+    """The session with its collective as its program: to open in the Map screen, or to export."""
+    return msgspec.structs.replace(session, program=as_program(session), collective=None)
+
+
+def as_program(session: Session) -> Program:
+    """The session's collective as an ordinary program. Raises CollectiveError."""
+    return _Composed(session).program()
+
+
+def with_input(session: Session) -> Program:
+    """The collective as a program that returns (input, result), so that both are seen as placed.
+
+    The input is a dict of the operands by name where there are several. Raises CollectiveError.
+    """
+    return _Composed(session).program(both=True)
+
+
+class _Composed:
+    """The parts of a program made from one session's collective."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.collective = _collective(session)
+        if self.collective.via not in VIAS:
+            fixes = [Fix(label=via, field="collective.via", text=via) for via in VIAS]
+            message = f"{self.collective.via!r} carries no collective: {', '.join(VIAS)} do"
+            raise CollectiveError(message, "collective.via", fixes)
+        self.operation = operation_of(session)
+        self.axes = axes_of(session)
+        self.defined = own_functions(session.program.source)
+        self._check_options()
+
+    def program(self, *, both: bool = False) -> Program:
+        """The program; with `both` it hands its input back beside the result."""
+        if self._plain_call and not both:
+            return Program(
+                source=self.session.program.source,
+                function=self.collective.operation.strip(),
+                arguments=self._arguments(),
+                layers=[self._layer()],
+            )
+        name = self._free(f"{self.collective.operation.strip()}_over_{'_'.join(self.axes)}")
+        parts = [self.session.program.source.strip("\n"), self._function(name)]
+        if both:
+            parts.append(self._both(name))
+        return Program(
+            source="\n\n\n".join(part for part in parts if part) + "\n",
+            arguments=self._arguments(),
+            layers=[self._layer()],
+        )
+
+    @property
+    def _plain_call(self) -> bool:
+        """Whether the user's own function can stand under the layer as it is."""
+        others = [name for name in self.collective.options if name != "axis_name"]
+        return self.operation is None and self.collective.via != "shard_map" and not others
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The names of the function's parameters: `x` first."""
+        options = self.operation.options if self.operation else ()
+        return ("x", *(option.name for option in options if option.kind == "operand"))
+
+    def _check_options(self) -> None:
+        if self.operation is None:
+            bad = [name for name in self.collective.options if not name.isidentifier()]
+            if bad:
+                raise CollectiveError(
+                    f"{bad[0]!r} is no parameter's name", f"collective.options.{bad[0]}"
+                )
+            return
+        known = [option.name for option in self.operation.options]
+        for name in self.collective.options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]}?" if near else f": it has {', '.join(known)}"
+                message = f"{self.operation.name} has no option {name}{hint}"
+                raise CollectiveError(message, f"collective.options.{name}")
+        for option in self.operation.options:
+            given = self.collective.options.get(option.name, "").strip()
+            if option.default is None and not given:
+                field = f"collective.options.{option.name}"
+                example = self.operation.given.get(option.name)
+                fixes = [Fix(label=example, field=field, text=example)] if example else []
+                message = f"{self.operation.name} needs {option.name}: {option.words}"
+                raise CollectiveError(message, field, fixes)
+
+    def _function(self, name: str) -> str:
+        parameters = ", ".join(self.operands)
+        if self.collective.via != "shard_map":
+            return f"def {name}({parameters}):\n    return {self._call()}"
+        lines = [f"def {name}({parameters}):"]
+        lines.append("    # A block of shard_map keeps the divided dimension, with size 1.")
+        if self.operation is None or self.operation.operand:
+            lines += [f"    {x} = jax.tree.map(lambda block: block[0], {x})" for x in self.operands]
+        lines.append(f"    result = {self._call()}")
+        lines.append("    return jax.tree.map(lambda block: jnp.expand_dims(block, 0), result)")
+        return "\n".join(lines)
+
+    def _call(self) -> str:
+        given = {name: _one_line(text) for name, text in self.collective.options.items()}
+        given = {name: text for name, text in given.items() if text and name != "axis_name"}
+        name = self.collective.operation.strip()
+        if self.operation is None:
+            return f"{name}({', '.join(['x', *(f'{k}={v}' for k, v in given.items())])})"
+        axis = f'"{self.axes[0]}"' if len(self.axes) == 1 else _tuple(self.axes)
+        others = self.operands[1:]
+        arguments = [*(["x"] if self.operation.operand else []), *others]
+        arguments.append(f"axis_name={axis}" if others else axis)
+        arguments += [f"{key}={text}" for key, text in given.items() if key not in others]
+        return f"lax.{name}({', '.join(arguments)})"
+
+    def _both(self, name: str) -> str:
+        parameters = ", ".join(self.operands)
+        given = "x" if len(self.operands) == 1 else f"dict({_keywords(self.operands)})"
+        return f"def {self._free(BOTH)}({parameters}):\n    return {given}, {name}({parameters})"
+
+    def _free(self, name: str) -> str:
+        while name in self.defined:
+            name += "_"
+        return name
+
+    def _arguments(self) -> list[Argument]:
+        value = self.collective.value
+        if not value.strip() and self.operation is not None and not self.operation.operand:
+            # It looks at no data; something has to say how long the axis is.
+            value = self.operation.value
+        options = self.collective.options
+        return [
+            Argument(name=name, value=value if name == "x" else options.get(name, ""))
+            for name in self.operands
+        ]
+
+    def _layer(self) -> AnyLayer:
+        axes = layer_axes(self.session)
+        if self.collective.via == "pmap":
+            return Pmap(axis_name=axes[0])
+        if self.collective.via == "vmap":
+            return Vmap(axis_name=axes[0])
+        spec = f'P("{axes[0]}")' if len(axes) == 1 else f"P({_tuple(axes)})"
+        # shard_map cannot type a grouped sum; without the check it can still run it.
+        grouped = "axis_index_groups" in self.session.program.source or any(
+            _one_line(text) not in ("", "None")
+            for name, text in self.collective.options.items()
+            if name == "axis_index_groups"
+        )
+        return ShardMap(in_specs=spec, out_specs=spec, check_vma="False" if grouped else "")
+
+
+def _tuple(names: tuple[str, ...]) -> str:
+    return "(" + ", ".join(f'"{name}"' for name in names) + ")"
+
+
+def _keywords(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{name}={name}" for name in names)
+
+
+def _one_line(text: str) -> str:
+    """An option's text as it can stand in a call; as typed while it is no Python."""
+    try:
+        return ast.unparse(ast.parse(text.strip(), mode="eval"))
+    except (SyntaxError, ValueError):
+        return text.strip()

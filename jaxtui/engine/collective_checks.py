@@ -1,0 +1,324 @@
+"""What a collective asks of its value, its options and its surroundings, told before the call.
+
+JAX's own answers to a misfit are obscure, and some are wrong results without a word: see each check
+for what would happen without it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax, tree_util
+
+from jaxtui import collectives
+from jaxtui.collective_words import Operation, Option
+from jaxtui.engine import collective_options, collective_support, expressions
+from jaxtui.engine.devices import DeviceSet, device_set
+from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.expressions import Names
+from jaxtui.engine.references import divided, mesh_groups
+from jaxtui.report import Fix
+from jaxtui.session import Collective, Session
+
+VALUE = "collective.value"
+VIA = "collective.via"
+AXIS_NAME = "collective.options.axis_name"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A collective that can be called.
+
+    `operation` is None for the user's own function. `options` are the values of those given, the
+    operands' left out. `groups` are the rows that take part together, in order of their positions.
+    """
+
+    operation: Operation | None
+    options: dict[str, Any]
+    groups: list[list[int]]
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The collective with all that its checks look at. `length` is the axis' own."""
+
+    operation: Operation
+    collective: Collective
+    devices: DeviceSet
+    options: dict[str, Any]
+    leaves: list[Any]
+    axes: tuple[str, ...]
+    length: int
+
+    @property
+    def group_size(self) -> int:
+        """How many devices take part in one collective (in the first of them)."""
+        groups = self.options.get("axis_index_groups")
+        return len(groups[0]) if groups else self.length
+
+    @property
+    def blocks(self) -> list[tuple[int, ...]]:
+        """The shapes of the operand's blocks on each device."""
+        return [tuple(leaf.shape[1:]) for leaf in self.leaves] if self.operation.operand else []
+
+    @property
+    def platform(self) -> str:
+        """The platform of the device set."""
+        return str(self.devices.devices[0].platform)
+
+
+def check(session: Session, folder: str = "") -> Checked:
+    """All of the above for the session's collective. Raises Diagnosed at the field at fault."""
+    try:
+        operation = collectives.operation_of(session)
+        axes = collectives.axes_of(session)
+        collectives.as_program(session)
+    except collectives.CollectiveError as error:
+        raise diagnosed("collective", error.field, error.message, error.fixes) from error
+    collective = session.collective
+    assert collective is not None
+    if operation is not None:
+        _check_installed(operation, collective)
+    devices = device_set(session.devices)
+    known = expressions.names(
+        session.program.source, session.parameters, len(devices.devices), folder
+    )
+    leaves, options = _values(collective, operation, known)
+    rows = _rows(leaves, collective)
+    _check_capacity(rows, collective, devices, session)
+    if collective.via == "shard_map":
+        groups = mesh_groups(dict(devices.mesh.shape), axes)
+    else:
+        groups = [list(range(rows))]
+    if operation is not None:
+        call = _Call(operation, collective, devices, options, leaves, axes, len(groups[0]))
+        _check_options(call)
+        collective_support.refuse_unsupported(operation, collective, options, call.platform)
+        _check_dtypes(call)
+        _check_shapes(call)
+        groups = divided(groups, options.get("axis_index_groups"))
+    return Checked(operation, options, groups, rows)
+
+
+def _check_installed(operation: Operation, collective: Collective) -> None:
+    function = getattr(lax, operation.name, None)
+    if function is None:
+        field = "collective.operation"
+        raise diagnosed("unsupported", field, f"JAX {jax.__version__} has no {operation.name}")
+    accepted = inspect.signature(function).parameters
+    for name, text in collective.options.items():
+        if text.strip() and name not in accepted:
+            message = f"{operation.name} of JAX {jax.__version__} has no {name}"
+            raise diagnosed("unsupported", f"collective.options.{name}", message)
+
+
+# --------------------------------------------------------------------------------------- the values
+
+
+def _values(
+    collective: Collective, operation: Operation | None, known: Names
+) -> tuple[list[Any], dict[str, Any]]:
+    """The leaves of all operands as shapes, and the values of the other options."""
+    text = collective.value
+    if not text.strip() and operation is not None and not operation.operand:
+        text = operation.value
+    leaves = _operand_leaves(text, VALUE, known)
+    options: dict[str, Any] = {}
+    for name, given in collective.options.items():
+        option = operation.option(name) if operation else None
+        field = f"collective.options.{name}"
+        if not given.strip() or name == "axis_name":
+            continue
+        if option is not None and option.kind == "operand":
+            leaves += _operand_leaves(given, field, known)
+            continue
+        value = expressions.setting_value(given, known, field)
+        if value is not None:
+            options[name] = (
+                value if option is None else collective_options.fitting(option, value, field)
+            )
+    return leaves, options
+
+
+def _operand_leaves(text: str, field: str, known: Names) -> list[Any]:
+    leaves = tree_util.tree_leaves(expressions.abstract_value(text, known, field).tree)
+    if not leaves:
+        raise diagnosed("collective", field, "holds no array: a row for each device is needed")
+    for leaf in leaves:
+        if not getattr(leaf, "shape", ()):
+            raise _no_rows(leaf, text, field)
+    return leaves
+
+
+def _no_rows(leaf: Any, text: str, field: str) -> Diagnosed:
+    fixes = []
+    if text.strip().startswith("["):
+        fixes.append(Fix(label="make it an array", field=field, text=f"array({text.strip()})"))
+        what = "a list is a pytree of its elements, not an array"
+    else:
+        what = f"a {getattr(leaf, 'dtype', type(leaf).__name__)} without dimensions has no rows"
+        if hasattr(leaf, "dtype"):
+            full = f"full(devices, {text.strip()})"
+            fixes.append(Fix(label="the same on every device", field=field, text=full))
+    return diagnosed("collective", field, f"{what}: each device needs a row of it", fixes)
+
+
+def _rows(leaves: Sequence[Any], collective: Collective) -> int:
+    rows = {int(leaf.shape[0]) for leaf in leaves}
+    if len(rows) > 1:
+        sizes = ", ".join(map(str, sorted(rows)))
+        raise diagnosed(
+            "collective",
+            VALUE,
+            f"every array needs as many rows as there are devices: {sizes} differ",
+        )
+    if rows == {0}:
+        raise diagnosed("collective", VALUE, "has no rows: each device needs one")
+    return rows.pop()
+
+
+def _check_capacity(
+    rows: int, collective: Collective, devices: DeviceSet, session: Session
+) -> None:
+    """pmap says "cannot select an axis to squeeze out" of too many rows, and a shard_map would
+    give every device several of them."""
+    have = len(devices.devices)
+    if collective.via == "vmap" or rows == have or (collective.via == "pmap" and rows < have):
+        return
+    fixes = [Fix(label="vmap carries any number on one device", field=VIA, text="vmap")]
+    if rows < have:
+        message = f"{rows} blocks for {have} devices: shard_map needs one for each"
+        fixes.insert(0, Fix(label="pmap takes as many devices as needed", field=VIA, text="pmap"))
+    else:
+        message = f"{rows} blocks, but {have} devices: {collective.via} places one block on each"
+        simulated = devices.devices[0].platform == "cpu" and devices.is_default
+        if simulated and session.devices.mesh is None:
+            fixes.append(Fix(f"{rows} virtual devices", "devices.count", str(rows)))
+    raise diagnosed("collective", VALUE, message, fixes)
+
+
+# -------------------------------------------------------------------------------------- the options
+
+
+def _check_options(call: _Call) -> None:
+    groups = call.options.get("axis_index_groups")
+    if groups is not None:
+        collective_options.check_groups(groups, call.length, call.operation.name)
+    perm = call.options.get("perm")
+    if call.operation.name == "ppermute":
+        collective_options.check_pairs(perm or [], call.length)
+        collective_support.refuse_partial_permutation(perm or [], call.length, call.collective.via)
+    elif perm is not None:
+        collective_options.check_permutation(perm, call.length)
+    if perm is not None:
+        _check_order_of_axes(call)
+    source = call.options.get("source")
+    if source is not None and not 0 <= source < call.length:
+        message = f"there is no position {source} on an axis of {call.length}"
+        raise diagnosed("collective", "collective.options.source", message)
+
+
+def _check_order_of_axes(call: _Call) -> None:
+    """Releases of JAX before 0.12 permute in the mesh's order whatever the tuple's order is."""
+    order = tuple(name for name in call.devices.mesh.axis_names if name in call.axes)
+    if call.collective.via == "shard_map" and call.axes != order:
+        field = AXIS_NAME
+        message = f"{call.operation.name} numbers positions in the mesh's order: {', '.join(order)}"
+        raise diagnosed("unsupported", field, message, [Fix("that order", field, str(order))])
+
+
+# -------------------------------------------------------------------------------- dtypes and shapes
+
+
+def _check_dtypes(call: _Call) -> None:
+    name, text = call.operation.name, call.collective.value.strip()
+    fixes: list[Fix]
+    for leaf in call.leaves if call.operation.operand else []:
+        key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        if key and call.operation.made:
+            message = f"PRNG keys have no {call.operation.made}: gather or permute them"
+            raise diagnosed("collective", VALUE, message)
+        across = call.collective.via != "vmap"
+        to_vmap = [Fix(label="vmap can", field=VIA, text="vmap")]
+        if key and name == "all_gather" and across:
+            message = f"{call.collective.via} gathers no PRNG keys; their words can be gathered"
+            words = Fix("their words", VALUE, f"jax.random.key_data({text})")
+            raise diagnosed("unsupported", VALUE, message, [*to_vmap, words])
+        if jnp.issubdtype(leaf.dtype, jnp.complexfloating) and name in ("pmax", "pmin") and across:
+            message = f"XLA has no {call.operation.made} of complex numbers between devices"
+            raise diagnosed("unsupported", VALUE, message, to_vmap)
+        if leaf.dtype == jnp.bool_ and name == "psum_scatter":
+            fixes = [Fix("count them as integers", VALUE, f"({text}).astype(int)")]
+            raise diagnosed("unsupported", VALUE, "psum_scatter adds no bool (psum does)", fixes)
+
+
+def _check_shapes(call: _Call) -> None:
+    """Without it, psum_scatter under vmap gives zeros for a dimension that does not fit."""
+    if call.operation.name == "all_gather":
+        _check_gather(call)
+        return
+    for option in call.operation.options:
+        if option.kind == "dimension":
+            split = option.name != "concat_axis"
+            for block in call.blocks:
+                _check_dimension(call, option, block, divides=split)
+
+
+def _check_gather(call: _Call) -> None:
+    axis, tiled = call.options.get("axis", 0), call.options.get("tiled", False)
+    for block in call.blocks:
+        rank = len(block) + (0 if tiled else 1)
+        if tiled and not block:
+            message = "a single number on each device cannot be tiled: stack them instead"
+            field = "collective.options.tiled"
+            raise diagnosed("collective", field, message, [Fix("stack", field, "False")])
+        if not -rank <= axis < rank:
+            field = "collective.options.axis"
+            message = f"the result has {_dimensions(rank)}; there is no dimension {axis}"
+            raise diagnosed("collective", field, message, [Fix("axis 0", field, "0")])
+
+
+def _check_dimension(call: _Call, option: Option, block: tuple[int, ...], *, divides: bool) -> None:
+    name, rank = call.operation.name, len(block)
+    dimension = call.options.get(option.name, 0)
+    field = f"collective.options.{option.name}"
+    shape = f"blocks of shape {list(block)}"
+    if not rank:
+        message = f"each device holds a single number: {name} needs a dimension to cut"
+        raise diagnosed(
+            "collective", VALUE, message, [Fix("a square", VALUE, call.operation.value)]
+        )
+    if not -rank <= dimension < rank:
+        message = f"{shape} have {_dimensions(rank)}; there is no dimension {dimension}"
+        raise diagnosed("collective", field, message, [Fix("the first", field, "0")])
+    if dimension < 0 and not collective_support.takes_negative_dimensions():
+        message = f"{name} of JAX {jax.__version__} takes no negative {option.name}"
+        text = str(dimension + rank)
+        raise diagnosed("unsupported", field, message, [Fix(f"{option.name} {text}", field, text)])
+    if not divides:
+        return
+    size, parts = block[dimension], call.group_size
+    tiled = bool(call.options.get("tiled", False))
+    if size == parts or (tiled and size % parts == 0):
+        return
+    fitting = [
+        Fix(f"{option.name} {i}", field, str(i))
+        for i, n in enumerate(block)
+        if n == parts or (tiled and n % parts == 0)
+    ]
+    if not tiled and size % parts == 0 and call.operation.option("tiled"):
+        fitting.append(Fix("cut it into parts", "collective.options.tiled", "True"))
+    devices = f"{parts} devices" + (" of a group" if "axis_index_groups" in call.options else "")
+    must = f"a multiple of the {devices}" if tiled else f"as long as the {devices}"
+    message = f"dimension {dimension} of {shape} is {size} long, and has to be {must}"
+    raise diagnosed("collective", field, message, fitting)
+
+
+def _dimensions(count: int) -> str:
+    return f"{count} dimension" if count == 1 else f"{count} dimensions"

@@ -1,0 +1,129 @@
+"""The options of a collective: of the right kind, and groups and permutations that are such."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxtui.collective_words import Option
+from jaxtui.engine.errors import diagnosed
+from jaxtui.report import Fix
+
+MAY_DIFFER = frozenset({"psum", "pmax", "pmin"})  # whose groups need not be of one size
+
+
+def fitting(option: Option, value: Any, field: str) -> Any:
+    """The option's value in the form that JAX takes, or Diagnosed when it is of another kind."""
+    fits: dict[str, Callable[[Any], bool]] = {
+        "dimension": _is_integer,
+        "position": _is_integer,
+        "flag": lambda x: isinstance(x, bool),
+        "word": lambda x: isinstance(x, str),
+        "permutation": _are_integers,
+        "pairs": lambda x: _is_list(x) and all(_are_integers(p) and len(p) == 2 for p in x),
+        "groups": lambda x: _is_list(x) and len(x) > 0 and all(map(_are_integers, x)),
+    }
+    forms = {
+        "dimension": "an integer, the number of a dimension",
+        "position": "an integer, a position along the axis",
+        "flag": "True or False",
+        "word": f"one of {', '.join(option.choices)}",
+        "permutation": "a list of positions, such as [1, 2, 0]",
+        "pairs": "a list of pairs (source, target), such as [(0, 1), (1, 0)]",
+        "groups": "a list of lists of positions, such as [[0, 1], [2, 3]]",
+    }
+    if not fits[option.kind](value):
+        raise diagnosed("collective", field, f"{value!r} does not fit: it is {forms[option.kind]}")
+    return value
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | range)
+
+
+def _are_integers(value: Any) -> bool:
+    return _is_list(value) and all(map(_is_integer, value))
+
+
+def check_groups(groups: Sequence[Sequence[int]], length: int, name: str) -> None:
+    """Raise Diagnosed unless the groups hold every position once, and are of sizes that fit.
+
+    XLA's verifier fails on a device left out, and pmean divides every group by the first's size.
+    """
+    field = "collective.options.axis_index_groups"
+    members = [position for group in groups for position in group]
+    fixes = _even_groups(length, field)
+    if any(not group for group in groups):
+        raise diagnosed("collective", field, "a group without devices", fixes)
+    outside = [p for p in members if not 0 <= p < length]
+    if outside:
+        message = f"there is no position {outside[0]} on an axis of {length}"
+        raise diagnosed("collective", field, message, fixes)
+    twice = sorted({p for p in members if members.count(p) > 1})
+    if twice:
+        message = f"groups overlap: {_positions(twice)} in more than one place"
+        raise diagnosed("collective", field, message, fixes)
+    missing = sorted(set(range(length)) - set(members))
+    if missing:
+        message = f"{_positions(missing)} in no group: every device has to be in one"
+        raise diagnosed("collective", field, message, fixes)
+    sizes = [len(group) for group in groups]
+    if len(set(sizes)) > 1 and name not in MAY_DIFFER:
+        why = (
+            "pmean would divide every group by the size of the first"
+            if name == "pmean"
+            else f"{name} gives every device a result of one shape"
+        )
+        message = f"groups of {', '.join(map(str, sizes))} devices differ in size: {why}"
+        raise diagnosed("collective", field, message, fixes)
+
+
+def _even_groups(length: int, field: str) -> list[Fix]:
+    half = length // 2
+    if length < 2 or length % 2:
+        return []
+    text = str([list(range(half)), list(range(half, length))])
+    return [Fix(label="two halves", field=field, text=text)]
+
+
+def check_pairs(perm: Sequence[Sequence[int]], length: int) -> None:
+    """Raise Diagnosed unless each source and each target is there at most once.
+
+    JAX takes a negative position and sends to nobody, without a word.
+    """
+    field = "collective.options.perm"
+    ring = "[(i, (i + 1) % devices) for i in range(devices)]"
+    fixes = [Fix(label="each to the next", field=field, text=ring)]
+    outside = [p for pair in perm for p in pair if not 0 <= p < length]
+    if outside:
+        message = f"there is no position {outside[0]} on an axis of {length}"
+        raise diagnosed("collective", field, message, fixes)
+    for side, words in ((0, "sends twice"), (1, "receives twice")):
+        positions = [pair[side] for pair in perm]
+        twice = [p for p in positions if positions.count(p) > 1]
+        if twice:
+            message = f"position {twice[0]} {words}: a permutation has each source and target once"
+            raise diagnosed("collective", field, message, fixes)
+
+
+def check_permutation(perm: Sequence[int], length: int) -> None:
+    """Raise Diagnosed unless `perm` holds every position once."""
+    field = "collective.options.perm"
+    if sorted(perm) == list(range(length)):
+        return
+    fixes = [Fix("from the next", field, "[(i + 1) % devices for i in range(devices)]")]
+    message = f"{list(perm)} is no permutation of the {length} positions 0 to {length - 1}"
+    missing = sorted(set(range(length)) - set(perm))
+    if missing:
+        message += f": {_positions(missing)} missing"
+    raise diagnosed("collective", field, message, fixes)
+
+
+def _positions(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"position {numbers[0]} is"
+    return f"positions {', '.join(map(str, numbers))} are"

@@ -1,0 +1,261 @@
+"""A session's collective: checked, run as a program, and compared with its reference."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from jaxtui import collectives
+from jaxtui.collective_words import OPERATIONS
+from jaxtui.engine import collective_checks, evaluation
+from jaxtui.engine.collective_checks import AXIS_NAME, VALUE, VIA, Checked
+from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.references import REFERENCES, Expected, wrong
+from jaxtui.protocol import Composition
+from jaxtui.report import Diagnosis, Fix, Flow
+from jaxtui.session import Collective, Program, Session
+
+Leaves = list[tuple[str, Any]]  # (keystr path, array), with a row for each device
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A collective that ran.
+
+    `wrong` counts the elements that are not what the reference says; None without a comparison.
+    `note` says in words what else there is to know of the comparison, "" when nothing.
+    """
+
+    before: Leaves
+    after: Leaves
+    wrong: int | None
+    note: str
+    flow: Flow
+    seconds: float
+
+    @property
+    def checked(self) -> bool | None:
+        """Whether the result agrees with the reference; None without a comparison."""
+        return None if self.wrong is None else self.wrong == 0
+
+
+def available() -> dict[str, list[str]]:
+    """The collectives of the installed JAX, each with the options that it takes."""
+    return {
+        name: [o.name for o in operation.options if o.name in _signature(name)]
+        for name, operation in OPERATIONS.items()
+        if hasattr(lax, name)
+    }
+
+
+def _signature(name: str) -> Any:
+    return inspect.signature(getattr(lax, name)).parameters
+
+
+def session_of(composition: Composition, collective: Collective) -> Session:
+    """The composition and the collective as the session that they are parts of."""
+    return Session(
+        devices=composition.devices,
+        parameters=composition.parameters,
+        program=composition.program,
+        collective=collective,
+    )
+
+
+def composition_of(session: Session, folder: str, program: Program) -> Composition:
+    """`program` in the surroundings of `session`."""
+    return Composition(
+        program=program, parameters=session.parameters, devices=session.devices, folder=folder
+    )
+
+
+def run(
+    session: Session,
+    folder: str,
+    on_stage: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> Ran:
+    """Check, run and compare the session's collective.
+
+    Raises Diagnosed at the collective's own fields, or GivenUp when `cancelled()` turned true.
+    """
+    checked = collective_checks.check(session, folder)
+    composition = composition_of(session, folder, collectives.with_input(session))
+    try:
+        evaluated = evaluation.run(composition, on_stage, cancelled)
+    except Diagnosed as error:
+        moved = _moved(error.diagnosis, session)
+        raise Diagnosed(moved, error.flow) from error
+    before = [(path[3:], leaf) for path, leaf in evaluated.leaves if path.startswith("[0]")]
+    after = [(path[3:], leaf) for path, leaf in evaluated.leaves if path.startswith("[1]")]
+    _check_rows(after, checked.rows)
+    count, note = _compared(checked, before, after)
+    return Ran(before, after, count, note, _without_input(evaluated.flow), evaluated.seconds)
+
+
+def _check_rows(after: Leaves, rows: int) -> None:
+    for path, leaf in after:
+        if not hasattr(leaf, "shape") or leaf.shape[:1] != (rows,):
+            what = path or "the result"
+            message = f"{what} has no row for each device; a function returns arrays or numbers"
+            raise diagnosed("collective", "collective.operation", message)
+
+
+def _without_input(flow: Flow) -> Flow:
+    """The flow of the collective alone: without the input that is handed back beside its result."""
+    levels = [
+        level
+        if level.outputs is None
+        else replace(
+            level,
+            outputs=[
+                replace(leaf, path=leaf.path[3:])
+                for leaf in level.outputs
+                if leaf.path.startswith("[1]")
+            ],
+        )
+        for level in flow.levels
+    ]
+    return replace(flow, levels=levels)
+
+
+# ------------------------------------------------------------------------------ with the reference
+
+
+def _compared(checked: Checked, before: Leaves, after: Leaves) -> tuple[int | None, str]:
+    """How many elements are wrong, and what to say of the comparison."""
+    if checked.operation is None:
+        return None, "a function of your own: nothing to compare it with"
+    arrays = [leaf for _, leaf in (*before, *after)]
+    if not all(isinstance(x, jax.Array) and x.is_fully_addressable for x in arrays):
+        return None, "not checked: other processes hold a part of it"
+    count = 0
+    for given, got in _pairs(checked, before, after):
+        count += wrong(_host(got), expected(checked, [_host(x) for x in given]))
+    return count, _note(count, checked, before)
+
+
+def _pairs(checked: Checked, before: Leaves, after: Leaves) -> list[tuple[list[Any], Any]]:
+    """For each leaf of the result the operands that it was made from."""
+    assert checked.operation is not None
+    operands = sum(option.kind == "operand" for option in checked.operation.options)
+    results = [leaf for _, leaf in after]
+    if not operands:
+        # Every array of a pytree is a collective of its own; without an operand there is one.
+        given = [leaf for _, leaf in before] if checked.operation.operand else [before[0][1]]
+        return [([x], got) for x, got in zip(given, results, strict=True)]
+    named = {path.strip("[]'"): leaf for path, leaf in before}
+    order = ["x", *(o.name for o in checked.operation.options if o.kind == "operand")]
+    return [([named[name] for name in order], results[0])]
+
+
+def expected(checked: Checked, operands: list[Any]) -> Expected:
+    """What the reference makes of `operands`, NumPy arrays with a row for each device."""
+    assert checked.operation is not None
+    options = {k: v for k, v in checked.options.items() if k != "axis_index_groups"}
+    if "perm" in options and checked.operation.name == "ppermute":
+        options["perm"] = [tuple(pair) for pair in options["perm"]]
+    first, *others = operands
+    return REFERENCES[checked.operation.name](first, checked.groups, *others, **options)
+
+
+def _host(array: Any) -> Any:
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        words = np.asarray(jax.random.key_data(array))
+        # One element for each key, so that dimensions count as they do in JAX.
+        kind = np.dtype((np.void, words.dtype.itemsize * words.shape[-1]))
+        return np.ascontiguousarray(words).view(kind).reshape(array.shape)
+    if not array.size:
+        # Gathering the empty blocks of an array that lies on several devices fails in JAX 0.10.
+        return np.empty(array.shape, array.dtype)
+    return np.asarray(array)
+
+
+def _note(count: int, checked: Checked, before: Leaves) -> str:
+    if not count:
+        return ""
+    assert checked.operation is not None
+    if checked.operation.name in ("pmax", "pmin") and any(_has_nan(leaf) for _, leaf in before):
+        return (
+            f"the {checked.operation.made} of NaN and a number is NaN; between these devices XLA "
+            "leaves NaN out"
+        )
+    elements = "element differs" if count == 1 else "elements differ"
+    return f"{count} {elements} from the NumPy reference"
+
+
+def _has_nan(leaf: Any) -> bool:
+    array = _host(leaf)
+    return bool(np.any(array != array))
+
+
+# ------------------------------------------------------------------- failures of the program itself
+
+
+def _moved(diagnosis: Diagnosis, session: Session) -> Diagnosis:
+    """A diagnosis of the collective's program, with the field that the collective has for it."""
+    collective = session.collective
+    assert collective is not None
+    own = collective.operation.strip() in collectives.own_functions(session.program.source)
+    field = diagnosis.field
+    if field.startswith("program.arguments."):
+        return _at(diagnosis, _argument_field(field, collective))
+    if field.startswith("program.layers.0"):
+        name = field.rpartition(".")[2]
+        places = {"axis_name": AXIS_NAME, "out_specs": VIA, "out_axes": VIA}
+        return _at(diagnosis, places.get(name, VALUE))
+    if field not in ("program", "program.source", "program.function"):
+        return diagnosis
+    if own:
+        return _of_own_function(diagnosis, collective)
+    if collective.options.get("to", "").strip():
+        fixes = [Fix("shard_map", VIA, "shard_map")] if collective.via != "shard_map" else []
+        return _at(diagnosis, "collective.options.to", fixes, lines=False)
+    return _at(diagnosis, "collective.operation", lines=False)
+
+
+def _of_own_function(diagnosis: Diagnosis, collective: Collective) -> Diagnosis:
+    field = "program.source" if diagnosis.field != "program" else "program"
+    unbound = re.search(r"unbound axis name: '?(\w+)", diagnosis.message)
+    if unbound is None or collective.via == "shard_map":
+        return _at(diagnosis, field)
+    return _at(diagnosis, field, [Fix(f"name the axis {unbound[1]}", AXIS_NAME, unbound[1])])
+
+
+def _argument_field(field: str, collective: Collective) -> str:
+    _, _, number, *_ = field.split(".")
+    operation = OPERATIONS.get(collective.operation.strip())
+    operands = [o.name for o in operation.options if o.kind == "operand"] if operation else []
+    index = int(number)
+    return VALUE if index == 0 else f"collective.options.{operands[index - 1]}"
+
+
+def _at(
+    diagnosis: Diagnosis, field: str, fixes: list[Fix] | None = None, *, lines: bool = True
+) -> Diagnosis:
+    """The diagnosis at another field. Its own fixes are of the composed program: they would change
+    none of the session's fields. Without `lines`, those of the composed source are left out."""
+    message = diagnosis.message
+    if not lines:
+        message = re.sub(r"^line \d+: ", "", message)
+    return Diagnosis(
+        kind="collective"
+        if diagnosis.kind in ("axes", "function") and not lines
+        else diagnosis.kind,
+        field=field,
+        message=message,
+        fixes=fixes or [],
+        line=diagnosis.line if lines else UNSET,
+        column=diagnosis.column if lines else UNSET,
+        frames=diagnosis.frames if lines else UNSET,
+    )
