@@ -151,6 +151,8 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
     # has yet to import.
     if sys.flags.safe_path:
         sys.path.append(os.getcwd())
+    # Seconds: while the user's Python loops on the worker, every shape waits for a few of these.
+    sys.setswitchinterval(0.001)
     engine = Engine(outbox, prints)
     threading.stack_size(STACK_BYTES)
     engine.start()
