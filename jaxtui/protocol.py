@@ -227,8 +227,8 @@ AnyEvent = (
 )
 
 _encoder = msgspec.msgpack.Encoder()
-_request_decoder = msgspec.msgpack.Decoder(AnyRequest)
-_event_decoder = msgspec.msgpack.Decoder(AnyEvent)
+_request_decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
+_event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 
 
 def frame(message: AnyRequest | AnyEvent) -> bytes:

@@ -320,7 +320,8 @@ def with_field(session: Session, field: str, value: Any) -> Session:
     Raises KeyError when there is no such field and SessionError when the value does not fit.
     """
     try:
-        return _replaced(session, field.split("."), value)
+        changed: Session = _replaced(session, field.split("."), value)
+        return changed
     except (AttributeError, IndexError, ValueError, TypeError) as error:
         if isinstance(error, msgspec.ValidationError):
             raise SessionError(_session_error(error).message, field) from error
