@@ -14,6 +14,7 @@ import numpy as np
 from jax import tree_util
 
 from jaxtui.engine import failures
+from jaxtui.engine.calls import short
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explanations import explain_inputs
 from jaxtui.engine.programs import MAPPING, BuiltLayer
@@ -44,11 +45,18 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
         explained = explain_inputs(layer, seen.args or (), seen.kwargs, recorder, prepared)
         if explained is not None:
             return explained
-        name = layer.axes_fields[0]
+        name = _named_field(error, layer)
         return _plain(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
         return _explain_outputs(error, layer, recorder, level)
     return _plain(error, layer, layer.axes_fields[0], [])
+
+
+def _named_field(error: BaseException, layer: BuiltLayer) -> str:
+    """The field that JAX's message speaks of, else the one that says how inputs are mapped."""
+    message = failures.describe(error)
+    named = [name for name in layer.settings if name in message]
+    return named[0] if named else layer.axes_fields[0]
 
 
 def _plain(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix]) -> Diagnosis:
@@ -78,6 +86,8 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
             " Under vmap, jit and pmap a branch cannot look at a value: choose with jnp.where or "
             "lax.cond"
         )
+    elif isinstance(error, AssertionError | KeyError) and failures.left_unsaid(error):
+        advice = _axes_in_reach(recorder)
     elif isinstance(error, TypeError | ValueError):
         innermost = next((x for x in recorder.layers if x.transform in MAPPING), None)
         if innermost is not None:
@@ -91,6 +101,18 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
         column=found.column,
         frames=found.frames,
     )
+
+
+def _axes_in_reach(recorder: Recorder) -> str:
+    """What there is to name, for a failure that JAX leaves without a word."""
+    names = []
+    for layer in recorder.layers:
+        if layer.transform == "shard_map":
+            names += [repr(name) for name in layer.devices.mesh.axis_names]
+        elif layer.settings.get("axis_name") is not None:
+            names.append(repr(layer.settings["axis_name"]))
+    said = ", raised within JAX, which does not say why"
+    return said + (f"; the axes that have a name here: {', '.join(names)}" if names else "")
 
 
 def _name_an_axis(message: str, recorder: Recorder) -> list[Fix]:
@@ -116,18 +138,8 @@ def _explain_outputs(
 ) -> Diagnosis:
     """Why `layer` could not bring back what was returned to it."""
     output = recorder.recordings[level + 1].output
-    shapes = [_short(leaf) for leaf in tree_util.tree_leaves(output)]
     if layer.transform in ("grad", "value_and_grad"):
-        if any(leaf.shape for leaf in tree_util.tree_leaves(output) if hasattr(leaf, "shape")):
-            message = (
-                f"{layer.transform} needs a function that returns one number; this one returns "
-            )
-            return Diagnosis(
-                kind="axes",
-                field=f"program.layers.{layer.index}",
-                message=message + ", ".join(shapes),
-            )
-        return _plain(error, layer, "has_aux", [])
+        return _explain_differentiated(error, layer, output)
     name = layer.axes_fields[1]
     fixes = working_axes(layer, recorder, name) if name else []
     found = _plain(error, layer, name, fixes)
@@ -136,6 +148,44 @@ def _explain_outputs(
         if explained:
             return Diagnosis(kind="axes", field=found.field, message=explained, fixes=fixes)
     return found
+
+
+def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any) -> Diagnosis:
+    """Why what the function returned cannot be differentiated: not one float, or no pair."""
+    leaves = tree_util.tree_leaves(output)
+    name = ""
+    fixes: list[Fix] = []
+    if layer.settings.get("has_aux"):
+        if not isinstance(output, tuple) or len(output) != 2:
+            name = "has_aux"
+            fixes = [Fix("without has_aux", layer.field("has_aux"), "")]
+            wanted = "a function that returns a pair, the value and the rest; has_aux says so"
+        else:
+            wanted, leaves = "a pair whose first is one float", tree_util.tree_leaves(output[0])
+    else:
+        wanted = "a function that returns one float"
+        if isinstance(output, tuple) and len(output) == 2:
+            aux = layer.field("has_aux")
+            fixes = [Fix("has_aux: the second is not differentiated", aux, "True")]
+    if (
+        not name
+        and len(leaves) == 1
+        and getattr(leaves[0], "shape", None) == ()
+        and is_float(leaves[0])
+    ):
+        return _plain(error, layer, "", [])
+    shapes = ", ".join(short(leaf) for leaf in leaves) or "None"
+    return Diagnosis(
+        kind="axes",
+        field=layer.field(name) if name else f"program.layers.{layer.index}",
+        message=f"{layer.transform} needs {wanted}; this one returns {shapes}",
+        fixes=fixes,
+    )
+
+
+def is_float(leaf: Any) -> bool:
+    """Whether the leaf's dtype is a real floating one."""
+    return bool(jnp.issubdtype(leaf.dtype, jnp.floating))
 
 
 def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
@@ -150,18 +200,10 @@ def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
         if isinstance(axis, int) and axis < 0 and layer.transform == "pmap":
             return f"pmap of JAX {jax.__version__} takes no negative out_axes: 0 to {rank} fit"
         if isinstance(axis, int) and not -rank - 1 <= axis <= rank:
-            return (
-                f"an output of {_short(leaf)} has no place for a new axis {axis}: 0 to {rank} fit"
-            )
+            return f"an output of {short(leaf)} has no place for a new axis {axis}: 0 to {rank} fit"
     if None in entries:
         return "out_axes None means that the output is the same for every example, but it is mapped"
     return ""
-
-
-def _short(leaf: Any) -> str:
-    if not hasattr(leaf, "shape"):
-        return type(leaf).__name__
-    return f"{leaf.dtype}[{', '.join(str(n) for n in leaf.shape)}]"
 
 
 # ------------------------------------------------------------------ answers that are silently wrong
@@ -188,7 +230,7 @@ def refuse_misplaced_outputs(recorder: Recorder) -> None:
                 fix = Fix(label=f"out_axes {place}", field=field, text=str(place))
                 message = (
                     f"pmap of JAX {jax.__version__} misplaces a negative out_axes: it would give "
-                    f"{_short(out)} for {_short(leaf)} on each of {size} devices"
+                    f"{short(out)} for {short(leaf)} on each of {size} devices"
                 )
                 raise Diagnosed(
                     Diagnosis(kind="axes", field=field, message=message, fixes=[fix]),

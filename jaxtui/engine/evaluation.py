@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,16 @@ from typing import Any
 import jax
 from jax import tree_util
 from jax.sharding import NamedSharding, PartitionSpec
+from msgspec.structs import replace
 
-from jaxtui.engine import diagnosis, explanations, expressions, failures, programs
+from jaxtui.engine import (
+    diagnosis,
+    explanations,
+    expressions,
+    failures,
+    programs,
+    suggestions,
+)
 from jaxtui.engine.cost import elements_touched
 from jaxtui.engine.devices import DeviceSet, available_memory, device_set
 from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
@@ -91,6 +100,19 @@ class Evaluated:
 def trace(composition: Composition, *, id: int = 0) -> Traced:
     """The shape flow of `composition`, without compiling and without data."""
     began = time.perf_counter()
+    traced = _trace(composition)
+    failure = traced.diagnosis and _with_right_fixes(traced.diagnosis, composition)
+    return replace(traced, id=id, diagnosis=failure, seconds=time.perf_counter() - began)
+
+
+def _with_right_fixes(found: Diagnosis, composition: Composition) -> Diagnosis:
+    if not found.fixes:
+        return found
+    fixes = suggestions.right_fixes(found, composition, lambda tried: _trace(tried).diagnosis)
+    return replace(found, fixes=fixes)
+
+
+def _trace(composition: Composition) -> Traced:
     name, parameters = "", None
     flow, cost, deferred, failure = None, None, False, None
     try:
@@ -108,14 +130,12 @@ def trace(composition: Composition, *, id: int = 0) -> Traced:
     except BaseException as error:  # objects of the user's can raise wherever they are looked at
         failure = _unforeseen(error)
     return Traced(
-        id=id,
         function=name,
         signature=parameters,
         flow=flow,
         diagnosis=failure,
         cost=cost,
         deferred=deferred,
-        seconds=time.perf_counter() - began,
     )
 
 
@@ -173,8 +193,12 @@ def trace_prepared(prepared: Prepared) -> Shapes:
 
 
 def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
-    """Whether the program looked at a value that a real call, unlike a trace, may have for it."""
+    """Whether the program looked at a value that a real call, unlike a trace, may have for it.
+
+    What a vmap maps has no single value in a real call either.
+    """
     looked = isinstance(error, expressions.CONCRETE_VALUE_NEEDED)
+    looked = looked and re.search(r"This (Batch|Vmap)Tracer ", str(error)) is None
     return looked and not any(layer.transform in Transforming for layer in prepared.layers)
 
 
@@ -225,8 +249,11 @@ def run(
     """
     try:
         return _run(composition, on_stage, cancelled)
-    except (Diagnosed, GivenUp):
+    except GivenUp:
         raise
+    except Diagnosed as error:
+        found = _with_right_fixes(error.diagnosis, composition)
+        raise Diagnosed(found, error.flow) from error
     except BaseException as error:  # objects of the user's can raise wherever they are looked at
         raise Diagnosed(_unforeseen(error)) from error
 

@@ -33,6 +33,7 @@ _FOR_READERS_OF_TRACEBACKS = (
     " This JVPTracer with",
     " The error occurred while tracing",
     " To fix this, please call",
+    " This error occurs at source:",
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 # Newer releases of JAX end a message with where in the code it arose: "file.py:8:10 (<module>)".
@@ -132,6 +133,21 @@ def source_line(error: BaseException) -> int | None:
         if frame.f_code.co_filename == SOURCE_NAME:
             found = line
     return found
+
+
+def left_unsaid(error: BaseException) -> bool:
+    """Whether an assertion or a look-up failed inside an operation of JAX on the user's line.
+
+    JAX takes its own frames out of the traceback: the user's line tells the two apart.
+    """
+    lines = [
+        linecache.getline(frame.f_code.co_filename, line).strip()
+        for frame, line in _walk(error)
+        if frame.f_code.co_filename == SOURCE_NAME or not _is_library(frame.f_code.co_filename)
+    ]
+    if not lines or re.match(r"(assert|raise)\b", lines[-1]):
+        return False
+    return "lax." in lines[-1] if isinstance(error, KeyError) else not _message(error)
 
 
 def user_frames(error: BaseException) -> list[str]:

@@ -295,7 +295,11 @@ def _setting(name: str, text: str, known: Names, field: str) -> Any:
     value = expressions.setting_value(text, known, field)
     if name == "axis_names":
         # One name alone means the set of it, not the set of its letters.
-        return {value} if isinstance(value, str) else set(value)
+        if isinstance(value, str):
+            return {value}
+        if isinstance(value, set | frozenset | tuple | list):
+            return set(value)
+        raise diagnosed("axes", field, "axis_names are names of mesh axes, such as {'x'}")
     return value
 
 

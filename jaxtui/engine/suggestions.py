@@ -1,19 +1,22 @@
-"""Axes that would work: settings tried by tracing, the ones nearest to what was typed first."""
+"""Fixes that work: settings tried by tracing, the ones nearest to what was typed first."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import jax
+import msgspec
 from jax import tree_util
 
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, over_arrays
-from jaxtui.report import Fix
+from jaxtui.protocol import Composition
+from jaxtui.report import Diagnosis, Fix
+from jaxtui.session import Session, with_field
 
 BUDGET = 0.5  # seconds for all attempts of one failure; a function usually traces in a few ms
 MOST_ATTEMPTS = 64
@@ -34,10 +37,36 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     for axes in itertools.islice(tried, MOST_ATTEMPTS):
         if len(fixes) == MOST_FIXES or time.monotonic() > deadline:
             break
-        if axes != layer.settings.get(name, 0) and _traces(layer, recorder, level, {name: axes}):
+        if not _same(axes, layer.settings.get(name, 0)) and _traces(
+            layer, recorder, level, {name: axes}
+        ):
             text = repr(axes)
             fixes.append(Fix(label=f"{name} {text}", field=layer.field(name), text=text))
     return fixes
+
+
+def right_fixes(
+    found: Diagnosis, composition: Composition, diagnose: Callable[[Composition], Diagnosis | None]
+) -> list[Fix]:
+    """Those fixes of `found` that lead to no failure, or on to one at another field."""
+    session = Session(
+        program=composition.program,
+        parameters=composition.parameters,
+        devices=composition.devices,
+    )
+    right: list[Fix] = []
+    deadline = time.monotonic() + BUDGET
+    for fix in found.fixes:
+        if time.monotonic() > deadline:
+            right.append(fix)
+            continue
+        changed = with_field(session, fix.field, fix.text)
+        after = diagnose(
+            msgspec.structs.replace(composition, program=changed.program, devices=changed.devices)
+        )
+        if after is None or after.field != found.field:
+            right.append(fix)
+    return right
 
 
 def _traces(layer: BuiltLayer, recorder: Recorder, level: int, changed: dict[str, Any]) -> bool:
@@ -78,15 +107,20 @@ def _choices(arg: Any, current: Any) -> list[Any]:
     """The axes one argument can be mapped over (int or None), the current one first."""
     ranks = [len(getattr(leaf, "shape", ())) for leaf in tree_util.tree_leaves(arg)]
     axes: list[Any] = [*range(min(ranks, default=0)), None]
-    if not isinstance(current, int | None):
+    if type(current) is not int and isinstance(current, tuple | list | dict):
         return [current, *axes]
-    return sorted(axes, key=lambda axis: axis != current)
+    return sorted(axes, key=lambda axis: not _same(axis, current))
 
 
 def _distance(axes: tuple[Any, ...], now: list[Any]) -> tuple[int, int, int]:
-    changed = sum(a != b for a, b in zip(axes, now, strict=True))
+    changed = sum(not _same(a, b) for a, b in zip(axes, now, strict=True))
     unmapped = sum(a is None for a in axes)
     return changed, unmapped, sum(a for a in axes if isinstance(a, int))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of axes; whatever was typed in their place, an array or True, is none of them."""
+    return type(one) is type(other) and bool(one == other)
 
 
 def _output_axes(recorder: Recorder, level: int) -> Iterable[Any]:

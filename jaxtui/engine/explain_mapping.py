@@ -1,0 +1,186 @@
+"""Why a vmap or pmap refused a call: in_axes, sizes, static arguments, devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jax import tree_util
+
+from jaxtui.engine.calls import Call, counted, short
+from jaxtui.engine.failures import safe_repr
+from jaxtui.engine.tracing import input_axes
+from jaxtui.report import Diagnosis, Fix
+
+
+class MappingCall(Call):
+    """A call to a vmap or pmap."""
+
+    def explain(self) -> Diagnosis | None:
+        """Does in_axes fit the arguments, and do the mapped sizes agree?"""
+        if self.layer.transform == "pmap":
+            name = "static_broadcasted_argnums"
+            found = self.static(name) or self._setting() or self.must_be_static(name)
+        else:
+            found = self._setting()
+        return found or self._structure() or self._axes() or self._sizes()
+
+    def _setting(self) -> Diagnosis | None:
+        in_axes = self.layer.settings.get("in_axes", 0)
+        if isinstance(in_axes, list) and self.layer.transform == "pmap":
+            text = repr(tuple(in_axes))
+            return self.found(
+                "in_axes",
+                "pmap wants in_axes as a tuple (vmap takes a list too)",
+                [self.fix("in_axes", text)],
+            )
+        # A bool is an int to Python, but no axis to JAX.
+        if type(in_axes) is not int and not isinstance(in_axes, tuple | list | None):
+            return self.found(
+                "in_axes",
+                f"in_axes is an int, None, or a tuple with an entry for each argument; "
+                f"this is a {type(in_axes).__name__}",
+                self.working_axes(),
+            )
+        return None
+
+    def _structure(self) -> Diagnosis | None:
+        in_axes = self.layer.settings.get("in_axes", 0)
+        if isinstance(in_axes, tuple | list) and len(in_axes) != len(self.args):
+            message = (
+                f"in_axes has {counted(len(in_axes), 'entry', 'entries')} for "
+                f"{counted(len(self.args), 'argument', 'arguments')}"
+            )
+            return self.found("in_axes", message, self.working_axes())
+        try:
+            input_axes(self.layer, self.args)
+        except (ValueError, TypeError) as error:
+            text = " ".join(str(error).split())
+            return self.found(
+                "in_axes", f"in_axes does not fit the arguments: {text}", self.working_axes()
+            )
+        return None
+
+    def _mapped(self) -> list[tuple[str, int, Any, Any]]:
+        axes = [*input_axes(self.layer, self.args)]
+        leaves = self.leaves()
+        axes += [0] * (len(leaves) - len(axes))
+        return [
+            (name, position, leaf, axis)
+            for (name, position, leaf), axis in zip(leaves, axes, strict=True)
+        ]
+
+    def _axes(self) -> Diagnosis | None:
+        for name, _, leaf, axis in self._mapped():
+            if axis is None:
+                continue
+            shape = getattr(leaf, "shape", ())
+            if type(axis) is not int:
+                what = f"the axis of {name} is {safe_repr(axis, 40)}: an int or None is wanted"
+                return self.found("in_axes", what, self.working_axes())
+            if axis < 0 and self.layer.transform == "pmap":
+                what = f"pmap takes no negative in_axes: the axis of {name} is {axis}"
+                return self.found("in_axes", what, self._counted_from_the_front())
+            if -len(shape) <= axis < len(shape):
+                continue
+            if not shape:
+                what = f"{name} is a single value: it has no axis {axis} to map"
+            else:
+                last = len(shape) - 1
+                has = "axis 0" if last == 0 else f"axes 0 to {last}"
+                what = f"{name} {short(leaf)} has no axis {axis}: it has {has}"
+            return self.found("in_axes", what, self.working_axes())
+        return None
+
+    def _counted_from_the_front(self) -> list[Fix]:
+        """in_axes with every negative axis of an argument put as the same axis from the front."""
+        in_axes = self.layer.settings.get("in_axes", 0)
+        entries = list(in_axes) if isinstance(in_axes, tuple) else [in_axes] * len(self.args)
+        for position, (entry, arg) in enumerate(zip(entries, self.args, strict=True)):
+            ranks = {len(getattr(leaf, "shape", ())) for leaf in tree_util.tree_leaves(arg)}
+            if isinstance(entry, int) and entry < 0 and len(ranks) == 1:
+                entries[position] = entry + ranks.pop()
+        text = repr(entries[0]) if len(entries) == 1 else repr(tuple(entries))
+        return [self.fix("in_axes", text)]
+
+    def _sizes(self) -> Diagnosis | None:
+        sizes = self._mapped_sizes()
+        wanted = self.layer.settings.get("axis_size")
+        if not sizes:
+            if wanted is None or self.layer.transform == "pmap":
+                return self._nothing_mapped()
+            return None
+        if len({size for _, _, size, _ in sizes}) > 1:
+            each = ", ".join(f"{name} axis {axis} is {size}" for name, _, size, axis in sizes)
+            fixes = self.working_axes()
+            return self.found("in_axes", f"the mapped axes differ in size: {each}", fixes)
+        name, _, size, axis = sizes[0]
+        if wanted is not None and wanted != size:
+            return self.found(
+                "axis_size",
+                f"axis_size is {wanted}, but axis {axis} of {name} is {size}",
+                [self.fix("axis_size", str(size))],
+            )
+        return self.devices() if self.layer.transform == "pmap" else None
+
+    def _nothing_mapped(self) -> Diagnosis:
+        if self.layer.transform == "pmap":
+            return self.found(
+                "in_axes",
+                "pmap needs at least one mapped argument: here every one is passed whole",
+                self.working_axes(),
+            )
+        fixes = self.working_axes()
+        return self.found(
+            "in_axes",
+            "nothing is mapped: map an argument, or say how many examples there are in axis_size",
+            fixes or [self.fix("axis_size", "4")],
+        )
+
+    def _mapped_sizes(self) -> list[tuple[str, int, int, int]]:
+        """Name, argument, size and axis of every mapped leaf, given that the axes exist."""
+        return [
+            (name, position, leaf.shape[axis], axis)
+            for name, position, leaf, axis in self._mapped()
+            if axis is not None
+        ]
+
+    def devices(self) -> Diagnosis | None:
+        """pmap: are there as many devices as the mapped axis is long?"""
+        sizes = self._mapped_sizes()
+        name, _, size, axis = sizes[0]
+        count = len(self.layer.devices.devices)
+        if size <= count:
+            return None
+        many = counted(count, "device", "devices")
+        message = (
+            f"pmap gives each device one index of the mapped axis: axis {axis} of {name} has "
+            f"{size}, and there are {many}"
+        )
+        fixes: list[Fix] = []
+        if len(sizes) == 1:
+            fixes += self._fold(sizes[0], count)
+            cut = ", ".join([":"] * axis + [f":{count}"])
+            fixes += self.value_fix(sizes[0][1], f"keep the first {count}", f"{{}}[{cut}]")
+        if self._simulated():
+            fixes.append(
+                Fix(label=f"{size} virtual devices", field="devices.count", text=str(size))
+            )
+        return self.found("in_axes", message, fixes, kind="devices")
+
+    def _fold(self, mapped: tuple[str, int, int, int], count: int) -> list[Fix]:
+        """Split the mapped axis into one for the devices and one for the rows of each."""
+        _, position, size, axis = mapped
+        if axis < 0 or size % count or position < 0:
+            return []
+        shape = getattr(self.args[position], "shape", None)
+        if shape is None:
+            return []
+        folded = (*shape[:axis], count, size // count, *shape[axis + 1 :])
+        return self.value_fix(
+            position,
+            f"give each of the {count} devices {size // count}: reshape to {folded}",
+            f"{{}}.reshape{folded}",
+        )
+
+    def _simulated(self) -> bool:
+        return all(d.platform == "cpu" for d in self.layer.devices.devices)
