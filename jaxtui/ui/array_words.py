@@ -70,15 +70,15 @@ def fitting(variants: Sequence[list[Piece]], width: int, ellipsis: str) -> list[
 
 def header(subject: Subject, width: int) -> list[Piece]:
     """Which array, which part of it, and which dimensions are on screen."""
-    long, short = _axes(subject, long=True), _axes(subject, long=False)
-    stepped = [piece for piece in short if piece[1] == "active"]
+    index, notation = _index_on_screen(subject), _notation(subject)
     variants = [
-        _title(subject, 2) + long + _notation(subject, "   "),
-        _title(subject, 2, brief=True) + short + _notation(subject, "  "),
-        _title(subject, 1, brief=True) + short,
-        _title(subject, 1, brief=True) + stepped,
-        _title(subject, 1, brief=True, slices=False) + stepped,
-        _title(subject, 1, brief=True, slices=False),
+        _title(subject) + _axes(subject) + notation,
+        _title(subject, brief=True) + index + notation,
+        _title(subject, brief=True) + index,
+        _title(subject, brief=True, slices=False) + index,
+        _title(subject, brief=True, slices=False, shape=False) + index,
+        _title(subject, brief=True, slices=False),
+        _title(subject, brief=True, slices=False, shape=False),
     ]
     return fitting(variants, width, subject.signs.ellipsis)
 
@@ -93,49 +93,61 @@ def block_slices(subject: Subject) -> str:
     return f"[{', '.join(parts)}]"
 
 
-def _title(subject: Subject, spaces: int, brief: bool = False, slices: bool = True) -> list[Piece]:
-    gap = " " * spaces
+def _title(
+    subject: Subject, brief: bool = False, slices: bool = True, shape: bool = True
+) -> list[Piece]:
+    gap = " " if brief else "  "
     source, device = subject.source, subject.device
-    shape = ", ".join(map(str, subject.view.shape))
     pieces: list[Piece] = [(" of the program before" + gap, "stale")] if subject.stale else []
-    pieces += [
-        (" " + source.name, "name"),
-        (f"{gap}{short_dtype(source.output.dtype)}[{shape}]", "dtype"),
-    ]
+    pieces.append((" " + source.name, "name"))
+    if shape:
+        lengths = ", ".join(map(str, subject.view.shape))
+        pieces.append((f"{gap}{short_dtype(source.output.dtype)}[{lengths}]", "dtype"))
     if device is not None:
         label = source.devices.get(device, "")
         named = label if brief and label else f"device {device} {label}".rstrip()
-        pieces.append((f"{gap}on {named}", "active-device"))
+        pieces.append((f"{gap}on {named}", "active"))
         if slices:
             pieces.append((f" = {source.name}{block_slices(subject)}", "muted"))
     return pieces
 
 
-def _axes(subject: Subject, long: bool) -> list[Piece]:
+def _axes(subject: Subject) -> list[Piece]:
+    """The dimensions in words: `rows axis 1   columns axis 2   axis 0 = 3 of 4`."""
     view, signs = subject.view, subject.signs
-    on_screen = []
-    if view.rows is not None:
-        on_screen.append(f"rows axis {view.rows}" if long else f"rows {view.rows}")
-    if view.columns is not None:
-        on_screen.append(f"columns axis {view.columns}" if long else f"columns {view.columns}")
-    gap = "   " if long else "  "
-    pieces: list[Piece] = [(gap + gap.join(on_screen), "muted")] if on_screen else []
+    pieces: list[Piece] = []
+    for word, axis in (("rows", view.rows), ("columns", view.columns)):
+        if axis is not None:
+            pieces.append((f"   {word} axis {axis}", "muted"))
     for axis in view.others:
-        at, size = view.index[axis], view.shape[axis]
-        text = f"axis {axis} = {at} of {size}" if long else f"{axis} = {at}/{size}"
+        text = f"axis {axis} = {view.index[axis]} of {view.shape[axis]}"
         if axis == view.other:
-            pieces.append((f"{gap}{signs.open}{text}{signs.close}", "active"))
+            pieces.append((f"   {signs.open}{text}{signs.close}", "active"))
         else:
-            pieces.append((f"{gap}{text}", "muted"))
+            pieces.append((f"   {text}", "muted"))
     return pieces
 
 
-def _notation(subject: Subject, gap: str) -> list[Piece]:
+def _index_on_screen(subject: Subject) -> list[Piece]:
+    """The dimensions as an index: `[3, rows, columns]`."""
+    view, signs = subject.view, subject.signs
+    pieces: list[Piece] = []
+    for axis, at in enumerate(view.index):
+        pieces.append((", " if axis else "  [", "muted"))
+        if axis == view.other:
+            pieces.append((f"{signs.open}{at}{signs.close}", "active"))
+        else:
+            on_screen = {view.rows: "rows", view.columns: "columns"}
+            pieces.append((on_screen.get(axis, str(at)), "muted"))
+    return [*pieces, ("]", "muted")] if pieces else []
+
+
+def _notation(subject: Subject) -> list[Piece]:
     style = subject.style
     if style.notation in ("auto", "decimal") and style.digits is None:
         return []
     digits = "" if style.digits is None else f" {style.digits}"
-    return [(f"{gap}{style.notation}{digits}", "muted")]
+    return [(f"   {style.notation}{digits}", "muted")]
 
 
 def emptiness(view: View) -> str:
@@ -188,6 +200,8 @@ def _held(source: Source, index: Sequence[int]) -> str:
 
 def statistics(summary: Summary, dtype: str, heat: Sequence[Piece] = ()) -> list[list[Piece]]:
     """The summary as variants from long to short; `heat` is drawn between min and max."""
+    if family(dtype) == "bool" and summary.mean is not None:
+        return [_truth(summary, heat)]
     named = {
         "min": summary.minimum,
         "max": summary.maximum,
@@ -213,6 +227,17 @@ def statistics(summary: Summary, dtype: str, heat: Sequence[Piece] = ()) -> list
     flat = [piece for figure in figures for piece in figure]
     short = [piece for figure in figures[:2] for piece in figure]
     return [start + flat + tail, start + flat, start + short, short]
+
+
+def _truth(summary: Summary, heat: Sequence[Piece]) -> list[Piece]:
+    """How many elements are true; of a sample, which share."""
+    legend: list[Piece] = [("false ", "muted"), *heat, (" true", "muted")] if heat else []
+    gap: list[Piece] = [(" ", "muted"), *legend, (" ", "muted")] if legend else [(" ", "muted")]
+    if not summary.exact:
+        share = f"{100 * float(summary.mean):.1f} %"
+        return [(" sampled", "sampled"), *gap, ("true ", "muted"), (share, "statistic")]
+    count = f"{round(summary.mean * summary.count):,}/{summary.count:,}"
+    return [*gap, ("true ", "muted"), (count, "statistic")]
 
 
 def _figure(value: Any) -> str:

@@ -41,6 +41,7 @@ NOTATIONS: dict[Family, tuple[Notation, ...]] = {
 MAX_DIGITS = 17  # the digits that give any float64 back
 # Significant digits where nothing else is asked for; of "fixed" the digits after the point.
 DIGITS: dict[Notation, int] = {"auto": 5, "fixed": 4, "scientific": 4}
+_HUGE_RANGE = 1e12  # of all positive or all negative elements, which one scale of decimals hides
 _TEXT_WIDTH = 18
 _FULL_TEXT_WIDTH = 72
 _POSITIONAL_LIMIT = 16  # decimal digits before the point beyond which Python's repr has an exponent
@@ -198,7 +199,11 @@ def _positional(magnitude: int, known: int, extent: Extent, decimals: int) -> bo
     if not -4 <= magnitude < (7 if known > 5 else 5):
         return False
     least = min((abs(value) for value in _finite(extent) if value), default=None)
-    return least is None or least >= 0.5 * 10.0**-decimals
+    if least is not None:
+        return least >= 0.5 * 10.0**-decimals
+    low, high = extent.low or 0.0, extent.high or 0.0
+    least, largest = sorted((abs(low), abs(high)))
+    return low * high <= 0 or largest < _HUGE_RANGE * least
 
 
 def _fit_fixed(extent: Extent, decimals: int, trim: bool) -> Fixed:

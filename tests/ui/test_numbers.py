@@ -181,6 +181,12 @@ def test_no_more_digits_are_shown_than_the_dtype_knows(dtype, digits):
         assert len(text.strip().partition("e")[0].replace(".", "")) <= digits
 
 
+def test_huge_ranges_are_scientific():
+    assert choose("float32", Extent(low=7e-28, high=1.0), Style()).text(7e-28) == "7.0000e-28"
+    assert choose("float32", Extent(low=-1e30, high=2.0), Style()).text(2.0).strip() == "2.0000e+00"
+    assert choose("float32", Extent(low=1e-7, high=1.0), Style()).text(0.5).strip() == "0.5"
+
+
 def test_small_elements_keep_their_digits_beside_large_ones():
     extent = Extent(low=-2.5, high=12350.0)
     fixed = choose("bfloat16", extent, Style("fixed"))

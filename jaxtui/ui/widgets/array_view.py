@@ -41,7 +41,6 @@ _ROLES = (
     "dtype",
     "muted",
     "active",
-    "active-device",
     "stale",
     "index",
     "cursor-index",
@@ -75,7 +74,6 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
         & > .array-view--dtype { color: $text-muted; }
         & > .array-view--muted { color: $text-muted; }
         & > .array-view--active { color: $text-accent; text-style: bold; }
-        & > .array-view--active-device { color: $text-accent; text-style: bold; }
         & > .array-view--stale { color: $text-warning; text-style: italic; }
         & > .array-view--index { color: $text-muted; }
         & > .array-view--cursor-index { color: $text-accent; text-style: bold; }
@@ -190,6 +188,8 @@ class ArrayView(ScrollView, can_focus=True, inherit_bindings=False):
             return
         self._reading = Reading(source)
         self._notice = ""
+        self._late = False
+        self._count_waiting()
         if self._device is not None and source.shard(self._device) is None:
             self._device = None
         shape = source.block(self._device).shape

@@ -214,6 +214,15 @@ async def test_every_dtype_reads_well(dtype, element, row):
         assert host.asked == []
 
 
+async def test_booleans_are_counted():
+    host = ArrayHost(lambda i, j: (i + j) % 3 == 0, output((40, 30), "bool"))
+    async with host.run_test(size=(80, 12)) as pilot:
+        await settled(pilot, host)
+        assert lines(host.view)[-1] == " true 400/1,200"
+        await press(pilot, "m")
+        assert lines(host.view)[-1].endswith(" true 400/1,200")
+
+
 async def test_nan_and_infinity_are_words_in_a_style_of_their_own():
     host = ArrayHost(lambda i, j: [1.0, math.nan, math.inf][j], output((2, 3)))
     async with host.run_test(size=(80, 12)) as pilot:
@@ -533,6 +542,29 @@ async def test_a_replicated_element_names_all_that_hold_it():
     async with host.run_test(size=(100, 14)) as pilot:
         await settled(pilot, host)
         assert "on all 8 devices" in text(host.view)
+
+
+@pytest.mark.parametrize(
+    ("width", "header"),
+    [
+        (
+            120,
+            " out  i32[1, 4, 5]  on device 1 cpu:1 = out[1:2, :, :]   rows axis 1   columns axis 2",
+        ),
+        (80, " out i32[1, 4, 5] on cpu:1 = out[1:2, :, :]  [‹0›, rows, columns]"),
+        (50, " out i32[1, 4, 5] on cpu:1  [‹0›, rows, columns]"),
+        (40, " out on cpu:1  [‹0›, rows, columns]"),
+        (12, " out on cpu…"),
+    ],
+)
+async def test_in_a_narrow_pane_the_header_says_the_same_in_fewer_words(width, header):
+    shape = (2, 4, 5)
+    host = ArrayHost(coordinates, output(shape, "int32", rows_over(2, shape)))
+    async with host.run_test(size=(width, 12)) as pilot:
+        await settled(pilot, host)
+        await press(pilot, "d", "d")
+        await settled(pilot, host)
+        assert lines(host.view)[0].startswith(header)
 
 
 async def test_a_device_that_the_next_result_lacks_gives_way_to_the_whole():
