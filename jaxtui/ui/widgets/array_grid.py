@@ -1,0 +1,413 @@
+"""The grid of an array view: what is wanted on screen, what has been read of it, what is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+from rich.style import Style as RichStyle
+from textual.color import Color
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.timer import Timer
+
+from jaxtui.protocol import WindowRead
+from jaxtui.report import Output, Summary
+from jaxtui.ui.array_model import Plane, Rectangle, Source, View, Wanted
+from jaxtui.ui.array_paint import Layout, Look, Painter, Picture, lay_out, shades
+from jaxtui.ui.array_reading import Reading
+from jaxtui.ui.array_words import Subject
+from jaxtui.ui.numbers import (
+    NOTATIONS,
+    Family,
+    Notation,
+    Style,
+    family,
+    full_text,
+)
+
+HOLD = 0.15  # seconds that what was on screen stays while the cells of what is wanted are read
+_ROLES = (
+    "cell",
+    "name",
+    "dtype",
+    "muted",
+    "active",
+    "stale",
+    "index",
+    "cursor-index",
+    "cursor",
+    "cursor-resting",
+    "odd",
+    "value",
+    "statistic",
+    "sampled",
+    "notice",
+)
+_PREFIX = "array-view--"
+
+
+class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
+    """Draws a leaf of a result, of which it only ever holds the windows around what is on screen.
+
+    It asks for them, and for statistics, with messages; whoever hosts it brings the answers with
+    `put` and `put_summary`, or says with `refuse` that there will be none.
+    """
+
+    DEFAULT_CSS = """
+    ArrayGrid {
+        height: 1fr;
+        scrollbar-size: 1 1;
+        scrollbar-color: $foreground 18%;
+        scrollbar-background: $background 0%;
+        scrollbar-corner-color: $background 0%;
+        &.-short { scrollbar-size-horizontal: 0; }
+        & > .array-view--name { text-style: bold; }
+        & > .array-view--dtype { color: $text-muted; }
+        & > .array-view--muted { color: $text-muted; }
+        & > .array-view--active { color: $text-accent; text-style: bold; }
+        & > .array-view--stale { color: $text-warning; text-style: italic; }
+        & > .array-view--index { color: $text-muted; }
+        & > .array-view--cursor-index { color: $text-accent; text-style: bold; }
+        & > .array-view--cursor { text-style: bold reverse; }
+        & > .array-view--cursor-resting { text-style: bold; }
+        & > .array-view--odd { color: $text-error; text-style: bold underline; }
+        & > .array-view--value { text-style: bold; }
+        & > .array-view--sampled { color: $text-warning; text-style: italic; }
+        & > .array-view--notice { color: $text-warning; }
+        & > .array-view--heat { color: $warning; }
+        & > .array-view--heat-negative { color: $primary; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(_PREFIX + role for role in _ROLES),
+        "array-view--heat",
+        "array-view--heat-negative",
+    }
+    ALLOW_SELECT = False
+
+    stale: reactive[bool] = reactive(False)
+    """Whether the result belongs to a program from before the last change: it is dimmed."""
+
+    class WindowWanted(Message, namespace="array_view"):
+        """Cells are needed; the fields are those of `ReadWindow`."""
+
+        def __init__(self, view: ArrayGrid, source: Source, wanted: Wanted) -> None:
+            super().__init__()
+            self.array_view = view
+            self.result = source.result
+            self.leaf = source.leaf
+            self.rows = wanted.rows
+            self.columns = wanted.columns
+            self.index = [list(part) for part in wanted.index]
+            self.device = wanted.device
+
+        @property
+        def control(self) -> ArrayGrid:
+            """The view that asks."""
+            return self.array_view
+
+    class SummaryWanted(Message, namespace="array_view"):
+        """Statistics of the leaf, or of a device's block of it, are needed."""
+
+        def __init__(self, view: ArrayGrid, source: Source, device: int | None) -> None:
+            super().__init__()
+            self.array_view = view
+            self.result = source.result
+            self.leaf = source.leaf
+            self.device = device
+
+        @property
+        def control(self) -> ArrayGrid:
+            """The view that asks."""
+            return self.array_view
+
+    def __init__(
+        self, *, name: str | None = None, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._reading: Reading | None = None  # what is wanted on screen
+        self._view = View.of(())
+        self._device: int | None = None
+        self._picture: Picture | None = None  # what is on screen
+        self._hold: Timer | None = None
+        self._late = False  # whether what is wanted has been waited for longer than HOLD
+        self._waiting: Timer | None = None
+        self._waited = 0  # seconds
+        self._heat = False
+        self._notations: dict[Family, Notation] = {}
+        self._digits: dict[Notation, int] = {}
+        self._notice = ""
+        self._kept_look: Look | None = None
+        self._palette: tuple[tuple[Color, ...], tuple[RichStyle, ...]] | None = None
+
+    # -------------------------------------------------------------------------- what is shown
+
+    def show(self, result: int, leaf: int, output: Output, devices: Mapping[int, str]) -> None:
+        """Show leaf `leaf` of `result`; `devices` are the labels of the ids in its shards.
+
+        The dimensions on screen and the cursor stay where they are if the rank is the same.
+        """
+        source = Source(result, leaf, output, dict(devices))
+        if self._reading is not None and self._reading.source == source:
+            return
+        self._reading = Reading(source)
+        self._notice = ""
+        self._late = False
+        self._count_waiting()
+        if self._device is not None and source.shard(self._device) is None:
+            self._device = None
+        shape = source.block(self._device).shape
+        if len(shape) == len(self._view.shape):
+            self._view = self._view.onto(shape, self._view.index)
+        else:
+            self._view = View.of(shape)
+        self._advance()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._reading = None
+        self._picture = None
+        self._stop_holding()
+        self.virtual_size = Size(0, 0)
+        self.refresh()
+
+    def put(self, window: WindowRead) -> None:
+        """Take an answer to WindowWanted; of another result than the one shown it is dropped."""
+        left = self._left()
+        if self._reading is not None and self._reading.put(window):
+            self._advance(left)
+
+    def put_summary(self, summary: Summary, device: int | None, result: int | None = None) -> None:
+        """Take an answer to SummaryWanted; of another result than the one shown it is dropped."""
+        reading = self._reading
+        if reading is None or result not in (None, reading.source.result):
+            return
+        left = self._left()
+        reading.put_summary(summary, device)
+        self._advance(left)
+
+    def refuse(self, reason: str) -> None:
+        """Say that the window asked for does not come, and why; the next scroll asks again."""
+        if self._reading is not None:
+            self._reading.windows.outstanding = None
+            self._notice = reason
+            self._late = True
+            self._paint()
+
+    @property
+    def cursor_text(self) -> str | None:
+        """The element at the cursor with all its digits; None where it has not been read."""
+        if self._reading is None or self._view.empty:
+            return None
+        cell = self._reading.cell(self._view, self._device)
+        return None if cell is None else full_text(cell, self._reading.source.output.dtype)
+
+    # ------------------------------------------------------------------------------- settings
+
+    @property
+    def _style(self) -> Style:
+        dtype = "" if self._reading is None else self._reading.source.output.dtype
+        kind = family(dtype)
+        notation = self._notations.get(kind, NOTATIONS[kind][0])
+        ascii_only = bool(getattr(self.app, "ascii", False))
+        return Style(notation, self._digits.get(notation), ascii_only)
+
+    def _layout(self, view: View, cell: int) -> Layout:
+        size = self.scrollable_content_region.size
+        return lay_out(size.width, size.height, view, cell)
+
+    def _left(self) -> int:
+        """The first column in view."""
+        picture = self._wanted_picture(0, 0)
+        if picture is None:
+            return 0
+        cell = self._layout(self._view, picture.cell).cell
+        return min(math.ceil(self.scroll_x / cell), max(0, self._view.column_count - 1))
+
+    # ---------------------------------------------------------------------- wanted and on screen
+
+    def _wanted_picture(self, top: int, left: int) -> Picture | None:
+        reading = self._reading
+        if reading is None:
+            return None
+        subject = Subject(reading.source, self._view, self._device, self._style, self.stale)
+        return Picture(
+            subject=subject,
+            windows=reading.windows,
+            top=top,
+            left=left,
+            format=reading.format(self._device, subject.style),
+            scale=reading.scale(self._device) if self._heat else None,
+            summary=reading.summary(self._device),
+        )
+
+    def _advance(self, left: int | None = None) -> None:
+        """Bring what is wanted on screen: at once if its cells are here, else when they come.
+
+        `left` is the column to keep in view first when cells change their width.
+        """
+        reading, view = self._reading, self._view
+        if reading is None or not self.is_attached or not self.size:
+            return
+        picture = self._wanted_picture(0, 0)
+        assert picture is not None
+        layout = self._layout(view, picture.cell)
+        self._set_extent(layout)
+        if left is not None and left != self._left():
+            self.scroll_to(x=left * layout.cell, animate=False)
+        if not view.empty:
+            self._ask(reading, layout)
+        if view.empty or self._ready(reading, layout) or self._late:
+            self._late = self._late and not self._ready(reading, layout)
+            self._count_waiting()
+            self._paint()
+        elif self._hold is None:
+            self._hold = self.set_timer(HOLD, self._give_up_holding)
+
+    def _set_extent(self, layout: Layout) -> None:
+        """Let the scrollbars reach the last row and column, and no further."""
+        view = self._view
+        extent = Size(
+            layout.gutter + view.column_count * layout.cell, layout.chrome + view.row_count
+        )
+        if view.empty:
+            extent = Size(0, 0)
+        if self.virtual_size == extent:
+            return
+        self.virtual_size = extent
+        x, y = min(self.scroll_x, self.max_scroll_x), min(self.scroll_y, self.max_scroll_y)
+        if (x, y) != (self.scroll_x, self.scroll_y):
+            self.scroll_to(x, y, animate=False, force=True)
+
+    def _visible(self, layout: Layout) -> Rectangle:
+        top = min(round(self.scroll_y), max(0, self._view.row_count - 1))
+        return layout.visible(self._view, top, self._left())
+
+    def _ask(self, reading: Reading, layout: Layout) -> None:
+        if reading.summary_needed(self._device):
+            self.post_message(self.SummaryWanted(self, reading.source, self._device))
+        wanted = reading.next_window(self._view, self._device, self._visible(layout))
+        if wanted is not None:
+            self.post_message(self.WindowWanted(self, reading.source, wanted))
+
+    def _ready(self, reading: Reading, layout: Layout) -> bool:
+        plane = Plane.of(self._view, self._device)
+        return reading.windows.has(plane, self._visible(layout)) and reading.range_known(
+            self._device
+        )
+
+    def _give_up_holding(self) -> None:
+        self._hold = None
+        self._late = True
+        self._advance()
+
+    def _count_waiting(self) -> None:
+        """While cells are late the foot says for how long."""
+        if self._late and self._waiting is None:
+            self._waited = 0
+            self._waiting = self.set_interval(1.0, self._waited_more)
+        elif not self._late and self._waiting is not None:
+            self._waiting.stop()
+            self._waiting = None
+            self._waited = 0
+
+    def _waited_more(self) -> None:
+        self._waited += 1
+        self.refresh()
+
+    def _stop_holding(self) -> None:
+        if self._hold is not None:
+            self._hold.stop()
+            self._hold = None
+
+    def _paint(self) -> None:
+        self._stop_holding()
+        top = min(round(self.scroll_y), max(0, self._view.row_count - 1))
+        self._picture = self._wanted_picture(top, self._left())
+        self.refresh()
+
+    # ------------------------------------------------------------------------------- drawing
+
+    def render_line(self, y: int) -> Strip:
+        """The line `y` of the widget."""
+        width = self.size.width
+        picture, look = self._picture, self._look()
+        if self._reading is None or picture is None:
+            return Strip.blank(width, look.roles["cell"])
+        layout = self._layout(picture.subject.view, picture.cell)
+        notice = self._notice
+        if not notice and self._waited:
+            notice = f"reading from the engine, {self._waited} s"
+        painter = Painter(picture, layout, look, notice)
+        return painter.line(y).adjust_cell_length(width, look.roles["cell"])
+
+    def _look(self) -> Look:
+        """The styles, kept until something is to be drawn anew."""
+        if self._kept_look is None:
+            self._kept_look = self._make_look()
+        return self._kept_look
+
+    def _make_look(self) -> Look:
+        roles = {role: self.get_component_rich_style(_PREFIX + role) for role in _ROLES}
+        if self.stale:
+            dim = roles["muted"]
+            roles |= dict.fromkeys(("cell", "name", "value", "statistic"), dim)
+        return Look(roles, self._shades(), self.has_focus)
+
+    def _shades(self) -> tuple[RichStyle, ...]:
+        """A style for each level of a heat map; none where colours cannot be told apart."""
+        ends = tuple(
+            self.get_component_styles(_PREFIX + name).color for name in ("heat-negative", "heat")
+        )
+        ground = self.background_colors[1]
+        plain = bool(getattr(self.app, "ascii", False)) or self.app.no_color
+        if plain or any(colour.ansi is not None for colour in (ground, *ends)):
+            return ()
+        if self._palette is None or self._palette[0] != (ground, *ends):
+            self._palette = ((ground, *ends), shades(ground, *ends))
+        return self._palette[1]
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Draw anew, with the styles of now."""
+        self._kept_look = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def notify_style_update(self) -> None:
+        """The theme, or what is around, has changed."""
+        self._kept_look = None
+        super().notify_style_update()
+
+    # ------------------------------------------------------------------------------- events
+
+    def on_resize(self) -> None:
+        """What fits has changed."""
+        self.set_class(self.size.height < 8, "-short")
+        self._advance()
+
+    def watch_scroll_x(self, old_value: float, new_value: float) -> None:
+        """Other columns are wanted."""
+        super().watch_scroll_x(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self._advance()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Other rows are wanted."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self._advance()
+
+    def watch_stale(self) -> None:
+        """The header says so."""
+        self._advance()
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """The cursor shows where the keys go."""
+        super().watch_has_focus(has_focus)
+        self.refresh()
