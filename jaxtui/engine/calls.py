@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jax import tree_util
 
 from jaxtui.engine import suggestions
+from jaxtui.engine.arrays import is_array
 from jaxtui.engine.programs import BuiltLayer
 from jaxtui.engine.tracing import Recorder, static_arguments
 from jaxtui.report import Diagnosis, Fix, Kind
@@ -92,9 +93,9 @@ class Call:
                 return self.found(name, message, [self.fix(name, "()")])
         for position in sorted(static_arguments(self.layer, len(self.args))):
             arg = self.args[position]
-            if hasattr(arg, "dtype") or not _hashable(arg):
+            if is_array(arg) or not _hashable(arg):
                 what = self.recorder.names[position]
-                kind = "an array" if hasattr(arg, "dtype") else f"a {type(arg).__name__}"
+                kind = "an array" if is_array(arg) else f"a {type(arg).__name__}"
                 message = (
                     f"{what} is {kind}: a static argument must be hashable, such as an int, a "
                     f"str or a tuple of them"
@@ -135,12 +136,12 @@ def _hashable(value: Any) -> bool:
 
 def is_arraylike(leaf: Any) -> bool:
     """Whether JAX takes `leaf` as an array."""
-    return hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)
+    return is_array(leaf) or isinstance(leaf, bool | int | float | complex)
 
 
 def short(leaf: Any) -> str:
     """The leaf's dtype and shape: float32[2, 3]; of what is no array the type's name."""
-    if not hasattr(leaf, "shape"):
+    if not is_array(leaf):
         return type(leaf).__name__
     return f"{leaf.dtype}[{', '.join(str(n) for n in leaf.shape)}]"
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from jaxtui.engine.arrays import is_array
+
 # A `while` loop's length is unknown before it runs: it counts as this many turns.
 UNKNOWN_TURNS = 1000
 
@@ -16,7 +18,7 @@ def elements_touched(jaxpr: Any, inputs: Iterable[Any]) -> int | None:
     Every equation counts its outputs, a contraction times the length it sums over, a loop its
     body times its turns. None when there is no jaxpr to ask.
     """
-    given = sum(_size(x) for x in inputs if hasattr(x, "shape"))
+    given = sum(_size(x) for x in inputs if is_array(x))
     return None if jaxpr is None else given + _of_jaxpr(jaxpr.jaxpr)
 
 

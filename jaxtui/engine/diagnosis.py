@@ -14,6 +14,7 @@ import numpy as np
 from jax import tree_util
 
 from jaxtui.engine import failures
+from jaxtui.engine.arrays import is_array, shape_of
 from jaxtui.engine.calls import short
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explanations import explain_inputs
@@ -170,7 +171,8 @@ def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any
     if (
         not name
         and len(leaves) == 1
-        and getattr(leaves[0], "shape", None) == ()
+        and is_array(leaves[0])
+        and leaves[0].shape == ()
         and is_float(leaves[0])
     ):
         return _plain(error, layer, "", [])
@@ -196,7 +198,7 @@ def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
         structure = tree_util.tree_structure(output)
         return f"out_axes {axes!r} does not fit what the function returns: {structure}"
     for axis, leaf in zip(entries, tree_util.tree_leaves(output), strict=True):
-        rank = len(getattr(leaf, "shape", ()))
+        rank = len(shape_of(leaf))
         if isinstance(axis, int) and axis < 0 and layer.transform == "pmap":
             return f"pmap of JAX {jax.__version__} takes no negative out_axes: 0 to {rank} fit"
         if isinstance(axis, int) and not -rank - 1 <= axis <= rank:
@@ -221,7 +223,7 @@ def refuse_misplaced_outputs(recorder: Recorder) -> None:
         inner = tree_util.tree_leaves(recorder.recordings[level + 1].output)
         axes = prefix_leaves(layer.settings.get("out_axes", 0), recorder.recordings[level].output)
         for axis, out, leaf in zip(axes, outer, inner, strict=True):
-            if not isinstance(axis, int) or axis >= 0 or not hasattr(leaf, "shape"):
+            if not isinstance(axis, int) or axis >= 0 or not is_array(leaf):
                 continue
             place = axis + len(leaf.shape) + 1
             size = recorder.flow().levels[level + 1].size

@@ -6,6 +6,7 @@ from typing import Any
 
 from jax import tree_util
 
+from jaxtui.engine.arrays import is_array, shape_of
 from jaxtui.engine.calls import Call, counted, short
 from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.tracing import input_axes
@@ -73,7 +74,7 @@ class MappingCall(Call):
         for name, _, leaf, axis in self._mapped():
             if axis is None:
                 continue
-            shape = getattr(leaf, "shape", ())
+            shape = shape_of(leaf)
             if type(axis) is not int:
                 what = f"the axis of {name} is {safe_repr(axis, 40)}: an int or None is wanted"
                 return self.found("in_axes", what, self.working_axes())
@@ -96,7 +97,7 @@ class MappingCall(Call):
         in_axes = self.layer.settings.get("in_axes", 0)
         entries = list(in_axes) if isinstance(in_axes, tuple) else [in_axes] * len(self.args)
         for position, (entry, arg) in enumerate(zip(entries, self.args, strict=True)):
-            ranks = {len(getattr(leaf, "shape", ())) for leaf in tree_util.tree_leaves(arg)}
+            ranks = {len(shape_of(leaf)) for leaf in tree_util.tree_leaves(arg)}
             if isinstance(entry, int) and entry < 0 and len(ranks) == 1:
                 entries[position] = entry + ranks.pop()
         text = repr(entries[0]) if len(entries) == 1 else repr(tuple(entries))
@@ -172,9 +173,9 @@ class MappingCall(Call):
         _, position, size, axis = mapped
         if axis < 0 or size % count or position < 0:
             return []
-        shape = getattr(self.args[position], "shape", None)
-        if shape is None:
+        if not is_array(self.args[position]):
             return []
+        shape = self.args[position].shape
         folded = (*shape[:axis], count, size // count, *shape[axis + 1 :])
         return self.value_fix(
             position,

@@ -7,6 +7,7 @@ from typing import Any
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
+from jaxtui.engine.arrays import shape_of
 from jaxtui.engine.calls import Call, counted, short
 from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.tracing import input_axes
@@ -96,7 +97,7 @@ class ShardMapCall(Call):
         if not isinstance(spec, PartitionSpec):
             return self._no_spec("in_specs", f"the spec of {name}", spec)
         mesh = self._mesh
-        shape = getattr(leaf, "shape", ())
+        shape = shape_of(leaf)
         if len(spec) > len(shape):
             return self.found(
                 "in_specs",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 from jax import tree_util
 
+from jaxtui.engine.arrays import is_array
 from jaxtui.engine.calls import Call, counted
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explain_mapping import MappingCall
@@ -78,7 +79,7 @@ class GradCall(Call):
         return self.found("argnums", message, self._other_argnums(-1))
 
     def _not_differentiable(self, name: str, position: int, leaf: Any) -> Diagnosis:
-        dtype = getattr(leaf, "dtype", None)
+        dtype = leaf.dtype if is_array(leaf) else None
         fixes: list[Fix] = []
         if dtype is not None and jnp.issubdtype(dtype, jnp.number):
             fixes = self.value_fix(position, "as float32", "{}.astype('float32')")
@@ -99,7 +100,7 @@ class GradCall(Call):
 
 
 def _differentiable(leaf: Any) -> bool:
-    dtype = getattr(leaf, "dtype", None)
+    dtype = leaf.dtype if is_array(leaf) else None
     if dtype is None:
         return isinstance(leaf, float | complex)
     return bool(jnp.issubdtype(dtype, jnp.inexact))

@@ -174,7 +174,7 @@ def abstract_value(text: str, known: Names, field: str) -> Value:
         return remembered.value
     value = _abstract_value(text, known, field)
     names = _names_in(text)
-    if _depends_on_names_only(value.tree, names):
+    if names.isdisjoint(known.defined) and _depends_on_names_only(value.tree, names):
         if len(_remembered) >= MOST_REMEMBERED:
             _remembered.clear()
         _remembered[text, known.place] = _Remembered(value, names)

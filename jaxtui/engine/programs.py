@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,24 +98,53 @@ def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., An
                 "function", "program.function", f"the source defines no function {name}"
             )
         return known.source[name], name
-    defined, assigned = _bound_names(source)
-    for candidates in (defined, assigned):
+    bound = _bound_names(source)
+    for candidates in (bound.defined, bound.assigned, bound.imported):
         for candidate in reversed(candidates):
             if callable(known.source.get(candidate)):
                 return known.source[candidate], candidate
+    if bound.coroutines:
+        message = f"{bound.coroutines[-1]} is `async def`: JAX calls plain functions, `def`"
+        raise diagnosed("function", "program.source", message)
     raise diagnosed("function", "program.source", "the source defines no function")
 
 
-def _bound_names(source: str) -> tuple[list[str], list[str]]:
-    """Names bound at the top level of `source`, in order: by `def`, and by assignment."""
-    defined: list[str] = []
-    assigned: list[str] = []
-    for node in ast.parse(source).body:
+@dataclass
+class _Bound:
+    """Names bound at the top level of a source, in order."""
+
+    defined: list[str]
+    assigned: list[str]
+    imported: list[str]
+    coroutines: list[str]
+
+
+@functools.lru_cache(maxsize=8)
+def _bound_names(source: str) -> _Bound:
+    bound = _Bound([], [], [], [])
+    for node in _top_level(ast.parse(source).body):
         if isinstance(node, ast.FunctionDef):
-            defined.append(node.name)
-        elif isinstance(node, ast.Assign):
-            assigned += [t.id for t in node.targets if isinstance(t, ast.Name)]
-    return defined, assigned
+            bound.defined.append(node.name)
+        elif isinstance(node, ast.AsyncFunctionDef):
+            bound.coroutines.append(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            bound.imported += [alias.asname or alias.name for alias in node.names]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bound.assigned += [t.id for t in targets if isinstance(t, ast.Name)]
+    return bound
+
+
+def _top_level(statements: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The statements and those inside `if`, `try`, `with` and loops, not inside definitions."""
+    for statement in statements:
+        yield statement
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = (n for n in ast.iter_child_nodes(statement) if isinstance(n, _HOLDERS))
+            yield from _top_level(inner)
+
+
+_HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:

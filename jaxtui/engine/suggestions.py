@@ -12,6 +12,7 @@ import jax
 import msgspec
 from jax import tree_util
 
+from jaxtui.engine.arrays import shape_of
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, over_arrays
 from jaxtui.protocol import Composition
@@ -105,7 +106,7 @@ def _entries(in_axes: Any, count: int) -> list[Any]:
 
 def _choices(arg: Any, current: Any) -> list[Any]:
     """The axes one argument can be mapped over (int or None), the current one first."""
-    ranks = [len(getattr(leaf, "shape", ())) for leaf in tree_util.tree_leaves(arg)]
+    ranks = [len(shape_of(leaf)) for leaf in tree_util.tree_leaves(arg)]
     axes: list[Any] = [*range(min(ranks, default=0)), None]
     if type(current) is not int and isinstance(current, tuple | list | dict):
         return [current, *axes]
@@ -125,5 +126,5 @@ def _same(one: Any, other: Any) -> bool:
 
 def _output_axes(recorder: Recorder, level: int) -> Iterable[Any]:
     inner = recorder.recordings[level + 1].output
-    ranks = [len(getattr(leaf, "shape", ())) for leaf in tree_util.tree_leaves(inner)]
+    ranks = [len(shape_of(leaf)) for leaf in tree_util.tree_leaves(inner)]
     return range(min(ranks, default=0) + 1)

@@ -15,6 +15,7 @@ import numpy as np
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
+from jaxtui.engine.arrays import is_array, shape_of
 from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.programs import MAPPING, BuiltLayer, Function
 from jaxtui.report import Flow, FlowLeaf, Leaf, Level
@@ -171,33 +172,29 @@ def over_arrays(
     the leaves with a dtype are returned, flat.
     """
     leaves, tree = tree_util.tree_flatten((tuple(args), kwargs))
-    is_array = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
+    shaped = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
 
     def call(*arrays: Any) -> list[Any]:
         given = iter(arrays)
-        merged = [next(given) if array else x for x, array in zip(leaves, is_array, strict=True)]
+        merged = [next(given) if array else x for x, array in zip(leaves, shaped, strict=True)]
         positional, keywords = tree_util.tree_unflatten(tree, merged)
         output = program(*positional, **keywords)
-        return [x for x in tree_util.tree_leaves(output) if hasattr(x, "dtype")]
+        return [x for x in tree_util.tree_leaves(output) if is_array(x)]
 
-    return call, [leaf for leaf, array in zip(leaves, is_array, strict=True) if array]
+    return call, [leaf for leaf, array in zip(leaves, shaped, strict=True) if array]
 
 
 def as_shapes(tree: Any) -> Any:
     """`tree` with each array or tracer as its ShapeDtypeStruct, so that nothing is kept alive."""
     return tree_util.tree_map(
-        lambda leaf: (
-            jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
-            if hasattr(leaf, "shape") and hasattr(leaf, "dtype")
-            else leaf
-        ),
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if is_array(leaf) else leaf,
         tree,
     )
 
 
 def flow_leaf(path: str, leaf: Any, marks: list[int]) -> FlowLeaf:
     """The FlowLeaf of an array's shape, or of any other object."""
-    if not hasattr(leaf, "shape"):
+    if not is_array(leaf):
         value = safe_repr(leaf, 40)
         return FlowLeaf(path=path, shape=[], dtype=type(leaf).__name__, value=value)
     shape = [int(size) for size in leaf.shape]
@@ -209,7 +206,7 @@ def as_leaf(name: str, path: str, leaf: Any) -> Leaf:
     if isinstance(leaf, bool | int | float | complex):
         dtype = str(jax.dtypes.canonicalize_dtype(np.result_type(type(leaf))))
         return Leaf(name=name, path=path, shape=[], dtype=dtype)
-    if not hasattr(leaf, "shape"):
+    if not is_array(leaf):
         return Leaf(name=name, path=path, shape=[], dtype=type(leaf).__name__)
     return Leaf(name=name, path=path, shape=[int(n) for n in leaf.shape], dtype=str(leaf.dtype))
 
@@ -294,7 +291,7 @@ def output_marks(layer: BuiltLayer | None, output: Any) -> Any:
 
 def dimensions(axis: Any, leaf: Any) -> list[int]:
     """The dimensions of `leaf` that an axis (int or None) or a PartitionSpec maps or divides."""
-    rank = len(getattr(leaf, "shape", ()))
+    rank = len(shape_of(leaf))
     if isinstance(axis, PartitionSpec):
         return [i for i, names in enumerate(axis) if names not in (None, ()) and i < rank]
     if isinstance(axis, int) and -rank <= axis < rank:

@@ -1,0 +1,21 @@
+"""What counts as an array among the leaves of a pytree, which may be any objects at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+_ARRAYS = (jax.Array, np.ndarray, np.generic, jax.ShapeDtypeStruct)
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether `leaf` is an array, a tracer, or the shape of one. Asks no attribute of it: a module
+    has a `shape` too, and an object of the user's may raise."""
+    return isinstance(leaf, _ARRAYS)
+
+
+def shape_of(leaf: Any) -> tuple[int, ...]:
+    """The shape of an array; () of anything else."""
+    return tuple(leaf.shape) if is_array(leaf) else ()
