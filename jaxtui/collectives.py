@@ -57,12 +57,20 @@ def operation_of(session: Session) -> Operation | None:
 
 
 def own_functions(source: str) -> list[str]:
-    """The functions that a source defines; none while it is no Python."""
+    """What a source defines, assigns or imports at its top level; none while it is no Python."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):
         return []
-    return [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    names: list[str] = []
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.ImportFrom):
+            names += [alias.asname or alias.name for alias in node.names]
+    return names
 
 
 def axes_of(session: Session) -> tuple[str, ...]:

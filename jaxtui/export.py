@@ -8,6 +8,7 @@ import keyword
 import re
 from collections.abc import Iterator
 
+from jaxtui.collectives import CollectiveError, as_session, runs_program
 from jaxtui.session import AnyLayer, Argument, Pmap, Session
 
 _IMPORTS = """\
@@ -55,7 +56,15 @@ class ExportError(Exception):
 
 
 def script(session: Session) -> str:
-    """The program of `session` as a script that prints its result. Raises ExportError."""
+    """The program of `session` as a script that prints its result. Raises ExportError.
+
+    Where the session has a collective and no program besides, that is its collective's.
+    """
+    if session.collective is not None and not runs_program(session):
+        try:
+            session = as_session(session)
+        except CollectiveError as error:
+            raise ExportError(error.message, error.field) from error
     if session.program.empty:
         raise ExportError("there is no function to export", "program")
     exporter = _Exporter(session)

@@ -8,18 +8,20 @@ import sys
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from jaxtui import launch, plain
+from jaxtui import collectives, launch, plain, plain_collective
 from jaxtui import session as sessions
 from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.launch import Choice
 from jaxtui.protocol import (
     AnyEvent,
+    AnyRequest,
     Cancelled,
+    CollectiveRan,
     Composition,
     Failed,
     Gone,
@@ -28,13 +30,23 @@ from jaxtui.protocol import (
     Ran,
     Ready,
     Run,
+    RunCollective,
 )
-from jaxtui.report import Diagnosis, Environment, Output, ProgramReport, RunReport
-from jaxtui.session import Session, SessionError
+from jaxtui.report import (
+    CollectiveReport,
+    Diagnosis,
+    Environment,
+    Output,
+    ProgramReport,
+    RunReport,
+)
+from jaxtui.session import Collective, Session, SessionError
 
 VALUES = 10_000  # elements of an output; above it a summary stands for them
 
 DONE, FAILED, NOT_STARTED = 0, 1, 3
+
+T = TypeVar("T")
 
 
 class EngineLost(Exception):
@@ -69,19 +81,32 @@ class Engine:
 
     def run(self, composition: Composition) -> ProgramReport | Diagnosis:
         """The program's report, or why it failed. Raises EngineLost."""
-        self.environment()
         request = Run(id=self._client.next_id(), composition=composition, values=VALUES)
+        answer = self._answer(request)
+        return answer.report if isinstance(answer, Ran) else _why(answer)
+
+    def run_collective(
+        self, composition: Composition, collective: Collective
+    ) -> CollectiveRan | Diagnosis:
+        """What the devices held before and after, or why it failed. Raises EngineLost."""
+        request = RunCollective(
+            id=self._client.next_id(),
+            composition=composition,
+            collective=collective,
+            values=VALUES,
+        )
+        answer = self._answer(request)
+        return answer if isinstance(answer, CollectiveRan) else _why(answer)
+
+    def _answer(self, request: AnyRequest) -> AnyEvent:
+        self.environment()
         self._client.send(request)
         while True:
             event = self._next()
-            if event.id != request.id:
-                continue
-            if isinstance(event, Ran):
-                return event.report
-            if isinstance(event, Failed):
-                return event.diagnosis
-            if isinstance(event, Cancelled):
-                return Diagnosis(kind="engine", field="", message="the engine gave the run up")
+            if event.id == request.id and isinstance(
+                event, Ran | CollectiveRan | Failed | Cancelled
+            ):
+                return event
 
     def close(self) -> None:
         """End it, and pass on what it still had to say."""
@@ -101,6 +126,13 @@ class Engine:
             diagnosis = Diagnosis(kind="engine", field="", message=_last_words(event))
             raise EngineLost(diagnosis, started=self._environment is not None)
         return event
+
+
+def _why(answer: AnyEvent) -> Diagnosis:
+    """The diagnosis in an answer that is no report."""
+    if isinstance(answer, Failed):
+        return answer.diagnosis
+    return Diagnosis(kind="engine", field="", message="the engine gave the run up")
 
 
 class Engines:
@@ -139,10 +171,15 @@ class Engines:
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of one session: the report to print, its title, the exit status it asks for."""
+    """What became of one session: the report to print, its title, the exit status it asks for.
+
+    `collective` is what the session asked for, and `note` what there is to say of its check.
+    """
 
     report: RunReport
     title: str = ""
+    collective: Collective | None = None
+    note: str = ""
     status: int = DONE
 
 
@@ -166,20 +203,32 @@ def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
         _check_that_it_runs(session)
     except SessionError as error:
         diagnosis = Diagnosis(kind="session", field=error.field, message=error.message)
-        return Outcome(report=_report(path, None, diagnosis), status=FAILED)
-    environment = None
+        return Outcome(report=_report(path, None, None, None, diagnosis), status=FAILED)
+    environment = program = ran = failure = None
+    status = DONE
     try:
         engine = engines.for_settings(choice.settings_for(session))
         environment = engine.environment()
-        result = engine.run(_composition(session, path))
+        composition = _composition(session, path)
+        if collectives.runs_program(session):
+            program, failure = _parted(engine.run(composition))
+        if session.collective is not None and failure is None:
+            ran, failure = _parted(engine.run_collective(composition, session.collective))
     except EngineLost as lost:
         engines.drop()
+        program, ran, failure = None, None, lost.diagnosis
         status = FAILED if lost.started else NOT_STARTED
-        report = _report(path, environment, lost.diagnosis)
-        return Outcome(report=report, title=session.title, status=status)
-    status = FAILED if isinstance(result, Diagnosis) else DONE
-    report = _report(path, environment, result)
-    return Outcome(report=report, title=session.title, status=status)
+    return Outcome(
+        report=_report(path, environment, program, ran, failure),
+        title=session.title,
+        collective=session.collective,
+        note=ran.note if ran else "",
+        status=FAILED if failure and not status else status,
+    )
+
+
+def _parted(answer: T | Diagnosis) -> tuple[T | None, Diagnosis | None]:
+    return (None, answer) if isinstance(answer, Diagnosis) else (answer, None)
 
 
 def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
@@ -199,9 +248,7 @@ def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
 
 
 def _check_that_it_runs(session: Session) -> None:
-    if session.collective is not None:
-        raise SessionError("collectives cannot be run by this version", "collective")
-    if session.program.empty:
+    if session.program.empty and session.collective is None:
         raise SessionError("no function: give `source` or `function`", "program")
 
 
@@ -215,16 +262,19 @@ def _composition(session: Session, path: str) -> Composition:
 
 
 def _report(
-    path: str, environment: Environment | None, result: ProgramReport | Diagnosis
+    path: str,
+    environment: Environment | None,
+    program: ProgramReport | None,
+    ran: CollectiveRan | None,
+    failure: Diagnosis | None,
 ) -> RunReport:
-    failed = isinstance(result, Diagnosis)
     return RunReport(
         session=path,
-        ok=not failed,
+        ok=failure is None,
         environment=environment,
-        program=None if isinstance(result, Diagnosis) else _in_json_numbers(result),
-        collective=None,
-        error=result if isinstance(result, Diagnosis) else None,
+        program=None if program is None else _in_json_numbers(program),
+        collective=None if ran is None else _collective_in_json_numbers(ran.report),
+        error=failure,
     )
 
 
@@ -232,6 +282,14 @@ def _in_json_numbers(report: ProgramReport) -> ProgramReport:
     """The report with non-finite numbers as texts, since JSON has none."""
     outputs = [_output_in_json_numbers(output) for output in report.outputs]
     return msgspec.structs.replace(report, outputs=outputs)
+
+
+def _collective_in_json_numbers(report: CollectiveReport) -> CollectiveReport:
+    return msgspec.structs.replace(
+        report,
+        before=[_output_in_json_numbers(output) for output in report.before],
+        after=[_output_in_json_numbers(output) for output in report.after],
+    )
 
 
 def _output_in_json_numbers(output: Output) -> Output:
@@ -267,13 +325,20 @@ def _text_shower(ascii: bool) -> Callable[[Outcome], None]:
         if report.error is not None:
             print(plain.failure(report.session, report.error), file=sys.stderr)
             return
-        assert report.program is not None
         assert report.environment is not None
         heading = [report.session, plain.device_set(report.environment, ascii=ascii)]
         if outcome.title:
             heading.insert(1, outcome.title)
         print("\n" * bool(shown) + "  ".join(heading))
-        print(plain.program(report.program, ascii=ascii))
+        if report.program is not None:
+            print(plain.program(report.program, ascii=ascii))
+        if report.collective is not None and outcome.collective is not None:
+            note = outcome.note
+            print(
+                plain_collective.collective(
+                    outcome.collective, report.collective, note, ascii=ascii
+                )
+            )
         shown += 1
 
     return show

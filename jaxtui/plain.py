@@ -120,6 +120,16 @@ def array(values: Any, rank: int, dtype: str = "float64") -> str:
     return _brackets(values, rank, cells, depth=0)
 
 
+def rows(values: Any, rank: int, dtype: str) -> list[str]:
+    """Each element of the first dimension as `array` would print it, numbers of all lined up."""
+    if _count(values, rank) > WHOLE:
+        values = [_abridged(value, rank - 1) for value in values]
+    cells = iter(_lined_up(list(_elements(values, rank)), _significand(dtype)))
+    if rank == 1:
+        return list(cells)
+    return [_brackets(value, rank - 1, cells, depth=0) for value in values]
+
+
 def _count(values: Any, rank: int) -> int:
     return 1 if rank == 0 else sum(_count(value, rank - 1) for value in values)
 

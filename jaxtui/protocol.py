@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.report import (
+    CollectiveReport,
     Diagnosis,
     Environment,
     Flow,
@@ -21,7 +22,7 @@ from jaxtui.report import (
     ProgramReport,
     Summary,
 )
-from jaxtui.session import Devices, Program
+from jaxtui.session import Collective, Devices, Program
 
 MAX_FRAME = 64 * 1024 * 1024  # bytes; a larger length means that the stream is not ours
 
@@ -86,6 +87,34 @@ class Summarize(Request, frozen=True, kw_only=True):
     device: int | None = None
 
 
+class RunCollective(Request, frozen=True, kw_only=True):
+    """Run a collective over the devices and keep what each held before and after it.
+
+    `composition.program` is the session's own: its source is what the value and the operation may
+    use. Works on the worker; a newer RunCollective replaces a waiting one. `values` as in Run.
+    """
+
+    composition: Composition
+    collective: Collective
+    values: int | None = None
+
+
+class FindProvenance(Request, frozen=True, kw_only=True):
+    """Which input elements one element of a collective's result was made from.
+
+    `leaf` counts the outputs after the collective, and `element` is an index in that output, the
+    row of the device first. Works on the worker; a newer FindProvenance replaces a waiting one.
+    """
+
+    result: int
+    leaf: int
+    element: list[int]
+
+
+class DescribeCollectives(Request, frozen=True, kw_only=True):
+    """The collectives of the installed JAX. Light."""
+
+
 class Describe(Request, frozen=True, kw_only=True):
     """The environment and the devices' memory now. Light."""
 
@@ -96,7 +125,17 @@ class Cancel(Request, frozen=True, kw_only=True):
     target: int
 
 
-AnyRequest = Trace | Run | ReadWindow | Summarize | Describe | Cancel
+AnyRequest = (
+    Trace
+    | Run
+    | RunCollective
+    | FindProvenance
+    | ReadWindow
+    | Summarize
+    | DescribeCollectives
+    | Describe
+    | Cancel
+)
 
 
 class Event(Struct, frozen=True, kw_only=True, tag=True):
@@ -141,6 +180,43 @@ class Ran(Event, frozen=True, kw_only=True):
     report: ProgramReport
     flow: Flow
     seconds: float
+
+
+class CollectiveRan(Event, frozen=True, kw_only=True):
+    """Answers RunCollective: what each device held, before and after, is kept under `result`.
+
+    As leaves of that result come first those of `report.before`, then those of `report.after`.
+    `wrong` counts the elements that differ from the NumPy reference, None without a comparison;
+    `note` says what else there is to know of it. The flow is that of the collective's program.
+    """
+
+    result: int
+    report: CollectiveReport
+    wrong: int | None
+    note: str
+    flow: Flow
+    seconds: float
+
+
+class ProvenanceFound(Event, frozen=True, kw_only=True):
+    """Answers FindProvenance: `sources[i]` are flat indices in `report.before[i]`, sorted.
+
+    Not `exact` means that the search was ended early, so that elements may be among them that do
+    not matter. `words` say it, such as "device 3 [1] ← sum over devices 0–7 [1]".
+    """
+
+    result: int
+    leaf: int
+    element: list[int]
+    sources: list[list[int]]
+    exact: bool
+    words: str
+
+
+class CollectivesDescribed(Event, frozen=True, kw_only=True):
+    """Answers DescribeCollectives: each collective of the installed JAX with its options' names."""
+
+    options: dict[str, list[str]]
 
 
 class Failed(Event, frozen=True, kw_only=True):
@@ -216,6 +292,9 @@ AnyEvent = (
     | Traced
     | Stage
     | Ran
+    | CollectiveRan
+    | ProvenanceFound
+    | CollectivesDescribed
     | Failed
     | WindowRead
     | Summarized

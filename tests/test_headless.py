@@ -53,7 +53,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProce
         "no-toml.toml": "title = ",
         "no-such-field.toml": "[program]\nsauce = 'x'",
         "no-program.toml": "title = 'nothing'",
-        "collective.toml": GOOD + "[collective]\noperation = 'psum'\nvalue = 'arange(8.0)'\n",
+        "collective.toml": "[collective]\noperation = 'psum'\nvalue = 'arange(devices + 1.0)'\n",
         "dies.toml": session("def f(x):\n    import os\n    os._exit(7)"),
         "beside.toml": "[program]\nfunction = 'mine.py:triple'\n"
         "arguments = [{ name = 'x', value = 'load(\"x.npy\")' }]",
@@ -113,7 +113,7 @@ def test_a_good_session_has_inputs_layers_and_outputs(
         ("no-toml", "session", "", "not TOML"),
         ("no-such-field", "session", "program", "unknown field `sauce`"),
         ("no-program", "session", "program", "no function"),
-        ("collective", "session", "collective", "collective"),
+        ("collective", "collective", "collective.value", "2 blocks, but 1 device"),
         ("dies", "engine", "", "7"),
         ("missing", "session", "", "No such file"),
     ],

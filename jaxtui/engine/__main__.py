@@ -17,20 +17,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
-from jaxtui.engine.lanes import STACK_BYTES, LightLane, OnStage, StillWanted, Worker
+from jaxtui.engine.lanes import STACK_BYTES, Job, LightLane, OnStage, StillWanted, Worker
 from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, redirect
 from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
     Cancel,
     Describe,
+    DescribeCollectives,
     Described,
     Failed,
+    FindProvenance,
     FramingError,
     Ran,
     ReadWindow,
     Ready,
     Run,
+    RunCollective,
     Summarize,
     Trace,
     decode_request,
@@ -49,16 +52,18 @@ class Engine:
         # Only now: JAX is configured and running, and Ready is out.
         from jax import effects_barrier
 
-        from jaxtui.engine import devices, evaluation, results
+        from jaxtui.engine import collective_requests, devices, evaluation, results
 
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
         self._store = results.ResultStore()
+        self._describe_collectives = collective_requests.catalogue
+        self._collectives = collective_requests.CollectiveRuns(self._store)
         self._outbox = outbox
         send = outbox.send
         self._tracing = LightLane("tracing", self._trace, send, prints, only_newest=True)
         self._viewing = LightLane("viewing", self._view, send, prints)
-        self._worker = Worker(self._run, self._summaries, send, prints)
+        self._worker = Worker(self._work, self._summaries, send, prints)
 
     def start(self) -> None:
         """Start the lanes."""
@@ -70,10 +75,10 @@ class Engine:
         match request:
             case Trace():
                 self._tracing.take(request)
-            case ReadWindow() | Describe():
+            case ReadWindow() | Describe() | DescribeCollectives():
                 self._viewing.take(request)
-            case Run():
-                self._worker.take_run(request)
+            case Run() | RunCollective() | FindProvenance():
+                self._worker.take(request)
             case Summarize():
                 self._worker.take_summarize(request)
             case Cancel():
@@ -87,7 +92,18 @@ class Engine:
     def _view(self, request: AnyRequest) -> AnyEvent:
         if isinstance(request, ReadWindow):
             return self._store.window(request)
+        if isinstance(request, DescribeCollectives):
+            return self._describe_collectives(request)
         return Described(id=request.id, environment=self._devices.environment())
+
+    def _work(self, request: Job, on_stage: OnStage, cancelled: StillWanted) -> AnyEvent:
+        match request:
+            case Run():
+                return self._run(request, on_stage, cancelled)
+            case RunCollective():
+                return self._collectives.run(request, on_stage, cancelled)
+            case FindProvenance():
+                return self._collectives.find(request, cancelled)
 
     def _run(self, request: Run, on_stage: OnStage, cancelled: StillWanted) -> AnyEvent:
         evaluated = self._evaluation.run(request.composition, on_stage, cancelled)

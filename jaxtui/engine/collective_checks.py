@@ -193,10 +193,11 @@ def _check_capacity(
         return
     fixes = [Fix(label="vmap carries any number on one device", field=VIA, text="vmap")]
     if rows < have:
-        message = f"{rows} blocks for {have} devices: shard_map needs one for each"
+        message = f"{_count(rows, 'block')} for {have} devices: shard_map needs one for each"
         fixes.insert(0, Fix(label="pmap takes as many devices as needed", field=VIA, text="pmap"))
     else:
-        message = f"{rows} blocks, but {have} devices: {collective.via} places one block on each"
+        places = f"{collective.via} places one block on each"
+        message = f"{rows} blocks, but {_count(have, 'device')}: {places}"
         simulated = devices.devices[0].platform == "cpu" and devices.is_default
         if simulated and session.devices.mesh is None:
             fixes.append(Fix(f"{rows} virtual devices", "devices.count", str(rows)))
@@ -280,7 +281,7 @@ def _check_gather(call: _Call) -> None:
             raise diagnosed("collective", field, message, [Fix("stack", field, "False")])
         if not -rank <= axis < rank:
             field = "collective.options.axis"
-            message = f"the result has {_dimensions(rank)}; there is no dimension {axis}"
+            message = f"the result has {_count(rank, 'dimension')}; there is no dimension {axis}"
             raise diagnosed("collective", field, message, [Fix("axis 0", field, "0")])
 
 
@@ -295,7 +296,7 @@ def _check_dimension(call: _Call, option: Option, block: tuple[int, ...], *, div
             "collective", VALUE, message, [Fix("a square", VALUE, call.operation.value)]
         )
     if not -rank <= dimension < rank:
-        message = f"{shape} have {_dimensions(rank)}; there is no dimension {dimension}"
+        message = f"{shape} have {_count(rank, 'dimension')}; there is no dimension {dimension}"
         raise diagnosed("collective", field, message, [Fix("the first", field, "0")])
     if dimension < 0 and not collective_support.takes_negative_dimensions():
         message = f"{name} of JAX {jax.__version__} takes no negative {option.name}"
@@ -320,5 +321,5 @@ def _check_dimension(call: _Call, option: Option, block: tuple[int, ...], *, div
     raise diagnosed("collective", field, message, fitting)
 
 
-def _dimensions(count: int) -> str:
-    return f"{count} dimension" if count == 1 else f"{count} dimensions"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,15 +11,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import lax, tree_util
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from jaxtui import collectives
 from jaxtui.collective_words import OPERATIONS
-from jaxtui.engine import collective_checks, evaluation
+from jaxtui.engine import collective_checks, evaluation, expressions
 from jaxtui.engine.collective_checks import AXIS_NAME, VALUE, VIA, Checked
 from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.provenance import Provenance
 from jaxtui.engine.references import REFERENCES, Expected, wrong
 from jaxtui.protocol import Composition
 from jaxtui.report import Diagnosis, Fix, Flow
@@ -197,6 +198,51 @@ def _note(count: int, checked: Checked, before: Leaves) -> str:
 def _has_nan(leaf: Any) -> bool:
     array = _host(leaf)
     return bool(np.any(array != array))
+
+
+# -------------------------------------------------------------------------- where it is made from
+
+
+def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
+    """What finds out which elements of `before` a result of the collective is made from."""
+    program = collectives.as_program(session)
+    prepared = evaluation.prepare(composition_of(session, folder, program))
+    names = prepared.argument_names
+    values = [
+        expressions.abstract_value(argument.value, prepared.known, VALUE).tree
+        for argument in program.arguments
+    ]
+    # Several operands are handed back in a dict, whose leaves come in the order of its keys.
+    order = sorted(range(len(names)), key=lambda i: names[i])
+    trees: list[Any] = [tree_util.tree_structure(values[i]) for i in order]
+
+    def function(*blocks: Any) -> Any:
+        left = iter(blocks)
+        given: dict[int, Any] = {}
+        for i, tree in zip(order, trees, strict=True):
+            leaves = [next(left) for _ in range(tree.num_leaves)]
+            given[i] = tree_util.tree_unflatten(tree, leaves)
+        return prepared.function.call(*(given[i] for i in range(len(names))))
+
+    (layer,) = prepared.layers
+    rows = before[0][1].shape[0]
+
+    def carry(body: Callable[..., Any]) -> Callable[..., Any]:
+        wrapped = layer.wrap(body, rows)
+        return wrapped if layer.transform == "pmap" else jax.jit(wrapped)
+
+    kept = 1 if layer.transform == "shard_map" else 0
+    return Provenance(function, carry, [leaf for _, leaf in before], kept)
+
+
+def row_devices(array: Any) -> list[int]:
+    """For each row of an array the id of the device that holds it, the first where several do."""
+    devices: dict[int, int] = {}
+    for shard in array.addressable_shards:
+        start, stop, _ = shard.index[0].indices(array.shape[0])
+        for row in range(start, stop):
+            devices.setdefault(row, shard.device.id)
+    return [devices.get(row, -1) for row in range(array.shape[0])]
 
 
 # ------------------------------------------------------------------- failures of the program itself

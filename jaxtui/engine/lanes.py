@@ -18,7 +18,9 @@ from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
     Cancelled,
+    FindProvenance,
     Run,
+    RunCollective,
     Stage,
     Summarize,
     Summarized,
@@ -29,6 +31,7 @@ from jaxtui.report import Summary
 STACK_BYTES = 64 * 1024 * 1024
 
 Send = Callable[[AnyEvent], None]
+Job = Run | RunCollective | FindProvenance
 OnStage = Callable[[str], None]
 StillWanted = Callable[[], bool]
 
@@ -107,13 +110,14 @@ class LightLane:
 class Worker:
     """The one thread that compiles, runs and reads results, one job at a time.
 
-    A newer Run replaces a waiting one and goes before all Summarize jobs. Those are generators (a
-    step that has nothing to say yields None): between two steps a Run or a Cancel has its turn.
+    A newer Job replaces a waiting one of its kind, and Jobs go before all Summarize requests.
+    Those are generators (a step that has nothing to say yields None): between two steps a Job or
+    a Cancel has its turn.
     """
 
     def __init__(
         self,
-        run: Callable[[Run, OnStage, StillWanted], AnyEvent],
+        run: Callable[[Job, OnStage, StillWanted], AnyEvent],
         summaries: Callable[[Summarize], Iterator[Summary | None]],
         send: Send,
         prints: Prints,
@@ -122,7 +126,7 @@ class Worker:
         self._summaries = summaries
         self._send = send
         self._prints = prints
-        self._next_run: Run | None = None
+        self._jobs: dict[type[Job], Job] = {}  # in the order in which they came
         self._steps: deque[tuple[Summarize, Iterator[Summary | None]]] = deque()
         self._current: int | None = None
         self._given_up = False
@@ -133,10 +137,11 @@ class Worker:
         """Start the thread."""
         self._thread.start()
 
-    def take_run(self, request: Run) -> None:
-        """Run next, in place of a Run that still waits."""
+    def take(self, request: Job) -> None:
+        """Work on it next, in place of one of its kind that still waits."""
         with self._change:
-            replaced, self._next_run = self._next_run, request
+            replaced = self._jobs.get(type(request))
+            self._jobs[type(request)] = request
             self._change.notify()
         if replaced is not None:
             self._send(Cancelled(id=replaced.id))
@@ -150,9 +155,10 @@ class Worker:
     def cancel(self, target: int) -> None:
         """Give up request `target` if it is here: now if it waits, else at its next yield."""
         with self._change:
-            waits = self._next_run is not None and self._next_run.id == target
-            if waits:
-                self._next_run = None
+            found = [kind for kind, request in self._jobs.items() if request.id == target]
+            for kind in found:
+                del self._jobs[kind]
+            waits = bool(found)
             kept = deque(job for job in self._steps if job[0].id != target)
             waits |= len(kept) < len(self._steps)
             self._steps = kept
@@ -163,19 +169,19 @@ class Worker:
     def _work(self) -> None:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._next_run or self._steps)
+                self._change.wait_for(lambda: self._jobs or self._steps)
                 self._given_up = False
-                run, self._next_run = self._next_run, None
-                job = None if run else self._steps.popleft()
-                self._current = run.id if run else job[0].id if job else None
-            if run:
-                self._send(self._ran(run))
-            elif job:
-                self._step(*job)
+                job = self._jobs.pop(next(iter(self._jobs))) if self._jobs else None
+                step = None if job else self._steps.popleft()
+                self._current = job.id if job else step[0].id if step else None
+            if job:
+                self._send(self._ran(job))
+            elif step:
+                self._step(*step)
             with self._change:
                 self._current = None
 
-    def _ran(self, request: Run) -> AnyEvent:
+    def _ran(self, request: Job) -> AnyEvent:
         with self._prints.of(request.id, worker=True):
             try:
                 return self._run(

@@ -1,0 +1,135 @@
+"""The requests about collectives, answered: a run, the sources of an element, what there is."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxtui import collectives as composing
+from jaxtui.engine import collectives
+from jaxtui.engine.errors import GivenUp, diagnosed
+from jaxtui.engine.failures import describe
+from jaxtui.engine.provenance import Provenance, place, words
+from jaxtui.engine.results import KEPT, ResultStore
+from jaxtui.protocol import (
+    CollectiveRan,
+    CollectivesDescribed,
+    DescribeCollectives,
+    FindProvenance,
+    ProvenanceFound,
+    RunCollective,
+)
+from jaxtui.report import CollectiveReport
+from jaxtui.session import Session
+
+
+@dataclass
+class _Kept:
+    """A collective that ran, for the questions that follow."""
+
+    session: Session
+    folder: str
+    ran: collectives.Ran
+    provenance: Provenance | None = field(default=None)
+
+
+class CollectiveRuns:
+    """The newest collectives that ran. Only the worker's thread may use it."""
+
+    def __init__(self, store: ResultStore) -> None:
+        self._store = store
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+
+    def run(
+        self, request: RunCollective, on_stage: Callable[[str], None], cancelled: Callable[[], bool]
+    ) -> CollectiveRan:
+        """Run the collective and keep it. Raises Diagnosed or GivenUp."""
+        session = collectives.session_of(request.composition, request.collective)
+        ran = collectives.run(session, request.composition.folder, on_stage, cancelled)
+        on_stage("reading")
+        self._store.keep(request.id, [*ran.before, *ran.after])
+        self._kept[request.id] = _Kept(session, request.composition.folder, ran)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        outputs = self._store.outputs(request.id, request.values)
+        count = len(ran.before)
+        return CollectiveRan(
+            id=request.id,
+            result=request.id,
+            report=CollectiveReport(
+                before=outputs[:count], after=outputs[count:], checked=ran.checked
+            ),
+            wrong=ran.wrong,
+            note=ran.note,
+            flow=ran.flow,
+            seconds=ran.seconds,
+        )
+
+    def find(self, request: FindProvenance, cancelled: Callable[[], bool]) -> ProvenanceFound:
+        """What an element of a result was made from. Raises Diagnosed or GivenUp."""
+        kept = self._kept.get(request.result)
+        if kept is None:
+            message = f"result {request.result} is no longer kept; run the collective again"
+            raise diagnosed("runtime", "", message)
+        output = _output(kept.ran.after, request)
+        if kept.provenance is None:
+            kept.provenance = _searcher(kept)
+        flat = _flat(request.element, output.shape)
+        try:
+            sources = kept.provenance.sources(request.leaf, flat, cancelled)
+        except GivenUp:
+            raise
+        except Exception as error:
+            message = f"its sources cannot be found: {describe(error)}"
+            raise diagnosed("runtime", "", message) from error
+        operation = composing.operation_of(kept.session)
+        inputs = [leaf for _, leaf in kept.ran.before]
+        said = words(
+            sources,
+            [leaf.shape for leaf in inputs],
+            collectives.row_devices(inputs[0]),
+            operation.made if operation else "",
+            [path for path, _ in kept.ran.before],
+        )
+        return ProvenanceFound(
+            id=request.id,
+            result=request.result,
+            leaf=request.leaf,
+            element=request.element,
+            sources=sources.indices,
+            exact=sources.exact,
+            words=f"{place(request.element, collectives.row_devices(output))} ← {said}",
+        )
+
+
+def catalogue(request: DescribeCollectives) -> CollectivesDescribed:
+    """The collectives of the installed JAX."""
+    return CollectivesDescribed(id=request.id, options=collectives.available())
+
+
+def _searcher(kept: _Kept) -> Provenance:
+    arrays = [leaf for _, leaf in kept.ran.before]
+    if not all(array.is_fully_addressable for array in arrays):
+        message = "other processes hold a part of the input: its elements cannot be tried here"
+        raise diagnosed("runtime", "", message)
+    return collectives.provenance(kept.session, kept.folder, kept.ran.before)
+
+
+def _output(after: collectives.Leaves, request: FindProvenance) -> Any:
+    if not 0 <= request.leaf < len(after):
+        message = f"the collective has {len(after)} outputs; there is no {request.leaf}"
+        raise diagnosed("runtime", "", message)
+    return after[request.leaf][1]
+
+
+def _flat(element: Sequence[int], shape: Sequence[int]) -> int:
+    inside = len(element) == len(shape) and all(
+        0 <= i < n for i, n in zip(element, shape, strict=True)
+    )
+    if not inside:
+        message = f"{list(element)} is no element of an output of shape {list(shape)}"
+        raise diagnosed("runtime", "", message)
+    return sum(i * math.prod(shape[d + 1 :]) for d, i in enumerate(element))

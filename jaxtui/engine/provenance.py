@@ -1,0 +1,360 @@
+"""Which input elements an element of a result is made from, found by trying.
+
+An output element is made from an input element when some change of that element alone changes it.
+The function itself is asked: it runs under its own transformation with inputs that differ from one
+another in one element, so the answer holds for any function, dtype and transformation, and it says
+for "largest" and "smallest" what an element could come from: all that it is compared with.
+
+Every claim has a witness. What no trial changes is not claimed; trials start from the user's values
+and from others (random, all small, all large, zeros), because a change may not show from one start:
+an element that is not the largest does not show in the largest. A function that looks at its input
+only in a range that no trial enters is beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import tree_util
+
+from jaxtui.engine.errors import GivenUp
+from jaxtui.engine.provenance_trials import Array, Trial, trials
+
+BATCH_ELEMENTS = 2**21  # of inputs and outputs in one call
+MOST_VARIANTS = 256  # of the input in one call
+DENSE_ELEMENTS = 10**8  # elements computed when every output is answered at once
+BUDGET_ELEMENTS = 2 * 10**9  # elements computed for one output before it is given up
+PARTS = 8  # into how many a set of inputs is divided that matters as a whole
+
+StillWanted = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What one output element was made from: for each input array its flat indices, sorted.
+
+    Not `exact` means that the search was ended early, and elements are among them that only
+    belong to a set which matters as a whole.
+    """
+
+    indices: list[list[int]]
+    exact: bool = True
+
+    @property
+    def count(self) -> int:
+        """How many elements there are."""
+        return sum(map(len, self.indices))
+
+
+class Provenance:
+    """Answers for one function and one input, whose arrays have a row for each device.
+
+    `carry` puts the transformation around a function of the arrays' blocks, which it maps along
+    `batch_axis` of what that function sees (0, or 1 where a divided dimension is kept). Not
+    thread-safe; runs on the devices.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        carry: Callable[[Callable[..., Any]], Callable[..., Any]],
+        inputs: Sequence[Any],
+        batch_axis: int = 0,
+    ) -> None:
+        self._keys = [_is_key(x.dtype) for x in inputs]
+        self._inputs = [_words(x) for x in inputs]
+        self._ranks = [x.ndim for x in inputs]
+        self._sizes = [int(np.prod(x.shape, dtype=int)) for x in inputs]
+        self._function, self._carry, self._batch_axis = function, carry, batch_axis
+        self._trials = list(trials(self._inputs))
+        self._baselines: dict[int, list[Array]] = {}
+        self._dense: list[Array] | None = None
+        self._kept: dict[tuple[int, int], Sources] = {}
+        self._outputs = self._output_shapes()
+        self._total = sum(self._sizes) + sum(int(np.prod(s, dtype=int)) for s in self._outputs)
+        self._batch = max(1, min(MOST_VARIANTS, BATCH_ELEMENTS // max(1, self._total)))
+        self._batch = min(self._batch, max(1, sum(self._sizes)))
+        self._call = self._compiled()
+
+    def sources(self, leaf: int, element: int, cancelled: StillWanted = lambda: False) -> Sources:
+        """What element `element` (a flat index) of output array `leaf` was made from.
+
+        Raises GivenUp when `cancelled()` turned true, and what the function raises.
+        """
+        if (leaf, element) not in self._kept:
+            self._kept[leaf, element] = self._found(leaf, element, cancelled)
+        return self._kept[leaf, element]
+
+    def _found(self, leaf: int, element: int, cancelled: StillWanted) -> Sources:
+        if sum(self._sizes) * len(self._trials) * self._total <= DENSE_ELEMENTS:
+            if self._dense is None:
+                self._dense = self._matrix(cancelled)
+            column = self._dense[leaf][:, element]
+            return self._split_up(np.flatnonzero(column))
+        return self._searched(leaf, element, cancelled)
+
+    # ------------------------------------------------------------------------------ all at once
+
+    def _matrix(self, cancelled: StillWanted) -> list[Array]:
+        """For every output array whether it depends: [input element, output element]."""
+        count = sum(self._sizes)
+        matter = [np.zeros((count, int(np.prod(s, dtype=int))), bool) for s in self._outputs]
+        elements = np.arange(count)
+        for trial in range(len(self._trials)):
+            for start in range(0, count, self._batch):
+                chunk = [elements[i : i + 1] for i in range(start, min(start + self._batch, count))]
+                for known, changed in zip(
+                    matter, self._changed(trial, chunk, cancelled), strict=True
+                ):
+                    known[start : start + len(chunk)] |= changed
+        return matter
+
+    # ---------------------------------------------------------------------------- one at a time
+
+    def _searched(self, leaf: int, element: int, cancelled: StillWanted) -> Sources:
+        """Sets of inputs that matter as a whole are divided until each is a single element."""
+        found: list[int] = []
+        sets = self._rows()
+        spent = 0
+        while sets:
+            spent += len(sets) * self._total
+            matter = self._which_matter(sets, leaf, element, cancelled)
+            found += [int(s[0]) for s in matter if len(s) == 1]
+            wide = [s for s in matter if len(s) > 1]
+            if spent > BUDGET_ELEMENTS and wide:
+                found += [int(i) for s in wide for i in s]
+                return self._split_up(np.asarray(found), exact=False)
+            sets = [part for s in wide for part in np.array_split(s, min(PARTS, len(s)))]
+        return self._split_up(np.asarray(sorted(found), dtype=int))
+
+    def _rows(self) -> list[Array]:
+        """The elements of each row of each input; the inputs are numbered one after another."""
+        sets = []
+        start = 0
+        for x, size in zip(self._inputs, self._sizes, strict=True):
+            rows = max(1, x.shape[0])
+            sets += [s for s in np.split(np.arange(start, start + size), rows) if s.size]
+            start += size
+        return sets
+
+    def _which_matter(
+        self, sets: list[Array], leaf: int, element: int, cancelled: StillWanted
+    ) -> list[Array]:
+        matter = []
+        for trial in range(len(self._trials)):
+            unseen = []
+            for start in range(0, len(sets), self._batch):
+                chunk = sets[start : start + self._batch]
+                seen = self._changed(trial, chunk, cancelled)[leaf][:, element]
+                matter += [s for s, changed in zip(chunk, seen, strict=True) if changed]
+                unseen += [s for s, changed in zip(chunk, seen, strict=True) if not changed]
+            sets = unseen
+        return matter
+
+    def _split_up(self, elements: Array, *, exact: bool = True) -> Sources:
+        """Elements numbered over all inputs as flat indices of each."""
+        indices = []
+        start = 0
+        for size in self._sizes:
+            mine = elements[(elements >= start) & (elements < start + size)] - start
+            indices.append([int(i) for i in sorted(mine)])
+            start += size
+        return Sources(indices, exact)
+
+    # ---------------------------------------------------------------------------------- running
+
+    def _changed(self, trial: int, sets: list[Array], cancelled: StillWanted) -> list[Array]:
+        """For every output array whether changing set i changes it: [set, output element]."""
+        if cancelled():
+            raise GivenUp
+        before = self._baseline(trial)
+        after = self._call(self._variants(self._trials[trial], sets))
+        return [_differ(a, b)[: len(sets)] for a, b in zip(before, after, strict=True)]
+
+    def _baseline(self, trial: int) -> list[Array]:
+        """Every lane of the batch at the trial's start: a lane is compared with itself, because
+        lanes may be added up in another order."""
+        if trial not in self._baselines:
+            start = self._trials[trial].start
+            lanes = [np.repeat(x[:, None], self._batch, axis=1) for x in start]
+            self._baselines[trial] = self._call(lanes)
+        return self._baselines[trial]
+
+    def _variants(self, trial: Trial, sets: list[Array]) -> list[Array]:
+        """The inputs with a lane for each set, whose elements are changed in it."""
+        arrays = []
+        offset = 0
+        for start, change, rank, size in zip(
+            trial.start, trial.change, self._ranks, self._sizes, strict=True
+        ):
+            mask = np.zeros((self._batch, size), bool)
+            for lane, elements in enumerate(sets):
+                mine = elements[(elements >= offset) & (elements < offset + size)]
+                mask[lane, mine - offset] = True
+            shape = start.shape[:rank]
+            mask = np.moveaxis(mask.reshape(self._batch, *shape), 0, 1)
+            mask = mask.reshape(mask.shape + (1,) * (start.ndim - rank))
+            arrays.append(np.where(mask, change[:, None], start[:, None]))
+            offset += size
+        return arrays
+
+    def _compiled(self) -> Callable[[list[Array]], list[Array]]:
+        """The function over lanes of inputs; a lane after another where vmap cannot carry it."""
+
+        def together(*arrays: Any) -> Any:
+            axis = self._batch_axis
+            return jax.vmap(self._on_words, in_axes=axis, out_axes=axis)(*arrays)
+
+        def in_turn(*arrays: Any) -> Any:
+            axis = self._batch_axis
+            lanes = [jnp.moveaxis(x, axis, 0) for x in arrays]
+            outs = jax.lax.map(lambda blocks: self._on_words(*blocks), tuple(lanes))
+            return [jnp.moveaxis(x, 0, axis) for x in outs]
+
+        shapes = [
+            jax.ShapeDtypeStruct((x.shape[0], self._batch, *x.shape[1:]), x.dtype)
+            for x in self._inputs
+        ]
+        carried = self._carry(together)
+        try:
+            jax.eval_shape(carried, *shapes)
+        except Exception:  # not every primitive has a batching rule
+            carried = self._carry(in_turn)
+        return lambda arrays: [_host(x) for x in carried(*arrays)]
+
+    def _on_words(self, *arrays: Any) -> list[Any]:
+        blocks = [
+            jax.random.wrap_key_data(x) if key else x
+            for x, key in zip(arrays, self._keys, strict=True)
+        ]
+        leaves = tree_util.tree_leaves(self._function(*blocks))
+        return [_key_words(jnp.asarray(x)) for x in leaves]
+
+    def _output_shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the results' elements; a key is one element."""
+
+        def call(*arrays: Any) -> Any:
+            blocks = [
+                jax.random.wrap_key_data(x) if key else x
+                for x, key in zip(arrays, self._keys, strict=True)
+            ]
+            return [jnp.asarray(x) for x in tree_util.tree_leaves(self._function(*blocks))]
+
+        shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in self._inputs]
+        return [tuple(x.shape) for x in jax.eval_shape(self._carry(call), *shapes)]
+
+
+def _is_key(dtype: Any) -> bool:
+    return bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
+
+
+def _key_words(x: Any) -> Any:
+    return jax.random.key_data(x) if _is_key(x.dtype) else x
+
+
+def _words(x: Any) -> Array:
+    """An input on the host; keys as their words."""
+    return _host(_key_words(x))
+
+
+def _host(x: Any) -> Array:
+    return np.asarray(x) if x.size else np.empty(x.shape, x.dtype)
+
+
+def _differ(before: Array, after: Array) -> Array:
+    """[lane, output element]: the value is another one. NaN counts as one value."""
+    same = (before == after) | ((before != before) & (after != after))
+    return np.asarray(np.moveaxis(~same, 1, 0).reshape(before.shape[1], -1))
+
+
+# ----------------------------------------------------------------------------------------- in words
+
+
+def words(
+    sources: Sources,
+    shapes: Sequence[Sequence[int]],
+    devices: Sequence[int],
+    made: str,
+    names: Sequence[str] = (),
+) -> str:
+    """The sources in words: "sum over devices 0–7 [1]".
+
+    `shapes` are the inputs' (a row for each device), `devices` the device ids of the rows, `made`
+    what the elements were combined to ("" where data only moves), `names` those of several inputs.
+    """
+    parts = []
+    for number, (indices, shape) in enumerate(zip(sources.indices, shapes, strict=True)):
+        if indices:
+            named = f" of {names[number]}" if len(shapes) > 1 and names else ""
+            parts.append(_of_one_input(indices, tuple(shape), devices) + named)
+    if not parts:
+        return "no input element"
+    text = ", ".join(parts)
+    if not sources.exact:
+        text += " (or a part of them: the search was ended early)"
+    return f"{made} over {text}" if made and sources.count > 1 else text
+
+
+def place(element: Sequence[int], devices: Sequence[int]) -> str:
+    """An output element: "device 3 [1]"."""
+    row, *inside = element
+    return _device_words([row], devices) + _brackets(inside)
+
+
+def _of_one_input(indices: list[int], shape: tuple[int, ...], devices: Sequence[int]) -> str:
+    rows: dict[tuple[int, ...], list[int]] = {}
+    for index in indices:
+        row, *inside = (int(i) for i in np.unravel_index(index, shape))
+        rows.setdefault(tuple(inside), []).append(row)
+    block = int(np.prod(shape[1:], dtype=int))
+    holders = {tuple(r) for r in rows.values()}
+    if len(holders) == 1:
+        where = _device_words(list(holders.pop()), devices)
+        if len(shape) > 1 and len(rows) == block and block > 1:
+            return f"{where}, all of each block" if len(indices) > block else f"{where}, all of it"
+        return where + _elements(list(rows))
+    by_row: dict[int, list[tuple[int, ...]]] = {}
+    for position, held in rows.items():
+        for row in held:
+            by_row.setdefault(row, []).append(position)
+    if len(by_row) > 4:
+        return f"{len(indices)} elements on {_device_words(sorted(by_row), devices)}"
+    return ", ".join(_device_words([r], devices) + _elements(by_row[r]) for r in sorted(by_row))
+
+
+def _elements(inside: list[tuple[int, ...]]) -> str:
+    if len(inside) > 4:
+        return f", {len(inside)} elements"
+    return "".join(_brackets(element) for element in inside)
+
+
+def _brackets(inside: Sequence[int]) -> str:
+    return f" [{', '.join(map(str, inside))}]" if inside else ""
+
+
+def _device_words(rows: list[int], devices: Sequence[int]) -> str:
+    # Under vmap all rows are on one device, and only the row tells them apart.
+    distinct = len(set(devices)) == len(devices)
+    ids = [devices[row] for row in rows] if distinct else rows
+    noun = "device" if distinct else "row"
+    return f"{noun} {ids[0]}" if len(ids) == 1 else f"{noun}s {_ranges(ids)}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    return ", ".join(_runs(sorted(numbers)))
+
+
+def _runs(numbers: list[int]) -> Iterator[str]:
+    start = previous = numbers[0]
+    for number in [*numbers[1:], None]:
+        if number is not None and number == previous + 1:
+            previous = number
+            continue
+        yield f"{start}" if start == previous else f"{start}–{previous}"
+        if number is not None:
+            start = previous = number
