@@ -26,6 +26,7 @@ from jaxtui.engine.cost import elements_touched
 from jaxtui.engine.devices import DeviceSet, available_memory, device_set
 from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.expressions import Names, Value
+from jaxtui.engine.output import rehearsal
 from jaxtui.engine.programs import BuiltLayer, Function
 from jaxtui.engine.tracing import Recorder, over_arrays, unheard
 from jaxtui.protocol import Composition, Traced
@@ -268,11 +269,10 @@ def _run(
             raise GivenUp
         on_stage(name)
 
-    prepared = prepare(composition)
     stage("tracing")
-    # What does not fit is refused before it is made; any other failure is left to the real call.
-    with contextlib.suppress(_TraceFailed):
-        _refuse_too_large(_shapes_or_failed(prepared))
+    with rehearsal():
+        _refuse_what_cannot_run(composition)
+    prepared = prepare(composition)
     stage("placing")
     with _on_device_set(prepared.devices):
         values = _concrete_values(prepared)
@@ -281,17 +281,17 @@ def _run(
         return _called(prepared, args, kwargs, stage)
 
 
-class _TraceFailed(Exception):
-    """The trace that comes before a run failed."""
+def _refuse_what_cannot_run(composition: Composition) -> None:
+    """Raise Diagnosed for what memory or the devices cannot hold, before anything is made.
 
-
-def _shapes_or_failed(prepared: Prepared) -> Shapes:
+    The source runs once for this and once more for the call, so that what it counts or collects is
+    what a script would; any other failure is left to the call.
+    """
     try:
-        return trace_prepared(prepared)
+        _refuse_too_large(trace_prepared(prepare(composition)))
     except Diagnosed as error:
-        if error.diagnosis.kind in ("value", "memory", "syntax", "devices"):
+        if error.diagnosis.kind in ("memory", "devices"):
             raise
-        raise _TraceFailed from error
 
 
 def _called(

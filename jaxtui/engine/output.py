@@ -29,6 +29,19 @@ _FLUSH_SECONDS = 0.05
 _RAW_WINDOW_SECONDS = 1.0  # how long PRINT_LIMIT lasts for what belongs to no request
 
 
+_rehearsing = threading.local()
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """What this thread prints inside is dropped: the same code is about to run for real."""
+    _rehearsing.now = True
+    try:
+        yield
+    finally:
+        _rehearsing.now = False
+
+
 class Outbox:
     """Sends events whole, from any thread, in the order in which they were given.
 
@@ -123,7 +136,9 @@ class Prints:
         return getattr(self._thread, "request", 0) or self._worker_request
 
     def add(self, stream: Stream, text: str, request: int) -> None:
-        """Take `text`; it is sent now or within 50 ms."""
+        """Take `text`; it is sent now or within 50 ms, unless it is a rehearsal's."""
+        if getattr(_rehearsing, "now", False):
+            return
         with self._lock:
             printed = self._printed.get(request, 0)
             self._printed[request] = printed + len(text)
