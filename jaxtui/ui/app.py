@@ -14,7 +14,6 @@ from textual.app import App, ScreenStackError, SystemCommand
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Input, TextArea
 
 from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.protocol import (
@@ -31,10 +30,13 @@ from jaxtui.session import Devices, Session, SessionError, with_field
 from jaxtui.ui import commands
 from jaxtui.ui.files import Files
 from jaxtui.ui.screens.base import WorkScreen
+from jaxtui.ui.screens.start import StartScreen
 from jaxtui.ui.state import QUIET, REST, Work
 from jaxtui.ui.widgets.header import HeaderLine
 
 if TYPE_CHECKING:
+    from textual.widgets import Input
+
     from jaxtui.report import Fix
     from jaxtui.ui.screens.map import MapScreen
     from jaxtui.ui.widgets.array_view import ArrayView
@@ -54,8 +56,6 @@ class JaxtuiApp(App[None]):
     """Routes: what is typed to the work, events to the work, the work to the screens."""
 
     TITLE = "jaxtui"
-    CSS_PATH = "jaxtui.tcss"
-    DEFAULT_MODE = "map"
     AUTO_FOCUS = ""
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = commands.bindings("app")
@@ -93,9 +93,14 @@ class JaxtuiApp(App[None]):
         self._ticking: Timer | None = None
         self._resting: Timer | None = None
         self._theme_wanted = theme
+        # Textual's own first mode stays on the start screen, which paints sooner than the others.
         self.add_mode("map", self._map_screen)
         self.add_mode("learn", self._learn_screen)
         self.add_mode("devices", self._devices_screen)
+
+    def get_default_screen(self) -> Screen[Any]:
+        """What is painted first: the program, before the parts that edit it are loaded."""
+        return StartScreen()
 
     def _map_screen(self) -> Screen[Any]:
         from jaxtui.ui.screens.map import MapScreen
@@ -119,6 +124,10 @@ class JaxtuiApp(App[None]):
         self.work.start(self.now())
         self.client.listen(self._hear)
         self._tick_on()
+
+    def begin(self) -> None:
+        """The start screen is painted: go on to the Map screen."""
+        self.switch_mode("map")
         if not self.work.trusted:
             self.call_after_refresh(self.files.ask_trust)
 
@@ -161,7 +170,7 @@ class JaxtuiApp(App[None]):
 
     @property
     def map_screen(self) -> MapScreen:
-        """The Map screen, which is always there."""
+        """The Map screen, which is there from `begin` on."""
         return self._screen_stacks["map"][0]  # type: ignore[return-value]
 
     def show_work(self) -> None:
@@ -299,7 +308,7 @@ class JaxtuiApp(App[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in a field of the program runs it."""
-        if self.screen is self.map_screen:
+        if self.current_mode == "map":
             self.action_run_program()
 
     def action_stop(self) -> None:
@@ -317,10 +326,8 @@ class JaxtuiApp(App[None]):
         self.show_work()
 
     def _selected(self) -> str:
-        focused = self.focused
-        if isinstance(focused, Input | TextArea) and focused.selected_text:
-            return focused.selected_text
-        return self.screen.get_selected_text() or ""
+        in_field = getattr(self.focused, "selected_text", "")
+        return str(in_field or self.screen.get_selected_text() or "")
 
     def action_restart_engine(self) -> None:
         """End the engine and start a fresh one."""
@@ -351,7 +358,8 @@ class JaxtuiApp(App[None]):
 
     def action_copy(self) -> None:
         """Copy what has the focus."""
-        text = self.map_screen.text_to_copy() if self.screen is self.map_screen else ""
+        screen = self.screen
+        text = screen.text_to_copy() if isinstance(screen, WorkScreen) else ""
         if text:
             self.copy(text)
         else:

@@ -7,16 +7,15 @@ value was typed for it; its row in the table is there all the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from jaxtui.report import Parameter
 from jaxtui.session import Argument
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A row of the argument table.
 
     `index` is the argument's place in the session, None where nothing is passed; `default` is what

@@ -10,10 +10,10 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
 
 from jaxtui.protocol import (
     AnyEvent,
@@ -47,8 +47,7 @@ LOG_LINES = 500
 Phase = Literal["starting", "ready", "gone"]
 
 
-@dataclass
-class Pending:
+class Pending(Struct):
     """A request that has no answer yet."""
 
     kind: Literal["trace", "run"]

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
 
-from jaxtui.client import EngineSettings
-from jaxtui.protocol import AnyEvent, AnyRequest, Cancel, Run, Trace
+import made_events as made
+from textual import events
+from textual.keys import _character_to_key
+from textual.pilot import Pilot
+
+from jaxtui.client import EngineClient, EngineSettings
+from jaxtui.protocol import AnyEvent, AnyRequest, Cancel, ReadWindow, Run, Trace, WindowRead
+from jaxtui.session import Session
+from jaxtui.ui.app import JaxtuiApp
+
+R = TypeVar("R", bound=AnyRequest)
 
 
 class FakeClient:
@@ -51,21 +63,129 @@ class FakeClient:
         assert self._listener is not None
         self._listener(event)
 
-    def asked(self, kind: type[AnyRequest]) -> list[AnyRequest]:
+    def asked(self, kind: type[R]) -> list[R]:
         """The requests of a kind, in order."""
         return [request for request in self.requests if isinstance(request, kind)]
+
+    def take(self, kind: type[R]) -> list[R]:
+        """The requests of a kind, which are then no longer among the requests."""
+        taken = self.asked(kind)
+        self.requests = [request for request in self.requests if not isinstance(request, kind)]
+        return taken
 
     @property
     def trace(self) -> Trace:
         """The newest Trace."""
-        return self.asked(Trace)[-1]  # type: ignore[return-value]
+        return self.asked(Trace)[-1]
 
     @property
     def run(self) -> Run:
         """The newest Run."""
-        return self.asked(Run)[-1]  # type: ignore[return-value]
+        return self.asked(Run)[-1]
 
     @property
     def cancels(self) -> list[int]:
         """The ids of requests that were given up."""
         return [request.target for request in self.requests if isinstance(request, Cancel)]
+
+
+class Bench:
+    """An explorer on a FakeClient, and what a test does to it."""
+
+    def __init__(self, session: Session | None = None, **options: Any) -> None:
+        self.client = FakeClient()
+        self.app = JaxtuiApp(
+            cast("EngineClient", self.client), session or made.session(), **options
+        )
+        self.pilot: Pilot[None]
+
+    @asynccontextmanager
+    async def open(self, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Bench]:
+        """The explorer, headless."""
+        async with self.app.run_test(size=size) as self.pilot:
+            while self.app.current_mode != "map":
+                await self.settle()
+            await self.settle()
+            yield self
+
+    async def settle(self) -> None:
+        """Let all that was set off come to its end, and the screen be laid out.
+
+        Textual's own pause waits until the process is idle, which takes a second where it never
+        is. All here is done once messages have gone round and the update timer has fired.
+        """
+        for _ in range(2):
+            await self.pilot._wait_for_screen()
+            await asyncio.sleep(1 / 50)
+        await self.pilot._wait_for_screen()
+
+    async def paste(self, text: str) -> None:
+        """Paste text into what has the focus."""
+        self.app.post_message(events.Paste(text))
+        await self.settle()
+
+    async def settled(self) -> Bench:
+        """The engine is up, and what is composed has been traced and has run."""
+        await self.hear(made.ready())
+        await self.hear(made.traced(self.client.trace.id))
+        await self.hear(made.ran(self.client.run.id))
+        return self
+
+    async def hear(self, *events: AnyEvent) -> None:
+        """The engine says something, and the screen has shown it."""
+        for event in events:
+            self.client.say(event)
+        await self.settle()
+        await self.answer_windows()
+
+    async def answer_windows(self) -> None:
+        """Answer what the array view asks for."""
+        for request in (wanted := self.client.take(ReadWindow)):
+            rows = request.index[request.rows or 0]
+            columns = request.index[request.columns or 0]
+            self.client.say(
+                WindowRead(
+                    id=request.id,
+                    result=request.result,
+                    leaf=request.leaf,
+                    device=request.device,
+                    rows=request.rows,
+                    columns=request.columns,
+                    index=request.index,
+                    cells=[[VALUES[r][c] for c in range(*columns)] for r in range(*rows)],
+                )
+            )
+        if wanted:
+            await self.settle()
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and let the screen follow."""
+        for key in keys:
+            name = _character_to_key(key) if len(key) == 1 else key
+            event = events.Key(name, key if len(key) == 1 else CHARACTERS.get(key))
+            self.app.post_message(event)
+            for _ in range(3):
+                await self.pilot._wait_for_screen()
+        await self.settle()
+        await self.answer_windows()
+
+    async def trace_answered(self, **answer: Any) -> None:
+        """The engine answers the newest Trace."""
+        await self.hear(made.traced(self.client.trace.id, **answer))
+
+    @property
+    def session(self) -> Session:
+        """What is composed."""
+        return self.app.work.session
+
+    @property
+    def text(self) -> str:
+        """All that is on screen, as a terminal would show it."""
+        return "\n".join(
+            "".join(segment.text for segment in strip)
+            for strip in self.app.screen._compositor.render_strips()
+        )
+
+
+CHARACTERS = {"question_mark": "?", "space": " "}
+VALUES = [[5.0, 11.0], [39.0, 53.0]]

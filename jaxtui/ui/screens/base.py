@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 from jaxtui.ui import commands
 from jaxtui.ui.state import Work
@@ -17,7 +16,14 @@ if TYPE_CHECKING:
     from jaxtui.ui.app import JaxtuiApp
 
 SCREENS = (("map", "1", "Map"), ("learn", "4", "Learn"), ("devices", "5", "Devices"))
+STYLES = "../jaxtui.tcss"  # of every screen but the first, which must not wait for them
 NARROW = 100  # columns below which the two columns become two pages
+
+
+def types_text(widget: Widget | None) -> bool:
+    """Whether a widget takes the keys that type a character."""
+    return widget is not None and widget.check_consume_key("x", "x")
+
 
 BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
 
@@ -87,7 +93,7 @@ class WorkScreen(Screen[None]):
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
         """The key line: what leads on from what has the focus."""
-        typing = isinstance(focused, Input | TextArea)
+        typing = types_text(focused)
         found = [
             command
             for scope in self.scopes()
@@ -113,6 +119,10 @@ class WorkScreen(Screen[None]):
     def offers(self, command: commands.Command) -> bool:
         """Whether a command makes sense here and now."""
         return True
+
+    def text_to_copy(self) -> str:
+        """What has the focus, as text."""
+        return ""
 
     def leave_field(self) -> None:
         """Take the focus off a text field."""

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 from jaxtui.report import DeviceInfo, Diagnosis, Environment
 from jaxtui.session import Devices, SessionError
 from jaxtui.ui import commands, fields
-from jaxtui.ui.screens.base import WorkScreen
+from jaxtui.ui.screens.base import STYLES, WorkScreen
 from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.field import FieldInput, FieldMessage
 
@@ -40,6 +40,7 @@ class DevicesScreen(WorkScreen):
     """Choose the devices to work on, beside what there is."""
 
     NAME = "devices"
+    CSS_PATH = STYLES
     BINDINGS = commands.bindings("devices")
 
     def __init__(self) -> None:

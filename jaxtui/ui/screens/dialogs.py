@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from jaxtui.ui import commands
+from jaxtui.ui.screens.base import STYLES
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class Dialog(ModalScreen[T]):
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "refuse", "Close")]
     AUTO_FOCUS = "*"
+    CSS_PATH = STYLES
     TITLE: ClassVar[str] = ""
 
     def action_refuse(self) -> None:

@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 
 from jaxtui import lessons
 from jaxtui.ui import commands
-from jaxtui.ui.screens.base import WorkScreen
+from jaxtui.ui.screens.base import STYLES, WorkScreen
 
 if TYPE_CHECKING:
     from jaxtui.session import Session
@@ -22,6 +22,7 @@ class LearnScreen(WorkScreen):
     """A list of lessons beside the notes of the one that is marked."""
 
     NAME = "learn"
+    CSS_PATH = STYLES
     BINDINGS = commands.bindings("learn")
 
     def __init__(self) -> None:

@@ -7,11 +7,12 @@ from textual.containers import Vertical, VerticalScroll
 
 from jaxtui.protocol import Failed, Summarized, WindowRead
 from jaxtui.report import Diagnosis
-from jaxtui.session import LAYERS, AnyLayer, SessionError
+from jaxtui.session import LAYERS, AnyLayer
 from jaxtui.ui import commands, fields
 from jaxtui.ui.axes import Cells, replaced
-from jaxtui.ui.screens.base import WorkScreen
+from jaxtui.ui.screens.base import STYLES, WorkScreen
 from jaxtui.ui.screens.map_view import (
+    ParametersText,
     argument_rows,
     axis_column,
     field_of,
@@ -42,19 +43,21 @@ class MapScreen(WorkScreen):
     """Compose on the left; shapes and results on the right. When narrow, one page at a time."""
 
     NAME = "map"
+    CSS_PATH = STYLES
     BINDINGS = commands.bindings("map")
 
     editor: FunctionEditor
     arguments: ArgumentTable
     layer_list: LayerList
     layer_message: FieldMessage
+    shapes: Vertical
     flow_view: ShapeFlow
     results: ResultPane
 
     def __init__(self) -> None:
         super().__init__()
         self._cells: tuple[str, Cells] | None = None  # axis cells as typed, and their joined text
-        self._parameters_wrong: Diagnosis | None = None
+        self._parameters = ParametersText()
         self.form: LayerForm | None = None
         self._form_of: int | None = None
         self._shown_flow: object = None
@@ -64,8 +67,8 @@ class MapScreen(WorkScreen):
         with Vertical(id="columns"):
             with VerticalScroll(id="compose", can_focus=False):
                 yield from self._compose_side()
-            with Vertical(id="shapes", classes="pane") as shapes:
-                shapes.border_title = "Shapes"
+            with Vertical(id="shapes", classes="pane") as self.shapes:
+                self.shapes.border_title = "Shapes"
                 self.flow_view = ShapeFlow()
                 yield self.flow_view
             self.results = ResultPane()
@@ -111,11 +114,11 @@ class MapScreen(WorkScreen):
         self.arguments.show(
             argument_rows(work, diagnosis),
             column,
-            fields.pairs_text(session.parameters),
+            self._parameters.shown(session.parameters),
             diagnosis=diagnosis
             if diagnosis is not None and diagnosis.field == "program.arguments"
             else None,
-            parameters_diagnosis=self._parameters_wrong
+            parameters_diagnosis=self._parameters.wrong
             or (diagnosis if where == "parameters" else None),
         )
         self._show_flow(work, diagnosis, now)
@@ -149,6 +152,17 @@ class MapScreen(WorkScreen):
         if shown != self._shown_flow:
             self._shown_flow = shown
             self.flow_view.update_flow(*shown)
+            self._fit_flow()
+
+    def _fit_flow(self) -> None:
+        """As high as the flow; set only when it changes, since that lays the screen out anew."""
+        size = self.size
+        lines = self.flow_view.get_content_height(size, size, self.flow_view.size.width)
+        self.shapes.styles.height = lines + 1  # its title
+
+    def on_resize(self) -> None:
+        """The flow may need other lines in another width."""
+        self.call_after_refresh(self._fit_flow)
 
     def _show_results(self, work: Work, diagnosis: Diagnosis | None) -> None:
         environment = work.environment
@@ -194,16 +208,12 @@ class MapScreen(WorkScreen):
 
     def on_argument_table_parameters_changed(self, event: ArgumentTable.ParametersChanged) -> None:
         """The parameters go into the session once they can be read."""
-        try:
-            parameters = fields.parameters(event.input.take())
-        except SessionError as error:
-            self._parameters_wrong = Diagnosis(
-                kind="value", field="parameters", message=error.message
-            )
+        session = self.explorer.work.session
+        parameters = self._parameters.typed(event.input.take(), session.parameters)
+        if parameters != session.parameters:
+            self.explorer.edit("parameters", parameters)
+        else:
             self.explorer.show_work()
-            return
-        self._parameters_wrong = None
-        self.explorer.edit("parameters", parameters)
 
     def on_layer_form_changed(self, event: LayerForm.Changed) -> None:
         """A layer's field goes into the session."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from jaxtui.report import Diagnosis, FlowLeaf
-from jaxtui.session import AnyLayer, Session
+from jaxtui.session import AnyLayer, Session, SessionError
+from jaxtui.ui import fields
 from jaxtui.ui.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
 from jaxtui.ui.signature import rows
 from jaxtui.ui.state import Work
@@ -20,6 +21,31 @@ SHORT_DTYPE = (
     ("int", "i"),
 )
 LEAF_NAME = re.compile(r"^\w+")
+
+
+class ParametersText:
+    """The text of the parameters as it was typed, as long as the session still means the same."""
+
+    def __init__(self) -> None:
+        self.wrong: Diagnosis | None = None
+        self._text = ""
+        self._means: dict[str, int] | None = None
+
+    def typed(self, text: str, before: dict[str, int]) -> dict[str, int]:
+        """What the parameters are once `text` was typed; those before while it cannot be read."""
+        self._text, self.wrong, self._means = text, None, before
+        try:
+            self._means = fields.parameters(text)
+        except SessionError as error:
+            self.wrong = Diagnosis(kind="value", field="parameters", message=error.message)
+        return self._means
+
+    def shown(self, parameters: dict[str, int]) -> str:
+        """The text to show for the session's parameters."""
+        if parameters == self._means:
+            return self._text
+        self.wrong = self._means = None
+        return fields.pairs_text(parameters)
 
 
 def field_of(diagnosis: Diagnosis | None) -> str:

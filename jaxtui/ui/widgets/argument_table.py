@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from jaxtui.report import Diagnosis
 from jaxtui.ui.axes import Cells
 from jaxtui.ui.signature import Row
-from jaxtui.ui.widgets.field import FieldInput, FieldMessage
+from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
 
 UNREADABLE = "…"
 NAME_WIDTHS, AXIS_WIDTHS, SHAPE_WIDTHS = (5, 14), (5, 14), (6, 16)  # least and most, in cells
@@ -91,8 +91,8 @@ class _ArgumentRow(Vertical):
         self.value_input.add_class("value")
         self.axis_input = FieldInput()
         self.axis_input.add_class("axis")
-        self._label = Static("", markup=False, classes="name")
-        self._shape = Static("", markup=False, classes="shape")
+        self._label = FixedText(classes="name")
+        self._shape = FixedText(classes="shape")
         self._message = FieldMessage()
 
     def compose(self) -> ComposeResult:
@@ -113,8 +113,8 @@ class _ArgumentRow(Vertical):
         self.axis_input.styles.width = widths.axis - 2  # its margins
         self._shape.styles.width = widths.shape
         row = shown.row
-        self._label.update(row.name)
-        self._shape.update(shown.shape)
+        self._label.say(row.name)
+        self._shape.say(shown.shape)
         self.value_input.placeholder = row.default or (
             "a further one" if row.name[0] == "*" else ""
         )

@@ -41,6 +41,20 @@ class FieldInput(Input):
         return self.value
 
 
+class FixedText(Static):
+    """A text in a place of fixed size: to change it lays nothing out anew."""
+
+    def __init__(self, *, classes: str | None = None) -> None:
+        super().__init__("", markup=False, classes=classes)
+        self._said = ""
+
+    def say(self, text: str) -> None:
+        """Show `text`."""
+        if text != self._said:
+            self._said = text
+            self.update(text, layout=False)
+
+
 class FieldMessage(Static):
     """What is wrong with the field above, and the fix for it. Not there when all is well."""
 

@@ -105,6 +105,7 @@ class ResultPane(Vertical):
         self._printed = ""
         self._error = ""
         self._stale = False
+        self._noticed = ""
 
     def compose(self) -> ComposeResult:
         """The tabs and what stands over them; their contents come when they are shown."""
@@ -155,8 +156,10 @@ class ResultPane(Vertical):
         self._error = _error_text(diagnosis) if diagnosis is not None else ""
         self.set_class(stale, "-stale")
         self._stale = stale
-        self._notice.update(notice)
-        self._notice.set_class(bool(notice), "-shown")
+        if notice != self._noticed:
+            self._noticed = notice
+            self._notice.update(notice)
+            self._notice.set_class(bool(notice), "-shown")
         self._show_tabs(diagnosis)
         self._show_body()
 
@@ -248,11 +251,10 @@ class ResultPane(Vertical):
 
 def seconds(value: float) -> str:
     """A time with its unit and no more digits than are known: `0.4 ms`, `12 ms`, `3.2 s`."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if value >= scale:
-            number = value / scale
-            return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
-    return f"{value / 1e-6:.0f} µs" if value >= 1e-6 else "under 1 µs"
+    if value < 1e-4:
+        return "under 0.1 ms"
+    number, unit = (value, "s") if value >= 1 else (value * 1e3, "ms")
+    return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
 
 
 def _printed_text(printed: dict[str, str]) -> str:

@@ -1,0 +1,84 @@
+"""What is painted first: the program as plain text, where the Map screen then has it to edit.
+
+The widgets of the Map screen take longer to load than Textual itself. Until they are there, one
+widget draws what they will show, at the same places.
+"""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widget import Widget
+
+from jaxtui.ui.screens.base import NARROW, WorkScreen
+from jaxtui.ui.state import Work
+
+LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss
+FUNCTION_SHARE = 0.36  # of the lines
+SHAPES_LINES = 9
+
+
+class StartScreen(WorkScreen):
+    """The first frame of the explorer."""
+
+    NAME = "map"
+
+    def body(self) -> ComposeResult:
+        """One widget for all."""
+        yield FirstLook(self.explorer.work, ascii=self.explorer.ascii)
+
+    def on_mount(self) -> None:
+        """Go on as soon as this is on screen."""
+        super().on_mount()
+        self.call_after_refresh(self.explorer.begin)
+
+
+class FirstLook(Widget):
+    """The function and its arguments as text."""
+
+    DEFAULT_CSS = "FirstLook { height: 1fr; }"
+
+    def __init__(self, work: Work, *, ascii: bool) -> None:
+        super().__init__()
+        self._work = work
+        self._rule = "-" if ascii else "─"
+
+    def render(self) -> Content:
+        """The panes, in one column or two."""
+        width, height = self.size
+        if width < NARROW:
+            lines = [self._title("Shapes", width), *[Content("")] * (SHAPES_LINES - 1)]
+            lines += self._compose_side(width, height - SHAPES_LINES)
+            return Content("\n").join(lines[:height])
+        left = max(LEFT_LEAST, int(width * LEFT_SHARE))
+        right = [self._title("Shapes", width - left), *[Content("")] * (SHAPES_LINES - 1)]
+        right.append(self._title("Results", width - left))
+        right += [Content("")] * height
+        return Content("\n").join(
+            Content.assemble(line.truncate(left, pad=True), other)
+            for line, other in zip(self._compose_side(left - 1, height), right, strict=False)
+        )
+
+    def _compose_side(self, width: int, height: int) -> list[Content]:
+        program = self._work.session.program
+        function = max(6, int(height * FUNCTION_SHARE))
+        source = program.source.split("\n") if program.source else []
+        lines = [
+            self._title("Function", width),
+            Content.styled(f" {self._work.function_name}", "bold"),
+        ]
+        lines += [
+            Content.assemble((f" {number}  ", "$text-muted"), line)
+            for number, line in enumerate(source, 1)
+        ]
+        lines = [*lines, *[Content("")] * function][:function]
+        lines += [self._title("Arguments", width), Content.styled("  ", "$text-muted")]
+        lines += [Content(f" {a.name} {a.value}") for a in program.arguments]
+        lines += [Content("")] * height
+        return [line.truncate(width, pad=True) for line in lines[:height]]
+
+    def _title(self, title: str, width: int) -> Content:
+        rule = self._rule * max(0, width - len(title) - 1)
+        return Content.assemble(
+            (self._rule, "$foreground 25%"), (title, "$text-muted"), (rule, "$foreground 25%")
+        )

@@ -1,0 +1,303 @@
+"""The explorer as a whole: engines that end, files, dialogs, keys that work everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import made_events as made
+import pytest
+from fake_client import Bench
+
+from jaxtui import trust
+from jaxtui.protocol import Gone, Log, Run, Trace
+from jaxtui.session import Devices, load, save
+from jaxtui.ui import commands
+from jaxtui.ui.screens.dialogs import ConfirmDialog, HelpDialog, PathDialog, TrustDialog
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# ---------------------------------------------------------------------------------- engines
+
+
+async def test_the_status_is_true_from_the_start() -> None:
+    async with Bench().open() as bench:
+        assert "starting JAX" in bench.text
+        await bench.hear(made.ready())
+        assert "cpu × 8 · JAX 0.10.2 · ready" in bench.text
+
+
+async def test_ctrl_c_ends_an_endless_trace_and_the_next_key_works() -> None:
+    clock = Clock()
+    async with Bench(clock=clock).open() as bench:
+        await bench.settled()
+        bench.app.edit("program.source", "while True: pass")
+        clock.now += 3
+        await bench.pilot.pause(0.2)
+        assert "tracing your function for 3 s · ctrl+c ends it" in bench.text
+        bench.app.map_screen.editor.area.focus()
+        await bench.press("ctrl+c")
+        assert bench.client.restarts == [None]
+        assert "You ended the engine" in bench.text
+        assert bench.session.program.source == "while True: pass"
+        bench.app.edit("program.source", made.SOURCE)
+        await bench.hear(made.ready())
+        await bench.trace_answered()
+        assert "You ended the engine" not in bench.text
+
+
+async def test_ctrl_c_without_work_says_how_to_quit() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+c")
+        assert bench.client.restarts == []
+        assert "nothing is running; q or ctrl+q quits" in bench.text
+
+
+async def test_ctrl_c_without_work_copies_what_is_selected() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        area = bench.app.map_screen.editor.area
+        area.focus()
+        await bench.press("shift+end", "ctrl+c")
+        assert bench.app.clipboard == "def matrix_vector_product(matrix, vector):"
+        assert "sent to the terminal's clipboard" in bench.text
+
+
+async def test_a_dead_engine_is_explained_and_started_by_a_key() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        gone = Gone(reason="it was aborted", status=-6, wanted=False, tail=["last words"])
+        await bench.hear(Log(line="last words"), gone)
+        assert "engine gone · R restarts it" in bench.text
+        assert "it was aborted" in bench.text
+        assert "last words" in bench.text
+        assert "53." in bench.text
+        await bench.press("R")
+        assert len(bench.client.restarts) == 1
+        assert "starting JAX" in bench.text
+
+
+async def test_a_dead_engine_is_started_by_the_next_edit() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.hear(Gone(reason="it was aborted", status=-6, wanted=False))
+        bench.app.edit("program.arguments.0.value", "1")
+        assert len(bench.client.restarts) == 1
+        assert bench.client.trace.composition.program.arguments[0].value == "1"
+
+
+async def test_a_program_that_kills_its_engine_runs_again_only_by_key() -> None:
+    async with Bench().open() as bench:
+        await bench.hear(made.ready())
+        await bench.trace_answered()
+        await bench.hear(Gone(reason="it was aborted", status=-6, wanted=False))
+        await bench.press("R")
+        await bench.hear(made.ready())
+        await bench.trace_answered()
+        await bench.pilot.pause(0.5)
+        assert len(bench.client.asked(Run)) == 1
+        assert "runs again only by F5" in bench.text
+        await bench.press("f5")
+        assert len(bench.client.asked(Run)) == 2
+
+
+async def test_a_flood_of_events_is_taken_in_without_losing_one() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.hear(*(Log(line=f"line {i}") for i in range(400)))
+        assert list(bench.app.work.log) == [f"line {i}" for i in range(400)]
+
+
+# ------------------------------------------------------------------------------------ files
+
+
+async def test_saving_asks_for_a_name_once_and_is_trusted(tmp_path: Path) -> None:
+    file = tmp_path / "mine"
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+s")
+        assert isinstance(bench.app.screen, PathDialog)
+        await bench.paste(str(file))
+        await bench.press("enter")
+        written = tmp_path / "mine.toml"
+        assert load(written) == bench.session
+        assert trust.is_trusted(written.read_text())
+        bench.app.edit("title", "another")
+        await bench.press("ctrl+s")
+        assert load(written).title == "another"
+
+
+async def test_saving_over_another_file_is_asked_about(tmp_path: Path) -> None:
+    there = tmp_path / "there.toml"
+    there.write_text("title = 'there'\n")
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+s")
+        await bench.paste(str(there))
+        await bench.press("enter")
+        assert isinstance(bench.app.screen, ConfirmDialog)
+        await bench.press("enter")
+        assert load(there).title == "there"
+
+
+async def test_an_untrusted_file_runs_nothing_until_the_user_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.toml"
+    save(made.session(title="theirs"), file)
+    async with Bench(load(file), path=str(file), trusted=False).open() as bench:
+        await bench.hear(made.ready())
+        assert isinstance(bench.app.screen, TrustDialog)
+        assert "matrix_vector_product" in bench.text
+        await bench.press("escape")
+        assert bench.client.asked(Trace) == []
+        bench.app.edit("program.arguments.0.value", "1")
+        await bench.press("f5")
+        assert bench.client.asked(Trace) == []
+        assert isinstance(bench.app.screen, TrustDialog)
+        await bench.press("down", "enter")
+        assert len(bench.client.asked(Trace)) == 1
+
+
+async def test_opening_asks_before_it_runs_and_keeps_unsaved_changes(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.toml"
+    save(made.session(title="theirs"), file)
+    async with Bench().open() as bench:
+        await bench.settled()
+        bench.app.edit("title", "changed")
+        await bench.press("ctrl+o")
+        assert isinstance(bench.app.screen, ConfirmDialog)
+        await bench.press("enter")
+        assert bench.session.title == "changed"
+        await bench.press("ctrl+o", "down", "down", "enter")
+        assert isinstance(bench.app.screen, PathDialog)
+        await bench.paste(str(file))
+        await bench.press("enter")
+        assert bench.session.title == "theirs"
+        assert isinstance(bench.app.screen, TrustDialog)
+        traces = len(bench.client.asked(Trace))
+        await bench.press("down", "enter")
+        assert len(bench.client.asked(Trace)) == traces + 1
+
+
+async def test_a_file_that_is_no_session_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text("[program]\nlayers = 3\n")
+    async with Bench().open() as bench:
+        await bench.settled()
+        before = bench.session
+        await bench.press("ctrl+o")
+        await bench.paste(str(file))
+        await bench.press("enter")
+        assert bench.session == before
+        assert "program.layers" in bench.text
+
+
+async def test_another_device_set_in_a_file_starts_another_engine(tmp_path: Path) -> None:
+    file = tmp_path / "four.toml"
+    text = save(made.session(devices=Devices(platform="cpu", count=4)), file)
+    trust.sign(text)
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+o")
+        await bench.paste(str(file))
+        await bench.press("enter")
+        assert bench.client.settings.count == 4
+        assert len(bench.client.restarts) == 1
+
+
+# ------------------------------------------------------------------------------------- keys
+
+
+async def test_q_quits_but_not_while_typing() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        bench.app.map_screen.editor.area.focus()
+        await bench.press("q")
+        assert "q" in bench.session.program.source.splitlines()[0]
+        assert bench.app.is_running
+        await bench.press("backspace", "escape", "q")
+        await bench.settle()
+        assert not bench.app.is_running
+
+
+async def test_quitting_asks_about_changes_and_whoever_insists_leaves() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        bench.app.edit("title", "changed")
+        await bench.press("ctrl+q")
+        assert isinstance(bench.app.screen, ConfirmDialog)
+        await bench.press("ctrl+q")
+        await bench.settle()
+        assert not bench.app.is_running
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_names_every_key(key: str) -> None:
+    async with Bench().open((120, 100)) as bench:
+        await bench.settled()
+        await bench.press(key)
+        assert isinstance(bench.app.screen, HelpDialog)
+        shown = "\n".join(line.plain for line in bench.app.screen._lines())
+        for command in commands.COMMANDS:
+            if command.keys:
+                assert command.help in shown
+                assert commands.key_names(command) in shown
+
+
+async def test_the_palette_finds_a_command_and_runs_it() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        runs = len(bench.client.asked(Run))
+        await bench.press("ctrl+p")
+        await bench.pilot.pause(0.3)
+        await bench.press(*"run the program")
+        await bench.pilot.pause(0.5)
+        await bench.press("enter")
+        await bench.pilot.pause(0.5)
+        assert len(bench.client.asked(Run)) == runs + 1
+
+
+def test_no_key_needs_what_a_terminal_cannot_tell_apart() -> None:
+    keys = {key for command in commands.COMMANDS for key in command.keys.split(",")}
+    assert not keys & {"ctrl+i", "ctrl+m", "ctrl+h", "ctrl+enter", "ctrl+space"}
+
+
+def test_no_key_means_two_things_in_one_place() -> None:
+    scopes = {command.scope for command in commands.COMMANDS}
+    for scope in scopes:
+        taken: dict[str, str] = {}
+        for place in {scope, "app"}:
+            for command in commands.in_scopes(place):
+                for key in filter(None, command.keys.split(",")):
+                    assert taken.setdefault(key, command.action) == command.action, key
+
+
+async def test_copying_says_where_it_went() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("y")
+        assert bench.app.clipboard == "5.0"
+        assert "sent to the terminal's clipboard: 5.0" in bench.text
+
+
+async def test_all_that_can_be_pressed_in_a_dialog_leaves_the_program_alone() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+o")
+        requests = len(bench.client.requests)
+        await bench.press("f5", "ctrl+j", "ctrl+s", "f1", "f2", "f6")
+        assert isinstance(bench.app.screen, PathDialog)
+        assert len(bench.client.requests) == requests
