@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,12 @@ from jaxtui.engine import (
     explanations,
     expressions,
     failures,
+    memory,
     programs,
     suggestions,
 )
 from jaxtui.engine.cost import elements_touched
-from jaxtui.engine.devices import DeviceSet, available_memory, device_set
+from jaxtui.engine.devices import DeviceSet, device_set
 from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.expressions import Names, Value
 from jaxtui.engine.output import rehearsal
@@ -32,8 +33,6 @@ from jaxtui.engine.tracing import Recorder, over_arrays, unheard
 from jaxtui.protocol import Composition, Traced
 from jaxtui.report import Diagnosis, Flow, Kind, LayerReport, Leaf
 
-# Less than this is there wherever JAX runs; asking how much is free takes 2 ms.
-NEGLIGIBLE = 4 * 1024 * 1024  # bytes
 Transforming = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
 
 
@@ -186,6 +185,8 @@ def trace_prepared(prepared: Prepared) -> Shapes:
         except Diagnosed:
             raise
         except BaseException as error:  # also SystemExit: a function may call exit()
+            # Values that cannot fit are not made, whatever else is wrong.
+            _refuse_too_large(Shapes(recorder=recorder, values=values, jaxpr=None))
             if not _only_a_run_can_tell(error, prepared):
                 found = diagnosis.explain(error, recorder, prepared)
                 raise Diagnosed(found, recorder.flow()) from error
@@ -208,7 +209,7 @@ def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
 
 def _abstract_values(prepared: Prepared) -> list[Value]:
     return [
-        expressions.abstract_value(a.value, prepared.known, f"program.arguments.{i}.value")
+        expressions.abstract_value(a.value, prepared.known, _value_field(i))
         for i, a in enumerate(prepared.composition.program.arguments)
     ]
 
@@ -367,39 +368,16 @@ def _on_device_set(devices: DeviceSet) -> Iterator[None]:
 
 def _refuse_too_large(shapes: Shapes) -> None:
     """Raise Diagnosed when inputs, results or what comes between cannot fit in memory."""
-    needs = [(needed, field) for needed, field in _needs(shapes) if needed > NEGLIGIBLE]
-    available = available_memory() if needs else None
-    for needed, field in needs:
-        if available is not None and needed > available:
-            free = f"{human_bytes(needed)} of memory; {human_bytes(available)} is free"
-            found = Diagnosis(kind="memory", field=field, message=f"needs {free}")
-            raise Diagnosed(found, shapes.recorder.flow())
+    values = [
+        (memory.bytes_of(tree_util.tree_leaves(value.tree)), value.peak, _value_field(index))
+        for index, value in enumerate(shapes.values)
+    ]
+    short = memory.shortage(memory.needs(values, shapes.jaxpr))
+    if short is not None:
+        field, message = short
+        found = Diagnosis(kind="memory", field=field, message=message)
+        raise Diagnosed(found, shapes.recorder.flow())
 
 
-def _needs(shapes: Shapes) -> Iterator[tuple[int, str]]:
-    """How many bytes each field asks for, the program as a whole last.
-
-    An argument that is too much alone says more than the whole program, so arguments come first.
-    """
-    inputs = 0
-    for index, value in enumerate(shapes.values):
-        size = _bytes_of(tree_util.tree_leaves(value.tree))
-        inputs += size
-        yield max(size, value.peak), f"program.arguments.{index}.value"
-    if shapes.jaxpr is not None:
-        outputs = _bytes_of(shapes.jaxpr.out_avals)
-        yield inputs + max(outputs, expressions.peak_bytes(shapes.jaxpr.jaxpr)), "program"
-
-
-def _bytes_of(leaves: Sequence[Any]) -> int:
-    return sum(expressions.byte_size(leaf) for leaf in leaves if hasattr(leaf, "dtype"))
-
-
-def human_bytes(count: int) -> str:
-    """`count` bytes in words: "4.0 GiB"."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if size < 1024 or unit == "PiB":
-            break
-        size /= 1024
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+def _value_field(index: int) -> str:
+    return f"program.arguments.{index}.value"

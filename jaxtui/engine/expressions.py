@@ -26,11 +26,13 @@ from jax.sharding import PartitionSpec
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.failures import (
     SOURCE_NAME,
+    VALUE_NAME,
     describe,
     out_of_memory,
     raised_diagnosis,
     syntax_diagnosis,
 )
+from jaxtui.engine.memory import peak_bytes
 from jaxtui.report import Diagnosis, Fix
 
 CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (
@@ -258,7 +260,7 @@ def compile_value(text: str, field: str) -> types.CodeType:
     """`text` compiled as one expression. Raises Diagnosed at `field`, with line and column."""
     if not text.strip():
         raise diagnosed("value", field, "needs a value")
-    return _compiled(text.strip(), "<value>", "eval", field)
+    return _compiled(text.strip(), VALUE_NAME, "eval", field)
 
 
 def _evaluate(code: types.CodeType, known: Names) -> Any:
@@ -270,27 +272,6 @@ def as_struct(array: Any) -> jax.ShapeDtypeStruct:
     """The ShapeDtypeStruct of an array, tracer or aval, weak types kept."""
     weak = bool(getattr(array, "weak_type", False))
     return jax.ShapeDtypeStruct(array.shape, array.dtype, weak_type=weak)
-
-
-def byte_size(aval: Any) -> int:
-    """Bytes of an array of `aval`'s shape and dtype (key dtypes count their data)."""
-    count = int(np.prod(aval.shape, dtype=object)) if aval.shape else 1
-    return count * int(getattr(aval.dtype, "itemsize", 4))
-
-
-def peak_bytes(jaxpr: Any) -> int:
-    """Bytes of the largest array that running `jaxpr` one equation at a time makes.
-
-    Equations inside a jitted call are left out: XLA fuses them.
-    """
-    return max(
-        (sum(_variable_bytes(v) for v in equation.outvars) for equation in jaxpr.eqns), default=0
-    )
-
-
-def _variable_bytes(variable: Any) -> int:
-    aval = getattr(variable, "aval", None)
-    return byte_size(aval) if aval is not None and hasattr(aval, "dtype") else 0
 
 
 def value_diagnosis(error: BaseException, text: str, known: Names, field: str) -> Diagnosis:

@@ -22,6 +22,7 @@ from msgspec import UNSET
 from jaxtui.report import Diagnosis, Kind
 
 SOURCE_NAME = "<program>"  # the file name of the source in tracebacks
+VALUE_NAME = "<value>"  # that of a value or a setting
 MOST_FRAMES = 12
 
 # Where JAX's messages turn to its own internals: object ids, line numbers of its tracers, manuals.
@@ -170,6 +171,11 @@ def _frame(code: types.CodeType, line: int) -> str:
     text = linecache.getline(file, line).strip()
     where = f"line {line}" if file == SOURCE_NAME else f"{Path(file).name}:{line}"
     return printable(f"{where}, in {code.co_name}: {text[:200]}")
+
+
+def is_users(file: str) -> bool:
+    """Whether code of that file name is the user's: a source, a value, or a file of theirs."""
+    return file in (SOURCE_NAME, VALUE_NAME) or not _is_library(file)
 
 
 def _walk(error: BaseException) -> Iterable[tuple[types.FrameType, int]]:

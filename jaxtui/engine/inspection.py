@@ -14,7 +14,8 @@ import jax
 
 from jaxtui.engine import diagnosis
 from jaxtui.engine.errors import Diagnosed
-from jaxtui.engine.evaluation import human_bytes, prepare, trace_prepared
+from jaxtui.engine.evaluation import prepare, trace_prepared
+from jaxtui.engine.memory import human_bytes
 from jaxtui.engine.tracing import over_arrays
 from jaxtui.protocol import Composition
 
