@@ -14,7 +14,17 @@ import msgspec
 
 from jaxtui.collective_words import OPERATIONS, Operation
 from jaxtui.report import Fix
-from jaxtui.session import AnyLayer, Argument, Collective, Pmap, Program, Session, ShardMap, Vmap
+from jaxtui.session import (
+    AnyLayer,
+    Argument,
+    Collective,
+    Jit,
+    Pmap,
+    Program,
+    Session,
+    ShardMap,
+    Vmap,
+)
 
 DEFAULT_AXIS = "devices"
 VIAS = ("pmap", "shard_map", "vmap")
@@ -182,7 +192,7 @@ class _Composed:
                 source=self.session.program.source,
                 function=self.collective.operation.strip(),
                 arguments=self._arguments(),
-                layers=[self._layer()],
+                layers=self._layers(),
             )
         name = self._free(f"{self.collective.operation.strip()}_over_{'_'.join(self.axes)}")
         parts = [self.session.program.source.strip("\n"), self._function(name)]
@@ -191,7 +201,7 @@ class _Composed:
         return Program(
             source="\n\n\n".join(part for part in parts if part) + "\n",
             arguments=self._arguments(),
-            layers=[self._layer()],
+            layers=self._layers(),
         )
 
     @property
@@ -276,12 +286,12 @@ class _Composed:
             for name in self.operands
         ]
 
-    def _layer(self) -> AnyLayer:
+    def _layers(self) -> list[AnyLayer]:
         axes = layer_axes(self.session)
         if self.collective.via == "pmap":
-            return Pmap(axis_name=axes[0])
+            return [Pmap(axis_name=axes[0])]
         if self.collective.via == "vmap":
-            return Vmap(axis_name=axes[0])
+            return [Vmap(axis_name=axes[0])]
         spec = f'P("{axes[0]}")' if len(axes) == 1 else f"P({_tuple(axes)})"
         # shard_map cannot type a grouped sum; without the check it can still run it.
         grouped = "axis_index_groups" in self.session.program.source or any(
@@ -289,7 +299,9 @@ class _Composed:
             for name, text in self.collective.options.items()
             if name == "axis_index_groups"
         )
-        return ShardMap(in_specs=spec, out_specs=spec, check_vma="False" if grouped else "")
+        layer = ShardMap(in_specs=spec, out_specs=spec, check_vma="False" if grouped else "")
+        # Without jit, every call of a shard_map is traced anew.
+        return [layer, Jit()]
 
 
 def _tuple(names: tuple[str, ...]) -> str:

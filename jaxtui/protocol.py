@@ -187,13 +187,17 @@ class CollectiveRan(Event, frozen=True, kw_only=True):
 
     As leaves of that result come first those of `report.before`, then those of `report.after`.
     `wrong` counts the elements that differ from the NumPy reference, None without a comparison;
-    `note` says what else there is to know of it. The flow is that of the collective's program.
+    `note` says what else there is to know of it. `groups` are the rows that take part together, in
+    the order of their positions, and `options` the values of the options that were given (but for
+    operands and groups). The flow is that of the collective's program.
     """
 
     result: int
     report: CollectiveReport
     wrong: int | None
     note: str
+    groups: list[list[int]]
+    options: dict[str, Any]
     flow: Flow
     seconds: float
 

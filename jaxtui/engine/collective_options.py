@@ -14,6 +14,7 @@ MAY_DIFFER = frozenset({"psum", "pmax", "pmin"})  # whose groups need not be of 
 
 def fitting(option: Option, value: Any, field: str) -> Any:
     """The option's value in the form that JAX takes, or Diagnosed when it is of another kind."""
+    value = _plain(value)
     fits: dict[str, Callable[[Any], bool]] = {
         "dimension": _is_integer,
         "position": _is_integer,
@@ -37,12 +38,21 @@ def fitting(option: Option, value: Any, field: str) -> Any:
     return value
 
 
+def _plain(value: Any) -> Any:
+    """Arrays and their numbers as lists and Python's own."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return list(value) if isinstance(value, range) else value
+
+
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple | range)
+    return isinstance(value, list | tuple)
 
 
 def _are_integers(value: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxtui import collectives as composing
 from jaxtui.engine import collectives
+from jaxtui.engine.collective_checks import Checked
 from jaxtui.engine.errors import GivenUp, diagnosed
 from jaxtui.engine.failures import describe
 from jaxtui.engine.provenance import Provenance, place, words
@@ -64,6 +65,8 @@ class CollectiveRuns:
             ),
             wrong=ran.wrong,
             note=ran.note,
+            groups=ran.called.groups,
+            options=_told(ran.called),
             flow=ran.flow,
             seconds=ran.seconds,
         )
@@ -103,6 +106,13 @@ class CollectiveRuns:
             exact=sources.exact,
             words=f"{place(request.element, collectives.row_devices(output))} ← {said}",
         )
+
+
+def _told(called: Checked) -> dict[str, Any]:
+    """The options to tell of; those of the user's own function may be any objects at all."""
+    if called.operation is None:
+        return {}
+    return {name: v for name, v in called.options.items() if name != "axis_index_groups"}
 
 
 def catalogue(request: DescribeCollectives) -> CollectivesDescribed:

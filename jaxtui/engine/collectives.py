@@ -34,13 +34,15 @@ class Ran:
     """A collective that ran.
 
     `wrong` counts the elements that are not what the reference says; None without a comparison.
-    `note` says in words what else there is to know of the comparison, "" when nothing.
+    `note` says in words what else there is to know of the comparison, "" when nothing. `called`
+    holds the values of its options, and its groups.
     """
 
     before: Leaves
     after: Leaves
     wrong: int | None
     note: str
+    called: Checked
     flow: Flow
     seconds: float
 
@@ -101,7 +103,9 @@ def run(
     after = [(path[3:], leaf) for path, leaf in evaluated.leaves if path.startswith("[1]")]
     _check_rows(after, checked.rows)
     count, note = _compared(checked, before, after)
-    return Ran(before, after, count, note, _without_input(evaluated.flow), evaluated.seconds)
+    return Ran(
+        before, after, count, note, checked, _without_input(evaluated.flow), evaluated.seconds
+    )
 
 
 def _check_rows(after: Leaves, rows: int) -> None:
@@ -224,7 +228,7 @@ def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
             given[i] = tree_util.tree_unflatten(tree, leaves)
         return prepared.function.call(*(given[i] for i in range(len(names))))
 
-    (layer,) = prepared.layers
+    layer = prepared.layers[0]
     rows = before[0][1].shape[0]
 
     def carry(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -256,7 +260,7 @@ def _moved(diagnosis: Diagnosis, session: Session) -> Diagnosis:
     field = diagnosis.field
     if field.startswith("program.arguments."):
         return _at(diagnosis, _argument_field(field, collective))
-    if field.startswith("program.layers.0"):
+    if field.startswith("program.layers."):
         name = field.rpartition(".")[2]
         places = {"axis_name": AXIS_NAME, "out_specs": VIA, "out_axes": VIA}
         return _at(diagnosis, places.get(name, VALUE))

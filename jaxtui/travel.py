@@ -1,0 +1,265 @@
+"""How data travels in a collective: a model of the usual algorithms, step by step, on given data.
+
+It is a model. Which algorithm a backend takes depends on sizes and wires that it does not tell of;
+what is the same is the result, which the last step of every algorithm here must reach. Devices
+send and receive at once, and a step ends when all have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, zip_longest
+from typing import Any
+
+from jaxtui.travel_blocks import Block, bits_of, flattened, joined, nested, part_shape, parts
+from jaxtui.travel_routes import APART, ROUTES, Group, Move, Route
+
+__all__ = ["Algorithm", "Block", "Send", "Step", "Travel", "algorithms", "follow", "obstacle"]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A way for data to travel: its name, and its rounds and bytes in words for n devices."""
+
+    name: str
+    words: str
+    cost: str
+
+
+@dataclass(frozen=True)
+class Send:
+    """One row sends a block to another in a step; `bytes` is the block's size."""
+
+    source: int
+    target: int
+    block: Block
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is sent at once, and which blocks each row holds after it.
+
+    `sent` counts the bytes over all wires from the beginning, this step included.
+    """
+
+    sends: tuple[Send, ...]
+    holds: tuple[tuple[Block, ...], ...]
+    sent: int
+
+
+@dataclass(frozen=True)
+class Travel:
+    """All steps of an algorithm. `begin` is what each row holds before the first of them, and
+    `result` the rows that the last one leaves, as nested lists like those of an output."""
+
+    algorithm: Algorithm
+    begin: tuple[tuple[Block, ...], ...]
+    steps: tuple[Step, ...]
+    result: list[Any]
+    shape: list[int]
+
+    def seconds(self, latency: float, bandwidth: float) -> float:
+        """The α–β cost: for each step the latency (s), and the bytes that the busiest row sends
+        over the bandwidth (bytes/s)."""
+        return sum(latency + self._busiest(step) / bandwidth for step in self.steps)
+
+    def _busiest(self, step: Step) -> int:
+        loads: dict[int, int] = {}
+        for send in step.sends:
+            loads[send.source] = loads.get(send.source, 0) + send.bytes
+        return max(loads.values(), default=0)
+
+
+_ALGORITHMS = {
+    route.name: Algorithm(name=route.name, words=route.words, cost=route.cost) for route in ROUTES
+}
+_BY_NAME = {route.name: route for route in ROUTES}
+
+
+def algorithms(operation: str) -> list[Algorithm]:
+    """The ways in which the data of a lax collective may travel; none where none does."""
+    return [_ALGORITHMS[route.name] for route in ROUTES if operation in route.operations]
+
+
+def obstacle(algorithm: str, groups: Sequence[Sequence[int]]) -> str:
+    """Why an algorithm does not go for groups of these sizes, in words; "" when it does."""
+    route = _BY_NAME[algorithm]
+    sizes = sorted({len(group) for group in groups})
+    odd = [size for size in sizes if size & (size - 1)]
+    if route.powers_of_two and odd:
+        return f"{algorithm} goes for 2, 4, 8, 16 devices, and not for {odd[0]}"
+    return ""
+
+
+def follow(
+    algorithm: str,
+    operation: str,
+    values: Sequence[Any],
+    shape: Sequence[int],
+    dtype: str,
+    groups: Sequence[Sequence[int]],
+    options: dict[str, Any] | None = None,
+) -> Travel:
+    """The steps of `operation` on `values`, nested lists of `shape` with a row for each device.
+
+    `groups` are the rows that take part together, in the order of their positions; `options` are
+    those of the collective, as values. Raises ValueError where `obstacle` says something or the
+    algorithm is none of the operation's.
+    """
+    route = _BY_NAME[algorithm]
+    if operation not in route.operations:
+        raise ValueError(f"{algorithm} is no way of {operation}")
+    if said := obstacle(algorithm, groups):
+        raise ValueError(said)
+    model = _Model(route, operation, dtype, list(shape[1:]), options or {})
+    model.begin(values, groups)
+    return model.travel()
+
+
+class _Model:
+    """Every row's blocks while an algorithm goes on."""
+
+    def __init__(
+        self, route: Route, operation: str, dtype: str, shape: list[int], options: dict[str, Any]
+    ) -> None:
+        self.route, self.operation, self.dtype = route, operation, dtype
+        self.shape, self.options = shape, options
+        self.groups: list[Group] = []
+        self.rows = 0
+        self.holds: dict[int, dict[int, Block]] = {}
+
+    def begin(self, values: Sequence[Any], groups: Sequence[Sequence[int]]) -> None:
+        """Divide every row into the blocks that travel."""
+        self.rows = len(values)
+        self.groups = [Group(tuple(rows), self.options) for rows in groups]
+        for group in self.groups:
+            for position, row in enumerate(group.rows):
+                flat = flattened(values[row], len(self.shape))
+                if self.operation in ("psum", "pmean"):
+                    flat = [int(value) if isinstance(value, bool) else value for value in flat]
+                pieces = self._pieces(flat, group.size)
+                names = self._names(position, len(pieces))
+                self.holds[row] = {
+                    self._key(position, name): Block(name, (row,), tuple(piece))
+                    for name, piece in zip(names, pieces, strict=True)
+                }
+
+    def _names(self, position: int, count: int) -> list[int]:
+        if not self.route.whole:
+            return list(range(count))
+        return [0 if self.route.summed else position]
+
+    def _key(self, position: int, name: int) -> int:
+        """Blocks of the same name are one sum, except where every row's own are kept apart."""
+        return position << APART | name if self.route.apart else name
+
+    def _pieces(self, flat: list[Any], count: int) -> list[list[Any]]:
+        if self.route.whole:
+            return [flat]
+        if self.operation in ("psum_scatter", "all_to_all", "pswapaxes"):
+            return parts(flat, self.shape, self._dimension(), count)
+        ends = [len(flat) * i // count for i in range(count + 1)]
+        return [flat[a:b] for a, b in pairwise(ends)]
+
+    def _dimension(self) -> int:
+        names = {"psum_scatter": "scatter_dimension", "all_to_all": "split_axis"}
+        return int(self.options.get(names.get(self.operation, "axis"), 0))
+
+    def travel(self) -> Travel:
+        """Play all steps."""
+        begin = self._held()
+        steps: list[Step] = []
+        sent = 0
+        plans = [self.route.moves(group) for group in self.groups]
+        for together in zip_longest(*plans, fillvalue=()):
+            moves = [move for plan in together for move in plan]
+            sends = self._play(moves)
+            sent += sum(send.bytes for send in sends)
+            steps.append(Step(tuple(sends), self._held(), sent))
+        flat, shape = self._result()
+        rows = [nested(row, shape) for row in flat]
+        return Travel(_ALGORITHMS[self.route.name], begin, tuple(steps), rows, [self.rows, *shape])
+
+    def _play(self, moves: list[Move]) -> list[Send]:
+        """All moves at once: what is sent is what was held before any of them."""
+        sends = []
+        for move in moves:
+            block = self.holds[move.source][move.key]
+            size = math.ceil(len(block.values) * bits_of(self.dtype) / 8)
+            sends.append(Send(move.source, move.target, block, size))
+        for move in moves:
+            if move.handed_on:
+                del self.holds[move.source][move.key]
+        for move, send in zip(moves, sends, strict=True):
+            target = self.holds[move.target]
+            if move.combined:
+                block = target[move.key].with_added(send.block, self.operation, self.dtype)
+            else:
+                block = send.block
+            target[move.key] = block
+        return sends
+
+    def _held(self) -> tuple[tuple[Block, ...], ...]:
+        return tuple(
+            tuple(self.holds[row][key] for key in sorted(self.holds[row]))
+            for row in range(self.rows)
+        )
+
+    # ------------------------------------------------------------------------------- the result
+
+    def _result(self) -> tuple[list[list[Any]], list[int]]:
+        """The rows that are left, flat, and the shape of each."""
+        rows: list[list[Any]] = [[]] * self.rows
+        shape = self.shape
+        for group in self.groups:
+            for position, row in enumerate(group.rows):
+                rows[row], shape = self._row(group, position, row)
+        return rows, shape
+
+    def _row(self, group: Group, position: int, row: int) -> tuple[list[Any], list[int]]:
+        held = self.holds[row]
+        if self.operation == "all_gather":
+            pieces = [list(held[i].values) for i in range(group.size)]
+            axis, tiled = self.options.get("axis", 0), bool(self.options.get("tiled", False))
+            return joined(pieces, self.shape, axis, tiled)
+        if self.operation in ("all_to_all", "pswapaxes"):
+            return self._exchanged(group, position, held)
+        if self.operation == "psum_scatter":
+            tiled = bool(self.options.get("tiled", False))
+            inner = part_shape(self.shape, self._dimension(), group.size, tiled)
+            return list(held[position].values), inner
+        if self.operation in ("ppermute", "pshuffle", "pbroadcast"):
+            return self._received(group, position, held), self.shape
+        whole = [value for key in sorted(held) for value in held[key].values]
+        if self.operation == "pmean":
+            whole = [_divided(value, group.size) for value in whole]
+        return whole, self.shape
+
+    def _exchanged(
+        self, group: Group, position: int, held: dict[int, Block]
+    ) -> tuple[list[Any], list[int]]:
+        tiled = bool(self.options.get("tiled", False))
+        split = self._dimension()
+        inner = part_shape(self.shape, split, group.size, tiled)
+        pieces = [list(held[self._key(q, position)].values) for q in range(group.size)]
+        axis = self.options.get("concat_axis", split) if self.operation == "all_to_all" else split
+        return joined(pieces, inner, axis, tiled)
+
+    def _received(self, group: Group, position: int, held: dict[int, Block]) -> list[Any]:
+        source = group.source_of(self.operation, position)
+        if source is None:
+            return [_zero(value) for value in held[position].values]
+        return list(held[source].values)
+
+
+def _divided(value: Any, count: int) -> Any:
+    return [part / count for part in value] if isinstance(value, list) else value / count
+
+
+def _zero(value: Any) -> Any:
+    if isinstance(value, list):
+        return [0.0, 0.0]
+    return False if isinstance(value, bool) else type(value)()

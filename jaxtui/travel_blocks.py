@@ -1,0 +1,111 @@
+"""The blocks that travel: flat parts of a device's row, taken apart, added up and put together."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a row: its number, the rows that are added up in it, its elements in a line."""
+
+    number: int
+    rows: tuple[int, ...]
+    values: tuple[Any, ...]
+
+    def with_added(self, other: Block, operation: str, dtype: str) -> Block:
+        """Both in one, element by element, as the operation combines them."""
+        rows = tuple(sorted({*self.rows, *other.rows}))
+        values = tuple(
+            combined(operation, dtype, a, b) for a, b in zip(self.values, other.values, strict=True)
+        )
+        return Block(self.number, rows, values)
+
+
+def combined(operation: str, dtype: str, a: Any, b: Any) -> Any:
+    """Two elements in one; integers of a dtype wrap around as they do on a device."""
+    if operation in ("pmax", "pmin"):
+        if a != a or b != b:
+            return a if a != a else b
+        return max(a, b) if operation == "pmax" else min(a, b)
+    if isinstance(a, list):  # complex: [re, im]
+        return [operator.add(x, y) for x, y in zip(a, b, strict=True)]
+    total = a + b
+    return _wrapped(total, dtype) if isinstance(total, int) else total
+
+
+def _wrapped(number: int, dtype: str) -> int:
+    match = re.fullmatch(r"(u?)int(\d+)", dtype)
+    if match is None:
+        return number
+    size = 1 << int(match[2])
+    number %= size
+    return number - size if not match[1] and number >= size // 2 else number
+
+
+def bits_of(dtype: str) -> int:
+    """How many bits an element has; a bool and what has no size in its name count as a byte."""
+    if dtype.startswith("key"):
+        return 128 if "rbg" in dtype else 64
+    match = re.match(r"[a-z]+?(\d+)", dtype)
+    return int(match[1]) if match else 8
+
+
+def flattened(values: Any, rank: int) -> list[Any]:
+    """Nested lists of `rank` dimensions as one list."""
+    if rank == 0:
+        return [values]
+    return [element for value in values for element in flattened(value, rank - 1)]
+
+
+def nested(flat: Sequence[Any], shape: Sequence[int]) -> Any:
+    """One list as nested lists of `shape`."""
+    if not shape:
+        return flat[0]
+    length = math.prod(shape[1:])
+    return [nested(flat[i * length : (i + 1) * length], shape[1:]) for i in range(shape[0])]
+
+
+def parts(flat: Sequence[Any], shape: Sequence[int], dimension: int, count: int) -> list[list[Any]]:
+    """The elements of `count` equal parts along a dimension, each in a line."""
+    dimension %= len(shape)
+    outer = math.prod(shape[:dimension])
+    length = math.prod(shape[dimension:])
+    size = length // count
+    return [
+        [
+            value
+            for o in range(outer)
+            for value in flat[o * length + i * size : o * length + (i + 1) * size]
+        ]
+        for i in range(count)
+    ]
+
+
+def part_shape(shape: Sequence[int], dimension: int, count: int, tiled: bool) -> list[int]:
+    """The shape of one such part: the dimension is divided when `tiled`, else taken away."""
+    dimension %= len(shape)
+    kept = [shape[dimension] // count] if tiled else []
+    return [*shape[:dimension], *kept, *shape[dimension + 1 :]]
+
+
+def joined(
+    pieces: Sequence[Sequence[Any]], shape: Sequence[int], axis: int, tiled: bool
+) -> tuple[list[Any], list[int]]:
+    """Pieces of one shape after one another along `axis`, on a new dimension unless `tiled`."""
+    axis %= len(shape) + (0 if tiled else 1)
+    outer, size = math.prod(shape[:axis]), math.prod(shape[axis:])
+    flat = [
+        value
+        for o in range(outer)
+        for piece in pieces
+        for value in piece[o * size : o * size + size]
+    ]
+    if tiled:
+        return flat, [*shape[:axis], shape[axis] * len(pieces), *shape[axis + 1 :]]
+    return flat, [*shape[:axis], len(pieces), *shape[axis:]]
