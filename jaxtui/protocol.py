@@ -24,6 +24,8 @@ from jaxtui.report import (
 )
 from jaxtui.session import Collective, Devices, Program
 
+CompilerView = Literal["jaxpr", "stablehlo", "hlo", "cost"]
+
 MAX_FRAME = 64 * 1024 * 1024  # bytes; a larger length means that the stream is not ours
 
 
@@ -87,6 +89,16 @@ class Summarize(Request, frozen=True, kw_only=True):
     device: int | None = None
 
 
+class Inspect(Request, frozen=True, kw_only=True):
+    """What JAX and XLA make of a composition, as text; all but the jaxpr compile it.
+
+    Works on the worker; a newer Inspect replaces a waiting one.
+    """
+
+    composition: Composition
+    view: CompilerView
+
+
 class RunCollective(Request, frozen=True, kw_only=True):
     """Run a collective over the devices and keep what each held before and after it.
 
@@ -128,6 +140,7 @@ class Cancel(Request, frozen=True, kw_only=True):
 AnyRequest = (
     Trace
     | Run
+    | Inspect
     | RunCollective
     | FindProvenance
     | ReadWindow
@@ -246,6 +259,13 @@ class WindowRead(Event, frozen=True, kw_only=True):
     cells: list[list[Any]]
 
 
+class Inspected(Event, frozen=True, kw_only=True):
+    """Answers Inspect."""
+
+    view: CompilerView
+    text: str
+
+
 class Summarized(Event, frozen=True, kw_only=True):
     """Answers Summarize, more than once when the first is a sample."""
 
@@ -301,6 +321,7 @@ AnyEvent = (
     | CollectivesDescribed
     | Failed
     | WindowRead
+    | Inspected
     | Summarized
     | Described
     | Cancelled

@@ -29,6 +29,8 @@ from jaxtui.protocol import (
     Failed,
     FindProvenance,
     FramingError,
+    Inspect,
+    Inspected,
     Ran,
     ReadWindow,
     Ready,
@@ -52,10 +54,11 @@ class Engine:
         # Only now: JAX is configured and running, and Ready is out.
         from jax import effects_barrier
 
-        from jaxtui.engine import collective_requests, devices, evaluation, results
+        from jaxtui.engine import collective_requests, devices, evaluation, inspection, results
 
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
+        self._inspect = inspection.inspect
         self._store = results.ResultStore()
         self._describe_collectives = collective_requests.catalogue
         self._collectives = collective_requests.CollectiveRuns(self._store)
@@ -77,7 +80,7 @@ class Engine:
                 self._tracing.take(request)
             case ReadWindow() | Describe() | DescribeCollectives():
                 self._viewing.take(request)
-            case Run() | RunCollective() | FindProvenance():
+            case Run() | Inspect() | RunCollective() | FindProvenance():
                 self._worker.take(request)
             case Summarize():
                 self._worker.take_summarize(request)
@@ -100,6 +103,9 @@ class Engine:
         match request:
             case Run():
                 return self._run(request, on_stage, cancelled)
+            case Inspect():
+                text = self._inspect(request.composition, request.view)
+                return Inspected(id=request.id, view=request.view, text=text)
             case RunCollective():
                 return self._collectives.run(request, on_stage, cancelled)
             case FindProvenance():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
@@ -17,9 +17,7 @@ from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.evaluation import prepare, trace_prepared
 from jaxtui.engine.memory import human_bytes
 from jaxtui.engine.tracing import over_arrays
-from jaxtui.protocol import Composition
-
-View = Literal["jaxpr", "stablehlo", "hlo", "cost"]
+from jaxtui.protocol import CompilerView, Composition
 
 COLLECTIVES = (
     "all-reduce",
@@ -34,7 +32,7 @@ COLLECTIVES = (
 _COLLECTIVE = re.compile(rf"= .*? ({'|'.join(COLLECTIVES)})(?:-start)?\(")
 
 
-def inspect(composition: Composition, view: View) -> str:
+def inspect(composition: Composition, view: CompilerView) -> str:
     """The text of `view` of the composed program. Raises Diagnosed as tracing it does."""
     prepared = prepare(composition)
     shapes = trace_prepared(prepared)

@@ -19,6 +19,7 @@ from jaxtui.protocol import (
     AnyRequest,
     Cancelled,
     FindProvenance,
+    Inspect,
     Run,
     RunCollective,
     Stage,
@@ -31,7 +32,7 @@ from jaxtui.report import Summary
 STACK_BYTES = 64 * 1024 * 1024
 
 Send = Callable[[AnyEvent], None]
-Job = Run | RunCollective | FindProvenance
+Job = Run | Inspect | RunCollective | FindProvenance
 OnStage = Callable[[str], None]
 StillWanted = Callable[[], bool]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jaxtui.engine.errors import Diagnosed
-from jaxtui.engine.inspection import View, collectives, inspect
-from jaxtui.protocol import Composition
+from jaxtui.engine.inspection import collectives, inspect
+from jaxtui.protocol import CompilerView, Composition
 from jaxtui.session import Argument, Pmap, Program, ShardMap, Vmap
 
 
@@ -32,7 +32,7 @@ SUM = composition(
     ("view", "word"),
     [("jaxpr", "sin"), ("stablehlo", "stablehlo.sine"), ("hlo", "sine("), ("cost", "arguments")],
 )
-def test_each_view_shows_the_operation_in_its_own_words(view: View, word: str) -> None:
+def test_each_view_shows_the_operation_in_its_own_words(view: CompilerView, word: str) -> None:
     assert word in inspect(SINE, view)
 
 
