@@ -21,6 +21,7 @@ from jaxtui.protocol import (
     Cancelled,
     Describe,
     Failed,
+    Printed,
     ReadWindow,
     Summarize,
     Summarized,
@@ -28,6 +29,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.session import Devices, Session, SessionError, with_field
 from jaxtui.ui import commands
+from jaxtui.ui.collective_state import CollectiveWork
 from jaxtui.ui.files import Files
 from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.screens.start import StartScreen
@@ -87,6 +89,7 @@ class JaxtuiApp(App[None]):
             folder=self.files.folder,
             trusted=trusted,
         )
+        self.collective = CollectiveWork(self.work, send=client.send, next_id=client.next_id)
         self._inbox: deque[AnyEvent] = deque()
         self._inbox_lock = threading.Lock()
         self._windows: set[int] = set()  # requests of the array view
@@ -95,6 +98,7 @@ class JaxtuiApp(App[None]):
         self._theme_wanted = theme
         # Textual's own first mode stays on the start screen, which paints sooner than the others.
         self.add_mode("map", self._map_screen)
+        self.add_mode("collectives", self._collectives_screen)
         self.add_mode("learn", self._learn_screen)
         self.add_mode("devices", self._devices_screen)
 
@@ -106,6 +110,11 @@ class JaxtuiApp(App[None]):
         from jaxtui.ui.screens.map import MapScreen
 
         return MapScreen()
+
+    def _collectives_screen(self) -> Screen[Any]:
+        from jaxtui.ui.screens.collectives import CollectivesScreen
+
+        return CollectivesScreen()
 
     def _learn_screen(self) -> Screen[Any]:
         from jaxtui.ui.screens.learn import LearnScreen
@@ -161,7 +170,10 @@ class JaxtuiApp(App[None]):
 
     def _route(self, event: AnyEvent) -> None:
         if event.id not in self._windows:
-            self.work.on(event, self.now())
+            ours = self.collective.owns(event.id)
+            self.collective.on(event, self.now())
+            if not ours or isinstance(event, Printed):
+                self.work.on(event, self.now())
             return
         if isinstance(event, WindowRead | Summarized | Failed):
             self.map_screen.put(event)
@@ -179,15 +191,20 @@ class JaxtuiApp(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.show_work(self.work, now)
-        if self.work.busy:
+        if self.busy:
             self._tick_on()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is waited for."""
+        return self.work.busy or self.collective.busy
 
     def _tick_on(self) -> None:
         if self._ticking is None:
             self._ticking = self.set_interval(TICK, self._tick)
 
     def _tick(self) -> None:
-        if not self.work.busy and self._ticking is not None:
+        if not self.busy and self._ticking is not None:
             self._ticking.stop()
             self._ticking = None
         self.show_work()
@@ -226,6 +243,7 @@ class JaxtuiApp(App[None]):
             self._restart(settings)
         elif start_again:
             self._restart()
+        self.collective.edited(self.now())
         self.show_work()
         if self._resting is not None:
             self._resting.stop()
@@ -234,6 +252,7 @@ class JaxtuiApp(App[None]):
     def _rested(self) -> None:
         self._resting = None
         self.work.rested(self.now())
+        self.collective.rested(self.now())
         self.show_work()
 
     def _settings(self) -> EngineSettings:
@@ -245,6 +264,7 @@ class JaxtuiApp(App[None]):
     def _restart(self, settings: EngineSettings | None = None, *, ended: bool = False) -> None:
         self._windows.clear()
         self.client.restart(settings)
+        self.collective.restarted(ended=ended, now=self.now())
         self.work.restarted(self.now(), ended=ended)
         self._tick_on()
 
@@ -313,7 +333,7 @@ class JaxtuiApp(App[None]):
 
     def action_stop(self) -> None:
         """End the work in hand; with none, copy what is selected."""
-        now, pending = self.now(), self.work.in_hand
+        now, pending = self.now(), self.work.in_hand or self.collective.in_hand
         if self.work.phase == "starting" and now - self.work.phase_since > QUIET:
             self.client.kill()
             self.work.killed(now)
@@ -337,7 +357,8 @@ class JaxtuiApp(App[None]):
 
     def action_apply_fix(self) -> None:
         """Apply the fix that the error offers, or let the user choose among several."""
-        diagnosis = self.work.diagnosis
+        screen = self.screen
+        diagnosis = screen.diagnosis(self.work) if isinstance(screen, WorkScreen) else None
         fixes = diagnosis.fixes if diagnosis is not None else []
         if not fixes:
             self.say("there is nothing to fix" if diagnosis is None else "this error offers no fix")
@@ -353,7 +374,10 @@ class JaxtuiApp(App[None]):
             )
 
     def _apply(self, fix: Fix) -> None:
-        self.edit(fix.field, fix.text)
+        if fix.field.startswith("collective."):
+            self.edit("collective", self.collective.fixed(fix))
+        else:
+            self.edit(fix.field, fix.text)
         self.say(f"{fix.label}: {fix.field.removeprefix('program.')} = {fix.text}")
 
     def action_copy(self) -> None:

@@ -44,6 +44,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.restart_engine", "R", "restart", "Restart the engine; all that is composed stays"),
     # screens
     Command("app.show_screen('map')", "1", "Map", "Compose a program and run it"),
+    Command("app.show_screen('collectives')", "2", "Collectives", "See what each device sends"),
     Command("app.show_screen('learn')", "4", "Learn", "The lessons, in order"),
     Command("app.show_screen('devices')", "5", "Devices", "What JAX sees, and the device set"),
     # files and the program itself
@@ -118,10 +119,41 @@ COMMANDS: tuple[Command, ...] = (
         10,
     ),
     Command("screen.open_lesson", "enter", "open", "Open the lesson in Map", "learn", hint=10),
+    Command("screen.run", "f5,ctrl+j", "run", "Run the collective", "collectives", True, 40),
+    Command("screen.pick_operation", "p", "pick", "Pick a collective", "collectives", hint=10),
+    Command("screen.next_via", "w", "via", "Carry it by the next transformation", "collectives"),
+    Command("app.apply_fix", "f,f2", "fix", "Apply a fix that is offered", "collectives", hint=5),
+    Command(
+        "screen.step_travel(1)",
+        "right_square_bracket",
+        "step",
+        "How it travels: the next step",
+        "collectives",
+        hint=20,
+    ),
+    Command(
+        "screen.step_travel(-1)",
+        "left_square_bracket",
+        "step back",
+        "How it travels: the step before",
+        "collectives",
+    ),
+    Command("screen.next_algorithm", "a", "algorithm", "Take another way", "collectives", hint=25),
+    Command(
+        "screen.flip", "v,f6", "travel", "Show how it travels, or the form", "collectives", hint=22
+    ),
+    Command(
+        "screen.open_in_map", "m", "map", "Open it as a program in Map", "collectives", hint=30
+    ),
+    Command("screen.export", "x", "script", "Copy or write it as a script", "collectives", hint=35),
+    Command("screen.next_output", "o", "next output", "Show the next result", "collectives"),
+    Command("screen.next_input", "i", "next input", "Show the next input", "collectives"),
 )
 
 
-_TYPES_TEXT = frozenset({"question_mark", "space", "enter", "delete"})
+_TYPES_TEXT = frozenset(
+    {"question_mark", "space", "enter", "delete", "left_square_bracket", "right_square_bracket"}
+)
 
 
 def bindings(scope: str) -> list[BindingType]:
@@ -162,7 +194,14 @@ def key_names(command: Command) -> str:
 
 def key_name(key: str) -> str:
     """A key as it is named to the user."""
-    names = {"question_mark": "?", "escape": "esc", "shift+up": "shift+↑", "shift+down": "shift+↓"}
+    names = {
+        "question_mark": "?",
+        "escape": "esc",
+        "shift+up": "shift+↑",
+        "shift+down": "shift+↓",
+        "left_square_bracket": "[",
+        "right_square_bracket": "]",
+    }
     if key in names:
         return names[key]
     return key.upper() if key.startswith("f") and key[1:].isdigit() else key

@@ -31,6 +31,10 @@ class Files:
         """Whether there is something that no file holds."""
         return self._app.work.session != self._saved
 
+    def changed_in(self, part: str) -> bool:
+        """Whether a part of the session is not as the file has it."""
+        return bool(getattr(self._app.work.session, part) != getattr(self._saved, part))
+
     def taken_over(self, session: Session, path: str | None) -> None:
         """Another session, as it stands in its file, has taken the place of the one before."""
         self.path, self._saved = path, session

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
+from jaxtui.report import Diagnosis
 from jaxtui.ui import commands
 from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.header import HeaderLine, KeyLine
@@ -15,7 +16,12 @@ from jaxtui.ui.widgets.header import HeaderLine, KeyLine
 if TYPE_CHECKING:
     from jaxtui.ui.app import JaxtuiApp
 
-SCREENS = (("map", "1", "Map"), ("learn", "4", "Learn"), ("devices", "5", "Devices"))
+SCREENS = (
+    ("map", "1", "Map"),
+    ("collectives", "2", "Collectives"),
+    ("learn", "4", "Learn"),
+    ("devices", "5", "Devices"),
+)
 STYLES = "../jaxtui.tcss"  # of every screen but the first, which must not wait for them
 NARROW = 100  # columns below which the two columns become two pages
 
@@ -119,6 +125,10 @@ class WorkScreen(Screen[None]):
     def offers(self, command: commands.Command) -> bool:
         """Whether a command makes sense here and now."""
         return True
+
+    def diagnosis(self, work: Work) -> Diagnosis | None:
+        """What is wrong with what is typed on this screen."""
+        return work.diagnosis
 
     def text_to_copy(self) -> str:
         """What has the focus, as text."""

@@ -207,6 +207,7 @@ def session_files(path: str) -> list[str]:
 SCOPE_TITLES = (
     ("map", "On the Map screen"),
     ("layers", "In the list of layers"),
+    ("collectives", "On the Collectives screen"),
     ("devices", "On the Devices screen"),
     ("learn", "On the Learn screen"),
     ("app", "Everywhere"),

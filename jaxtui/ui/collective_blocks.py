@@ -1,0 +1,167 @@
+"""A device's block in lines that fit: where each element stands, and what parts its rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from jaxtui.report import Output, Summary
+from jaxtui.ui import numbers
+from jaxtui.ui.number_formats import Format
+
+MOST = 2048  # elements of a block that are shown; the array view shows any part of larger ones
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One array of which every device holds a block.
+
+    `shape` is that of a block and `cells[row]` its elements in row-major order, the first `MOST` of
+    them; `cells` is None when the values were too many to be sent. `rows` is how many blocks there
+    are, `devices[row]` the id of the device that holds it, None where no device of this process
+    does. `whole` says that devices hold the array as a whole, or several rows of it.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    rows: int
+    cells: tuple[tuple[Any, ...], ...] | None
+    devices: tuple[int | None, ...]
+    whole: bool
+    summary: Summary | None = None
+
+    @property
+    def size(self) -> int:
+        """How many elements a block has."""
+        return math.prod(self.shape)
+
+    @property
+    def shown(self) -> int:
+        """How many elements of a block can be shown."""
+        return min(self.size, MOST) if self.cells is not None else 0
+
+    @cached_property
+    def format(self) -> Format:
+        """One format for all elements that are shown."""
+        cells = [cell for row in self.cells or () for cell in row]
+        extent = numbers.extent_of(cells, self.dtype, complete=True)
+        return numbers.choose(self.dtype, extent, numbers.Style())
+
+    def index(self, element: int) -> tuple[int, ...]:
+        """The index in the block of an element counted in row-major order."""
+        index = []
+        for length in reversed(self.shape):
+            element, at = divmod(element, length)
+            index.append(at)
+        return tuple(reversed(index))
+
+
+def holding(output: Output) -> Holding:
+    """An output with a row for each device, as what each device holds."""
+    rows, *block = output.shape
+    size = math.prod(block)
+    cells = None
+    if output.values is not None:
+        cells = tuple(tuple(_flat(row, len(block)))[: min(size, MOST)] for row in output.values)
+    devices: list[int | None] = [None] * rows
+    whole = False
+    for shard in output.shards:
+        start, stop = shard.index[0]
+        whole = whole or stop - start > 1
+        for row in range(start, stop):
+            if devices[row] is None:
+                devices[row] = shard.device
+    return Holding(
+        path=output.path,
+        shape=tuple(block),
+        dtype=output.dtype,
+        rows=rows,
+        cells=cells,
+        devices=tuple(devices),
+        whole=whole,
+        summary=output.summary,
+    )
+
+
+def _flat(values: Any, rank: int) -> list[Any]:
+    """The elements of nested lists `rank` deep."""
+    found = [values]
+    for _ in range(rank):
+        found = [part for block in found for part in block]
+    return found
+
+
+class At(NamedTuple):
+    """Where an element's text stands in its block: its line, and the first cell of its text."""
+
+    line: int
+    x: int
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Where the elements of a block stand; a cell at either side of each is left for brackets.
+
+    `bars` part the rows of the block's dimensions. `hidden` elements come after those that have a
+    place; when there are any, the last line is left to say so.
+    """
+
+    at: tuple[At, ...]
+    bars: tuple[tuple[At, str], ...]
+    lines: int
+    width: int
+    hidden: int
+
+    def folded(self, lines: int) -> BlockPlan:
+        """The same in at most so many lines (at least two), the last saying what is hidden."""
+        if self.lines <= lines:
+            return self
+        kept = tuple(at for at in self.at if at.line < lines - 1)
+        bars = tuple((at, bar) for at, bar in self.bars if at.line < lines - 1)
+        hidden = self.hidden + len(self.at) - len(kept)
+        return replace(self, at=kept, bars=bars, lines=lines, hidden=hidden)
+
+
+def plan(
+    shape: Sequence[int], cell: int, room: int, shown: int, *, ascii: bool, gap: int = 1
+) -> BlockPlan:
+    """Places for the first `shown` elements of a block, whose texts are `cell` long.
+
+    Rows of the last dimension stay whole as long as `room` allows, and as many stand in a line as
+    fit; the slices of a block of three or more dimensions begin on lines of their own. With a
+    `gap` of 1 two neighbours share the cell for their brackets.
+    """
+    last = shape[-1] if shape else 1
+    size = math.prod(shape)
+    step = cell + gap
+    whole = (last - 1) * step + cell + 2
+    across = max(1, min(last, (room - 2 - cell) // step + 1))
+    abreast = max(1, (room + 1) // (whole + 1)) if whole <= room else 1
+    bar = "|" if ascii else "│"
+    at: list[At] = []
+    bars: list[tuple[At, str]] = []
+    line, x, in_line = 0, 0, 0
+    for element in range(shown):
+        column = element % last
+        if element and column == 0:
+            in_line += 1
+            if in_line >= abreast or _starts_slice(element, shape):
+                line, x, in_line = line + 1, 0, 0
+            else:
+                bars.append((At(line, x + 2 - gap), bar))
+                x += 3 - gap
+        elif column and column % across == 0:
+            line, x = line + 1, 0
+        at.append(At(line, x + 1))
+        x += step
+    width = max((place.x + cell + 1 for place in at), default=len("empty"))
+    lines = line + 1 + (shown < size)
+    return BlockPlan(tuple(at), tuple(bars), lines, width, size - shown)
+
+
+def _starts_slice(element: int, shape: Sequence[int]) -> bool:
+    return len(shape) > 2 and element % (shape[-1] * shape[-2]) == 0

@@ -1,0 +1,264 @@
+"""A step of an algorithm as a picture: what each device sends to whom, and what it then holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from jaxtui.travel import Block, Send, Travel
+from jaxtui.ui import numbers
+from jaxtui.ui.number_formats import Format, number
+from jaxtui.ui.text_cells import Line, Segment, join, pad
+
+LIMIT = 4096  # elements of the input up to which its way is shown
+FEW = 2
+AGREES = 1e-3  # how far, relatively, sums in another order may lie apart in narrow dtypes
+
+
+@dataclass(frozen=True)
+class TravelPicture:
+    """All steps of a travel; step 0 is what the devices hold before the first one."""
+
+    travel: Travel
+    dtype: str
+    labels: tuple[str, ...]
+    combines: str  # what blocks are made into on their way ("sum"), "" when they only move
+
+    @property
+    def last(self) -> int:
+        """The number of the last step."""
+        return len(self.travel.steps)
+
+    def holds(self, step: int) -> tuple[tuple[Block, ...], ...]:
+        """The blocks of each row after a step."""
+        return self.travel.steps[step - 1].holds if step else self.travel.begin
+
+    def sends(self, step: int) -> tuple[Send, ...]:
+        """What is sent in a step."""
+        return self.travel.steps[step - 1].sends if step else ()
+
+    def sent(self, step: int) -> int:
+        """Bytes over all wires up to and with a step."""
+        return self.travel.steps[step - 1].sent if step else 0
+
+    @cached_property
+    def format(self) -> Format:
+        """One format for all values at all steps, so that nothing shifts between them."""
+        cells = [
+            value
+            for step in range(self.last + 1)
+            for row in self.holds(step)
+            for block in row
+            for value in block.values
+        ]
+        extent = numbers.extent_of(cells, self.dtype, complete=True)
+        return numbers.choose(self.dtype, extent, numbers.Style())
+
+    @cached_property
+    def by_number(self) -> bool:
+        """Whether blocks stand in the column of their number; else they are listed in order, for
+        numbers that occur twice, and for devices that never hold more than a few blocks."""
+        rows = [row for step in range(self.last + 1) for row in self.holds(step)]
+        distinct = all(len({block.number for block in row}) == len(row) for row in rows)
+        return distinct and max(map(len, rows), default=0) > FEW
+
+    @cached_property
+    def columns(self) -> list[int]:
+        """The columns: numbers of blocks, those without elements left out; or places in a list."""
+        steps = range(self.last + 1)
+        if not self.by_number:
+            most = max((len(row) for step in steps for row in self.holds(step)), default=0)
+            return list(range(most))
+        return sorted(
+            {b.number for step in steps for row in self.holds(step) for b in row if b.values}
+        )
+
+    @cached_property
+    def length(self) -> int:
+        """The elements of the longest block."""
+        steps = range(self.last + 1)
+        blocks = (b for step in steps for row in self.holds(step) for b in row)
+        return max((len(block.values) for block in blocks), default=0)
+
+    @cached_property
+    def empty(self) -> int:
+        """How many blocks are empty, because there are fewer elements than devices."""
+        return sum(not block.values for block in self.travel.begin[0]) if self.travel.begin else 0
+
+    @cached_property
+    def _whole(self) -> bool:
+        """Whether every device has one block only, its own, so that naming it says nothing."""
+        return all(len(row) <= 1 for row in self.travel.begin) and not self.by_number
+
+    @cached_property
+    def _sums(self) -> bool:
+        steps = range(self.last + 1)
+        return any(len(b.rows) > 1 for step in steps for row in self.holds(step) for b in row)
+
+    def _cell_width(self) -> int:
+        values = self.length * (self.format.width + 1) - 1 if self.length else 1
+        return values + (self._count_width if self._sums else 0)
+
+    @property
+    def _count_width(self) -> int:
+        return len(f" ({len(self.labels)})")
+
+    # ----------------------------------------------------------------------------- painting
+
+    def lines(self, step: int, width: int, *, ascii: bool) -> list[Line]:
+        """The table of a step: a heading, and a line for each device."""
+        arrow = "->" if ascii else "→"
+        sends = [self._sends_of(row, step, arrow) for row in range(len(self.labels))]
+        send_width = max(map(len, [*self._all_sends(arrow), "sends"])) + 2
+        label_width = max(map(len, [*self.labels, "device"])) + 2
+        room = width - label_width - send_width - 2
+        full = self._cell_width()
+        fits = len(self.columns) * (full + 2) <= room
+        cell = full if fits else max(2, min(full, room // max(1, len(self.columns)) - 2))
+        heading: list[Segment] = [
+            Segment("  " + "device".ljust(label_width), "quiet"),
+            Segment(("sends" if step else "").ljust(send_width), "quiet"),
+        ]
+        for column in self.columns:
+            name = f"block {column}" if fits and cell > len(f"block {column}") - 1 else str(column)
+            heading.append(Segment(" " + (name if self.by_number else "").ljust(cell + 1), "quiet"))
+        lines = [pad(join(heading), width)]
+        for row, label in enumerate(self.labels):
+            line = [
+                Segment("  " + label.ljust(label_width), "label"),
+                Segment(sends[row].ljust(send_width), "send"),
+            ]
+            new = self._new(row, step)
+            for column in self.columns:
+                line += self._cell(self._block(row, column, step), new, cell, fits, ascii)
+            lines.append(pad(join(line), width))
+        return lines
+
+    def _block(self, row: int, column: int, step: int) -> Block | None:
+        held = self.holds(step)[row]
+        if not self.by_number:
+            return held[column] if column < len(held) else None
+        return next((block for block in held if block.number == column), None)
+
+    def _new(self, row: int, step: int) -> set[tuple[int, tuple[int, ...]]]:
+        """What a row got in a step, whether it was put beside what it had or added to it."""
+        got = {send.block.number for send in self.sends(step) if send.target == row}
+        before = {(b.number, b.rows) for b in self.holds(step - 1)[row]} if step else set()
+        after = {(b.number, b.rows) for b in self.holds(step)[row]}
+        return {key for key in after - before if key[0] in got} if step else set()
+
+    def _cell(
+        self,
+        block: Block | None,
+        new: set[tuple[int, tuple[int, ...]]],
+        width: int,
+        fits: bool,
+        ascii: bool,
+    ) -> list[Segment]:
+        if block is None:
+            return [Segment(" " + ("." if ascii else "·").center(width) + " ", "quiet")]
+        text = self._text(block, width, fits, ascii)
+        if (block.number, block.rows) in new:
+            return [Segment(f"[{text}]", "lit")]
+        return [Segment(f" {text} ", "cell")]
+
+    def _text(self, block: Block, width: int, fits: bool, ascii: bool) -> str:
+        if not fits:
+            mark = "#" if ascii else "■"
+            return (str(len(block.rows)) if self._sums else mark).center(width)
+        values = " ".join(self.format.text(value) for value in block.values)
+        if self._sums:
+            count = len(block.rows)
+            values += (f" ({count})" if count > 1 else "").ljust(self._count_width)
+        return values.ljust(width)
+
+    def _sends_of(self, row: int, step: int, arrow: str) -> str:
+        targets: dict[int, list[int]] = {}
+        for send in self.sends(step):
+            if send.source == row and send.bytes:
+                targets.setdefault(send.target, []).append(send.block.number)
+        return "  ".join(
+            f"{arrow} {self.name(target)}{self._blocks(numbered)}"
+            for target, numbered in targets.items()
+        )
+
+    def _blocks(self, numbered: Sequence[int]) -> str:
+        if self._whole:
+            return ""
+        if len(numbered) == 1:
+            return f" block {numbered[0]}"
+        first, last = min(numbered), max(numbered)
+        return f" blocks {first}-{last}" if len(numbered) == last - first + 1 else " blocks"
+
+    def _all_sends(self, arrow: str) -> list[str]:
+        return [
+            self._sends_of(row, step, arrow)
+            for step in range(1, self.last + 1)
+            for row in range(len(self.labels))
+        ]
+
+    def name(self, row: int) -> str:
+        """A row's device in a word."""
+        return self.labels[row].split()[0]
+
+    def legend(self, width: int) -> str:
+        """What the signs in the table mean."""
+        parts = ["[ ] came in this step"]
+        if self._sums:
+            made = self.combines or "made"
+            parts.append(f"(3) the {made} of 3 devices so far")
+        if len(self.columns) * (self._cell_width() + 2) > width - 30:
+            parts.append("a number is of how many devices" if self._sums else "a block is there")
+        return " · ".join(parts)
+
+    def agrees(self, values: Any) -> bool:
+        """Whether the last step leaves what the collective really gave, but for rounding."""
+        return _close(
+            self.travel.result, values, numbers.family(self.dtype) in ("float", "complex")
+        )
+
+
+def _close(left: Any, right: Any, rounding: bool) -> bool:
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(
+            _close(a, b, rounding) for a, b in zip(left, right, strict=True)
+        )
+    if isinstance(left, list) or isinstance(right, list):
+        return False
+    try:
+        a, b = number(left), number(right)
+    except ValueError:
+        return bool(left == right)
+    if rounding:
+        return math.isclose(a, b, rel_tol=AGREES, abs_tol=AGREES) or (a != a and b != b)
+    return a == b
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration in the unit that suits it: `14.2 µs`."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
+        if seconds >= size:
+            return f"{seconds / size:.4g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def bytes_text(count: int) -> str:
+    """So many bytes: `96 B`, `1.5 kB`."""
+    if count < 10_000:
+        return f"{count:,} B"
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.4g} {unit}"
+    return f"{count} B"
+
+
+def positive(text: str) -> float | None:
+    """A positive number as typed, None when it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value < math.inf else None

@@ -1,0 +1,296 @@
+"""What the Collectives screen shows of the work, as plain data, and what its keys change."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from jaxtui import collectives
+from jaxtui.collective_words import OPERATIONS, Operation
+from jaxtui.protocol import CollectiveRan, ProvenanceFound
+from jaxtui.report import Diagnosis, Environment
+from jaxtui.session import Collective, Session
+from jaxtui.ui.collective_blocks import Holding
+
+ABOUT_VIA = {
+    "pmap": "a block on each device; inside, the devices' axis is gone",
+    "shard_map": "a block on each device of the mesh; inside, the divided axis has size 1",
+    "vmap": "all blocks on one device: the same program, and nothing travels",
+}
+LITERAL_LIMIT = 512  # elements beyond which a value is better written as an expression
+DEFAULT_DTYPES = frozenset({"float32", "int32", "bool", "complex64"})
+
+
+class OptionRow(Struct, frozen=True):
+    """A field for an option: `placeholder` is its default, `words` what it is for."""
+
+    name: str
+    text: str
+    placeholder: str
+    words: str
+
+
+class EditRefused(Exception):
+    """An element that cannot be edited in place; the message says what to do instead."""
+
+
+# ------------------------------------------------------------------------------------ operations
+
+
+def known_operation(collective: Collective) -> Operation | None:
+    """The collective of `jax.lax` that is named, if it is one."""
+    return OPERATIONS.get(collective.operation.strip())
+
+
+def meaning(session: Session, available: Mapping[str, Sequence[str]] | None) -> str:
+    """One line that says what the operation does: `each device gets …`."""
+    assert session.collective is not None
+    name = session.collective.operation.strip()
+    if name in collectives.own_functions(session.program.source):
+        return f"{name} is a function of your own, which each device calls with its block"
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        return "p picks an operation"
+    if available is not None and name not in available:
+        return f"the installed JAX has no {name}"
+    needs = f" (needs {operation.needs})" if operation.needs else ""
+    return f"each device gets {operation.does}{needs}"
+
+
+def choices(
+    session: Session, available: Mapping[str, Sequence[str]] | None
+) -> list[tuple[str, str]]:
+    """The operations to pick from: (name, what the list says of it)."""
+    own = [
+        (name, f"{name:18} a function of your own")
+        for name in collectives.own_functions(session.program.source)
+    ]
+    known = [
+        (name, f"{name:18} {operation.does}")
+        for name, operation in OPERATIONS.items()
+        if available is None or name in available
+    ]
+    return [*known, *own]
+
+
+def with_operation(collective: Collective, name: str) -> Collective:
+    """The collective with another operation, options that fit it, and a value it works on.
+
+    A value that was not the last operation's own example stays.
+    """
+    before, after = known_operation(collective), OPERATIONS.get(name)
+    if after is None:
+        kept = {k: v for k, v in collective.options.items() if k == "axis_name"}
+        return msgspec.structs.replace(collective, operation=name, options=kept)
+    options = {k: v for k, v in collective.options.items() if k in _shared(after) and v.strip()}
+    example = before.value if before is not None else ""
+    value = collective.value
+    if not value.strip() or value.strip() == example:
+        value = after.value
+    options = {**after.given, **options}
+    return msgspec.structs.replace(collective, operation=name, options=options, value=value)
+
+
+def _shared(operation: Operation) -> set[str]:
+    return {o.name for o in operation.options if o.name in ("axis_name", "axis_index_groups")}
+
+
+def next_via(via: str) -> str:
+    """The transformation after this one."""
+    vias = collectives.VIAS
+    return vias[(vias.index(via) + 1) % len(vias)] if via in vias else vias[0]
+
+
+def option_rows(
+    collective: Collective, available: Mapping[str, Sequence[str]] | None
+) -> list[OptionRow]:
+    """The fields of the operation's options, and of others that are given all the same."""
+    operation = known_operation(collective)
+    rows = []
+    if operation is None:
+        rows.append(OptionRow("axis_name", "", collectives.DEFAULT_AXIS, "the name of the axis"))
+    else:
+        has = available.get(operation.name) if available is not None else None
+        for option in operation.options:
+            if has is not None and option.name not in has and option.name != "axis_name":
+                continue
+            rows.append(OptionRow(option.name, "", option.default or "needed", option.words))
+    rows = [
+        msgspec.structs.replace(
+            row,
+            text=collective.options.get(row.name, ""),
+            placeholder=collectives.DEFAULT_AXIS if row.name == "axis_name" else row.placeholder,
+        )
+        for row in rows
+    ]
+    named = {row.name for row in rows}
+    extra = [
+        OptionRow(name, text, "", f"{collective.operation} has no such option")
+        if operation is not None
+        else OptionRow(name, text, "", f"a parameter of {collective.operation}")
+        for name, text in collective.options.items()
+        if name not in named
+    ]
+    return [*rows, *extra]
+
+
+def with_option(collective: Collective, name: str, text: str) -> Collective:
+    """The collective with the text of one option; an empty one is left out."""
+    options = {k: v for k, v in collective.options.items() if k != name}
+    if text:
+        # In the place where it was, so that the file reads as before.
+        options = {
+            k: text if k == name else v for k, v in (collective.options | {name: text}).items()
+        }
+    return msgspec.structs.replace(collective, options=options)
+
+
+def fault_of(diagnosis: Diagnosis | None, shown: Sequence[str]) -> str:
+    """Which field of the form a diagnosis is about: operation, via, value, options.NAME, or ""."""
+    if diagnosis is None:
+        return ""
+    field = diagnosis.field.removeprefix("collective.")
+    known = {"operation", "via", "value", *(f"options.{name}" for name in shown)}
+    return field if field in known else ""
+
+
+# ------------------------------------------------------------------------------------------ rows
+
+
+def labels(
+    held: Holding, environment: Environment | None, mesh: Mapping[str, int] | None
+) -> tuple[str, list[str]]:
+    """What the rows are called, and the label of each: its device's id and kind."""
+    kinds = {d.id: d.kind for d in environment.devices} if environment is not None else {}
+    ids = held.devices
+    placed = len(set(ids)) == len(ids) and None not in ids
+    axes = dict(mesh) if mesh is not None and len(mesh) > 1 else {}
+    found = []
+    for row, device in enumerate(ids):
+        kind = "elsewhere" if device is None else kinds.get(device, "")
+        if placed and device == row:
+            text = f"{row:<2} {_coordinates(row, axes)}{kind}"
+        else:
+            text = f"{row:<2} on {device} {kind}" if device is not None else f"{row:<2} {kind}"
+        found.append(text.rstrip())
+    return ("device" if placed and list(ids) == list(range(len(ids))) else "row"), found
+
+
+def _coordinates(row: int, axes: Mapping[str, int]) -> str:
+    parts = []
+    for name, size in reversed(list(axes.items())):
+        row, at = divmod(row, size)
+        parts.append(f"{name}{at}")
+    return " ".join(reversed(parts)) + (" " if parts else "")
+
+
+def verdict(ran: CollectiveRan | None, *, stale: bool, ascii: bool) -> str:
+    """What the title says of the result: that it was checked, and with what outcome."""
+    if ran is None:
+        return ""
+    checked = ran.report.checked
+    if checked:
+        words = "checked against NumPy: agrees" if ascii else "checked against NumPy ✓"
+    elif checked is None:
+        words = ran.note or "not checked"
+    else:
+        words = f"DIFFERS from NumPy: {ran.note}"
+    return f"of the collective before · {words}" if stale else words
+
+
+def leaf_name(path: str, count: int) -> str:
+    """What to call one of several arrays; "" where there is only one."""
+    return path.strip("[]'\"") if count > 1 else ""
+
+
+def before_words(held: Holding, row: int, element: int, written: str) -> str:
+    """What an element of the input is: `device 3 [1] = 7.`."""
+    index = ", ".join(map(str, held.index(element)))
+    where = f" [{index}]" if held.shape else ""
+    devices = held.devices
+    device = devices[row]
+    who = f"device {device}" if device is not None and devices.count(device) == 1 else f"row {row}"
+    return f"before: {who}{where} = {written.strip()}"
+
+
+def found_words(
+    found: ProvenanceFound, written: str, before: Holding, shown: int, *, ascii: bool
+) -> str:
+    """Where an element comes from, and in a second line the elements themselves."""
+    arrow = "<-" if ascii else "←"
+    place, _, source = found.words.partition(" ← ")
+    words = f"{place} = {written.strip()} {arrow} {source}"
+    if not before.cells or not found.sources[shown]:
+        return words
+    size = max(1, before.size)
+    cells = [divmod(flat, size) for flat in found.sources[shown][:SPELT]]
+    spelt = [before.format.text(before.cells[row][at]).strip() for row, at in cells]
+    more = "" if len(found.sources[shown]) <= SPELT else (" ..." if ascii else " …")
+    joiner = " + " if source.startswith("sum over") else ", "
+    if len(spelt) == 1:
+        return words
+    return f"{words}\n{'= ' if joiner == ' + ' else 'of '}{joiner.join(spelt)}{more}"
+
+
+SPELT = 16  # elements that are written out
+
+
+# ------------------------------------------------------------------------- editing one element
+
+
+def field_of_input(collective: Collective, path: str) -> str:
+    """The session's field behind an array of the input. Raises EditRefused."""
+    operation = known_operation(collective)
+    name = path.strip("[]'\"")
+    if operation is not None and any(o.kind == "operand" for o in operation.options):
+        return "collective.value" if name == "x" else f"collective.options.{name}"
+    if path:
+        raise EditRefused("the value is a pytree: edit its text")
+    return "collective.value"
+
+
+def with_element(held: Holding, row: int, element: int, text: str) -> str:
+    """The whole input as an array literal, `text` in the place of one element.
+
+    Raises EditRefused for what cannot be written as one, or is no Python.
+    """
+    text = text.strip()
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError):
+        raise EditRefused(f"{text!r} is not Python" if text else "a number is needed") from None
+    if held.cells is None or held.rows * held.size > LITERAL_LIMIT:
+        raise EditRefused("too many elements to write one by one: edit the value's text")
+    if any(isinstance(cell, str) and cell not in NUMBERS for cells in held.cells for cell in cells):
+        raise EditRefused(f"elements of {held.dtype} have no literal: edit the value's text")
+    rows = [[literal(cell, held.dtype) for cell in cells] for cells in held.cells]
+    rows[row][element] = text
+    body = ", ".join(_nested(cells, held.shape) for cells in rows)
+    dtype = "" if held.dtype in DEFAULT_DTYPES else f", {held.dtype}"
+    return f"array([{body}]{dtype})"
+
+
+NUMBERS = {"nan": "nan", "inf": "inf", "-inf": "-inf"}
+
+
+def literal(cell: Any, dtype: str) -> str:
+    """An element as Python."""
+    if isinstance(cell, list | tuple):
+        real, imaginary = (literal(part, "float") for part in cell)
+        return f"complex({real}, {imaginary})"
+    if isinstance(cell, float):
+        text = repr(cell)
+        return text[:-1] if text.endswith(".0") else text
+    return str(cell)
+
+
+def _nested(cells: Sequence[str], shape: Sequence[int]) -> str:
+    if not shape:
+        return cells[0]
+    step = len(cells) // shape[0]
+    parts = [_nested(cells[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
+    return f"[{', '.join(parts)}]"

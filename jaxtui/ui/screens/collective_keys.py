@@ -1,0 +1,188 @@
+"""What the keys of the Collectives screen do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jaxtui import collectives, export
+from jaxtui.ui import collective_view as view
+from jaxtui.ui import commands
+from jaxtui.ui.screens.collective_travel_side import TravelSide
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+    from jaxtui.session import Collective, Program
+    from jaxtui.ui.widgets.device_rows import DeviceRows
+
+
+class CollectiveKeys(TravelSide):
+    """The actions; the screen itself brings the panes."""
+
+    rows: DeviceRows
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._leaves = (0, 0)  # which array of the input and of the result are shown
+
+    def put(self, collective: Collective) -> None:
+        """Another collective goes into the session."""
+        if collective != self.collective_work.collective:
+            self.explorer.edit("collective", collective)
+
+    def action_run(self) -> None:
+        """Run the collective, whatever it did before."""
+        app, work = self.explorer, self.collective_work
+        if not app.work.trusted:
+            app.files.ask_trust()
+            return
+        if app.work.phase == "gone":
+            app.action_restart_engine()
+        work.open(app.now())
+        work.run(app.now())
+        app.show_work()
+
+    def action_pick_operation(self) -> None:
+        """Let the user choose the operation."""
+        from jaxtui.ui.screens.dialogs import ChoiceDialog
+
+        work = self.collective_work
+        choices = view.choices(work.session, work.available)
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.put(view.with_operation(work.collective, name))
+
+        self.app.push_screen(ChoiceDialog("Which collective? Each device gets …", choices), chosen)
+
+    def action_next_via(self) -> None:
+        """Carry it by the next transformation."""
+        collective = self.collective_work.collective
+        self.put(msgspec.structs.replace(collective, via=view.next_via(collective.via)))
+
+    def action_next_output(self) -> None:
+        """Show the next array of the result."""
+        self._leaves = (self._leaves[0], self._leaves[1] + 1)
+        self.explorer.show_work()
+
+    def action_next_input(self) -> None:
+        """Show the next array of the input."""
+        self._leaves = (self._leaves[0] + 1, self._leaves[1])
+        self.explorer.show_work()
+
+    def action_flip(self) -> None:
+        """Turn between the form and the way of the data, where there is no room for both."""
+        self.toggle_class("-travel")
+        self.key_line.keys = self.keys(self.focused)
+
+    # -------------------------------------------------------------------------------- programs
+
+    def program_of(self) -> Program | None:
+        """The collective as a program; says why when it is none yet."""
+        try:
+            return collectives.as_program(self.collective_work.session)
+        except collectives.CollectiveError as error:
+            self.say(error.message)
+            return None
+
+    def action_open_in_map(self) -> None:
+        """Open the collective as a program in the Map screen."""
+        program = self.program_of()
+        if program is None:
+            return
+        app = self.explorer
+        there = app.work.session.program
+
+        def go_on(answer: str | None = "replace") -> None:
+            if answer == "replace":
+                app.edit("program", program)
+                app.action_show_screen("map")
+
+        if (
+            there.empty
+            or there == program
+            or not (there.arguments or there.layers)
+            or not app.files.changed_in("program")
+        ):
+            go_on()
+        else:
+            from jaxtui.ui.screens.dialogs import ConfirmDialog
+
+            choices = [("stay", "Keep it, and stay here"), ("replace", "Put the collective there")]
+            text = "The Map screen holds a program that is in no file."
+            app.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
+
+    def action_export(self) -> None:
+        """Copy the collective as a script, or write it into a file."""
+        from jaxtui.ui.screens.dialogs import ChoiceDialog
+
+        text = self._script()
+        if text is None:
+            return
+        choices = [
+            ("copy", "Copy it to the terminal's clipboard"),
+            ("file", "Write it to a file …"),
+        ]
+
+        def chosen(answer: str | None) -> None:
+            if answer == "copy":
+                self.explorer.copy(text)
+            elif answer == "file":
+                self._ask_file(text)
+
+        self.app.push_screen(ChoiceDialog("This collective as a plain JAX script", choices), chosen)
+
+    def _script(self) -> str | None:
+        try:
+            return export.script(collectives.as_session(self.collective_work.session))
+        except (collectives.CollectiveError, export.ExportError) as error:
+            self.say(error.message)
+            return None
+
+    def _ask_file(self, text: str) -> None:
+        from jaxtui.ui.screens.dialogs import PathDialog
+
+        def chosen(path: str | None) -> None:
+            if path is None:
+                return
+            try:
+                with open(path, "x", encoding="utf-8") as file:
+                    file.write(text)
+            except FileExistsError:
+                self.say(f"{path} is there already: choose another name")
+            except OSError as error:
+                self.say(f"cannot write {path}: {error.strerror}")
+            else:
+                self.say(f"written to {path}")
+
+        self.app.push_screen(PathDialog("Write the script to", "", must_exist=False), chosen)
+
+    def text_to_copy(self) -> str:
+        """The script of the collective."""
+        return self._script() or ""
+
+    # ----------------------------------------------------------------------------- the key line
+
+    def offers(self, command: commands.Command) -> bool:
+        """Only what makes sense here and now."""
+        if command.action == "app.apply_fix":
+            diagnosis = self.collective_work.diagnosis
+            return diagnosis is not None and bool(diagnosis.fixes)
+        if command.action == "screen.flip":
+            return self.has_class("-low")
+        return True
+
+    def label_of(self, command: commands.Command) -> str:
+        """The flip key names the page that it leads to."""
+        if command.action == "screen.flip" and self.has_class("-travel"):
+            return "form"
+        return command.label
+
+    def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
+        """On the rows, what the cursor can do comes first."""
+        hints = super().keys(focused)
+        if focused is self.rows:
+            return (("arrows", "look"), ("enter", "edit"), *hints)
+        return hints

@@ -1,0 +1,117 @@
+"""The side of the Collectives screen that shows how the data travels."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from jaxtui import travel
+from jaxtui.collective_words import OPERATIONS
+from jaxtui.protocol import CollectiveRan
+from jaxtui.ui.collective_travel import LIMIT, TravelPicture
+from jaxtui.ui.screens.base import WorkScreen
+
+if TYPE_CHECKING:
+    from jaxtui.ui.collective_state import CollectiveWork
+    from jaxtui.ui.widgets.travel_view import TravelPane
+
+
+class TravelSide(WorkScreen):
+    """Makes the travel of what ran, and steps through it."""
+
+    travel_pane: TravelPane
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._algorithm = ""  # the user's choice; "" is the one that suits the size
+        self._travel_of: tuple[CollectiveRan, str] | None = None
+        self._operation = ""
+
+    @property
+    def collective_work(self) -> CollectiveWork:
+        """The work on the collective."""
+        return self.explorer.collective
+
+    def show_travel(self) -> None:
+        """Show how the data of the newest result travels."""
+        ran, asked = self.collective_work.ran, self.collective_work.ran_of
+        if ran is None or asked is None:
+            self.travel_pane.show(None, "the result is not there yet", None, fresh=False)
+            return
+        if self._travel_of == (ran, self._algorithm):
+            return
+        fresh = self._travel_of is None or self._travel_of[1] != self._algorithm
+        operation = asked.collective.operation.strip()
+        fresh = fresh or (self._operation != operation)
+        self._travel_of, self._operation = (ran, self._algorithm), operation
+        picture, why = self._picture(ran, operation)
+        agrees = None
+        if picture is not None and ran.report.after[0].values is not None:
+            agrees = picture.agrees(ran.report.after[0].values)
+        self.travel_pane.show(picture, why, agrees, fresh=fresh)
+
+    def _picture(self, ran: CollectiveRan, operation: str) -> tuple[TravelPicture | None, str]:
+        """The travel, or why there is none."""
+        given = ran.report.before[0]
+        ways = travel.algorithms(operation)
+        if not ways:
+            known = OPERATIONS.get(operation)
+            what = (
+                "nothing has to travel" if known is not None and not known.operand else "no model"
+            )
+            return None, f"{what} for {operation}"
+        if given.values is None or math.prod(given.shape) > LIMIT:
+            return None, f"more than {LIMIT:,} elements: too many to follow step by step"
+        if len(ran.report.before) > 1:
+            return None, "several arrays: each travels like a collective of its own"
+        algorithm = self._chosen(ran, operation)
+        if said := travel.obstacle(algorithm, ran.groups):
+            return None, f"{said}; a takes another algorithm"
+        try:
+            found = travel.follow(
+                algorithm,
+                operation,
+                given.values,
+                given.shape,
+                given.dtype,
+                ran.groups,
+                ran.options,
+            )
+        except ValueError as error:
+            return None, str(error)
+        rows = tuple(str(row) for row in range(given.shape[0]))
+        known = OPERATIONS.get(operation)
+        return TravelPicture(found, given.dtype, rows, known.made if known else ""), ""
+
+    def _chosen(self, ran: CollectiveRan, operation: str) -> str:
+        """The user's choice; else for small data the fewest steps, for large the fewest bytes."""
+        names = [algorithm.name for algorithm in travel.algorithms(operation)]
+        if self._algorithm in names:
+            return self._algorithm
+        block = math.prod(ran.report.before[0].shape[1:])
+        small = block < max(map(len, ran.groups), default=0)
+        doubling = [name for name in names if name == "recursive doubling"]
+        return doubling[0] if small and doubling else names[0]
+
+    def action_step_travel(self, steps: int) -> None:
+        """Go to a later or an earlier step of the algorithm."""
+        if self.has_class("-low"):
+            self.add_class("-travel")
+        self.travel_pane.go(steps)
+        self.key_line.keys = self.keys(self.focused)
+
+    def action_next_algorithm(self) -> None:
+        """Take another algorithm."""
+        ran, asked = self.collective_work.ran, self.collective_work.ran_of
+        if ran is None or asked is None:
+            return
+        operation = asked.collective.operation.strip()
+        names = [algorithm.name for algorithm in travel.algorithms(operation)]
+        if len(names) < 2:
+            self.say(f"there is one way to go for {operation}" if names else "nothing travels")
+            return
+        now = self._chosen(ran, operation)
+        self._algorithm = names[(names.index(now) + 1) % len(names)]
+        if self.has_class("-low"):
+            self.add_class("-travel")
+        self.show_travel()

@@ -1,0 +1,298 @@
+"""The Collectives screen: what each device holds before and after a collective."""
+
+from __future__ import annotations
+
+import msgspec
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Input, Static
+
+from jaxtui.protocol import ProvenanceFound
+from jaxtui.report import Diagnosis
+from jaxtui.ui import collective_view as view
+from jaxtui.ui import commands
+from jaxtui.ui.collective_blocks import Holding, holding
+from jaxtui.ui.collective_rows import Place
+from jaxtui.ui.screens.base import STYLES
+from jaxtui.ui.screens.collective_keys import CollectiveKeys
+from jaxtui.ui.state import Work
+from jaxtui.ui.widgets.cell_editor import CellEditor
+from jaxtui.ui.widgets.collective_form import CollectiveForm
+from jaxtui.ui.widgets.device_rows import DeviceRows
+from jaxtui.ui.widgets.travel_view import TravelPane
+
+LOW = 34  # lines under which the form and the way of the data take turns
+BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]
+EDITS = "enter edits it"
+
+
+class CollectivesScreen(CollectiveKeys):
+    """A form, the rows of the devices, and how the data travels between them."""
+
+    NAME = "collectives"
+    CSS_PATH = STYLES
+    VERTICAL_BREAKPOINTS = BREAKPOINTS
+    BINDINGS = commands.bindings("collectives")
+    CSS = """
+    #collective-form { height: auto; max-height: 14; }
+    #holdings { padding: 0; height: auto; }
+    #holdings DeviceRows { padding: 0 1; }
+    #holdings-notice { display: none; height: auto; max-height: 6; padding: 0 1;
+        color: $text-warning; }
+    #holdings-notice.-shown { display: block; }
+    #holdings-words { height: 2; padding: 0 1; }
+    .-low #collective-form { max-height: 9; }
+    .-low #holdings { height: 1fr; }
+    .-low TravelPane { display: none; }
+    .-low.-travel #collective-form { display: none; }
+    .-low.-travel TravelPane { display: block; height: 13; }
+    """
+
+    form: CollectiveForm
+    rows: DeviceRows
+    holdings_pane: Vertical
+    travel_pane: TravelPane
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._editor: CellEditor | None = None
+        self._edited: tuple[Holding, Place, str] | None = None
+        self._shown: object = None
+        self._holdings: tuple[Holding, Holding] | None = None
+
+    def body(self) -> ComposeResult:
+        """The panes, in reading order."""
+        work = self.collective_work
+        rows = view.option_rows(work.collective, work.available)
+        with VerticalScroll(id="collective-form", classes="pane", can_focus=False) as form:
+            form.border_title = "Collective"
+            self.form = CollectiveForm(work.collective, rows)
+            yield self.form
+        with Vertical(id="holdings", classes="pane") as self.holdings_pane:
+            self.holdings_pane.border_title = "What each device holds"
+            self._notice = Static("", markup=False, id="holdings-notice")
+            self.rows = DeviceRows()
+            self._words = Static("", markup=False, id="holdings-words")
+            yield self._notice
+            yield self.rows
+            yield self._words
+        self.travel_pane = TravelPane()
+        yield self.travel_pane
+
+    def on_mount(self) -> None:
+        """Begin on the rows: what is there to see comes before what is there to type."""
+        super().on_mount()
+        self.rows.focus()
+
+    def on_screen_resume(self) -> None:
+        """From now on the collective runs by itself."""
+        self.collective_work.open(self.explorer.now())
+        super().on_screen_resume()
+
+    # --------------------------------------------------------------------------- what is shown
+
+    def diagnosis(self, work: Work) -> Diagnosis | None:
+        """What is wrong with the collective as it is typed."""
+        return self.collective_work.diagnosis
+
+    def show_status(self, work: Work, now: float) -> None:
+        """What the engine is doing, the collective included."""
+        super().show_status(work, now)
+        line = self.header_line
+        line.doing = self.collective_work.status(now).replace("·", self.explorer.dot)
+        line.alert = work.phase == "gone" or "ctrl+c" in line.doing
+
+    def show_work(self, work: Work, now: float) -> None:
+        """Bring every pane up to date; each leaves alone what has not changed."""
+        super().show_work(work, now)
+        asked = self.collective_work
+        asked.rested(now)
+        diagnosis = asked.diagnosis
+        rows = view.option_rows(asked.collective, asked.available)
+        fault = view.fault_of(diagnosis, [row.name for row in rows])
+        meaning = view.meaning(asked.session, asked.available)
+        self.form.show(asked.collective, rows, meaning, diagnosis, fault)
+        self._show_rows(now)
+        self._show_notice(asked.notice(now))
+        self._show_words(now)
+        self.show_travel()
+        self.key_line.keys = self.keys(self.focused)
+
+    def _show_notice(self, text: str) -> None:
+        self._notice.set_class(bool(text), "-shown")
+        self._notice.update(text)
+
+    def _show_rows(self, now: float) -> None:
+        asked = self.collective_work
+        ran, stale = asked.ran, asked.result_stale
+        title = view.verdict(ran, stale=stale, ascii=self.explorer.ascii)
+        took = f"ran {ran.seconds * 1000:.3g} ms" if ran is not None else ""
+        parts = [part for part in ("What each device holds", title, took) if part]
+        self.holdings_pane.border_title = f" {self.explorer.dot} ".join(parts)
+        if ran is None:
+            return
+        before, after = ran.report.before, ran.report.after
+        first, second = (
+            self._leaves[0] % max(1, len(before)),
+            self._leaves[1] % max(1, len(after)),
+        )
+        environment = self.explorer.work.environment
+        shown = (ran, first, second, stale, environment)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self._holdings = (holding(before[first]), holding(after[second]))
+        mesh = self.explorer.work.session.devices.mesh if self._over_mesh else None
+        labels = view.labels(self._holdings[1], environment, mesh)
+        names = (
+            view.leaf_name(before[first].path, len(before)),
+            view.leaf_name(after[second].path, len(after)),
+        )
+        self.rows.show(labels, *self._holdings, names, stale=stale)
+        self._fit_rows()
+
+    @property
+    def _over_mesh(self) -> bool:
+        return self.collective_work.collective.via == "shard_map"
+
+    def _fit_rows(self) -> None:
+        """As high as the rows where there is room for all; set only when it changes."""
+        if self.has_class("-low"):
+            self.rows.styles.height = "1fr"
+            return
+        most = max(6, self.size.height // 2 - 6)
+        self.rows.styles.height = min(self.rows.wanted_height, most)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The rows may need another height."""
+        self.call_after_refresh(self._fit_rows)
+
+    # ------------------------------------------------------------------------------ provenance
+
+    def on_device_rows_moved(self, event: DeviceRows.Moved) -> None:
+        """Ask where the element at the cursor comes from."""
+        self._show_words(self.explorer.now())
+
+    def _show_words(self, now: float) -> None:
+        asked, place = self.collective_work, self.rows.cursor
+        if self._holdings is None or place is None or asked.ran is None:
+            self._words.update("")
+            return
+        before, after = self._holdings
+        held = before if place.side == "before" else after
+        written = held.format.text(held.cells[place.row][place.element]) if held.cells else ""
+        if place.side == "before":
+            self.rows.light(frozenset())
+            words = view.before_words(held, place.row, place.element, written)
+            self._words.update(f"{words}   {EDITS}".replace("·", self.explorer.dot))
+            return
+        leaf = self._leaves[1] % max(1, len(asked.ran.report.after))
+        index = (place.row, *held.index(place.element))
+        asked.want_sources(leaf, index, now)
+        self._say_sources(asked.sources(leaf, index), place, written, before)
+
+    def _say_sources(
+        self,
+        found: ProvenanceFound | Diagnosis | None,
+        place: Place,
+        written: str,
+        before: Holding,
+    ) -> None:
+        if isinstance(found, Diagnosis):
+            self.rows.light(frozenset())
+            self._words.update(found.message)
+            return
+        if found is None:
+            # What was lit stays until the answer is there, which mostly is at once.
+            if not self.collective_work.busy:
+                self.rows.light(frozenset())
+                self._words.update("")
+            return
+        shown = self._leaves[0] % max(1, len(found.sources))
+        size = max(1, before.size)
+        lit = frozenset(Place("before", *divmod(flat, size)) for flat in found.sources[shown])
+        self.rows.light(lit)
+        self._words.update(
+            view.found_words(found, written, before, shown, ascii=self.explorer.ascii)
+        )
+
+    # ------------------------------------------------------------------------- what was typed
+
+    def on_collective_form_changed(self, event: CollectiveForm.Changed) -> None:
+        """A field goes into the session."""
+        collective, text = self.collective_work.collective, event.input.take()
+        kind, _, name = event.field.partition(".")
+        if kind == "options":
+            if not event.input.is_attached:
+                return
+            changed = view.with_option(collective, name, text)
+        else:
+            changed = msgspec.structs.replace(collective, **{kind: text})
+        self.put(changed)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter in a field runs the collective, in an element puts it into the value."""
+        event.stop()
+        if self._editor is not None and event.input is self._editor:
+            self._put_element(event.value)
+        else:
+            self.action_run()
+
+    # ------------------------------------------------------------------------ editing in place
+
+    def on_device_rows_edit_wanted(self, event: DeviceRows.EditWanted) -> None:
+        """Put a field over the element."""
+        if self._holdings is None:
+            return
+        place = event.place
+        if place.side == "after":
+            self.say("after is what comes out: edit an element of before, or the value")
+            return
+        held = self._holdings[0]
+        try:
+            field = view.field_of_input(self.collective_work.collective, held.path)
+            current = (
+                view.literal(held.cells[place.row][place.element], held.dtype) if held.cells else ""
+            )
+            view.with_element(held, place.row, place.element, current)
+        except view.EditRefused as refused:
+            self.say(str(refused))
+            return
+        self._close_editor()
+        self._edited = (held, place, field)
+        self._editor = CellEditor(current, held.format.width)
+        self.rows.mount(self._editor)
+        self._editor.place(event.x - 1, event.y, self.rows.size.width)
+        self._editor.focus()
+
+    def _put_element(self, text: str) -> None:
+        assert self._edited is not None
+        held, place, field = self._edited
+        try:
+            value = view.with_element(held, place.row, place.element, text)
+        except view.EditRefused as refused:
+            self.say(str(refused))
+            return
+        self._close_editor()
+        collective = self.collective_work.collective
+        name = field.removeprefix("collective.options.")
+        if name != field:
+            self.put(view.with_option(collective, name, value))
+        else:
+            self.put(msgspec.structs.replace(collective, value=value))
+
+    def _close_editor(self) -> None:
+        if self._editor is not None:
+            had_focus = self._editor.has_focus
+            self._editor.remove()
+            self._editor = self._edited = None
+            if had_focus:
+                self.rows.focus()
+
+    def leave_field(self) -> None:
+        """Leave the field; that of an element is put away."""
+        if self._editor is not None and self._editor.has_focus:
+            self._close_editor()
+        else:
+            super().leave_field()

@@ -1,0 +1,213 @@
+"""The collective as a form: operation, transformation, value, and the options of the operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from jaxtui.report import Diagnosis
+from jaxtui.session import Collective
+from jaxtui.ui.collective_view import ABOUT_VIA, OptionRow
+from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
+
+LABEL = 10  # cells
+VALUE_WORDS = "one row for each device; `devices` is how many there are"
+
+
+class _Entry(Vertical):
+    """A label and a field."""
+
+    DEFAULT_CSS = """
+    _Entry { height: auto; width: 1fr; }
+    _Entry Horizontal { height: 1; }
+    _Entry .label { color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    _Entry FieldInput { width: 1fr; }
+    """
+
+    def __init__(self, name: str, text: str, placeholder: str, words: str, label: int) -> None:
+        super().__init__()
+        self.field = name
+        self.words = words
+        self.input = FieldInput(text, placeholder=placeholder)
+        self._label = Static(name.removeprefix("options."), markup=False, classes="label")
+        self._label.styles.width = label
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield self._label
+            yield self.input
+
+
+class _Line(Vertical):
+    """One or two entries side by side, and under them what is wrong with either."""
+
+    DEFAULT_CSS = """
+    _Line { height: auto; }
+    _Line .entries { height: auto; }
+    _Line _Entry { padding: 0 1 0 0; }
+    """
+
+    def __init__(self, entries: Sequence[_Entry]) -> None:
+        super().__init__()
+        self.entries = list(entries)
+        self._message = FieldMessage()
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="entries"):
+            yield from self.entries
+        yield self._message
+
+    def show_fault(self, diagnosis: Diagnosis | None, field: str) -> None:
+        """Mark the field at fault, and say what is wrong with it, if it stands in this line."""
+        here = None
+        for entry in self.entries:
+            faulty = diagnosis is not None and entry.field == field
+            entry.input.set_class(faulty, "-faulty")
+            if faulty:
+                here = entry
+        self._message.show(diagnosis if here is not None else None)
+
+
+class CollectiveForm(Vertical):
+    """The fields, and one line that says what the one with the focus is for."""
+
+    DEFAULT_CSS = """
+    CollectiveForm { height: auto; }
+    CollectiveForm #collective-meaning { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    CollectiveForm #collective-options { height: auto; }
+    """
+
+    class Changed(Message):
+        """A field was typed; `field` is operation, via, value or options.NAME."""
+
+        def __init__(self, input: FieldInput, field: str) -> None:
+            super().__init__()
+            self.input = input
+            self.field = field
+
+    def __init__(self, collective: Collective, rows: Sequence[OptionRow]) -> None:
+        super().__init__()
+        self._operation = _Entry("operation", collective.operation, "p picks one", "", LABEL)
+        self._via = _Entry("via", collective.via, "pmap", "", 5)
+        self._value = _Entry(
+            "value", collective.value, "one row for each device", VALUE_WORDS, LABEL
+        )
+        self._first = [_Line([self._operation, self._via]), _Line([self._value])]
+        self._meaning = FixedText()
+        self._meaning.id = "collective-meaning"
+        self._other = FieldMessage()
+        self._options: list[_Line] = _lines(rows)
+        self._names = [row.name for row in rows]
+        self._about = ""
+        self._about_via = ""
+
+    def compose(self) -> ComposeResult:
+        """The fields, in reading order."""
+        yield self._first[0]
+        yield self._meaning
+        yield self._first[1]
+        with Vertical(id="collective-options"):
+            yield from self._options
+        yield self._other
+
+    @property
+    def first(self) -> FieldInput:
+        """The field to start with."""
+        return self._operation.input
+
+    @property
+    def value_input(self) -> FieldInput:
+        """The field of the value."""
+        return self._value.input
+
+    def entries(self) -> Iterator[_Entry]:
+        """All fields."""
+        for line in (*self._first, *self._options):
+            yield from line.entries
+
+    def input_of(self, field: str) -> FieldInput | None:
+        """The input of a field, such as options.perm."""
+        return next((entry.input for entry in self.entries() if entry.field == field), None)
+
+    def show(
+        self,
+        collective: Collective,
+        rows: Sequence[OptionRow],
+        meaning: str,
+        diagnosis: Diagnosis | None,
+        fault: str,
+    ) -> None:
+        """Show the collective; the diagnosis belongs to the field named `fault`."""
+        names = [row.name for row in rows]
+        if names != self._names:
+            self._names = names
+            self._options = _lines(rows)
+            holder = self.query_one("#collective-options")
+            holder.remove_children()
+            holder.mount_all(self._options)
+        texts = {
+            "operation": collective.operation,
+            "via": collective.via,
+            "value": collective.value,
+            **{f"options.{row.name}": row.text for row in rows},
+        }
+        for entry in self.entries():
+            entry.input.follow(texts[entry.field])
+        for line in (*self._first, *self._options):
+            line.show_fault(diagnosis, fault)
+        self._other.show(diagnosis if not fault else None, _place(diagnosis))
+        self._about = meaning
+        self._about_via = ABOUT_VIA.get(collective.via, "pmap, shard_map or vmap")
+        self._say_meaning()
+
+    def _say_meaning(self) -> None:
+        """What the field with the focus is for; of the operation, what it does."""
+        focused = next((entry for entry in self.entries() if entry.input.has_focus), None)
+        words = self._about
+        if focused is self._via:
+            words = self._about_via
+        elif focused is not None and focused.words:
+            name = focused.field.removeprefix("options.")
+            words = f"{name}: {focused.words}"
+        self._meaning.say(words)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Say what the field is for."""
+        self._say_meaning()
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """Say what the operation does."""
+        self._say_meaning()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tell which field was typed."""
+        event.stop()
+        for entry in self.entries():
+            if entry.input is event.input:
+                self.post_message(self.Changed(entry.input, entry.field))
+
+
+def _lines(rows: Sequence[OptionRow]) -> list[_Line]:
+    """The options, two in a line; their labels line up."""
+    lines = []
+    for pair in (rows[i : i + 2] for i in range(0, len(rows), 2)):
+        entries = []
+        for row in pair:
+            wide = max(LABEL, len(row.name) + 1)
+            entries.append(
+                _Entry(f"options.{row.name}", row.text, row.placeholder, row.words, wide)
+            )
+        lines.append(_Line(entries))
+    return lines
+
+
+def _place(diagnosis: Diagnosis | None) -> str:
+    """Where to look for a fault that is in none of the form's fields."""
+    if diagnosis is None or diagnosis.field.startswith("collective") or not diagnosis.field:
+        return ""
+    return f"{diagnosis.field.removeprefix('program.')}: "

@@ -1,0 +1,231 @@
+"""How the data travels: an algorithm step by step, and what it costs, marked as a model."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment as RichSegment
+from rich.style import Style
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widgets import Input, Static
+
+from jaxtui.ui.collective_travel import TravelPicture, bytes_text, positive, seconds_text
+from jaxtui.ui.text_cells import Line, pad
+from jaxtui.ui.widgets.field import FieldInput
+
+MICRO, GIGA = 1e-6, 1e9
+_PARTS = ("quiet", "label", "send", "cell", "lit")
+
+
+class TravelView(ScrollView, can_focus=True):
+    """Draws a step: a heading that stays, and a line for each device that scrolls."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"travel-view--{part}" for part in _PARTS}
+    DEFAULT_CSS = """
+    TravelView {
+        height: 1fr;
+        min-height: 2;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-size-vertical: 1;
+
+        .travel-view--quiet { color: $foreground 60%; }
+        .travel-view--label { color: $foreground 80%; }
+        .travel-view--send { color: $text-secondary; }
+        .travel-view--cell { color: $foreground; }
+        .travel-view--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "Scroll up"),
+        Binding("down,j", "scroll_down", "Scroll down"),
+        Binding("home,g", "scroll_home", "The first device"),
+        Binding("end,G", "scroll_end", "The last device"),
+        Binding("left,h", "screen.step_travel(-1)", "The step before"),
+        Binding("right,l", "screen.step_travel(1)", "The next step"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._picture: TravelPicture | None = None
+        self._step = 0
+        self._lines: list[Line] = []
+        self._styles: dict[str, Style] = {}
+
+    def show(self, picture: TravelPicture | None, step: int) -> None:
+        """Draw a step of a travel."""
+        if picture is not self._picture or step != self._step:
+            self._picture, self._step = picture, step
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        width, height = self.size
+        self._lines = []
+        if self._picture is not None and width > 1:
+            ascii = bool(getattr(self.app, "ascii", False))
+            over = len(self._picture.labels) + 1 > height
+            self._lines = self._picture.lines(self._step, width - over, ascii=ascii)
+        self.virtual_size = Size(width, max(height, len(self._lines)))
+        self.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay the step out anew for the room there is."""
+        self._lay_out()
+
+    def notify_style_update(self) -> None:
+        """Forget the styles of the theme before."""
+        self._styles.clear()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        """Line `y` from the widget's top: the heading, or a device's line."""
+        width = self.size.width
+        index = y + self.scroll_offset.y if y else 0
+        line = self._lines[index] if index < len(self._lines) else ()
+        return Strip([RichSegment(t, self._style(part)) for t, part in pad(line, width)], width)
+
+    def _style(self, part: str) -> Style:
+        style = self._styles.get(part)
+        if style is None:
+            style = (
+                self.get_component_rich_style(f"travel-view--{part}") if part else self.rich_style
+            )
+            self._styles[part] = style
+        return style
+
+
+class TravelPane(Vertical):
+    """A travel with its step, its legend and its cost for the latency and bandwidth typed here."""
+
+    DEFAULT_CSS = """
+    TravelPane { height: 1fr; min-height: 5; }
+    TravelPane #travel-head { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    TravelPane #travel-legend { height: 1; color: $text-muted; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    TravelPane #travel-cost { height: 1; }
+    TravelPane #travel-cost Static { width: auto; color: $text-muted; }
+    TravelPane #travel-cost FieldInput { width: 8; }
+    TravelPane #travel-cost #travel-seconds { width: 1fr; color: $text; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(classes="pane", id="travel")
+        self.border_title = "How it travels"
+        self.view = TravelView()
+        self.step = 0
+        self._picture: TravelPicture | None = None
+        self._agrees: bool | None = None
+        self._head = Static("", markup=False, id="travel-head")
+        self._legend = Static("", markup=False, id="travel-legend")
+        self._seconds = Static("", markup=False, id="travel-seconds")
+        self._latency = FieldInput("1", id="travel-latency")
+        self._bandwidth = FieldInput("10", id="travel-bandwidth")
+
+    def compose(self) -> ComposeResult:
+        """The words, the table, the cost."""
+        yield self._head
+        yield self._legend
+        yield self.view
+        with Horizontal(id="travel-cost"):
+            yield Static("latency α ", markup=False)
+            yield self._latency
+            yield Static(" µs  bandwidth β ", markup=False)
+            yield self._bandwidth
+            yield Static(" GB/s   ", markup=False)
+            yield self._seconds
+
+    def show(
+        self, picture: TravelPicture | None, why: str, agrees: bool | None, *, fresh: bool
+    ) -> None:
+        """Show a travel from its first step when it is `fresh`; without one say `why`."""
+        if fresh:
+            self.step = 0
+        self._picture, self._agrees = picture, agrees
+        self.step = max(0, min(self.step, picture.last)) if picture is not None else 0
+        self._why = why
+        self.draw()
+
+    def go(self, steps: int) -> None:
+        """Go to a later or an earlier step."""
+        if self._picture is not None:
+            self.step = max(0, min(self.step + steps, self._picture.last))
+            self.draw()
+
+    def draw(self) -> None:
+        """Say and draw the step."""
+        picture = self._picture
+        dot, tick = ("-", "") if self._ascii else ("·", " ✓")
+        if picture is None:
+            self.border_title = "How it travels"
+            self._head.update(self._why)
+            self._legend.update("")
+            self._seconds.update("")
+        else:
+            algorithm = picture.travel.algorithm
+            self.border_title = (
+                f"How it travels {dot} {algorithm.name} (a model, not a measurement)"
+            )
+            sends = sum(send.bytes > 0 for send in picture.sends(self.step))
+            place = f"step {self.step} of {picture.last}" if self.step else "before the first step"
+            parts = [place]
+            if self.step:
+                parts.append(f"{sends} message{'s' * (sends != 1)} at once")
+            total = bytes_text(picture.sent(picture.last))
+            parts.append(f"{bytes_text(picture.sent(self.step))} of {total} sent")
+            if self.step == picture.last and self._agrees is not None:
+                parts.append(
+                    f"this is the result{tick}" if self._agrees else "this is NOT the result"
+                )
+            self._head.update(
+                Content.assemble(
+                    (f" {dot} ".join(parts), "bold"),
+                    (f"   [ ] steps   {algorithm.words}", "$text-muted"),
+                )
+            )
+            self._legend.update(self._legend_text(picture, dot))
+            self._say_cost()
+        self.view.show(picture, self.step)
+
+    def _legend_text(self, picture: TravelPicture, dot: str) -> str:
+        legend = picture.legend(self.size.width)
+        if picture.empty:
+            legend += f" · {picture.empty} blocks are empty: fewer elements than devices"
+        return legend.replace("·", dot)
+
+    @property
+    def _ascii(self) -> bool:
+        return bool(getattr(self.app, "ascii", False))
+
+    _why = ""
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Another latency or bandwidth: another cost."""
+        event.stop()
+        self._say_cost()
+
+    def _say_cost(self) -> None:
+        if self._picture is None:
+            return
+        latency, bandwidth = positive(self._latency.value), positive(self._bandwidth.value)
+        self._latency.set_class(latency is None, "-faulty")
+        self._bandwidth.set_class(bandwidth is None, "-faulty")
+        if latency is None or bandwidth is None:
+            self._seconds.update("! a positive number is needed")
+            return
+        seconds = self._picture.travel.seconds(latency * MICRO, bandwidth * GIGA)
+        cost = f"{seconds_text(seconds)} = {self._picture.travel.algorithm.cost}"
+        self._seconds.update(_plain(cost) if self._ascii else cost)
+
+
+def _plain(text: str) -> str:
+    """The formula in ASCII."""
+    signs = {"α": "a", "β": "b", "−": "-", "₂": "2", "⌈": "ceil(", "⌉": ")", "µ": "u", "…": "..."}
+    return "".join(signs.get(c, c) for c in text)
