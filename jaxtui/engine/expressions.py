@@ -12,7 +12,7 @@ import difflib
 import functools
 import linecache
 import types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ class Names:
     place: Hashable
 
 
-def names(source: str, parameters: dict[str, int], devices: int, folder: str) -> Names:
+def names(
+    source: str, parameters: Mapping[str, int | float | str], devices: int, folder: str
+) -> Names:
     """Run `source` in a fresh module that knows `parameters` and how many `devices` there are.
 
     Raises Diagnosed at program.source when it is no Python or raises.
@@ -82,7 +84,8 @@ def names(source: str, parameters: dict[str, int], devices: int, folder: str) ->
         source=module,
         values={**_jax_numpy_names(), **_helpers(folder), **module},
         defined=frozenset(defined),
-        place=(tuple(sorted(parameters.items())), devices, folder),
+        # 3 and 3.0 are equal, but they make different dtypes.
+        place=(tuple((k, type(v), v) for k, v in sorted(parameters.items())), devices, folder),
     )
 
 
