@@ -13,6 +13,18 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from jaxtui.benchmark_report import (
+    ArmStatistics,
+    BenchStageName,
+    Conditions,
+    Correct,
+    Flag,
+    Noise,
+    Peak,
+    PlannedPoint,
+    Stages,
+    StrategyInfo,
+)
 from jaxtui.report import (
     CollectiveReport,
     Diagnosis,
@@ -22,7 +34,7 @@ from jaxtui.report import (
     ProgramReport,
     Summary,
 )
-from jaxtui.session import Collective, Devices, Program
+from jaxtui.session import Benchmark, Collective, Devices, Program
 
 CompilerView = Literal["jaxpr", "stablehlo", "hlo", "cost"]
 
@@ -40,12 +52,16 @@ class Request(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Composition(Struct, frozen=True, kw_only=True):
-    """A program with all that it is evaluated in; `folder` is where its files are looked up."""
+    """A program with all that it is evaluated in; `folder` is where its files are looked up.
+
+    `swept` are the values of a benchmark's sweep, which stand in place of parameters.
+    """
 
     program: Program
     parameters: dict[str, int] = {}
     devices: Devices = Devices()
     folder: str = ""
+    swept: dict[str, int | float | str] = {}
 
 
 class Trace(Request, frozen=True, kw_only=True):
@@ -131,6 +147,36 @@ class Describe(Request, frozen=True, kw_only=True):
     """The environment and the devices' memory now. Light."""
 
 
+class PlanBench(Request, frozen=True, kw_only=True):
+    """What a Bench of this would time, and why it would skip what it skips. Light.
+
+    A newer PlanBench replaces a waiting one. Nothing is compiled or computed.
+    """
+
+    composition: Composition
+    benchmark: Benchmark
+
+
+class Bench(Request, frozen=True, kw_only=True):
+    """Time the strategies of `benchmark` over its sweep, on the worker.
+
+    A second Bench waits for the first to end. Cancel ends a running one at the next gap between
+    two samples: it then ends with BenchFinished (`stopped`), and what was measured holds. With
+    `paced`, after each round the engine waits for Continue, or for 0.1 s, so that a screen can be
+    painted while nothing is timed.
+    """
+
+    composition: Composition
+    benchmark: Benchmark
+    paced: bool = False
+
+
+class Continue(Request, frozen=True, kw_only=True):
+    """The screen has painted what it got of the paced Bench `target`."""
+
+    target: int
+
+
 class Cancel(Request, frozen=True, kw_only=True):
     """Give up request `target`; it ends with `Cancelled` at its next yield."""
 
@@ -147,6 +193,9 @@ AnyRequest = (
     | Summarize
     | DescribeCollectives
     | Describe
+    | PlanBench
+    | Bench
+    | Continue
     | Cancel
 )
 
@@ -236,6 +285,95 @@ class CollectivesDescribed(Event, frozen=True, kw_only=True):
     options: dict[str, list[str]]
 
 
+class BenchPlanned(Event, frozen=True, kw_only=True):
+    """Answers PlanBench; `strategies` are all that there are. A `diagnosis` holds for the whole."""
+
+    strategies: list[StrategyInfo]
+    points: list[PlannedPoint]
+    notes: list[str]
+    diagnosis: Diagnosis | None = None
+
+
+class BenchStarted(Event, frozen=True, kw_only=True):
+    """A Bench begins; `points` are the values of its sweep in order."""
+
+    environment: Environment
+    conditions: Conditions
+    points: list[dict[str, int | float | str]]
+    notes: list[str]
+
+
+class BenchPoint(Event, frozen=True, kw_only=True):
+    """A point begins, as planned; sent again when its baseline falls out and another takes over."""
+
+    point: PlannedPoint
+
+
+class BenchProgram(Event, frozen=True, kw_only=True):
+    """The program as it ran at the first point, its output that of the baseline."""
+
+    report: ProgramReport
+
+
+class BenchStage(Event, frozen=True, kw_only=True):
+    """A stage of `arm` (None: of the point or the whole run) has begun."""
+
+    point: int
+    arm: int | None
+    stage: BenchStageName
+
+
+class BenchPrepared(Event, frozen=True, kw_only=True):
+    """An arm is ready, or falls out (`skipped` says why). `stablehlo` is a hash of its program."""
+
+    point: int
+    arm: int
+    stages: Stages
+    correct: Correct | None = None
+    stablehlo: str | None = None
+    calls: int = 1
+    skipped: str | None = None
+
+
+class BenchSample(Event, frozen=True, kw_only=True):
+    """One sample: seconds per call, averaged over the arm's `calls`."""
+
+    point: int
+    arm: int
+    round: int
+    order: int
+    seconds: float
+
+
+class BenchRound(Event, frozen=True, kw_only=True):
+    """A round is over. `flags` are those of every round of the point so far, this one last.
+
+    `rounds` is how many there will be as far as is known, `seconds_left` an estimate for the point.
+    """
+
+    point: int
+    round: int
+    rounds: int
+    seconds_left: float
+    noise: Noise
+    flags: list[list[Flag]]
+    statistics: list[ArmStatistics]
+
+
+class BenchPeaks(Event, frozen=True, kw_only=True):
+    """What the devices reach at most, measured after the points."""
+
+    peaks: list[Peak]
+
+
+class BenchFinished(Event, frozen=True, kw_only=True):
+    """Ends a Bench; `stopped`: a Cancel ended it. A BenchRound with more exact statistics precedes
+    it for every point that has samples."""
+
+    stopped: bool
+    seconds: float
+
+
 class Failed(Event, frozen=True, kw_only=True):
     """Answers any request that could not be done."""
 
@@ -319,6 +457,16 @@ AnyEvent = (
     | CollectiveRan
     | ProvenanceFound
     | CollectivesDescribed
+    | BenchPlanned
+    | BenchStarted
+    | BenchPoint
+    | BenchProgram
+    | BenchStage
+    | BenchPrepared
+    | BenchSample
+    | BenchRound
+    | BenchPeaks
+    | BenchFinished
     | Failed
     | WindowRead
     | Inspected

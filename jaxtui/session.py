@@ -12,7 +12,7 @@ import keyword
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
@@ -173,11 +173,26 @@ class Collective(_Part):
 
 
 class Benchmark(_Part):
-    """Which strategies to time over which values of the parameters."""
+    """Which strategies to time over which values of the parameters.
+
+    No `strategies` are all of them. `devices` are the numbers of devices that those which divide
+    the batch are timed on; none given are 1, 2, 4, ... up to all. `rounds` is exact; without it at
+    least 25 (10 with `quick`) and more until `budget` seconds are over or every interval is narrow.
+    `mode` is "latency" (every call is waited for) or "throughput" (the last of a sample). `pad`
+    repeats the last example where the devices do not divide the batch. `baseline` is the strategy
+    that all others are compared with, "" the fastest way that JAX's guides name, `jit(vmap)`.
+    """
 
     strategies: list[str] = []
     sweep: dict[str, list[int | float | str]] = {}
     rounds: int | None = None
+    devices: list[int] = []
+    baseline: str = ""
+    mode: Literal["latency", "throughput"] = "latency"
+    quick: bool = False
+    budget: float | None = None
+    pad: bool = False
+    seed: int | None = None
 
 
 class Session(_Part):

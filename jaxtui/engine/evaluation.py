@@ -155,7 +155,7 @@ def prepare(composition: Composition) -> Prepared:
 def _known(composition: Composition, devices: DeviceSet) -> Names:
     return expressions.names(
         composition.program.source,
-        composition.parameters,
+        {**composition.parameters, **composition.swept},
         len(devices.devices),
         composition.folder,
     )

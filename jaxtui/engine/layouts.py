@@ -1,0 +1,223 @@
+"""A per-example function with its batch of inputs, and the ways those can lie on devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import tree_util
+
+from jaxtui.engine.expressions import as_struct
+
+if TYPE_CHECKING:
+    from jaxtui.engine.strategies import Setup
+
+LeafAxes = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function of one example, and `batch` examples of its arguments.
+
+    `args` are pytrees of arrays, or of ShapeDtypeStructs while nothing is computed yet; `axes` has
+    for each leaf of each argument the axis that is mapped, None where every example is given the
+    whole. `text` is the function as Python, `name` what it is called there.
+    """
+
+    function: Callable[..., Any]
+    names: tuple[str, ...]
+    args: tuple[Any, ...]
+    axes: tuple[LeafAxes, ...]
+    batch: int
+    name: str
+    text: str
+    axis_name: Any = None
+
+    @property
+    def leaf_axes(self) -> LeafAxes:
+        """The axes of all leaves of all arguments."""
+        return tuple(axis for axes in self.axes for axis in axes)
+
+    @property
+    def leaf_axes_in_front(self) -> LeafAxes:
+        """The same with every mapped axis moved to the front."""
+        return tuple(None if axis is None else 0 for axis in self.leaf_axes)
+
+    @cached_property
+    def structs(self) -> tuple[Any, ...]:
+        """The arguments' shapes."""
+        return tuple(tree_util.tree_map(as_struct, arg) for arg in self.args)
+
+    @property
+    def in_axes(self) -> tuple[Any, ...]:
+        """`in_axes` as vmap takes it."""
+        return tuple(
+            self.map_axes(position, lambda axis: axis) for position in range(len(self.args))
+        )
+
+    def map_axes(self, position: int, entry: Callable[[int | None], Any]) -> Any:
+        """For one argument: `entry` of its axis, as a tree where its leaves differ."""
+        axes = self.axes[position]
+        if len(set(axes)) == 1:
+            return entry(axes[0])
+        tree = tree_util.tree_structure(self.args[position])
+        return tree_util.tree_unflatten(tree, [entry(axis) for axis in axes])
+
+    def in_front(self) -> Case:
+        """The same case for arguments whose mapped axes are in front; `args` are left as shapes."""
+        axes = tuple(tuple(None if a is None else 0 for a in axes) for axes in self.axes)
+        return replace(self, axes=axes)
+
+    def example(self, args: Sequence[Any], index: int) -> tuple[Any, ...]:
+        """One example of `args`, as the user's own indexing would take it."""
+        return tuple(
+            self._map_leaves(
+                position, arg, lambda leaf, axis: leaf[(slice(None),) * axis + (index,)]
+            )
+            for position, arg in enumerate(args)
+        )
+
+    def _map_leaves(self, position: int, arg: Any, change: Callable[[Any, int], Any]) -> Any:
+        leaves, tree = tree_util.tree_flatten(arg)
+        changed = [
+            leaf if axis is None else change(leaf, axis)
+            for leaf, axis in zip(leaves, self.axes[position], strict=True)
+        ]
+        return tree_util.tree_unflatten(tree, changed)
+
+    def mapped(self, args: Sequence[Any], change: Callable[[Any, int], Any]) -> tuple[Any, ...]:
+        """`args` with `change(leaf, axis)` for every leaf that is mapped."""
+        return tuple(self._map_leaves(i, arg, change) for i, arg in enumerate(args))
+
+    def padded(self, batch: int) -> Case:
+        """The case with its last example repeated until there are `batch` of them."""
+        more = batch - self.batch
+
+        def pad(leaf: Any, axis: int) -> Any:
+            last = jnp.take(leaf, jnp.array([self.batch - 1] * more), axis=axis)
+            return jnp.concatenate([leaf, last], axis=axis)
+
+        def all_padded(*args: Any) -> tuple[Any, ...]:
+            return self.mapped(args, pad)
+
+        abstract = any(
+            isinstance(leaf, jax.ShapeDtypeStruct) for leaf in tree_util.tree_leaves(self.args)
+        )
+        args = jax.eval_shape(all_padded, *self.args) if abstract else all_padded(*self.args)
+        return replace(self, args=args, batch=batch)
+
+    def with_args(self, args: tuple[Any, ...]) -> Case:
+        """The case with other values of the same shapes."""
+        return replace(self, args=args)
+
+    # ---------------------------------------------------------------------------- as Python
+
+    def slice_text(self, position: int) -> str:
+        """Example `i` of an argument."""
+
+        def text(leaf: str, axis: int | None) -> str:
+            return leaf if axis is None else f"{leaf}[{':, ' * axis}i]"
+
+        return self._text(position, text)
+
+    def front_text(self, position: int) -> str:
+        """An argument with its mapped axis in front."""
+        return self._text(position, _front_text)
+
+    def split_text(self, position: int, count: int) -> str:
+        """An argument with its batch as (`count`, share)."""
+
+        def text(leaf: str, axis: int | None) -> str:
+            if axis is None:
+                return leaf
+            front = _front_text(leaf, axis)
+            # The shape of `front`, which is a name only where the axis leads already.
+            shape = f"{leaf}.shape[1:]" if axis == 0 else f"{front}.shape[1:]"
+            return f"{front}.reshape({count}, {self.batch // count}, *{shape})"
+
+        return self._text(position, text)
+
+    def _text(self, position: int, text: Callable[[str, int | None], str]) -> str:
+        name, axes = self.names[position], self.axes[position]
+        if tree_util.treedef_is_leaf(tree_util.tree_structure(self.args[position])):
+            return text(name, axes[0])
+        if len(set(axes)) == 1:
+            return (
+                name
+                if axes[0] is None
+                else f"jax.tree.map(lambda leaf: {text('leaf', axes[0])}, {name})"
+            )
+        leaves = ", ".join(
+            text(f"jax.tree.leaves({name})[{k}]", axis) for k, axis in enumerate(axes)
+        )
+        return f"jax.tree.unflatten(jax.tree.structure({name}), [{leaves}])"
+
+
+def _front_text(leaf: str, axis: int | None) -> str:
+    return leaf if not axis else f"jnp.moveaxis({leaf}, {axis}, 0)"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How inputs lie. `arrange` can be traced; `place` puts what it gives on the devices.
+
+    Strategies with the same layout on the same devices share their inputs.
+    """
+
+    name: str
+    arrange: Callable[[Setup, Sequence[Any]], tuple[Any, ...]]
+    place: Callable[[Setup, tuple[Any, ...]], tuple[Any, ...]]
+
+
+def _whole(setup: Setup, args: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(args)
+
+
+def _slices(setup: Setup, args: Sequence[Any]) -> tuple[Any, ...]:
+    return ([setup.case.example(args, index) for index in range(setup.case.batch)],)
+
+
+def _front(setup: Setup, args: Sequence[Any]) -> tuple[Any, ...]:
+    return setup.case.mapped(args, lambda leaf, axis: jnp.moveaxis(leaf, axis, 0))
+
+
+def _split(setup: Setup, args: Sequence[Any]) -> tuple[Any, ...]:
+    def split(leaf: Any, axis: int) -> Any:
+        front = jnp.moveaxis(leaf, axis, 0)
+        return front.reshape((setup.count, setup.share, *front.shape[1:]))
+
+    return setup.case.mapped(args, split)
+
+
+def _on_first(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    placed: tuple[Any, ...] = jax.device_put(args, setup.devices[0])
+    return placed
+
+
+def _as_pmap_leaves(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Through a pmap that does nothing: what it returns lies as it wants its inputs to lie, in
+    every release of JAX. An array that is bound to a device it would refuse."""
+    leaves, tree = tree_util.tree_flatten(args)
+    axes = setup.case.leaf_axes_in_front
+    same = jax.pmap(lambda *given: given, in_axes=axes, out_axes=axes, devices=list(setup.devices))
+    return tuple(tree_util.tree_unflatten(tree, same(*[_unbound(leaf) for leaf in leaves])))
+
+
+def _unbound(leaf: Any) -> Any:
+    if not getattr(leaf, "committed", False):
+        return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = jnp.asarray(np.asarray(jax.random.key_data(leaf)))
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    return np.asarray(leaf)
+
+
+WHOLE = Layout("whole", _whole, _on_first)
+SLICES = Layout("slices", _slices, _on_first)
+FRONT = Layout("front", _front, _on_first)
+SPLIT = Layout("split", _split, _as_pmap_leaves)

@@ -1,0 +1,169 @@
+"""What samples say: medians and their intervals, paired speed-ups, verdicts.
+
+Samples come in rounds: element i of every arm is of round i, so that arms are compared in pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxtui.benchmark_report import Verdict
+
+CONFIDENCE = 0.99
+ALPHA = 0.01
+LEAST_EFFECT = 0.03
+P90_FROM, P99_FROM = 64, 662  # samples; below these a quantile is made of too few of them
+Samples = Sequence[float] | np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where samples lie: `low` and `high` bound the median at 99 %."""
+
+    n: int
+    median: float
+    low: float
+    high: float
+    mad: float
+    iqr: float
+    minimum: float
+    p90: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A paired speed-up with its 99 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def effect(self) -> float:
+        """The relative difference in either direction: 0.25 for a ratio of 1.25 or of 0.8."""
+        return math.expm1(abs(math.log(self.value)))
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width, relative: 0.02 is ±2 %."""
+        return math.expm1((math.log(self.high) - math.log(self.low)) / 2)
+
+
+def location(samples: Samples) -> Location:
+    """Where `samples` (at least one, in seconds) lie. MAD is not scaled to a normal's sigma."""
+    values = np.sort(np.asarray(samples, dtype=np.float64))
+    n = len(values)
+    median = float(np.median(values))
+    first, third = np.percentile(values, [25, 75])
+    below = _order_of_interval(n)
+    return Location(
+        n=n,
+        median=median,
+        low=float(values[below]),
+        high=float(values[n - 1 - below]),
+        mad=float(np.median(np.abs(values - median))),
+        iqr=float(third - first),
+        minimum=float(values[0]),
+        p90=float(np.percentile(values, 90)) if n >= P90_FROM else None,
+        p99=float(np.percentile(values, 99)) if n >= P99_FROM else None,
+    )
+
+
+def _order_of_interval(n: int) -> int:
+    """The k for which the k-th smallest and largest of n samples (from 0) bound the median at 99 %.
+
+    As many samples as not lie below the median: the count below it is binomial(n, 1/2). With too
+    few samples for 99 % it is 0, the whole range.
+    """
+    tail, k = 0.0, 0
+    scale = -n * math.log(2)
+    for below in range(n // 2):
+        log_term = math.lgamma(n + 1) - math.lgamma(below + 1) - math.lgamma(n - below + 1) + scale
+        tail += math.exp(log_term)
+        if 2 * tail > 1 - CONFIDENCE:
+            break
+        k = below + 1
+    return min(k, (n - 1) // 2)
+
+
+def paired_ratio(baseline: Samples, other: Samples, *, seed: int, resamples: int = 9999) -> Ratio:
+    """How many times faster `other` is: exp of the median log-ratio of the rounds.
+
+    The interval is a percentile bootstrap over whole rounds. Raises ValueError for lengths that
+    differ.
+    """
+    logs = np.log(np.asarray(baseline, dtype=np.float64)) - np.log(
+        np.asarray(other, dtype=np.float64)
+    )
+    generator = np.random.default_rng(seed)
+    picked = generator.integers(0, len(logs), size=(resamples, len(logs)))
+    medians = np.median(logs[picked], axis=1)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(medians, [tail, 100 - tail])
+    middle = float(np.median(logs))
+    # A percentile interval of a median may miss the median itself by rounding only.
+    return Ratio(
+        math.exp(middle), math.exp(min(float(low), middle)), math.exp(max(float(high), middle))
+    )
+
+
+def mann_whitney(first: Samples, second: Samples) -> float:
+    """The two-sided p-value that `first` and `second` are of one distribution.
+
+    By the normal approximation with the corrections for ties and for continuity, which for few
+    samples gives larger values than the exact test.
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    n, m = len(a), len(b)
+    ranks, ties = _ranks(np.concatenate([a, b]))
+    u = float(ranks[:n].sum()) - n * (n + 1) / 2
+    larger = max(u, n * m - u)
+    total = n + m
+    spread = n * m / 12 * ((total + 1) - ties / (total * (total - 1)))
+    if spread <= 0:
+        return 1.0
+    z = (larger - n * m / 2 - 0.5) / math.sqrt(spread)
+    return min(1.0, math.erfc(z / math.sqrt(2)))
+
+
+def _ranks(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float]:
+    """Average ranks from 1, and the sum of t^3 - t over groups of t equal values."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    average = last - (counts - 1) / 2
+    return average[inverse], float((counts.astype(np.float64) ** 3 - counts).sum())
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for being several (Holm's step-down), in their order."""
+    adjusted = [0.0] * len(p_values)
+    most = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        most = max(most, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = most
+    return adjusted
+
+
+def smallest_effect(ratio: Ratio, control: Ratio | None) -> float:
+    """The smallest relative difference that would have had a verdict."""
+    least = max(LEAST_EFFECT, control.effect if control is not None else 0.0)
+    return max(least, ratio.half_width)
+
+
+def verdict(p_value: float, ratio: Ratio, control: Ratio | None) -> Verdict:
+    """In words, given the adjusted p-value: faster or slower only if all three signs agree.
+
+    They are: p < 0.01, an interval without 1, and an effect above 3 % and above what the A/A pair
+    shows of a difference where there is none.
+    """
+    least = max(LEAST_EFFECT, control.effect if control is not None else 0.0)
+    apart = ratio.low > 1 or ratio.high < 1
+    if p_value < ALPHA and apart and ratio.effect > least:
+        return "faster" if ratio.value > 1 else "slower"
+    return "within noise"
