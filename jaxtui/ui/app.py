@@ -79,6 +79,10 @@ class JaxtuiApp(App[None]):
         self.ascii = ascii
         self.dot, self.times = ("-", "x") if ascii else ("·", "×")
         self.set_class(ascii, "-ascii")
+        if ascii:
+            from jaxtui.ui.plain_text import PlainText
+
+            self._filters.append(PlainText())
         self.client = client
         self.now = clock
         self.files = Files(self, path, session)
@@ -128,7 +132,8 @@ class JaxtuiApp(App[None]):
 
     def on_mount(self) -> None:
         """Ask for what is composed; the engine answers when it is up."""
-        if self._theme_wanted:
+        # Not earlier: NO_COLOR with an ANSI theme would paint black on black.
+        if self._theme_wanted in self.available_themes:
             self.theme = self._theme_wanted
         self.work.start(self.now())
         self.client.listen(self._hear)
@@ -137,6 +142,11 @@ class JaxtuiApp(App[None]):
     def begin(self) -> None:
         """The start screen is painted: go on to the Map screen."""
         self.switch_mode("map")
+        if self._theme_wanted and self._theme_wanted not in self.available_themes:
+            names = ", ".join(sorted(self.available_themes))
+            self.call_after_refresh(
+                self.say, f"there is no theme {self._theme_wanted}; there are {names}"
+            )
         if not self.work.trusted:
             self.call_after_refresh(self.files.ask_trust)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 
 from jaxtui.report import Diagnosis
@@ -23,6 +24,7 @@ SCREENS = (
     ("devices", "5", "Devices"),
 )
 STYLES = "../jaxtui.tcss"  # of every screen but the first, which must not wait for them
+PAINT_SECONDS = 0.004
 NARROW = 100  # columns below which the two columns become two pages
 
 
@@ -47,6 +49,17 @@ class WorkScreen(Screen[None]):
         self.key_line = KeyLine()
         self.composed = False
         self.left: Widget | None = None  # the field that was left last; Tab returns to it
+        self._soon: Timer | None = None
+
+    @property
+    def _update_timer(self) -> Timer:
+        # Textual paints at its next 60th of a second, and again 16 ms are gone after the answer to
+        # a key. What changes here changes rarely, so it is painted nearly at once.
+        if self._soon is None:
+            self._soon = self.set_interval(
+                PAINT_SECONDS, self._on_timer_update, name="screen_update", pause=True
+            )
+        return self._soon
 
     @property
     def explorer(self) -> JaxtuiApp:

@@ -9,6 +9,7 @@ import msgspec
 from jaxtui import collectives, export
 from jaxtui.ui import collective_view as view
 from jaxtui.ui import commands
+from jaxtui.ui.text_cells import fit
 from jaxtui.ui.screens.collective_travel_side import TravelSide
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from jaxtui.session import Collective, Program
     from jaxtui.ui.widgets.device_rows import DeviceRows
+
+
+DIALOG = 76  # cells, as in jaxtui.tcss
 
 
 class CollectiveKeys(TravelSide):
@@ -49,7 +53,11 @@ class CollectiveKeys(TravelSide):
         from jaxtui.ui.screens.dialogs import ChoiceDialog
 
         work = self.collective_work
-        choices = view.choices(work.session, work.available)
+        room = min(DIALOG, int(self.size.width * 0.95)) - 8
+        choices = [
+            (name, fit(label, room, "..." if self.explorer.ascii else "…"))
+            for name, label in view.choices(work.session, work.available)
+        ]
 
         def chosen(name: str | None) -> None:
             if name is not None:

@@ -34,6 +34,7 @@ class CollectivesScreen(CollectiveKeys):
     CSS_PATH = STYLES
     VERTICAL_BREAKPOINTS = BREAKPOINTS
     BINDINGS = commands.bindings("collectives")
+    SCOPED_CSS = False
     CSS = """
     #collective-form { height: auto; max-height: 14; }
     #holdings { padding: 0; height: auto; }
@@ -111,7 +112,7 @@ class CollectivesScreen(CollectiveKeys):
         diagnosis = asked.diagnosis
         rows = view.option_rows(asked.collective, asked.available)
         fault = view.fault_of(diagnosis, [row.name for row in rows])
-        meaning = view.meaning(asked.session, asked.available)
+        meaning = view.meaning(asked.session, asked.available, self.size.width - 2)
         self.form.show(asked.collective, rows, meaning, diagnosis, fault)
         self._show_rows(now)
         self._show_notice(asked.notice(now))
@@ -159,10 +160,11 @@ class CollectivesScreen(CollectiveKeys):
     def _fit_rows(self) -> None:
         """As high as the rows where there is room for all; set only when it changes."""
         if self.has_class("-low"):
-            self.rows.styles.height = "1fr"
-            return
-        most = max(6, self.size.height // 2 - 6)
-        self.rows.styles.height = min(self.rows.wanted_height, most)
+            most = self.holdings_pane.size.height - self._words.size.height
+            most -= self._notice.size.height if self._notice.display else 0
+        else:
+            most = self.size.height // 2 - 6
+        self.rows.styles.height = min(self.rows.wanted_height, max(4, most))
 
     def on_resize(self, event: events.Resize) -> None:
         """The rows may need another height."""

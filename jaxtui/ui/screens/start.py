@@ -61,7 +61,8 @@ class FirstLook(Widget):
 
     def _compose_side(self, width: int, height: int) -> list[Content]:
         program = self._work.session.program
-        function = max(6, int(height * FUNCTION_SHARE))
+        least = 5 if self.size.width < NARROW else 6
+        function = max(least, int(height * FUNCTION_SHARE))
         source = program.source.split("\n") if program.source else []
         lines = [
             self._title("Function", width),

@@ -1,0 +1,95 @@
+"""The Devices screen: what JAX sees, and the device set to work on."""
+
+from __future__ import annotations
+
+import pytest
+from fake_client import Bench
+
+from jaxtui.protocol import Describe, Log, Trace
+from jaxtui.report import Diagnosis
+from jaxtui.session import Devices
+from jaxtui.ui.screens.devices import DevicesScreen, byte_text
+
+
+async def opened(bench: Bench) -> DevicesScreen:
+    await bench.settled()
+    await bench.press("5")
+    screen = bench.app.screen
+    assert isinstance(screen, DevicesScreen)
+    return screen
+
+
+async def put(bench: Bench, screen: DevicesScreen, **texts: str) -> None:
+    for name, text in texts.items():
+        screen._inputs[name].value = text
+    await bench.settle()
+    await bench.press("f5")
+
+
+async def test_all_devices_and_the_environment_are_shown() -> None:
+    async with Bench().open((120, 50)) as bench:
+        await opened(bench)
+        assert "Virtual devices: 8 share 4 cores." in bench.text
+        assert "0.10.2, jaxlib 0.10.2" in bench.text
+        assert isinstance(bench.client.requests[-1], Describe)
+
+
+async def test_another_count_starts_another_engine_and_nothing_composed_is_lost() -> None:
+    async with Bench().open() as bench:
+        screen = await opened(bench)
+        program = bench.session.program
+        await put(bench, screen, count="4")
+        assert bench.client.settings.count == 4
+        assert len(bench.client.restarts) == 1
+        assert bench.session.program == program
+        assert bench.client.trace.composition.devices == Devices(platform="cpu", count=4)
+
+
+async def test_order_and_mesh_alone_need_no_other_engine() -> None:
+    async with Bench().open() as bench:
+        screen = await opened(bench)
+        await put(bench, screen, order="3, 2, 1, 0", mesh="x = 2, y = 2")
+        assert bench.client.restarts == []
+        devices = bench.client.trace.composition.devices
+        assert devices.order == [3, 2, 1, 0]
+        assert devices.mesh == {"x": 2, "y": 2}
+
+
+@pytest.mark.parametrize(
+    ("field", "text"), [("count", "many"), ("order", "1, 1"), ("mesh", "x = 0")]
+)
+async def test_what_cannot_be_is_refused_at_its_field(field: str, text: str) -> None:
+    async with Bench().open() as bench:
+        screen = await opened(bench)
+        before, traces = bench.session, len(bench.client.asked(Trace))
+        await put(bench, screen, **{field: text})
+        assert screen._inputs[field].has_class("-faulty")
+        assert screen._inputs[field].value == text
+        assert bench.session == before
+        assert len(bench.client.asked(Trace)) == traces
+
+
+async def test_what_the_engine_refuses_stands_at_its_field() -> None:
+    async with Bench().open() as bench:
+        screen = await opened(bench)
+        await put(bench, screen, order="9")
+        wrong = Diagnosis(kind="devices", field="devices.order", message="there is no device 9")
+        await bench.trace_answered(diagnosis=wrong, signature=None)
+        assert screen._inputs["order"].has_class("-faulty")
+        assert "! there is no device 9" in bench.text
+
+
+async def test_the_newest_line_of_the_log_is_in_view() -> None:
+    async with Bench().open() as bench:
+        await opened(bench)
+        await bench.hear(*(Log(line=f"line {number}") for number in range(100)))
+        screen = bench.app.screen
+        log = screen.query_one("#engine-log")
+        assert log.is_vertical_scroll_end
+
+
+def test_bytes_have_a_unit() -> None:
+    assert byte_text(None) == "not told"
+    assert byte_text(512) == "512 B"
+    assert byte_text(1536) == "1.5 KiB"
+    assert byte_text(16 * 2**30) == "16.0 GiB"

@@ -1,0 +1,44 @@
+"""The Learn screen: the lessons, and the way from one into Map."""
+
+from __future__ import annotations
+
+from fake_client import Bench
+
+from jaxtui import lessons
+from jaxtui.ui.screens.dialogs import ConfirmDialog
+from jaxtui.ui.screens.learn import LearnScreen
+from jaxtui.ui.screens.map import MapScreen
+
+
+async def test_every_lesson_is_listed_with_its_notes() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("4")
+        assert isinstance(bench.app.screen, LearnScreen)
+        for name in lessons.NAMES:
+            title = lessons.load(name).title
+            assert title[:30] in bench.text
+            await bench.press("down")
+        await bench.press("home", "down")
+        words = lessons.load(lessons.NAMES[1]).notes.split()[:3]
+        assert " ".join(words).replace("`", "").replace("*", "") in bench.text
+
+
+async def test_enter_opens_a_lesson_in_map() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("4", "down", "enter")
+        assert isinstance(bench.app.screen, MapScreen)
+        assert bench.session == lessons.load(lessons.NAMES[1])
+        assert bench.client.trace.composition.program == bench.session.program
+
+
+async def test_a_lesson_replaces_unsaved_work_only_when_told_to() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        bench.app.edit("title", "mine")
+        await bench.press("4", "enter")
+        assert isinstance(bench.app.screen, ConfirmDialog)
+        await bench.press("enter")
+        assert bench.session.title == "mine"
+        assert isinstance(bench.app.screen, LearnScreen)

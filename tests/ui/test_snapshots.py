@@ -1,0 +1,85 @@
+"""How the screens look at 80×24 and 120×40; pictures to compare with lie beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from fake_client import Bench
+from textual.pilot import Pilot
+
+from jaxtui.report import Diagnosis, Fix
+
+SIZES = [(80, 24), (120, 40)]
+WRONG = Diagnosis(
+    kind="axes",
+    field="program.layers.0.in_axes",
+    message="vector has rank 2: there is no axis 3",
+    fixes=[Fix(label="in_axes (0, 0)", field="program.layers.0.in_axes", text="(0, 0)")],
+)
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+def look(*keys: str, wrong: bool = False, **options: object) -> tuple[Bench, Callable]:
+    """A bench, and what brings its screen to where the picture is taken."""
+    bench = Bench(**options)  # type: ignore[arg-type]
+
+    async def prepare(pilot: Pilot[None]) -> None:
+        bench.pilot = pilot
+        while bench.app.current_mode != "map":
+            await bench.settle()
+        await bench.settled()
+        if wrong:
+            bench.app.edit("program.layers.0.in_axes", "(0, 3)")
+            await bench.trace_answered(diagnosis=WRONG, signature=None)
+        await bench.press(*keys)
+        await bench.settle()
+
+    return bench, prepare
+
+
+Compare = Callable[..., bool]
+Prepare = Callable[[Pilot[None]], Awaitable[None]]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_map(snap_compare: Compare, size: tuple[int, int]) -> None:
+    bench, prepare = look()
+    assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
+
+
+def test_map_results_page(snap_compare: Compare) -> None:
+    bench, prepare = look("v")
+    assert snap_compare(bench.app, terminal_size=(80, 24), run_before=prepare)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_map_with_an_error(snap_compare: Compare, size: tuple[int, int]) -> None:
+    bench, prepare = look(wrong=True)
+    assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
+
+
+def test_map_with_the_form_of_a_layer(snap_compare: Compare) -> None:
+    bench, prepare = look(*["tab"] * 8, "enter")
+    assert snap_compare(bench.app, terminal_size=(120, 40), run_before=prepare)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_devices(snap_compare: Compare, size: tuple[int, int]) -> None:
+    bench, prepare = look("5")
+    assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
+
+
+def test_learn(snap_compare: Compare) -> None:
+    bench, prepare = look("4")
+    assert snap_compare(bench.app, terminal_size=(120, 40), run_before=prepare)
+
+
+def test_map_in_ascii(snap_compare: Compare) -> None:
+    bench, prepare = look(ascii=True)
+    assert snap_compare(bench.app, terminal_size=(120, 40), run_before=prepare)
