@@ -174,7 +174,10 @@ class Provenance:
             raise GivenUp
         before = self._baseline(trial)
         after = self._call(self._variants(self._trials[trial], sets))
-        return [_differ(a, b)[: len(sets)] for a, b in zip(before, after, strict=True)]
+        return [
+            _differ(a, b, shape)[: len(sets)]
+            for a, b, shape in zip(before, after, self._outputs, strict=True)
+        ]
 
     def _baseline(self, trial: int) -> list[Array]:
         """Every lane of the batch at the trial's start: a lane is compared with itself, because
@@ -266,10 +269,14 @@ def _host(x: Any) -> Array:
     return np.asarray(x) if x.size else np.empty(x.shape, x.dtype)
 
 
-def _differ(before: Array, after: Array) -> Array:
-    """[lane, output element]: the value is another one. NaN counts as one value."""
+def _differ(before: Array, after: Array, shape: tuple[int, ...]) -> Array:
+    """[lane, output element]: the value is another one. NaN counts as one value, and what the
+    arrays have beyond `shape` (the words of a key) belongs to one element."""
     same = (before == after) | ((before != before) & (after != after))
-    return np.asarray(np.moveaxis(~same, 1, 0).reshape(before.shape[1], -1))
+    lanes = np.moveaxis(~same, 1, 0)
+    sizes = [int(np.prod(part, dtype=int)) for part in (shape, lanes.shape[len(shape) + 1 :])]
+    elements = lanes.reshape(len(lanes), *sizes)
+    return np.asarray(elements.any(axis=-1))
 
 
 # ----------------------------------------------------------------------------------------- in words
