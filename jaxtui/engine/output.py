@@ -34,12 +34,13 @@ _rehearsing = threading.local()
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """What this thread prints inside is dropped: the same code is about to run for real."""
+    """What this thread prints inside is dropped: the same code runs for real before or after."""
+    before = getattr(_rehearsing, "now", False)
     _rehearsing.now = True
     try:
         yield
     finally:
-        _rehearsing.now = False
+        _rehearsing.now = before
 
 
 class Outbox:

@@ -13,6 +13,7 @@ import msgspec
 from jax import tree_util
 
 from jaxtui.engine.arrays import shape_of
+from jaxtui.engine.output import rehearsal
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, over_arrays
 from jaxtui.protocol import Composition
@@ -46,6 +47,7 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     return fixes
 
 
+@rehearsal()
 def right_fixes(
     found: Diagnosis, composition: Composition, diagnose: Callable[[Composition], Diagnosis | None]
 ) -> list[Fix]:
@@ -70,6 +72,7 @@ def right_fixes(
     return right
 
 
+@rehearsal()
 def _traces(layer: BuiltLayer, recorder: Recorder, level: int, changed: dict[str, Any]) -> bool:
     """Whether the program from `level` inward traces with the changed settings."""
     tried = replace(layer, settings={**layer.settings, **changed})

@@ -408,3 +408,16 @@ def test_started_by_hand_the_engine_says_what_it_is():
     os.close(follower)
     assert result.returncode == 2
     assert "run `jaxtui`" in result.stderr
+
+
+def test_a_program_prints_once_whether_it_runs_or_fails(engine: Asker) -> None:
+    source = "print('source')\ndef f(x):\n    print('called')\n    return {}\n"
+    argument = Argument(name="x", value="ones((4, 2))")
+    for returned in ("x", "x @ x @ ones(3)"):
+        program = Program(
+            source=source.format(returned), arguments=[argument], layers=[Vmap(in_axes="1")]
+        )
+        request = Run(id=engine.client.next_id(), composition=Composition(program=program))
+        _, before = engine.ask(request)
+        text = "".join(event.text for event in before if isinstance(event, Printed))
+        assert text == "source\ncalled\n"
