@@ -5,6 +5,7 @@ No Textual, no clock: like `state.Work`, beside which it works on the same sessi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -94,6 +95,19 @@ class CollectiveWork:
         if session.collective is None:
             return msgspec.structs.replace(session, collective=DRAFT)
         return session
+
+    @property
+    def alone(self) -> Session:
+        """The session without the source of another program, where the collective uses none of it.
+
+        It is this that becomes a program or a script.
+        """
+        session, asked = self.session, self.collective
+        texts = " ".join((asked.operation, asked.value, *asked.options.values()))
+        used = set(re.findall(r"\w+", texts))
+        if used & set(collectives.own_functions(session.program.source)):
+            return session
+        return msgspec.structs.replace(session, program=Program())
 
     @property
     def collective(self) -> Collective:

@@ -204,14 +204,15 @@ class TravelPicture:
         """A row's device in a word."""
         return self.labels[row].split()[0]
 
-    def legend(self, width: int) -> str:
+    def legend(self, width: int, *, ascii: bool) -> str:
         """What the signs in the table mean."""
-        parts = ["[ ] came in this step"]
+        parts = ["[…] came in this step"]
         if self._sums:
             made = self.combines or "made"
             parts.append(f"(3) the {made} of 3 devices so far")
+        mark = "#" if ascii else "■"
         if len(self.columns) * (self._cell_width() + 2) > width - 30:
-            parts.append("a number is of how many devices" if self._sums else "a block is there")
+            parts.append("a number is of how many devices" if self._sums else f"{mark} a block")
         return " · ".join(parts)
 
     def agrees(self, values: Any) -> bool:

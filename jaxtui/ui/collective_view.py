@@ -46,8 +46,9 @@ def known_operation(collective: Collective) -> Operation | None:
     return OPERATIONS.get(collective.operation.strip())
 
 
-def meaning(session: Session, available: Mapping[str, Sequence[str]] | None) -> str:
-    """One line that says what the operation does: `each device gets …`."""
+def meaning(session: Session, available: Mapping[str, Sequence[str]] | None, room: int) -> str:
+    """One line that says what the operation does: `each device gets …`. What it asks of its
+    input is said too where there is `room`, in cells, for both."""
     assert session.collective is not None
     name = session.collective.operation.strip()
     if name in collectives.own_functions(session.program.source):
@@ -57,8 +58,9 @@ def meaning(session: Session, available: Mapping[str, Sequence[str]] | None) -> 
         return "p picks an operation"
     if available is not None and name not in available:
         return f"the installed JAX has no {name}"
-    needs = f" (needs {operation.needs})" if operation.needs else ""
-    return f"each device gets {operation.does}{needs}"
+    words = f"each device gets {operation.does}"
+    both = f"{words}; needs {operation.needs}"
+    return both if operation.needs and len(both) <= room else words
 
 
 def choices(
@@ -68,6 +70,7 @@ def choices(
     own = [
         (name, f"{name:18} a function of your own")
         for name in collectives.own_functions(session.program.source)
+        if any(operation in session.program.source for operation in OPERATIONS)
     ]
     known = [
         (name, f"{name:18} {operation.does}")

@@ -227,9 +227,16 @@ APP_ACTIONS = frozenset(
 def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
     """The keys of panes that bring their own, for the help: (title, (keys, what they do))."""
     from jaxtui.ui.widgets.array_view import ArrayView
+    from jaxtui.ui.widgets.device_rows import DeviceRows
     from jaxtui.ui.widgets.shape_flow import ShapeFlow
+    from jaxtui.ui.widgets.travel_view import TravelView
 
-    panes = (("In a result", ArrayView), ("In the shapes", ShapeFlow))
+    panes = (
+        ("In a result", ArrayView),
+        ("In the shapes", ShapeFlow),
+        ("In what each device holds", DeviceRows),
+        ("In how it travels", TravelView),
+    )
     return [
         (
             title,

@@ -9,8 +9,9 @@ import msgspec
 from jaxtui import collectives, export
 from jaxtui.ui import collective_view as view
 from jaxtui.ui import commands
-from jaxtui.ui.text_cells import fit
 from jaxtui.ui.screens.collective_travel_side import TravelSide
+from jaxtui.ui.text_cells import fit
+from jaxtui.ui.widgets.cell_editor import CellEditor
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -90,7 +91,7 @@ class CollectiveKeys(TravelSide):
     def program_of(self) -> Program | None:
         """The collective as a program; says why when it is none yet."""
         try:
-            return collectives.as_program(self.collective_work.session)
+            return collectives.as_program(self.collective_work.alone)
         except collectives.CollectiveError as error:
             self.say(error.message)
             return None
@@ -144,7 +145,7 @@ class CollectiveKeys(TravelSide):
 
     def _script(self) -> str | None:
         try:
-            return export.script(collectives.as_session(self.collective_work.session))
+            return export.script(collectives.as_session(self.collective_work.alone))
         except (collectives.CollectiveError, export.ExportError) as error:
             self.say(error.message)
             return None
@@ -191,6 +192,8 @@ class CollectiveKeys(TravelSide):
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
         """On the rows, what the cursor can do comes first."""
         hints = super().keys(focused)
+        if isinstance(focused, CellEditor):
+            return (("enter", "put it into the value"), ("esc", "leave it as it was"))
         if focused is self.rows:
             return (("arrows", "look"), ("enter", "edit"), *hints)
         return hints

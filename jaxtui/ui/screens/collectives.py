@@ -37,7 +37,7 @@ class CollectivesScreen(CollectiveKeys):
     SCOPED_CSS = False
     CSS = """
     #collective-form { height: auto; max-height: 14; }
-    #holdings { padding: 0; height: auto; }
+    #holdings { padding: 0; height: auto; layers: base above; }
     #holdings DeviceRows { padding: 0 1; }
     #holdings-notice { display: none; height: auto; max-height: 6; padding: 0 1;
         color: $text-warning; }
@@ -179,7 +179,7 @@ class CollectivesScreen(CollectiveKeys):
     def _show_words(self, now: float) -> None:
         asked, place = self.collective_work, self.rows.cursor
         if self._holdings is None or place is None or asked.ran is None:
-            self._words.update("")
+            self._words.update(self._nothing_yet() if asked.ran is None else "")
             return
         before, after = self._holdings
         held = before if place.side == "before" else after
@@ -193,6 +193,14 @@ class CollectivesScreen(CollectiveKeys):
         index = (place.row, *held.index(place.element))
         asked.want_sources(leaf, index, now)
         self._say_sources(asked.sources(leaf, index), place, written, before)
+
+    def _nothing_yet(self) -> str:
+        asked = self.collective_work
+        if asked.notice(self.explorer.now()):
+            return ""
+        if asked.diagnosis is not None:
+            return "Nothing has run yet: see what is marked above."
+        return f"What each device holds comes here: {asked.status(self.explorer.now())}."
 
     def _say_sources(
         self,
@@ -264,8 +272,10 @@ class CollectivesScreen(CollectiveKeys):
         self._close_editor()
         self._edited = (held, place, field)
         self._editor = CellEditor(current, held.format.width)
-        self.rows.mount(self._editor)
-        self._editor.place(event.x - 1, event.y, self.rows.size.width)
+        self.holdings_pane.mount(self._editor)
+        # `x` and `y` are of what the rows draw, inside of their padding.
+        corner = self.rows.content_region.offset - self.holdings_pane.content_region.offset
+        self._editor.place(corner.x + event.x - 1, corner.y + event.y, self.rows.size.width)
         self._editor.focus()
 
     def _put_element(self, text: str) -> None:

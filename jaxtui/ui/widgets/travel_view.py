@@ -187,7 +187,7 @@ class TravelPane(Vertical):
             self._head.update(
                 Content.assemble(
                     (f" {dot} ".join(parts), "bold"),
-                    (f"   [ ] steps   {algorithm.words}", "$text-muted"),
+                    (f"   [ and ] step   {algorithm.words}", "$text-muted"),
                 )
             )
             self._legend.update(self._legend_text(picture, dot))
@@ -195,7 +195,7 @@ class TravelPane(Vertical):
         self.view.show(picture, self.step)
 
     def _legend_text(self, picture: TravelPicture, dot: str) -> str:
-        legend = picture.legend(self.size.width)
+        legend = picture.legend(self.size.width, ascii=self._ascii)
         if picture.empty:
             legend += f" · {picture.empty} blocks are empty: fewer elements than devices"
         return legend.replace("·", dot)
