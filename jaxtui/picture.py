@@ -17,9 +17,12 @@ from jaxtui.protocol import (
     AnyRequest,
     Cancel,
     Cancelled,
+    CollectiveRan,
+    CollectivesDescribed,
     Described,
     Failed,
     Gone,
+    ProvenanceFound,
     Ran,
     Ready,
     Summarized,
@@ -33,7 +36,17 @@ from jaxtui.ui.commands import COMMANDS
 REST_SECONDS = 0.6  # nothing asked and nothing open for so long: the screen shows what it will
 LIMIT_SECONDS = 120.0
 
-_ANSWERS = (Traced, Ran, Failed, WindowRead, Described, Cancelled)
+_ANSWERS = (
+    Traced,
+    Ran,
+    CollectiveRan,
+    ProvenanceFound,
+    CollectivesDescribed,
+    Failed,
+    WindowRead,
+    Described,
+    Cancelled,
+)
 
 
 class WatchedClient(EngineClient):
