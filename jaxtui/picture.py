@@ -136,6 +136,8 @@ def draw(
 
 async def _drawn(app: JaxtuiApp, client: WatchedClient, screen: str, size: tuple[int, int]) -> str:
     async with app.run_test(size=size) as pilot:
+        while not app.begun:
+            await pilot.pause(0.02)
         await app.run_action(f"app.show_screen('{screen}')")
         await _until_resting(client, pilot)
         for widget in app.screen.walk_children():

@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from jaxtui.client import EngineClient, EngineSettings
+from jaxtui.collectives import runs_program
 from jaxtui.protocol import (
     AnyEvent,
     Cancelled,
@@ -101,6 +102,7 @@ class JaxtuiApp(App[None]):
         self._resting: Timer | None = None
         self._theme_wanted = theme
         # Textual's own first mode stays on the start screen, which paints sooner than the others.
+        self.begun = False
         self.add_mode("map", self._map_screen)
         self.add_mode("collectives", self._collectives_screen)
         self.add_mode("learn", self._learn_screen)
@@ -142,6 +144,10 @@ class JaxtuiApp(App[None]):
     def begin(self) -> None:
         """The start screen is painted: go on to the Map screen."""
         self.switch_mode("map")
+        session = self.work.session
+        if session.collective is not None and not runs_program(session):
+            self.switch_mode("collectives")
+        self.begun = True
         if self._theme_wanted and self._theme_wanted not in self.available_themes:
             names = ", ".join(sorted(self.available_themes))
             self.call_after_refresh(
