@@ -114,7 +114,7 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 class Speedup(Struct, frozen=True, kw_only=True):
-    """How many times faster than `against`: below 1 is slower. `low` and `high` bound it at 99 %."""
+    """How many times faster than `against`, below 1 slower; `low` and `high` bound it at 99 %."""
 
     against: str
     value: float

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
@@ -22,7 +22,9 @@ from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, r
 from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
+    Bench,
     Cancel,
+    Continue,
     Describe,
     DescribeCollectives,
     Described,
@@ -31,6 +33,7 @@ from jaxtui.protocol import (
     FramingError,
     Inspect,
     Inspected,
+    PlanBench,
     Ran,
     ReadWindow,
     Ready,
@@ -54,7 +57,14 @@ class Engine:
         # Only now: JAX is configured and running, and Ready is out.
         from jax import effects_barrier
 
-        from jaxtui.engine import collective_requests, devices, evaluation, inspection, results
+        from jaxtui.engine import (
+            collective_requests,
+            devices,
+            evaluation,
+            inspection,
+            results,
+            turns,
+        )
 
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
@@ -63,14 +73,16 @@ class Engine:
         self._describe_collectives = collective_requests.catalogue
         self._collectives = collective_requests.CollectiveRuns(self._store)
         self._outbox = outbox
+        self._turns, self._pace = turns.Turns(), turns.Pace()
         send = outbox.send
         self._tracing = LightLane("tracing", self._trace, send, prints, only_newest=True)
         self._viewing = LightLane("viewing", self._view, send, prints)
-        self._worker = Worker(self._work, self._summaries, send, prints)
+        self._planning = LightLane("planning", self._plan, send, prints, only_newest=True)
+        self._worker = Worker(self._work, self._summaries, self._bench, send, prints)
 
     def start(self) -> None:
         """Start the lanes."""
-        for lane in (self._tracing, self._viewing, self._worker):
+        for lane in (self._tracing, self._viewing, self._planning, self._worker):
             lane.start()
 
     def dispatch(self, request: AnyRequest) -> None:
@@ -84,15 +96,39 @@ class Engine:
                 self._worker.take(request)
             case Summarize():
                 self._worker.take_summarize(request)
+            case PlanBench():
+                self._planning.take(request)
+            case Bench():
+                self._worker.take_bench(request)
+            case Continue():
+                self._pace.go()
             case Cancel():
-                for lane in (self._tracing, self._viewing, self._worker):
+                for lane in (self._tracing, self._viewing, self._planning, self._worker):
                     lane.cancel(request.target)
 
     def _trace(self, request: AnyRequest) -> AnyEvent:
         assert isinstance(request, Trace)
-        return self._evaluation.trace(request.composition, id=request.id)
+        with self._turns.light():
+            return self._evaluation.trace(request.composition, id=request.id)
+
+    def _plan(self, request: AnyRequest) -> AnyEvent:
+        # Only now: most sessions are never timed.
+        from jaxtui.engine import benchmark_plan
+
+        assert isinstance(request, PlanBench)
+        with self._turns.light():
+            return benchmark_plan.plan(request)
+
+    def _bench(self, request: Bench) -> Generator[AnyEvent | None]:
+        from jaxtui.engine import benchmark
+
+        yield from benchmark.events(request, self._turns, self._pace)
 
     def _view(self, request: AnyRequest) -> AnyEvent:
+        with self._turns.light():
+            return self._viewed(request)
+
+    def _viewed(self, request: AnyRequest) -> AnyEvent:
         if isinstance(request, ReadWindow):
             return self._store.window(request)
         if isinstance(request, DescribeCollectives):
@@ -100,6 +136,7 @@ class Engine:
         return Described(id=request.id, environment=self._devices.environment())
 
     def _work(self, request: Job, on_stage: OnStage, cancelled: StillWanted) -> AnyEvent:
+        self._turns.disturb()
         match request:
             case Run():
                 return self._run(request, on_stage, cancelled)

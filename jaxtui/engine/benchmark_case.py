@@ -49,7 +49,7 @@ def case_of(prepared: Prepared, values: list[Any]) -> Case:
 
 
 def mapping_layer(layers: Sequence[BuiltLayer]) -> BuiltLayer:
-    """The layer that says what the examples are. Raises Diagnosed when none does, or not it alone."""
+    """The layer that says what the examples are. Raises Diagnosed when none does so clearly."""
     mapping = [layer for layer in layers if layer.transform in MAPPING]
     if not mapping:
         message = (

@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +29,7 @@ from jaxtui.engine.memory import byte_size, human_bytes
 from jaxtui.engine.operations import Work
 from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Setup, Strategy, fitting
 from jaxtui.protocol import BenchPlanned, Composition, PlanBench
-from jaxtui.report import Fix
+from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Benchmark
 
 SAME = 1.05  # the most that two strategies' operations may differ by
@@ -38,10 +38,14 @@ WARN, REFUSE = 0.5, 0.8  # of the memory that is available
 
 @dataclass(frozen=True)
 class Reference:
-    """What every strategy has to compute: the work, and the shapes with the batch leading."""
+    """What every strategy has to compute: the work, and the shapes with the batch leading.
+
+    `bytes` are those of all inputs and outputs, the least that has to be moved.
+    """
 
     work: Work
     shapes: list[tuple[tuple[int, ...], Any]]
+    paths: list[str]
     bytes: int
 
 
@@ -136,9 +140,12 @@ def plan_or_error(
     try:
         return plan_point(index, parameters, composition, benchmark).planned
     except Diagnosed as error:
-        return PlannedPoint(
-            point=index, parameters=parameters, batch=0, arms=[], error=error.diagnosis
-        )
+        return failed_point(index, parameters, error.diagnosis)
+
+
+def failed_point(index: int, parameters: dict[str, Parameter], failure: Diagnosis) -> PlannedPoint:
+    """A point at which nothing can be timed."""
+    return PlannedPoint(point=index, parameters=parameters, batch=0, arms=[], error=failure)
 
 
 def check(benchmark: Benchmark, composition: Composition) -> None:
@@ -221,7 +228,7 @@ def device_counts(benchmark: Benchmark, available: int) -> list[int]:
 def plan_point(
     index: int, parameters: dict[str, Parameter], composition: Composition, benchmark: Benchmark
 ) -> Point:
-    """Trace every strategy at one value of the sweep. Raises Diagnosed when there is none to run."""
+    """Trace every strategy at one value of the sweep. Raises Diagnosed when it cannot be timed."""
     here = msgspec.structs.replace(composition, swept=parameters)
     prepared = evaluation.prepare(here)
     counts = device_counts(benchmark, len(prepared.devices.devices))
@@ -245,7 +252,7 @@ def plan_point(
 def _reference(case: Case) -> Reference:
     mapped = jax.vmap(case.function, in_axes=case.in_axes, axis_name=case.axis_name)
     try:
-        jaxpr = jax.make_jaxpr(mapped)(*case.structs)
+        jaxpr, output = jax.make_jaxpr(mapped, return_shape=True)(*case.structs)
     except BaseException as error:  # also SystemExit: the user's code may call exit()
         raise diagnosed("function", "program", failures.describe(error)) from error
     given = tree_util.tree_leaves(case.structs)
@@ -253,6 +260,7 @@ def _reference(case: Case) -> Reference:
     return Reference(
         work=operations.work(jaxpr.jaxpr),
         shapes=[(tuple(aval.shape), aval.dtype) for aval in jaxpr.out_avals],
+        paths=[tree_util.keystr(p) for p, _ in tree_util.tree_flatten_with_path(output)[0]],
         bytes=size,
     )
 
@@ -268,7 +276,7 @@ def _planned_arm(
         below, above = fitting(case, count)
         sizes = f"{below} and {above} do" if below else f"{above} does"
         arm.skip(
-            f"{count} devices do not divide a batch of {case.batch}; {sizes}, and `pad` fills it up",
+            f"{count} devices do not divide a batch of {case.batch}: {sizes}, or `pad` it",
             [Fix(label="fill the batch up", field="benchmark.pad", text="true")],
         )
     elif missing:
@@ -353,7 +361,7 @@ def _in_words(error: BaseException) -> str:
 
 
 def _require_fitting(arms: list[Arm]) -> None:
-    """Skip what would not fit beside the inputs of the others, and warn of what nearly would not."""
+    """Skip what would not fit beside the others' inputs, and warn of what nearly would not."""
     available = available_memory()
     if available is None:
         return
@@ -410,13 +418,3 @@ def choose_baseline(point: Point, benchmark: Benchmark) -> None:
         again = msgspec.structs.replace(baseline.planned, arm=len(arms), role="control")
         arms.append(Arm(baseline.strategy, baseline.setup, again))
     point.arms = arms
-
-
-def with_values(arm: Arm, case: Case) -> None:
-    """Give the arm's setup the computed arguments of the point's case."""
-    padded = arm.planned.padded
-    full = case.padded(case.batch + padded) if padded else case
-    arm.setup = replace(arm.setup, case=full)
-
-
-Stop = Callable[[], bool]

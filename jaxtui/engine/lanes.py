@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from jaxtui.engine.output import Prints, failure
 from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
+    Bench,
     Cancelled,
     FindProvenance,
     Inspect,
@@ -113,22 +114,28 @@ class Worker:
 
     A newer Job replaces a waiting one of its kind, and Jobs go before all Summarize requests.
     Those are generators (a step that has nothing to say yields None): between two steps a Job or
-    a Cancel has its turn.
+    a Cancel has its turn. So is a Bench, which works while there is nothing else to do; a second
+    one waits for its end, and a newer one replaces that which waits. Cancelled, a Bench is thrown
+    a GivenUp and may still say what it has.
     """
 
     def __init__(
         self,
         run: Callable[[Job, OnStage, StillWanted], AnyEvent],
         summaries: Callable[[Summarize], Iterator[Summary | None]],
+        bench: Callable[[Bench], Generator[AnyEvent | None]],
         send: Send,
         prints: Prints,
     ) -> None:
         self._run = run
         self._summaries = summaries
+        self._bench = bench
         self._send = send
         self._prints = prints
         self._jobs: dict[type[Job], Job] = {}  # in the order in which they came
         self._steps: deque[tuple[Summarize, Iterator[Summary | None]]] = deque()
+        self._benches: deque[tuple[Bench, Generator[AnyEvent | None]]] = deque()
+        self._stopped: set[int] = set()  # Benches to throw GivenUp into
         self._current: int | None = None
         self._given_up = False
         self._change = threading.Condition()
@@ -153,9 +160,19 @@ class Worker:
             self._steps.append((request, iter(self._summaries(request))))
             self._change.notify()
 
+    def take_bench(self, request: Bench) -> None:
+        """Time after the Bench in hand, in place of one that still waits."""
+        with self._change:
+            replaced = self._benches.pop()[0] if len(self._benches) > 1 else None
+            self._benches.append((request, self._bench(request)))
+            self._change.notify()
+        if replaced is not None:
+            self._send(Cancelled(id=replaced.id))
+
     def cancel(self, target: int) -> None:
         """Give up request `target` if it is here: now if it waits, else at its next yield."""
         with self._change:
+            self._stopped |= {request.id for request, _ in self._benches if request.id == target}
             found = [kind for kind, request in self._jobs.items() if request.id == target]
             for kind in found:
                 del self._jobs[kind]
@@ -170,15 +187,17 @@ class Worker:
     def _work(self) -> None:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._jobs or self._steps)
+                self._change.wait_for(lambda: self._jobs or self._steps or self._benches)
                 self._given_up = False
                 job = self._jobs.pop(next(iter(self._jobs))) if self._jobs else None
-                step = None if job else self._steps.popleft()
+                step = self._steps.popleft() if not job and self._steps else None
                 self._current = job.id if job else step[0].id if step else None
             if job:
                 self._send(self._ran(job))
             elif step:
                 self._step(*step)
+            else:
+                self._bench_step(*self._benches[0])
             with self._change:
                 self._current = None
 
@@ -218,6 +237,30 @@ class Worker:
                 self._steps.appendleft((request, summaries))
         if given_up:
             self._send(Cancelled(id=request.id))
+
+    def _bench_step(self, request: Bench, events: Generator[AnyEvent | None]) -> None:
+        """One step of the Bench in hand, which leaves the line when it has no more."""
+        event: AnyEvent | None = None
+        done = False
+        with self._prints.of(request.id, worker=True):
+            try:
+                if request.id in self._stopped:
+                    self._stopped.discard(request.id)
+                    event = events.throw(GivenUp())
+                else:
+                    event = next(events)
+            except StopIteration:
+                done = True
+            except GivenUp:
+                event, done = Cancelled(id=request.id), True
+            except BaseException as error:  # also SystemExit: the user's code may call exit()
+                event, done = replace(failure(error), id=request.id), True
+        if done:
+            with self._change:
+                self._benches.popleft()
+                self._stopped.discard(request.id)
+        if event is not None:
+            self._send(event)
 
 
 def _summarized(request: Summarize, summary: Summary) -> Summarized:

@@ -6,10 +6,9 @@ import gc
 import os
 import resource
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -234,51 +233,3 @@ def _upper(values: Sequence[float | None], relative: float, least: float) -> flo
     middle = statistics.median(known)
     deviation = statistics.median(abs(value - middle) for value in known)
     return middle + max(5 * deviation, relative * abs(middle), least)
-
-
-# ------------------------------------------------------------------------------------------- turns
-
-
-class Turns:
-    """Samples and light requests take turns on the machine: neither begins inside the other.
-
-    A light request waits for the end of the sample; the next sample waits for all light requests
-    that are there.
-    """
-
-    def __init__(self) -> None:
-        self._change = threading.Condition()
-        self._sampling = False
-        self._light = 0
-        self._disturbances = 0
-
-    @contextmanager
-    def sample(self) -> Iterator[None]:
-        """One sample, alone."""
-        with self._change:
-            self._change.wait_for(lambda: self._light == 0)
-            self._sampling = True
-        try:
-            yield
-        finally:
-            with self._change:
-                self._sampling = False
-                self._change.notify_all()
-
-    @contextmanager
-    def light(self) -> Iterator[None]:
-        """Other work, between two samples."""
-        with self._change:
-            self._light += 1
-            self._change.wait_for(lambda: not self._sampling)
-        try:
-            yield
-        finally:
-            with self._change:
-                self._light -= 1
-                self._disturbances += 1
-                self._change.notify_all()
-
-    def disturbances(self) -> int:
-        """How often other work had its turn so far."""
-        return self._disturbances

@@ -1,0 +1,82 @@
+"""Who may use the machine when: samples alone, other work and the screen's painting in the gaps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PAINT_SECONDS = 0.1  # the longest that a paced run waits for the screen
+_PAINT_STEP = 0.02  # seconds, between two looks at whether the run is given up
+
+
+class Turns:
+    """Samples and light requests take turns on the machine: neither begins inside the other.
+
+    A light request waits for the end of the sample; the next sample waits for all light requests
+    that are there.
+    """
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._sampling = False
+        self._light = 0
+        self._disturbances = 0
+
+    @contextmanager
+    def sample(self) -> Iterator[None]:
+        """One sample, alone."""
+        with self._change:
+            self._change.wait_for(lambda: self._light == 0)
+            self._sampling = True
+        try:
+            yield
+        finally:
+            with self._change:
+                self._sampling = False
+                self._change.notify_all()
+
+    @contextmanager
+    def light(self) -> Iterator[None]:
+        """Other work, between two samples."""
+        with self._change:
+            self._light += 1
+            self._change.wait_for(lambda: not self._sampling)
+        try:
+            yield
+        finally:
+            with self._change:
+                self._light -= 1
+                self._disturbances += 1
+                self._change.notify_all()
+
+    def disturb(self) -> None:
+        """Other work has its turn on the thread that samples."""
+        with self._change:
+            self._disturbances += 1
+
+    def disturbances(self) -> int:
+        """How often other work had its turn so far."""
+        return self._disturbances
+
+
+class Pace:
+    """Lets the screen be painted between rounds: until it says go on, or for PAINT_SECONDS."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+
+    def go(self) -> None:
+        """The screen is painted. Called from another thread."""
+        self._go.set()
+
+    def begin(self) -> None:
+        """A round is about to be told."""
+        self._go.clear()
+
+    def steps(self) -> Iterator[None]:
+        """Wait, giving way now and then."""
+        end = time.monotonic() + PAINT_SECONDS
+        while not self._go.wait(_PAINT_STEP) and time.monotonic() < end:
+            yield None
