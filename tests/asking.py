@@ -14,11 +14,14 @@ from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
     Cancelled,
+    CollectiveRan,
+    CollectivesDescribed,
     Described,
     Failed,
     Gone,
     Log,
     Printed,
+    ProvenanceFound,
     Ran,
     Ready,
     Stage,
@@ -27,7 +30,17 @@ from jaxtui.protocol import (
     WindowRead,
 )
 
-FINAL = (Traced, Ran, Failed, WindowRead, Described, Cancelled)
+FINAL = (
+    Traced,
+    Ran,
+    CollectiveRan,
+    ProvenanceFound,
+    Failed,
+    WindowRead,
+    CollectivesDescribed,
+    Described,
+    Cancelled,
+)
 
 
 class Heard:

@@ -104,7 +104,7 @@ def run(
     _check_rows(after, checked.rows)
     count, note = _compared(checked, before, after)
     return Ran(
-        before, after, count, note, checked, _without_input(evaluated.flow), evaluated.seconds
+        before, after, count, note, checked, _alone(evaluated.flow, session), evaluated.seconds
     )
 
 
@@ -116,7 +116,7 @@ def _check_rows(after: Leaves, rows: int) -> None:
             raise diagnosed("collective", "collective.operation", message)
 
 
-def _without_input(flow: Flow) -> Flow:
+def _alone(flow: Flow, session: Session) -> Flow:
     """The flow of the collective alone: without the input that is handed back beside its result."""
     levels = [
         level
@@ -131,7 +131,8 @@ def _without_input(flow: Flow) -> Flow:
         )
         for level in flow.levels
     ]
-    return replace(flow, levels=levels)
+    assert session.collective is not None
+    return replace(flow, function=session.collective.operation.strip(), levels=levels)
 
 
 # ------------------------------------------------------------------------------ with the reference

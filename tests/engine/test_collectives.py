@@ -113,6 +113,7 @@ def test_the_flow_is_that_of_the_collective_alone() -> None:
     outputs = flow.levels[0].outputs
     assert outputs is not None
     assert [(leaf.path, leaf.shape) for leaf in outputs] == [("", [8, 8, 2])]
+    assert flow.function == "all_gather"
 
 
 def test_a_collective_of_keys_moves_whole_keys() -> None:
