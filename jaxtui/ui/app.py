@@ -11,8 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App, ScreenStackError, SystemCommand
+from textual.filter import Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.timer import Timer
 
 from jaxtui.client import EngineClient, EngineSettings
@@ -134,12 +136,21 @@ class JaxtuiApp(App[None]):
 
     def on_mount(self) -> None:
         """Ask for what is composed; the engine answers when it is up."""
-        # Not earlier: NO_COLOR with an ANSI theme would paint black on black.
+        self.theme_changed_signal.subscribe(self, self._suit_no_color)
         if self._theme_wanted in self.available_themes:
             self.theme = self._theme_wanted
         self.work.start(self.now())
         self.client.listen(self._hear)
         self._tick_on()
+
+    def _suit_no_color(self, _theme: Theme) -> None:
+        """With NO_COLOR, Textual's filter for its own themes paints ANSI ones black on black."""
+        if self.no_color:
+            wanted = NoColor() if self.native_ansi_color else Monochrome()
+            self._filters = [
+                wanted if isinstance(filter, Monochrome | NoColor) else filter
+                for filter in self._filters
+            ]
 
     def begin(self) -> None:
         """The start screen is painted: go on to the Map screen."""
@@ -204,6 +215,7 @@ class JaxtuiApp(App[None]):
     def show_work(self) -> None:
         """Have the screen show the state of the work."""
         now = self.now()
+        self.work.look(now)
         for screen in self.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.show_work(self.work, now)

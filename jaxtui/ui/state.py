@@ -98,6 +98,7 @@ class Work:
         self._trace_id = 0
         self._run_id = 0
         self._rest_at = 0.0
+        self._late = False  # what is typed has not been traced, and will not be any moment
         self._asked = False  # a run that waits for the engine to be started again
         self._was_ready = False  # one that dies while it starts is not started by an edit
 
@@ -116,7 +117,12 @@ class Work:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with what is typed, as far as is known."""
+        """What is wrong with what is typed, as far as is known.
+
+        An answer that is due any moment leaves what was wrong before where it stands.
+        """
+        if self._late and self.traced_of != self.composition:
+            return None
         if self.traced is not None and self.traced.diagnosis is not None:
             return self.traced.diagnosis
         if self._failure is not None and self._failure_of == self.traced_of:
@@ -185,6 +191,11 @@ class Work:
         """What has been waited for longest, a run before a trace."""
         pending = sorted(self._pending.values(), key=lambda p: (p.kind != "run", p.since))
         return pending[0] if pending else None
+
+    def look(self, now: float) -> None:
+        """Notice what has not been answered for too long; called before anything is shown."""
+        waits = [now - p.since for p in self._pending.values() if p.kind == "trace"]
+        self._late = self.phase == "gone" or max(waits, default=0.0) >= QUIET
 
     def blocked(self) -> bool:
         """Whether what is typed ended an engine."""

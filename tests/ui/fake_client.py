@@ -119,6 +119,14 @@ class Bench:
             await asyncio.sleep(1 / 50)
         await self.pilot._wait_for_screen()
 
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Settle until something holds, for what takes several rounds of layout."""
+        for _ in range(50):
+            if true():
+                return
+            await self.settle()
+        raise AssertionError(f"never came about; on screen:\n{self.text}")
+
     async def paste(self, text: str) -> None:
         """Paste text into what has the focus."""
         self.app.post_message(events.Paste(text))

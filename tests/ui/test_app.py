@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import html
+import re
+import sys
 from pathlib import Path
 
 import made_events as made
@@ -80,11 +84,13 @@ async def test_ctrl_c_without_work_copies_what_is_selected() -> None:
 async def test_a_dead_engine_is_explained_and_started_by_a_key() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        gone = Gone(reason="it was aborted", status=-6, wanted=False, tail=["last words"])
+        tail = ["last words", "Fatal Python error: Aborted", "", "Thread 0x7f", "  File x"]
+        gone = Gone(reason="it was aborted", status=-6, wanted=False, tail=tail)
         await bench.hear(Log(line="last words"), gone)
         assert "engine gone · R restarts it" in bench.text
         assert "it was aborted" in bench.text
         assert "last words" in bench.text
+        assert "File x" not in bench.text
         assert "53." in bench.text
         await bench.press("R")
         assert len(bench.client.restarts) == 1
@@ -268,6 +274,54 @@ async def test_the_palette_finds_a_command_and_runs_it() -> None:
         await bench.press("enter")
         await bench.pilot.pause(0.5)
         assert len(bench.client.asked(Run)) == runs + 1
+
+
+async def test_in_ascii_nothing_else_is_painted() -> None:
+    async with Bench(ascii=True).open() as bench:
+        await bench.settled()
+        for keys in ((), ("s",), ("question_mark",), ("escape", "ctrl+p"), ("escape", "5"), ("4",)):
+            await bench.press(*keys)
+            painted = bench.app.export_screenshot()
+            shown = re.findall(r"<text[^>]*>([^<]*)</text>", painted)
+            text = html.unescape("".join(shown)).replace("\xa0", " ")
+            assert text.isascii(), sorted({sign for sign in text if not sign.isascii()})
+
+
+async def test_the_source_is_edited_in_the_users_editor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "editor.py"
+    script.write_text("import sys; open(sys.argv[1], 'a').write('# seen\\n')")
+    monkeypatch.setenv("VISUAL", f"{sys.executable} {script}")
+    async with Bench().open() as bench:
+        await bench.settled()
+        monkeypatch.setattr(bench.app, "suspend", contextlib.nullcontext)
+        await bench.press("e")
+        assert bench.session.program.source == made.SOURCE + "# seen\n"
+        assert bench.app.map_screen.editor.area.text == bench.session.program.source
+        monkeypatch.setenv("VISUAL", "false")
+        await bench.press("e")
+        assert "nothing was taken from it" in bench.text
+        monkeypatch.setenv("VISUAL", "/no/such/editor")
+        await bench.press("e")
+        assert "cannot start /no/such/editor" in bench.text
+
+
+async def test_the_function_is_picked_from_a_module_or_an_example() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("p", "down", "enter", *"os:getcwd")
+        assert bench.session.program.function == "os:getcwd"
+        assert bench.client.trace.composition.program.function == "os:getcwd"
+        await bench.press("escape", "p", "enter")
+        assert bench.session.program.function == ""
+        assert bench.session.program.source == made.SOURCE
+
+
+async def test_a_theme_that_does_not_exist_is_named_and_the_screen_works() -> None:
+    async with Bench(theme="no-such").open() as bench:
+        await bench.settled()
+        assert "there is no theme no-such" in bench.text
 
 
 def test_no_key_needs_what_a_terminal_cannot_tell_apart() -> None:

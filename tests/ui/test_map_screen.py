@@ -254,13 +254,23 @@ async def test_a_layers_fields_are_edited_under_the_list_and_followed_at_once() 
         bench.app.map_screen.layer_list.focus()
         await bench.press("enter")
         form = bench.app.map_screen.query_one(LayerForm)
-        assert bench.app.focused is form.first
+        await bench.until(lambda: bench.app.focused is form.first)
         await bench.press("end", "backspace", "backspace", *"1)")
         assert bench.session.program.layers[0].in_axes == "(0, 1)"
         assert axis_input(bench, 1).value == "1"
         await bench.press("escape")
         assert not bench.app.map_screen.query(LayerForm)
         assert bench.app.focused is bench.app.map_screen.layer_list
+
+
+async def test_a_form_that_does_not_fit_is_scrolled_to() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        bench.app.map_screen.layer_list.focus()
+        await bench.press("enter")
+        form = bench.app.map_screen.query_one(LayerForm)
+        await bench.until(lambda: bench.app.map_screen.can_view_entire(form))
+        assert bench.app.focused is form.first
 
 
 async def test_a_layer_in_a_line_names_what_was_typed() -> None:
@@ -340,7 +350,7 @@ async def test_every_pane_is_reached_by_tab_in_reading_order(size: tuple[int, in
         screen = bench.app.map_screen
         if size[0] < 100:
             await bench.press("v")
-        expected = [screen.results.tab_line, screen.results.array_view]
+        expected = [screen.flow_view, screen.results.tab_line, screen.results.array_view]
         reached = []
         for _ in range(20):
             await bench.press("tab")
@@ -355,7 +365,6 @@ async def test_every_pane_is_reached_by_tab_in_reading_order(size: tuple[int, in
                 axis_input(bench, 1),
                 screen.query_one("#parameters"),
                 screen.layer_list,
-                screen.flow_view,
                 *expected,
             ]
         places = [reached.index(widget) for widget in expected]

@@ -38,7 +38,8 @@ def look(*keys: str, wrong: bool = False, **options: object) -> tuple[Bench, Cal
             bench.app.edit("program.layers.0.in_axes", "(0, 3)")
             await bench.trace_answered(diagnosis=WRONG, signature=None)
         await bench.press(*keys)
-        await bench.settle()
+        for _ in range(5):
+            await bench.settle()
 
     return bench, prepare
 

@@ -223,6 +223,18 @@ def test_a_trace_that_takes_long_is_named_with_the_way_to_end_it() -> None:
     assert desk.status == "tracing your function for 3 s · ctrl+c ends it"
 
 
+def test_what_was_wrong_before_is_not_held_against_a_program_that_is_not_traced_yet() -> None:
+    desk = Desk().settled()
+    desk.type("program.arguments.0.value", "")
+    desk.hear(made.traced(desk.trace.id, diagnosis=WRONG))
+    desk.type("program.arguments.0.value", "1")
+    desk.work.look(desk.now)
+    assert desk.work.diagnosis == WRONG
+    desk.now += 1
+    desk.work.look(desk.now)
+    assert desk.work.diagnosis is None
+
+
 def test_typing_on_does_not_start_the_wait_anew() -> None:
     desk = Desk().settled()
     desk.type("program.arguments.0.value", "1")

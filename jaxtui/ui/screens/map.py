@@ -298,7 +298,13 @@ class MapScreen(WorkScreen):
             self.action_add_layer()
             return
         form = self.open_form()
-        self.call_after_refresh(form.first.focus)
+
+        def enter() -> None:
+            form.first.focus()
+            # Once it is laid out: before that there is no telling where it will be.
+            self.call_after_refresh(form.scroll_visible, animate=False)
+
+        self.call_after_refresh(enter)
 
     def open_form(self) -> LayerForm:
         """Show the fields of the selected layer under the list."""

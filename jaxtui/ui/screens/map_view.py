@@ -20,6 +20,8 @@ SHORT_DTYPE = (
     ("uint", "u"),
     ("int", "i"),
 )
+DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
+LAST_WORDS = 3  # lines
 LEAF_NAME = re.compile(r"^\w+")
 
 
@@ -163,7 +165,7 @@ def notice(work: Work) -> str:
     if not work.trusted:
         return "This file has not run: its source was not accepted yet. F5 shows it and asks."
     if work.phase == "gone" and work.gone is not None:
-        tail = "\n".join(f"  {line}" for line in work.gone.tail[-3:])
+        tail = "\n".join(f"  {line}" for line in last_words(work.gone.tail))
         blame = "  What is typed ended it, so it runs again only by F5." if work.blocked() else ""
         head = f"The engine has ended: {work.gone.reason}. R starts it again.{blame}"
         return f"{head}\n{tail}" if tail else head
@@ -176,6 +178,12 @@ def notice(work: Work) -> str:
     if work.too_large and work.traced is not None and work.traced.cost is not None:
         return f"Touches about {quantity(work.traced.cost)} elements: F5 runs it."
     return ""
+
+
+def last_words(tail: Sequence[str]) -> list[str]:
+    """The last lines that say something; not Python's own dump of where its threads were."""
+    dump = next((i for i, line in enumerate(tail) if line.startswith(DUMP)), len(tail))
+    return [line for line in tail[:dump] if line.strip()][-LAST_WORDS:]
 
 
 def quantity(number: int) -> str:

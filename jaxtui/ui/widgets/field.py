@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from msgspec import UNSET
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
@@ -103,8 +104,10 @@ class FieldMessage(Static):
 
 def summary(diagnosis: Diagnosis, prefix: str = "") -> str:
     """The diagnosis in a line or two: `! line 2: …` and its fixes."""
-    in_source = diagnosis.field == "program.source" and isinstance(diagnosis.line, int)
-    place = f"line {diagnosis.line}: " if in_source else ""
+    place = f"line {diagnosis.line}: "
+    in_source = diagnosis.field == "program.source" and diagnosis.line is not UNSET
+    if not in_source or diagnosis.message.startswith(place):
+        place = ""
     lines = [f"! {prefix}{place}{diagnosis.message}"]
     if diagnosis.fixes:
         lines.append(f"f  {diagnosis.fixes[0].label}" + _others(len(diagnosis.fixes) - 1))

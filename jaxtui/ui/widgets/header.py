@@ -43,7 +43,7 @@ class HeaderLine(Widget):
         left: list[Part] = [(" jaxtui ", "bold $accent")]
         for name, key, label in self._screens:
             style = "bold $text on $surface" if name == self._active else "$text-muted"
-            left += [" ", (f" {key} {label} ", style)]
+            left.append((f" {key} {label} ", style))
         right: list[Part] = [(self.doing, "bold $warning" if self.alert else "$text"), " "]
         if self.where:
             full: list[Part] = [(f"{self.where} · ", "$text-muted"), *right]
@@ -58,7 +58,7 @@ class HeaderLine(Widget):
         """Go to the screen whose name was clicked."""
         start = len(" jaxtui ")
         for name, key, label in self._screens:
-            end = start + len(f"  {key} {label} ")
+            end = start + len(f" {key} {label} ")
             if start <= event.x < end:
                 self.post_message(self.Chosen(name))
             start = end

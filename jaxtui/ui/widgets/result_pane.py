@@ -192,7 +192,7 @@ class ResultPane(Vertical):
         outputs = ran.report.outputs
         parts = []
         if len(outputs) > 1:
-            parts.append(f"output {self.leaf + 1} of {len(outputs)}, o for the next")
+            parts.append(f"output {self.leaf + 1} of {len(outputs)}, o: next")
         if not self._stale:
             parts.append(f"ran {seconds(ran.seconds)}")
         elif self.tab != RESULT:  # the array view says it itself
