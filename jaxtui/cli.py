@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     work = {
         None: _explore,
         "run": _run,
+        "bench": _bench,
         "export": _export,
         "devices": _devices,
         "lessons": _lessons,
@@ -114,6 +115,21 @@ def _run(options: argparse.Namespace) -> int:
 
     return headless.run(
         options.sessions, choice, as_json=options.json, ascii=_ascii(options, config)
+    )
+
+
+def _bench(options: argparse.Namespace) -> int:
+    config = _config()
+    choice = _choice(options, config)
+    from jaxtui import bench
+
+    return bench.bench(
+        options.session,
+        choice,
+        format=options.format,
+        output=options.output,
+        quick=options.quick,
+        ascii=_ascii(options, config),
     )
 
 

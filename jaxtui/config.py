@@ -46,6 +46,13 @@ def data_folder() -> Path:
     return platformdirs.user_data_path("jaxtui", appauthor=False)
 
 
+def state_folder() -> Path:
+    """Where what jaxtui finds out for this user lies (runs of benchmarks); it need not exist."""
+    import platformdirs
+
+    return platformdirs.user_state_path("jaxtui", appauthor=False)
+
+
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """The settings of the file, overridden by the environment's. Raises ConfigError."""
     path = config_file(environ)

@@ -20,6 +20,8 @@ from jaxtui.launch import Choice
 from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
+    Bench,
+    Cancel,
     Cancelled,
     CollectiveRan,
     Composition,
@@ -40,7 +42,7 @@ from jaxtui.report import (
     ProgramReport,
     RunReport,
 )
-from jaxtui.session import Collective, Session, SessionError
+from jaxtui.session import Benchmark, Collective, Session, SessionError
 
 VALUES = 10_000  # elements of an output; above it a summary stands for them
 
@@ -108,6 +110,26 @@ class Engine:
             ):
                 return event
 
+    def start_bench(self, composition: Composition, benchmark: Benchmark) -> int:
+        """Have a benchmark begin; its request's id. Raises EngineLost."""
+        self.environment()
+        request = Bench(id=self._client.next_id(), composition=composition, benchmark=benchmark)
+        self._client.send(request)
+        return request.id
+
+    def cancel(self, target: int) -> None:
+        """Give up request `target`."""
+        self._client.send(Cancel(id=self._client.next_id(), target=target))
+
+    def next_event(
+        self, before_words: Callable[[], None] | None = None, seconds: float | None = None
+    ) -> AnyEvent:
+        """The next event; `before_words` is called before any words of it are passed on to stderr.
+
+        Raises EngineLost, and queue.Empty when none comes within `seconds`.
+        """
+        return self._next(before_words, seconds)
+
     def close(self) -> None:
         """End it, and pass on what it still had to say."""
         self._client.close()
@@ -119,8 +141,12 @@ class Engine:
         self._client.kill()
         self._client.close()
 
-    def _next(self) -> AnyEvent:
-        event = self._events.get()
+    def _next(
+        self, before_words: Callable[[], None] | None = None, seconds: float | None = None
+    ) -> AnyEvent:
+        event = self._events.get(timeout=seconds)
+        if before_words is not None and isinstance(event, Printed | Log):
+            before_words()
         _narrate(event)
         if isinstance(event, Gone):
             diagnosis = Diagnosis(kind="engine", field="", message=_last_words(event))

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from jaxtui import __version__
 
-COMMANDS = ("run", "export", "devices", "lessons", "screenshot")
+COMMANDS = ("run", "bench", "export", "devices", "lessons", "screenshot")
 _WITH_VALUE = ("--platform", "--devices", "--engine", "--theme")
 
 _EPILOG = """\
 commands:
   jaxtui [SESSION]              explore a session file, or a first example
   jaxtui run SESSION...         evaluate sessions and print what comes out
+  jaxtui bench SESSION          time the ways to run a session's function over its batch
   jaxtui export SESSION         the same computation as a plain script
   jaxtui devices                what JAX sees here
   jaxtui lessons [NAME]         list the lessons, or print one as a session file
@@ -101,6 +102,23 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one object a session, a line each")
 
 
+def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("session", metavar="SESSION", help="a session file")
+    formats = parser.add_mutually_exclusive_group()
+    for name, words in (
+        ("json", "one object, with every sample"),
+        ("csv", "a row for each strategy"),
+        ("markdown", "tables and what they say"),
+    ):
+        formats.add_argument(
+            f"--{name}", dest="format", action="store_const", const=name, help=words
+        )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="default: stdout; .json, .csv and .md say the format"
+    )
+    parser.add_argument("--quick", action="store_true", help="10 rounds at least instead of 25")
+
+
 def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION", help="a session file")
     parser.add_argument("-o", "--output", metavar="FILE.py", help="default: stdout")
@@ -125,6 +143,8 @@ def _add_screenshot_arguments(parser: argparse.ArgumentParser) -> None:
 
 _DESCRIPTIONS = {
     "run": "Evaluate sessions and print what comes out. A session is code: it is run as Python is.",
+    "bench": "Time the ways to run a session's function over its batch. A session is code: it is "
+    "run as Python is. Every run is kept in the state folder, too.",
     "export": "Print a session as a plain Python script in bare JAX.",
     "devices": "Print what JAX sees here, and the environment.",
     "lessons": "List the lessons, or print one as a session file.",
@@ -132,6 +152,7 @@ _DESCRIPTIONS = {
 }
 _ADD_ARGUMENTS = {
     "run": _add_run_arguments,
+    "bench": _add_bench_arguments,
     "export": _add_export_arguments,
     "devices": _add_devices_arguments,
     "lessons": _add_lessons_arguments,

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -16,7 +17,7 @@ from jaxtui.engine.devices import available_memory
 
 SIDE = 1024  # of the square matrices; smaller ones for all devices together make no peak
 TRIAD_BYTES = 64 * 1024 * 1024  # of each of its three arrays: well beyond caches
-SECONDS = 0.15  # of each of the two measurements
+SECONDS = 0.25  # of each of the two measurements
 
 
 def measured(
@@ -37,6 +38,13 @@ def measured(
                 yield None
             best.append(most)
         yield Peak(devices=count, dtype=str(jnp.dtype(dtype)), flops=best[0], bytes=best[1])
+
+
+def shared(found: Sequence[Peak]) -> list[Peak]:
+    """Virtual devices share the cores: what any number of them reached all of them can."""
+    flops = max((peak.flops for peak in found), default=0.0)
+    moved = max((peak.bytes for peak in found), default=0.0)
+    return [msgspec.structs.replace(peak, flops=flops, bytes=moved) for peak in found]
 
 
 def _matmul(sharding: Any, count: int, dtype: Any, seconds: float) -> Iterator[float]:

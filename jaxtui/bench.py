@@ -1,0 +1,220 @@
+"""`jaxtui bench`: a benchmark without a screen, its progress on stderr, its report on stdout."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from jaxtui import bench_runs, bench_words, launch, plain
+from jaxtui import session as sessions
+from jaxtui.benchmark_report import BenchmarkReport
+from jaxtui.benchmarks import COMPLETE, Recording, failed
+from jaxtui.headless import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
+from jaxtui.launch import Choice
+from jaxtui.protocol import AnyEvent, BenchRound, BenchStage, Composition, Printed
+from jaxtui.report import Diagnosis
+from jaxtui.session import Benchmark, Session, SessionError
+
+Format = Literal["text", "json", "csv", "markdown"]
+
+INTERRUPTED = 130
+STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended
+_SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown"}
+
+
+def bench(
+    path: str,
+    choice: Choice,
+    *,
+    format: Format | None,
+    output: str | None,
+    quick: bool,
+    ascii: bool,
+) -> int:
+    """Time the session at `path`, keep the run, write its report. Returns the exit status."""
+    if format is None:
+        format = _SUFFIXES.get(Path(output).suffix.lower(), "text") if output else "text"
+    try:
+        session = choice.applied_to(sessions.loads(launch.read(path)))
+        session = _with_benchmark(session, quick=quick)
+    except SessionError as error:
+        diagnosis = Diagnosis(kind="session", field=error.field, message=error.message)
+        report = failed(path, "", Session(), diagnosis)
+        return _write(report, format, output, ascii=ascii) or FAILED
+    recording, status = _measured(path, session, choice)
+    report = recording.report()
+    if recording.sampled:
+        _keep(report)
+    return _write(report, format, output, ascii=ascii) or status
+
+
+def _with_benchmark(session: Session, *, quick: bool) -> Session:
+    if session.program.empty:
+        raise SessionError("no function: give `source` or `function`", "program")
+    asked = session.benchmark or Benchmark()
+    if quick:
+        asked = msgspec.structs.replace(asked, quick=True)
+    return msgspec.structs.replace(session, benchmark=asked)
+
+
+def _measured(path: str, session: Session, choice: Choice) -> tuple[Recording, int]:
+    recording = Recording(0, session, path)
+    started = False
+    with Engines() as engines:
+        engine = engines.for_settings(choice.settings_for(session))
+        try:
+            recording.environment = engine.environment()
+            started = True
+            interrupted = _follow(engine, recording, path)
+        except EngineLost as lost:
+            engines.drop()
+            recording.lost(lost.diagnosis.message)
+            return recording, FAILED if started else NOT_STARTED
+        except BaseException:
+            # Ended by a signal: what was measured is kept all the same.
+            recording.lost("stopped by a signal")
+            if recording.sampled:
+                _keep(recording.report())
+            raise
+        if interrupted:
+            engines.drop()
+    if interrupted:
+        return recording, INTERRUPTED
+    return recording, DONE if recording.ended == COMPLETE and recording.sampled else FAILED
+
+
+def _follow(engine: Engine, recording: Recording, path: str) -> bool:
+    """Take in the run's events until it ends; whether it was interrupted. Raises EngineLost."""
+    session = recording.session
+    assert session.benchmark is not None
+    composition = Composition(
+        program=session.program,
+        parameters=session.parameters,
+        devices=session.devices,
+        folder=launch.folder_of(path),
+    )
+    recording.request = engine.start_bench(composition, session.benchmark)
+    progress = Progress(recording, sys.stderr.write, sys.stderr.flush, tty=sys.stderr.isatty())
+    try:
+        while not recording.ended:
+            progress.before(engine.next_event(progress.clear), recording.take)
+    except KeyboardInterrupt:
+        progress.clear()
+        print("stopping; ctrl+c again ends the engine", file=sys.stderr)
+        engine.cancel(recording.request)
+        _wait_for_the_end(engine, recording)
+        return True
+    finally:
+        progress.clear()
+    return False
+
+
+def _wait_for_the_end(engine: Engine, recording: Recording) -> None:
+    """Let the sample in hand come to its end; one that does not is ended with the engine."""
+    end = time.monotonic() + STOP_SECONDS
+    try:
+        while not recording.ended and (left := end - time.monotonic()) > 0:
+            recording.take(engine.next_event(seconds=left))
+    except (queue.Empty, KeyboardInterrupt, EngineLost):
+        pass
+    if not recording.ended:
+        engine.kill()
+        recording.lost("stopped; the engine was ended inside a call that did not end")
+
+
+class Progress:
+    """One line on stderr, rewritten in place on a terminal and else told now and then."""
+
+    SECONDS = 0.2  # between two rewrites
+    TOLD_SECONDS = 5.0  # between two lines where there is no terminal
+
+    def __init__(
+        self,
+        recording: Recording,
+        write: Callable[[str], object],
+        flush: Callable[[], object],
+        *,
+        tty: bool,
+    ) -> None:
+        self._recording = recording
+        self._write = write
+        self._flush = flush
+        self._tty = tty
+        self._shown = 0
+        self._next = 0.0
+
+    def before(self, event: AnyEvent, take: Callable[[AnyEvent], bool]) -> None:
+        """Take `event` in, and say where the run is when it is time to."""
+        take(event)
+        if isinstance(event, Printed) or not isinstance(event, BenchRound | BenchStage):
+            return
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + (self.SECONDS if self._tty else self.TOLD_SECONDS)
+            self._say(self.line(event))
+
+    def line(self, event: BenchRound | BenchStage) -> str:
+        """Where the run is, in one line."""
+        total = len(self._recording.parameters)
+        place = f"point {event.point + 1}/{total}  " if total > 1 else ""
+        if isinstance(event, BenchRound):
+            left = f", {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
+            return f"{place}round {event.round + 1}/{event.rounds}{left}"
+        arms = self._recording.points[event.point].plan.arms if event.arm is not None else []
+        arm = next((arm for arm in arms if arm.arm == event.arm), None)
+        devices = "" if arm is None or arm.devices == 1 else f" on {arm.devices} devices"
+        name = "" if arm is None else f"  {arm.strategy}{devices}"
+        return f"{place}{event.stage}{name}"
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            self._write("\r" + " " * self._shown + "\r")
+            self._flush()
+            self._shown = 0
+
+    def _say(self, line: str) -> None:
+        if not self._tty:
+            self._write(line + "\n")
+        else:
+            self._write("\r" + line.ljust(self._shown))
+            self._shown = len(line)
+        self._flush()
+
+
+def _keep(report: BenchmarkReport) -> None:
+    try:
+        print(f"kept as {bench_runs.keep(report)}", file=sys.stderr)
+    except bench_runs.RunError as error:
+        print(f"jaxtui: {error}", file=sys.stderr)
+
+
+def _write(report: BenchmarkReport, format: Format, output: str | None, *, ascii: bool) -> int:
+    """Write the report where it was asked for. Returns an exit status if it cannot be, else 0."""
+    if report.error is not None:
+        print(plain.failure(report.session, report.error), file=sys.stderr)
+    elif report.ended != COMPLETE:
+        print(f"{report.session}: {report.ended}", file=sys.stderr)
+    if format == "text" and not report.points:
+        return 0
+    content = {
+        "text": lambda: bench_words.text(report, ascii=ascii) + "\n",
+        "json": lambda: bench_runs.to_json(report).decode() + "\n",
+        "csv": lambda: bench_words.to_csv(report),
+        "markdown": lambda: bench_words.markdown(report),
+    }[format]()
+    if output is None:
+        print(content, end="")
+        return 0
+    try:
+        Path(output).write_text(content, encoding="utf-8")
+    except OSError as error:
+        print(f"jaxtui: {output}: {error.strerror}", file=sys.stderr)
+        return FAILED
+    return 0

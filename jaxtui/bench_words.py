@@ -1,0 +1,310 @@
+"""A benchmark in words and tables: text for a terminal, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from jaxtui import plain
+from jaxtui.benchmark_report import (
+    BenchmarkReport,
+    Control,
+    PointReport,
+    Scaling,
+    Speedup,
+    StrategyReport,
+)
+
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_HEADINGS = (
+    *("strategy", "devices", "compile", "first", "median", "± 99 %", "speed-up", "verdict"),
+    *("GFLOP/s", "GB/s", "of peak"),
+)
+_RIGHT = frozenset({1, 2, 3, 4, 5, 8, 9, 10})
+
+
+# ------------------------------------------------------------------------------------- figures
+
+
+def seconds(value: float | None, digits: int = 3) -> str:
+    """A time with its unit, `digits` of it: "77.1 ms"."""
+    if value is None:
+        return "–"
+    if value == 0:
+        return "0 s"
+    scale, unit = next((u for u in _UNITS if abs(value) >= u[0] * 0.9995), _UNITS[-1])
+    return f"{_significant(value / scale, digits)} {unit}"
+
+
+def _significant(value: float, digits: int) -> str:
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 9)}f}"
+
+
+def spread(report: StrategyReport) -> str:
+    """Half the width of the median's 99 % interval, relative to the median: "± 2 %"."""
+    if report.median is None or report.low is None or report.high is None:
+        return "–"
+    half = (report.high - report.low) / 2 / report.median
+    return f"± {_percent(half)}"
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    return f"{percent:.1f} %" if percent < 1 else f"{percent:.0f} %"
+
+
+def speedup(found: Speedup | None) -> str:
+    """A speed-up with its interval: "0.85 [0.81, 0.88]"."""
+    if found is None:
+        return "1"
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def verdict(report: StrategyReport) -> str:
+    """In words; within noise says what could have been seen."""
+    if report.verdict is None:
+        return "–"
+    if report.verdict == "within noise" and report.seen is not None:
+        return f"within noise (sees {_percent(report.seen)})"
+    return report.verdict
+
+
+def rate(value: float | None) -> str:
+    """Operations or bytes a second in billions."""
+    return "–" if value is None else _significant(value / 1e9, 3)
+
+
+def point_title(point: PointReport) -> str:
+    """The values of the sweep: "batch 64 · n 256"."""
+    return " · ".join(f"{name} {value}" for name, value in point.parameters.items())
+
+
+def point_rows(point: PointReport) -> list[list[str]]:
+    """One row of cells for each strategy that ran, the A/A pair last."""
+    rows = [_row(report) for report in point.strategies if report.skipped is None]
+    control = point.control
+    if control is not None and control.median is not None:
+        rows.append(_control_row(control))
+    return rows
+
+
+def _row(report: StrategyReport) -> list[str]:
+    name = f"{report.name} (baseline)" if report.role == "baseline" else report.name
+    if report.padded:
+        name += f" +{report.padded}"
+    return [
+        name,
+        str(report.devices),
+        seconds(report.stages.compile, 2),
+        seconds(report.stages.first, 2),
+        seconds(report.median),
+        spread(report),
+        speedup(report.speedup),
+        verdict(report),
+        rate(report.flops_rate),
+        rate(report.bytes_rate),
+        "–" if report.of_peak is None else _percent(report.of_peak),
+    ]
+
+
+def _control_row(control: Control) -> list[str]:
+    low, high = control.interval or (math.nan, math.nan)
+    ratio = "–" if control.ratio is None else f"{control.ratio:.2f} [{low:.2f}, {high:.2f}]"
+    cells = [f"{control.strategy} again (A/A)", str(control.devices), "–", "–"]
+    return [*cells, seconds(control.median), "–", ratio, control.verdict or "–", "–", "–", "–"]
+
+
+def reasons(point: PointReport) -> list[str]:
+    """Why strategies did not run, and what is doubtful of those that did."""
+    lines = [] if point.error is None else [f"{point.error.field}: {point.error.message}"]
+    for report in point.strategies:
+        name = f"{report.name} on {_devices(report.devices)}"
+        if report.skipped is not None:
+            lines.append(f"{name} is left out: {report.skipped}")
+        elif report.warning is not None:
+            lines.append(f"{name}: {report.warning}")
+    flagged = [number for number, found in enumerate(point.rounds) if found.flags]
+    if flagged:
+        kinds = sorted({flag for found in point.rounds for flag in found.flags})
+        lines.append(
+            f"{len(flagged)} of {len(point.rounds)} rounds are marked: {', '.join(kinds)}; "
+            "they count, and JSON has the medians without them"
+        )
+    return lines
+
+
+def _devices(count: int) -> str:
+    return "1 device" if count == 1 else f"{count} devices"
+
+
+# ------------------------------------------------------------------------------------ conclusions
+
+
+def findings(report: BenchmarkReport) -> list[str]:
+    """What the run says, in sentences: the fastest at each point, and where the order changes."""
+    lines = [line for point in report.points for line in _fastest(point)]
+    if len(report.points) > 1:
+        lines += _over_the_sweep(report.points)
+    return lines
+
+
+def _fastest(point: PointReport) -> list[str]:
+    ran = [r for r in point.strategies if r.median is not None]
+    faster = [r for r in ran if r.verdict == "faster" and r.speedup is not None]
+    baseline = next((r for r in ran if r.role == "baseline"), None)
+    if baseline is None or len(ran) < 2:
+        return []
+    where = f"{point_title(point)}: " if point.parameters else ""
+    if not faster:
+        return [f"{where}nothing is faster than {baseline.name} beyond noise"]
+    best = max(faster, key=lambda r: r.speedup.value if r.speedup is not None else 0.0)
+    found = f"{speedup(best.speedup)} × as fast as {baseline.name}"
+    return [f"{where}{best.name} on {_devices(best.devices)} is the fastest, {found}"]
+
+
+def _over_the_sweep(points: Sequence[PointReport]) -> list[str]:
+    verdicts: dict[tuple[str, int], dict[str, list[str]]] = {}
+    for point in points:
+        for r in point.strategies:
+            if r.verdict is not None:
+                by_verdict = verdicts.setdefault((r.name, r.devices), {})
+                by_verdict.setdefault(r.verdict, []).append(point_title(point))
+    return [
+        f"{name} on {_devices(devices)}: "
+        + "; ".join(f"{word} at {', '.join(places)}" for word, places in found.items())
+        for (name, devices), found in verdicts.items()
+        if len(found) > 1
+    ]
+
+
+def scaling_words(found: Scaling, points: Sequence[PointReport]) -> str:
+    """One scaling figure as a sentence."""
+    where = f" at {point_title(points[found.point])}" if points[found.point].parameters else ""
+    ceiling = "" if found.ceiling is None else f" (these cores allow {_percent(found.ceiling)})"
+    efficiency = _percent(found.efficiency)
+    return (
+        f"{found.kind} scaling of {found.strategy} to {_devices(found.devices)}{where}: "
+        f"{efficiency}{ceiling}"
+    )
+
+
+def heading(report: BenchmarkReport) -> list[str]:
+    """What was run, on what, how, and how it ended."""
+    lines = []
+    seen, made = report.environment, report.conditions
+    if seen is not None:
+        simulated = f", simulated on {seen.cores} cores" if seen.simulated else ""
+        lines.append(f"{plain.device_set(seen)}{simulated}; {seen.cpu}; {seen.host}")
+    if made is not None:
+        least = "" if made.exact_rounds else "at least "
+        waited = "every call waited for" if made.mode == "latency" else "the last call waited for"
+        lines.append(f"{least}{made.rounds} rounds, {waited}, seed {made.seed}")
+    if report.ended != "complete":
+        lines.append(f"ended early: {report.ended}")
+    return [*lines, *report.notes]
+
+
+# ---------------------------------------------------------------------------------- whole reports
+
+
+def text(report: BenchmarkReport, *, ascii: bool = False) -> str:
+    """The report for a terminal."""
+    parts = ["  ".join(filter(None, (report.session, report.title)))]
+    parts.append("\n".join(heading(report)))
+    for point in report.points:
+        rows = point_rows(point)
+        title = " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
+        block = [title] if point.batch else [point_title(point)]
+        if rows:
+            block.append(plain.aligned([list(_HEADINGS), *rows], _RIGHT))
+        parts.append("\n".join([*block, *reasons(point)]))
+    parts.append("\n".join(findings(report)))
+    parts.append("\n".join(scaling_words(found, report.points) for found in report.scaling))
+    whole = "\n\n".join(part for part in parts if part)
+    return _in_ascii(whole) if ascii else whole
+
+
+def _in_ascii(words: str) -> str:
+    for sign, plainly in (("±", "+-"), ("·", "*"), ("×", "x"), ("µ", "u"), ("–", "-")):
+        words = words.replace(sign, plainly)
+    return words
+
+
+def markdown(report: BenchmarkReport) -> str:
+    """The report as Markdown, tables and all."""
+    lines = [f"# {report.title or report.session or 'Benchmark'}", ""]
+    lines += [f"- {line}" for line in [*heading(report), report.began]]
+    for point in report.points:
+        title = " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
+        lines += ["", f"## {title}", ""]
+        rows = point_rows(point)
+        if rows:
+            marks = ["---:" if i in _RIGHT else "---" for i in range(len(_HEADINGS))]
+            lines += [_table_row(row) for row in (list(_HEADINGS), marks, *rows)]
+        lines += ["", *(f"- {line}" for line in reasons(point))] if reasons(point) else []
+    said = findings(report) + [scaling_words(found, report.points) for found in report.scaling]
+    if said:
+        lines += ["", "## What it says", "", *(f"- {line}" for line in said)]
+    return "\n".join(lines) + "\n"
+
+
+def _table_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+_COLUMNS = (
+    *("name", "devices", "role", "median", "low", "high", "mad", "iqr", "min", "n", "p90", "p99"),
+    *("clean_median", "clean_n", "p_value", "verdict", "seen", "calls", "flops", "bytes"),
+    *("flops_rate", "bytes_rate", "of_peak", "operations", "memory", "padded", "stablehlo"),
+    *("skipped", "warning"),
+)
+_STAGES = ("place", "trace", "lower", "compile", "first")
+
+
+def to_csv(report: BenchmarkReport) -> str:
+    """One row for each strategy at each point, times in seconds; the A/A pair as a row, too.
+
+    Raw samples are in the JSON.
+    """
+    names = list(dict.fromkeys(name for point in report.points for name in point.parameters))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    ratio = ("against", "speedup", "speedup_low", "speedup_high")
+    writer.writerow([*names, "batch", *_COLUMNS, *ratio, *_STAGES, "wrong", "max_ulp"])
+    for point in report.points:
+        place = [*(point.parameters.get(name, "") for name in names), point.batch]
+        for strategy in point.strategies:
+            writer.writerow([*place, *_csv_cells(strategy)])
+        control = point.control
+        if control is not None:
+            writer.writerow([*place, *_csv_control(control)])
+    return out.getvalue()
+
+
+def _csv_cells(report: StrategyReport) -> list[object]:
+    found, correct = report.speedup, report.correct
+    ratio = [found.against, found.value, found.low, found.high] if found is not None else [""] * 4
+    checked = [correct.wrong, correct.max_ulp] if correct is not None else ["", ""]
+    cells = [getattr(report, name) for name in _COLUMNS]
+    stages = [getattr(report.stages, name) for name in _STAGES]
+    return ["" if cell is None else cell for cell in (*cells, *ratio, *stages, *checked)]
+
+
+def _csv_control(control: Control) -> list[object]:
+    known = {
+        "name": control.strategy,
+        "devices": control.devices,
+        "role": "control",
+        "median": control.median,
+        "n": len(control.samples),
+        "verdict": control.verdict,
+    }
+    cells = [known.get(name) for name in _COLUMNS]
+    ratio = [control.strategy, control.ratio, *(control.interval or ("", ""))]
+    row = (*cells, *ratio, *[""] * (len(_STAGES) + 2))
+    return ["" if cell is None else cell for cell in row]

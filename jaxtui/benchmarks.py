@@ -1,0 +1,356 @@
+"""A benchmark as the screen's side holds it: gathered from events, and turned into a report.
+
+What has come is kept as it comes, so that neither a stop nor the engine's death loses a sample.
+"""
+
+from __future__ import annotations
+
+import datetime
+import statistics
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from jaxtui import __version__
+from jaxtui.benchmark_report import (
+    ArmStatistics,
+    BenchmarkReport,
+    Conditions,
+    Control,
+    Flag,
+    Noise,
+    Peak,
+    PlannedArm,
+    PlannedPoint,
+    PointReport,
+    Round,
+    Sample,
+    Scaling,
+    Stages,
+    StrategyReport,
+)
+from jaxtui.protocol import (
+    AnyEvent,
+    BenchFinished,
+    BenchPeaks,
+    BenchPoint,
+    BenchPrepared,
+    BenchProgram,
+    BenchRound,
+    BenchSample,
+    BenchStage,
+    BenchStarted,
+    Cancelled,
+    Failed,
+    Gone,
+)
+from jaxtui.report import Diagnosis, Environment, ProgramReport
+from jaxtui.session import Session
+
+COMPLETE, STOPPED = "complete", "stopped"
+
+
+class PointRecord:
+    """One point as far as it has come. Arms are keyed by their number."""
+
+    def __init__(self, plan: PlannedPoint) -> None:
+        self.plan = plan
+        self.prepared: dict[int, BenchPrepared] = {}
+        self.samples: dict[int, list[BenchSample]] = {}
+        self.statistics: dict[int, ArmStatistics] = {}
+        self.noise: list[Noise] = []
+        self.flags: list[list[Flag]] = []
+        self.rounds = 0
+        self.seconds_left = 0.0
+
+    def skipped(self, arm: PlannedArm) -> str | None:
+        """Why an arm is not timed, None when it is."""
+        prepared = self.prepared.get(arm.arm)
+        return arm.skipped or (prepared.skipped if prepared is not None else None)
+
+
+class Recording:
+    """A run of a benchmark, event by event. Not for several threads.
+
+    `ended` is "" while it goes on, then "complete", "stopped", or why it ended early.
+    """
+
+    def __init__(self, request: int, session: Session, path: str = "") -> None:
+        self.request = request
+        self.session = session
+        self.path = path
+        self.began = datetime.datetime.now(datetime.UTC)
+        self.ended = ""
+        self.seconds = 0.0
+        self.error: Diagnosis | None = None
+        self.environment: Environment | None = None
+        self.conditions: Conditions | None = None
+        self.program: ProgramReport | None = None
+        self.parameters: list[dict[str, int | float | str]] = []
+        self.points: list[PointRecord] = []
+        self.peaks: list[Peak] = []
+        self.notes: list[str] = []
+        self.stage: BenchStage | None = None
+        """What it is at, for as long as no samples come."""
+
+    def take(self, event: AnyEvent) -> bool:
+        """Take an event in; whether it belongs to this run. Gone ends every run."""
+        if isinstance(event, Gone):
+            self.lost("stopped with the engine" if event.wanted else event.reason)
+            return True
+        if event.id != self.request:
+            return False
+        match event:
+            case BenchStarted():
+                self.environment, self.conditions = event.environment, event.conditions
+                self.parameters, self.notes = event.points, event.notes
+            case BenchStage():
+                self.stage = event
+            case BenchFinished():
+                self.seconds = event.seconds
+                self._end(STOPPED if event.stopped else COMPLETE)
+            case Cancelled():
+                self._end(STOPPED)
+            case Failed():
+                self.error = event.diagnosis
+                self._end(event.diagnosis.message)
+            case _:
+                self._measured(event)
+        return True
+
+    def lost(self, reason: str) -> None:
+        """The engine is gone, or could not start."""
+        if not self.points and not self.ended:
+            self.error = Diagnosis(kind="engine", field="", message=reason)
+        self._end(reason)
+
+    def _measured(self, event: AnyEvent) -> None:
+        match event:
+            case BenchPoint():
+                self._planned(event.point)
+            case BenchProgram():
+                self.program = event.report
+            case BenchPrepared():
+                self.points[event.point].prepared[event.arm] = event
+            case BenchSample():
+                self.stage = None
+                self.points[event.point].samples.setdefault(event.arm, []).append(event)
+            case BenchRound():
+                point = self.points[event.point]
+                if event.round >= len(point.noise):
+                    point.noise.append(event.noise)
+                point.flags = event.flags
+                point.rounds, point.seconds_left = event.rounds, event.seconds_left
+                point.statistics = {found.arm: found for found in event.statistics}
+            case BenchPeaks():
+                self.peaks = event.peaks
+
+    def _planned(self, plan: PlannedPoint) -> None:
+        if plan.point < len(self.points):
+            self.points[plan.point].plan = plan
+        else:
+            self.points.append(PointRecord(plan))
+
+    def _end(self, how: str) -> None:
+        if not self.ended:
+            self.ended = how
+            self.seconds = self.seconds or self._age()
+            self.stage = None
+
+    def _age(self) -> float:
+        return (datetime.datetime.now(datetime.UTC) - self.began).total_seconds()
+
+    @property
+    def sampled(self) -> bool:
+        """Whether there is any sample."""
+        return any(point.samples for point in self.points)
+
+    def report(self) -> BenchmarkReport:
+        """All of it so far."""
+        points = [_point_report(point, self.peaks) for point in self.points]
+        return BenchmarkReport(
+            session=self.path,
+            title=self.session.title,
+            ok=self.error is None and self.ended == COMPLETE,
+            ended=self.ended or "running",
+            began=self.began.isoformat(timespec="seconds"),
+            seconds=self.seconds or self._age(),
+            version=__version__,
+            environment=self.environment,
+            conditions=self.conditions,
+            program=self.program,
+            points=points,
+            peaks=self.peaks,
+            scaling=scaling(points, self.environment),
+            notes=self.notes,
+            composition=structs.replace(self.session, notes=""),
+            error=self.error,
+        )
+
+
+def failed(path: str, title: str, session: Session, error: Diagnosis) -> BenchmarkReport:
+    """The report of a run that could not begin."""
+    recording = Recording(0, session, path)
+    recording.error = error
+    recording.ended = error.message
+    return structs.replace(recording.report(), title=title)
+
+
+# ------------------------------------------------------------------------------------- the reports
+
+
+def _point_report(record: PointRecord, peaks: Sequence[Peak]) -> PointReport:
+    plan = record.plan
+    rounds = [
+        Round(noise=noise, flags=flags)
+        for noise, flags in zip(record.noise, record.flags, strict=False)
+    ]
+    return PointReport(
+        parameters=plan.parameters,
+        batch=plan.batch,
+        control=next((_control(record, arm) for arm in plan.arms if arm.role == "control"), None),
+        strategies=[
+            _strategy_report(record, arm, peaks) for arm in plan.arms if arm.role != "control"
+        ],
+        rounds=rounds,
+        error=plan.error,
+    )
+
+
+def _samples(record: PointRecord, arm: int) -> list[Sample]:
+    return [
+        Sample(
+            seconds=sample.seconds,
+            round=sample.round,
+            order=sample.order,
+            flags=record.flags[sample.round] if sample.round < len(record.flags) else [],
+        )
+        for sample in record.samples.get(arm, [])
+    ]
+
+
+def _control(record: PointRecord, arm: PlannedArm) -> Control:
+    found = record.statistics.get(arm.arm)
+    speedup = found.speedup if found is not None else None
+    return Control(
+        strategy=arm.strategy,
+        devices=arm.devices,
+        ratio=speedup.value if speedup is not None else None,
+        interval=(speedup.low, speedup.high) if speedup is not None else None,
+        median=found.median if found is not None else None,
+        verdict=found.verdict if found is not None else None,
+        samples=_samples(record, arm.arm),
+    )
+
+
+_FROM_STATISTICS = (
+    *("median", "low", "high", "mad", "iqr", "min", "n", "p90", "p99", "clean_median", "clean_n"),
+    *("speedup", "p_value", "verdict", "seen"),
+)
+_FROM_PLAN = (
+    *("devices", "role", "python", "operations", "flops", "bytes", "memory", "padded", "fixes"),
+    "warning",
+)
+
+
+def _strategy_report(record: PointRecord, arm: PlannedArm, peaks: Sequence[Peak]) -> StrategyReport:
+    prepared = record.prepared.get(arm.arm)
+    found = record.statistics.get(arm.arm)
+    report = StrategyReport(
+        name=arm.strategy,
+        stages=prepared.stages if prepared is not None else Stages(),
+        samples=_samples(record, arm.arm),
+        calls=prepared.calls if prepared is not None else 0,
+        correct=prepared.correct if prepared is not None else None,
+        stablehlo=prepared.stablehlo if prepared is not None else None,
+        skipped=record.skipped(arm),
+        **{name: getattr(arm, name) for name in _FROM_PLAN},
+    )
+    if found is not None:
+        report = structs.replace(report, **{n: getattr(found, n) for n in _FROM_STATISTICS})
+    elif report.samples:
+        report = structs.replace(report, **_of_first_samples(report.samples))
+    return _with_rates(report, peaks)
+
+
+def _of_first_samples(samples: Sequence[Sample]) -> dict[str, float]:
+    """What can be said of samples before a round is over."""
+    seconds = [sample.seconds for sample in samples]
+    return {"median": statistics.median(seconds), "min": min(seconds), "n": len(seconds)}
+
+
+def _with_rates(report: StrategyReport, peaks: Sequence[Peak]) -> StrategyReport:
+    median, flops, moved = report.median, report.flops, report.bytes
+    if not median or flops is None or moved is None:
+        return report
+    report = structs.replace(report, flops_rate=flops / median, bytes_rate=moved / median)
+    peak = next((peak for peak in peaks if peak.devices == report.devices), None)
+    if peak is None:
+        return report
+    # The roofline: traffic allows intensity times bandwidth, arithmetic the peak.
+    least = max(flops / peak.flops, moved / peak.bytes)
+    return structs.replace(report, of_peak=least / median)
+
+
+def scaling(points: Sequence[PointReport], environment: Environment | None) -> list[Scaling]:
+    """Strong scaling at every point, weak scaling where the sweep has n times the batch."""
+    found: list[Scaling] = []
+    for index, point in enumerate(points):
+        for report in point.strategies:
+            if report.median is None or report.devices == 1:
+                continue
+            ceiling = _ceiling(report.devices, environment)
+            for kind, single in (
+                ("strong", _single(point, report.name)),
+                ("weak", _single(_share_of(points, point, report.devices), report.name)),
+            ):
+                if single is None or single.median is None:
+                    continue
+                efficiency = single.median / report.median
+                if kind == "strong":
+                    efficiency /= report.devices
+                found.append(
+                    Scaling(
+                        kind="strong" if kind == "strong" else "weak",
+                        strategy=report.name,
+                        devices=report.devices,
+                        point=index,
+                        efficiency=efficiency,
+                        ceiling=ceiling,
+                    )
+                )
+    return found
+
+
+def _single(point: PointReport | None, strategy: str) -> StrategyReport | None:
+    if point is None:
+        return None
+    reports = (r for r in point.strategies if r.name == strategy and r.devices == 1)
+    return next(reports, None)
+
+
+def _share_of(
+    points: Sequence[PointReport], point: PointReport, devices: int
+) -> PointReport | None:
+    """The point with the batch of one device's share of `point`, all else alike."""
+    for other in points:
+        if other.batch * devices != point.batch:
+            continue
+        different = [
+            name for name, value in point.parameters.items() if other.parameters[name] != value
+        ]
+        if len(different) == 1 and _flops_per_example(other) == _flops_per_example(point):
+            return other
+    return None
+
+
+def _flops_per_example(point: PointReport) -> float | None:
+    """What tells a larger batch from larger examples."""
+    known = [r.flops for r in point.strategies if r.flops is not None]
+    return known[0] / point.batch if known and point.batch else None
+
+
+def _ceiling(devices: int, environment: Environment | None) -> float | None:
+    if environment is None or not environment.simulated:
+        return None
+    return min(devices, environment.cores) / devices
