@@ -96,7 +96,8 @@ class ResultPane(Vertical):
         self._notice = Static("", markup=False, id="notice")
         self.array_view: ArrayView | None = None
         self._shards_view: ShardsView | None = None
-        self._texts: dict[str, Static] = {}
+        self._places: dict[str, Static] = {}
+        self._texts: dict[str, str] = {}
         self._shown_result: tuple[int, int] | None = None
         self._shown_shards: tuple[int, int] | None = None
         self._ran: Ran | None = None
@@ -181,9 +182,9 @@ class ResultPane(Vertical):
         else:
             self.tab_line.caption = ""
             if self.tab == OUTPUT:
-                self._text(OUTPUT).update(self._printed or "The function has printed nothing.")
+                self._put(OUTPUT, self._printed or "The function has printed nothing.")
             else:
-                self._text(ERROR).update(self._error)
+                self._put(ERROR, self._error)
 
     def _caption_text(self) -> str:
         ran = self._ran
@@ -236,13 +237,17 @@ class ResultPane(Vertical):
     def _labels(self) -> dict[int, str]:
         return {device.id: f"{device.platform}:{device.id}" for device in self._devices}
 
-    def _text(self, tab: str) -> Static:
-        if tab not in self._texts:
-            self._texts[tab] = Static("", markup=False)
-            self.mount(
-                VerticalScroll(self._texts[tab], classes=f"body -of-{tab.lower()}", can_focus=True)
+    def _put(self, tab: str, text: str) -> None:
+        """Show a tab's text; the same text again costs nothing."""
+        if tab not in self._places:
+            self._places[tab] = Static("", markup=False)
+            scroll = VerticalScroll(
+                self._places[tab], classes=f"body -of-{tab.lower()}", can_focus=True
             )
-        return self._texts[tab]
+            self.mount(scroll)
+        if self._texts.get(tab) != text:
+            self._texts[tab] = text
+            self._places[tab].update(text)
 
     def text_to_copy(self) -> str:
         """What is read in the tab that is shown, where that is plain text."""
