@@ -153,11 +153,10 @@ class JaxtuiApp(App[None]):
             ]
 
     def begin(self) -> None:
-        """The start screen is painted: go on to the Map screen."""
-        self.switch_mode("map")
+        """The start screen is painted: go on to the screen that the session is for."""
         session = self.work.session
-        if session.collective is not None and not runs_program(session):
-            self.switch_mode("collectives")
+        only = session.collective is not None and not runs_program(session)
+        self.switch_mode("collectives" if only else "map")
         self.begun = True
         if self._theme_wanted and self._theme_wanted not in self.available_themes:
             names = ", ".join(sorted(self.available_themes))
@@ -209,7 +208,7 @@ class JaxtuiApp(App[None]):
 
     @property
     def map_screen(self) -> MapScreen:
-        """The Map screen, which is there from `begin` on."""
+        """The Map screen, which is there once it was shown."""
         return self._screen_stacks["map"][0]  # type: ignore[return-value]
 
     def show_work(self) -> None:
