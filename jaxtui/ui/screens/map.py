@@ -221,42 +221,42 @@ class MapScreen(WorkScreen):
 
     # ------------------------------------------------------------------------------- layers
 
-    def on_layer_list_clicked(self, event: LayerList.Clicked) -> None:
+    async def on_layer_list_clicked(self, event: LayerList.Clicked) -> None:
         """Select a layer; a click on the selected one opens its form."""
         if event.index is None:
             self.action_add_layer()
         elif event.index == self.layer_list.selected:
-            self.action_edit_layer()
+            await self.action_edit_layer()
         else:
-            self._select(event.index)
+            await self._select(event.index)
 
-    def action_select_previous(self) -> None:
+    async def action_select_previous(self) -> None:
         """Select the next layer outward, which stands above."""
-        self._select(self.layer_list.selected + 1)
+        await self._select(self.layer_list.selected + 1)
 
-    def action_select_next(self) -> None:
+    async def action_select_next(self) -> None:
         """Select the next layer inward."""
-        self._select(self.layer_list.selected - 1)
+        await self._select(self.layer_list.selected - 1)
 
-    def _select(self, index: int) -> None:
+    async def _select(self, index: int) -> None:
         layers = self.explorer.work.session.program.layers
         if not 0 <= index < len(layers) or index == self.layer_list.selected:
             return
         self.layer_list.selected = index
         if self.form is not None:
-            self.open_form()
+            await self.open_form()
         self.explorer.show_work()
 
     def action_add_layer(self) -> None:
         """Put another layer around the program."""
         from jaxtui.ui.screens.dialogs import ChoiceDialog
 
-        def add(transform: str | None) -> None:
+        async def add(transform: str | None) -> None:
             if transform is None:
                 return
             layers = self.explorer.work.session.program.layers
             self.explorer.edit("program.layers", [*layers, LAYERS[transform]()])
-            self._select(len(layers))
+            await self._select(len(layers))
             self.layer_list.focus()
 
         choices = [(name, f"{name:16} {ABOUT[name]}") for name in LAYERS]
@@ -289,7 +289,7 @@ class MapScreen(WorkScreen):
             self._form_of = other
         self.explorer.edit("program.layers", layers)
 
-    def action_edit_layer(self) -> None:
+    async def action_edit_layer(self) -> None:
         """Open the form of the selected layer, or close it."""
         if self.form is not None:
             self.close_form()
@@ -297,22 +297,18 @@ class MapScreen(WorkScreen):
         if self.layer_list.selected < 0:
             self.action_add_layer()
             return
-        form = self.open_form()
+        form = await self.open_form()
+        self.set_focus(form.first, scroll_visible=False)
+        # Once it is laid out: before that there is no telling where it will be.
+        self.call_after_refresh(form.scroll_visible, animate=False)
 
-        def enter() -> None:
-            form.first.focus()
-            # Once it is laid out: before that there is no telling where it will be.
-            self.call_after_refresh(form.scroll_visible, animate=False)
-
-        self.call_after_refresh(enter)
-
-    def open_form(self) -> LayerForm:
+    async def open_form(self) -> LayerForm:
         """Show the fields of the selected layer under the list."""
         self.close_form()
         index = self.layer_list.selected
         form = LayerForm(self.explorer.work.session.program.layers[index])
         self.form, self._form_of = form, index
-        self.query_one("#layers").mount(form)
+        await self.query_one("#layers").mount(form)
         return form
 
     def close_form(self) -> None:
