@@ -194,7 +194,7 @@ class CollectiveWork:
                     "reached it: where some take another branch (lax.cond, while_loop), the "
                     f"others wait for ever. ctrl+c ends the engine.{self.waiting_words}"
                 )
-        if self.blocked() and pending is None:
+        if self.blocked() and not self._waits("run"):
             return f"This {name} ended the engine before: it runs again only by F5."
         return ""
 

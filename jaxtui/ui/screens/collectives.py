@@ -20,6 +20,7 @@ from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.cell_editor import CellEditor
 from jaxtui.ui.widgets.collective_form import CollectiveForm
 from jaxtui.ui.widgets.device_rows import DeviceRows
+from jaxtui.ui.widgets.field import FixedText
 from jaxtui.ui.widgets.travel_view import TravelPane
 
 LOW = 34  # lines under which the form and the way of the data take turns
@@ -60,6 +61,7 @@ class CollectivesScreen(CollectiveKeys):
         self._editor: CellEditor | None = None
         self._edited: tuple[Holding, Place, str] | None = None
         self._shown: object = None
+        self._noticed = ""
         self._holdings: tuple[Holding, Holding] | None = None
 
     def body(self) -> ComposeResult:
@@ -74,7 +76,8 @@ class CollectivesScreen(CollectiveKeys):
             self.holdings_pane.border_title = "What each device holds"
             self._notice = Static("", markup=False, id="holdings-notice")
             self.rows = DeviceRows()
-            self._words = Static("", markup=False, id="holdings-words")
+            self._words = FixedText()
+            self._words.id = "holdings-words"
             yield self._notice
             yield self.rows
             yield self._words
@@ -121,8 +124,11 @@ class CollectivesScreen(CollectiveKeys):
         self.key_line.keys = self.keys(self.focused)
 
     def _show_notice(self, text: str) -> None:
-        self._notice.set_class(bool(text), "-shown")
-        self._notice.update(text)
+        if text != self._noticed:
+            self._noticed = text
+            self._notice.set_class(bool(text), "-shown")
+            self._notice.update(text)
+            self.call_after_refresh(self._fit_rows)
 
     def _show_rows(self, now: float) -> None:
         asked = self.collective_work
@@ -130,7 +136,9 @@ class CollectivesScreen(CollectiveKeys):
         title = view.verdict(ran, stale=stale, ascii=self.explorer.ascii)
         took = f"ran {ran.seconds * 1000:.3g} ms" if ran is not None else ""
         parts = [part for part in ("What each device holds", title, took) if part]
-        self.holdings_pane.border_title = f" {self.explorer.dot} ".join(parts)
+        heading = f" {self.explorer.dot} ".join(parts)
+        if heading != self.holdings_pane.border_title:
+            self.holdings_pane.border_title = heading
         if ran is None:
             return
         before, after = ran.report.before, ran.report.after
@@ -164,7 +172,9 @@ class CollectivesScreen(CollectiveKeys):
             most -= self._notice.size.height if self._notice.display else 0
         else:
             most = self.size.height // 2 - 6
-        self.rows.styles.height = min(self.rows.wanted_height, max(4, most))
+        wanted = min(self.rows.wanted_height, max(4, most))
+        if wanted != self.rows.size.height:
+            self.rows.styles.height = wanted
 
     def on_resize(self, event: events.Resize) -> None:
         """The rows may need another height."""
@@ -179,7 +189,7 @@ class CollectivesScreen(CollectiveKeys):
     def _show_words(self, now: float) -> None:
         asked, place = self.collective_work, self.rows.cursor
         if self._holdings is None or place is None or asked.ran is None:
-            self._words.update(self._nothing_yet() if asked.ran is None else "")
+            self._words.say(self._nothing_yet() if asked.ran is None else "")
             return
         before, after = self._holdings
         held = before if place.side == "before" else after
@@ -187,7 +197,7 @@ class CollectivesScreen(CollectiveKeys):
         if place.side == "before":
             self.rows.light(frozenset())
             words = view.before_words(held, place.row, place.element, written)
-            self._words.update(f"{words}   {EDITS}".replace("·", self.explorer.dot))
+            self._words.say(f"{words}   {EDITS}".replace("·", self.explorer.dot))
             return
         leaf = self._leaves[1] % max(1, len(asked.ran.report.after))
         index = (place.row, *held.index(place.element))
@@ -211,21 +221,19 @@ class CollectivesScreen(CollectiveKeys):
     ) -> None:
         if isinstance(found, Diagnosis):
             self.rows.light(frozenset())
-            self._words.update(found.message)
+            self._words.say(found.message)
             return
         if found is None:
             # What was lit stays until the answer is there, which mostly is at once.
             if not self.collective_work.busy:
                 self.rows.light(frozenset())
-                self._words.update("")
+                self._words.say("")
             return
         shown = self._leaves[0] % max(1, len(found.sources))
         size = max(1, before.size)
         lit = frozenset(Place("before", *divmod(flat, size)) for flat in found.sources[shown])
         self.rows.light(lit)
-        self._words.update(
-            view.found_words(found, written, before, shown, ascii=self.explorer.ascii)
-        )
+        self._words.say(view.found_words(found, written, before, shown, ascii=self.explorer.ascii))
 
     # ------------------------------------------------------------------------- what was typed
 

@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 
 from jaxtui.ui.collective_travel import TravelPicture, bytes_text, positive, seconds_text
 from jaxtui.ui.text_cells import Line, pad
-from jaxtui.ui.widgets.field import FieldInput
+from jaxtui.ui.widgets.field import FieldInput, FixedText
 
 MICRO, GIGA = 1e-6, 1e9
 _PARTS = ("quiet", "label", "send", "cell", "lit")
@@ -35,6 +35,12 @@ class TravelView(ScrollView, can_focus=True):
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 1;
+        scrollbar-color: $foreground 25%;
+        scrollbar-color-hover: $foreground 40%;
+        scrollbar-color-active: $accent;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
 
         .travel-view--quiet { color: $foreground 60%; }
         .travel-view--label { color: $foreground 80%; }
@@ -123,24 +129,28 @@ class TravelPane(Vertical):
         self.step = 0
         self._picture: TravelPicture | None = None
         self._agrees: bool | None = None
+        self._why = ""
         self._head = Static("", markup=False, id="travel-head")
-        self._legend = Static("", markup=False, id="travel-legend")
-        self._seconds = Static("", markup=False, id="travel-seconds")
+        self._legend = FixedText()
+        self._legend.id = "travel-legend"
+        self._seconds = FixedText()
+        self._seconds.id = "travel-seconds"
         self._latency = FieldInput("1", id="travel-latency")
         self._bandwidth = FieldInput("10", id="travel-bandwidth")
 
     def compose(self) -> ComposeResult:
         """The words, the table, the cost."""
         yield self._head
-        yield self._legend
-        yield self.view
         with Horizontal(id="travel-cost"):
-            yield Static("latency α ", markup=False)
+            latency, bandwidth = "latency α ", " µs  bandwidth β "
+            yield Static(_plain(latency) if self._ascii else latency, markup=False)
             yield self._latency
-            yield Static(" µs  bandwidth β ", markup=False)
+            yield Static(_plain(bandwidth) if self._ascii else bandwidth, markup=False)
             yield self._bandwidth
             yield Static(" GB/s   ", markup=False)
             yield self._seconds
+        yield self._legend
+        yield self.view
 
     def show(
         self, picture: TravelPicture | None, why: str, agrees: bool | None, *, fresh: bool
@@ -165,9 +175,9 @@ class TravelPane(Vertical):
         dot, tick = ("-", "") if self._ascii else ("·", " ✓")
         if picture is None:
             self.border_title = "How it travels"
-            self._head.update(self._why)
-            self._legend.update("")
-            self._seconds.update("")
+            self._head.update(self._why, layout=False)
+            self._legend.say("")
+            self._seconds.say("")
         else:
             algorithm = picture.travel.algorithm
             self.border_title = (
@@ -188,9 +198,10 @@ class TravelPane(Vertical):
                 Content.assemble(
                     (f" {dot} ".join(parts), "bold"),
                     (f"   [ and ] step   {algorithm.words}", "$text-muted"),
-                )
+                ),
+                layout=False,
             )
-            self._legend.update(self._legend_text(picture, dot))
+            self._legend.say(self._legend_text(picture, dot))
             self._say_cost()
         self.view.show(picture, self.step)
 
@@ -204,8 +215,6 @@ class TravelPane(Vertical):
     def _ascii(self) -> bool:
         return bool(getattr(self.app, "ascii", False))
 
-    _why = ""
-
     def on_input_changed(self, event: Input.Changed) -> None:
         """Another latency or bandwidth: another cost."""
         event.stop()
@@ -218,14 +227,15 @@ class TravelPane(Vertical):
         self._latency.set_class(latency is None, "-faulty")
         self._bandwidth.set_class(bandwidth is None, "-faulty")
         if latency is None or bandwidth is None:
-            self._seconds.update("! a positive number is needed")
+            self._seconds.say("! a positive number is needed")
             return
         seconds = self._picture.travel.seconds(latency * MICRO, bandwidth * GIGA)
         cost = f"{seconds_text(seconds)} = {self._picture.travel.algorithm.cost}"
-        self._seconds.update(_plain(cost) if self._ascii else cost)
+        self._seconds.say(_plain(cost) if self._ascii else cost)
 
 
 def _plain(text: str) -> str:
     """The formula in ASCII."""
-    signs = {"α": "a", "β": "b", "−": "-", "₂": "2", "⌈": "ceil(", "⌉": ")", "µ": "u", "…": "..."}
+    signs = {"α": "a", "β": "b", "−": "-", "₂": "2", "µ": "u", "…": "..."}
+    signs |= {"⌈": "ceil(", "⌉": ")", "⌊": "floor(", "⌋": ")"}
     return "".join(signs.get(c, c) for c in text)

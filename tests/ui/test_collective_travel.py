@@ -1,0 +1,106 @@
+"""How the data travels, as a picture of each step."""
+
+from __future__ import annotations
+
+import made_collectives as made
+import pytest
+
+from jaxtui import travel
+from jaxtui.ui.collective_travel import (
+    TravelPicture,
+    bytes_text,
+    positive,
+    seconds_text,
+)
+from jaxtui.ui.text_cells import text_of, width_of
+
+NAMES = tuple(str(i) for i in range(8))
+
+
+def picture(
+    algorithm: str, operation: str, values: list, options: dict | None = None, made_of: str = ""
+) -> TravelPicture:
+    shape = [len(values), len(values[0])]
+    found = travel.follow(
+        algorithm, operation, values, shape, "float32", [list(range(len(values)))], options
+    )
+    return TravelPicture(found, "float32", NAMES[: len(values)], made_of)
+
+
+RING = picture("ring all-reduce", "psum", made.SQUARE, made_of="sum")
+GATHER = picture("ring all-gather", "all_gather", made.PAIRS)
+DOUBLING = picture("recursive doubling", "psum", made.PAIRS, made_of="sum")
+ROTATION = picture("rotation", "all_to_all", made.SQUARE, {"split_axis": 0, "concat_axis": 0})
+RING_PERM = [(i, (i + 1) % 8) for i in range(8)]
+PERM = picture("permutation", "ppermute", made.PAIRS, {"perm": RING_PERM})
+ALL = [RING, GATHER, DOUBLING, ROTATION, PERM]
+
+
+def text(shown: TravelPicture, step: int, width: int = 120, ascii: bool = False) -> list[str]:
+    return [text_of(line).rstrip() for line in shown.lines(step, width, ascii=ascii)]
+
+
+def test_a_step_names_who_sends_what_to_whom_and_marks_what_came() -> None:
+    lines = text(GATHER, 1)
+    assert "→ 1 block 0" in lines[1]
+    assert "[ 0.  1.]" in lines[2]
+    assert "[" not in text(GATHER, 0)[2]
+
+
+def test_a_sum_says_of_how_many_devices_it_is() -> None:
+    assert "(4)" in text(RING, 3)[1]
+    assert "(3) the sum of 3 devices so far" in RING.legend(120, ascii=False)
+    assert "(3)" not in GATHER.legend(120, ascii=False)
+
+
+def test_where_values_have_no_room_signs_stand_for_them() -> None:
+    narrow = text(GATHER, 1, 80)
+    assert "■" in narrow[1]
+    assert "[" in narrow[2]
+    assert "#" in text(GATHER, 1, 80, ascii=True)[1]
+
+
+@pytest.mark.parametrize("shown", ALL)
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_every_line_of_every_step_fits(shown: TravelPicture, width: int) -> None:
+    for step in range(shown.last + 1):
+        for line in shown.lines(step, width, ascii=False):
+            assert width_of(line) == width
+
+
+@pytest.mark.parametrize("shown", ALL)
+def test_every_step_is_ascii_when_asked_for(shown: TravelPicture) -> None:
+    for step in range(shown.last + 1):
+        assert all(line.isascii() for line in text(shown, step, 100, ascii=True))
+    assert shown.legend(100, ascii=True).replace("…", "").replace("·", "").isascii()
+
+
+def test_nothing_shifts_between_steps() -> None:
+    starts = {text(DOUBLING, step)[1].index(".") for step in range(DOUBLING.last + 1)}
+    assert len(starts) == 1
+
+
+def test_blocks_without_elements_are_left_out_and_counted() -> None:
+    few = picture("ring all-reduce", "psum", made.PAIRS, made_of="sum")
+    assert few.columns == [3, 7]
+    assert few.empty == 6
+    assert "block 0" not in "\n".join(text(few, 1))
+
+
+def test_the_last_step_is_compared_with_the_result() -> None:
+    assert DOUBLING.agrees([[56.0, 64.0]] * 8)
+    assert not DOUBLING.agrees([[56.0, 65.0]] * 8)
+    assert not DOUBLING.agrees([[56.0]] * 8)
+    assert PERM.agrees([made.PAIRS[-1], *made.PAIRS[:-1]])
+
+
+def test_figures_have_units_that_suit_them() -> None:
+    assert seconds_text(14.2e-6) == "14.2 µs"
+    assert seconds_text(0.25) == "250 ms"
+    assert bytes_text(96) == "96 B"
+    assert bytes_text(1_500_000) == "1.5 MB"
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "inf"])
+def test_only_positive_numbers_are_latencies(text: str) -> None:
+    assert positive(text) is None
