@@ -84,7 +84,8 @@ class WorkScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Catch up with what has changed meanwhile."""
-        self.show_work(self.explorer.work, self.explorer.now())
+        if self.composed:
+            self.show_work(self.explorer.work, self.explorer.now())
 
     def show_work(self, work: Work, now: float) -> None:
         """Show the state of the work; called after every change of it."""

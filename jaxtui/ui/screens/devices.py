@@ -83,8 +83,6 @@ class DevicesScreen(WorkScreen):
 
     def show_work(self, work: Work, now: float) -> None:
         """Bring the panes up to date."""
-        if not self._inputs:
-            return
         super().show_work(work, now)
         texts = field_texts(work.session.devices)
         diagnosis = work.diagnosis
@@ -108,7 +106,9 @@ class DevicesScreen(WorkScreen):
 
     def _put_log(self, text: str) -> None:
         """The newest line stays in view, unless the user has scrolled back."""
-        pane = self.query_one("#engine-log", VerticalScroll)
+        pane = self._log.parent
+        if not isinstance(pane, VerticalScroll):
+            return  # the screen is being taken down
         at_end = pane.is_vertical_scroll_end
         if self._put(self._log, text or "It has said nothing.") and at_end:
             pane.scroll_end(animate=False)

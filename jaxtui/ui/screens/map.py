@@ -162,7 +162,8 @@ class MapScreen(WorkScreen):
 
     def on_resize(self) -> None:
         """The flow may need other lines in another width."""
-        self.call_after_refresh(self._fit_flow)
+        if self.composed:
+            self.call_after_refresh(self._fit_flow)
 
     def _show_results(self, work: Work, diagnosis: Diagnosis | None) -> None:
         environment = work.environment
