@@ -16,7 +16,15 @@ Role = Literal["baseline", "strategy", "control"]
 Verdict = Literal["faster", "slower", "within noise"]
 Flag = Literal["switched out", "waited to run", "stolen", "less CPU", "disturbed"]
 BenchStageName = Literal[
-    "tracing", "placing", "lowering", "compiling", "first call", "comparing", "peaks", "warming"
+    "tracing",
+    "placing",
+    "lowering",
+    "compiling",
+    "first call",
+    "comparing",
+    "warming",
+    "timing",
+    "peaks",
 ]
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from jaxtui.bandwidth import SizeReport, SweepPlan
 from jaxtui.benchmark_report import (
     ArmStatistics,
     BenchStageName,
@@ -171,8 +172,21 @@ class Bench(Request, frozen=True, kw_only=True):
     paced: bool = False
 
 
+class SweepBandwidth(Request, frozen=True, kw_only=True):
+    """Time a collective over the message sizes in `benchmark.sweep["bytes"]`, on the worker.
+
+    `composition` as in RunCollective; of the collective's value only the dtype and the number of
+    rows are looked at. It waits, is cancelled and is `paced` (by message size) as a Bench is.
+    """
+
+    composition: Composition
+    collective: Collective
+    benchmark: Benchmark
+    paced: bool = False
+
+
 class Continue(Request, frozen=True, kw_only=True):
-    """The screen has painted what it got of the paced Bench `target`."""
+    """The screen has painted what it got of the paced Bench or SweepBandwidth `target`."""
 
     target: int
 
@@ -195,6 +209,7 @@ AnyRequest = (
     | Describe
     | PlanBench
     | Bench
+    | SweepBandwidth
     | Continue
     | Cancel
 )
@@ -367,11 +382,25 @@ class BenchPeaks(Event, frozen=True, kw_only=True):
 
 
 class BenchFinished(Event, frozen=True, kw_only=True):
-    """Ends a Bench; `stopped`: a Cancel ended it. A BenchRound with more exact statistics precedes
-    it for every point that has samples."""
+    """Ends a Bench or a SweepBandwidth; `stopped`: a Cancel ended it. For every point of a Bench
+    that has samples a BenchRound with more exact statistics precedes it."""
 
     stopped: bool
     seconds: float
+
+
+class BandwidthStarted(Event, frozen=True, kw_only=True):
+    """A SweepBandwidth begins. BenchStages tell what it is at, their points counting the sizes."""
+
+    environment: Environment
+    plan: SweepPlan
+
+
+class BandwidthMeasured(Event, frozen=True, kw_only=True):
+    """One message size is done: measured, skipped, or as far as it came when it was stopped."""
+
+    point: int
+    size: SizeReport
 
 
 class Failed(Event, frozen=True, kw_only=True):
@@ -467,6 +496,8 @@ AnyEvent = (
     | BenchRound
     | BenchPeaks
     | BenchFinished
+    | BandwidthStarted
+    | BandwidthMeasured
     | Failed
     | WindowRead
     | Inspected

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
-from jaxtui.engine.lanes import STACK_BYTES, Job, LightLane, OnStage, StillWanted, Worker
+from jaxtui.engine.lanes import STACK_BYTES, Job, LightLane, OnStage, StillWanted, Timed, Worker
 from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, redirect
 from jaxtui.protocol import (
     AnyEvent,
@@ -40,6 +40,7 @@ from jaxtui.protocol import (
     Run,
     RunCollective,
     Summarize,
+    SweepBandwidth,
     Trace,
     decode_request,
     read_body,
@@ -98,7 +99,7 @@ class Engine:
                 self._worker.take_summarize(request)
             case PlanBench():
                 self._planning.take(request)
-            case Bench():
+            case Bench() | SweepBandwidth():
                 self._worker.take_bench(request)
             case Continue():
                 self._pace.go()
@@ -119,7 +120,12 @@ class Engine:
         with self._turns.light():
             return benchmark_plan.plan(request)
 
-    def _bench(self, request: Bench) -> Generator[AnyEvent | None]:
+    def _bench(self, request: Timed) -> Generator[AnyEvent | None]:
+        if isinstance(request, SweepBandwidth):
+            from jaxtui.engine import bandwidth
+
+            yield from bandwidth.events(request, self._turns, self._pace)
+            return
         from jaxtui.engine import benchmark
 
         yield from benchmark.events(request, self._turns, self._pace)

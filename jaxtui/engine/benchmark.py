@@ -46,7 +46,6 @@ ROUNDS, QUICK_ROUNDS = 25, 10
 BUDGET = 10.0  # seconds of rounds at each point, once there are enough of them
 
 Events = Iterator[AnyEvent | None]
-_END = object()
 
 
 def events(
@@ -82,8 +81,8 @@ class _Run:
         plans.check(self.asked, self.composition)
         points = plans.sweep(self.asked)
         first = self._first_that_can_be(points)
-        yield self._started(points)
         try:
+            yield self._started(points)
             for index, parameters in enumerate(points):
                 yield from self._point(index, parameters, first if index == first.index else None)
             yield from self._peaks()
@@ -234,21 +233,12 @@ class _Run:
             )
             one.output = None
             yield self._stage(point.index, one.index, "warming")
-            for _ in self._alone(timing.warm(one.sample, self.method)):
+            for _ in self.turns.alone(timing.warm(one.sample, self.method)):
                 yield None
-            for calls in self._alone(timing.calibrated(one.sample, self.method)):
+            for calls in self.turns.alone(timing.calibrated(one.sample, self.method)):
                 one.calls = calls
                 yield None
             yield self._prepared(point, one)
-
-    def _alone(self, steps: Iterator[Any]) -> Iterator[Any]:
-        """Each step while no other request has its turn."""
-        while True:
-            with self.turns.sample():
-                step = next(steps, _END)
-            if step is _END:
-                return
-            yield step
 
     # ------------------------------------------------------------------------------------ peaks
 
@@ -263,7 +253,7 @@ class _Run:
         devices = self.timed[0].prepared.devices.devices
         yield self._stage(self.timed[-1].index, None, "peaks")
         found: list[Peak] = []
-        for peak in self._alone(peaks.measured(devices, sorted(used), dtype)):
+        for peak in self.turns.alone(peaks.measured(devices, sorted(used), dtype)):
             if isinstance(peak, Peak):
                 found.append(peak)
             yield None

@@ -26,6 +26,7 @@ from jaxtui.protocol import (
     Stage,
     Summarize,
     Summarized,
+    SweepBandwidth,
 )
 from jaxtui.report import Summary
 
@@ -34,6 +35,7 @@ STACK_BYTES = 64 * 1024 * 1024
 
 Send = Callable[[AnyEvent], None]
 Job = Run | Inspect | RunCollective | FindProvenance
+Timed = Bench | SweepBandwidth
 OnStage = Callable[[str], None]
 StillWanted = Callable[[], bool]
 
@@ -114,8 +116,8 @@ class Worker:
 
     A newer Job replaces a waiting one of its kind, and Jobs go before all Summarize requests.
     Those are generators (a step that has nothing to say yields None): between two steps a Job or
-    a Cancel has its turn. So is a Bench, which works while there is nothing else to do; a second
-    one waits for its end, and a newer one replaces that which waits. Cancelled, a Bench is thrown
+    a Cancel has its turn. So is a Timed, which works while there is nothing else to do; a second
+    one waits for its end, and a newer one replaces that which waits. Cancelled, it is thrown
     a GivenUp and may still say what it has.
     """
 
@@ -123,7 +125,7 @@ class Worker:
         self,
         run: Callable[[Job, OnStage, StillWanted], AnyEvent],
         summaries: Callable[[Summarize], Iterator[Summary | None]],
-        bench: Callable[[Bench], Generator[AnyEvent | None]],
+        bench: Callable[[Timed], Generator[AnyEvent | None]],
         send: Send,
         prints: Prints,
     ) -> None:
@@ -134,8 +136,8 @@ class Worker:
         self._prints = prints
         self._jobs: dict[type[Job], Job] = {}  # in the order in which they came
         self._steps: deque[tuple[Summarize, Iterator[Summary | None]]] = deque()
-        self._benches: deque[tuple[Bench, Generator[AnyEvent | None]]] = deque()
-        self._stopped: set[int] = set()  # Benches to throw GivenUp into
+        self._benches: deque[tuple[Timed, Generator[AnyEvent | None]]] = deque()
+        self._stopped: set[int] = set()  # of those, to throw GivenUp into
         self._current: int | None = None
         self._given_up = False
         self._change = threading.Condition()
@@ -160,8 +162,8 @@ class Worker:
             self._steps.append((request, iter(self._summaries(request))))
             self._change.notify()
 
-    def take_bench(self, request: Bench) -> None:
-        """Time after the Bench in hand, in place of one that still waits."""
+    def take_bench(self, request: Timed) -> None:
+        """Time after the one in hand, in place of one that still waits."""
         with self._change:
             replaced = self._benches.pop()[0] if len(self._benches) > 1 else None
             self._benches.append((request, self._bench(request)))
@@ -238,8 +240,8 @@ class Worker:
         if given_up:
             self._send(Cancelled(id=request.id))
 
-    def _bench_step(self, request: Bench, events: Generator[AnyEvent | None]) -> None:
-        """One step of the Bench in hand, which leaves the line when it has no more."""
+    def _bench_step(self, request: Timed, events: Generator[AnyEvent | None]) -> None:
+        """One step of the Timed in hand, which leaves the line when it has no more."""
         event: AnyEvent | None = None
         done = False
         with self._prints.of(request.id, worker=True):

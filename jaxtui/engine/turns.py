@@ -6,9 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar, cast
 
 PAINT_SECONDS = 0.1  # the longest that a paced run waits for the screen
 _PAINT_STEP = 0.02  # seconds, between two looks at whether the run is given up
+_END = object()
+
+T = TypeVar("T")
 
 
 class Turns:
@@ -50,6 +54,15 @@ class Turns:
                 self._light -= 1
                 self._disturbances += 1
                 self._change.notify_all()
+
+    def alone(self, steps: Iterator[T]) -> Iterator[T]:
+        """Each step while no other request has its turn."""
+        while True:
+            with self.sample():
+                step = next(steps, _END)
+            if step is _END:
+                return
+            yield cast(T, step)
 
     def disturb(self) -> None:
         """Other work has its turn on the thread that samples."""

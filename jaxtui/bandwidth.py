@@ -1,0 +1,292 @@
+"""A bandwidth sweep of a collective: its sizes, what they count, the figures, and the report.
+
+Sizes and factors are those of nccl-tests (its doc/PERFORMANCE.md). With n ranks and a message of S
+bytes that takes t, the algorithm bandwidth is S/t; the bus bandwidth, factor × S/t, is what each
+rank's link carries whatever n is. GB are 10^9 bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from jaxtui.benchmark_report import Round
+from jaxtui.report import Diagnosis, Environment
+
+GIGA = 1e9
+MICRO = 1e-6
+Family = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "permute", "broadcast"]
+
+
+class SizesError(Exception):
+    """A text that is no message size; `index` is its place in the list of sizes."""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.index = index
+
+
+# ------------------------------------------------------------------------------------- conventions
+
+
+class Convention(Struct, frozen=True, kw_only=True):
+    """What the size S of a message counts, and how S/t becomes the bus bandwidth.
+
+    A ring sends every rank's share over each link in `passes` passes of (n−1)/n of S; 0 passes are
+    a message that crosses a link whole. `divided`: S is n blocks of `count` elements, not one.
+    """
+
+    family: Family
+    size: str
+    count: str
+    passes: int
+    divided: bool = False
+
+    def factor(self, ranks: int) -> float:
+        """What S/t is multiplied with for `ranks` ranks."""
+        return self.passes * (ranks - 1) / ranks if self.passes else 1.0
+
+    @property
+    def formula(self) -> str:
+        """The factor as written in formulas."""
+        return {0: "1", 1: "(n−1)/n", 2: "2(n−1)/n"}[self.passes]
+
+    def blocks(self, ranks: int) -> int:
+        """How many blocks of `count` elements S is."""
+        return ranks if self.divided else 1
+
+
+_ALL_REDUCE = Convention(
+    family="all-reduce", size="the bytes that each rank gives", count="given by each rank", passes=2
+)
+_ALL_GATHER = Convention(
+    family="all-gather",
+    size="all bytes that are gathered",
+    count="given by each rank",
+    passes=1,
+    divided=True,
+)
+_REDUCE_SCATTER = Convention(
+    family="reduce-scatter",
+    size="the bytes that each rank gives",
+    count="got by each rank",
+    passes=1,
+    divided=True,
+)
+_ALL_TO_ALL = Convention(
+    family="all-to-all",
+    size="the bytes that each rank gives",
+    count="from each rank to each",
+    passes=1,
+    divided=True,
+)
+_PERMUTE = Convention(
+    family="permute", size="the bytes that each rank sends", count="sent by each rank", passes=0
+)
+_BROADCAST = Convention(
+    family="broadcast", size="the bytes that one rank sends", count="sent by one rank", passes=0
+)
+
+CONVENTIONS: dict[str, Convention] = {
+    "psum": _ALL_REDUCE,
+    "pmean": _ALL_REDUCE,
+    "pmax": _ALL_REDUCE,
+    "pmin": _ALL_REDUCE,
+    "all_gather": _ALL_GATHER,
+    "psum_scatter": _REDUCE_SCATTER,
+    "all_to_all": _ALL_TO_ALL,
+    "pswapaxes": _ALL_TO_ALL,
+    "ppermute": _PERMUTE,
+    "pshuffle": _PERMUTE,
+    "pbroadcast": _BROADCAST,
+}
+"""The convention of every collective that has a message size."""
+
+
+# ------------------------------------------------------------------------------------------- sizes
+
+SMALLEST = 1024
+LARGEST, LARGEST_SIMULATED = 128 * 1024**2, 16 * 1024**2
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+
+
+def doubling(smallest: int, largest: int) -> list[int]:
+    """`smallest`, twice that, and so on up to `largest` bytes."""
+    sizes = []
+    while smallest <= largest:
+        sizes.append(smallest)
+        smallest *= 2
+    return sizes
+
+
+def default_sizes(*, simulated: bool) -> list[int]:
+    """The sizes of a sweep that names none; fewer where devices share this host's memory."""
+    return doubling(SMALLEST, LARGEST_SIMULATED if simulated else LARGEST)
+
+
+def sizes_from(values: Sequence[int | float | str]) -> list[int]:
+    """Sizes in bytes, ascending: numbers, texts such as "64K" or "1 MiB" (powers of 1024), and
+    "1K..16M" for each size twice the one before. Raises SizesError."""
+    found: set[int] = set()
+    for index, value in enumerate(values):
+        first, dots, last = str(value).partition("..")
+        if not dots:
+            found.add(_bytes(first, index))
+            continue
+        sizes = doubling(_bytes(first, index), _bytes(last, index))
+        if not sizes:
+            raise SizesError(f"{value!r} goes down: the smaller size comes first", index)
+        found.update(sizes)
+    return sorted(found)
+
+
+def _bytes(text: str, index: int) -> int:
+    match = re.fullmatch(r"\s*(\d+)(?:\.0)?\s*(?:([KMG])(?:i?B)?|B)?\s*", text, re.IGNORECASE)
+    size = int(match[1]) * _UNITS[(match[2] or "").upper()] if match else 0
+    if not 0 < size < 2**62:
+        message = f"{text.strip()!r} is no size: bytes, such as 4096, 64K, 1M, or 1K..16M"
+        raise SizesError(message, index)
+    return size
+
+
+# ----------------------------------------------------------------------------------------- figures
+
+
+class SweepPlan(Struct, frozen=True, kw_only=True):
+    """What is swept and how. `ranks` is n, the devices of one group; `devices` are all that work.
+
+    `factor` is the convention's for these ranks, `bytes` the sizes that will be measured.
+    `rounds` is how many samples a size gets, unless `exact_rounds` fewer once `budget` seconds are
+    over. Each call has the same input, so small messages stay in caches.
+    """
+
+    operation: str
+    via: str
+    options: dict[str, str]
+    dtype: str
+    ranks: int
+    devices: int
+    groups: list[list[int]]
+    family: Family
+    factor: float
+    formula: str
+    size_means: str
+    count_means: str
+    bytes: list[int]
+    mode: Literal["latency", "throughput"]
+    rounds: int
+    exact_rounds: bool
+    budget: float
+    seed: int
+    source: str
+    affinity: list[int]
+    load: list[float]
+    notes: list[str]
+
+
+class SizeReport(Struct, frozen=True, kw_only=True):
+    """One message size: `bytes` is S, `block` the shape of what each device gives.
+
+    Times are microseconds for one call, until the slowest device is done: `time_us` is the median
+    of the samples, `low_us` and `high_us` bound it at 99 %. `algbw` and `busbw` are GB/s. `wrong`
+    counts the elements, on all devices, that differ from the NumPy reference. `samples` are
+    seconds, each averaging `calls` calls. `first` is the seconds of the first call, which compiles.
+    """
+
+    bytes: int
+    count: int
+    dtype: str
+    block: list[int]
+    time_us: float | None = None
+    low_us: float | None = None
+    high_us: float | None = None
+    min_us: float | None = None
+    algbw: float | None = None
+    busbw: float | None = None
+    wrong: int | None = None
+    n: int = 0
+    calls: int = 0
+    first: float | None = None
+    samples: list[float] = []
+    rounds: list[Round] = []
+    skipped: str | None = None
+
+
+class Fit(Struct, frozen=True, kw_only=True):
+    """t = α + S/β: `alpha_us` µs for a message of no size, `beta` GB/s of algorithm bandwidth.
+
+    `worst` is how far the farthest size lies from it, relative to its time.
+    """
+
+    alpha_us: float
+    beta: float
+    worst: float
+
+
+def rates(size: int, seconds: float, factor: float) -> tuple[float, float]:
+    """Algorithm and bus bandwidth, in GB/s, of `size` bytes in `seconds`."""
+    algorithm = size / seconds / GIGA
+    return algorithm, factor * algorithm
+
+
+def fit(sizes: Sequence[SizeReport]) -> Fit | None:
+    """The α and β that come closest to all times, each error relative to its time.
+
+    None with fewer than three sizes, or where larger messages do not take longer.
+    """
+    points = [(x.bytes, x.time_us * MICRO) for x in sizes if x.time_us]
+    if len({size for size, _ in points}) < 3:
+        return None
+    # Errors relative to t: 1 = α/t + (1/β) S/t, a line through u = 1/t and v = S/t.
+    u = [1 / t for _, t in points]
+    v = [size / t for size, t in points]
+    uu, vv = _dot(u, u), _dot(v, v)
+    uv, su, sv = _dot(u, v), sum(u), sum(v)
+    determinant = uu * vv - uv * uv
+    if determinant <= 0:
+        return None
+    alpha = (su * vv - sv * uv) / determinant
+    slope = (uu * sv - uv * su) / determinant
+    if alpha < 0:
+        alpha, slope = 0.0, sv / vv
+    if slope <= 0:
+        return None
+    worst = max(abs((alpha + size * slope) / t - 1) for size, t in points)
+    return Fit(alpha_us=alpha / MICRO, beta=1 / slope / GIGA, worst=worst)
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def average_busbw(sizes: Sequence[SizeReport]) -> float | None:
+    """The mean bus bandwidth over the sizes, which nccl-tests ends with."""
+    known = [size.busbw for size in sizes if size.busbw is not None]
+    return sum(known) / len(known) if known else None
+
+
+class BandwidthReport(Struct, frozen=True, kw_only=True):
+    """What `jaxtui bench --json` prints for a session with a collective.
+
+    `ended` is "complete", "stopped", or why it ended early; what was measured before is there.
+    `began` is the time in UTC, ISO 8601. `composition` is the session.
+    """
+
+    session: str
+    title: str
+    ok: bool
+    ended: str
+    began: str
+    seconds: float
+    version: str
+    environment: Environment | None
+    collective: SweepPlan | None
+    sizes: list[SizeReport]
+    fit: Fit | None
+    average_busbw: float | None
+    composition: Any
+    error: Diagnosis | None
