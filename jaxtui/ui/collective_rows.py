@@ -13,7 +13,7 @@ from jaxtui.ui.text_cells import Line, Segment, fit, join, pad, width_of
 Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")
 GAPS = (3, 7)  # least and most cells between the sides
-LABELS = (8, 18)
+LABELS = (6, 18)
 AIRY = 0.6  # of the room, which blocks may take with twice the space between their elements
 FREE = 10**9  # cells: as many as are wanted
 

@@ -26,12 +26,16 @@ DEFAULT_DTYPES = frozenset({"float32", "int32", "bool", "complex64"})
 
 
 class OptionRow(Struct, frozen=True):
-    """A field for an option: `placeholder` is its default, `words` what it is for."""
+    """A field for an option: `placeholder` is its default, `words` what it is for.
+
+    A `wide` one holds texts that need a line of their own.
+    """
 
     name: str
     text: str
     placeholder: str
     words: str
+    wide: bool = False
 
 
 class EditRefused(Exception):
@@ -59,7 +63,9 @@ def meaning(session: Session, available: Mapping[str, Sequence[str]] | None, roo
     if available is not None and name not in available:
         return f"the installed JAX has no {name}"
     words = f"each device gets {operation.does}"
-    both = f"{words}; needs {operation.needs}"
+    if len(words) > room:
+        words = f"each gets {operation.does}"
+    both = f"{words} (needs: {operation.needs})"
     return both if operation.needs and len(both) <= room else words
 
 
@@ -121,7 +127,9 @@ def option_rows(
         for option in operation.options:
             if has is not None and option.name not in has and option.name != "axis_name":
                 continue
-            rows.append(OptionRow(option.name, "", option.default or "needed", option.words))
+            wide = option.kind in ("pairs", "permutation", "operand")
+            default = option.default or "needed"
+            rows.append(OptionRow(option.name, "", default, option.words, wide))
     rows = [
         msgspec.structs.replace(
             row,

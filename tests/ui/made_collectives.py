@@ -91,6 +91,20 @@ def all_to_all(id: int) -> CollectiveRan:
     return ran(id, output(SQUARE), output(columns), options=options)
 
 
+def sources_of(operation: str, row: int, index: Sequence[int]) -> tuple[list[int], str]:
+    """The flat indices that an element of the results above is made from, and the words."""
+    element = index[-1]
+    match operation:
+        case "all_gather":
+            return [2 * index[0] + element], f"device {index[0]} [{element}]"
+        case "ppermute":
+            source = (row - 1) % DEVICES
+            return [2 * source + element], f"device {source} [{element}]"
+        case "all_to_all":
+            return [DEVICES * element + row], f"device {element} [{row}]"
+    return list(range(element, 2 * DEVICES, 2)), f"sum over devices 0–7 [{element}]"
+
+
 def sources(
     id: int, result: int, element: Sequence[int], sources: Sequence[int], words: str
 ) -> ProvenanceFound:

@@ -32,7 +32,7 @@ def test_the_meaning_of_an_operation_is_one_sentence() -> None:
 def test_what_an_operation_needs_is_said_where_there_is_room() -> None:
     scatter = session(Collective(operation="psum_scatter"))
     assert "needs" not in view.meaning(scatter, None, 60)
-    assert "needs a scatter_dimension" in view.meaning(scatter, None, 200)
+    assert "needs: a scatter_dimension" in view.meaning(scatter, None, 200)
 
 
 def test_an_operation_that_jax_lacks_is_not_offered() -> None:

@@ -70,12 +70,13 @@ async def settled(bench: Bench, answer: Answer = made.psum) -> None:
 
 
 async def find(bench: Bench) -> None:
-    """Answer what is asked about sources, as for a sum over all devices."""
+    """Answer what is asked about sources."""
     for request in bench.client.take(FindProvenance):
         row, *index = request.element
-        element = index[-1] if index else 0
-        words = f"device {row} {index} ← sum over devices 0–7 [{element}]"
-        sources = range(element, 16, 2)
+        ran = bench.app.collective.ran_of
+        assert ran is not None
+        sources, said = made.sources_of(ran.collective.operation, row, index)
+        words = f"device {row} {index} ← {said}"
         found = made.sources(request.id, request.result, request.element, sources, words)
         await bench.hear(found)
 
@@ -107,7 +108,10 @@ async def opened_beside_map() -> AsyncIterator[Bench]:
 async def started(bench: Bench, answer: Answer) -> None:
     while not bench.app.begun:
         await bench.settle()
-    await bench.hear(made_events.ready())
+    # There is no program besides the collective.
+    nothing = Diagnosis(kind="function", field="program", message="there is no function yet")
+    trace = bench.client.trace.id
+    await bench.hear(made_events.ready(), Failed(id=trace, diagnosis=nothing))
     await settled(bench, answer)
 
 
@@ -436,7 +440,8 @@ async def test_ascii_has_nothing_else() -> None:
 
 @pytest.mark.parametrize("answer", [made.all_gather, made.all_to_all])
 async def test_every_size_shows_the_rows_the_words_and_the_keys(answer: Answer) -> None:
-    async with opened((120, 40), answer) as bench:
+    collective = GATHER if answer is made.all_gather else SQUARE
+    async with opened((120, 40), answer, collective) as bench:
         for size in [(80, 24), (60, 20), (100, 30), (200, 60)]:
             await bench.pilot.resize_terminal(*size)
             await bench.settle()
@@ -444,7 +449,7 @@ async def test_every_size_shows_the_rows_the_words_and_the_keys(answer: Answer) 
             assert {len(line) for line in lines} == {size[0]}
             assert "What each device holds" in bench.text
             assert any("before" in line and "after" in line for line in lines)
-            assert "← sum over" in bench.text
+            assert "← device" in bench.text
             assert "arrows" in lines[-1]
 
 

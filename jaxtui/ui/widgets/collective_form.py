@@ -193,17 +193,19 @@ class CollectiveForm(Vertical):
 
 
 def _lines(rows: Sequence[OptionRow]) -> list[_Line]:
-    """The options, two in a line; their labels line up."""
-    lines = []
-    for pair in (rows[i : i + 2] for i in range(0, len(rows), 2)):
-        entries = []
-        for row in pair:
-            wide = max(LABEL, len(row.name) + 1)
-            entries.append(
-                _Entry(f"options.{row.name}", row.text, row.placeholder, row.words, wide)
-            )
-        lines.append(_Line(entries))
-    return lines
+    """The options, two in a line where their texts are short; their labels line up."""
+    lines: list[list[OptionRow]] = []
+    for row in rows:
+        if lines and not row.wide and len(lines[-1]) == 1 and not lines[-1][0].wide:
+            lines[-1].append(row)
+        else:
+            lines.append([row])
+    return [_Line([_entry(row) for row in line]) for line in lines]
+
+
+def _entry(row: OptionRow) -> _Entry:
+    label = max(LABEL, len(row.name) + 1)
+    return _Entry(f"options.{row.name}", row.text, row.placeholder, row.words, label)
 
 
 def _place(diagnosis: Diagnosis | None) -> str:
