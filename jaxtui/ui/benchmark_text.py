@@ -1,0 +1,119 @@
+"""The benchmark's fields as text: what stands in the form, and what a typed text means."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Sequence
+
+from jaxtui.session import Benchmark, SessionError
+
+Parameter = int | float | str
+
+SWEEP, DEVICES, ROUNDS = "benchmark.sweep", "benchmark.devices", "benchmark.rounds"
+BUDGET, BASELINE = "benchmark.budget", "benchmark.baseline"
+_NAME = re.compile(r"(?:^|[;,])\s*(?P<name>\w+)\s*=")
+
+
+def sweep_text(sweep: dict[str, list[Parameter]]) -> str:
+    """`{"batch": [16, 64], "n": [8]}` as `batch = 16, 64; n = 8`."""
+    return "; ".join(f"{name} = {', '.join(map(str, values))}" for name, values in sweep.items())
+
+
+def sweep(text: str) -> dict[str, list[Parameter]]:
+    """`batch = 16, 64; n = 8` as a mapping; `,` may stand for `;`. Raises SessionError."""
+    found: dict[str, list[Parameter]] = {}
+    if not text.strip(" ;,"):
+        return found
+    names = list(_NAME.finditer(text))
+    before = text[: names[0].start()] if names else text
+    if before.strip(" ;,"):
+        raise SessionError(f"{before.strip()!r} is not of the form batch = 16, 64", SWEEP)
+    for match, after in zip(names, [*names[1:], None], strict=True):
+        name = match["name"]
+        values = text[match.end() : after.start() if after is not None else len(text)]
+        if name in found:
+            raise SessionError(f"{name} is given twice", SWEEP)
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise SessionError(f"{name!r} cannot be a name", SWEEP)
+        found[name] = [_value(part) for part in _parts(values)]
+        if not found[name]:
+            raise SessionError(f"no value of {name} is given", SWEEP)
+    return found
+
+
+def _value(text: str) -> Parameter:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip("'\"")
+
+
+def _parts(text: str) -> list[str]:
+    bare = text.strip(" ;").removeprefix("[").removesuffix("]")
+    return [part for part in re.split(r"[,\s]+", bare) if part]
+
+
+def devices_text(devices: Sequence[int]) -> str:
+    """`[1, 2, 8]` as `1, 2, 8`."""
+    return ", ".join(map(str, devices))
+
+
+def devices(text: str) -> list[int]:
+    """`1, 2, 8` as a list; no text is the default. Raises SessionError."""
+    found = [_whole(part, DEVICES, "a number of devices") for part in _parts(text)]
+    if any(count < 1 for count in found):
+        raise SessionError("at least one device is needed", DEVICES)
+    return found
+
+
+def rounds(text: str) -> int | None:
+    """How many rounds exactly; no text leaves it to the method. Raises SessionError."""
+    if not text.strip():
+        return None
+    number = _whole(text.strip(), ROUNDS, "a number of rounds")
+    if number < 1:
+        raise SessionError("at least one round is needed", ROUNDS)
+    return number
+
+
+def budget(text: str) -> float | None:
+    """Seconds for each point; no text leaves it to the method. Raises SessionError."""
+    bare = text.strip().removesuffix("s").strip()
+    if not bare:
+        return None
+    try:
+        seconds = float(bare)
+    except ValueError:
+        raise SessionError(f"{bare!r} is not a number of seconds", BUDGET) from None
+    if not 0 < seconds < float("inf"):
+        raise SessionError("a budget is a number of seconds above 0", BUDGET)
+    return seconds
+
+
+def _whole(text: str, field: str, what: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise SessionError(f"{text!r} is not {what}", field) from None
+
+
+def texts(benchmark: Benchmark) -> dict[str, str]:
+    """What stands in the form's text fields, by the benchmark's own names."""
+    budget = benchmark.budget
+    return {
+        "sweep": sweep_text(benchmark.sweep),
+        "devices": devices_text(benchmark.devices),
+        "rounds": "" if benchmark.rounds is None else str(benchmark.rounds),
+        "budget": "" if budget is None else f"{budget:g}",
+        "baseline": benchmark.baseline,
+    }
+
+
+def read(field: str, text: str) -> object:
+    """What a typed text means for `field`. Raises SessionError."""
+    if field == "baseline":
+        return text.strip()
+    return {"sweep": sweep, "devices": devices, "rounds": rounds, "budget": budget}[field](text)
