@@ -154,9 +154,7 @@ class JaxtuiApp(App[None]):
 
     def begin(self) -> None:
         """The start screen is painted: go on to the screen that the session is for."""
-        session = self.work.session
-        only = session.collective is not None and not runs_program(session)
-        self.switch_mode("collectives" if only else "map")
+        self.show_session()
         self.begun = True
         if self._theme_wanted and self._theme_wanted not in self.available_themes:
             names = ", ".join(sorted(self.available_themes))
@@ -335,6 +333,12 @@ class JaxtuiApp(App[None]):
         if self.screen.is_modal and action in commands.APP_ACTIONS:
             return action in ("stop", "quit", "focus_next", "focus_previous")
         return True
+
+    def show_session(self) -> None:
+        """Turn to the screen that the session is for."""
+        session = self.work.session
+        only = session.collective is not None and not runs_program(session)
+        self.switch_mode("collectives" if only else "map")
 
     def action_show_screen(self, name: str) -> None:
         """Turn to a screen."""

@@ -62,11 +62,11 @@ class LearnScreen(WorkScreen):
         self.query_one("#notes").scroll_home(animate=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Open the chosen lesson in Map."""
+        """Open the chosen lesson in its screen."""
         self._open(event.option_index)
 
     def action_open_lesson(self) -> None:
-        """Open the marked lesson in Map."""
+        """Open the marked lesson in its screen."""
         index = self.query_one(OptionList).highlighted
         if index is not None:
             self._open(index)
@@ -78,6 +78,6 @@ class LearnScreen(WorkScreen):
 
         def go_on() -> None:
             open_lesson(app, name)
-            app.action_show_screen("map")
+            app.show_session()
 
         app.files.unless_changed(go_on)
