@@ -40,10 +40,13 @@ WARN, REFUSE = 0.5, 0.8  # of the memory that is available
 class Reference:
     """What every strategy has to compute: the work, and the shapes with the batch leading.
 
-    `bytes` are those of all inputs and outputs, the least that has to be moved.
+    `one_by_one` are the operations of all examples apart, in which what does not depend on the
+    example is done anew for each. `bytes` are those of all inputs and outputs, the least that has
+    to be moved.
     """
 
     work: Work
+    one_by_one: int
     shapes: list[tuple[tuple[int, ...], Any]]
     paths: list[str]
     bytes: int
@@ -259,10 +262,20 @@ def _reference(case: Case) -> Reference:
     size = sum(byte_size(x) for x in (*given, *jaxpr.out_avals))
     return Reference(
         work=operations.work(jaxpr.jaxpr),
+        one_by_one=_one_by_one(case),
         shapes=[(tuple(aval.shape), aval.dtype) for aval in jaxpr.out_avals],
         paths=[tree_util.keystr(p) for p, _ in tree_util.tree_flatten_with_path(output)[0]],
         bytes=size,
     )
+
+
+def _one_by_one(case: Case) -> int:
+    structs = jax.eval_shape(lambda *args: case.example(args, 0), *case.structs)
+    try:
+        jaxpr = jax.make_jaxpr(case.function)(*structs)
+    except BaseException:  # it speaks to the other examples, so that none can be done alone
+        return 0
+    return operations.work(jaxpr.jaxpr).operations * case.batch
 
 
 def _planned_arm(
@@ -315,8 +328,14 @@ def _require_same(arm: Arm, reference: Reference) -> None:
         memory=held,
     )
     wrong = _shapes_differ(shapes, reference, setup.case.batch, arm.planned.padded)
-    if wrong or not 1 / SAME <= ratio <= SAME:
+    most = max(1.0, reference.one_by_one / reference.work.operations) if wanted else 1.0
+    if wrong or not 1 / SAME <= ratio <= SAME * most:
         arm.skip(_not_the_same(arm, wrong, ratio))
+    elif ratio > SAME:
+        arm.change(
+            warning=f"takes {ratio:.3g} × the operations: what is the same for every example is "
+            "done anew for each"
+        )
 
 
 def _held_by_example(closed: Any) -> int:
@@ -339,7 +358,7 @@ def _shapes_differ(
 
 def _not_the_same(arm: Arm, shapes: str, ratio: float) -> str:
     said = [shapes] if shapes else []
-    if not 1 / SAME <= ratio <= SAME:
+    if not 1 / SAME <= ratio <= SAME:  # of shapes that differ it says the more
         said.append(f"takes {ratio:.3g} × the operations")
     if arm.planned.memory is not None and ratio > 2:
         said.append(f"holds {human_bytes(arm.planned.memory)} at once")

@@ -56,7 +56,7 @@ def _apart(
     finite = np.isfinite(a) & np.isfinite(b)
     same = _same(a, b)
     scale = float(np.max(np.abs(a), where=finite, initial=0.0))
-    distance = np.where(finite, np.abs(np.where(finite, a - b, 0)), 0.0)
+    distance = np.abs(np.subtract(a, b, out=np.zeros_like(a), where=finite))
     bound = 16 * epsilon * scale * math.sqrt(longest)
     bad = (~same) & (~finite | (distance > bound))
     largest = float(np.max(distance, initial=0.0))

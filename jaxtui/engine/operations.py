@@ -127,8 +127,9 @@ def work(jaxpr: Any) -> Work:
 
 
 def _of_equation(equation: Any) -> Work:
+    inside = list(bodies(equation.params))
     inner = Work()
-    for body in bodies(equation.params):
+    for body in inside:
         inner += work(body)
     name = equation.primitive.name
     if name == "scan":
@@ -137,7 +138,8 @@ def _of_equation(equation: Any) -> Work:
         return inner.times(int(equation.params["mesh"].size))
     if name == "xla_pmap":
         return inner.times(int(equation.params["global_axis_size"]))
-    if inner != Work():
+    # A reduction may carry its operation as a jaxpr of two scalars.
+    if inside and name not in _OVER_INPUTS:
         return inner
     return _of_primitive(name, equation)
 

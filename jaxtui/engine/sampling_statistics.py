@@ -116,8 +116,8 @@ def paired_ratio(baseline: Samples, other: Samples, *, seed: int, resamples: int
 def mann_whitney(first: Samples, second: Samples) -> float:
     """The two-sided p-value that `first` and `second` are of one distribution.
 
-    By the normal approximation with the corrections for ties and for continuity, which for few
-    samples gives larger values than the exact test.
+    By the normal approximation with the corrections for ties and for continuity: where the exact
+    test of a few samples does not go below 0.01, it does not either.
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     n, m = len(a), len(b)
