@@ -11,9 +11,11 @@ from typing import Literal
 
 import msgspec
 
-from jaxtui import bench_runs, bench_words, launch, plain
+from jaxtui import bandwidth_words, bench_runs, bench_words, collectives, launch, plain
 from jaxtui import session as sessions
-from jaxtui.benchmark_report import BenchmarkReport
+from jaxtui.bandwidth import BandwidthReport
+from jaxtui.bandwidth_recording import SweepRecording
+from jaxtui.bench_runs import AnyRun
 from jaxtui.benchmarks import COMPLETE, Recording, failed
 from jaxtui.headless import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
 from jaxtui.launch import Choice
@@ -21,6 +23,7 @@ from jaxtui.protocol import AnyEvent, BenchRound, BenchStage, Composition, Print
 from jaxtui.report import Diagnosis
 from jaxtui.session import Benchmark, Session, SessionError
 
+AnyRecording = Recording | SweepRecording
 Format = Literal["text", "json", "csv", "markdown"]
 
 INTERRUPTED = 130
@@ -45,8 +48,10 @@ def bench(
         session = _with_benchmark(session, quick=quick)
     except SessionError as error:
         diagnosis = Diagnosis(kind="session", field=error.field, message=error.message)
-        report = failed(path, "", Session(), diagnosis)
-        return _write(report, format, output, ascii=ascii) or FAILED
+        nothing = failed(path, "", Session(), diagnosis)
+        return _write(nothing, format, output, ascii=ascii) or FAILED
+    if session.collective is not None and collectives.runs_program(session):
+        print(f"{path}: its collective is swept; the program is not timed", file=sys.stderr)
     recording, status = _measured(path, session, choice)
     report = recording.report()
     if recording.sampled:
@@ -55,7 +60,7 @@ def bench(
 
 
 def _with_benchmark(session: Session, *, quick: bool) -> Session:
-    if session.program.empty:
+    if session.program.empty and session.collective is None:
         raise SessionError("no function: give `source` or `function`", "program")
     asked = session.benchmark or Benchmark()
     if quick:
@@ -63,8 +68,9 @@ def _with_benchmark(session: Session, *, quick: bool) -> Session:
     return msgspec.structs.replace(session, benchmark=asked)
 
 
-def _measured(path: str, session: Session, choice: Choice) -> tuple[Recording, int]:
-    recording = Recording(0, session, path)
+def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording, int]:
+    swept = session.collective is not None
+    recording: AnyRecording = (SweepRecording if swept else Recording)(0, session, path)
     started = False
     with Engines() as engines:
         engine = engines.for_settings(choice.settings_for(session))
@@ -86,10 +92,12 @@ def _measured(path: str, session: Session, choice: Choice) -> tuple[Recording, i
             engines.drop()
     if interrupted:
         return recording, INTERRUPTED
-    return recording, DONE if recording.ended == COMPLETE and recording.sampled else FAILED
+    done = recording.ended == COMPLETE and recording.sampled
+    done &= isinstance(recording, Recording) or recording.right
+    return recording, DONE if done else FAILED
 
 
-def _follow(engine: Engine, recording: Recording, path: str) -> bool:
+def _follow(engine: Engine, recording: AnyRecording, path: str) -> bool:
     """Take in the run's events until it ends; whether it was interrupted. Raises EngineLost."""
     session = recording.session
     assert session.benchmark is not None
@@ -99,7 +107,10 @@ def _follow(engine: Engine, recording: Recording, path: str) -> bool:
         devices=session.devices,
         folder=launch.folder_of(path),
     )
-    recording.request = engine.start_bench(composition, session.benchmark)
+    if session.collective is None:
+        recording.request = engine.start_bench(composition, session.benchmark)
+    else:
+        recording.request = engine.start_sweep(composition, session.collective, session.benchmark)
     progress = Progress(recording, sys.stderr.write, sys.stderr.flush, tty=sys.stderr.isatty())
     try:
         while not recording.ended:
@@ -115,7 +126,7 @@ def _follow(engine: Engine, recording: Recording, path: str) -> bool:
     return False
 
 
-def _wait_for_the_end(engine: Engine, recording: Recording) -> None:
+def _wait_for_the_end(engine: Engine, recording: AnyRecording) -> None:
     """Let the sample in hand come to its end; one that does not is ended with the engine."""
     end = time.monotonic() + STOP_SECONDS
     try:
@@ -136,7 +147,7 @@ class Progress:
 
     def __init__(
         self,
-        recording: Recording,
+        recording: AnyRecording,
         write: Callable[[str], object],
         flush: Callable[[], object],
         *,
@@ -161,6 +172,9 @@ class Progress:
 
     def line(self, event: BenchRound | BenchStage) -> str:
         """Where the run is, in one line."""
+        if isinstance(self._recording, SweepRecording):
+            assert isinstance(event, BenchStage)
+            return bandwidth_words.progress(event, self._recording.plan)
         total = len(self._recording.parameters)
         place = f"point {event.point + 1}/{total}  " if total > 1 else ""
         if isinstance(event, BenchRound):
@@ -188,27 +202,22 @@ class Progress:
         self._flush()
 
 
-def _keep(report: BenchmarkReport) -> None:
+def _keep(report: AnyRun) -> None:
     try:
         print(f"kept as {bench_runs.keep(report)}", file=sys.stderr)
     except bench_runs.RunError as error:
         print(f"jaxtui: {error}", file=sys.stderr)
 
 
-def _write(report: BenchmarkReport, format: Format, output: str | None, *, ascii: bool) -> int:
+def _write(report: AnyRun, format: Format, output: str | None, *, ascii: bool) -> int:
     """Write the report where it was asked for. Returns an exit status if it cannot be, else 0."""
     if report.error is not None:
         print(plain.failure(report.session, report.error), file=sys.stderr)
     elif report.ended != COMPLETE:
         print(f"{report.session}: {report.ended}", file=sys.stderr)
-    if format == "text" and not report.points:
+    content = _content(report, format, ascii=ascii)
+    if not content:
         return 0
-    content = {
-        "text": lambda: bench_words.text(report, ascii=ascii) + "\n",
-        "json": lambda: bench_runs.to_json(report).decode() + "\n",
-        "csv": lambda: bench_words.to_csv(report),
-        "markdown": lambda: bench_words.markdown(report),
-    }[format]()
     if output is None:
         print(content, end="")
         return 0
@@ -218,3 +227,16 @@ def _write(report: BenchmarkReport, format: Format, output: str | None, *, ascii
         print(f"jaxtui: {output}: {error.strerror}", file=sys.stderr)
         return FAILED
     return 0
+
+
+def _content(report: AnyRun, format: Format, *, ascii: bool) -> str:
+    """The report as it is written; as text "" when nothing was measured."""
+    if format == "json":
+        return bench_runs.to_json(report).decode() + "\n"
+    if isinstance(report, BandwidthReport):
+        if format == "text":
+            return bandwidth_words.text(report, ascii=ascii) + "\n" if report.sizes else ""
+        return (bandwidth_words.to_csv if format == "csv" else bandwidth_words.markdown)(report)
+    if format == "text":
+        return bench_words.text(report, ascii=ascii) + "\n" if report.points else ""
+    return (bench_words.to_csv if format == "csv" else bench_words.markdown)(report)

@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import config
+from jaxtui.bandwidth import BandwidthReport
 from jaxtui.benchmark_report import BenchmarkReport, StrategyReport
 from jaxtui.report import Environment
 from jaxtui.session import Session
 
 SUFFIX = ".json"
+AnyRun = BenchmarkReport | BandwidthReport
 
 
 class RunError(Exception):
@@ -73,9 +75,13 @@ def folder() -> Path:
     return config.state_folder() / "benchmarks"
 
 
-def keep(report: BenchmarkReport, within: Path | None = None) -> Path:
-    """Write the run to a file of its own, whole or not at all. Raises RunError."""
-    target = folder() if within is None else within
+def keep(report: AnyRun, within: Path | None = None) -> Path:
+    """Write the run to a file of its own, whole or not at all. Raises RunError.
+
+    Sweeps of a collective are kept apart from the runs that can be listed and compared.
+    """
+    own = folder() if isinstance(report, BenchmarkReport) else folder().parent / "bandwidth"
+    target = own if within is None else within
     name = re.sub(r"[^a-z0-9]+", "-", (report.title or "run").lower()).strip("-")[:40] or "run"
     stamp = re.sub(r"[^0-9T]", "", report.began.partition("+")[0])
     try:
@@ -102,7 +108,7 @@ def _write_new(target: Path, stem: str, data: bytes) -> Path:
         os.unlink(temporary)
 
 
-def to_json(report: BenchmarkReport) -> bytes:
+def to_json(report: AnyRun) -> bytes:
     """The report as `bench --json` prints it, one line."""
     return msgspec.json.encode(report)
 

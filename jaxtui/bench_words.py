@@ -35,10 +35,11 @@ def seconds(value: float | None, digits: int = 3) -> str:
     if value == 0:
         return "0 s"
     scale, unit = next((u for u in _UNITS if abs(value) >= u[0] * 0.9995), _UNITS[-1])
-    return f"{_significant(value / scale, digits)} {unit}"
+    return f"{significant(value / scale, digits)} {unit}"
 
 
-def _significant(value: float, digits: int) -> str:
+def significant(value: float, digits: int) -> str:
+    """A number with so many digits: "3.21", "1,280"."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
@@ -50,10 +51,11 @@ def spread(report: StrategyReport) -> str:
     if report.median is None or report.low is None or report.high is None:
         return "–"
     half = (report.high - report.low) / 2 / report.median
-    return f"± {_percent(half)}"
+    return f"± {percent(half)}"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in percent: "2 %", and below one "0.4 %"."""
     percent = 100 * share
     return f"{percent:.1f} %" if percent < 1 else f"{percent:.0f} %"
 
@@ -70,13 +72,13 @@ def verdict(report: StrategyReport) -> str:
     if report.verdict is None:
         return "–"
     if report.verdict == "within noise" and report.seen is not None:
-        return f"within noise (sees {_percent(report.seen)})"
+        return f"within noise (sees {percent(report.seen)})"
     return report.verdict
 
 
 def rate(value: float | None) -> str:
     """Operations or bytes a second in billions."""
-    return "–" if value is None else _significant(value / 1e9, 3)
+    return "–" if value is None else significant(value / 1e9, 3)
 
 
 def point_title(point: PointReport) -> str:
@@ -108,7 +110,7 @@ def _row(report: StrategyReport) -> list[str]:
         verdict(report),
         rate(report.flops_rate),
         rate(report.bytes_rate),
-        "–" if report.of_peak is None else _percent(report.of_peak),
+        "–" if report.of_peak is None else percent(report.of_peak),
     ]
 
 
@@ -185,8 +187,8 @@ def _over_the_sweep(points: Sequence[PointReport]) -> list[str]:
 def scaling_words(found: Scaling, points: Sequence[PointReport]) -> str:
     """One scaling figure as a sentence."""
     where = f" at {point_title(points[found.point])}" if points[found.point].parameters else ""
-    ceiling = "" if found.ceiling is None else f" (these cores allow {_percent(found.ceiling)})"
-    efficiency = _percent(found.efficiency)
+    ceiling = "" if found.ceiling is None else f" (these cores allow {percent(found.ceiling)})"
+    efficiency = percent(found.efficiency)
     return (
         f"{found.kind} scaling of {found.strategy} to {_devices(found.devices)}{where}: "
         f"{efficiency}{ceiling}"
@@ -226,11 +228,15 @@ def text(report: BenchmarkReport, *, ascii: bool = False) -> str:
     parts.append("\n".join(findings(report)))
     parts.append("\n".join(scaling_words(found, report.points) for found in report.scaling))
     whole = "\n\n".join(part for part in parts if part)
-    return _in_ascii(whole) if ascii else whole
+    return in_ascii(whole) if ascii else whole
 
 
-def _in_ascii(words: str) -> str:
-    for sign, plainly in (("±", "+-"), ("·", "*"), ("×", "x"), ("µ", "u"), ("–", "-")):
+_PLAINLY = {"±": "+-", "·": "*", "×": "x", "µ": "u", "–": "-", "−": "-"}
+
+
+def in_ascii(words: str) -> str:
+    """The words with plain signs."""
+    for sign, plainly in _PLAINLY.items():
         words = words.replace(sign, plainly)
     return words
 
@@ -245,7 +251,7 @@ def markdown(report: BenchmarkReport) -> str:
         rows = point_rows(point)
         if rows:
             marks = ["---:" if i in _RIGHT else "---" for i in range(len(_HEADINGS))]
-            lines += [_table_row(row) for row in (list(_HEADINGS), marks, *rows)]
+            lines += [table_row(row) for row in (list(_HEADINGS), marks, *rows)]
         lines += ["", *(f"- {line}" for line in reasons(point))] if reasons(point) else []
     said = findings(report) + [scaling_words(found, report.points) for found in report.scaling]
     if said:
@@ -253,7 +259,8 @@ def markdown(report: BenchmarkReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table_row(cells: Sequence[str]) -> str:
+def table_row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

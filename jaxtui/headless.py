@@ -33,6 +33,7 @@ from jaxtui.protocol import (
     Ready,
     Run,
     RunCollective,
+    SweepBandwidth,
 )
 from jaxtui.report import (
     CollectiveReport,
@@ -114,6 +115,20 @@ class Engine:
         """Have a benchmark begin; its request's id. Raises EngineLost."""
         self.environment()
         request = Bench(id=self._client.next_id(), composition=composition, benchmark=benchmark)
+        self._client.send(request)
+        return request.id
+
+    def start_sweep(
+        self, composition: Composition, collective: Collective, benchmark: Benchmark
+    ) -> int:
+        """Have a bandwidth sweep begin; its request's id. Raises EngineLost."""
+        self.environment()
+        request = SweepBandwidth(
+            id=self._client.next_id(),
+            composition=composition,
+            collective=collective,
+            benchmark=benchmark,
+        )
         self._client.send(request)
         return request.id
 

@@ -107,7 +107,7 @@ def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     formats = parser.add_mutually_exclusive_group()
     for name, words in (
         ("json", "one object, with every sample"),
-        ("csv", "a row for each strategy"),
+        ("csv", "a row for each strategy, or each message size"),
         ("markdown", "tables and what they say"),
     ):
         formats.add_argument(
@@ -143,8 +143,9 @@ def _add_screenshot_arguments(parser: argparse.ArgumentParser) -> None:
 
 _DESCRIPTIONS = {
     "run": "Evaluate sessions and print what comes out. A session is code: it is run as Python is.",
-    "bench": "Time the ways to run a session's function over its batch. A session is code: it is "
-    "run as Python is. Every run is kept in the state folder, too.",
+    "bench": "Time the ways to run a session's function over its batch, or sweep its collective "
+    "over message sizes. A session is code: it is run as Python is. Every run is kept in the state "
+    "folder, too.",
     "export": "Print a session as a plain Python script in bare JAX.",
     "devices": "Print what JAX sees here, and the environment.",
     "lessons": "List the lessons, or print one as a session file.",

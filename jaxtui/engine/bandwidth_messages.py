@@ -223,7 +223,8 @@ def data(subject: Subject, count: int, seed: int) -> np.ndarray[Any, Any]:
     values: np.ndarray[Any, Any] = 2 * generator.random(shape, dtype=kind) - 1
     if jnp.issubdtype(dtype, jnp.complexfloating):
         values = values + 1j * (2 * generator.random(shape, dtype=kind) - 1)
-    return values.astype(dtype)
+    fitted: np.ndarray[Any, Any] = values.astype(dtype)
+    return fitted
 
 
 def wrong_elements(
