@@ -213,6 +213,11 @@ def verdict(ran: CollectiveRan | None, *, stale: bool, ascii: bool) -> str:
     return f"of the collective before · {words}" if stale else words
 
 
+def took(seconds: float) -> str:
+    """How long it ran: `ran 0.4 ms`."""
+    return f"ran {seconds:.3g} s" if seconds >= 1 else f"ran {seconds * 1000:.3g} ms"
+
+
 def leaf_name(path: str, count: int) -> str:
     """What to call one of several arrays; "" where there is only one."""
     return path.strip("[]'\"") if count > 1 else ""

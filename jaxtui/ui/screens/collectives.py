@@ -134,7 +134,7 @@ class CollectivesScreen(CollectiveKeys):
         asked = self.collective_work
         ran, stale = asked.ran, asked.result_stale
         title = view.verdict(ran, stale=stale, ascii=self.explorer.ascii)
-        took = f"ran {ran.seconds * 1000:.3g} ms" if ran is not None else ""
+        took = view.took(ran.seconds) if ran is not None else ""
         parts = [part for part in ("What each device holds", title, took) if part]
         heading = f" {self.explorer.dot} ".join(parts)
         if heading != self.holdings_pane.border_title:

@@ -103,6 +103,7 @@ class DeviceRows(ScrollView, can_focus=True):
         self._folds = True
         self._stale = False
         self._layout: RowsLayout | None = None
+        self._wanted = 1
         self._cursor = Place("after", 0, 0)
         self._styles: dict[tuple[str, bool], Style] = {}
 
@@ -140,8 +141,8 @@ class DeviceRows(ScrollView, can_focus=True):
 
     @property
     def wanted_height(self) -> int:
-        """Lines that show all rows and the heading."""
-        return 1 + (self._layout.lines if self._layout is not None else 0)
+        """Lines that show all rows and the heading, so that nothing has to scroll."""
+        return self._wanted
 
     # ------------------------------------------------------------------------------- laying out
 
@@ -150,6 +151,7 @@ class DeviceRows(ScrollView, can_focus=True):
             return
         height, width = self.size.height, self.size.width
         self._layout = self._laid_into(width)
+        self._wanted = 1 + self._layout.lines
         if self._layout.lines > height - 1:
             self._layout = self._laid_into(width - self.styles.scrollbar_size_vertical)
         over = max(0, self._layout.lines - (height - 1))

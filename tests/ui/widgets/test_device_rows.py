@@ -118,3 +118,10 @@ async def test_a_new_result_keeps_the_cursor_as_far_as_it_can() -> None:
         host.rows.show(("device", [f"{i}  cpu" for i in range(ROWS)]), held(2), held(2))
         await pilot.pause()
         assert host.rows.cursor == Place("after", 1, 1)
+
+
+async def test_the_wanted_height_is_that_without_a_scrollbar() -> None:
+    host = Host(held(8), held(8))
+    async with host.run_test(size=(84, 10)) as pilot:
+        await pilot.pause()
+        assert host.rows.wanted_height == 1 + ROWS
