@@ -32,6 +32,13 @@ COLLECTIVES = (
 _COLLECTIVE = re.compile(rf"= .*? ({'|'.join(COLLECTIVES)})(?:-start)?\(")
 
 
+# Where each operation comes from: paths and frames of JAX's and of this program's own files.
+_TABLES = re.compile(
+    r"^(?:FileNames|FunctionNames|FileLocations|StackFrames)\n(?:\d.*\n)*\n*", re.MULTILINE
+)
+_METADATA = re.compile(r", (?:metadata=\{[^}]*\}|stack_frame_id=\d+)")
+
+
 def inspect(composition: Composition, view: CompilerView) -> str:
     """The text of `view` of the composed program. Raises Diagnosed as tracing it does."""
     prepared = prepare(composition)
@@ -52,7 +59,12 @@ def inspect(composition: Composition, view: CompilerView) -> str:
         compiled = lowered.compile()
     except Exception as error:
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
-    return (compiled.as_text() or "") if view == "hlo" else "\n".join(_cost_lines(compiled))
+    return hlo_text(compiled) if view == "hlo" else "\n".join(_cost_lines(compiled))
+
+
+def hlo_text(compiled: Any) -> str:
+    """The optimised HLO without where its operations come from."""
+    return _METADATA.sub("", _TABLES.sub("", compiled.as_text() or ""))
 
 
 def _cost_lines(compiled: Any) -> Iterator[str]:

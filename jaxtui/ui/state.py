@@ -20,10 +20,13 @@ from jaxtui.protocol import (
     AnyRequest,
     Cancel,
     Cancelled,
+    CompilerView,
     Composition,
     Described,
     Failed,
     Gone,
+    Inspect,
+    Inspected,
     Log,
     Printed,
     Ran,
@@ -50,11 +53,19 @@ Phase = Literal["starting", "ready", "gone"]
 class Pending(Struct):
     """A request that has no answer yet."""
 
-    kind: Literal["trace", "run"]
+    kind: Literal["trace", "run", "view"]
     composition: Composition
     since: float
+    view: CompilerView | None = None
     stage: str = ""
     stage_since: float = 0.0
+
+
+class View(Struct, frozen=True):
+    """What JAX or XLA make of `composition`, or why they make nothing of it."""
+
+    text: str
+    composition: Composition
 
 
 class Work:
@@ -87,6 +98,7 @@ class Work:
         self.ran: Ran | None = None
         self.ran_of: Composition | None = None
         self.ran_lost = False  # the engine that kept the result is gone
+        self.views: dict[CompilerView, View] = {}
         self._failure: Diagnosis | None = None
         self._failure_of: Composition | None = None
         self._flow: Flow | None = None
@@ -217,7 +229,8 @@ class Work:
         return self._doing(pending, now)
 
     def _doing(self, pending: Pending, now: float) -> str:
-        word = "tracing" if pending.kind == "trace" else (pending.stage or "waiting to run")
+        words = {"trace": "tracing", "run": "waiting to run", "view": "compiling"}
+        word = pending.stage or words[pending.kind]
         waited = now - max(pending.since, pending.stage_since, self.phase_since)
         if waited < NAMED:
             return word
@@ -319,6 +332,17 @@ class Work:
         if self._asked:
             self._run(now)
 
+    def inspect(self, view: CompilerView, now: float) -> None:
+        """Ask for a view of what is typed, unless it is there, asked for, or typing goes on."""
+        composition, shown = self.composition, self.views.get(view)
+        asked = any(p.view == view and p.composition == composition for p in self._pending.values())
+        waits = not self.trusted or self.phase != "ready" or now < self._rest_at
+        if (shown and shown.composition == composition) or asked or waits or self.blocked():
+            return
+        number = self._next_id()
+        self._pending[number] = Pending("view", composition, now, view)
+        self._send(Inspect(id=number, composition=composition, view=view))
+
     def _trace(self, now: float) -> None:
         if not self.trusted or (self._blocked_trace and self.blocked()):
             return
@@ -376,6 +400,8 @@ class Work:
                 self._on_ran(event)
             case Failed():
                 self._on_failed(event)
+            case Inspected():
+                self._on_view(event.id, event.text)
             case Stage():
                 self._on_stage(event, now)
             case Cancelled():
@@ -421,11 +447,18 @@ class Work:
         if pending.composition == self.composition:
             self._flow = event.flow
 
+    def _on_view(self, number: int, text: str) -> None:
+        pending = self._pending.pop(number, None)
+        if pending is not None and pending.view is not None:
+            self.views[pending.view] = View(text, pending.composition)
+
     def _on_failed(self, event: Failed) -> None:
         pending = self._pending.pop(event.id, None)
         if pending is None:
             return
-        if event.id == self._run_id:
+        if pending.view is not None:
+            self.views[pending.view] = View(event.diagnosis.message, pending.composition)
+        elif event.id == self._run_id:
             self._failure, self._failure_of = event.diagnosis, pending.composition
         elif event.id == self._trace_id:
             self.traced_of = pending.composition

@@ -58,6 +58,13 @@ def test_a_shard_map_shows_its_collective_in_the_hlo() -> None:
     assert collectives(inspect(gathered, "hlo").splitlines()) == {"all-gather": 1}
 
 
+def test_the_hlo_names_no_file() -> None:
+    text = inspect(SUM, "hlo")
+    assert ".py" not in text
+    assert "metadata" not in text
+    assert "ENTRY" in text
+
+
 def test_an_asynchronous_collective_counts_once() -> None:
     lines = [
         "  %s = (f32[2]{0}, f32[16]{0}) all-gather-start(%p), dimensions={0}",

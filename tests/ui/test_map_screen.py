@@ -7,7 +7,7 @@ import pytest
 from fake_client import Bench
 from textual.widgets import OptionList
 
-from jaxtui.protocol import Failed, Printed, Run, Trace
+from jaxtui.protocol import Failed, Inspect, Inspected, Printed, Run, Trace
 from jaxtui.report import Diagnosis, Fix, Parameter
 from jaxtui.session import Jit, Pmap, Program, Vmap
 from jaxtui.ui.state import REST
@@ -389,3 +389,28 @@ async def test_a_new_line_is_indented() -> None:
         area.focus()
         await bench.press("down", "end", "enter", *"if x:", "enter", "y")
         assert bench.session.program.source.splitlines()[2:4] == ["    if x:", "        y"]
+
+
+# ------------------------------------------------------------------------- compiler's views
+
+
+async def test_a_compilers_view_is_asked_for_when_its_tab_is_shown() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        assert not bench.client.asked(Inspect)
+        await bench.press("s", "s", "s")
+        [asked] = bench.client.asked(Inspect)
+        assert asked.view == "jaxpr"
+        await bench.hear(Inspected(id=asked.id, view="jaxpr", text="{ lambda ; a:i32[2] }"))
+        assert "{ lambda ; a:i32[2] }" in bench.text
+        await bench.press("s")
+        assert bench.client.asked(Inspect)[-1].view == "stablehlo"
+
+
+async def test_the_python_tab_shows_the_program_as_a_script() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("S")
+        assert "import jax.numpy as jnp" in bench.text
+        await bench.press("y")
+        assert "sent to the terminal's clipboard" in bench.text

@@ -7,7 +7,18 @@ from itertools import count
 import made_events as made
 import msgspec
 
-from jaxtui.protocol import Cancel, Cancelled, Failed, Gone, Printed, Run, Stage, Trace
+from jaxtui.protocol import (
+    Cancel,
+    Cancelled,
+    Failed,
+    Gone,
+    Inspect,
+    Inspected,
+    Printed,
+    Run,
+    Stage,
+    Trace,
+)
 from jaxtui.report import Diagnosis, Parameter
 from jaxtui.session import Devices, Session, with_field
 from jaxtui.ui.state import REST, Work
@@ -403,3 +414,46 @@ def test_output_without_end_keeps_its_end() -> None:
     desk.hear(Printed(id=0, stream="stdout", text="last"))
     assert len(desk.work.printed["run"]) <= 200_000
     assert desk.work.printed["run"].endswith("last")
+
+
+# ---------------------------------------------------------------------------- compiler's views
+
+
+def test_a_view_is_asked_for_once_for_each_program() -> None:
+    desk = Desk().settled()
+    desk.work.inspect("hlo", desk.now)
+    desk.work.inspect("hlo", desk.now)
+    [asked] = desk.of(Inspect)
+    assert asked.composition == desk.work.composition
+    desk.hear(Inspected(id=asked.id, view="hlo", text="HloModule"))
+    desk.work.inspect("hlo", desk.now)
+    assert desk.of(Inspect) == [asked]
+    assert desk.work.views["hlo"].text == "HloModule"
+    assert not desk.work.busy
+
+
+def test_a_view_waits_until_typing_rests() -> None:
+    desk = Desk().settled()
+    desk.type("program.arguments.0.value", "ones(3)")
+    desk.work.inspect("jaxpr", desk.now)
+    assert not desk.of(Inspect)
+    desk.rest()
+    desk.work.inspect("jaxpr", desk.now)
+    assert desk.of(Inspect)[0].composition == desk.work.composition
+
+
+def test_a_view_that_fails_says_why_and_leaves_the_program_without_an_error() -> None:
+    desk = Desk().settled()
+    desk.work.inspect("cost", desk.now)
+    desk.hear(Failed(id=desk.of(Inspect)[0].id, diagnosis=WRONG))
+    assert desk.work.views["cost"].text == "no"
+    assert desk.work.diagnosis is None
+
+
+def test_a_view_that_takes_long_is_named_and_can_be_ended() -> None:
+    desk = Desk().settled()
+    desk.work.inspect("hlo", desk.now)
+    assert desk.work.status(desk.now + 3) == "compiling 3 s · ctrl+c ends it"
+    desk.work.restarted(desk.now + 3, ended=True)
+    assert not desk.work.busy or desk.work.phase == "starting"
+    assert desk.work.blocked()

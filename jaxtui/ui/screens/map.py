@@ -18,6 +18,7 @@ from jaxtui.ui.screens.map_view import (
     field_of,
     layer_prefix,
     notice,
+    script_text,
     source_line,
 )
 from jaxtui.ui.signature import with_value
@@ -26,7 +27,7 @@ from jaxtui.ui.widgets.argument_table import ArgumentTable
 from jaxtui.ui.widgets.field import FieldMessage
 from jaxtui.ui.widgets.function_editor import FunctionEditor
 from jaxtui.ui.widgets.layer_list import LayerForm, LayerList
-from jaxtui.ui.widgets.result_pane import RESULT, ResultPane, TabLine
+from jaxtui.ui.widgets.result_pane import PYTHON, RESULT, ResultPane, TabLine
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
 
 ABOUT = {
@@ -123,6 +124,7 @@ class MapScreen(WorkScreen):
         )
         self._show_flow(work, diagnosis, now)
         self._show_results(work, diagnosis)
+        self._show_listing(work, now)
         self.key_line.keys = self.keys(self.focused)
 
     def _show_layers(self, layers: list[AnyLayer], diagnosis: Diagnosis | None, where: str) -> None:
@@ -175,6 +177,19 @@ class MapScreen(WorkScreen):
             printed=work.printed,
             diagnosis=diagnosis,
         )
+
+    def _show_listing(self, work: Work, now: float) -> None:
+        """The program as a script, or as JAX and XLA have it, when such a tab is on show."""
+        if self.results.tab == PYTHON:
+            self.results.show_listing(script_text(work.session), "")
+        elif (view := self.results.compiler_view) is not None:
+            work.inspect(view, now)
+            shown = work.views.get(view)
+            if shown is None:
+                self.results.show_listing("", "asking JAX" if work.phase == "ready" else "")
+            else:
+                old = shown.composition != work.composition
+                self.results.show_listing(shown.text, "of the program before" if old else "")
 
     # ------------------------------------------------------------------------- what was typed
 
@@ -334,14 +349,17 @@ class MapScreen(WorkScreen):
     def action_next_tab(self) -> None:
         """Turn to the next tab."""
         self.results.step_tab(1)
+        self.explorer.show_work()
 
     def action_previous_tab(self) -> None:
         """Turn to the tab before."""
         self.results.step_tab(-1)
+        self.explorer.show_work()
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         """Turn to the clicked tab."""
         self.results.show_tab(event.name)
+        self.explorer.show_work()
 
     def put(self, event: WindowRead | Summarized | Failed) -> None:
         """A part of the result has come, or will not."""

@@ -25,6 +25,16 @@ LAST_WORDS = 3  # lines
 LEAF_NAME = re.compile(r"^\w+")
 
 
+def script_text(session: Session) -> str:
+    """The program as a plain script, or why it cannot be one yet."""
+    from jaxtui.export import ExportError, script
+
+    try:
+        return script(session)
+    except ExportError as error:
+        return f"# no script yet: {error.message} (at {error.field})"
+
+
 class ParametersText:
     """The text of the parameters as it was typed, as long as the session still means the same."""
 

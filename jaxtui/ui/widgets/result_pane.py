@@ -14,14 +14,23 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from jaxtui.protocol import Ran
+from jaxtui.protocol import CompilerView, Ran
 from jaxtui.report import DeviceInfo, Diagnosis
 
 if TYPE_CHECKING:
+    from textual.widgets import TextArea
+
     from jaxtui.ui.widgets.array_view import ArrayView
     from jaxtui.ui.widgets.shards_view import ShardsView
 
-RESULT, SHARDS, OUTPUT, ERROR = "Result", "Shards", "Output", "Error"
+RESULT, SHARDS, OUTPUT, ERROR, PYTHON = "Result", "Shards", "Output", "Error", "Python"
+COMPILER_TABS: dict[str, CompilerView] = {
+    "Jaxpr": "jaxpr",
+    "StableHLO": "stablehlo",
+    "HLO": "hlo",
+    "Cost": "cost",
+}
+MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
 
 
 class TabLine(Widget, can_focus=True):
@@ -85,7 +94,9 @@ class ResultPane(Vertical):
     ResultPane > #notice.-shown { display: block; }
     ResultPane > .body { height: 1fr; display: none; }
     ResultPane.-result > .-of-result, ResultPane.-shards > .-of-shards,
-    ResultPane.-output > .-of-output, ResultPane.-error > .-of-error { display: block; }
+    ResultPane.-output > .-of-output, ResultPane.-error > .-of-error,
+    ResultPane.-listing > .-of-listing { display: block; }
+    ResultPane > TextArea { border: none; padding: 0 1; background: $background; }
     ResultPane.-stale > .-of-shards { text-opacity: 55%; }
     """
 
@@ -98,6 +109,8 @@ class ResultPane(Vertical):
         self._shards_view: ShardsView | None = None
         self._places: dict[str, Static] = {}
         self._texts: dict[str, str] = {}
+        self._listings: dict[str, tuple[str, str]] = {}
+        self._listing: TextArea | None = None
         self._shown_result: tuple[int, int] | None = None
         self._shown_shards: tuple[int, int] | None = None
         self._ran: Ran | None = None
@@ -120,8 +133,9 @@ class ResultPane(Vertical):
 
     def show_tab(self, name: str) -> None:
         """Turn to a tab."""
-        for _, (tab, _) in enumerate(self.tab_line.tabs):
+        for tab in (RESULT, SHARDS, OUTPUT, ERROR):
             self.set_class(tab == name, f"-{tab.lower()}")
+        self.set_class(name == PYTHON or name in COMPILER_TABS, "-listing")
         self.tab_line.active = name
         self._show_body()
 
@@ -169,6 +183,7 @@ class ResultPane(Vertical):
         tabs = [(RESULT, ""), (SHARDS, ""), (OUTPUT, str(lines) if lines else "")]
         if diagnosis is not None:
             tabs.append((ERROR, ""))
+        tabs += [(name, "") for name in (*COMPILER_TABS, PYTHON)]
         self.tab_line.tabs = tuple(tabs)
         if self.tab not in [name for name, _ in tabs]:
             self.remove_class("-error")
@@ -179,6 +194,9 @@ class ResultPane(Vertical):
             self._show_result()
         elif self.tab == SHARDS:
             self._show_shards()
+        elif self.tab == PYTHON or self.tab in COMPILER_TABS:
+            text, self.tab_line.caption = self._listings.get(self.tab, ("", ""))
+            self._put_listing(text)
         else:
             self.tab_line.caption = ""
             if self.tab == OUTPUT:
@@ -249,8 +267,35 @@ class ResultPane(Vertical):
             self._texts[tab] = text
             self._places[tab].update(text)
 
+    @property
+    def compiler_view(self) -> CompilerView | None:
+        """The compiler's view that is on show, if it is one."""
+        return COMPILER_TABS.get(self.tab)
+
+    def show_listing(self, text: str, caption: str) -> None:
+        """Put a text into the tab that is shown; the caption says what it is of."""
+        self._listings[self.tab] = (text, caption)
+        self._show_body()
+
+    def _put_listing(self, text: str) -> None:
+        if self._listing is None:
+            from textual.widgets import TextArea
+
+            self._listing = TextArea(
+                read_only=True, show_line_numbers=False, classes="body -of-listing"
+            )
+            self._listing.cursor_blink = False
+            self.mount(self._listing)
+        cut = text[:MOST_CHARACTERS]
+        if len(text) > len(cut):
+            cut += f"\n… and {len(text) - len(cut):,} characters more"
+        if self._listing.text != cut:
+            self._listing.text = cut
+
     def text_to_copy(self) -> str:
         """What is read in the tab that is shown, where that is plain text."""
+        if self.tab in self._listings:
+            return self._listings[self.tab][0]
         return {OUTPUT: self._printed, ERROR: self._error}.get(self.tab, "")
 
 
