@@ -18,6 +18,7 @@ from jaxtui.protocol import (
     DescribeCollectives,
     Failed,
     FindProvenance,
+    Printed,
     ProvenanceFound,
     ReadWindow,
     RunCollective,
@@ -101,6 +102,15 @@ def test_a_result_that_newer_ones_replaced_is_refused(engine: Any) -> None:
     found = find(engine, old, [0, 0])
     assert isinstance(found, Failed)
     assert "no longer kept" in found.diagnosis.message
+
+
+def test_what_the_source_and_the_function_print_is_printed_once(engine: Any) -> None:
+    source = "print('read')\ndef own(x):\n    print('called')\n    return x\n"
+    start = len(engine.heard.all)
+    ran = ask(engine, Collective(operation="own", value="arange(8)"), source)
+    assert find(engine, ran.result, [3]).sources == [[3]]
+    printed = [e.text for e in engine.heard.all[start:] if isinstance(e, Printed)]
+    assert "".join(printed).split() == ["read", "called"]
 
 
 def test_a_collective_that_cannot_run_is_a_diagnosis(engine: Any) -> None:

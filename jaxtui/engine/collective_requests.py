@@ -11,8 +11,9 @@ from typing import Any
 from jaxtui import collectives as composing
 from jaxtui.engine import collectives
 from jaxtui.engine.collective_checks import Checked
-from jaxtui.engine.errors import GivenUp, diagnosed
+from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.failures import describe
+from jaxtui.engine.output import rehearsal
 from jaxtui.engine.provenance import Provenance, place, words
 from jaxtui.engine.results import KEPT, ResultStore
 from jaxtui.protocol import (
@@ -78,12 +79,14 @@ class CollectiveRuns:
             message = f"result {request.result} is no longer kept; run the collective again"
             raise diagnosed("runtime", "", message)
         output = _output(kept.ran.after, request)
-        if kept.provenance is None:
-            kept.provenance = _searcher(kept)
         flat = _flat(request.element, output.shape)
         try:
-            sources = kept.provenance.sources(request.leaf, flat, cancelled)
-        except GivenUp:
+            # What the function prints it has printed when it ran.
+            with rehearsal():
+                if kept.provenance is None:
+                    kept.provenance = _searcher(kept)
+                sources = kept.provenance.sources(request.leaf, flat, cancelled)
+        except (Diagnosed, GivenUp):
             raise
         except Exception as error:
             message = f"its sources cannot be found: {describe(error)}"

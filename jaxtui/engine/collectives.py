@@ -20,6 +20,7 @@ from jaxtui.collective_words import OPERATIONS
 from jaxtui.engine import collective_checks, evaluation, expressions
 from jaxtui.engine.collective_checks import AXIS_NAME, VALUE, VIA, Checked
 from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.output import rehearsal
 from jaxtui.engine.provenance import Provenance
 from jaxtui.engine.references import REFERENCES, Expected, wrong
 from jaxtui.protocol import Composition
@@ -92,7 +93,8 @@ def run(
 
     Raises Diagnosed at the collective's own fields, or GivenUp when `cancelled()` turned true.
     """
-    checked = collective_checks.check(session, folder)
+    with rehearsal():
+        checked = collective_checks.check(session, folder)
     composition = composition_of(session, folder, collectives.with_input(session))
     try:
         evaluated = evaluation.run(composition, on_stage, cancelled)
