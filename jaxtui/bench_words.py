@@ -42,6 +42,7 @@ def significant(value: float, digits: int) -> str:
     """A number with so many digits: "3.21", "1,280"."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
+    value = float(f"{value:.{digits - 1}e}")  # 0.9999 has as many digits as 1.00
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(decimals, 9)}f}"
 
@@ -282,7 +283,7 @@ def to_csv(report: BenchmarkReport) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     ratio = ("against", "speedup", "speedup_low", "speedup_high")
-    writer.writerow([*names, "batch", *_COLUMNS, *ratio, *_STAGES, "wrong", "max_ulp"])
+    writer.writerow([*names, "examples", *_COLUMNS, *ratio, *_STAGES, "wrong", "max_ulp"])
     for point in report.points:
         place = [*(point.parameters.get(name, "") for name in names), point.batch]
         for strategy in point.strategies:

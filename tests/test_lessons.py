@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import Asker
 
 import jaxtui.lessons
 from jaxtui import lessons
+from jaxtui.protocol import BenchPlanned, Composition, PlanBench
 from jaxtui.session import dumps, loads
 
 TUTORIAL: dict[str, tuple[str, list[int], Any]] = {
@@ -54,6 +56,10 @@ TUTORIAL: dict[str, tuple[str, list[int], Any]] = {
 }
 
 
+# The tutorial printed only times for these.
+TIMED = {"benchmark", "benchmark-mistake"}
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What one `jaxtui run --json` of all lessons prints, by lesson."""
@@ -70,7 +76,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     return {Path(found["session"]).stem: found for found in objects}
 
 
-@pytest.mark.parametrize("name", lessons.NAMES)
+@pytest.mark.parametrize("name", TUTORIAL)
 def test_the_lesson_gives_what_the_tutorial_printed(
     name: str, printed: dict[str, dict[str, Any]]
 ) -> None:
@@ -113,7 +119,34 @@ def test_the_index_names_every_lesson_once_and_the_first_is_one_of_them() -> Non
     folder = Path(jaxtui.lessons.__file__).parent
     assert sorted(lessons.NAMES) == sorted(path.stem for path in folder.glob("*.toml"))
     assert lessons.FIRST in lessons.NAMES
-    assert set(TUTORIAL) == set(lessons.NAMES)
+    assert set(TUTORIAL) | TIMED == set(lessons.NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(TIMED))
+def test_the_benchmarks_sum_each_of_64_matrices(
+    name: str, printed: dict[str, dict[str, Any]]
+) -> None:
+    assert lessons.load(name).benchmark is not None
+    program = printed[name]["program"]
+    assert program["inputs"][0]["shape"] == [64, 256, 256]
+    assert program["layers"][0]["inside"][0]["shape"] == [256, 256]
+    assert (program["outputs"][0]["dtype"], program["outputs"][0]["shape"]) == ("float32", [64])
+
+
+def test_the_mistake_is_refused_before_it_is_run_and_says_what_is_meant(engine: Asker) -> None:
+    session = lessons.load("benchmark-mistake")
+    assert session.benchmark is not None
+    composition = Composition(
+        program=session.program, parameters=session.parameters, devices=session.devices
+    )
+    id = engine.next_id()
+    engine.client.send(PlanBench(id=id, composition=composition, benchmark=session.benchmark))
+    plan = engine.heard.next(BenchPlanned)
+    skipped = {arm.strategy: arm.skipped for arm in plan.points[0].arms}
+    assert skipped["jit(vmap)"] is None
+    assert skipped["pmap"] is None
+    assert "195 × the operations" in skipped["pmap-without-vmap"]
+    assert "pmap(vmap(f)) is meant" in skipped["pmap-without-vmap"]
 
 
 @pytest.mark.parametrize("name", lessons.NAMES)

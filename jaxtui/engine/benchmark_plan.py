@@ -220,8 +220,8 @@ def device_counts(benchmark: Benchmark, available: int) -> list[int]:
         if not 1 <= count <= available:
             field = f"benchmark.devices.{index}"
             fix = Fix(label=f"all {available}", field=field, text=str(available))
-            devices = "1 device" if available == 1 else f"{available} devices"
-            raise diagnosed("devices", field, f"{count} of {devices} there are", [fix])
+            there = "there is 1 device" if available == 1 else f"there are {available} devices"
+            raise diagnosed("devices", field, f"{there}, not {count}", [fix])
     return list(dict.fromkeys(benchmark.devices))
 
 

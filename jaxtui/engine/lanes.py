@@ -18,6 +18,7 @@ from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
     Bench,
+    BenchFinished,
     Cancelled,
     FindProvenance,
     Inspect,
@@ -251,6 +252,7 @@ class Worker:
                     event = events.throw(GivenUp())
                 else:
                     event = next(events)
+                done = isinstance(event, BenchFinished)
             except StopIteration:
                 done = True
             except GivenUp:

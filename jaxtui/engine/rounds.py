@@ -47,6 +47,10 @@ class Rounds:
     pace: Pace | None = None
     noise: list[Noise] = field(default_factory=list)
     disturbed: list[bool] = field(default_factory=list)
+    disturbances: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.disturbances = self.turns.disturbances()
 
     def events(self) -> Iterator[AnyEvent | None]:
         """Every sample and every round. Given up, it tells the rounds so far and raises GivenUp."""
@@ -70,7 +74,7 @@ class Rounds:
         order = list(self.ready)
         self.order.shuffle(order)
         number = len(self.noise)
-        before, disturbances = timing.read_meters(), self.turns.disturbances()
+        before = timing.read_meters()
         measured: list[tuple[Ready, float]] = []
         for place, ready in enumerate(order):
             assert ready.sample is not None
@@ -89,7 +93,10 @@ class Rounds:
         for ready, seconds in measured:
             ready.samples.append(seconds)
         self.noise.append(timing.noise(before, timing.read_meters()))
-        self.disturbed.append(self.turns.disturbances() > disturbances)
+        # What came between two rounds has taken the caches from the second.
+        disturbances = self.turns.disturbances()
+        self.disturbed.append(disturbances > self.disturbances)
+        self.disturbances = disturbances
 
     def _tell(
         self, found: list[ArmStatistics], wanted: int, left: float
