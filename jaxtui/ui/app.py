@@ -21,6 +21,7 @@ from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.collectives import runs_program
 from jaxtui.protocol import (
     AnyEvent,
+    BenchSample,
     Cancelled,
     Describe,
     Failed,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from textual.widgets import Input
 
     from jaxtui.report import Fix
+    from jaxtui.ui.benchmark_state import BenchmarkWork
     from jaxtui.ui.screens.map import MapScreen
     from jaxtui.ui.widgets.array_view import ArrayView
 
@@ -99,6 +101,8 @@ class JaxtuiApp(App[None]):
         self.collective = CollectiveWork(self.work, send=client.send, next_id=client.next_id)
         self._inbox: deque[AnyEvent] = deque()
         self._inbox_lock = threading.Lock()
+        self._announced = False  # that events wait
+        self._benchmark: BenchmarkWork | None = None
         self._windows: set[int] = set()  # requests of the array view
         self._ticking: Timer | None = None
         self._resting: Timer | None = None
@@ -107,6 +111,7 @@ class JaxtuiApp(App[None]):
         self.begun = False
         self.add_mode("map", self._map_screen)
         self.add_mode("collectives", self._collectives_screen)
+        self.add_mode("benchmark", self._benchmark_screen)
         self.add_mode("learn", self._learn_screen)
         self.add_mode("devices", self._devices_screen)
 
@@ -123,6 +128,22 @@ class JaxtuiApp(App[None]):
         from jaxtui.ui.screens.collectives import CollectivesScreen
 
         return CollectivesScreen()
+
+    def _benchmark_screen(self) -> Screen[Any]:
+        from jaxtui.ui.screens.benchmark import BenchmarkScreen
+
+        return BenchmarkScreen()
+
+    @property
+    def benchmark(self) -> BenchmarkWork:
+        """The work on the benchmark, which begins when its screen is first opened."""
+        if self._benchmark is None:
+            from jaxtui.ui.benchmark_state import BenchmarkWork
+
+            self._benchmark = BenchmarkWork(
+                self.work, send=self.client.send, next_id=self.client.next_id
+            )
+        return self._benchmark
 
     def _learn_screen(self) -> Screen[Any]:
         from jaxtui.ui.screens.learn import LearnScreen
@@ -178,9 +199,12 @@ class JaxtuiApp(App[None]):
     def _hear(self, event: AnyEvent) -> None:
         """Called by the client's threads."""
         with self._inbox_lock:
-            first = not self._inbox
             self._inbox.append(event)
-        if first:
+            # Of a sample nothing is painted before its round is over: while the next one is taken
+            # the machine is left alone.
+            announces = not self._announced and not isinstance(event, BenchSample)
+            self._announced = self._announced or announces
+        if announces:
             self.post_message(Arrived())
 
     def on_arrived(self) -> None:
@@ -188,14 +212,21 @@ class JaxtuiApp(App[None]):
         with self._inbox_lock:
             events = list(self._inbox)
             self._inbox.clear()
+            self._announced = False
         for event in events:
             self._route(event)
         self.show_work()
+        if self._benchmark is not None and (painted := self._benchmark.take_painted()) is not None:
+            self.call_after_refresh(self.client.send, painted)
 
     def _route(self, event: AnyEvent) -> None:
         if event.id not in self._windows:
             ours = self.collective.owns(event.id)
             self.collective.on(event, self.now())
+            if (benchmark := self._benchmark) is not None:
+                benchmark.on(event, self.now())
+                if benchmark.owns(event.id):
+                    return
             if not ours or isinstance(event, Printed):
                 self.work.on(event, self.now())
             return
@@ -213,6 +244,7 @@ class JaxtuiApp(App[None]):
         """Have the screen show the state of the work."""
         now = self.now()
         self.work.look(now)
+        self.work.meanwhile = self._benchmark.words() if self._benchmark is not None else ""
         for screen in self.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.show_work(self.work, now)
@@ -222,7 +254,11 @@ class JaxtuiApp(App[None]):
     @property
     def busy(self) -> bool:
         """Whether anything is waited for."""
-        return self.work.busy or self.collective.busy
+        return (
+            self.work.busy
+            or self.collective.busy
+            or (self._benchmark is not None and self._benchmark.busy)
+        )
 
     def _tick_on(self) -> None:
         if self._ticking is None:
@@ -232,6 +268,8 @@ class JaxtuiApp(App[None]):
         if not self.busy and self._ticking is not None:
             self._ticking.stop()
             self._ticking = None
+        if self._benchmark is not None and self._benchmark.overdue(self.now()):
+            self._restart()
         self.show_work()
 
     def on_screen_resume(self) -> None:
@@ -269,6 +307,8 @@ class JaxtuiApp(App[None]):
         elif start_again:
             self._restart()
         self.collective.edited(self.now())
+        if self._benchmark is not None:
+            self._benchmark.edited(self.now())
         self.show_work()
         if self._resting is not None:
             self._resting.stop()
@@ -290,6 +330,8 @@ class JaxtuiApp(App[None]):
         self._windows.clear()
         self.client.restart(settings)
         self.collective.restarted(ended=ended, now=self.now())
+        if self._benchmark is not None:
+            self._benchmark.restarted()
         self.work.restarted(self.now(), ended=ended)
         self._tick_on()
 
@@ -370,6 +412,9 @@ class JaxtuiApp(App[None]):
             self.work.killed(now)
         elif pending is not None and now - pending.since > QUIET:
             self._restart(ended=True)
+        elif self._benchmark is not None and (stopped := self._benchmark.stop(now)):
+            if stopped == "end":
+                self._restart()
         elif text := self._selected():
             self.copy(text)
         else:
@@ -405,7 +450,12 @@ class JaxtuiApp(App[None]):
             )
 
     def _apply(self, fix: Fix) -> None:
-        if fix.field.startswith("collective."):
+        from jaxtui.ui.screens.benchmark_keys import BenchmarkKeys
+
+        screen = self.screen
+        if isinstance(screen, BenchmarkKeys) and screen.apply(fix):
+            pass
+        elif fix.field.startswith("collective."):
             self.edit("collective", self.collective.fixed(fix))
         else:
             self.edit(fix.field, fix.text)
@@ -446,6 +496,11 @@ class JaxtuiApp(App[None]):
             self.exit()
         else:
             self.files.unless_changed(self.exit)
+
+    def on_unmount(self) -> None:
+        """Keep what a benchmark has measured so far."""
+        if self._benchmark is not None:
+            self._benchmark.left()
 
     def action_help(self) -> None:
         """Show all keys."""

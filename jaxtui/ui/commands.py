@@ -45,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     # screens
     Command("app.show_screen('map')", "1", "Map", "Compose a program and run it"),
     Command("app.show_screen('collectives')", "2", "Collectives", "See what each device sends"),
+    Command("app.show_screen('benchmark')", "3", "Benchmark", "Time the ways to run it"),
     Command("app.show_screen('learn')", "4", "Learn", "The lessons, in order"),
     Command("app.show_screen('devices')", "5", "Devices", "What JAX sees, and the device set"),
     # files and the program itself
@@ -148,6 +149,37 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.export", "x", "script", "Copy or write it as a script", "collectives", hint=35),
     Command("screen.next_output", "o", "next output", "Show the next result", "collectives"),
     Command("screen.next_input", "i", "next input", "Show the next input", "collectives"),
+    Command("screen.run", "f5,ctrl+j", "run", "Time the strategies", "benchmark", True, 10),
+    Command("app.stop", "ctrl+c", "stop", "Stop the run, and keep it", "benchmark", True, 11),
+    Command("app.apply_fix", "f,f2", "fix", "Apply a fix that is offered", "benchmark", hint=12),
+    Command(
+        "screen.next_tab", "s", "next tab", "Show the next of the details", "benchmark", hint=14
+    ),
+    Command("screen.previous_tab", "S", "previous tab", "Show the details before", "benchmark"),
+    Command(
+        "screen.flip", "v,f6", "details", "Turn between form and details", "benchmark", hint=13
+    ),
+    Command(
+        "screen.step_point(1)",
+        "right_square_bracket",
+        "point",
+        "The next value of the sweep",
+        "benchmark",
+        hint=16,
+    ),
+    Command(
+        "screen.step_point(-1)",
+        "left_square_bracket",
+        "point before",
+        "The value of the sweep before",
+        "benchmark",
+    ),
+    Command("screen.pick_subject", "p", "pick", "Pick what is timed", "benchmark", hint=18),
+    Command("screen.earlier_runs", "r", "runs", "Open an earlier run", "benchmark", hint=20),
+    Command("screen.compare", "c", "compare", "Compare with another run", "benchmark", hint=22),
+    Command("screen.export", "x", "save", "Save as JSON, CSV or Markdown", "benchmark", hint=24),
+    Command("screen.baseline", "b", "baseline", "Take the row as the baseline", "benchmark"),
+    Command("screen.open_in_map", "m", "map", "Open what is timed in Map", "benchmark"),
 )
 
 
@@ -228,7 +260,9 @@ def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
     """The keys of panes that bring their own, for the help: (title, (keys, what they do))."""
     from jaxtui.ui.widgets.array_view import ArrayView
     from jaxtui.ui.widgets.device_rows import DeviceRows
+    from jaxtui.ui.widgets.painted_lines import BenchmarkTable
     from jaxtui.ui.widgets.shape_flow import ShapeFlow
+    from jaxtui.ui.widgets.toggles import Toggles
     from jaxtui.ui.widgets.travel_view import TravelView
 
     panes = (
@@ -236,6 +270,8 @@ def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
         ("In the shapes", ShapeFlow),
         ("In what each device holds", DeviceRows),
         ("In how it travels", TravelView),
+        ("In the strategies", Toggles),
+        ("In the table of a benchmark", BenchmarkTable),
     )
     return [
         (

@@ -112,6 +112,7 @@ class Work:
         self._rest_at = 0.0
         self._late = False  # what is typed has not been traced, and will not be any moment
         self._asked = False  # a run that waits for the engine to be started again
+        self.meanwhile = ""  # what the engine does beside what is asked here
         self._was_ready = False  # one that dies while it starts is not started by an edit
 
     # ------------------------------------------------------------------------- what is shown
@@ -225,7 +226,7 @@ class Work:
         pending = self.in_hand
         # What was asked of an engine that was still starting is waited for since it is ready.
         if pending is None or now - max(pending.since, self.phase_since) < QUIET:
-            return "ready"
+            return self.meanwhile or "ready"
         return self._doing(pending, now)
 
     def _doing(self, pending: Pending, now: float) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SCREENS = (
     ("map", "1", "Map"),
     ("collectives", "2", "Collectives"),
+    ("benchmark", "3", "Benchmark"),
     ("learn", "4", "Learn"),
     ("devices", "5", "Devices"),
 )

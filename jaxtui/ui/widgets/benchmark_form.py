@@ -1,0 +1,157 @@
+"""What is timed, as a form: strategies, sweep, devices, rounds, and how samples are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from jaxtui.report import Diagnosis
+from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
+from jaxtui.ui.widgets.toggles import Toggle, Toggles
+
+LABEL = 11  # cells
+ABOUT = {
+    "sweep": "sweep: values of the program's parameters, such as batch = 16, 64, 256; n = 64, 256",
+    "devices": "devices: how many, for the strategies that divide the batch; default 1, 2, 4 … all",
+    "rounds": "rounds: exactly so many; without, 25 (quick: 10) and more until all is within ± 2 %",
+    "budget": "seconds: how long rounds may go on at each point once there are enough; default 10",
+    "baseline": "baseline: the strategy that all others are compared with; b takes the row's",
+}
+PLACEHOLDERS = {
+    "sweep": "batch = 16, 64, 256",
+    "devices": "1, 2, 4 … all",
+    "rounds": "25 or more",
+    "budget": "10",
+    "baseline": "jit(vmap)",
+}
+
+
+class BenchmarkForm(Vertical):
+    """The fields, and one line that says what the one with the focus is for."""
+
+    DEFAULT_CSS = """
+    BenchmarkForm { height: auto; }
+    BenchmarkForm Horizontal { height: auto; }
+    BenchmarkForm .label { width: 11; color: $text-muted; }
+    BenchmarkForm .small { width: auto; color: $text-muted; padding: 0 1 0 2; }
+    BenchmarkForm #benchmark-program { width: 1fr; height: 1; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    BenchmarkForm FieldInput { width: 1fr; }
+    BenchmarkForm #benchmark-rounds, BenchmarkForm #benchmark-budget { width: 11; }
+    BenchmarkForm #benchmark-baseline { width: 16; }
+    BenchmarkForm #benchmark-options { width: 1fr; min-width: 38; }
+    BenchmarkForm #benchmark-meaning { height: 1; color: $text-muted; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    """
+
+    class Changed(Message):
+        """A text field was typed; `field` is sweep, devices, rounds, budget or baseline."""
+
+        def __init__(self, input: FieldInput, field: str) -> None:
+            super().__init__()
+            self.input = input
+            self.field = field
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strategies = Toggles(id="benchmark-strategies")
+        self.options = Toggles(id="benchmark-options")
+        self.inputs = {
+            name: FieldInput("", placeholder=text, id=f"benchmark-{name}")
+            for name, text in PLACEHOLDERS.items()
+        }
+        self._program = FixedText()
+        self._program.id = "benchmark-program"
+        self._meaning = FixedText()
+        self._meaning.id = "benchmark-meaning"
+        self._fault = FieldMessage()
+        self._plan = ""
+
+    def compose(self) -> ComposeResult:
+        """The fields, in reading order."""
+        with Horizontal():
+            yield Static("program", classes="label")
+            yield self._program
+        with Horizontal():
+            yield Static("strategies", classes="label")
+            yield self.strategies
+        with Horizontal():
+            yield Static("sweep", classes="label")
+            yield self.inputs["sweep"]
+            yield Static("devices", classes="small")
+            yield self.inputs["devices"]
+            yield Static("baseline", classes="small")
+            yield self.inputs["baseline"]
+        with Horizontal():
+            yield Static("rounds", classes="label")
+            yield self.inputs["rounds"]
+            yield Static("seconds", classes="small")
+            yield self.inputs["budget"]
+            yield Static("", classes="small")
+            yield self.options
+        yield self._meaning
+        yield self._fault
+
+    def show(
+        self,
+        program: str,
+        strategies: Sequence[Toggle],
+        options: Sequence[Toggle],
+        texts: dict[str, str],
+        plan: str,
+    ) -> None:
+        """Show the benchmark; `plan` is what a run would do, in a line."""
+        self._program.say(program)
+        self.strategies.show(strategies)
+        self.options.show(options)
+        for name, text in texts.items():
+            self.inputs[name].follow(text)
+        self._plan = plan
+        self.say_meaning()
+
+    def show_fault(self, diagnosis: Diagnosis | None) -> None:
+        """Mark the field at fault, and say what is wrong with it."""
+        field = "" if diagnosis is None else diagnosis.field.removeprefix("benchmark.")
+        field = field.partition(".")[0]
+        for name, input in self.inputs.items():
+            input.set_class(diagnosis is not None and name == field, "-faulty")
+        elsewhere = diagnosis is not None and not diagnosis.field.startswith("benchmark")
+        place = f"{diagnosis.field}: " if elsewhere and diagnosis and diagnosis.field else ""
+        self._fault.show(diagnosis, place)
+
+    def say_meaning(self) -> None:
+        """What the field with the focus is for; without one, what F5 would do."""
+        words = self._plan
+        for toggles in (self.strategies, self.options):
+            if toggles.has_focus and toggles.current is not None:
+                words = toggles.current.about or toggles.current.name
+                words += "   space switches, a all"
+        for name, input in self.inputs.items():
+            if input.has_focus:
+                words = ABOUT[name]
+        self._meaning.say(words)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Say what the field is for."""
+        self.say_meaning()
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """Say what F5 would do."""
+        self.call_after_refresh(self.say_meaning)
+
+    def on_toggles_moved(self, event: Toggles.Moved) -> None:
+        """Say what it means."""
+        event.stop()
+        self.say_meaning()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tell which field was typed."""
+        event.stop()
+        for name, input in self.inputs.items():
+            if input is event.input:
+                self.post_message(self.Changed(input, name))
