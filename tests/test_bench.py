@@ -221,6 +221,7 @@ def test_light_requests_and_runs_are_answered_while_a_benchmark_goes_on(engine: 
     ):
         answer, _ = engine.ask(light)
         assert isinstance(answer, Traced | Described | Ran)
+    heard_until(engine, BenchRound)
     engine.client.send(Cancel(id=engine.next_id(), target=id))
     finished = heard_until(engine, BenchFinished)
     assert finished.stopped
