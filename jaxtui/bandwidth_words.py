@@ -120,7 +120,8 @@ def findings(report: BandwidthReport) -> list[str]:
         if size.skipped is not None:
             lines.append(f"{size_text(size.bytes)} is left out: {size.skipped}")
         elif size.wrong:
-            lines.append(f"{size_text(size.bytes)}: {size.wrong} elements are wrong")
+            what = "1 element is" if size.wrong == 1 else f"{size.wrong} elements are"
+            lines.append(f"{size_text(size.bytes)}: {what} wrong")
     checked = [size for size in report.sizes if size.wrong is not None]
     if checked and not any(size.wrong for size in checked):
         lines.append("every element on every device agrees with the NumPy reference")

@@ -217,14 +217,13 @@ def data(subject: Subject, count: int, seed: int) -> np.ndarray[Any, Any]:
     if jnp.issubdtype(dtype, jnp.integer):
         size = int(np.prod(shape)) * dtype.itemsize
         words = generator.integers(0, 256, size, dtype=np.uint8)
-        return words.view(dtype).reshape(shape)
+        return np.frombuffer(words, dtype).reshape(shape)
     wide = dtype in (np.dtype("float64"), np.dtype("complex128"))
     kind: Any = np.float64 if wide else np.float32
     values: np.ndarray[Any, Any] = 2 * generator.random(shape, dtype=kind) - 1
     if jnp.issubdtype(dtype, jnp.complexfloating):
         values = values + 1j * (2 * generator.random(shape, dtype=kind) - 1)
-    fitted: np.ndarray[Any, Any] = values.astype(dtype)
-    return fitted
+    return values.astype(dtype)
 
 
 def wrong_elements(
