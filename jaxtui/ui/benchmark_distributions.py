@@ -48,7 +48,7 @@ class Scale:
         """The value at the left edge of a cell."""
         share = cell / self.width
         if self.logarithmic:
-            return self.low * (self.high / self.low) ** share
+            return self.low * math.exp(share * math.log(self.high / self.low))
         return self.low + share * (self.high - self.low)
 
 

@@ -306,11 +306,9 @@ class Table:
         parts: list[Segment] = []
         used = 2 + self.name_width
         for column, width in self.columns:
-            text = row.figures.get(column.name, "")
-            if column.name not in ("devices", "compile", "first") or (
-                column.name != "devices" and text in ("", NOTHING)
-            ):
+            if column.name not in row.figures or row.part == "skipped" and parts:
                 break
+            text = row.figures[column.name]
             parts.append(Segment(" " * self.gap + _set(self._plain(text), width, column.right)))
             used += self.gap + width
         room = max(0, self.width - used - 2)

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from jaxtui import bench_runs
+from jaxtui import bench_runs, lessons
 from jaxtui.benchmark_report import BenchmarkReport, BenchStageName, StrategyInfo
 from jaxtui.benchmarks import Recording
 from jaxtui.protocol import (
@@ -36,7 +36,7 @@ from jaxtui.protocol import (
     Ready,
 )
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Argument, Benchmark, Program, Session, Vmap, with_field
+from jaxtui.session import Benchmark, Session, with_field
 from jaxtui.ui.state import NAMED, QUIET, REST, Work
 
 STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended
@@ -46,24 +46,8 @@ UNTIMED: frozenset[BenchStageName] = frozenset(
 )
 Subject = Literal["session", "task"]
 
-TASK = Session(
-    title="The tutorial's benchmark task",
-    parameters={"batch": 64, "n": 256},
-    program=Program(
-        source=(
-            "def benchmark_task(matrix):\n"
-            "    res = matrix\n"
-            "    for _ in range(3):\n"
-            "        res = jnp.dot(res, matrix)\n"
-            "        res = jnp.tanh(res)\n"
-            "    return jnp.sum(res)\n"
-        ),
-        arguments=[Argument(name="matrix", value="normal(batch, n, n)")],
-        layers=[Vmap(in_axes="0")],
-    ),
-    benchmark=Benchmark(),
-)
-"""Three products and tanh of square matrices, summed: what the tutorial times."""
+TASK = "benchmark"
+"""The lesson with the tutorial's benchmark."""
 
 
 class Asked(Struct, frozen=True):
@@ -97,7 +81,7 @@ class BenchmarkWork:
         self._keep = keep
         self.active = False  # the screen has been opened: before that nothing is asked
         self.chosen: Subject | None = None
-        self.task = TASK
+        self.task = lessons.load(TASK)
         self.plan: BenchPlanned | None = None
         self.plan_of: Asked | None = None
         self.strategies: list[StrategyInfo] = []
@@ -181,11 +165,17 @@ class BenchmarkWork:
         """What is shown: a run that was opened, else the newest as far as it has come."""
         if self.opened is not None:
             return self.opened.report
-        if self.recording is None:
+        if self.recording is None or not self._worth_showing(self.recording):
             return None
         if self._report is None or self._report[0] != self.changes:
             self._report = (self.changes, self.recording.report())
         return self._report[1]
+
+    @staticmethod
+    def _worth_showing(recording: Recording) -> bool:
+        """Not a run that was ended before anything was timed: the plan says more."""
+        failed = any(point.plan.error is not None for point in recording.points)
+        return not recording.ended or recording.sampled or failed
 
     @property
     def stale(self) -> bool:
@@ -260,6 +250,8 @@ class BenchmarkWork:
         if recording is not None and recording.error is not None and self.opened is None:
             place = f"{recording.error.field}: " if recording.error.field else ""
             return f"{place}{recording.error.message}"
+        if recording is not None and recording.ended and not self._worth_showing(recording):
+            return f"The run {recording.ended} before anything was timed."
         return ""
 
     def stage_words(self, now: float) -> str:
@@ -459,9 +451,8 @@ class BenchmarkWork:
                 )
             case Cancelled():
                 pass
-            case _:
+            case _:  # what the function prints while it is traced
                 self._planning = planning
-                return
         self.changes += 1
 
     def _ended(self) -> None:

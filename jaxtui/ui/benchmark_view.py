@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from jaxtui import bench_words
 from jaxtui.bench_runs import KeptRun
 from jaxtui.benchmark_report import (
@@ -21,6 +23,7 @@ from jaxtui.ui.text_cells import Glyphs
 from jaxtui.ui.widgets.toggles import Toggle
 
 BAR_LEAST, BAR_MOST = 10, 40  # cells
+READY = 0.4  # of a point: about what it takes to get ready, half of it before the warm-up
 # Left out as long as none are chosen, as the engine has it: a mistake to look at, not to time.
 NOT_BY_DEFAULT = frozenset({"pmap-without-vmap"})
 OPTIONS = {
@@ -94,17 +97,28 @@ def title(
     environment: Environment | None,
     point: PointReport | PlannedPoint | None,
     place: tuple[int, int],
+    width: int,
     glyphs: Glyphs,
 ) -> str:
-    """What the table is of."""
+    """What the table is of, in at most `width` cells if leaving out what is known anyway will do."""
     report = work.report
     seen = report.environment if report is not None and report.environment else environment
-    parts = [function_text(session), parameters_text(session, point), rows.where(seen, glyphs)]
+    at = {} if point is None else point.parameters
+    swept = " · ".join(f"{name} {value}" for name, value in at.items())
     number, of = place
-    if of > 1:
-        parts.append(f"point {number + 1} of {of}")
-    parts.append(_state(work, report, point))
-    return f" {glyphs.dot} ".join(filter(None, parts)).replace("·", glyphs.dot)
+    nth = f"point {number + 1} of {of}" if of > 1 else ""
+    state, where = _state(work, report, point), rows.where(seen, glyphs)
+    name, known = function_text(session), parameters_text(session, point)
+    for parts in (
+        (name, known, where, nth, state),
+        (name, swept, where, nth, state),
+        (swept, where, nth, state),
+        (swept, nth, state),
+    ):
+        text = f" {glyphs.dot} ".join(filter(None, parts)).replace("·", glyphs.dot)
+        if len(text) <= width:
+            break
+    return text
 
 
 def _state(
@@ -137,13 +151,17 @@ def progress(work: BenchmarkWork, now: float, width: int, glyphs: Glyphs) -> str
         arms = max(1, len(point.plan.arms))
         if point.rounds and recording.stage is None:
             done = len(point.noise)
-            words, share = f"round {done}/{point.rounds}", done / point.rounds
+            words = f"round {done}/{point.rounds}"
+            share = READY + (1 - READY) * done / point.rounds
         elif recording.stage is None:
-            words = "the first round"
+            words, share = "the first round", READY
         elif recording.stage.stage == "peaks":
             words, share = "measuring what the devices reach at most", 1.0
         elif recording.stage.arm is not None:
             words = f"{recording.stage.arm + 1}/{arms} {words}"
+            share = recording.stage.arm / arms * READY / 2
+            if recording.stage.stage in ("comparing", "warming"):
+                share += READY / 2
     if total > 1:
         words = f"point {number + 1}/{total}, {words}"
     left = work.seconds_left(now)
@@ -172,8 +190,8 @@ def run_label(run: KeptRun, width: int) -> str:
     """A line of the list of earlier runs."""
     points = "" if run.points == 1 else f", {run.points} points"
     ended = "" if run.ended == "complete" else f", {run.ended}"
-    text = f"{moment(run.began)}  {run.title or 'untitled'}  {run.device_set}"
-    text += f"  {run.strategies} rows{points}{ended}"
+    text = f"{moment(run.began)}  {run.title or 'untitled'}  {run.strategies} rows{points}{ended}"
+    text += f"  {run.device_set}"
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
@@ -186,4 +204,6 @@ def noise_line(point: PointReport | PlannedPoint | None, glyphs: Glyphs) -> str:
 
 def heading_words(report: BenchmarkReport) -> list[str]:
     """How the run was made."""
+    if report.ended == "running":
+        report = msgspec.structs.replace(report, ended="complete")
     return [line for line in bench_words.heading(report) if line]

@@ -157,7 +157,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("screen.previous_tab", "S", "previous tab", "Show the details before", "benchmark"),
     Command(
-        "screen.flip", "v,f6", "details", "Turn between form and details", "benchmark", hint=13
+        "screen.flip",
+        "v,f6",
+        "details",
+        "Turn between the form and the details",
+        "benchmark",
+        hint=13,
     ),
     Command(
         "screen.step_point(1)",

@@ -63,7 +63,7 @@ class BenchmarkScreen(BenchmarkKeys):
     #benchmark-details { height: 1fr; min-height: 6; padding: 0 1; }
     .-low #benchmark-table { height: 1fr; }
     .-low #benchmark-details { display: none; }
-    .-low.-details #benchmark-form { display: none; }
+    .-details #benchmark-form { display: none; }
     .-low.-details #benchmark-table { height: 9; }
     .-low.-details #benchmark-details { display: block; }
     """
@@ -206,7 +206,15 @@ class BenchmarkScreen(BenchmarkKeys):
         session = bench.session
         if report is not None and report.points:
             session = _session_of(report, session)
-        heading = view.title(bench, session, environment, point, (place[1], place[0]), self.glyphs)
+        heading = view.title(
+            bench,
+            session,
+            environment,
+            point,
+            (place[1], place[0]),
+            self.size.width - 4,
+            self.glyphs,
+        )
         if heading != self.table_pane.border_title:
             self.table_pane.border_title = heading.replace("[", r"\[")
         stale = bench.stale
@@ -238,7 +246,7 @@ class BenchmarkScreen(BenchmarkKeys):
         if self.has_class("-low"):
             wanted: int | str = "1fr"
         else:
-            wanted = max(5, min(self.table.wanted_height, self.size.height // 2 - 1))
+            wanted = max(5, min(self.table.wanted_height, self.size.height - 20))
         if wanted != self._table_height:
             self._table_height = wanted
             self.table.styles.height = wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -159,7 +160,7 @@ class BenchmarkKeys(WorkScreen):
         raise NotImplementedError
 
     def action_flip(self) -> None:
-        """Turn between the form and the details, where there is no room for both."""
+        """Turn between the form and more of the details."""
         self.toggle_class("-details")
         self.key_line.keys = self.keys(self.focused)
         self.call_after_refresh(self.explorer.show_work)
@@ -198,7 +199,9 @@ class BenchmarkKeys(WorkScreen):
 
         self._choose_run("Compare with the run of", [], chosen)
 
-    def _choose_run(self, heading: str, first: list[tuple[str, str]], chosen: object) -> None:
+    def _choose_run(
+        self, heading: str, first: list[tuple[str, str]], chosen: Callable[[str | None], None]
+    ) -> None:
         from jaxtui.ui.screens.dialogs import ChoiceDialog
 
         room = min(DIALOG, int(self.size.width * 0.95)) - 8
@@ -211,7 +214,7 @@ class BenchmarkKeys(WorkScreen):
         if not found and not first:
             self.say(f"no {'other ' if shown else ''}run is kept in {bench_runs.folder()}")
             return
-        self.app.push_screen(ChoiceDialog(heading, [*first, *found]), chosen)  # type: ignore[arg-type]
+        self.app.push_screen(ChoiceDialog(heading, [*first, *found]), chosen)
 
     def _shown_path(self) -> str:
         work = self.bench
@@ -323,8 +326,6 @@ class BenchmarkKeys(WorkScreen):
             case "app.apply_fix":
                 found = self.diagnosis(self.explorer.work)
                 return found is not None and bool(found.fixes)
-            case "screen.flip":
-                return self.has_class("-low")
             case "screen.run":
                 return not self.bench.running
             case "screen.step_point(1)":

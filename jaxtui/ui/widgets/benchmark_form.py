@@ -42,9 +42,11 @@ class BenchmarkForm(Vertical):
     BenchmarkForm #benchmark-program { width: 1fr; height: 1; text-wrap: nowrap;
         text-overflow: ellipsis; }
     BenchmarkForm FieldInput { width: 1fr; }
-    BenchmarkForm #benchmark-rounds, BenchmarkForm #benchmark-budget { width: 11; }
+    BenchmarkForm #benchmark-sweep { width: 2fr; }
+    BenchmarkForm #benchmark-rounds { width: 10; }
+    BenchmarkForm #benchmark-budget { width: 8; }
     BenchmarkForm #benchmark-baseline { width: 16; }
-    BenchmarkForm #benchmark-options { width: 1fr; min-width: 38; }
+    BenchmarkForm #benchmark-options { width: 1fr; min-width: 36; padding: 0 0 0 2; }
     BenchmarkForm #benchmark-meaning { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
     """
@@ -92,7 +94,6 @@ class BenchmarkForm(Vertical):
             yield self.inputs["rounds"]
             yield Static("seconds", classes="small")
             yield self.inputs["budget"]
-            yield Static("", classes="small")
             yield self.options
         yield self._meaning
         yield self._fault
