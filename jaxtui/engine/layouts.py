@@ -99,8 +99,8 @@ class Case:
         more = batch - self.batch
 
         def pad(leaf: Any, axis: int) -> Any:
-            last = jnp.take(leaf, jnp.array([self.batch - 1] * more), axis=axis)
-            return jnp.concatenate([leaf, last], axis=axis)
+            last = leaf[(slice(None),) * axis + (slice(self.batch - 1, self.batch),)]
+            return jnp.concatenate([leaf, *[last] * more], axis=axis)
 
         def all_padded(*args: Any) -> tuple[Any, ...]:
             return self.mapped(args, pad)
