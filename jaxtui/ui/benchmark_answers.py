@@ -61,9 +61,10 @@ def _fastest(point: PointReport) -> list[str]:
     if slower:
         worst = min(slower, key=_ratio)
         assert worst.speedup is not None
+        found = worst.speedup
         said.append(
-            f"{named(worst)} is the slowest: {_times(1 / worst.speedup.value)} the time of "
-            f"{baseline.name} ({_interval(worst)} of its speed)."
+            f"{named(worst)} is the slowest: {_times(1 / found.value)} the time of "
+            f"{baseline.name} (99 %: {figure(1 / found.high)} to {figure(1 / found.low)})."
         )
     return said
 

@@ -306,7 +306,7 @@ class Table:
         parts: list[Segment] = []
         used = 2 + self.name_width
         for column, width in self.columns:
-            if column.name not in row.figures or row.part == "skipped" and parts:
+            if column.name not in row.figures or (row.part == "skipped" and parts):
                 break
             text = row.figures[column.name]
             parts.append(Segment(" " * self.gap + _set(self._plain(text), width, column.right)))

@@ -413,7 +413,7 @@ class BenchmarkWork:
         if event.id == self._plan_id and event.id:
             self._on_plan(event)
         recording = self.recording
-        if recording is None or recording.ended or isinstance(event, Printed):
+        if recording is None or not self.running or isinstance(event, Printed):
             return
         self._note_moments(event, recording, now)
         if recording.take(event):
@@ -421,7 +421,7 @@ class BenchmarkWork:
                 self.changes += 1
             if isinstance(event, BenchRound):
                 self._round = event.id
-            if recording.ended:
+            if not self.running:
                 self._ended()
 
     def _note_moments(self, event: AnyEvent, recording: Recording, now: float) -> None:

@@ -100,7 +100,7 @@ def title(
     width: int,
     glyphs: Glyphs,
 ) -> str:
-    """What the table is of, in at most `width` cells if leaving out what is known anyway will do."""
+    """What the table is of, in `width` cells if leaving out what is known anyway will do."""
     report = work.report
     seen = report.environment if report is not None and report.environment else environment
     at = {} if point is None else point.parameters
@@ -164,10 +164,14 @@ def progress(work: BenchmarkWork, now: float, width: int, glyphs: Glyphs) -> str
                 share += READY / 2
     if total > 1:
         words = f"point {number + 1}/{total}, {words}"
-    left = work.seconds_left(now)
+    left = work.seconds_left(now) if recording.stage is None else None
     end = "" if left is None else f"  about {duration(left)} left"
-    hint = "  stopping" if work.stopping is not None else f"{end}  ctrl+c stops, and keeps it"
-    cells = max(BAR_LEAST, min(BAR_MOST, width - len(words) - len(hint) - 2))
+    hints = [f"{end}  ctrl+c stops, and keeps it", f"{end}  ctrl+c stops", end]
+    if work.stopping is not None:
+        hints = ["  stopping"]
+    room = width - len(words) - 2
+    hint = next((hint for hint in hints if len(hint) + BAR_LEAST <= room), hints[-1])
+    cells = max(BAR_LEAST, min(BAR_MOST, room - len(hint)))
     full = round((number + min(1.0, share)) / total * cells)
     on, off = ("#", ".") if glyphs.is_ascii else ("█", "░")
     return f"{words}  {on * full}{off * (cells - full)}{hint}"

@@ -193,7 +193,7 @@ class BenchmarkTable(PaintedLines):
         height, width = self.size.height, self.size.width
         over = max(0, len(self._rows) - (height - 1))
         if over:
-            width -= self.styles.scrollbar_size_vertical if not self.show_vertical_scrollbar else 0
+            width -= self.styles.scrollbar_size_vertical
         self._table = layout(
             self._rows, max(40, width), glyphs(bool(getattr(self.app, "ascii", 0)))
         )
