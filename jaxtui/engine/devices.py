@@ -22,6 +22,8 @@ from jaxtui.engine.errors import diagnosed
 from jaxtui.report import DeviceInfo, Environment, Fix
 
 DEFAULT_AXIS = "devices"
+# Each has threads of its own: with 512, one psum took 15 s; with 100,000 the host stood still.
+MOST_VIRTUAL = 512
 # What users and JAX call the same hardware: `cuda` and `rocm` devices say that they are `gpu`.
 _GPU_NAMES = frozenset({"gpu", "cuda", "rocm"})
 
@@ -89,6 +91,13 @@ def _check_count(platform: str, count: int) -> None:
             "devices.count",
             f"{count} devices: there must be at least one",
             [Fix("one device", "devices.count", "1")],
+        )
+    if count > MOST_VIRTUAL:
+        raise diagnosed(
+            "devices",
+            "devices.count",
+            f"{count} virtual devices: this CPU can play at most {MOST_VIRTUAL}",
+            [Fix(f"{MOST_VIRTUAL} devices", "devices.count", str(MOST_VIRTUAL))],
         )
     first = platform.split(",")[0]
     if first not in ("", "cpu"):

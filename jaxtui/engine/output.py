@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 from jaxtui.engine.errors import Diagnosed
@@ -26,7 +27,34 @@ Stream = Literal["stdout", "stderr"]
 PRINT_LIMIT = 64 * 1024  # characters that one request may print
 _AT_ONCE = 8 * 1024  # characters that a request prints line by line, before they are gathered
 _FLUSH_SECONDS = 0.05
+_LONG_REHEARSAL_SECONDS = 1.0
 _RAW_WINDOW_SECONDS = 1.0  # how long PRINT_LIMIT lasts for what belongs to no request
+
+
+class _Rehearsal:
+    """What a thread prints while its code is only tried: held back, then forgotten.
+
+    A trial that takes long may never end, and its user waits for a word: then it is let out.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self._let_out = False
+
+    def holds(self, send: Callable[[], None]) -> bool:
+        """Whether `send` is held back."""
+        with self._lock:
+            if not self._let_out:
+                self._held.append(send)
+            return not self._let_out
+
+    def let_out(self) -> None:
+        """Send what was held back, and hold no more."""
+        with self._lock:
+            self._let_out = True
+        for send in self._held:
+            send()
 
 
 _rehearsing = threading.local()
@@ -34,12 +62,19 @@ _rehearsing = threading.local()
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """What this thread prints inside is dropped: the same code runs for real before or after."""
-    before = getattr(_rehearsing, "now", False)
-    _rehearsing.now = True
+    """What this thread prints inside is dropped: the same code runs for real before or after.
+
+    If it takes longer than _LONG_REHEARSAL_SECONDS it is printed after all.
+    """
+    before = getattr(_rehearsing, "now", None)
+    _rehearsing.now = _Rehearsal()
+    timer = threading.Timer(_LONG_REHEARSAL_SECONDS, _rehearsing.now.let_out)
+    timer.daemon = True
+    timer.start()
     try:
         yield
     finally:
+        timer.cancel()
         _rehearsing.now = before
 
 
@@ -138,7 +173,8 @@ class Prints:
 
     def add(self, stream: Stream, text: str, request: int) -> None:
         """Take `text`; it is sent now or within 50 ms, unless it is a rehearsal's."""
-        if getattr(_rehearsing, "now", False):
+        trial: _Rehearsal | None = getattr(_rehearsing, "now", None)
+        if trial is not None and trial.holds(partial(self.add, stream, text, request)):
             return
         with self._lock:
             printed = self._printed.get(request, 0)

@@ -158,6 +158,12 @@ def test_less_than_one_device_is_diagnosed(count):
     assert caught.value.diagnosis.field == "devices.count"
 
 
+def test_more_virtual_devices_than_a_host_can_play_are_diagnosed():
+    with pytest.raises(Diagnosed, match="at most 512") as caught:
+        devices.configure("cpu", 100_000)
+    assert caught.value.diagnosis.field == "devices.count"
+
+
 @pytest.mark.parametrize("platform", ["gpu", "cuda", "TPU", "cuda,cpu"])
 def test_virtual_devices_on_another_platform_are_diagnosed(platform):
     with pytest.raises(Diagnosed, match="on the CPU only") as caught:

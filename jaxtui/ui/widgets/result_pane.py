@@ -30,6 +30,7 @@ COMPILER_TABS: dict[str, CompilerView] = {
     "HLO": "hlo",
     "Cost": "cost",
 }
+GAP = "  "  # between the names of tabs
 MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
 
 
@@ -47,7 +48,6 @@ class TabLine(Widget, can_focus=True):
 
     tabs: reactive[tuple[tuple[str, str], ...]] = reactive(())
     active: reactive[str] = reactive(RESULT)
-    caption: reactive[str] = reactive("")
 
     class Chosen(Message):
         """A tab was clicked."""
@@ -57,7 +57,7 @@ class TabLine(Widget, can_focus=True):
             self.name = name
 
     def render(self) -> Content:
-        """The names, each with its note (such as how many lines were printed); the caption."""
+        """The names, each with its note (such as how many lines were printed)."""
         parts: list[str | tuple[str, str]] = []
         for name, note in self.tabs:
             label = f"{name} {note}" if note else name
@@ -66,11 +66,8 @@ class TabLine(Widget, can_focus=True):
                 style = "bold underline $accent"
             elif name == ERROR:
                 style = "$text-error"
-            parts += [(label, style), "   "]
-        tabs = Content.assemble(*parts)
-        room = self.size.width - tabs.cell_length
-        caption = Content.styled(self.caption, "$text-muted").truncate(max(0, room), ellipsis=True)
-        return Content.assemble(tabs, " " * (room - caption.cell_length), caption)
+            parts += [(label, style), GAP]
+        return Content.assemble(*parts).truncate(self.size.width, ellipsis=True)
 
     def on_click(self, event: events.Click) -> None:
         """Turn to the clicked tab."""
@@ -79,7 +76,7 @@ class TabLine(Widget, can_focus=True):
             end = start + len(f"{name} {note}" if note else name)
             if start <= event.x < end:
                 self.post_message(self.Chosen(name))
-            start = end + 3
+            start = end + len(GAP)
 
 
 class ResultPane(Vertical):
@@ -181,9 +178,9 @@ class ResultPane(Vertical):
     def _show_tabs(self, diagnosis: Diagnosis | None) -> None:
         lines = self._printed.count("\n")
         tabs = [(RESULT, ""), (SHARDS, ""), (OUTPUT, str(lines) if lines else "")]
+        tabs += [(name, "") for name in (*COMPILER_TABS, PYTHON)]
         if diagnosis is not None:
             tabs.append((ERROR, ""))
-        tabs += [(name, "") for name in (*COMPILER_TABS, PYTHON)]
         self.tab_line.tabs = tuple(tabs)
         if self.tab not in [name for name, _ in tabs]:
             self.remove_class("-error")
@@ -195,10 +192,11 @@ class ResultPane(Vertical):
         elif self.tab == SHARDS:
             self._show_shards()
         elif self.tab == PYTHON or self.tab in COMPILER_TABS:
-            text, self.tab_line.caption = self._listings.get(self.tab, ("", ""))
+            text, caption = self._listings.get(self.tab, ("", ""))
+            self._caption(caption)
             self._put_listing(text)
         else:
-            self.tab_line.caption = ""
+            self._caption("")
             if self.tab == OUTPUT:
                 self._put(OUTPUT, self._printed or "The function has printed nothing.")
             else:
@@ -218,13 +216,17 @@ class ResultPane(Vertical):
             parts.append("of the program before")
         return "  ·  ".join(parts)
 
+    def _caption(self, text: str) -> None:
+        """Say in the title what the tab shows."""
+        self.border_title = f"Results · {text}" if text else "Results"
+
     def _show_result(self) -> None:
-        self.tab_line.caption = self._caption_text()
+        self._caption(self._caption_text())
         ran = self._ran
         if ran is None:
             return
         if not ran.report.outputs:
-            self.tab_line.caption = "the result has no leaves"
+            self._caption("the result has no leaves")
             return
         if self.array_view is None:
             from jaxtui.ui.widgets.array_view import ArrayView
@@ -239,7 +241,7 @@ class ResultPane(Vertical):
         self.array_view.stale = self._stale
 
     def _show_shards(self) -> None:
-        self.tab_line.caption = self._caption_text()
+        self._caption(self._caption_text())
         ran = self._ran
         if ran is None or not ran.report.outputs:
             return
