@@ -223,13 +223,20 @@ def lines(
     if chart is None:
         said = "A chart comes with a sweep (such as batch = 16, 64, 256) or several device counts."
         return [(Segment(said, "quiet"),)]
+    return drawn(chart, width, height, glyphs, selected)
+
+
+def drawn(
+    chart: Chart, width: int, height: int, glyphs: Glyphs, selected: Key | None = None
+) -> list[Line]:
+    """A chart with its scales and its legend in at most `height` lines if they suffice."""
     legend_width = max(len(one.name) for one in chart.series) + 4
     beside = width >= LEAST_WIDTH + legend_width + 12
     legend = _legend(chart, selected, glyphs)
     below = 0 if beside else _rows_of(legend, width)
     plot = max(LEAST_HEIGHT, height - 3 - below)
-    drawn = _plot(chart, width - (legend_width + 2 if beside else 0), plot, glyphs, selected)
-    return _with_legend(drawn, legend, width, legend_width, beside=beside)
+    plotted = _plot(chart, width - (legend_width + 2 if beside else 0), plot, glyphs, selected)
+    return _with_legend(plotted, legend, width, legend_width, beside=beside)
 
 
 def _plot(

@@ -373,7 +373,7 @@ class BenchmarkWork:
         """The explorer is left: a run in hand ends, and what it has is kept."""
         if self.running and self.recording is not None:
             self.recording.lost("stopped when the explorer was left")
-            self._ended()
+            self._conclude()
 
     def _forget_engine(self) -> None:
         self._planning = None
@@ -421,8 +421,7 @@ class BenchmarkWork:
                 self.changes += 1
             if isinstance(event, BenchRound):
                 self._round = event.id
-            if not self.running:
-                self._ended()
+            self._conclude()
 
     def _note_moments(self, event: AnyEvent, recording: Recording, now: float) -> None:
         if event.id != recording.request:
@@ -455,9 +454,11 @@ class BenchmarkWork:
                 self._planning = planning
         self.changes += 1
 
-    def _ended(self) -> None:
+    def _conclude(self) -> None:
+        """Keep a run that is over."""
         recording = self.recording
-        assert recording is not None
+        if recording is None or not recording.ended:
+            return
         self.stopping = None
         self.changes += 1
         if not recording.sampled:

@@ -112,6 +112,8 @@ class BenchmarkForm(Vertical):
         self.options.show(options)
         for name, text in texts.items():
             self.inputs[name].follow(text)
+        quick = any(toggle.on for toggle in options if toggle.name == "quick")
+        self.inputs["rounds"].placeholder = "10 or more" if quick else "25 or more"
         self._plan = plan
         self.say_meaning()
 
