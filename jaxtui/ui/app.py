@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from jaxtui.report import Fix
     from jaxtui.ui.benchmark_state import BenchmarkWork
     from jaxtui.ui.screens.map import MapScreen
+    from jaxtui.ui.sweep_state import SweepWork
     from jaxtui.ui.widgets.array_view import ArrayView
 
 TICK = 0.1  # seconds between looks at what is waited for, while something is
@@ -103,6 +104,7 @@ class JaxtuiApp(App[None]):
         self._inbox_lock = threading.Lock()
         self._announced = False  # that events wait
         self._benchmark: BenchmarkWork | None = None
+        self._sweep: SweepWork | None = None
         self._windows: set[int] = set()  # requests of the array view
         self._ticking: Timer | None = None
         self._resting: Timer | None = None
@@ -144,6 +146,22 @@ class JaxtuiApp(App[None]):
                 self.work, send=self.client.send, next_id=self.client.next_id
             )
         return self._benchmark
+
+    @property
+    def sweep(self) -> SweepWork:
+        """The work on a bandwidth sweep, which begins when its screen is first opened."""
+        if self._sweep is None:
+            from jaxtui.ui.sweep_state import SweepWork
+
+            self._sweep = SweepWork(
+                self.work, self.collective, send=self.client.send, next_id=self.client.next_id
+            )
+        return self._sweep
+
+    @property
+    def _timings(self) -> list[BenchmarkWork | SweepWork]:
+        """The work that takes samples, as far as it has begun."""
+        return [work for work in (self._benchmark, self._sweep) if work is not None]
 
     def _learn_screen(self) -> Screen[Any]:
         from jaxtui.ui.screens.learn import LearnScreen
@@ -216,17 +234,20 @@ class JaxtuiApp(App[None]):
         for event in events:
             self._route(event)
         self.show_work()
-        if self._benchmark is not None and (painted := self._benchmark.take_painted()) is not None:
-            self.call_after_refresh(self.client.send, painted)
+        for timing in self._timings:
+            if (painted := timing.take_painted()) is not None:
+                self.call_after_refresh(self.client.send, painted)
 
     def _route(self, event: AnyEvent) -> None:
         if event.id not in self._windows:
             ours = self.collective.owns(event.id)
             self.collective.on(event, self.now())
-            if (benchmark := self._benchmark) is not None:
-                benchmark.on(event, self.now())
-                if benchmark.owns(event.id):
-                    return
+            timed = False
+            for timing in self._timings:
+                timing.on(event, self.now())
+                timed = timed or timing.owns(event.id)
+            if timed:
+                return
             if not ours or isinstance(event, Printed):
                 self.work.on(event, self.now())
             return
@@ -244,7 +265,7 @@ class JaxtuiApp(App[None]):
         """Have the screen show the state of the work."""
         now = self.now()
         self.work.look(now)
-        self.work.meanwhile = self._benchmark.words() if self._benchmark is not None else ""
+        self.work.meanwhile = next(filter(None, (t.words() for t in self._timings)), "")
         for screen in self.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.show_work(self.work, now)
@@ -255,9 +276,7 @@ class JaxtuiApp(App[None]):
     def busy(self) -> bool:
         """Whether anything is waited for."""
         return (
-            self.work.busy
-            or self.collective.busy
-            or (self._benchmark is not None and self._benchmark.busy)
+            self.work.busy or self.collective.busy or any(timing.busy for timing in self._timings)
         )
 
     def _tick_on(self) -> None:
@@ -268,7 +287,7 @@ class JaxtuiApp(App[None]):
         if not self.busy and self._ticking is not None:
             self._ticking.stop()
             self._ticking = None
-        if self._benchmark is not None and self._benchmark.overdue(self.now()):
+        if any(timing.overdue(self.now()) for timing in self._timings):
             self._restart()
         self.show_work()
 
@@ -307,8 +326,8 @@ class JaxtuiApp(App[None]):
         elif start_again:
             self._restart()
         self.collective.edited(self.now())
-        if self._benchmark is not None:
-            self._benchmark.edited(self.now())
+        for timing in self._timings:
+            timing.edited(self.now())
         self.show_work()
         if self._resting is not None:
             self._resting.stop()
@@ -330,8 +349,8 @@ class JaxtuiApp(App[None]):
         self._windows.clear()
         self.client.restart(settings)
         self.collective.restarted(ended=ended, now=self.now())
-        if self._benchmark is not None:
-            self._benchmark.restarted()
+        for timing in self._timings:
+            timing.restarted()
         self.work.restarted(self.now(), ended=ended)
         self._tick_on()
 
@@ -412,7 +431,7 @@ class JaxtuiApp(App[None]):
             self.work.killed(now)
         elif pending is not None and now - pending.since > QUIET:
             self._restart(ended=True)
-        elif self._benchmark is not None and (stopped := self._benchmark.stop(now)):
+        elif stopped := next(filter(None, (t.stop(now) for t in self._timings)), ""):
             if stopped == "end":
                 self._restart()
         elif text := self._selected():
@@ -498,9 +517,9 @@ class JaxtuiApp(App[None]):
             self.files.unless_changed(self.exit)
 
     def on_unmount(self) -> None:
-        """Keep what a benchmark has measured so far."""
-        if self._benchmark is not None:
-            self._benchmark.left()
+        """Keep what was measured so far."""
+        for timing in self._timings:
+            timing.left()
 
     def action_help(self) -> None:
         """Show all keys."""

@@ -86,6 +86,12 @@ class CollectiveKeys(TravelSide):
         self.toggle_class("-travel")
         self.key_line.keys = self.keys(self.focused)
 
+    def action_bandwidth(self) -> None:
+        """Show the collective's sweep over message sizes."""
+        from jaxtui.ui.screens.bandwidth import BandwidthScreen
+
+        self.app.push_screen(BandwidthScreen())
+
     # -------------------------------------------------------------------------------- programs
 
     def program_of(self) -> Program | None:

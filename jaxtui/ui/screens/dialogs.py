@@ -208,6 +208,7 @@ SCOPE_TITLES = (
     ("map", "On the Map screen"),
     ("layers", "In the list of layers"),
     ("collectives", "On the Collectives screen"),
+    ("bandwidth", "In a collective's bandwidth"),
     ("benchmark", "On the Benchmark screen"),
     ("devices", "On the Devices screen"),
     ("learn", "On the Learn screen"),

@@ -1,0 +1,107 @@
+"""A bandwidth sweep as lines of text: the table with its bars, what it says, the chart."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from jaxtui import bandwidth_words as words
+from jaxtui.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
+from jaxtui.ui import benchmark_chart
+from jaxtui.ui.benchmark_chart import Chart, Series, Spot
+from jaxtui.ui.benchmark_rows import Key
+from jaxtui.ui.text_cells import Glyphs, Line, Segment
+
+BAR_MOST = 32  # cells
+# The dtype is the same in every row: it stands in the title.
+_SHOWN = tuple(index for index, name in enumerate(words.HEADINGS) if name != "type")
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def title(report: BandwidthReport | None, dot: str = "·") -> str:
+    """What is swept, for the pane's border."""
+    plan = report.collective if report is not None else None
+    if plan is None:
+        return "Bandwidth"
+    ranks = "1 rank" if plan.ranks == 1 else f"{plan.ranks} ranks"
+    parts = ["Bandwidth", f"{plan.operation} via {plan.via}", ranks, plan.dtype]
+    if report is not None and report.environment is not None and report.environment.simulated:
+        parts.append("simulated")
+    return f" {dot} ".join(parts)
+
+
+def table(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
+    """A line for each size under two of headings, a bar of the bus bandwidth at its end."""
+    sizes = [size for size in report.sizes if size.skipped is None]
+    cells = [[words.row(size)[index] for index in _SHOWN] for size in sizes]
+    heads = [[row[index] for index in _SHOWN] for row in (words.HEADINGS, words.UNITS)]
+    widths = [max(len(cell) for cell in column) for column in zip(*heads, *cells, strict=True)]
+    room = min(BAR_MOST, width - sum(widths) - 2 * len(widths))
+    best = max((size.busbw or 0.0 for size in sizes), default=0.0)
+    lines = [
+        (Segment(_row(row, widths), "heading" if not i else "quiet"),)
+        for i, row in enumerate(heads)
+    ]
+    found: list[Line] = [*lines]
+    for size, row in zip(sizes, cells, strict=True):
+        style = "slower" if size.wrong else ""
+        share = (size.busbw or 0.0) / best if best else 0.0
+        found.append(
+            (Segment(_row(row, widths), style), Segment(f"  {_bar(share, room, glyphs)}", "bars"))
+        )
+    return found
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _bar(share: float, room: int, glyphs: Glyphs) -> str:
+    if room < 4:
+        return ""
+    if glyphs.is_ascii:
+        return "#" * round(share * room)
+    eighths = round(share * room * 8)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+
+
+def said(report: BandwidthReport, width: int) -> list[Line]:
+    """What the figures mean, and what they say."""
+    lines: list[Line] = []
+    plan = report.collective
+    for text in words.findings(report):
+        style = "warning" if "wrong" in text or "left out" in text else "strong"
+        lines += [(Segment(part, style),) for part in textwrap.wrap(text, width)]
+    if plan is not None:
+        for text in [*words.conventions(plan), *plan.notes]:
+            lines += [(Segment(part, "quiet"),) for part in textwrap.wrap(text, width)]
+    return lines
+
+
+def chart(report: BandwidthReport, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+    """Time over message size, and beside it the line that α and β make."""
+    sizes = [size for size in report.sizes if size.time_us]
+    if len(sizes) < 2:
+        text = "Time over message size comes here once there are two sizes."
+        return [(Segment(text, "quiet"),)]
+    measured = Series(Key("measured", 1), "measured", tuple(map(_spot, sizes)))
+    series = [measured]
+    found = report.fit
+    if found is not None:
+        model = tuple(
+            _placed(size, found.alpha_us * MICRO + size.bytes / (found.beta * GIGA))
+            for size in sizes
+        )
+        series.append(Series(Key("fit", 1), "α + S/β", model))
+    return benchmark_chart.drawn(Chart("message size", tuple(series)), width, height, glyphs)
+
+
+def _spot(size: SizeReport) -> Spot:
+    assert size.time_us is not None
+    low, high = size.low_us or size.time_us, size.high_us or size.time_us
+    label = words.size_text(size.bytes)
+    return Spot(float(size.bytes), label, size.time_us * MICRO, low * MICRO, high * MICRO)
+
+
+def _placed(size: SizeReport, seconds: float) -> Spot:
+    return Spot(float(size.bytes), words.size_text(size.bytes), seconds, seconds, seconds)
