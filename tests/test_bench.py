@@ -193,6 +193,43 @@ def test_ctrl_c_prints_and_keeps_what_was_measured(tmp_path: Path) -> None:
     assert len(bench_runs.kept(tmp_path / "state" / "jaxtui" / "benchmarks")) == 1
 
 
+def test_ctrl_c_inside_a_call_that_does_not_end_keeps_the_samples_before_it(
+    tmp_path: Path,
+) -> None:
+    source = (
+        "import itertools, sys, time\n"
+        "count = itertools.count()\n"
+        "def stop(x):\n"
+        "    if next(count) == 400:\n"
+        "        print('stuck', file=sys.stderr, flush=True)\n"
+        "        time.sleep(1000)\n"
+        "    return x\n"
+        "def task(x):\n"
+        "    shape = jax.ShapeDtypeStruct(x.shape, x.dtype)\n"
+        "    return jax.pure_callback(stop, shape, x, vmap_method='expand_dims')\n"
+    )
+    stuck = msgspec.structs.replace(
+        TASK,
+        program=msgspec.structs.replace(TASK.program, source=source),
+        benchmark=Benchmark(strategies=["jit(vmap)"], rounds=100_000),
+    )
+    (tmp_path / "task.toml").write_text(dumps(stuck))
+    process = subprocess.Popen(
+        [*JAXTUI, "bench", "task.toml", "-o", "out.json", "--platform", "cpu"],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert any("stuck" in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    report = bench_runs.read(tmp_path / "out.json")
+    assert "did not end" in report.ended
+    assert report.points
+
+
 # ------------------------------------------------------------------------------ through an engine
 
 

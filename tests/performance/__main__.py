@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from tests.performance import engine, keystroke, startup
+from tests.performance import believable, engine, keystroke, startup
 from tests.performance.table import Row, table
 
-PARTS = {"engine": engine, "startup": startup, "keystroke": keystroke}
+PARTS = {"engine": engine, "startup": startup, "keystroke": keystroke, "believable": believable}
 
 
 def main() -> int:
