@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from jaxtui import bandwidth_words as words
 from jaxtui.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
+from jaxtui.bench_words import in_ascii
 from jaxtui.ui import benchmark_chart
 from jaxtui.ui.benchmark_chart import Chart, Series, Spot
 from jaxtui.ui.benchmark_rows import Key
@@ -33,8 +34,8 @@ def title(report: BandwidthReport | None, dot: str = "·") -> str:
 def table(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
     """A line for each size under two of headings, a bar of the bus bandwidth at its end."""
     sizes = [size for size in report.sizes if size.skipped is None]
-    cells = [[words.row(size)[index] for index in _SHOWN] for size in sizes]
-    heads = [[row[index] for index in _SHOWN] for row in (words.HEADINGS, words.UNITS)]
+    cells = [_cells(words.row(size), glyphs) for size in sizes]
+    heads = [_cells(row, glyphs) for row in (words.HEADINGS, words.UNITS)]
     widths = [max(len(cell) for cell in column) for column in zip(*heads, *cells, strict=True)]
     room = min(BAR_MOST, width - sum(widths) - 2 * len(widths))
     best = max((size.busbw or 0.0 for size in sizes), default=0.0)
@@ -52,6 +53,14 @@ def table(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
     return found
 
 
+def _cells(row: Sequence[str], glyphs: Glyphs) -> list[str]:
+    return [_plain(row[index], glyphs) for index in _SHOWN]
+
+
+def _plain(text: str, glyphs: Glyphs) -> str:
+    return in_ascii(text) if glyphs.is_ascii else text
+
+
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
@@ -65,17 +74,24 @@ def _bar(share: float, room: int, glyphs: Glyphs) -> str:
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
-def said(report: BandwidthReport, width: int) -> list[Line]:
-    """What the figures mean, and what they say."""
+def said(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
+    """What the figures say, and what they mean."""
     lines: list[Line] = []
+    if report.ended not in ("complete", "running"):
+        ended = f"Ended early: {report.ended}. What was measured stands."
+        lines += [(Segment(part, "warning"),) for part in _wrapped(ended, width, glyphs)]
     plan = report.collective
     for text in words.findings(report):
         style = "warning" if "wrong" in text or "left out" in text else "strong"
-        lines += [(Segment(part, style),) for part in textwrap.wrap(text, width)]
+        lines += [(Segment(part, style),) for part in _wrapped(text, width, glyphs)]
     if plan is not None:
         for text in [*words.conventions(plan), *plan.notes]:
-            lines += [(Segment(part, "quiet"),) for part in textwrap.wrap(text, width)]
+            lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width, glyphs)]
     return lines
+
+
+def _wrapped(text: str, width: int, glyphs: Glyphs) -> list[str]:
+    return textwrap.wrap(_plain(text, glyphs), width)
 
 
 def chart(report: BandwidthReport, width: int, height: int, glyphs: Glyphs) -> list[Line]:
@@ -92,7 +108,8 @@ def chart(report: BandwidthReport, width: int, height: int, glyphs: Glyphs) -> l
             _placed(size, found.alpha_us * MICRO + size.bytes / (found.beta * GIGA))
             for size in sizes
         )
-        series.append(Series(Key("fit", 1), "α + S/β", model))
+        name = "alpha + S/beta" if glyphs.is_ascii else "α + S/β"
+        series.append(Series(Key("fit", 1), name, model))
     return benchmark_chart.drawn(Chart("message size", tuple(series)), width, height, glyphs)
 
 

@@ -12,9 +12,10 @@ from textual.widgets import Static
 from jaxtui import bandwidth_words, bench_runs
 from jaxtui.report import Diagnosis
 from jaxtui.ui import commands, sweep_view
-from jaxtui.ui.screens.base import STYLES, WorkScreen
+from jaxtui.ui.screens.base import SCREENS, STYLES, WorkScreen
 from jaxtui.ui.state import Work
 from jaxtui.ui.text_cells import Line, Segment, glyphs
+from jaxtui.ui.widgets.header import HeaderLine
 from jaxtui.ui.widgets.painted_lines import PaintedLines
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class BandwidthScreen(WorkScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.header_line._active = "collectives"
+        self.header_line = HeaderLine(SCREENS, "collectives")
         self._shown: object = None
         self._texts: dict[str, str] = {}
 
@@ -132,7 +133,7 @@ class BandwidthScreen(WorkScreen):
         if sweep.stale:
             changed = "of the collective before: F5 sweeps what is typed now"
             lines = [(Segment(changed, "warning"),), *lines]
-        lines += [(), *sweep_view.said(report, width)]
+        lines += [(), *sweep_view.said(report, width, signs)]
         self.lines.show(lines, stale=sweep.stale)
         room = self.chart.content_size
         self.chart.show(sweep_view.chart(report, room.width, room.height, signs), stale=sweep.stale)
