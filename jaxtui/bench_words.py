@@ -19,10 +19,10 @@ from jaxtui.benchmark_report import (
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _HEADINGS = (
-    *("strategy", "devices", "compile", "first", "median", "± 99 %", "speed-up", "verdict"),
+    *("strategy", "dev", "compile", "median", "± 99 %", "speed-up", "verdict", "sees"),
     *("GFLOP/s", "GB/s", "of peak"),
 )
-_RIGHT = frozenset({1, 2, 3, 4, 5, 8, 9, 10})
+_RIGHT = frozenset({1, 2, 3, 4, 7, 8, 9, 10})
 
 
 # ------------------------------------------------------------------------------------- figures
@@ -104,11 +104,11 @@ def _row(report: StrategyReport) -> list[str]:
         name,
         str(report.devices),
         seconds(report.stages.compile, 2),
-        seconds(report.stages.first, 2),
         seconds(report.median),
         spread(report),
         speedup(report.speedup),
-        verdict(report),
+        report.verdict or "–",
+        "–" if report.seen is None else percent(report.seen),
         rate(report.flops_rate),
         rate(report.bytes_rate),
         "–" if report.of_peak is None else percent(report.of_peak),
@@ -118,8 +118,8 @@ def _row(report: StrategyReport) -> list[str]:
 def _control_row(control: Control) -> list[str]:
     low, high = control.interval or (math.nan, math.nan)
     ratio = "–" if control.ratio is None else f"{control.ratio:.2f} [{low:.2f}, {high:.2f}]"
-    cells = [f"{control.strategy} again (A/A)", str(control.devices), "–", "–"]
-    return [*cells, seconds(control.median), "–", ratio, control.verdict or "–", "–", "–", "–"]
+    cells = [f"{control.strategy} again (A/A)", str(control.devices), "–"]
+    return [*cells, seconds(control.median), "–", ratio, control.verdict or "–", *["–"] * 4]
 
 
 def reasons(point: PointReport) -> list[str]:

@@ -135,7 +135,8 @@ class ArmStatistics(Struct, frozen=True, kw_only=True):
 
     `low` and `high` bound the median at 99 %. `clean_median` is of the rounds without a flag.
     `p90` is None below 64 samples, `p99` below 662. The baseline has no speed-up and no verdict.
-    `seen` is the smallest effect that would have had a verdict (0.03 is 3 %).
+    `seen` is the smallest effect that would have had a verdict (0.03 is 3 %), None when the rounds
+    are too few for any.
     """
 
     arm: int

@@ -162,21 +162,20 @@ def arm_statistics(
         against = None if arm is baseline else baseline.arm.planned.strategy
         # The control is held to no control.
         beside = None if arm is control else ratios[-1]
-        found.append(_statistics(arm, ratio, beside, p_values.get(arm.index), against, flags))
+        row = _location(arm, flags)
+        if against is not None:
+            seen = sampling.smallest_effect(
+                baseline.samples, arm.samples, ratio, beside, tests=max(1, len(others))
+            )
+            row = _compared(row, ratio, beside, p_values[arm.index], against, seen)
+        found.append(row)
     return found
 
 
-def _statistics(
-    arm: Ready,
-    ratio: Ratio,
-    control: Ratio | None,
-    p_value: float | None,
-    against: str | None,
-    flags: Sequence[Sequence[Flag]],
-) -> ArmStatistics:
+def _location(arm: Ready, flags: Sequence[Sequence[Flag]]) -> ArmStatistics:
     where = sampling.location(arm.samples)
     clean = [seconds for seconds, marks in zip(arm.samples, flags, strict=True) if not marks]
-    found = ArmStatistics(
+    return ArmStatistics(
         arm=arm.index,
         n=where.n,
         median=where.median,
@@ -190,12 +189,20 @@ def _statistics(
         clean_median=statistics.median(clean) if clean else None,
         clean_n=len(clean),
     )
-    if against is None or p_value is None:
-        return found
+
+
+def _compared(
+    row: ArmStatistics,
+    ratio: Ratio,
+    control: Ratio | None,
+    p_value: float,
+    against: str,
+    seen: float | None,
+) -> ArmStatistics:
     return msgspec.structs.replace(
-        found,
+        row,
         speedup=Speedup(against=against, value=ratio.value, low=ratio.low, high=ratio.high),
         p_value=p_value,
         verdict=sampling.verdict(p_value, ratio, control),
-        seen=sampling.smallest_effect(ratio, control),
+        seen=seen,
     )

@@ -150,10 +150,33 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def smallest_effect(ratio: Ratio, control: Ratio | None) -> float:
-    """The smallest relative difference that would have had a verdict."""
+def smallest_effect(
+    baseline: Samples, other: Samples, ratio: Ratio, control: Ratio | None, *, tests: int
+) -> float | None:
+    """The smallest relative difference that would have had a verdict in samples as wide as these.
+
+    `tests` is how many arms the p-value is adjusted for. None: no difference would have, with so
+    few samples.
+    """
     least = max(LEAST_EFFECT, control.effect if control is not None else 0.0)
-    return max(least, ratio.half_width)
+    separable = _separable(baseline, other, ratio, tests)
+    return None if separable is None else max(least, ratio.half_width, separable)
+
+
+def _separable(baseline: Samples, other: Samples, ratio: Ratio, tests: int) -> float | None:
+    """How far `other`, brought level with the baseline, must move for the rank test to tell."""
+    first = np.log(np.asarray(baseline, dtype=np.float64))
+    level = np.log(np.asarray(other, dtype=np.float64)) + math.log(ratio.value)
+    low, high = 0.0, math.log(1000.0)
+    if mann_whitney(first, level + high) * tests >= ALPHA:
+        return None
+    while high - low > 0.001:
+        middle = (low + high) / 2
+        if mann_whitney(first, level + middle) * tests < ALPHA:
+            high = middle
+        else:
+            low = middle
+    return math.expm1(high)
 
 
 def verdict(p_value: float, ratio: Ratio, control: Ratio | None) -> Verdict:

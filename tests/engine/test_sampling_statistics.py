@@ -133,11 +133,34 @@ def test_a_verdict_needs_a_low_p_an_interval_without_1_and_an_effect_above_noise
 
 
 def test_the_smallest_effect_is_at_least_3_percent_the_control_and_the_interval() -> None:
-    assert sampling.smallest_effect(Ratio(1, 0.999, 1.001), None) == 0.03
-    assert sampling.smallest_effect(Ratio(1, 0.999, 1.001), Ratio(1.2, 1, 1.3)) == pytest.approx(
-        0.2
-    )
-    assert sampling.smallest_effect(Ratio(1, 0.9, 1.1), SILENT) == pytest.approx(0.1055, abs=1e-3)
+    steady = [1.0 + i / 1e5 for i in range(25)]
+
+    def seen(ratio: Ratio, control: Ratio | None) -> float | None:
+        return sampling.smallest_effect(steady, steady, ratio, control, tests=1)
+
+    assert seen(Ratio(1, 0.999, 1.001), None) == 0.03
+    assert seen(Ratio(1, 0.999, 1.001), Ratio(1.2, 1, 1.3)) == pytest.approx(0.2)
+    assert seen(Ratio(1, 0.9, 1.1), SILENT) == pytest.approx(0.1055, abs=1e-3)
+
+
+@pytest.mark.parametrize("tests", [1, 8])
+def test_an_effect_of_the_smallest_size_would_have_had_a_low_p_and_a_smaller_one_not(
+    tests: int,
+) -> None:
+    generator = np.random.default_rng(2)
+    baseline, other = (np.exp(generator.normal(0, 0.2, 25)) for _ in range(2))
+    ratio = sampling.paired_ratio(baseline, other, seed=0)
+    narrow = Ratio(ratio.value, ratio.value, ratio.value)
+    seen = sampling.smallest_effect(baseline, other, narrow, None, tests=tests)
+    assert seen is not None
+    for factor, found in ((1 + seen, True), (1 + seen * 0.95, False)):
+        slower = other * ratio.value * factor
+        assert (sampling.mann_whitney(baseline, slower) * tests < 0.01) == found
+
+
+def test_with_too_few_rounds_no_effect_can_be_seen() -> None:
+    few = [1.0, 1.1, 1.2]
+    assert sampling.smallest_effect(few, few, SILENT, None, tests=1) is None
 
 
 def test_quantiles_are_told_only_of_enough_samples() -> None:
