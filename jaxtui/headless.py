@@ -164,7 +164,7 @@ class Engine:
             before_words()
         _narrate(event)
         if isinstance(event, Gone):
-            diagnosis = Diagnosis(kind="engine", field="", message=_last_words(event))
+            diagnosis = Diagnosis(kind="engine", field="", message=event.reason)
             raise EngineLost(diagnosis, started=self._environment is not None)
         return event
 
@@ -392,8 +392,3 @@ def _narrate(event: AnyEvent) -> None:
         sys.stderr.flush()
     elif isinstance(event, Log):
         print(event.line, file=sys.stderr)
-
-
-def _last_words(gone: Gone) -> str:
-    last = next((line.strip() for line in reversed(gone.tail) if line.strip()), "")
-    return f"{gone.reason}: {last}" if last else gone.reason

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from jaxtui.report import Diagnosis, Environment, Leaf, ProgramReport, Shard, Summary
+from jaxtui.report import Diagnosis, Environment, Fix, Leaf, ProgramReport, Shard, Summary
 
 WIDTH = 100  # columns, where a row of numbers is wrapped
 WHOLE = 1_000  # elements; larger arrays show their first and last EDGE along each dimension
@@ -249,14 +249,20 @@ def _figure(value: Any) -> str:
 def failure(name: str, diagnosis: Diagnosis) -> str:
     """A failure: where, what, the user's own lines of the traceback, and what would help."""
     place = [name, diagnosis.field]
-    if isinstance(diagnosis.line, int):
+    said = f"line {diagnosis.line}" in diagnosis.message or "(column " in diagnosis.message
+    if isinstance(diagnosis.line, int) and not said:
         column = f", column {diagnosis.column}" if isinstance(diagnosis.column, int) else ""
         place.append(f"line {diagnosis.line}{column}")
     lines = [": ".join([*filter(None, place), diagnosis.message])]
     if isinstance(diagnosis.frames, list):
         lines += [_indented(frame) for frame in diagnosis.frames]
-    lines += [f"  fix: {fix.label} ({fix.field} = {fix.text!r})" for fix in diagnosis.fixes]
+    lines += [f"  fix: {fix.label} ({_edit(fix)})" for fix in diagnosis.fixes]
     return "\n".join(lines)
+
+
+def _edit(fix: Fix) -> str:
+    """The change of a fix as one makes it in the session file."""
+    return f"leave {fix.field} out" if fix.text == "null" else f"{fix.field} = {fix.text!r}"
 
 
 def device_set(environment: Environment, *, ascii: bool = False) -> str:

@@ -247,7 +247,20 @@ def dumps(session: Session) -> str:
 
     data = msgspec.to_builtins(session)
     # In a string over several lines a reader may take \r\n for \n.
-    return tomli_w.dumps(data, multiline_strings=r"\r\n" not in repr(data))
+    multiline = r"\r\n" not in repr(data)
+
+    def written(part: dict[str, Any]) -> str:
+        return tomli_w.dumps(part, multiline_strings=multiline) if part else ""
+
+    program = data.pop("program", {})
+    after = {key: data.pop(key) for key in ("collective", "benchmark") if key in data}
+    tables = [
+        f"[[program.{key}]]\n{written(item)}"
+        for key in ("arguments", "layers")
+        for item in program.pop(key, [])
+    ]
+    parts = [written(data), written({"program": program} if program else {}), *tables]
+    return "\n".join(part for part in [*parts, written(after)] if part)
 
 
 def save(session: Session, path: str | os.PathLike[str]) -> str:
@@ -307,6 +320,8 @@ def _session_error(error: msgspec.ValidationError) -> SessionError:
     message, _, path = str(error).partition(" - at `$")
     path = path.partition("[...]")[0]  # msgspec does not say which key of a dict it was
     field = path.rstrip("`").replace("[", ".").replace("]", "").lstrip(".")
+    if field.endswith(".transform"):
+        message += f"; there is {', '.join(LAYERS)}"
     return SessionError(message[:1].lower() + message[1:], field)
 
 

@@ -189,7 +189,7 @@ def test_without_json_results_go_to_stdout_and_all_else_to_stderr(tmp_path: Path
     assert "cpu × 2" in ran.stdout
     assert "from the function" in ran.stderr
     assert "from the function" not in ran.stdout
-    assert "bad: program.source: line 2" in ran.stderr
+    assert "bad: program.source: '(' was never closed (line 2, column 12)" in ran.stderr
     assert "bad" not in ran.stdout
 
 
