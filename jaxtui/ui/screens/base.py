@@ -35,6 +35,8 @@ def types_text(widget: Widget | None) -> bool:
 
 
 BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
+SHORT = 18  # rows below which what is not needed gives its lines away
+ROW_BREAKPOINTS = [(0, "-short"), (SHORT, "-tall")]
 
 
 class WorkScreen(Screen[None]):
@@ -43,6 +45,7 @@ class WorkScreen(Screen[None]):
     NAME: ClassVar[str] = ""
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
+    VERTICAL_BREAKPOINTS = ROW_BREAKPOINTS
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from jaxtui.ui import commands
-from jaxtui.ui.screens.base import STYLES
+from jaxtui.ui.screens.base import ROW_BREAKPOINTS, STYLES
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ class Dialog(ModalScreen[T]):
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "refuse", "Close")]
     AUTO_FOCUS = "*"
     CSS_PATH = STYLES
+    VERTICAL_BREAKPOINTS = ROW_BREAKPOINTS
     TITLE: ClassVar[str] = ""
 
     def action_refuse(self) -> None:
@@ -106,6 +107,10 @@ class TrustDialog(ConfirmDialog):
             ],
         )
         self._source = text
+
+    def keys(self) -> str:
+        """The keys that answer, and those that reach the source."""
+        return "enter chooses, esc closes; shift+tab, then arrows, scrolls"
 
     def body(self) -> ComposeResult:
         """The source between the explanation and the choices."""
@@ -219,6 +224,7 @@ SCOPE_TITLES = (
 class HelpDialog(Dialog[None]):
     """All keys, by the pane they work in."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [("q,question_mark", "refuse", "Close")]
     TITLE = "Keys"
 
     def __init__(self, others: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
@@ -228,7 +234,7 @@ class HelpDialog(Dialog[None]):
 
     def keys(self) -> str:
         """The keys that answer."""
-        return "esc closes"
+        return "esc, q or ? closes"
 
     def body(self) -> ComposeResult:
         """The table."""

@@ -1,0 +1,56 @@
+"""The dialogs: their answers stay on view, and the keys that close them do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import made_events as made
+import pytest
+from fake_client import Bench
+from msgspec.structs import replace
+from textual.widgets import OptionList
+
+from jaxtui.session import load, save
+from jaxtui.ui.screens.dialogs import HelpDialog, TrustDialog
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12)])
+async def test_the_choices_of_a_long_untrusted_file_are_on_view_and_its_source_scrolls(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    file = tmp_path / "theirs.toml"
+    body = "".join(f"    x{i} = matrix + {i}\n" for i in range(40))
+    source = f"def f(matrix, vector):\n{body}    return x39\n"
+    session = made.session()
+    save(replace(session, program=replace(session.program, source=source)), file)
+    async with Bench(load(file), path=str(file), trusted=False).open(size) as bench:
+        await bench.hear(made.ready())
+        dialog = bench.app.screen
+        assert isinstance(dialog, TrustDialog)
+        assert "Leave it" in bench.text
+        assert "Run it: I trust this file" in bench.text
+        source_box, choices = dialog.query_one(".source"), dialog.query_one(OptionList)
+        assert source_box.region.height >= 3
+        assert choices.size.height >= 2
+        assert not source_box.region.overlaps(choices.region)
+        assert "x39" not in bench.text
+        await bench.press("shift+tab", "end")
+        await bench.until(lambda: source_box.scroll_offset.y == source_box.max_scroll_y > 0)
+        await bench.press("tab", "down", "enter")
+        assert not isinstance(bench.app.screen, TrustDialog)
+
+
+@pytest.mark.parametrize("key", ["escape", "q", "question_mark"])
+async def test_help_is_closed_by_the_keys_that_it_names(key: str) -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press("question_mark")
+        assert isinstance(bench.app.screen, HelpDialog)
+        await bench.press(key)
+        assert not isinstance(bench.app.screen, HelpDialog)
+        assert bench.app.is_running
