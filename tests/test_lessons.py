@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from asking import Asker
 
@@ -55,6 +56,24 @@ TUTORIAL: dict[str, tuple[str, list[int], Any]] = {
     ),
 }
 
+
+# What each device held after the collective, as the tutorial printed it: to eight decimals.
+COLLECTIVE: dict[str, tuple[list[int], Any]] = {
+    "psum": ([8], [28.0] * 8),
+    "normalize": (
+        [8, 2],
+        [
+            [0.00735294, 0.01470588],
+            [0.02205882, 0.02941176],
+            [0.03676471, 0.04411765],
+            [0.05147059, 0.05882353],
+            [0.06617647, 0.07352941],
+            [0.08088236, 0.0882353],
+            [0.09558824, 0.10294118],
+            [0.11029412, 0.11764706],
+        ],
+    ),
+}
 
 # The tutorial printed only times for these.
 TIMED = {"benchmark", "benchmark-mistake"}
@@ -119,7 +138,27 @@ def test_the_index_names_every_lesson_once_and_the_first_is_one_of_them() -> Non
     folder = Path(jaxtui.lessons.__file__).parent
     assert sorted(lessons.NAMES) == sorted(path.stem for path in folder.glob("*.toml"))
     assert lessons.FIRST in lessons.NAMES
-    assert set(TUTORIAL) | TIMED == set(lessons.NAMES)
+    assert set(TUTORIAL) | set(COLLECTIVE) | TIMED == set(lessons.NAMES)
+
+
+@pytest.mark.parametrize("name", COLLECTIVE)
+def test_the_collective_gives_each_device_what_the_tutorial_printed(
+    name: str, printed: dict[str, dict[str, Any]]
+) -> None:
+    shape, values = COLLECTIVE[name]
+    (after,) = printed[name]["collective"]["after"]
+    assert (after["dtype"], after["shape"]) == ("float32", shape)
+    np.testing.assert_allclose(after["values"], values, rtol=0, atol=1e-8)
+    assert [shard["device"] for shard in after["shards"]] == list(range(8))
+
+
+def test_psum_is_checked_and_the_normalised_matrix_sums_to_one(
+    printed: dict[str, dict[str, Any]],
+) -> None:
+    assert printed["psum"]["collective"]["checked"] is True
+    (after,) = printed["normalize"]["collective"]["after"]
+    assert sum(after["values"][0]) == pytest.approx(0.022058824077248573, abs=1e-9)
+    assert sum(map(sum, after["values"])) == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(TIMED))

@@ -17,6 +17,8 @@ NAMES = (
     "in-axes-1",
     "pmap",
     "pmap-broadcast",
+    "psum",
+    "normalize",
     "benchmark",
     "benchmark-mistake",
 )
