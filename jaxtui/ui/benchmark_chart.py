@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from jaxtui.benchmark_report import BenchmarkReport, Parameter, PointReport, StrategyReport
 from jaxtui.ui.benchmark_rows import Key, figure, unit_of
-from jaxtui.ui.text_cells import Glyphs, Line, Segment
+from jaxtui.ui.text_cells import Glyphs, Line, Segment, fit
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LOGARITHMIC_FROM = 4.0  # the largest over the smallest
@@ -257,7 +257,7 @@ def _plot(
     at = {height - 1 - up.at(tick) // 4: text for tick, text in labels.items()}
     shown_unit = unit_name.replace("µ", "u") if glyphs.is_ascii else unit_name
     heading = f"{shown_unit} a call{_how(up)}, over {chart.across}{_how(across)}"
-    rows: list[Line] = [(Segment(heading, "quiet"),)]
+    rows: list[Line] = [(Segment(fit(heading, width, glyphs.ellipsis), "quiet"),)]
     for number in range(height):
         text = at.get(number, "").rjust(margin)
         edge = "+" if glyphs.is_ascii else ("┤" if number in at else "│")

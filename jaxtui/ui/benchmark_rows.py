@@ -340,9 +340,10 @@ def layout(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Table:
         for column in columns
     ]
     names = max((len(row.name) for row in rows), default=NAME_LEAST)
-    gap = 2 if 2 + min(names, NAME_MOST) + sum(widths) + 2 * len(columns) <= width else 1
+    called = max(NAME_LEAST, min(names, NAME_MOST))
+    gap = 2 if 2 + called + sum(widths) + 2 * len(columns) <= width else 1
     room = width - 2 - sum(widths) - gap * len(columns)
-    name_width = max(NAME_LEAST, min(names, NAME_MOST, max(NAME_LEAST, room)))
+    name_width = max(NAME_LEAST, min(called, room))
     return Table(
         tuple(rows), tuple(zip(columns, widths, strict=True)), name_width, gap, width, glyphs
     )

@@ -166,6 +166,8 @@ class BenchmarkScreen(BenchmarkKeys):
         for name, (typed, meant) in self._typed.items():
             if getattr(asked, name) == meant:
                 texts[name] = typed
+            else:
+                self._wrong.pop(name, None)
         whose = "the tutorial's task" if bench.subject == "task" else "this session's program"
         dot = self.glyphs.dot
         program = f"{view.function_text(session)} {dot} {whose} {dot} p picks another"
@@ -360,6 +362,7 @@ class BenchmarkScreen(BenchmarkKeys):
         try:
             meant = text.read(name, typed)
         except SessionError as error:
+            self._typed[name] = (typed, getattr(self.bench.benchmark, name))
             self._wrong = {
                 name: Diagnosis(kind="session", field=error.field, message=error.message)
             }
