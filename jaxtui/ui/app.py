@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.session import Devices, Session, SessionError, with_field
 from jaxtui.ui import commands
+from jaxtui.ui.behind_typing import after_typing, waits
 from jaxtui.ui.collective_state import CollectiveWork
 from jaxtui.ui.files import Files
 from jaxtui.ui.screens.base import WorkScreen
@@ -41,6 +42,8 @@ from jaxtui.ui.state import QUIET, REST, Work
 from jaxtui.ui.widgets.header import HeaderLine
 
 if TYPE_CHECKING:
+    from textual.actions import ActionParseResult
+    from textual.dom import DOMNode
     from textual.widgets import Input
 
     from jaxtui.report import Fix
@@ -388,6 +391,19 @@ class JaxtuiApp(App[None]):
             self.client.send(Describe(id=self.client.next_id()))
 
     # --------------------------------------------------------------------------------- actions
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action; one that reads what was typed runs behind the keys typed before it."""
+        run = partial(super().run_action, action, default_namespace, namespaces)
+        if self.screen.is_modal or not waits(action):
+            return await run()
+        after_typing(self.screen, partial(self.call_later, run))
+        return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a dialog is open only leaving and stopping work."""

@@ -1,0 +1,69 @@
+"""Actions that read what was typed wait until the keys before them have been taken in.
+
+A key with priority is acted on at once, in the app, while the characters typed right before it
+still wait in the queue of their field, and what these change in the queues of what is around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import actions
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+from textual.widget import Widget
+
+from jaxtui.ui.screens.base import types_text
+
+WAITING = frozenset(
+    {
+        "apply_devices",
+        "apply_fix",
+        "open_session",
+        "quit",
+        "run",
+        "run_program",
+        "save_session",
+        "save_session_as",
+    }
+)
+ROUNDS = 2  # through each queue: behind the keys, then behind the messages that these post
+
+
+def waits(action: object) -> bool:
+    """Whether an action reads what was typed."""
+    return isinstance(action, str) and actions.parse(action)[1] in WAITING
+
+
+def after_typing(screen: Screen[object], act: Callable[[], object]) -> None:
+    """Call `act` once all keys that text fields of `screen` have been given so far are taken in.
+
+    The focus may have gone on since, so it is not only the focused field that is waited for.
+    """
+    # One more than the fields, so that it comes to nothing only when all have been set off.
+    left = 1
+
+    def done() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            act()
+
+    for field in screen.walk_children(Widget):
+        if types_text(field):
+            left += 1
+            _pass([pump for pump in field.ancestors_with_self if pump is not screen.app], done)
+    done()
+
+
+def _pass(pumps: list[MessagePump], done: Callable[[], None]) -> None:
+    """Go through the queues of `pumps`, one after the other; one that is closed is left out."""
+    steps = iter([pump for pump in pumps for _ in range(ROUNDS)])
+
+    def step() -> None:
+        for pump in steps:
+            if pump.call_later(step):
+                return
+        done()
+
+    step()
