@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from typing import TYPE_CHECKING
@@ -46,18 +47,42 @@ def _edit_text(app: JaxtuiApp, source: str) -> None:
 
 def _run(app: JaxtuiApp, path: str) -> bool:
     """Whether the editor ended well."""
-    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    name, text = _wanted()
     try:
-        with app.suspend():
-            status = subprocess.run([*command, path], check=False).returncode
+        command = shlex.split(text)
+    except ValueError as error:
+        app.say(f"${name} cannot be read: {error}: {text}")
+        return False
+    if not command or shutil.which(command[0]) is None:
+        app.say(f"cannot start {command[0] if command else 'an editor'}: not found; set ${name}")
+        return False
+    try:
+        status = _lend_terminal(app, [*command, path])
     except SuspendNotSupported:
         app.say("this terminal cannot be lent to an editor")
         return False
-    except (OSError, ValueError) as error:
-        app.say(
-            f"cannot start {command[0]}: {getattr(error, 'strerror', None) or error}; set $EDITOR"
-        )
+    if isinstance(status, str):
+        app.say(f"cannot start {command[0]}: {status}; set ${name}")
         return False
     if status:
         app.say(f"{command[0]} ended with status {status}; nothing was taken from it")
     return not status
+
+
+def _wanted() -> tuple[str, str]:
+    """The variable that names the editor, and what it says."""
+    if text := os.environ.get("VISUAL"):
+        return "VISUAL", text
+    return "EDITOR", os.environ.get("EDITOR") or "vi"
+
+
+def _lend_terminal(app: JaxtuiApp, command: list[str]) -> int | str:
+    """Run `command` on the terminal: its status, or why it could not start.
+
+    No exception may leave `suspend`: it would not take the terminal back.
+    """
+    with app.suspend():
+        try:
+            return subprocess.run(command, check=False).returncode
+        except (OSError, ValueError) as error:
+            return str(getattr(error, "strerror", None) or error)

@@ -6,6 +6,7 @@ import contextlib
 import html
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import made_events as made
@@ -305,6 +306,40 @@ async def test_the_source_is_edited_in_the_users_editor(
         monkeypatch.setenv("VISUAL", "/no/such/editor")
         await bench.press("e")
         assert "cannot start /no/such/editor" in bench.text
+
+
+@pytest.mark.parametrize(
+    ("editor", "said"),
+    [
+        ('vi "x', "$VISUAL cannot be read: No closing quotation"),
+        ("  ", "set $VISUAL"),
+        ("no-such-editor -w", "cannot start no-such-editor: not found; set $VISUAL"),
+        ("BROKEN", "Exec format error; set $VISUAL"),
+    ],
+)
+async def test_an_editor_that_cannot_start_is_named_and_the_terminal_comes_back(
+    editor: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("neither a program nor a script")
+    broken.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(broken) if editor == "BROKEN" else editor)
+    lent = []
+
+    @contextlib.contextmanager
+    def suspend() -> Iterator[None]:
+        # As Textual's: what is behind the yield does not happen after an exception.
+        lent.append(True)
+        yield
+        lent.pop()
+
+    async with Bench().open((200, 40)) as bench:
+        await bench.settled()
+        monkeypatch.setattr(bench.app, "suspend", suspend)
+        await bench.press("e")
+        assert not lent
+        assert said in bench.text
+        assert bench.session.program.source == made.SOURCE
 
 
 async def test_the_function_is_picked_from_a_module_or_an_example() -> None:
