@@ -526,11 +526,13 @@ class JaxtuiApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave, once changes are taken care of."""
-        if self.screen.is_modal:
+        if self.files.asking:
             # The question was asked already: whoever insists leaves.
             self.exit()
-        else:
-            self.files.unless_changed(self.exit)
+            return
+        while self.screen.is_modal:
+            await self.pop_screen()
+        self.files.unless_changed(self.exit)
 
     def on_unmount(self) -> None:
         """Keep what was measured so far."""

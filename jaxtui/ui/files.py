@@ -10,6 +10,8 @@ from jaxtui import launch
 from jaxtui.session import Session, SessionError, dumps, loads, save
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from jaxtui.ui.app import JaxtuiApp
 
 
@@ -20,6 +22,7 @@ class Files:
         self._app = app
         self.path = path
         self._saved = session
+        self._question: Screen[str] | None = None  # what becomes of changes, while it is asked
 
     @property
     def folder(self) -> str:
@@ -30,6 +33,11 @@ class Files:
     def changed(self) -> bool:
         """Whether there is something that no file holds."""
         return self._app.work.session != self._saved
+
+    @property
+    def asking(self) -> bool:
+        """Whether the user is being asked what becomes of changes that no file holds."""
+        return self._question is not None and self._app.screen is self._question
 
     def changed_in(self, part: str) -> bool:
         """Whether a part of the session is not as the file has it."""
@@ -167,4 +175,5 @@ class Files:
             ("discard", "Go on without saving"),
         ]
         text = "The session has changes that are in no file."
-        self._app.push_screen(ConfirmDialog("Not saved", text, choices), answered)
+        self._question = ConfirmDialog("Not saved", text, choices)
+        self._app.push_screen(self._question, answered)

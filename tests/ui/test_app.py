@@ -251,6 +251,33 @@ async def test_quitting_asks_about_changes_and_whoever_insists_leaves() -> None:
         assert not bench.app.is_running
 
 
+@pytest.mark.parametrize("dialog", ["f1", "ctrl+o", "ctrl+s", "ctrl+p", "p"])
+async def test_quitting_from_a_dialog_asks_about_changes_too(dialog: str) -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        if dialog != "ctrl+o":  # it asks first
+            bench.app.edit("title", "changed")
+        await bench.press(dialog)
+        assert bench.app.screen.is_modal
+        bench.app.edit("title", "changed")
+        await bench.press("ctrl+q")
+        await bench.until(lambda: isinstance(bench.app.screen, ConfirmDialog))
+        assert bench.app.is_running
+        assert len(bench.app.screen_stack) == 2
+        assert "changes that are in no file" in bench.text
+        await bench.press("ctrl+q")
+        await bench.settle()
+        assert not bench.app.is_running
+
+
+async def test_quitting_from_a_dialog_without_changes_quits() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("f1", "ctrl+q")
+        await bench.settle()
+        assert not bench.app.is_running
+
+
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
 async def test_help_names_every_key(key: str) -> None:
     async with Bench().open((120, 100)) as bench:
