@@ -113,6 +113,10 @@ class Files:
         """Save the session, under a name that is asked for if it has none."""
         if self.path is None:
             self.save_as(then)
+        elif self._as_saved(self.path):
+            self._app.say(f"nothing changed since {self.path} was saved")
+            if then is not None:
+                then()
         elif self._write(self.path) and then is not None:
             then()
 
@@ -137,6 +141,13 @@ class Files:
                 confirmed("replace")
 
         self._app.push_screen(PathDialog("Save as", self.path or "", must_exist=False), chosen)
+
+    def _as_saved(self, path: str) -> bool:
+        """Whether the file still holds what is composed; not when it has gone or was changed."""
+        try:
+            return not self.changed and loads(launch.read(path)) == self._saved
+        except SessionError:
+            return False
 
     def _write(self, path: str) -> bool:
         from jaxtui import trust

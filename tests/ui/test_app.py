@@ -148,6 +148,20 @@ async def test_saving_asks_for_a_name_once_and_is_trusted(tmp_path: Path) -> Non
         assert load(written).title == "another"
 
 
+async def test_saving_without_a_change_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.toml"
+    text = "# my own words\n" + save(made.session(), file)
+    file.write_text(text)
+    async with Bench(load(file), path=str(file)).open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+s")
+        assert file.read_text() == text
+        assert "nothing changed since" in bench.text
+        file.unlink()
+        await bench.press("ctrl+s")
+        assert load(file) == bench.session
+
+
 async def test_saving_over_another_file_is_asked_about(tmp_path: Path) -> None:
     there = tmp_path / "there.toml"
     there.write_text("title = 'there'\n")
