@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len
 
 from jaxtui.report import Diagnosis
@@ -37,11 +39,25 @@ def foot(
     return tuple(crop(line, 0, max(0, width)) for line in shown)
 
 
+def place(diagnosis: Diagnosis) -> str:
+    """`line 2, column 5: `, or what of it the message does not say itself."""
+    line, column = diagnosis.line, diagnosis.column
+    if not isinstance(line, int) or _says(diagnosis.message, f"line {line}"):
+        return ""
+    if not isinstance(column, int):
+        return f"line {line}: "
+    if _says(diagnosis.message, f"column {column}"):
+        # A text of one line has its place told whole by the column.
+        return f"line {line}: " if line > 1 else ""
+    return f"line {line}, column {column}: "
+
+
+def _says(message: str, words: str) -> bool:
+    return re.search(rf"\b{words}\b", message) is not None
+
+
 def _message(diagnosis: Diagnosis, width: int, lines: int, signs: Glyphs) -> list[Line]:
-    text = clean(diagnosis.message)
-    if isinstance(diagnosis.line, int) and f"line {diagnosis.line}" not in text:
-        column = f", column {diagnosis.column}" if isinstance(diagnosis.column, int) else ""
-        text = f"line {diagnosis.line}{column}: {text}"
+    text = clean(place(diagnosis) + diagnosis.message)
     indent = cell_len(signs.cross) + 2
     texts = wrap(text, max(1, width - indent), lines, signs.ellipsis)
     return [

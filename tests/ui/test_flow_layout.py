@@ -14,6 +14,7 @@ from jaxtui.ui import layer_colours
 from jaxtui.ui.flow_cells import short_dtype
 from jaxtui.ui.flow_layout import FlowPicture, layout
 from jaxtui.ui.text_cells import text_of, width_of
+from jaxtui.ui.widgets.field import summary
 
 BODY = "return jnp.dot(matrix, vector)"
 
@@ -409,6 +410,21 @@ def test_what_the_function_raised_stands_at_the_function() -> None:
 def test_a_line_that_the_message_names_is_not_named_twice() -> None:
     diagnosis = fault("program.source", "line 2: TypeError: no", kind="function", line=2)
     assert layout(None, diagnosis).text.count("line 2") == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "line", "shown"),
+    [
+        ("bad (line 3, column 18)", 3, "bad (line 3, column 18)"),
+        ("bad (column 18)", 1, "bad (column 18)"),
+        ("bad (column 18)", 2, "line 2: bad (column 18)"),
+        ("bad", 3, "line 3, column 18: bad"),
+    ],
+)
+def test_a_place_is_said_once(message: str, line: int, shown: str) -> None:
+    diagnosis = fault("program.source", message, kind="syntax", line=line, column=18)
+    assert layout(None, diagnosis).foot()[0][1].text == shown
+    assert summary(diagnosis) == f"! {shown}"
 
 
 def test_a_long_message_is_wrapped_and_then_elided() -> None:

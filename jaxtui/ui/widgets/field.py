@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
-from msgspec import UNSET
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
-from jaxtui.report import Diagnosis
+from jaxtui.report import Diagnosis, Fix
+from jaxtui.ui.flow_foot import place
 
 
 class FieldInput(Input):
@@ -104,14 +104,17 @@ class FieldMessage(Static):
 
 def summary(diagnosis: Diagnosis, prefix: str = "") -> str:
     """The diagnosis in a line or two: `! line 2: …` and its fixes."""
-    place = f"line {diagnosis.line}: "
-    in_source = diagnosis.field == "program.source" and diagnosis.line is not UNSET
-    if not in_source or diagnosis.message.startswith(place):
-        place = ""
-    lines = [f"! {prefix}{place}{diagnosis.message}"]
+    in_source = diagnosis.field == "program.source"
+    where = place(diagnosis) if in_source else ""
+    lines = [f"! {prefix}{where}{diagnosis.message}"]
     if diagnosis.fixes:
         lines.append(f"f  {diagnosis.fixes[0].label}" + _others(len(diagnosis.fixes) - 1))
     return "\n".join(lines)
+
+
+def fix_words(fix: Fix) -> str:
+    """What a fix does; the new text too, unless the label already has it."""
+    return fix.label if fix.text in fix.label else f"{fix.label}:  {fix.text}"
 
 
 def _others(number: int) -> str:
