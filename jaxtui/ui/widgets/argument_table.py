@@ -191,7 +191,7 @@ class ArgumentTable(Vertical):
         self._rows = [_ArgumentRow(row, column, widths) for row in rows]
         self._heading = _Heading(column.field, widths)
         self._parameters = FieldInput(
-            parameters, placeholder="batch = 4  (names for values to use)", id="parameters"
+            parameters, placeholder="none; for example batch = 4", id="parameters"
         )
         self._message = FieldMessage()
         self._parameters_message = FieldMessage()

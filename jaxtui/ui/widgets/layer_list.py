@@ -149,7 +149,7 @@ class LayerForm(Vertical):
         super().__init__()
         self.transform = layer.transform
         self._fields = {
-            name: FieldInput(getattr(layer, name), placeholder=DEFAULTS[name])
+            name: FieldInput(getattr(layer, name), placeholder=f"{DEFAULTS[name]} (default)")
             for name in layer.fields
         }
         self._messages = {name: FieldMessage() for name in layer.fields}
