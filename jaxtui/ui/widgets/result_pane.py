@@ -59,8 +59,7 @@ class TabLine(Widget, can_focus=True):
     def render(self) -> Content:
         """The names, each with its note (such as how many lines were printed)."""
         parts: list[str | tuple[str, str]] = []
-        for name, note in self.tabs:
-            label = f"{name} {note}" if note else name
+        for name, label in self._labels():
             style = "$text-muted"
             if name == self.active:
                 style = "bold underline $accent"
@@ -69,11 +68,18 @@ class TabLine(Widget, can_focus=True):
             parts += [(label, style), GAP]
         return Content.assemble(*parts).truncate(self.size.width, ellipsis=True)
 
+    def _labels(self) -> list[tuple[str, str]]:
+        """(name, what is shown of it): the notes whole where they fit, else their numbers."""
+        whole = [(name, f"{name} {note}".rstrip()) for name, note in self.tabs]
+        if sum(len(label) + len(GAP) for _, label in whole) - len(GAP) <= self.size.width:
+            return whole
+        return [(name, f"{name} {note.partition(' ')[0]}".rstrip()) for name, note in self.tabs]
+
     def on_click(self, event: events.Click) -> None:
         """Turn to the clicked tab."""
         start = 0
-        for name, note in self.tabs:
-            end = start + len(f"{name} {note}" if note else name)
+        for name, label in self._labels():
+            end = start + len(label)
             if start <= event.x < end:
                 self.post_message(self.Chosen(name))
             start = end + len(GAP)
@@ -177,7 +183,7 @@ class ResultPane(Vertical):
 
     def _show_tabs(self, diagnosis: Diagnosis | None) -> None:
         lines = self._printed.count("\n")
-        tabs = [(RESULT, ""), (SHARDS, ""), (OUTPUT, str(lines) if lines else "")]
+        tabs = [(RESULT, ""), (SHARDS, ""), (OUTPUT, lines_text(lines))]
         tabs += [(name, "") for name in (*COMPILER_TABS, PYTHON)]
         if diagnosis is not None:
             tabs.append((ERROR, ""))
@@ -211,7 +217,7 @@ class ResultPane(Vertical):
         if len(outputs) > 1:
             parts.append(f"output {self.leaf + 1} of {len(outputs)}, o: next")
         if not self._stale:
-            parts.append(f"ran {seconds(ran.seconds)}")
+            parts.append(f"ran {seconds(ran.seconds)}, compiling included")
         elif self.tab != RESULT:  # the array view says it itself
             parts.append("of the program before")
         return "  ·  ".join(parts)
@@ -299,6 +305,11 @@ class ResultPane(Vertical):
         if self.tab in self._listings:
             return self._listings[self.tab][0]
         return {OUTPUT: self._printed, ERROR: self._error}.get(self.tab, "")
+
+
+def lines_text(number: int) -> str:
+    """`1,093 lines`, nothing for none."""
+    return f"{number:,} line{'s' if number > 1 else ''}" if number else ""
 
 
 def seconds(value: float) -> str:
