@@ -181,6 +181,10 @@ class Benchmark(_Part):
     `mode` is "latency" (every call is waited for) or "throughput" (the last of a sample). `pad`
     repeats the last example where the devices do not divide the batch. `baseline` is the strategy
     that all others are compared with, "" the fastest way that JAX's guides name, `jit(vmap)`.
+
+    Of a collective only message sizes are swept: `{"bytes": [4096, "64K", "1M..16M"]}`, where a
+    range doubles. Each size gets 25 timings (10 with `quick`), or as many as `budget` seconds
+    (2 of them unless given) allow, `rounds` exactly if given.
     """
 
     strategies: list[str] = []
