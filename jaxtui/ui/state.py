@@ -181,6 +181,7 @@ class Work:
         traced = self.traced
         return (
             traced is not None
+            and self.traced_of == self.composition
             and traced.diagnosis is None
             and not traced.deferred
             and traced.cost is not None
@@ -267,11 +268,22 @@ class Work:
         self.trusted = trusted
         self.folder = folder or os.getcwd()
         before = self.composition
+        self._forget_answers()
         again = self.edit(session, now)
         self._rest_at = now
-        if self.composition == before and trusted and self.traced_of != before:
+        if self.composition == before:
             self._trace(now)
         return again
+
+    def _forget_answers(self) -> None:
+        """Nothing that was answered, or is still to be, is of the session that comes now."""
+        if self._run_id in self._pending:
+            self._send(Cancel(id=self._next_id(), target=self._run_id))
+        self._trace_id = self._run_id = 0
+        self.traced = self.traced_of = self._flow = self._signature = None
+        self.ran = self.ran_of = None
+        self._failure = self._failure_of = None
+        self.views = {}
 
     def move(self, folder: str, now: float) -> bool:
         """The session's files are now looked up in `folder`. Returns what `edit` returns."""

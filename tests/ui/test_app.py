@@ -239,6 +239,28 @@ async def test_another_device_set_in_a_file_starts_another_engine(tmp_path: Path
         assert len(bench.client.restarts) == 1
 
 
+@pytest.mark.parametrize("tabs", [[], ["s"]])
+async def test_an_opened_session_shows_nothing_of_the_one_before(
+    tabs: list[str], tmp_path: Path
+) -> None:
+    other = made.session(parameters={"n": 1})
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press(*tabs)
+        assert ("53." in bench.text) or tabs
+        assert "i32[‹2›, 2, 2]" in bench.text
+        bench.app.replace_session(other, trusted=True)
+        await bench.settle()
+        assert "53." not in bench.text
+        assert "[0:2" not in bench.text
+        assert "i32[‹2›, 2, 2]" not in bench.text
+        assert "no result yet · waiting for the engine" in bench.text
+        await bench.trace_answered()
+        await bench.hear(made.ran(bench.client.run.id))
+        assert "ran 0.4 ms" in bench.text
+        assert ("53." in bench.text) or tabs
+
+
 # ------------------------------------------------------------------------------------- keys
 
 

@@ -393,6 +393,53 @@ def test_another_untrusted_session_is_not_traced() -> None:
     assert len(desk.sent) == sent
 
 
+def test_nothing_that_was_answered_of_a_session_stands_for_the_one_that_replaces_it() -> None:
+    desk = Desk().settled()
+    desk.work.inspect("hlo", desk.now)
+    desk.hear(Inspected(id=desk.of(Inspect)[0].id, view="hlo", text="HloModule"))
+    other = made.session(parameters={"n": 1})
+    desk.work.replace(other, "", True, desk.now)
+    work = desk.work
+    assert (work.flow, work.signature, work.traced, work.ran) == (None, None, None, None)
+    assert work.views == {}
+    assert not work.flow_stale(desk.now + 9)
+    assert not work.result_stale
+    desk.hear(made.traced(desk.trace.id))
+    desk.hear(made.ran(desk.run.id))
+    assert work.flow == made.flow()
+    assert work.ran is not None
+
+
+def test_what_was_asked_of_a_session_is_not_taken_for_the_one_that_replaces_it() -> None:
+    desk = Desk().settled()
+    desk.type("program.arguments.0.value", "1")
+    desk.work.run(desk.now)
+    trace, run = desk.trace.id, desk.run.id
+    desk.work.replace(made.session(parameters={"n": 1}), "", False, desk.now)
+    assert desk.of(Cancel)[-1].target == run
+    desk.hear(made.traced(trace))
+    desk.hear(made.ran(run))
+    assert desk.work.flow is None
+    assert desk.work.ran is None
+
+
+def test_a_session_replaced_by_the_same_one_is_traced_and_run_anew() -> None:
+    desk = Desk().settled()
+    desk.work.replace(desk.work.session, "", True, desk.now)
+    desk.hear(made.traced(desk.trace.id))
+    desk.hear(made.ran(desk.run.id))
+    assert (len(desk.of(Trace)), len(desk.of(Run))) == (2, 2)
+    assert desk.work.ran is not None
+
+
+def test_the_cost_is_of_what_is_typed_or_not_told() -> None:
+    desk = Desk().up()
+    desk.hear(made.traced(desk.trace.id, cost=10**9))
+    assert desk.work.too_large
+    desk.type("program.arguments.0.value", "1")
+    assert not desk.work.too_large
+
+
 # ------------------------------------------------------------------------------------ printing
 
 

@@ -176,6 +176,7 @@ class MapScreen(WorkScreen):
             notice=notice(work),
             printed=work.printed,
             diagnosis=diagnosis,
+            waiting="waiting for the engine" if work.busy and work.trusted else "",
         )
 
     def _show_listing(self, work: Work, now: float) -> None:

@@ -66,7 +66,7 @@ class TabLine(Widget, can_focus=True):
             elif name == ERROR:
                 style = "$text-error"
             parts += [(label, style), GAP]
-        return Content.assemble(*parts).truncate(self.size.width, ellipsis=True)
+        return Content.assemble(*parts[:-1]).truncate(self.size.width, ellipsis=True)
 
     def _labels(self) -> list[tuple[str, str]]:
         """(name, what is shown of it): the notes whole where they fit, else their numbers."""
@@ -122,6 +122,7 @@ class ResultPane(Vertical):
         self._printed = ""
         self._error = ""
         self._stale = False
+        self._waiting = ""
         self._noticed = ""
 
     def compose(self) -> ComposeResult:
@@ -163,8 +164,10 @@ class ResultPane(Vertical):
         notice: str,
         printed: dict[str, str],
         diagnosis: Diagnosis | None,
+        waiting: str = "",
     ) -> None:
-        """Show the state of the work."""
+        """Show the state of the work; `waiting` says what for, while there is no result."""
+        self._waiting = waiting
         if ran is not self._ran:
             self._ran = ran
             count = len(ran.report.outputs) if ran is not None else 0
@@ -211,7 +214,7 @@ class ResultPane(Vertical):
     def _caption_text(self) -> str:
         ran = self._ran
         if ran is None:
-            return "no result yet"
+            return f"no result yet · {self._waiting}" if self._waiting else "no result yet"
         outputs = ran.report.outputs
         parts = []
         if len(outputs) > 1:
@@ -230,6 +233,9 @@ class ResultPane(Vertical):
         self._caption(self._caption_text())
         ran = self._ran
         if ran is None:
+            if self.array_view is not None and self._shown_result is not None:
+                self._shown_result = None
+                self.array_view.clear()
             return
         if not ran.report.outputs:
             self._caption("the result has no leaves")
@@ -250,6 +256,9 @@ class ResultPane(Vertical):
         self._caption(self._caption_text())
         ran = self._ran
         if ran is None or not ran.report.outputs:
+            if self._shards_view is not None and self._shown_shards is not None:
+                self._shown_shards = None
+                self._shards_view.update_output(None, {})
             return
         if self._shards_view is None:
             from jaxtui.ui.widgets.shards_view import ShardsView
