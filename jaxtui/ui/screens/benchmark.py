@@ -170,7 +170,7 @@ class BenchmarkScreen(BenchmarkKeys):
                 self._wrong.pop(name, None)
         whose = "the tutorial's task" if bench.subject == "task" else "this session's program"
         dot = self.glyphs.dot
-        program = f"{view.function_text(session)} {dot} {whose} {dot} p picks another"
+        program = f"{view.function_text(session)} {dot} {whose}"
         self.form.show(
             program,
             view.strategy_toggles(asked, bench.strategies),
@@ -347,6 +347,11 @@ class BenchmarkScreen(BenchmarkKeys):
         found = bench_runs.compare(other.report, report)
         before = view.moment(other.report.began)
         return benchmark_details.comparison_lines(found, before, width, self.glyphs)
+
+    def on_painted_lines_resized(self, event: PaintedLines.Resized) -> None:
+        """Draw the details for the room that there is now."""
+        if event.view is self.details and self._painted is not None:
+            self._show_details()
 
     def on_benchmark_table_moved(self, event: BenchmarkTable.Moved) -> None:
         """The details follow the row."""

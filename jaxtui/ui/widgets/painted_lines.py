@@ -77,6 +77,13 @@ class PaintedLines(ScrollView, can_focus=True):
         Binding("end,G", "edge(1)", "To the end", show=False),
     ]
 
+    class Resized(Message):
+        """There is another room for the lines."""
+
+        def __init__(self, view: PaintedLines) -> None:
+            super().__init__()
+            self.view = view
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
@@ -104,8 +111,9 @@ class PaintedLines(ScrollView, can_focus=True):
             self.virtual_size = wanted
 
     def on_resize(self, event: events.Resize) -> None:
-        """The lines may need another width to scroll in."""
+        """The lines may need another width to scroll in, or other lines to fill it."""
         self._fit()
+        self.post_message(self.Resized(self))
 
     def notify_style_update(self) -> None:
         """Forget the styles of the theme before."""
