@@ -64,17 +64,22 @@ def rows(repeats: int) -> list[Row]:
             100 * wrong / pairs,
             "%",
             1.0,
-            f"{wrong} of {pairs} pairs, 25 rounds each, calls of 1 ms",
+            f"{wrong} of {pairs} pairs, 25 rounds each, calls of 1 ms, {_load()}",
         ),
         Row(
             "a 25 % difference without a verdict",
             100 * missed / tries,
             "%",
             10.0,
-            f"{missed} of {tries} pairs, 25 rounds each, calls of 1 ms",
+            f"{missed} of {tries} pairs, 25 rounds each, calls of 1 ms, {_load()}",
         ),
         *(_against_pyperf(name, seconds, repeats) for name, seconds in CALLS.items()),
     ]
+
+
+def _load() -> str:
+    """How busy the machine was: on a busy one less is seen."""
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
 class Pairs:
@@ -173,7 +178,7 @@ def _against_pyperf(name: str, seconds: float, repeats: int) -> Row:
     band = max(0.03, statistics.median(noise))
     detail = (
         f"{statistics.median(ours) * 1e6:.4g} us against pyperf's "
-        f"{statistics.median(theirs) * 1e6:.4g} us; A/A {100 * statistics.median(noise):.2g} %"
+        f"{statistics.median(theirs) * 1e6:.4g} us; A/A {100 * statistics.median(noise):.2g} %, {_load()}"
     )
     return Row(f"median of calls of {name} off by", 100 * abs(ratio - 1), "%", 100 * band, detail)
 
