@@ -42,3 +42,13 @@ async def test_a_lesson_replaces_unsaved_work_only_when_told_to() -> None:
         await bench.press("enter")
         assert bench.session.title == "mine"
         assert isinstance(bench.app.screen, LearnScreen)
+
+
+async def test_the_notes_stand_under_the_list_where_there_is_no_room_beside_it() -> None:
+    for size, beside in (((80, 24), True), ((40, 12), False)):
+        async with Bench().open(size) as bench:
+            await bench.settled()
+            await bench.press("4")
+            listed, notes = (bench.app.screen.query_one(name) for name in ("#lessons", "#notes"))
+            assert (listed.region.y == notes.region.y) is beside
+            assert notes.region.width >= 36

@@ -414,3 +414,41 @@ async def test_the_python_tab_shows_the_program_as_a_script() -> None:
         assert "import jax.numpy as jnp" in bench.text
         await bench.press("y")
         assert "sent to the terminal's clipboard" in bench.text
+
+
+async def test_an_error_leaves_the_widths_and_the_places_as_they_are() -> None:
+    for size in ((80, 24), (120, 40)):
+        async with Bench().open(size) as bench:
+            await bench.settled()
+            screen = bench.app.map_screen
+            table = screen.arguments
+            before = (table.region.width, table.region.x, screen.editor.region.height)
+            wrong = Diagnosis(
+                kind="value", field="program.arguments.1.value", message="no such name " * 12
+            )
+            bench.app.edit("program.arguments.1.value", "nothing")
+            await bench.trace_answered(diagnosis=wrong)
+            assert "no such name" in bench.text
+            after = (table.region.width, table.region.x, screen.editor.region.height)
+            assert after[:2] == before[:2]
+            if size[0] >= 100:
+                assert after == before
+
+
+async def test_a_terminal_of_twelve_rows_shows_shapes_and_results() -> None:
+    async with Bench().open((40, 12)) as bench:
+        await bench.settled()
+        await bench.press("v")
+        assert "matrix" in bench.text
+        assert bench.app.map_screen.results.region.height >= 5
+
+
+async def test_the_editor_gets_the_lines_that_the_rest_of_its_column_leaves() -> None:
+    async with Bench().open((120, 40)) as bench:
+        await bench.settled()
+        screen = bench.app.map_screen
+        assert screen.editor.region.height >= 20
+        await bench.pilot.resize_terminal(120, 24)
+        await bench.until(lambda: screen.editor.region.height < 12)
+        await bench.pilot.resize_terminal(80, 24)
+        await bench.until(lambda: screen.editor.styles.height.is_fraction)

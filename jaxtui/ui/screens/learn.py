@@ -12,10 +12,13 @@ from textual.widgets.option_list import Option
 
 from jaxtui import lessons
 from jaxtui.ui import commands
-from jaxtui.ui.screens.base import STYLES, WorkScreen
+from jaxtui.ui.screens.base import NARROW, STYLES, WorkScreen
 
 if TYPE_CHECKING:
     from jaxtui.session import Session
+
+LEAST_BESIDE = 60  # columns below which the notes stand under the list
+BREAKPOINTS = [(0, "-one-column"), (LEAST_BESIDE, "-narrow"), (NARROW, "-wide")]
 
 
 class LearnScreen(WorkScreen):
@@ -24,6 +27,7 @@ class LearnScreen(WorkScreen):
     NAME = "learn"
     CSS_PATH = STYLES
     BINDINGS = commands.bindings("learn")
+    HORIZONTAL_BREAKPOINTS = BREAKPOINTS
 
     def __init__(self) -> None:
         super().__init__()

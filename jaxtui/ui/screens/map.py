@@ -39,6 +39,11 @@ ABOUT = {
     "value_and_grad": "the output and its gradient",
 }
 
+# Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
+# the heading, the parameters, the line that adds a layer; and 6 for messages and a form.
+COLUMN_LINES = 13
+EDITOR_LEAST = 9
+
 
 class MapScreen(WorkScreen):
     """Compose on the left; shapes and results on the right. When narrow, one page at a time."""
@@ -62,6 +67,7 @@ class MapScreen(WorkScreen):
         self.form: LayerForm | None = None
         self._form_of: int | None = None
         self._shown_flow: object = None
+        self._editor_height: int | None = None
 
     def body(self) -> ComposeResult:
         """The panes, in reading order."""
@@ -112,8 +118,10 @@ class MapScreen(WorkScreen):
         )
         self._show_layers(program.layers, diagnosis, where)
         column = axis_column(session, self.layer_list.selected, self._cells)
+        rows = argument_rows(work, diagnosis)
+        self._fit_editor(len(rows), len(program.layers))
         self.arguments.show(
-            argument_rows(work, diagnosis),
+            rows,
             column,
             self._parameters.shown(session.parameters),
             diagnosis=diagnosis
@@ -162,10 +170,20 @@ class MapScreen(WorkScreen):
         lines = self.flow_view.get_content_height(size, size, self.flow_view.size.width)
         self.shapes.styles.height = lines + 1  # its title
 
+    def _fit_editor(self, arguments: int, layers: int) -> None:
+        """The editor gets the lines that the rest of its column leaves; the room for messages and
+        a form stays free, so that an error moves nothing."""
+        rest = COLUMN_LINES + arguments + layers
+        lines = max(EDITOR_LEAST, self.size.height - rest)
+        height = lines if self.has_class("-wide") else None
+        if height != self._editor_height:
+            self._editor_height = self.editor.styles.height = height
+
     def on_resize(self) -> None:
-        """The flow may need other lines in another width."""
+        """The flow may need other lines in another width, and the editor others in its column."""
         if self.composed:
             self.call_after_refresh(self._fit_flow)
+            self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
 
     def _show_results(self, work: Work, diagnosis: Diagnosis | None) -> None:
         environment = work.environment

@@ -20,6 +20,7 @@ from jaxtui.ui.flow_layout import FlowPicture, layout
 from jaxtui.ui.text_cells import Line, pad
 
 _FOOT_MOST = 4
+LOW = 6  # lines below which the foot has but one, so that rows are left to see
 _COPY_WIDTH = 1000  # cells; whatever a stack needs, as copied text has no edge
 _PARTS = (
     "name",
@@ -333,7 +334,7 @@ def _heights(rows: int, height: int) -> tuple[int, int]:
     """
     room = height - 1 - rows
     if room < FOOT:
-        foot = FOOT + (height >= 10)
+        foot = 1 if height < LOW else FOOT + (height >= 10)
         return max(0, height - 1 - foot), foot
     blank = int(room > FOOT + 1)
     return rows + blank, min(_FOOT_MOST, room - blank)
