@@ -178,7 +178,8 @@ def _against_pyperf(name: str, seconds: float, repeats: int) -> Row:
     band = max(0.03, statistics.median(noise))
     detail = (
         f"{statistics.median(ours) * 1e6:.4g} us against pyperf's "
-        f"{statistics.median(theirs) * 1e6:.4g} us; A/A {100 * statistics.median(noise):.2g} %, {_load()}"
+        f"{statistics.median(theirs) * 1e6:.4g} us; "
+        f"A/A {100 * statistics.median(noise):.2g} %, {_load()}"
     )
     return Row(f"median of calls of {name} off by", 100 * abs(ratio - 1), "%", 100 * band, detail)
 
