@@ -15,6 +15,7 @@ from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
+    BenchPlanned,
     Cancel,
     Cancelled,
     CollectiveRan,
@@ -42,6 +43,7 @@ _ANSWERS = (
     CollectiveRan,
     ProvenanceFound,
     CollectivesDescribed,
+    BenchPlanned,
     Failed,
     WindowRead,
     Described,
