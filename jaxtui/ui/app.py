@@ -477,8 +477,9 @@ class JaxtuiApp(App[None]):
             self._apply(fixes[0])
         else:
             from jaxtui.ui.screens.dialogs import ChoiceDialog
+            from jaxtui.ui.widgets.field import fix_words
 
-            choices = [(str(i), f"{fix.label}:  {fix.text}") for i, fix in enumerate(fixes)]
+            choices = [(str(i), fix_words(fix)) for i, fix in enumerate(fixes)]
             self.push_screen(
                 ChoiceDialog("Which fix?", choices),
                 lambda chosen: self._apply(fixes[int(chosen)]) if chosen is not None else None,

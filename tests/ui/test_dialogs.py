@@ -10,8 +10,9 @@ from fake_client import Bench
 from msgspec.structs import replace
 from textual.widgets import OptionList
 
+from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import load, save
-from jaxtui.ui.screens.dialogs import HelpDialog, TrustDialog
+from jaxtui.ui.screens.dialogs import ChoiceDialog, HelpDialog, TrustDialog
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,25 @@ async def test_help_is_closed_by_the_keys_that_it_names(key: str) -> None:
         await bench.press(key)
         assert not isinstance(bench.app.screen, HelpDialog)
         assert bench.app.is_running
+
+
+async def test_a_fix_is_said_once_in_the_choice_among_several() -> None:
+    wrong = Diagnosis(
+        kind="axes",
+        field="program.layers.0.in_axes",
+        message="vector has no axis 3",
+        fixes=[
+            Fix(label="in_axes (0, 0)", field="program.layers.0.in_axes", text="(0, 0)"),
+            Fix(label="leave vector whole", field="program.layers.0.in_axes", text="(0, None)"),
+        ],
+    )
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        bench.app.edit("program.layers.0.in_axes", "(0, 3)")
+        await bench.trace_answered(diagnosis=wrong, signature=None)
+        await bench.press("f")
+        assert isinstance(bench.app.screen, ChoiceDialog)
+        shown = [str(option.prompt) for option in bench.app.screen.query_one(OptionList).options]
+        assert shown == ["in_axes (0, 0)", "leave vector whole:  (0, None)"]
+        await bench.press("down", "enter")
+        assert bench.session.program.layers[0].in_axes == "(0, None)"
