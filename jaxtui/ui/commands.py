@@ -119,6 +119,7 @@ COMMANDS: tuple[Command, ...] = (
         True,
         10,
     ),
+    Command("app.apply_fix", "f,f2", "fix", "Apply a fix that is offered", "devices", hint=12),
     Command("screen.open_lesson", "enter", "open", "Open the lesson in Map", "learn", hint=10),
     Command("screen.run", "f5,ctrl+j", "run", "Run the collective", "collectives", True, 40),
     Command("screen.pick_operation", "p", "pick", "Pick a collective", "collectives", hint=10),

@@ -46,6 +46,7 @@ QUIET = 0.15  # seconds of work that are not worth showing
 NAMED = 2.0  # seconds after which what is waited for is named, with the way to end it
 PRINTED_CHARACTERS = 200_000  # of the function's output that are kept
 LOG_LINES = 500
+GONE = "engine gone · R restarts it"
 
 Phase = Literal["starting", "ready", "gone"]
 
@@ -99,6 +100,7 @@ class Work:
         self.ran_of: Composition | None = None
         self.ran_lost = False  # the engine that kept the result is gone
         self.views: dict[CompilerView, View] = {}
+        self._unstartable: Diagnosis | None = None  # why JAX did not start with these devices
         self._failure: Diagnosis | None = None
         self._failure_of: Composition | None = None
         self._flow: Flow | None = None
@@ -134,6 +136,8 @@ class Work:
 
         An answer that is due any moment leaves what was wrong before where it stands.
         """
+        if self._unstartable is not None:
+            return self._unstartable
         if self._late and self.traced_of != self.composition:
             return None
         if self.traced is not None and self.traced.diagnosis is not None:
@@ -220,7 +224,7 @@ class Work:
         if not self.trusted:
             return "not run: not trusted yet"
         if self.phase == "gone":
-            return "engine gone · R restarts it"
+            return "JAX cannot start · 5 Devices" if self._devices_fault else GONE
         if self.phase == "starting":
             waited = now - self.phase_since
             return f"starting JAX {waited:.0f} s" if waited >= NAMED else "starting JAX"
@@ -229,6 +233,11 @@ class Work:
         if pending is None or now - max(pending.since, self.phase_since) < QUIET:
             return self.meanwhile or "ready"
         return self._doing(pending, now)
+
+    @property
+    def _devices_fault(self) -> bool:
+        fault = self._unstartable
+        return fault is not None and fault.field.startswith("devices.")
 
     def _doing(self, pending: Pending, now: float) -> str:
         words = {"trace": "tracing", "run": "waiting to run", "view": "compiling"}
@@ -244,6 +253,7 @@ class Work:
     def start(self, now: float) -> None:
         """The engine has been started: ask for the shapes of what is composed, then its result."""
         self.phase, self.phase_since = "starting", now
+        self._unstartable = None
         self._rest_at = now
         self._trace(now)
 
@@ -253,6 +263,8 @@ class Work:
         self.session = session
         if self.composition == before:
             return False
+        if session.devices != before.devices:
+            self._unstartable = None
         self._rest_at = now + REST
         self._blocked_trace = False
         self.ended = ""
@@ -338,6 +350,7 @@ class Work:
             self._block(pending)
         self._forget_engine()
         self.phase, self.phase_since, self.gone = "starting", now, None
+        self._unstartable = None
         self._was_ready = False
         if not ended:
             self._rest_at = now
@@ -466,6 +479,9 @@ class Work:
             self.views[pending.view] = View(text, pending.composition)
 
     def _on_failed(self, event: Failed) -> None:
+        if not event.id:
+            self._unstartable = event.diagnosis
+            return
         pending = self._pending.pop(event.id, None)
         if pending is None:
             return

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import made_events as made
 import pytest
 from fake_client import Bench
 
-from jaxtui.protocol import Describe, Log, Trace
-from jaxtui.report import Diagnosis
+from jaxtui.protocol import Describe, Failed, Gone, Log, Trace
+from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Devices
 from jaxtui.ui.screens.devices import DevicesScreen, byte_text
 
@@ -77,6 +78,34 @@ async def test_what_the_engine_refuses_stands_at_its_field() -> None:
         await bench.trace_answered(diagnosis=wrong, signature=None)
         assert screen._inputs["order"].has_class("-faulty")
         assert "! there is no device 9" in bench.text
+
+
+NOPE = Diagnosis(
+    kind="devices",
+    field="devices.platform",
+    message="there is no platform nope",
+    fixes=[Fix(label="use cpu", field="devices.platform", text="cpu")],
+)
+
+
+async def test_a_platform_that_jax_cannot_start_with_stands_at_its_field_with_its_fix() -> None:
+    async with Bench().open((120, 50)) as bench:
+        screen = await opened(bench)
+        await put(bench, screen, platform="nope")
+        gone = Gone(reason="there is no platform nope", status=3, wanted=False)
+        await bench.hear(Failed(id=0, diagnosis=NOPE), gone)
+        assert "JAX cannot start · 5 Devices" in bench.text
+        assert screen._inputs["platform"].has_class("-faulty")
+        assert "! there is no platform nope" in bench.text
+        assert "The engine before saw:" in bench.text
+        assert "f fix" in bench.text
+        await bench.press("f")
+        assert bench.client.settings.platform == "cpu"
+        assert screen._inputs["platform"].value == "cpu"
+        assert "! there is" not in bench.text
+        await bench.hear(made.ready())
+        assert "The engine before saw:" not in bench.text
+        assert "· ready" in bench.text
 
 
 async def test_the_newest_line_of_the_log_is_in_view() -> None:

@@ -335,6 +335,24 @@ def test_an_engine_that_cannot_start_is_started_again_only_by_other_devices_or_a
     assert desk.work.run(desk.now)
 
 
+def test_why_jax_cannot_start_with_these_devices_stands_until_they_change_or_it_is_tried() -> None:
+    wrong = Diagnosis(kind="devices", field="devices.count", message="too many")
+    for newer in (
+        lambda desk: desk.work.restarted(desk.now),
+        lambda desk: desk.type("devices", Devices(platform="cpu")),
+    ):
+        desk = Desk()
+        desk.hear(Failed(id=0, diagnosis=wrong))
+        desk.hear(Gone(reason="too many", status=3, wanted=False))
+        desk.type("program.arguments.0.value", "1")
+        desk.now += 5
+        desk.work.look(desk.now)
+        assert desk.work.diagnosis == wrong
+        assert desk.status == "JAX cannot start · 5 Devices"
+        newer(desk)
+        assert desk.work.diagnosis is None
+
+
 def test_a_run_asked_of_a_dead_engine_goes_to_the_next_one() -> None:
     desk = Desk().settled()
     desk.hear(DIED)

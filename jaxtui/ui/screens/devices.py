@@ -93,9 +93,10 @@ class DevicesScreen(WorkScreen):
             self._messages[name].show(wrong)
             self._inputs[name].set_class(wrong is not None, "-faulty")
         environment = work.environment
-        self._put(self._table, device_table(environment) if environment else _none(work))
+        self._put(self._table, _seen(work, environment))
         self._put(self._environment, environment_text(environment) if environment else "")
         self._put_log("\n".join(list(work.log)[-LOG_SHOWN:]))
+        self.key_line.keys = self.keys(self.focused)
 
     def _put(self, place: Static, text: str) -> bool:
         if self._shown.get(place) == text:
@@ -141,6 +142,17 @@ class DevicesScreen(WorkScreen):
                 field.take()
             self.explorer.apply_devices(Devices(**values))
         self.explorer.show_work()
+
+    def diagnosis(self, work: Work) -> Diagnosis | None:
+        """What is wrong with what is typed on this screen."""
+        return work.diagnosis or next(iter(self._wrong.values()), None)
+
+    def offers(self, command: commands.Command) -> bool:
+        """A fix is offered when there is one."""
+        if command.action == "app.apply_fix":
+            diagnosis = self.diagnosis(self.explorer.work)
+            return diagnosis is not None and bool(diagnosis.fixes)
+        return True
 
     def text_to_copy(self) -> str:
         """What JAX sees, and the environment."""
@@ -215,7 +227,13 @@ def environment_text(environment: Environment) -> str:
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines.items())
 
 
-def _none(work: Work) -> str:
+def _seen(work: Work, environment: Environment | None) -> str:
+    """What JAX sees, or saw before its engine ended."""
+    if work.phase == "ready" and environment is not None:
+        return device_table(environment)
+    why = "JAX is starting."
     if work.phase == "gone" and work.gone is not None:
-        return f"There is no engine: {work.gone.reason}"
-    return "JAX is starting."
+        why = f"There is no engine: {work.gone.reason}"
+    if environment is None:
+        return why
+    return f"{why}\nThe engine before saw:\n{device_table(environment)}"
