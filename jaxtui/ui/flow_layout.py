@@ -273,7 +273,13 @@ def layout(
 def _measure(table: Table, glimpse: str, gap: int, width: int, signs: Glyphs) -> _Measures:
     """The widths of the columns; the function's takes what is left of `width`."""
     columns = tuple(
-        max([width_of(heading), *(width_of(row.cells[at]) for row in table.rows if row.cells)])
+        max(
+            [
+                width_of(heading),
+                table.widths[at],
+                *(width_of(row.cells[at]) for row in table.rows if row.cells),
+            ]
+        )
         for at, heading in enumerate(table.headings)
     )
     longest = max((cell_len(row.name) for row in table.rows), default=0)

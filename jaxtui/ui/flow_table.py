@@ -11,7 +11,7 @@ from jaxtui.report import Flow, FlowLeaf, Level
 from jaxtui.ui import layer_colours
 from jaxtui.ui.flow_cells import Cells
 from jaxtui.ui.flow_fault import Fault, argument_of, first_reached
-from jaxtui.ui.text_cells import Glyphs, Line, Segment, clean, fit
+from jaxtui.ui.text_cells import Glyphs, Line, Segment, clean, fit, width_of
 
 FOLD_ABOVE = 6  # leaves of one argument; more of them fold into one row
 _LABEL_WIDTH = 28
@@ -44,6 +44,7 @@ class Table:
 
     `inputs` is how many rows are of inputs; a rule and the outputs' rows follow them.
     `entered` and `returned` are whether tracing reached the function and came back out of it.
+    `widths` are the columns' cells as they are without the fault, so that it narrows none.
     `signs` are those in use: "maps", "divides", "whole", "gradient".
     """
 
@@ -55,6 +56,7 @@ class Table:
     entered: bool
     returned: bool
     signs: frozenset[str]
+    widths: tuple[int, ...]
 
 
 def build(
@@ -74,6 +76,10 @@ def build(
     inputs = maker.inputs(arguments)
     rows = [*inputs, Row("rule", ""), *maker.outputs()]
     signs = _signs_in(flow, rows, glyphs)
+    widths = tuple(
+        max((width_of(row.cells[at]) for row in rows if row.cells), default=0)
+        for at in range(len(flow.levels))
+    )
     if fault is not None:
         rows = _with_fault(rows, fault, len(flow.levels), glyphs)
     return Table(
@@ -85,6 +91,7 @@ def build(
         entered=bool(flow.levels) and flow.levels[-1].inputs is not None,
         returned=bool(flow.levels) and flow.levels[-1].outputs is not None,
         signs=signs,
+        widths=widths,
     )
 
 

@@ -412,6 +412,20 @@ def test_a_line_that_the_message_names_is_not_named_twice() -> None:
     assert layout(None, diagnosis).text.count("line 2") == 1
 
 
+def test_an_error_narrower_than_the_cell_that_it_replaces_moves_no_column() -> None:
+    flow = one_layer(
+        "vmap of 2",
+        [leaf("matrix", 2, 20, 200, marks=(0,)), leaf("v", 2, marks=(0,))],
+        [leaf("matrix", 20, 200), leaf("v")],
+    )
+    wrong = fault("program.arguments.0.value", kind="value")
+    before, after = (
+        layout(flow, diagnosis, width=110, arguments=["matrix", "v"]) for diagnosis in (None, wrong)
+    )
+    assert "✗ value" in after.text
+    assert text_of(after.heading).rstrip() == text_of(before.heading).rstrip()
+
+
 @pytest.mark.parametrize(
     ("message", "line", "shown"),
     [

@@ -40,8 +40,8 @@ ABOUT = {
 }
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
-# the heading, the parameters, the line that adds a layer; and 6 for messages and a form.
-COLUMN_LINES = 13
+# the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
+COLUMN_LINES = 15
 EDITOR_LEAST = 9
 
 
