@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections import deque
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from jaxtui.ui.sweep_state import SweepWork
     from jaxtui.ui.widgets.array_view import ArrayView
 
+STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
 TICK = 0.1  # seconds between looks at what is waited for, while something is
 
 
@@ -109,6 +111,7 @@ class JaxtuiApp(App[None]):
         self._benchmark: BenchmarkWork | None = None
         self._sweep: SweepWork | None = None
         self._windows: set[int] = set()  # requests of the array view
+        self._stopped_at = -math.inf  # when the user last ended an engine
         self._ticking: Timer | None = None
         self._resting: Timer | None = None
         self._theme_wanted = theme
@@ -442,13 +445,19 @@ class JaxtuiApp(App[None]):
     def action_stop(self) -> None:
         """End the work in hand; with none, copy what is selected."""
         now, pending = self.now(), self.work.in_hand or self.collective.in_hand
-        if self.work.phase == "starting" and now - self.work.phase_since > QUIET:
+        if now - self._stopped_at < STOP_REST:
+            # Pressed once more, for good measure: it is not meant for the engine that starts now.
+            self._stopped_at = now
+            self.say("stopped; a fresh engine is starting")
+        elif self.work.phase == "starting" and now - self.work.phase_since > QUIET:
             self.client.kill()
             self.work.killed(now)
         elif pending is not None and now - pending.since > QUIET:
+            self._stopped_at = now
             self._restart(ended=True)
         elif stopped := next(filter(None, (t.stop(now) for t in self._timings)), ""):
             if stopped == "end":
+                self._stopped_at = now
                 self._restart()
         elif text := self._selected():
             self.copy(text)

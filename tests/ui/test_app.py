@@ -64,6 +64,23 @@ async def test_ctrl_c_ends_an_endless_trace_and_the_next_key_works() -> None:
         assert "You ended the engine" not in bench.text
 
 
+async def test_ctrl_c_pressed_again_leaves_the_fresh_engine_alone() -> None:
+    clock = Clock()
+    async with Bench(clock=clock).open() as bench:
+        await bench.settled()
+        bench.app.edit("program.source", "while True: pass")
+        clock.now += 3
+        for _ in range(5):
+            await bench.press("ctrl+c")
+            clock.now += 0.5
+        assert bench.client.restarts == [None]
+        assert bench.client.kills == 0
+        assert "stopped; a fresh engine is starting" in bench.text
+        clock.now += 0.6
+        await bench.press("ctrl+c")
+        assert bench.client.kills == 1
+
+
 async def test_ctrl_c_without_work_says_how_to_quit() -> None:
     async with Bench().open() as bench:
         await bench.settled()
