@@ -231,8 +231,14 @@ class Work:
         pending = self.in_hand
         # What was asked of an engine that was still starting is waited for since it is ready.
         if pending is None or now - max(pending.since, self.phase_since) < QUIET:
-            return self.meanwhile or "ready"
+            return self.meanwhile or self._after_end() or "ready"
         return self._doing(pending, now)
+
+    def _after_end(self) -> str:
+        """What there is to know of a program that ended an engine, until something newer is."""
+        if not self.blocked() or self.waits_for_run:
+            return ""
+        return "stopped · F5 tries again" if self.ended else "it ended the engine · F5 tries again"
 
     @property
     def _devices_fault(self) -> bool:

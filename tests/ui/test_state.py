@@ -319,6 +319,38 @@ def test_a_program_that_kills_the_engine_is_not_run_again_by_itself() -> None:
     assert len(desk.of(Run)) == 2
 
 
+def test_that_a_program_was_stopped_is_said_until_something_newer_happens() -> None:
+    desk = Desk().settled()
+    desk.type("program.source", "while True: pass")
+    desk.now += 3
+    desk.work.restarted(desk.now, ended=True)
+    assert desk.status == "starting JAX"
+    desk.up()
+    assert desk.status == "stopped · F5 tries again"
+    desk.work.run(desk.now)
+    assert desk.status == "ready"
+    desk.now += 1
+    assert desk.status == "waiting to run"
+    desk.work.restarted(desk.now, ended=True)
+    desk.up()
+    assert desk.status == "stopped · F5 tries again"
+    desk.type("program.source", made.SOURCE)
+    assert desk.status == "ready"
+
+
+def test_that_a_program_ended_the_engine_is_said_once_a_fresh_one_is_there() -> None:
+    desk = Desk().up()
+    desk.hear(made.traced(desk.trace.id))
+    desk.hear(DIED)
+    desk.work.restarted(desk.now)
+    desk.up()
+    desk.hear(made.traced(desk.trace.id))
+    assert desk.status == "it ended the engine · F5 tries again"
+    desk.work.run(desk.now)
+    desk.hear(made.ran(desk.run.id))
+    assert desk.status == "ready"
+
+
 def test_after_a_death_the_next_edit_starts_the_engine_again() -> None:
     desk = Desk().settled()
     desk.hear(DIED)
