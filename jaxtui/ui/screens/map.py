@@ -392,6 +392,10 @@ class MapScreen(WorkScreen):
         else:
             view.refuse(event.diagnosis.message)
 
+    def diagnosis(self, work: Work) -> Diagnosis | None:
+        """What is wrong with what is typed; the parameters only count once they can be read."""
+        return work.diagnosis or self._parameters.wrong
+
     def text_to_copy(self) -> str:
         """What has the focus, as text."""
         focused, view = self.focused, self.results.array_view
