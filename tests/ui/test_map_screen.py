@@ -452,3 +452,16 @@ async def test_the_editor_gets_the_lines_that_the_rest_of_its_column_leaves() ->
         await bench.until(lambda: screen.editor.region.height < 12)
         await bench.pilot.resize_terminal(80, 24)
         await bench.until(lambda: screen.editor.styles.height.is_fraction)
+
+
+async def test_the_number_of_printed_lines_has_its_unit_where_there_is_room() -> None:
+    for width, shown in ((160, "Output 1,093 lines  Jaxpr"), (100, "Output 1,093 Jaxpr")):
+        async with Bench().open((width, 30)) as bench:
+            await bench.settled()
+            run = bench.client.run.id
+            await bench.hear(Printed(id=run, stream="stdout", text="a line\n" * 1093))
+            assert shown in bench.text
+            lines = bench.text.splitlines()
+            y = next(at for at, line in enumerate(lines) if shown in line)
+            await bench.pilot.click(offset=(lines[y].index("Jaxpr"), y))
+            await bench.until(lambda: bench.app.map_screen.results.tab == "Jaxpr")

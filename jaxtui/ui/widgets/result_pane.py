@@ -31,6 +31,7 @@ COMPILER_TABS: dict[str, CompilerView] = {
     "Cost": "cost",
 }
 GAP = "  "  # between the names of tabs
+VALUES_GONE = "these values went with the old engine; F5 computes them again"
 MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
 
 
@@ -59,30 +60,35 @@ class TabLine(Widget, can_focus=True):
     def render(self) -> Content:
         """The names, each with its note (such as how many lines were printed)."""
         parts: list[str | tuple[str, str]] = []
-        for name, label in self._labels():
+        labels, gap = self._labels()
+        for name, label in labels:
             style = "$text-muted"
             if name == self.active:
                 style = "bold underline $accent"
             elif name == ERROR:
                 style = "$text-error"
-            parts += [(label, style), GAP]
+            parts += [(label, style), gap]
         return Content.assemble(*parts[:-1]).truncate(self.size.width, ellipsis=True)
 
-    def _labels(self) -> list[tuple[str, str]]:
-        """(name, what is shown of it): the notes whole where they fit, else their numbers."""
+    def _labels(self) -> tuple[list[tuple[str, str]], str]:
+        """(name, what is shown of it), and the gap between two: the notes whole where they fit,
+        else their numbers, else closer together."""
         whole = [(name, f"{name} {note}".rstrip()) for name, note in self.tabs]
-        if sum(len(label) + len(GAP) for _, label in whole) - len(GAP) <= self.size.width:
-            return whole
-        return [(name, f"{name} {note.partition(' ')[0]}".rstrip()) for name, note in self.tabs]
+        brief = [(name, f"{name} {note.partition(' ')[0]}".rstrip()) for name, note in self.tabs]
+        for labels in (whole, brief):
+            if len(GAP.join(label for _, label in labels)) <= self.size.width:
+                return labels, GAP
+        return brief, " "
 
     def on_click(self, event: events.Click) -> None:
         """Turn to the clicked tab."""
-        start = 0
-        for name, label in self._labels():
+        labels, gap = self._labels()
+        start = self.gutter.left
+        for name, label in labels:
             end = start + len(label)
             if start <= event.x < end:
                 self.post_message(self.Chosen(name))
-            start = end + len(GAP)
+            start = end + len(gap)
 
 
 class ResultPane(Vertical):
@@ -123,6 +129,7 @@ class ResultPane(Vertical):
         self._error = ""
         self._stale = False
         self._waiting = ""
+        self._values_gone = False
         self._noticed = ""
 
     def compose(self) -> ComposeResult:
@@ -165,9 +172,14 @@ class ResultPane(Vertical):
         printed: dict[str, str],
         diagnosis: Diagnosis | None,
         waiting: str = "",
+        values_gone: bool = False,
     ) -> None:
-        """Show the state of the work; `waiting` says what for, while there is no result."""
-        self._waiting = waiting
+        """Show the state of the work.
+
+        `waiting` says what for, while there is no result; with `values_gone` the engine that kept
+        the result's values has ended.
+        """
+        self._waiting, self._values_gone = waiting, values_gone
         if ran is not self._ran:
             self._ran = ran
             count = len(ran.report.outputs) if ran is not None else 0
@@ -250,6 +262,8 @@ class ResultPane(Vertical):
             self.array_view.show(
                 ran.result, self.leaf, ran.report.outputs[self.leaf], self._labels()
             )
+        if self._values_gone:
+            self.array_view.lose(VALUES_GONE)
         self.array_view.stale = self._stale
 
     def _show_shards(self) -> None:
