@@ -20,6 +20,7 @@ from jax import tree_util
 
 from jaxtui.benchmark_report import BenchStageName, Conditions, Peak, Stages
 from jaxtui.engine import benchmark_plan as plans
+from jaxtui.engine import benchmark_request as asked_for
 from jaxtui.engine import comparison, peaks, timing
 from jaxtui.engine.benchmark_plan import Point
 from jaxtui.engine.devices import environment
@@ -78,8 +79,8 @@ class _Run:
     def events(self) -> Events:
         began = time.perf_counter()
         stopped = False
-        plans.check(self.asked, self.composition)
-        points = plans.sweep(self.asked)
+        asked_for.check(self.asked, self.composition)
+        points = asked_for.sweep(self.asked)
         first = self._first_that_can_be(points)
         try:
             yield self._started(points)
@@ -122,7 +123,7 @@ class _Run:
             environment=environment(),
             conditions=conditions,
             points=points,
-            notes=plans.notes(self.composition),
+            notes=asked_for.notes(self.composition),
         )
 
     def _stage(self, point: int, arm: int | None, stage: BenchStageName) -> BenchStage:

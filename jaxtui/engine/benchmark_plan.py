@@ -6,9 +6,6 @@ operations, and to fit in memory, before anything is computed.
 
 from __future__ import annotations
 
-import difflib
-import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +18,14 @@ from jax import tree_util
 from jaxtui.benchmark_report import Parameter, PlannedArm, PlannedPoint, Role, StrategyInfo
 from jaxtui.engine import evaluation, failures, operations
 from jaxtui.engine.benchmark_case import case_of
+from jaxtui.engine.benchmark_request import check, device_counts, notes, sweep
 from jaxtui.engine.devices import available_memory
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.evaluation import Prepared
-from jaxtui.engine.layouts import Case
+from jaxtui.engine.layouts import Case, Setup
 from jaxtui.engine.memory import byte_size, human_bytes
 from jaxtui.engine.operations import Work
-from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Setup, Strategy, fitting
+from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Strategy, fitting
 from jaxtui.protocol import BenchPlanned, Composition, PlanBench
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Benchmark
@@ -149,80 +147,6 @@ def plan_or_error(
 def failed_point(index: int, parameters: dict[str, Parameter], failure: Diagnosis) -> PlannedPoint:
     """A point at which nothing can be timed."""
     return PlannedPoint(point=index, parameters=parameters, batch=0, arms=[], error=failure)
-
-
-def check(benchmark: Benchmark, composition: Composition) -> None:
-    """Raise Diagnosed at the field of `benchmark` that cannot be."""
-    for index, name in enumerate(benchmark.strategies):
-        if name not in TABLE:
-            raise _unknown_strategy(name, f"benchmark.strategies.{index}")
-    if benchmark.baseline and benchmark.baseline not in (benchmark.strategies or DEFAULT):
-        if benchmark.baseline not in TABLE:
-            raise _unknown_strategy(benchmark.baseline, "benchmark.baseline")
-        message = f"{benchmark.baseline} is not among the strategies that are timed"
-        raise diagnosed("session", "benchmark.baseline", message)
-    if benchmark.rounds is not None and benchmark.rounds < 1:
-        raise diagnosed("session", "benchmark.rounds", "at least one round is needed")
-    if benchmark.budget is not None and not 0 < benchmark.budget < float("inf"):
-        raise diagnosed("session", "benchmark.budget", "a budget is a number of seconds above 0")
-    _check_sweep(benchmark, composition)
-
-
-def _unknown_strategy(name: str, field: str) -> Diagnosed:
-    close = difflib.get_close_matches(name, TABLE, n=3, cutoff=0.5)
-    fixes = [Fix(label=f"{name} → {right}", field=field, text=right) for right in close]
-    message = f"there is no strategy {name!r}; there is {', '.join(TABLE)}"
-    return diagnosed("session", field, message, fixes)
-
-
-def _check_sweep(benchmark: Benchmark, composition: Composition) -> None:
-    program = composition.program
-    texts = [program.source, *(argument.value for argument in program.arguments)]
-    texts += [getattr(layer, name) for layer in program.layers for name in layer.fields]
-    for name, values in benchmark.sweep.items():
-        field = f"benchmark.sweep.{name}"
-        if name == "devices":
-            message = "numbers of devices are given in benchmark.devices"
-            raise diagnosed("session", field, message)
-        if not name.isidentifier():
-            raise diagnosed("session", field, f"{name!r} cannot be a name")
-        if not values:
-            raise diagnosed("session", field, f"no value of {name} is given")
-        if not any(re.search(rf"\b{re.escape(name)}\b", text) for text in texts):
-            message = f"neither the source nor an argument's value says {name}"
-            raise diagnosed("session", field, message)
-
-
-def sweep(benchmark: Benchmark) -> list[dict[str, Parameter]]:
-    """The parameters of every point: each value of each with each of the others."""
-    names = list(benchmark.sweep)
-    return [
-        dict(zip(names, values, strict=True))
-        for values in itertools.product(*benchmark.sweep.values())
-    ]
-
-
-def notes(composition: Composition) -> list[str]:
-    """What the benchmark leaves aside of the program, in words."""
-    return [
-        f"the sharding of {argument.name} is left aside: a strategy places its own inputs"
-        for argument in composition.program.arguments
-        if argument.sharding.strip()
-    ]
-
-
-def device_counts(benchmark: Benchmark, available: int) -> list[int]:
-    """On how many devices the strategies that divide the batch are timed. Raises Diagnosed."""
-    if not benchmark.devices:
-        powers = itertools.takewhile(lambda n: n < available, (2**k for k in itertools.count()))
-        return [*powers, available]
-    for index, count in enumerate(benchmark.devices):
-        if not 1 <= count <= available:
-            field = f"benchmark.devices.{index}"
-            fix = Fix(label=f"all {available}", field=field, text=str(available))
-            there = "there is 1 device" if available == 1 else f"there are {available} devices"
-            raise diagnosed("devices", field, f"{there}, not {count}", [fix])
-    return list(dict.fromkeys(benchmark.devices))
 
 
 # ---------------------------------------------------------------------------------------- a point

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
+from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from jaxtui.engine.expressions import as_struct
-
-if TYPE_CHECKING:
-    from jaxtui.engine.strategies import Setup
 
 LeafAxes = tuple[int | None, ...]
 
@@ -160,6 +159,42 @@ class Case:
 
 def _front_text(leaf: str, axis: int | None) -> str:
     return leaf if not axis else f"jnp.moveaxis({leaf}, {axis}, 0)"
+
+
+AXIS = "batch"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A case on the devices that a strategy uses."""
+
+    case: Case
+    devices: tuple[Any, ...]
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """The devices as one axis; Auto, on which shard_map takes arrays that lie anywhere."""
+        return Mesh(np.array(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+    @property
+    def count(self) -> int:
+        """How many devices."""
+        return len(self.devices)
+
+    @property
+    def share(self) -> int:
+        """Examples on each device."""
+        return self.case.batch // self.count
+
+
+def inner_batch(case: Case) -> int:
+    """About the square root: as many turns of the loop as examples in each."""
+    return int(2 ** round(math.log2(max(1, case.batch)) / 2))
+
+
+def spec_of(axis: int | None) -> PartitionSpec:
+    """The spec that divides `axis` of an array over the devices; None divides nothing."""
+    return PartitionSpec() if axis is None else PartitionSpec(*(None,) * axis, AXIS)
 
 
 @dataclass(frozen=True)

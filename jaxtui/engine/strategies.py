@@ -6,45 +6,18 @@ leading), and prints itself as Python. A new strategy is a new entry of TABLE.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, tree_util
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxtui.engine import layouts
-from jaxtui.engine.layouts import Case, Layout
-
-AXIS = "batch"
-
-
-@dataclass(frozen=True)
-class Setup:
-    """A case on the devices that a strategy uses."""
-
-    case: Case
-    devices: tuple[Any, ...]
-
-    @cached_property
-    def mesh(self) -> Mesh:
-        """The devices as one axis; Auto, on which shard_map takes arrays that lie anywhere."""
-        return Mesh(np.array(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
-
-    @property
-    def count(self) -> int:
-        """How many devices."""
-        return len(self.devices)
-
-    @property
-    def share(self) -> int:
-        """Examples on each device."""
-        return self.case.batch // self.count
+from jaxtui.engine import as_python, layouts
+from jaxtui.engine.layouts import AXIS, Case, Layout, Setup, inner_batch, spec_of
 
 
 @dataclass(frozen=True)
@@ -123,7 +96,7 @@ class Strategy:
         case = setup.case
         lines = [] if case.text == case.name else [f"{case.name} = {case.text}"]
         if self.multi:
-            lines.append(f"devices = {_devices_text(setup)}")
+            lines.append(f"devices = {as_python.devices(setup)}")
         lines += self.text(setup)
         return "\n".join(lines)
 
@@ -179,7 +152,7 @@ def _build_lax_map(setup: Setup) -> Built:
 
 
 def _build_lax_map_batched(setup: Setup) -> Built:
-    return _jitted(_lax_map(setup.case, _inner_batch(setup.case)))
+    return _jitted(_lax_map(setup.case, inner_batch(setup.case)))
 
 
 def _lax_map(case: Case, batch_size: int | None) -> Callable[..., Any]:
@@ -204,11 +177,6 @@ def _lax_map(case: Case, batch_size: int | None) -> Callable[..., Any]:
         return lax.map(one, moving, **options)
 
     return mapped
-
-
-def _inner_batch(case: Case) -> int:
-    """About the square root: as many turns of the loop as examples in each."""
-    return int(2 ** round(math.log2(max(1, case.batch)) / 2))
 
 
 def _build_vmap(setup: Setup) -> Built:
@@ -237,7 +205,7 @@ def _pmapped(setup: Setup, inner: Callable[..., Any]) -> Built:
 
 def _build_shard_map(setup: Setup) -> Built:
     case = setup.case
-    specs = tuple(case.map_axes(position, _spec) for position in range(len(case.args)))
+    specs = tuple(case.map_axes(position, spec_of) for position in range(len(case.args)))
     inner = jax.vmap(case.function, in_axes=case.in_axes)
     # Unchecked: a loop in the function may start from a constant that all devices share.
     mapped = jax.shard_map(
@@ -255,179 +223,19 @@ def _jitted(call: Callable[..., Any]) -> Built:
     return Built(step, step)
 
 
-def _spec(axis: int | None) -> PartitionSpec:
-    return PartitionSpec() if axis is None else PartitionSpec(*(None,) * axis, AXIS)
-
-
 # ----------------------------------------------------------------------------------- their layouts
 
 
 def _place_sharded(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
     leaves, tree = tree_util.tree_flatten(args)
     placed = [
-        jax.device_put(leaf, NamedSharding(setup.mesh, _spec(axis)))
+        jax.device_put(leaf, NamedSharding(setup.mesh, spec_of(axis)))
         for leaf, axis in zip(leaves, setup.case.leaf_axes, strict=True)
     ]
     return tuple(tree_util.tree_unflatten(tree, placed))
 
 
 SHARDED = Layout("sharded", lambda setup, args: tuple(args), _place_sharded)
-
-
-# ------------------------------------------------------------------------------------- as Python
-
-
-def _loop_text(setup: Setup) -> list[str]:
-    case = setup.case
-    return [
-        f"examples = [({_joined(case, case.slice_text)},) for i in range({case.batch})]",
-        f"step = jax.jit({case.name})",
-        "out = [step(*example) for example in examples]",
-    ]
-
-
-def _joined(case: Case, text: Callable[[int], str]) -> str:
-    return ", ".join(text(position) for position in range(len(case.args)))
-
-
-def _loop_and_stack_text(setup: Setup) -> list[str]:
-    case = setup.case
-    return [
-        f"step = jax.jit({case.name})",
-        f"results = [step({_joined(case, case.slice_text)}) for i in range({case.batch})]",
-        "out = jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)",
-    ]
-
-
-def _lax_map_text(setup: Setup) -> list[str]:
-    return _map_text(setup.case, "")
-
-
-def _lax_map_batched_text(setup: Setup) -> list[str]:
-    return _map_text(setup.case, f", batch_size={_inner_batch(setup.case)}")
-
-
-def _map_text(case: Case, options: str) -> list[str]:
-    names = ", ".join(case.names)
-    mapped = [name for name, axes in zip(case.names, case.axes, strict=True) if _any(axes)]
-    mixed = any(_any(axes) and None in axes for axes in case.axes)
-    if mixed:
-        # An argument with leaves of both kinds is taken apart by hand.
-        return [
-            "def one(i):",
-            f"    return {case.name}({_joined(case, case.slice_text)})",
-            f"step = jax.jit(lambda {names}: lax.map(one, jnp.arange({case.batch}){options}))",
-            f"out = step({names})",
-        ]
-    inner = mapped[0] if len(mapped) == 1 else f"({', '.join(mapped)})"
-    if mapped == list(case.names) and len(mapped) == 1:
-        one = case.name
-    elif len(mapped) == 1:
-        one = f"lambda {mapped[0]}: {case.name}({names})"
-    else:
-        picked = {name: f"example[{place}]" for place, name in enumerate(mapped)}
-        one = f"lambda example: {case.name}({', '.join(picked.get(n, n) for n in case.names)})"
-    return [
-        f"step = jax.jit(lambda {names}: lax.map({one}, {inner}{options}))",
-        f"out = step({_joined(case, case.front_text)})",
-    ]
-
-
-def _any(axes: Sequence[int | None]) -> bool:
-    return any(axis is not None for axis in axes)
-
-
-def _vmap_text(setup: Setup) -> list[str]:
-    return _call_text(setup, f"step = {_vmapped_text(setup.case)}")
-
-
-def _jit_vmap_text(setup: Setup) -> list[str]:
-    return _call_text(setup, f"step = jax.jit({_vmapped_text(setup.case)})")
-
-
-def _call_text(setup: Setup, *lines: str) -> list[str]:
-    return [*lines, f"out = step({', '.join(setup.case.names)})"]
-
-
-def _vmapped_text(case: Case) -> str:
-    axes = case.in_axes
-    options = "" if all(a == 0 for a in axes) else f", in_axes={axes!r}"
-    if case.axis_name is not None:
-        options += f", axis_name={case.axis_name!r}"
-    return f"jax.vmap({case.name}{options})"
-
-
-def _pmap_text(setup: Setup) -> list[str]:
-    front = replace(setup.case.in_front(), axis_name=None)
-    return _pmapped_text(setup, _vmapped_text(front), merge=True)
-
-
-def _pmap_without_vmap_text(setup: Setup) -> list[str]:
-    return _pmapped_text(setup, setup.case.name, merge=False)
-
-
-def _pmapped_text(setup: Setup, inner: str, *, merge: bool) -> list[str]:
-    case = setup.case
-    axes = case.in_front().in_axes
-    options = "" if all(a == 0 for a in axes) else f", in_axes={axes!r}"
-
-    def split(position: int) -> str:
-        return case.split_text(position, setup.count)
-
-    lines = [
-        f"step = jax.pmap({inner}{options}, devices=devices)",
-        f"out = step({_joined(case, split)})",
-    ]
-    whole = f"leaf.reshape({case.batch}, *leaf.shape[2:])"
-    return [*lines, f"out = jax.tree.map(lambda leaf: {whole}, out)"] if merge else lines
-
-
-_MESH = (
-    f'mesh = jax.sharding.Mesh(np.array(devices), ("{AXIS}",), '
-    "axis_types=(jax.sharding.AxisType.Auto,))"
-)
-
-
-def _shard_map_text(setup: Setup) -> list[str]:
-    case = replace(setup.case, axis_name=None)
-    specs = ", ".join(repr(case.map_axes(i, _spec)) for i in range(len(case.args)))
-    specs = specs.replace("PartitionSpec", "P")
-    return _call_text(
-        setup,
-        _MESH,
-        f"step = jax.jit(jax.shard_map({_vmapped_text(case)}, mesh=mesh, "
-        f'in_specs=({specs},), out_specs=P("{AXIS}"), check_vma=False))',
-    )
-
-
-def _sharding_text(setup: Setup) -> list[str]:
-    case = setup.case
-    lines = [_MESH]
-    for position, name in enumerate(case.names):
-        specs = case.map_axes(position, lambda axis: NamedSharding(setup.mesh, _spec(axis)))
-        if isinstance(specs, NamedSharding):
-            sharding = f"jax.sharding.NamedSharding(mesh, {_spec_text(case.axes[position][0])})"
-        else:
-            given = ", ".join(_spec_text(axis) for axis in case.axes[position])
-            sharding = (
-                f"jax.tree.unflatten(jax.tree.structure({name}), "
-                f"[jax.sharding.NamedSharding(mesh, spec) for spec in [{given}]])"
-            )
-        lines.append(f"{name} = jax.device_put({name}, {sharding})")
-    return [*lines, *_jit_vmap_text(setup)]
-
-
-def _spec_text(axis: int | None) -> str:
-    return repr(_spec(axis)).replace("PartitionSpec", "P")
-
-
-def _devices_text(setup: Setup) -> str:
-    if list(setup.devices) == jax.devices():
-        return "jax.devices()"
-    if list(setup.devices) == jax.devices()[: setup.count]:
-        return f"jax.devices()[:{setup.count}]"
-    ids = [device.id for device in setup.devices]
-    return f"[device for id in {ids} for device in jax.devices() if device.id == id]"
 
 
 # --------------------------------------------------------------------------------------- the table
@@ -440,7 +248,7 @@ TABLE: dict[str, Strategy] = {
             "a Python loop over the jitted function, the examples sliced beforehand",
             layouts.SLICES,
             _build_loop,
-            _loop_text,
+            as_python.loop,
             per_example=True,
         ),
         Strategy(
@@ -448,7 +256,7 @@ TABLE: dict[str, Strategy] = {
             "a Python loop that slices each example and stacks the results, as the tutorial has it",
             layouts.WHOLE,
             _build_loop_and_stack,
-            _loop_and_stack_text,
+            as_python.loop_and_stack,
             per_example=True,
         ),
         Strategy(
@@ -456,35 +264,35 @@ TABLE: dict[str, Strategy] = {
             "jit of lax.map: one example after the other, compiled",
             layouts.FRONT,
             _build_lax_map,
-            _lax_map_text,
+            as_python.lax_map,
         ),
         Strategy(
             "lax.map-batched",
             "jit of lax.map with batch_size: several examples at a time",
             layouts.FRONT,
             _build_lax_map_batched,
-            _lax_map_batched_text,
+            as_python.lax_map_batched,
         ),
         Strategy(
             "vmap",
             "vmap without jit, as the tutorial has it",
             layouts.WHOLE,
             _build_vmap,
-            _vmap_text,
+            as_python.vmap,
         ),
         Strategy(
             "jit(vmap)",
             "jit of vmap: the whole batch at once",
             layouts.WHOLE,
             _build_jit_vmap,
-            _jit_vmap_text,
+            as_python.jit_vmap,
         ),
         Strategy(
             "pmap",
             "pmap of vmap: a share of the batch on each device",
             layouts.SPLIT,
             _build_pmap,
-            _pmap_text,
+            as_python.pmap,
             multi=True,
         ),
         Strategy(
@@ -493,7 +301,7 @@ TABLE: dict[str, Strategy] = {
             "takes a whole share of the batch for one example",
             layouts.SPLIT,
             _build_pmap_without_vmap,
-            _pmap_without_vmap_text,
+            as_python.pmap_without_vmap,
             multi=True,
         ),
         Strategy(
@@ -501,7 +309,7 @@ TABLE: dict[str, Strategy] = {
             "jit of shard_map of vmap: a share of the batch on each device",
             SHARDED,
             _build_shard_map,
-            _shard_map_text,
+            as_python.shard_map,
             multi=True,
         ),
         Strategy(
@@ -509,7 +317,7 @@ TABLE: dict[str, Strategy] = {
             "jit of vmap on inputs that a NamedSharding divides over the devices",
             SHARDED,
             _build_jit_vmap,
-            _sharding_text,
+            as_python.sharding,
             multi=True,
         ),
     )

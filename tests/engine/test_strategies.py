@@ -11,8 +11,8 @@ import pytest
 from jax import lax, tree_util
 from jax.sharding import PartitionSpec
 
-from jaxtui.engine.layouts import Case
-from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Setup, fitting, on_host
+from jaxtui.engine.layouts import Case, Setup
+from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, fitting, on_host
 
 RIGHT = [name for name in TABLE if name != "pmap-without-vmap"]
 
