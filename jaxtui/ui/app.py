@@ -110,7 +110,7 @@ class JaxtuiApp(App[None]):
         self._announced = False  # that events wait
         self._benchmark: BenchmarkWork | None = None
         self._sweep: SweepWork | None = None
-        self._windows: set[int] = set()  # requests of the array view
+        self._windows: dict[int, type] = {}  # requests of the array view, and of what kind
         self._stopped_at = -math.inf  # when the user last ended an engine
         self._ticking: Timer | None = None
         self._resting: Timer | None = None
@@ -257,10 +257,12 @@ class JaxtuiApp(App[None]):
             if not ours or isinstance(event, Printed):
                 self.work.on(event, self.now())
             return
-        if isinstance(event, WindowRead | Summarized | Failed):
+        if isinstance(event, WindowRead | Summarized | Failed) or (
+            isinstance(event, Cancelled) and self._windows[event.id] is ReadWindow
+        ):
             self.map_screen.put(event)
         if isinstance(event, WindowRead | Failed | Cancelled):
-            self._windows.discard(event.id)
+            del self._windows[event.id]
 
     @property
     def map_screen(self) -> MapScreen:
@@ -368,7 +370,7 @@ class JaxtuiApp(App[None]):
 
     def on_array_view_window_wanted(self, event: ArrayView.WindowWanted) -> None:
         """The array view needs cells."""
-        self._windows.add(number := self.client.next_id())
+        self._windows[number := self.client.next_id()] = ReadWindow
         self.client.send(
             ReadWindow(
                 id=number,
@@ -383,7 +385,7 @@ class JaxtuiApp(App[None]):
 
     def on_array_view_summary_wanted(self, event: ArrayView.SummaryWanted) -> None:
         """The array view needs statistics."""
-        self._windows.add(number := self.client.next_id())
+        self._windows[number := self.client.next_id()] = Summarize
         self.client.send(
             Summarize(id=number, result=event.result, leaf=event.leaf, device=event.device)
         )

@@ -99,6 +99,7 @@ class Work:
         self.ran: Ran | None = None
         self.ran_of: Composition | None = None
         self.ran_lost = False  # the engine that kept the result is gone
+        self.values_gone = False  # with the engine that kept the result's values
         self.views: dict[CompilerView, View] = {}
         self._unstartable: Diagnosis | None = None  # why JAX did not start with these devices
         self._failure: Diagnosis | None = None
@@ -414,7 +415,7 @@ class Work:
     def _forget_engine(self) -> None:
         self._pending.clear()
         self._trace_id = self._run_id = 0
-        self.ran_lost = True
+        self.ran_lost = self.values_gone = True
 
     # ------------------------------------------------------------------------- what is answered
 
@@ -475,6 +476,7 @@ class Work:
         if pending is None or event.id != self._run_id:
             return
         self.ran, self.ran_of, self.ran_lost = event, pending.composition, False
+        self.values_gone = False
         self._failure = None
         if pending.composition == self.composition:
             self._flow = event.flow

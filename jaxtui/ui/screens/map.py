@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 
-from jaxtui.protocol import Failed, Summarized, WindowRead
+from jaxtui.protocol import Cancelled, Failed, Summarized, WindowRead
 from jaxtui.report import Diagnosis
 from jaxtui.session import LAYERS, AnyLayer
 from jaxtui.ui import commands, fields
@@ -195,6 +195,7 @@ class MapScreen(WorkScreen):
             printed=work.printed,
             diagnosis=diagnosis,
             waiting="waiting for the engine" if work.busy and work.trusted else "",
+            values_gone=work.values_gone,
         )
 
     def _show_listing(self, work: Work, now: float) -> None:
@@ -380,7 +381,7 @@ class MapScreen(WorkScreen):
         self.results.show_tab(event.name)
         self.explorer.show_work()
 
-    def put(self, event: WindowRead | Summarized | Failed) -> None:
+    def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
         """A part of the result has come, or will not."""
         view = self.results.array_view
         if view is None:
@@ -389,8 +390,10 @@ class MapScreen(WorkScreen):
             view.put(event)
         elif isinstance(event, Summarized):
             view.put_summary(event.summary, event.device, event.result)
-        else:
+        elif isinstance(event, Failed):
             view.refuse(event.diagnosis.message)
+        else:
+            view.refuse("reading these values was given up; move the cursor to read them")
 
     def diagnosis(self, work: Work) -> Diagnosis | None:
         """What is wrong with what is typed; the parameters only count once they can be read."""

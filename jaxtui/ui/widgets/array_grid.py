@@ -142,6 +142,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._notations: dict[Family, Notation] = {}
         self._digits: dict[Notation, int] = {}
         self._notice = ""
+        self._lost = ""  # why nothing more can be read
         self._kept_look: Look | None = None
         self._palette: tuple[tuple[Color, ...], tuple[RichStyle, ...]] | None = None
 
@@ -156,7 +157,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         if self._reading is not None and self._reading.source == source:
             return
         self._reading = Reading(source)
-        self._notice = ""
+        self._notice = self._lost = ""
         self._late = False
         self._count_waiting()
         if self._device is not None and source.shard(self._device) is None:
@@ -172,6 +173,8 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         """Show nothing."""
         self._reading = None
         self._picture = None
+        self._late = False
+        self._count_waiting()
         self._stop_holding()
         self.virtual_size = Size(0, 0)
         self.refresh()
@@ -198,6 +201,20 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self._notice = reason
             self._late = True
             self._paint()
+
+    def lose(self, reason: str) -> None:
+        """Nothing more of what is shown can be read, and why; what was read can still be seen.
+
+        Until something else is shown no window is asked for. Values that came with the output
+        are not lost.
+        """
+        reading = self._reading
+        if reading is None or reading.local or reason == self._lost:
+            return
+        self._lost = reason
+        reading.windows.outstanding = None
+        self._late = False
+        self._advance()
 
     @property
     def cursor_text(self) -> str | None:
@@ -260,9 +277,12 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._set_extent(layout)
         if left is not None and left != self._left():
             self.scroll_to(x=left * layout.cell, animate=False)
-        if not view.empty:
+        if self._lost:
+            read = view.empty or self._has_visible(reading, layout)
+            self._notice = "" if read else self._lost
+        elif not view.empty:
             self._ask(reading, layout)
-        if view.empty or self._ready(reading, layout) or self._late:
+        if view.empty or self._lost or self._ready(reading, layout) or self._late:
             self._late = self._late and not self._ready(reading, layout)
             self._count_waiting()
             self._paint()
@@ -296,10 +316,11 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.WindowWanted(self, reading.source, wanted))
 
     def _ready(self, reading: Reading, layout: Layout) -> bool:
+        return self._has_visible(reading, layout) and reading.range_known(self._device)
+
+    def _has_visible(self, reading: Reading, layout: Layout) -> bool:
         plane = Plane.of(self._view, self._device)
-        return reading.windows.has(plane, self._visible(layout)) and reading.range_known(
-            self._device
-        )
+        return reading.windows.has(plane, self._visible(layout))
 
     def _give_up_holding(self) -> None:
         self._hold = None

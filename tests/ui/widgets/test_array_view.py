@@ -430,6 +430,50 @@ async def test_a_refusal_is_said_and_the_next_move_asks_again():
         assert "the result is gone" not in text(host.view)
 
 
+async def test_what_went_with_its_engine_is_said_once_and_asked_for_no_more():
+    host = ArrayHost(coordinates, output((10**6, 5), "int32", summary=bounds(0, 9, 9)))
+    async with host.run_test(size=(80, 14)) as pilot:
+        await settled(pilot, host)
+        shown = text(host.view)
+        host.view.lose("it went")
+        await pilot.pause()
+        assert text(host.view) == shown
+        asked = len(host.asked)
+        await press(pilot, "G")
+        await pilot.pause(1.3)
+        assert len(host.asked) == asked
+        assert "it went" in text(host.view)
+        assert "reading from the engine" not in text(host.view)
+        await press(pilot, "g")
+        assert text(host.view) == shown
+        host.show(2, host.shown)
+        await settled(pilot, host)
+        await press(pilot, "G")
+        assert len(host.asked) > asked
+        assert "it went" not in text(host.view)
+
+
+async def test_what_is_being_read_from_an_engine_that_goes_is_waited_for_no_more():
+    host = ArrayHost(coordinates, output((10**6, 5), "int32", summary=bounds(0, 9, 9)), delay=60)
+    async with host.run_test(size=(80, 14)) as pilot:
+        await pilot.pause(1.3)
+        assert "reading from the engine" in text(host.view)
+        host.view.lose("it went")
+        await pilot.pause(1.1)
+        assert "reading from the engine" not in text(host.view)
+        assert "it went" in text(host.view)
+
+
+async def test_values_that_came_with_the_output_are_not_lost():
+    shown = output((2,), "int32", values=[3, 4])
+    host = ArrayHost(coordinates, shown)
+    async with host.run_test(size=(80, 14)) as pilot:
+        await settled(pilot, host)
+        host.view.lose("it went")
+        await pilot.pause()
+        assert "it went" not in text(host.view)
+
+
 async def test_clear_leaves_nothing_and_answers_no_keys():
     host = cube()
     async with host.run_test(size=(80, 14)) as pilot:
