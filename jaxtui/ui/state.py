@@ -239,7 +239,7 @@ class Work:
         """What there is to know of a program that ended an engine, until something newer is."""
         if not self.blocked() or self.waits_for_run:
             return ""
-        return "stopped · F5 tries again" if self.ended else "it ended the engine · F5 tries again"
+        return "stopped · F5 retries" if self.ended else "crashed · F5 retries"
 
     @property
     def _devices_fault(self) -> bool:

@@ -326,14 +326,14 @@ def test_that_a_program_was_stopped_is_said_until_something_newer_happens() -> N
     desk.work.restarted(desk.now, ended=True)
     assert desk.status == "starting JAX"
     desk.up()
-    assert desk.status == "stopped · F5 tries again"
+    assert desk.status == "stopped · F5 retries"
     desk.work.run(desk.now)
     assert desk.status == "ready"
     desk.now += 1
     assert desk.status == "waiting to run"
     desk.work.restarted(desk.now, ended=True)
     desk.up()
-    assert desk.status == "stopped · F5 tries again"
+    assert desk.status == "stopped · F5 retries"
     desk.type("program.source", made.SOURCE)
     assert desk.status == "ready"
 
@@ -345,7 +345,7 @@ def test_that_a_program_ended_the_engine_is_said_once_a_fresh_one_is_there() -> 
     desk.work.restarted(desk.now)
     desk.up()
     desk.hear(made.traced(desk.trace.id))
-    assert desk.status == "it ended the engine · F5 tries again"
+    assert desk.status == "crashed · F5 retries"
     desk.work.run(desk.now)
     desk.hear(made.ran(desk.run.id))
     assert desk.status == "ready"
