@@ -38,6 +38,8 @@ from jaxtui.protocol import (
 from jaxtui.report import Diagnosis, Environment
 from jaxtui.session import Argument, Benchmark, Collective, Program, Session, dumps
 
+pytestmark = pytest.mark.long
+
 PLAN = SweepPlan(
     operation="psum",
     via="pmap",

@@ -42,6 +42,8 @@ from jaxtui.protocol import (
 )
 from jaxtui.session import Argument, Benchmark, Program, Session, Vmap, dumps, loads
 
+pytestmark = pytest.mark.long
+
 JAXTUI = [sys.executable, "-m", "jaxtui"]
 TASK = Session(
     title="A small task",

@@ -23,9 +23,19 @@ arguments = [{ name = "x", value = "arange(3)" }]
 """
 
 
+# Without the devices that other tests of the same process have asked for.
+ENVIRONMENT = {key: text for key, text in os.environ.items() if key != "XLA_FLAGS"}
+
+
 def jaxtui(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*JAXTUI, *arguments], cwd=cwd, capture_output=True, text=True, timeout=100, check=False
+        [*JAXTUI, *arguments],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
 
 

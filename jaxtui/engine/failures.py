@@ -28,6 +28,7 @@ MOST_FRAMES = 12
 # Where JAX's messages turn to its own internals: object ids, line numbers of its tracers, manuals.
 _FOR_READERS_OF_TRACEBACKS = (
     " See https://",
+    " at loc(",
     " This BatchTracer with",
     " This VmapTracer with",
     " This DynamicJaxprTracer with",

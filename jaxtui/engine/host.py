@@ -133,13 +133,13 @@ def _cgroups(controller: str) -> Iterator[Path]:
 def _cgroup_room() -> Iterator[int]:
     for folder in _cgroups("memory"):
         statistics = _fields(folder / "memory.stat")
-        for limit, usage, cache in (
+        for limit, usage, cached in (
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
             most, used = _number(folder / limit), _number(folder / usage)
             if most is not None and used is not None:
-                yield most - used + statistics.get(cache, 0)
+                yield most - used + statistics.get(cached, 0)
 
 
 def _cpu_quotas() -> Iterator[float]:

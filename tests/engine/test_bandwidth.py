@@ -32,6 +32,8 @@ from jaxtui.protocol import (
 from jaxtui.report import Diagnosis
 from jaxtui.session import Benchmark, Collective, Devices, Program, Session
 
+pytestmark = pytest.mark.long
+
 FAST = Method(sample_seconds=1e-4, warm_calls=1, warm_seconds=0.0, warm_most=0.0)
 CPU = Devices(platform="cpu")
 ON_CPU = [name for name in CONVENTIONS if name != "pbroadcast"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -211,6 +212,9 @@ def carried(case: tuple[str, int, str, dict[str, str]], via: str) -> Any:
     else:
         refused = None
     if refused is not None:
+        # JAX itself gathers no empty blocks between devices.
+        if "cannot be zero" in refused.message:
+            return None
         assert (via, refused.kind, refused.fixes[0].text) == ("vmap", "unsupported", "pmap")
         return None
     assert ran.checked is True, (case, via, ran.note)
@@ -220,10 +224,8 @@ def carried(case: tuple[str, int, str, dict[str, str]], via: str) -> Any:
 
 def agree(case: tuple[str, int, str, dict[str, str]]) -> None:
     """All three agree with the reference and with one another, to the bit where data only moves."""
-    first, *others = (carried(case, via) for via in VIAS)
-    for other in others:
-        if other is None:
-            continue
+    results = [result for via in VIAS if (result := carried(case, via)) is not None]
+    for first, other in itertools.pairwise(results):
         assert (other.shape, other.dtype) == (first.shape, first.dtype)
         exact = case[0] not in ("psum", "pmean", "psum_scatter") or first.dtype.kind in "iub"
         if exact:

@@ -7,6 +7,8 @@ from bare import Case, case, check
 
 from jaxtui.session import Vmap
 
+pytestmark = pytest.mark.long
+
 # fmt: off
 INSIDE = [
     case(

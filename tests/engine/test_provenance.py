@@ -19,6 +19,8 @@ from jaxtui.engine.provenance import Provenance, Sources, words
 from jaxtui.engine.references import REFERENCES
 from jaxtui.session import Collective, Devices, Program, Session
 
+pytestmark = pytest.mark.long
+
 RING = "[(i, (i + 1) % devices) for i in range(devices)]"
 TURN = "[(i + 1) % devices for i in range(devices)]"
 HALVES = "[[0, 1, 2, 3], [4, 5, 6, 7]]"

@@ -7,6 +7,8 @@ from bare import Case, case, check
 
 from jaxtui.session import Grad, Jit, ShardMap, Vmap
 
+pytestmark = pytest.mark.long
+
 GRID = {"x": 4, "y": 2}
 
 

@@ -14,6 +14,8 @@ from jax.sharding import PartitionSpec
 from jaxtui.engine.layouts import Case, Setup
 from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, fitting, on_host
 
+pytestmark = pytest.mark.long
+
 RIGHT = [name for name in TABLE if name != "pmap-without-vmap"]
 
 

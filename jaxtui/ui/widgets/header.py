@@ -39,29 +39,40 @@ class HeaderLine(Widget):
 
     def render(self) -> Content:
         """The line, fitted to the width: what the engine does is the last thing to go."""
-        width = self.size.width
-        left: list[Part] = [(" jaxtui ", "bold $accent")]
-        for name, key, label in self._screens:
-            style = "bold $text on $surface" if name == self._active else "$text-muted"
-            left.append((f" {key} {label} ", style))
-        right: list[Part] = [(self.doing, "bold $warning" if self.alert else "$text"), " "]
-        if self.where:
-            full: list[Part] = [(f"{self.where} · ", "$text-muted"), *right]
-            if _length(left) + _length(full) + 1 <= width:
-                right = full
-        if _length(left) + _length(right) + 1 > width:
-            left = left[1:] if _length(left[1:]) + _length(right) + 1 <= width else []
-        gap = max(0, width - _length(left) - _length(right))
+        for roomy, where in ((True, True), (False, True), (True, False), (False, False)):
+            left, right = self._names(roomy), self._status(roomy, where)
+            if _length(left) + _length(right) < self.size.width:
+                break
+        else:
+            left = []
+        gap = max(0, self.size.width - _length(left) - _length(right))
         return Content.assemble(*left, " " * gap, *right)
+
+    def _names(self, roomy: bool) -> list[Part]:
+        """The screens' names, after the program's own where there is room."""
+        brand: list[Part] = [(" jaxtui ", "bold $accent")] if roomy else []
+        return brand + [
+            (
+                f" {key} {label} " if roomy else f" {key} {label}",
+                "bold $text on $surface" if name == self._active else "$text-muted",
+            )
+            for name, key, label in self._screens
+        ]
+
+    def _status(self, roomy: bool, where: bool) -> list[Part]:
+        """Where the engine runs, and what it does."""
+        place = self.where if roomy else self.where.replace("JAX ", "")
+        shown: list[Part] = [(f"{place} · ", "$text-muted")] if where and self.where else []
+        return [*shown, (self.doing, "bold $warning" if self.alert else "$text"), " "]
 
     def on_click(self, event: events.Click) -> None:
         """Go to the screen whose name was clicked."""
-        start = len(" jaxtui ")
+        line = str(self.render())
         for name, key, label in self._screens:
-            end = start + len(f" {key} {label} ")
-            if start <= event.x < end:
+            start = line.find(f" {key} {label}")
+            if 0 <= start <= event.x < start + len(f" {key} {label} "):
                 self.post_message(self.Chosen(name))
-            start = end
+                return
 
 
 class KeyLine(Widget):
