@@ -166,10 +166,14 @@ async def _until_resting(client: WatchedClient, pilot: Pilot[None]) -> None:
 
 
 def plain(svg: str, name: str) -> str:
-    """The picture without what it would fetch (Rich names fonts on a server) and with fixed ids.
+    """The picture without what it would fetch and with fixed ids.
 
     Rich's ids are made from the content, so that one other figure would change every line.
     """
+    return re.sub(r"terminal-\d+", f"jaxtui-{name}", fetching_nothing(svg))
+
+
+def fetching_nothing(svg: str) -> str:
+    """The picture without Rich's fonts, which lie on a server, and without its advertisement."""
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)
-    return re.sub(r"terminal-\d+", f"jaxtui-{name}", svg)
+    return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)
