@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import time
 from collections.abc import Callable
@@ -29,6 +30,15 @@ from jaxtui.protocol import (
     Traced,
     WindowRead,
 )
+
+
+def sized_by_terminal() -> dict[str, str]:
+    """The environment for a program in a terminal of its own.
+
+    readline exports the size of a terminal (or of none) from any process that imports it.
+    """
+    return {key: text for key, text in os.environ.items() if key not in ("COLUMNS", "LINES")}
+
 
 FINAL = (
     Traced,

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from asking import sized_by_terminal
 
 from jaxtui import __version__, lessons, options
 from jaxtui.launch import Choice
@@ -200,7 +201,7 @@ def in_terminal(*arguments: str, **environment: str) -> tuple[int, str]:
     """The status and all output of a short command with a terminal."""
     import pexpect
 
-    env = os.environ | {"TERM": "xterm-256color"} | environment
+    env = sized_by_terminal() | {"TERM": "xterm-256color"} | environment
     child = pexpect.spawn(JAXTUI[0], [*JAXTUI[1:], *arguments], env=env, timeout=30)
     output = child.read().decode()
     child.close()
@@ -280,7 +281,7 @@ class Explorer:
         self.screen = pyte.Screen(120, 40)
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""
-        env = os.environ | {"TERM": "xterm-256color"} | environment
+        env = sized_by_terminal() | {"TERM": "xterm-256color"} | environment
         self.child = pexpect.spawn(
             JAXTUI[0], [*JAXTUI[1:], *arguments], env=env, dimensions=(40, 120), timeout=30
         )

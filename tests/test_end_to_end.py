@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pexpect
 import pyte
 import pytest
+from asking import sized_by_terminal
 
 COLUMNS, LINES = 120, 40
 ENTER, TAB, ESCAPE, END, BACKSPACE = "\r", "\t", "\x1b", "\x1b[F", "\x7f"
@@ -55,7 +55,7 @@ class Terminal:
             dimensions=(LINES, COLUMNS),
             cwd=str(folder),
             env={
-                **os.environ,
+                **sized_by_terminal(),
                 "TERM": "xterm-256color",
                 "XDG_DATA_HOME": str(folder / "data"),
                 "XDG_CONFIG_HOME": str(folder / "config"),
