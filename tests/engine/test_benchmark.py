@@ -34,6 +34,8 @@ from jaxtui.protocol import (
 )
 from jaxtui.session import AnyLayer, Argument, Benchmark, Devices, Grad, Jit, Pmap, Program, Vmap
 
+pytestmark = pytest.mark.long
+
 MEASURED = peaks.measured
 FAST = Method(sample_seconds=1e-5, warm_calls=2, warm_seconds=0.0, warm_most=0.01)
 TASK = """
