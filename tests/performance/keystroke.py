@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 from jaxtui import session, trust
@@ -57,16 +56,14 @@ def _focus_the_value(terminal: Terminal) -> None:
 
 def _key_and_back(terminal: Terminal) -> tuple[float, float]:
     """Seconds from a typed 0 to a batch of 40, and from a backspace to one of 4."""
-    there = _until(terminal, "0", "batch·40")
+    there = _until(terminal, "0", "‹40›")
     # A run that goes out by itself must not be in the way of the next key.
     terminal.settle(0.6)
-    back = _until(terminal, BACKSPACE, "batch·4 ")
+    back = _until(terminal, BACKSPACE, "‹4›")
     terminal.settle(0.6)
     return there, back
 
 
 def _until(terminal: Terminal, key: str, shown: str) -> float:
-    began = time.perf_counter()
     terminal.type(key)
-    terminal.wait(lambda text: shown in text)
-    return time.perf_counter() - began
+    return terminal.written(shown)

@@ -77,6 +77,23 @@ class Terminal:
             self._read(0.5)
         return time.perf_counter() - began
 
+    def written(self, text: str, seconds: float = 30.0) -> float:
+        """The seconds until the program has written `text` in one piece; the screen follows after.
+
+        Following the screen costs more than what is measured here. Raises TimeoutError.
+        """
+        began = time.perf_counter()
+        data = b""
+        while text.encode() not in data:
+            if time.perf_counter() - began > seconds:
+                raise TimeoutError(f"not written after {seconds} s: {text}")
+            ready, _, _ = select.select([self._descriptor], [], [], 0.5)
+            if ready:
+                data += os.read(self._descriptor, 65536)
+        took = time.perf_counter() - began
+        self._stream.feed(data)
+        return took
+
     def settle(self, quiet: float = 0.3) -> None:
         """Read until nothing has come for `quiet` seconds."""
         while self._read(quiet):
