@@ -6,6 +6,7 @@ Moments are seconds of a monotonic clock.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import deque
@@ -113,6 +114,7 @@ class Work:
         self._trace_id = 0
         self._run_id = 0
         self._rest_at = 0.0
+        self._departed_at = -math.inf  # when what is typed ceased to be what the result is of
         self._late = False  # what is typed has not been traced, and will not be any moment
         self._asked = False  # a run that waits for the engine to be started again
         self.meanwhile = ""  # what the engine does beside what is asked here
@@ -175,10 +177,16 @@ class Work:
         waited = [now - p.since for p in self._pending.values() if p.kind == "trace"]
         return self.traced_of != self.composition and max(waited, default=QUIET) >= QUIET
 
-    @property
-    def result_stale(self) -> bool:
-        """Whether the shown result is not of what is typed."""
-        return self.ran is not None and self.ran_of != self.composition
+    def result_stale(self, now: float) -> bool:
+        """Whether the shown result is not of what is typed.
+
+        For a moment after a change, and after a run was asked for, it is not called old: a small
+        program's next result is due, and two more paintings would only delay it.
+        """
+        if self.ran is None or self.ran_of == self.composition:
+            return False
+        asked = [pending.since for pending in self._pending.values() if pending.kind == "run"]
+        return now - max([self._departed_at, *asked]) >= QUIET
 
     @property
     def too_large(self) -> bool:
@@ -270,6 +278,7 @@ class Work:
         self.session = session
         if self.composition == before:
             return False
+        self._departed(before, now)
         if session.devices != before.devices:
             self._unstartable = None
         self._rest_at = now + REST
@@ -306,9 +315,15 @@ class Work:
 
     def move(self, folder: str, now: float) -> bool:
         """The session's files are now looked up in `folder`. Returns what `edit` returns."""
+        before = self.composition
         self.folder = folder
+        self._departed(before, now)
         self._trace(now)
         return False
+
+    def _departed(self, before: Composition, now: float) -> None:
+        if self.ran_of == before:
+            self._departed_at = now
 
     def again(self, now: float) -> None:
         """Something that the engine reads besides the session has changed, such as a file."""

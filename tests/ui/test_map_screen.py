@@ -5,6 +5,8 @@ from __future__ import annotations
 import made_events as made
 import pytest
 from fake_client import Bench
+from textual.geometry import Region
+from textual.widget import Widget
 from textual.widgets import OptionList
 
 from jaxtui.protocol import Failed, Inspect, Inspected, Printed, Run, Trace
@@ -60,7 +62,7 @@ async def test_the_old_result_stays_and_says_that_it_is_old() -> None:
         await bench.settled()
         await type_at_end(bench, value_input(bench, 0), "(")
         await bench.answer_windows()
-        assert "of the program before" in bench.text
+        await bench.until(lambda: "of the program before" in bench.text)
         assert "53." in bench.text
 
 
@@ -465,3 +467,22 @@ async def test_the_number_of_printed_lines_has_its_unit_where_there_is_room() ->
             y = next(at for at, line in enumerate(lines) if shown in line)
             await bench.pilot.click(offset=(lines[y].index("Jaxpr"), y))
             await bench.until(lambda: bench.app.map_screen.results.tab == "Jaxpr")
+
+
+async def test_a_state_that_is_shown_already_paints_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.answer_windows()
+        await bench.settle()
+        painted: list[Widget] = []
+        original = Widget.refresh
+
+        def noted(self: Widget, *regions: Region, **options: bool) -> Widget:
+            painted.append(self)
+            return original(self, *regions, **options)
+
+        monkeypatch.setattr(Widget, "refresh", noted)
+        bench.app.show_work()
+        assert painted == []

@@ -21,7 +21,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.report import Diagnosis, Parameter
 from jaxtui.session import Devices, Session, with_field
-from jaxtui.ui.state import REST, Work
+from jaxtui.ui.state import QUIET, REST, Work
 
 WRONG = Diagnosis(kind="value", field="program.arguments.0.value", message="no")
 DIED = Gone(reason="it ended with status 134", status=134, wanted=False, tail=["abort"])
@@ -86,7 +86,7 @@ def test_the_first_program_is_traced_and_run_without_a_key() -> None:
     assert len(desk.of(Run)) == 1
     desk.hear(made.ran(desk.run.id))
     assert desk.work.ran is not None
-    assert not desk.work.result_stale
+    assert not desk.work.result_stale(desk.now)
 
 
 def test_every_edit_is_traced_at_once() -> None:
@@ -145,14 +145,33 @@ def test_a_program_that_looks_at_values_runs_by_itself() -> None:
 def test_a_wrong_program_does_not_run_and_the_last_result_is_marked_old() -> None:
     desk = Desk().settled()
     desk.type("program.arguments.0.value", "ones((2,")
-    assert desk.work.result_stale
     desk.hear(made.traced(desk.trace.id, diagnosis=WRONG, cost=None))
     desk.rest()
     assert len(desk.of(Run)) == 1
     assert desk.work.diagnosis == WRONG
     assert desk.work.ran is not None
+    assert desk.work.result_stale(desk.now)
     assert desk.work.flow == made.flow()
     assert desk.work.flow_stale(desk.now)
+
+
+def test_a_result_is_not_called_old_while_the_next_one_is_due_any_moment() -> None:
+    desk = Desk().settled()
+    desk.type("program.arguments.0.value", "ones((3, 2, 2))")
+    assert not desk.work.result_stale(desk.now)
+    desk.hear(made.traced(desk.trace.id))
+    desk.rest()
+    assert desk.work.waits_for_run
+    assert not desk.work.result_stale(desk.now)
+    assert desk.work.result_stale(desk.now + QUIET)
+
+
+def test_who_types_on_and_on_sees_that_the_result_is_old() -> None:
+    desk = Desk().settled()
+    for length in range(3, 6):
+        desk.type("program.arguments.0.value", f"ones(({length}, 2, 2))")
+        desk.now += QUIET * 0.6
+    assert desk.work.result_stale(desk.now)
 
 
 def test_typing_back_makes_the_result_current_again() -> None:
@@ -160,7 +179,7 @@ def test_typing_back_makes_the_result_current_again() -> None:
     old = desk.work.session.program.arguments[0].value
     desk.type("program.arguments.0.value", "")
     desk.type("program.arguments.0.value", old)
-    assert not desk.work.result_stale
+    assert not desk.work.result_stale(desk.now)
 
 
 def test_an_answer_to_an_older_trace_is_dropped() -> None:
@@ -453,7 +472,7 @@ def test_nothing_that_was_answered_of_a_session_stands_for_the_one_that_replaces
     assert (work.flow, work.signature, work.traced, work.ran) == (None, None, None, None)
     assert work.views == {}
     assert not work.flow_stale(desk.now + 9)
-    assert not work.result_stale
+    assert not work.result_stale(desk.now + 9)
     desk.hear(made.traced(desk.trace.id))
     desk.hear(made.ran(desk.run.id))
     assert work.flow == made.flow()

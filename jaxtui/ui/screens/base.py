@@ -25,7 +25,7 @@ SCREENS = (
     ("devices", "5", "Devices"),
 )
 STYLES = "../jaxtui.tcss"  # of every screen but the first, which must not wait for them
-PAINT_SECONDS = 0.004
+PAINT_SECONDS = 0.001
 NARROW = 100  # columns below which the two columns become two pages
 
 

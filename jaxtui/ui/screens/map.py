@@ -131,7 +131,7 @@ class MapScreen(WorkScreen):
             or (diagnosis if where == "parameters" else None),
         )
         self._show_flow(work, diagnosis, now)
-        self._show_results(work, diagnosis)
+        self._show_results(work, diagnosis, now)
         self._show_listing(work, now)
         self.key_line.keys = self.keys(self.focused)
 
@@ -185,12 +185,12 @@ class MapScreen(WorkScreen):
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
 
-    def _show_results(self, work: Work, diagnosis: Diagnosis | None) -> None:
+    def _show_results(self, work: Work, diagnosis: Diagnosis | None, now: float) -> None:
         environment = work.environment
         self.results.show(
             work.ran,
             environment.devices if environment is not None else [],
-            stale=work.result_stale,
+            stale=work.result_stale(now),
             notice=notice(work),
             printed=work.printed,
             diagnosis=diagnosis,

@@ -106,7 +106,7 @@ class ResultPane(Vertical):
     ResultPane.-output > .-of-output, ResultPane.-error > .-of-error,
     ResultPane.-listing > .-of-listing { display: block; }
     ResultPane > TextArea { border: none; padding: 0 1; background: $background; }
-    ResultPane.-stale > .-of-shards { text-opacity: 55%; }
+    ResultPane > .-of-shards.-stale { text-opacity: 55%; }
     """
 
     def __init__(self) -> None:
@@ -187,7 +187,6 @@ class ResultPane(Vertical):
         self._devices = devices
         self._printed = _printed_text(printed)
         self._error = _error_text(diagnosis) if diagnosis is not None else ""
-        self.set_class(stale, "-stale")
         self._stale = stale
         if notice != self._noticed:
             self._noticed = notice
@@ -228,6 +227,8 @@ class ResultPane(Vertical):
         if ran is None:
             return f"no result yet · {self._waiting}" if self._waiting else "no result yet"
         outputs = ran.report.outputs
+        if not outputs:
+            return "the result has no leaves"
         parts = []
         if len(outputs) > 1:
             parts.append(f"output {self.leaf + 1} of {len(outputs)}, o: next")
@@ -239,7 +240,9 @@ class ResultPane(Vertical):
 
     def _caption(self, text: str) -> None:
         """Say in the title what the tab shows."""
-        self.border_title = f"Results · {text}" if text else "Results"
+        title = f"Results · {text}" if text else "Results"
+        if title != self.border_title:  # to set it paints the whole pane anew
+            self.border_title = title
 
     def _show_result(self) -> None:
         self._caption(self._caption_text())
@@ -250,7 +253,6 @@ class ResultPane(Vertical):
                 self.array_view.clear()
             return
         if not ran.report.outputs:
-            self._caption("the result has no leaves")
             return
         if self.array_view is None:
             from jaxtui.ui.widgets.array_view import ArrayView
@@ -279,6 +281,7 @@ class ResultPane(Vertical):
 
             self._shards_view = ShardsView(classes="body -of-shards")
             self.mount(self._shards_view)
+        self._shards_view.set_class(self._stale, "-stale")
         if self._shown_shards != (ran.result, self.leaf):
             self._shown_shards = (ran.result, self.leaf)
             self._shards_view.update_output(ran.report.outputs[self.leaf], self._labels())
