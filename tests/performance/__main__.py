@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from tests.performance import believable, engine, keystroke, startup
+from tests.performance import bare_script, believable, engine, keystroke, startup
 from tests.performance.table import Row, table
 
-PARTS = {"engine": engine, "startup": startup, "keystroke": keystroke, "believable": believable}
+PARTS = {
+    "engine": engine,
+    "startup": startup,
+    "keystroke": keystroke,
+    "believable": believable,
+    "pyperf": bare_script,
+}
 
 
 def main() -> int:

@@ -26,7 +26,7 @@ def table(rows: Iterable[Row]) -> str:
     """The rows, aligned."""
     lines = [("", "measured", "at most", "", "")]
     for row in rows:
-        bound = "" if row.bound is None else f"{row.bound:g} {row.unit}"
+        bound = "" if row.bound is None else f"{row.bound:.4g} {row.unit}"
         said = "" if row.bound is None else "ok" if row.met else "OVER"
         lines.append((row.name, f"{row.value:.3g} {row.unit}", bound, said, row.detail))
     widths = [max(len(line[i]) for line in lines) for i in range(5)]

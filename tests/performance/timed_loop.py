@@ -1,0 +1,38 @@
+"""A loop that takes as long as is asked for, to be timed in several ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SOURCE = """
+def task(x):
+    return lax.fori_loop(0, turns, lambda i, y: y * 0.999 + 0.001, x)
+"""
+"""The loop as a session has it; `turns` is a parameter."""
+VALUE = "ones((8, 64))"
+
+
+def task(x: Any, turns: int) -> Any:
+    """The same in this process."""
+    from jax import lax
+
+    return lax.fori_loop(0, turns, lambda i, y: y * 0.999 + 0.001, x)
+
+
+def turns_for(seconds: float) -> int:
+    """So many turns of the loop take about `seconds`, dispatch included."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxtui.engine import timing
+
+    x = jnp.ones((8, 64))
+
+    def took(turns: int) -> float:
+        call = jax.jit(lambda x: task(x, turns))
+        sampler = timing.sampler(call, (x,), call(x), throughput=False)
+        sampler(20)
+        return min(sampler(20) for _ in range(5))
+
+    few, many = took(10), took(20_010)
+    return max(1, int((seconds - few) / (many - few) * 20_000) + 10)
