@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
-from jaxtui import bench_words, plain
+from jaxtui import bench_words, plain, quantities
 from jaxtui.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
-from jaxtui.bench_words import in_ascii, percent
+from jaxtui.bench_words import in_ascii
 from jaxtui.protocol import BenchStage
 
 # As nccl-tests has them, its second line for the units; the interval is ours.
@@ -17,14 +17,6 @@ RIGHT = frozenset({0, 1, 3, 4, 5, 6, 7})
 
 
 # ------------------------------------------------------------------------------------- figures
-
-
-def size_text(size: int) -> str:
-    """A size in bytes as people write it: "64 KiB", "4092 B"."""
-    for unit, scale in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
-        if size >= scale and size % scale == 0:
-            return f"{size // scale} {unit}"
-    return f"{size} B"
 
 
 def row(size: SizeReport) -> list[str]:
@@ -51,23 +43,23 @@ def _figure(value: float | None, decimals: int) -> str:
 def _spread(size: SizeReport) -> str:
     if size.time_us is None or size.low_us is None or size.high_us is None:
         return "–"
-    return f"± {percent((size.high_us - size.low_us) / 2 / size.time_us)}"
+    return f"± {quantities.percent((size.high_us - size.low_us) / 2 / size.time_us)}"
 
 
 def fit_text(found: Fit | None) -> str:
     """The fit as a formula: "t = 85 µs + S / 3.21 GB/s, off by at most 14 %"."""
     if found is None:
         return ""
-    speed = bench_words.significant(found.beta, 3)
-    alpha = bench_words.significant(found.alpha_us, 3)
-    return f"t = {alpha} µs + S / {speed} GB/s, off by at most {percent(found.worst)}"
+    speed = quantities.significant(found.beta, 3)
+    alpha = quantities.significant(found.alpha_us, 3)
+    return f"t = {alpha} µs + S / {speed} GB/s, off by at most {quantities.percent(found.worst)}"
 
 
 def progress(stage: BenchStage, plan: SweepPlan | None) -> str:
     """Where the sweep is, in one line."""
     if plan is None:
         return "tracing"
-    size = size_text(plan.bytes[stage.point])
+    size = quantities.exact_size(plan.bytes[stage.point])
     return f"size {stage.point + 1}/{len(plan.bytes)}  {size}  {stage.stage}"
 
 
@@ -114,14 +106,14 @@ def findings(report: BandwidthReport) -> list[str]:
     """What the sweep says: the fit, the average, and what was wrong."""
     lines = [line for line in (fit_text(report.fit),) if line]
     if report.average_busbw is not None:
-        average = bench_words.significant(report.average_busbw, 3)
+        average = quantities.significant(report.average_busbw, 3)
         lines.append(f"average bus bandwidth {average} GB/s")
     for size in report.sizes:
         if size.skipped is not None:
-            lines.append(f"{size_text(size.bytes)} is left out: {size.skipped}")
+            lines.append(f"{quantities.exact_size(size.bytes)} is left out: {size.skipped}")
         elif size.wrong:
             what = "1 element is" if size.wrong == 1 else f"{size.wrong} elements are"
-            lines.append(f"{size_text(size.bytes)}: {what} wrong")
+            lines.append(f"{quantities.exact_size(size.bytes)}: {what} wrong")
     checked = [size for size in report.sizes if size.wrong is not None]
     if checked and not any(size.wrong for size in checked):
         lines.append("every element on every device agrees with the NumPy reference")

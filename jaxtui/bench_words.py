@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 
-from jaxtui import plain
+from jaxtui import plain, quantities
 from jaxtui.benchmark_report import (
     BenchmarkReport,
     Control,
@@ -16,8 +16,8 @@ from jaxtui.benchmark_report import (
     Speedup,
     StrategyReport,
 )
+from jaxtui.quantities import percent, significant
 
-_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _HEADINGS = (
     *("strategy", "dev", "compile", "median", "± 99 %", "speed-up", "verdict", "sees"),
     *("GFLOP/s", "GB/s", "of peak"),
@@ -29,22 +29,8 @@ _RIGHT = frozenset({1, 2, 3, 4, 7, 8, 9, 10})
 
 
 def seconds(value: float | None, digits: int = 3) -> str:
-    """A time with its unit, `digits` of it: "77.1 ms"."""
-    if value is None:
-        return "–"
-    if value == 0:
-        return "0 s"
-    scale, unit = next((u for u in _UNITS if abs(value) >= u[0] * 0.9995), _UNITS[-1])
-    return f"{significant(value / scale, digits)} {unit}"
-
-
-def significant(value: float, digits: int) -> str:
-    """A number with so many digits: "3.21", "1,280"."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    value = float(f"{value:.{digits - 1}e}")  # 0.9999 has as many digits as 1.00
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(decimals, 9)}f}"
+    """A time with its unit, `digits` of it: "77.1 ms"; a dash where there is none."""
+    return "–" if value is None else quantities.seconds(value, digits)
 
 
 def spread(report: StrategyReport) -> str:
@@ -53,12 +39,6 @@ def spread(report: StrategyReport) -> str:
         return "–"
     half = (report.high - report.low) / 2 / report.median
     return f"± {percent(half)}"
-
-
-def percent(share: float) -> str:
-    """A share in percent: "2 %", and below one "0.4 %"."""
-    percent = 100 * share
-    return f"{percent:.1f} %" if percent < 1 else f"{percent:.0f} %"
 
 
 def speedup(found: Speedup | None) -> str:

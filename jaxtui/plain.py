@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from jaxtui import quantities
 from jaxtui.report import Diagnosis, Environment, Fix, Leaf, ProgramReport, Shard, Summary
 
 WIDTH = 100  # columns, where a row of numbers is wrapped
@@ -277,14 +278,14 @@ def environment(seen: Environment, *, ascii: bool = False) -> str:
     note = f" (simulated: they share {_counted(seen.cores, 'core')})" if seen.simulated else ""
     rows = [["id", "kind", "platform", "process", "memory used", "limit"]]
     for device in seen.devices:
-        memory = (_bytes(device.memory_used), _bytes(device.memory_limit))
+        memory = (_memory(device.memory_used), _memory(device.memory_limit))
         rows.append([str(device.id), device.kind, device.platform, str(device.process), *memory])
     facts = [
         ("versions", f"jaxlib {seen.jaxlib}, NumPy {seen.numpy}, Python {seen.python}"),
         ("processes", str(seen.process_count)),
         ("host", seen.host),
         ("CPU", f"{seen.cpu}, {_counted(seen.cores, 'core')}"),
-        ("memory", f"{_bytes(seen.memory_available)} available"),
+        ("memory", f"{_memory(seen.memory_available)} available"),
         ("XLA_FLAGS", seen.xla_flags),
         *(
             (f"jax_{key}" if not key.startswith("jax") else key, seen.config[key])
@@ -304,12 +305,5 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _bytes(size: int | None) -> str:
-    if size is None:
-        return "unknown"
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.4g} {unit}"
-        amount /= 1024
-    return f"{amount:.4g} GiB"
+def _memory(size: int | None) -> str:
+    return "unknown" if size is None else quantities.size(size)

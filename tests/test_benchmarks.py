@@ -387,26 +387,6 @@ def test_another_program_or_mode_is_a_difference_too() -> None:
 # ----------------------------------------------------------------------------------------- words
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (0.0771, "77.1 ms"),
-        (1.0, "1.00 s"),
-        (0.9999, "1.00 s"),
-        (12.345, "12.3 s"),
-        (123.4, "123 s"),
-        (3.456e-6, "3.46 µs"),
-        (5e-8, "50.0 ns"),
-        (0.0, "0 s"),
-        (None, "–"),
-    ],
-)
-def test_times_have_units_and_no_more_digits_than_are_known(
-    value: float | None, words: str
-) -> None:
-    assert bench_words.seconds(value) == words
-
-
 def test_text_says_what_ran_how_sure_it_is_and_what_did_not() -> None:
     text = bench_words.text(recorded(whole()).report())
     assert "simulated on 2 cores" in text

@@ -208,7 +208,7 @@ def test_the_environment_says_that_devices_are_simulated_and_what_memory_is_used
         )
     )
     assert text.startswith("cpu × 1, JAX 0.10.2 (simulated: they share 2 cores)\n")
-    assert "2 KiB" in text
+    assert "2,048 B" in text
     assert "3 GiB available" in text
     assert "jax_enable_x64  False" in text
     assert "XLA_FLAGS" not in text

@@ -17,6 +17,7 @@ import jax
 import msgspec
 
 from jaxtui import bandwidth as figures
+from jaxtui import quantities
 from jaxtui.bandwidth import MICRO, SizeReport, SweepPlan
 from jaxtui.benchmark_report import BenchStageName, Noise, Round
 from jaxtui.engine import bandwidth_messages as messages
@@ -28,7 +29,6 @@ from jaxtui.engine.collectives import composition_of, session_of
 from jaxtui.engine.devices import available_memory, environment
 from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.failures import describe, out_of_memory
-from jaxtui.engine.memory import human_bytes
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
 from jaxtui.protocol import (
@@ -212,7 +212,7 @@ class _Measured:
         """Raise Diagnosed for a message that would take too much of what is free."""
         needed, available = _needed(self.subject, self.count), available_memory()
         if available is not None and needed > REFUSE * available:
-            words = f"needs {human_bytes(needed)}; {human_bytes(available)} is free"
+            words = f"needs {quantities.size(needed)}; {quantities.size(available)} is free"
             raise diagnosed("memory", SWEPT, f"does not fit: {words}")
 
     def place(self, seed: int) -> Any:

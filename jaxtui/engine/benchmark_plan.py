@@ -15,6 +15,7 @@ import jax
 import msgspec
 from jax import tree_util
 
+from jaxtui import quantities
 from jaxtui.benchmark_report import Parameter, PlannedArm, PlannedPoint, Role, StrategyInfo
 from jaxtui.engine import evaluation, failures, operations
 from jaxtui.engine.benchmark_case import case_of
@@ -23,7 +24,7 @@ from jaxtui.engine.devices import available_memory
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.evaluation import Prepared
 from jaxtui.engine.layouts import Case, Setup
-from jaxtui.engine.memory import byte_size, human_bytes
+from jaxtui.engine.memory import byte_size
 from jaxtui.engine.operations import Work
 from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Strategy, fitting
 from jaxtui.protocol import BenchPlanned, Composition, PlanBench
@@ -285,7 +286,7 @@ def _not_the_same(arm: Arm, shapes: str, ratio: float) -> str:
     if not 1 / SAME <= ratio <= SAME:  # of shapes that differ it says the more
         said.append(f"takes {ratio:.3g} × the operations")
     if arm.planned.memory is not None and ratio > 2:
-        said.append(f"holds {human_bytes(arm.planned.memory)} at once")
+        said.append(f"holds {quantities.size(arm.planned.memory)} at once")
     meant = ""
     if arm.strategy.name == "pmap-without-vmap":
         meant = (
@@ -314,11 +315,11 @@ def _require_fitting(arms: list[Arm]) -> None:
         needed = per_memory(arm, arm.planned.memory)
         others = _inputs_of_others(arm, arms)
         share = (needed + others) / max(1, available)
-        words = f"{human_bytes(needed)}, beside {human_bytes(others)} of the others' inputs"
+        words = f"{quantities.size(needed)}, beside {quantities.size(others)} of the others' inputs"
         if share > REFUSE:
-            arm.skip(f"does not fit: needs {words}; {human_bytes(available)} is free")
+            arm.skip(f"does not fit: needs {words}; {quantities.size(available)} is free")
         elif share > WARN:
-            arm.change(warning=f"needs {words} of {human_bytes(available)} that is free")
+            arm.change(warning=f"needs {words} of {quantities.size(available)} that is free")
 
 
 def per_memory(arm: Arm, size: int) -> int:

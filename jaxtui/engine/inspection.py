@@ -12,10 +12,10 @@ from typing import Any
 
 import jax
 
+from jaxtui import quantities
 from jaxtui.engine import diagnosis
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.evaluation import prepare, trace_prepared
-from jaxtui.engine.memory import human_bytes
 from jaxtui.engine.tracing import over_arrays
 from jaxtui.protocol import CompilerView, Composition
 
@@ -84,7 +84,7 @@ def _cost_lines(compiled: Any) -> Iterator[str]:
         ("alias_size_in_bytes", "donated, used in place"),
     ):
         if (size := getattr(memory, attribute, None)) is not None:
-            yield f"{name:28}{human_bytes(int(size)):>16}"
+            yield f"{name:28}{quantities.size(int(size)):>16}"
     yield ""
     found = collectives((compiled.as_text() or "").splitlines())
     if not found:

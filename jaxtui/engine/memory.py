@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxtui import quantities
 from jaxtui.engine import devices
 from jaxtui.engine.failures import is_users
 
@@ -26,8 +27,8 @@ def shortage(needs: Iterable[tuple[int, str]]) -> tuple[str, str] | None:
     available = devices.available_memory() if large else None
     for needed, field in large:
         if available is not None and needed > available:
-            free = human_bytes(available)
-            return field, f"needs {human_bytes(needed)} of memory; {free} is free"
+            free = quantities.size(available)
+            return field, f"needs {quantities.size(needed)} of memory; {free} is free"
     return None
 
 
@@ -96,13 +97,3 @@ def needs(values: Sequence[tuple[int, int, str]], jaxpr: Any) -> Iterator[tuple[
     if jaxpr is not None:
         inputs = sum(size for size, _, _ in values)
         yield inputs + max(bytes_of(jaxpr.out_avals), peak_bytes(jaxpr.jaxpr)), "program"
-
-
-def human_bytes(count: int) -> str:
-    """`count` bytes in words: "4.0 GiB"."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if size < 1024 or unit == "PiB":
-            break
-        size /= 1024
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"

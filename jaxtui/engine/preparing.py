@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from jax import tree_util
 
+from jaxtui import quantities
 from jaxtui.benchmark_report import BenchStageName, Correct, Stages
 from jaxtui.engine import expressions, failures
 from jaxtui.engine.benchmark_case import case_of
@@ -20,7 +21,6 @@ from jaxtui.engine.benchmark_plan import REFUSE, Arm, Point, input_key, per_memo
 from jaxtui.engine.devices import available_memory
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.layouts import Case
-from jaxtui.engine.memory import human_bytes
 from jaxtui.engine.results import ResultStore
 from jaxtui.engine.timing import Sampler
 from jaxtui.report import LayerReport, ProgramReport
@@ -138,7 +138,7 @@ class Preparation:
         needed = per_memory(self.arm, sum(sizes) * self.arm.planned.devices)
         available = available_memory()
         if available is not None and needed > REFUSE * available:
-            words = f"needs {human_bytes(needed)}; {human_bytes(available)} is free"
+            words = f"needs {quantities.size(needed)}; {quantities.size(available)} is free"
             raise diagnosed("memory", "program", f"does not fit once compiled: {words}")
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from jaxtui import bench_words as words
 from jaxtui.benchmark_report import BenchmarkReport, PointReport, StrategyReport
-from jaxtui.ui.benchmark_rows import Key, ceiling_words, figure, flagged_words, percent
+from jaxtui.quantities import percent, significant
+from jaxtui.ui.benchmark_rows import Key, ceiling_words, flagged_words
 
 OVERHEAD_FROM = 1.15  # a time a batch that is this much over the baseline's is worth explaining
 
@@ -62,9 +63,10 @@ def _fastest(point: PointReport) -> list[str]:
         worst = min(slower, key=_ratio)
         assert worst.speedup is not None
         found = worst.speedup
+        least, most = significant(1 / found.high), significant(1 / found.low)
         said.append(
             f"{named(worst)} is the slowest: {_times(1 / found.value)} the time of "
-            f"{baseline.name} (99 %: {figure(1 / found.high)} to {figure(1 / found.low)})."
+            f"{baseline.name} (99 %: {least} to {most})."
         )
     return said
 
@@ -74,7 +76,7 @@ def _ratio(row: StrategyReport) -> float:
 
 
 def _times(ratio: float) -> str:
-    return f"{figure(ratio)} times"
+    return f"{significant(ratio)} times"
 
 
 def _interval(row: StrategyReport) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark_report import BenchmarkReport, Parameter, PointReport, StrategyReport
-from jaxtui.ui.benchmark_rows import Key, figure, unit_of
+from jaxtui.quantities import significant
+from jaxtui.ui.benchmark_rows import Key, unit_of
 from jaxtui.ui.text_cells import Glyphs, Line, Segment, fit
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -246,7 +247,7 @@ def _plot(
     low, high = min(s.low for s in spots), max(s.high for s in spots)
     unit, unit_name = unit_of([min(s.seconds for s in spots)])
     ticks = _ticks(low, high)
-    labels = {tick: f"{figure(tick / unit, 2)}" for tick in ticks}
+    labels = {tick: significant(tick / unit, 2) for tick in ticks}
     margin = max(map(len, labels.values())) + 1
     room = max(LEAST_WIDTH // 2, width - margin - 2)
     canvas = _Canvas(room, height, ascii=glyphs.is_ascii)

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from jaxtui import bench_words as words
 from jaxtui.bench_runs import ComparedRow, Comparison
 from jaxtui.benchmark_report import PlannedArm, PlannedPoint, PointReport, StrategyReport
+from jaxtui.quantities import percent, prefixed, size
 from jaxtui.ui.benchmark_answers import ready_seconds
-from jaxtui.ui.benchmark_rows import Key, aligned_seconds, amount, percent, size
+from jaxtui.ui.benchmark_rows import Key, aligned_seconds
 from jaxtui.ui.text_cells import Glyphs, Line, Segment
 
 _STAGES = (
@@ -92,7 +93,7 @@ def _planned_facts(arm: PlannedArm) -> Iterator[tuple[str, str]]:
     if arm.operations is not None:
         yield "operations", f"{arm.operations:.3g} times those of vmap"
     if arm.flops is not None and arm.bytes is not None:
-        yield "work", f"{amount(arm.flops)}FLOP, at least {amount(arm.bytes)}B moved"
+        yield "work", f"{prefixed(arm.flops)}FLOP, at least {prefixed(arm.bytes)}B moved"
     if arm.memory is not None:
         yield "memory", f"holds {size(arm.memory)} at once"
 
@@ -167,11 +168,14 @@ def _cost_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
     if row.flops is not None and row.bytes is not None:
         rates = ""
         if row.flops_rate is not None and row.bytes_rate is not None:
-            rates = f": {amount(row.flops_rate)}FLOP/s, {amount(row.bytes_rate)}B/s"
+            rates = f": {prefixed(row.flops_rate)}FLOP/s, {prefixed(row.bytes_rate)}B/s"
         peak = (
             "" if row.of_peak is None else f", {percent(row.of_peak)} of what the roofline allows"
         )
-        yield "work", f"{amount(row.flops)}FLOP, at least {amount(row.bytes)}B moved{rates}{peak}"
+        yield (
+            "work",
+            f"{prefixed(row.flops)}FLOP, at least {prefixed(row.bytes)}B moved{rates}{peak}",
+        )
     if row.memory is not None:
         yield "memory", f"holds {size(row.memory)} at once"
     if row.stablehlo is not None:

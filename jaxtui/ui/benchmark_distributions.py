@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark_report import PointReport
-from jaxtui.ui.benchmark_rows import Key, aligned_seconds, figure, unit_of
+from jaxtui.quantities import significant
+from jaxtui.ui.benchmark_rows import Key, aligned_seconds, unit_of
 from jaxtui.ui.text_cells import Glyphs, Line, Segment, fit
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -154,7 +155,7 @@ def _axis(scale: Scale, indent: int, glyphs: Glyphs) -> list[Line]:
     marks = [" "] * (scale.width + 12)
     rule = [glyphs.rule] * scale.width
     for cell in range(0, scale.width - 4, 16):
-        text = figure(scale.at(cell) / unit, 3)
+        text = significant(scale.at(cell) / unit, 3)
         if cell == 0:
             text += f" {name}"
         marks[cell : cell + len(text)] = list(text)

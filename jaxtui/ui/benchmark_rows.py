@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,10 +14,10 @@ from jaxtui.benchmark_report import (
     PointReport,
     StrategyReport,
 )
+from jaxtui.quantities import TIME_UNITS, percent, prefixed, significant, size
 from jaxtui.report import Environment
 from jaxtui.ui.text_cells import Glyphs, Line, Segment, fit
 
-_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 NOTHING = "–"
 
 
@@ -62,7 +61,7 @@ def planned_rows(point: PlannedPoint) -> list[Row]:
             continue
         note = "the baseline once more: what no difference looks like" if control else ""
         if not note and arm.flops is not None and arm.memory is not None:
-            note = f"to be timed: {amount(arm.flops)}FLOP, holds {size(arm.memory)}"
+            note = f"to be timed: {prefixed(arm.flops)}FLOP, holds {size(arm.memory)}"
         part = "control" if control else "baseline" if arm.role == "baseline" else "planned"
         rows.append(Row(key, name, _devices(arm.devices), part, arm.warning or note))
     return rows
@@ -145,15 +144,15 @@ def _or_nothing(text: str, value: float | None) -> str:
 def unit_of(values: Sequence[float]) -> tuple[float, str]:
     """One unit for several times: that of the least of them, if the largest is below 1000 of it."""
     known = [value for value in values if value > 0] or [1.0]
-    fitting = [unit for unit in _UNITS if min(known) >= unit[0] * 0.9995] or [_UNITS[-1]]
-    larger = [unit for unit in _UNITS if unit[0] >= fitting[0][0]]
-    return next((unit for unit in reversed(larger) if max(known) < 999.5 * unit[0]), _UNITS[0])
+    fitting = [unit for unit in TIME_UNITS if min(known) >= unit[0] * 0.9995] or [TIME_UNITS[-1]]
+    larger = [unit for unit in TIME_UNITS if unit[0] >= fitting[0][0]]
+    return next((unit for unit in reversed(larger) if max(known) < 999.5 * unit[0]), TIME_UNITS[0])
 
 
 def aligned_seconds(values: Sequence[float], digits: int = 3) -> list[str]:
     """Times in one unit, the points in one column: ` 3.45 ms`, `77.1  ms`."""
     scale, unit = unit_of(values)
-    texts = [figure(value / scale, digits) for value in values]
+    texts = [significant(value / scale, digits) for value in values]
     heads = [text.partition(".")[0] for text in texts]
     tails = ["".join(text.partition(".")[1:]) for text in texts]
     wide, deep = max(map(len, heads), default=0), max(map(len, tails), default=0)
@@ -161,35 +160,6 @@ def aligned_seconds(values: Sequence[float], digits: int = 3) -> list[str]:
         f"{head.rjust(wide)}{tail.ljust(deep)} {unit}"
         for head, tail in zip(heads, tails, strict=True)
     ]
-
-
-def figure(value: float, digits: int = 3) -> str:
-    """A number of so many digits, without an exponent."""
-    if value == 0:
-        return "0"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:,.{max(0, min(decimals, 9))}f}"
-
-
-def percent(share: float) -> str:
-    """A share in percent, one digit below the point where it is small."""
-    return f"{100 * share:.1f} %" if abs(share) < 0.01 else f"{100 * share:.0f} %"
-
-
-def amount(number: float) -> str:
-    """`1.23 G`, to be followed by a unit."""
-    for scale, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= scale:
-            return f"{figure(number / scale)} {prefix}"
-    return f"{figure(number)} "
-
-
-def size(number: float) -> str:
-    """Bytes as memory is counted: `16 MiB`."""
-    for scale, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if number >= scale:
-            return f"{number / scale:.3g} {unit}"
-    return f"{number:.0f} B"
 
 
 # ---------------------------------------------------------------------------------------- headings

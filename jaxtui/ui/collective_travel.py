@@ -238,24 +238,6 @@ def _close(left: Any, right: Any, rounding: bool) -> bool:
     return a == b
 
 
-def seconds_text(seconds: float) -> str:
-    """A duration in the unit that suits it: `14.2 µs`."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
-        if seconds >= size:
-            return f"{seconds / size:.4g} {unit}"
-    return f"{seconds:.3g} s"
-
-
-def bytes_text(count: int) -> str:
-    """So many bytes: `96 B`, `1.5 kB`."""
-    if count < 10_000:
-        return f"{count:,} B"
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.4g} {unit}"
-    return f"{count} B"
-
-
 def positive(text: str) -> float | None:
     """A positive number as typed, None when it is none."""
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jaxtui import collectives
+from jaxtui import collectives, quantities
 from jaxtui.collective_words import OPERATIONS, Operation
 from jaxtui.protocol import CollectiveRan, ProvenanceFound
 from jaxtui.report import Diagnosis, Environment
@@ -215,7 +215,7 @@ def verdict(ran: CollectiveRan | None, *, stale: bool, ascii: bool) -> str:
 
 def took(seconds: float) -> str:
     """How long it ran: `ran 0.4 ms`."""
-    return f"ran {seconds:.3g} s" if seconds >= 1 else f"ran {seconds * 1000:.3g} ms"
+    return f"ran {quantities.elapsed(seconds)}"
 
 
 def leaf_name(path: str, count: int) -> str:

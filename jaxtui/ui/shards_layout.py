@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from jaxtui import quantities
 from jaxtui.report import Output, Shard
 from jaxtui.ui.flow_cells import short_dtype
 from jaxtui.ui.shards_picture import Block, Tiling, picture
@@ -27,7 +28,6 @@ from jaxtui.ui.text_cells import (
 _SMALL = 9  # lines of the widget; below, the table alone is more use
 _TABLE_LEAST = 5  # lines under a picture: a blank one, the table's head and some rows
 _GAP = 4  # cells between a picture and a table beside it
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _COLUMN_GAP = "  "
 
 
@@ -198,7 +198,7 @@ def _table(
         short_dtype(output.dtype) + _shape([stop - start for start, stop in shard.index])
         for shard in output.shards
     ]
-    sizes = [bytes_text(_bytes(output.dtype, shard.index)) for shard in output.shards]
+    sizes = [_size(output.dtype, shard.index) for shard in output.shards]
     known = {"holds": holds, "block": blocks, "bytes": sizes}
     columns = [_column("device", first)]
     columns += [_column(name, known[name], right=name == "bytes") for name in names]
@@ -247,19 +247,8 @@ def itemsize(dtype: str) -> int | None:
     return bits // 8 if bits >= 8 else None
 
 
-def _bytes(dtype: str, index: Sequence[Sequence[int]]) -> int | None:
-    size = itemsize(dtype)
-    return None if size is None else size * math.prod(stop - start for start, stop in index)
-
-
-def bytes_text(count: int | None) -> str:
-    """Bytes with their unit, at most four digits: "16 B", "1.50 MiB"; "?" when not known."""
-    if count is None:
+def _size(dtype: str, index: Sequence[Sequence[int]]) -> str:
+    each = itemsize(dtype)
+    if each is None:
         return "?"
-    if count < 10_000:
-        return f"{count:,} B"
-    value = float(count)
-    power = min(4, max(1, int(math.log(value, 1024))))
-    value /= 1024**power
-    digits = max(0, 2 - int(math.log10(value))) if value >= 1 else 2
-    return f"{value:.{digits}f} {_UNITS[power]}"
+    return quantities.size(each * math.prod(stop - start for start, stop in index))

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from jaxtui import bandwidth_words as words
+from jaxtui import quantities
 from jaxtui.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
 from jaxtui.bench_words import in_ascii
 from jaxtui.ui import benchmark_chart
@@ -116,9 +117,9 @@ def chart(report: BandwidthReport, width: int, height: int, glyphs: Glyphs) -> l
 def _spot(size: SizeReport) -> Spot:
     assert size.time_us is not None
     low, high = size.low_us or size.time_us, size.high_us or size.time_us
-    label = words.size_text(size.bytes)
+    label = quantities.exact_size(size.bytes)
     return Spot(float(size.bytes), label, size.time_us * MICRO, low * MICRO, high * MICRO)
 
 
 def _placed(size: SizeReport, seconds: float) -> Spot:
-    return Spot(float(size.bytes), words.size_text(size.bytes), seconds, seconds, seconds)
+    return Spot(float(size.bytes), quantities.exact_size(size.bytes), seconds, seconds, seconds)

@@ -303,7 +303,7 @@ def test_what_does_not_fit_is_left_out_and_the_others_are_measured(
     _, (small, large) = swept(made("psum"), ["1K", "1M"])
     assert small.wrong == 0
     assert large.time_us is large.wrong is None
-    assert large.skipped == "does not fit: needs 40.0 MiB; 1.0 MiB is free"
+    assert large.skipped == "does not fit: needs 40 MiB; 1 MiB is free"
 
 
 def test_the_sizes_of_a_sweep_that_names_none_fit_in_memory(

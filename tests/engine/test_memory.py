@@ -11,7 +11,6 @@ import pytest
 from wrong import run_failure, trace
 
 from jaxtui.engine import devices
-from jaxtui.engine.memory import human_bytes
 from jaxtui.session import AnyLayer, Argument, Jit, Pmap, Program, Session, ShardMap, Vmap
 
 GIB = 1024**3
@@ -72,7 +71,7 @@ def test_what_cannot_fit_is_refused_at_its_field_before_it_is_made(
 def test_the_refusal_says_how_much_is_needed_and_how_much_there_is() -> None:
     found = trace(session(WHOLE, "ones((10**6, 10**6))")).diagnosis
     assert found is not None
-    assert found.message == "needs 3.6 TiB of memory; 4.0 GiB is free"
+    assert found.message == "needs 3.64 TiB of memory; 4 GiB is free"
 
 
 def test_a_refusal_leaves_the_shapes_to_be_seen() -> None:
@@ -159,17 +158,3 @@ def test_running_out_of_memory_is_told_as_that() -> None:
     )
     lines = ran.stdout.splitlines()
     assert lines == ["memory program.arguments.0.value"] * 4, ran.stdout + ran.stderr
-
-
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (4 * GIB, "4.0 GiB"),
-        (10**19, "8,881.8 PiB"),
-    ],
-)
-def test_bytes_are_told_in_words(count: int, words: str) -> None:
-    assert human_bytes(count) == words

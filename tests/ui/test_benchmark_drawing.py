@@ -17,7 +17,7 @@ from jaxtui.ui import (
     benchmark_distributions,
     benchmark_rows,
 )
-from jaxtui.ui.benchmark_rows import Key, aligned_seconds, figure, layout, report_rows
+from jaxtui.ui.benchmark_rows import Key, aligned_seconds, layout, report_rows
 from jaxtui.ui.text_cells import ASCII, UNICODE, Glyphs, Line, text_of, width_of
 
 WIDTHS = [40, 60, 78, 90, 118, 200]
@@ -122,13 +122,6 @@ def test_times_in_one_column_share_a_unit_and_their_points_line_up(values: list[
     assert len({len(text) for text in found}) == 1
     points = {text.index(".") for text in found if "." in text}
     assert len(points) <= 1
-
-
-@given(st.floats(1e-3, 9.99e5))
-def test_a_figure_keeps_three_digits_and_no_exponent(value: float) -> None:
-    text = figure(value)
-    assert "e" not in text
-    assert float(text.replace(",", "")) == pytest.approx(value, rel=0.006)
 
 
 # ----------------------------------------------------------------------------------------- samples

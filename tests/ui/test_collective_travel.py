@@ -8,9 +8,7 @@ import pytest
 from jaxtui import travel
 from jaxtui.ui.collective_travel import (
     TravelPicture,
-    bytes_text,
     positive,
-    seconds_text,
 )
 from jaxtui.ui.text_cells import text_of, width_of
 
@@ -92,13 +90,6 @@ def test_the_last_step_is_compared_with_the_result() -> None:
     assert not DOUBLING.agrees([[56.0, 65.0]] * 8)
     assert not DOUBLING.agrees([[56.0]] * 8)
     assert PERM.agrees([made.PAIRS[-1], *made.PAIRS[:-1]])
-
-
-def test_figures_have_units_that_suit_them() -> None:
-    assert seconds_text(14.2e-6) == "14.2 µs"
-    assert seconds_text(0.25) == "250 ms"
-    assert bytes_text(96) == "96 B"
-    assert bytes_text(1_500_000) == "1.5 MB"
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "inf"])

@@ -145,7 +145,7 @@ def test_a_moved_element_needs_no_second_line() -> None:
 
 
 def test_how_long_it_ran_has_a_unit_that_suits_it() -> None:
-    assert [view.took(0.0004), view.took(1.52)] == ["ran 0.4 ms", "ran 1.52 s"]
+    assert [view.took(0.0004), view.took(1.52)] == ["ran 0.4 ms", "ran 1.5 s"]
 
 
 # ------------------------------------------------------------------- editing one element

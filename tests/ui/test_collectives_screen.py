@@ -329,7 +329,7 @@ async def test_the_cost_follows_latency_and_bandwidth() -> None:
         assert "3.002 µs = " in bench.text
         pane.query_one("#travel-latency").focus()
         await bench.press("end", "0")
-        assert "30 µs = " in bench.text
+        assert "30.00 µs = " in bench.text
         await bench.press("x")
         assert "! a positive number is needed" in bench.text
 

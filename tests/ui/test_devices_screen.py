@@ -9,7 +9,7 @@ from fake_client import Bench
 from jaxtui.protocol import Describe, Failed, Gone, Log, Trace
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Devices
-from jaxtui.ui.screens.devices import DevicesScreen, byte_text
+from jaxtui.ui.screens.devices import DevicesScreen
 
 
 async def opened(bench: Bench) -> DevicesScreen:
@@ -115,10 +115,3 @@ async def test_the_newest_line_of_the_log_is_in_view() -> None:
         screen = bench.app.screen
         log = screen.query_one("#engine-log")
         assert log.is_vertical_scroll_end
-
-
-def test_bytes_have_a_unit() -> None:
-    assert byte_text(None) == "not told"
-    assert byte_text(512) == "512 B"
-    assert byte_text(1536) == "1.5 KiB"
-    assert byte_text(16 * 2**30) == "16.0 GiB"

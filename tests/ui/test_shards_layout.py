@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxtui.report import Output, Shard
-from jaxtui.ui.shards_layout import ShardsLayout, bytes_text, itemsize, layout
+from jaxtui.ui.shards_layout import ShardsLayout, itemsize, layout
 from jaxtui.ui.shards_picture import ids_text
 from jaxtui.ui.text_cells import text_of, width_of
 
@@ -185,22 +185,6 @@ def test_narrow_tables_leave_out_what_the_others_tell() -> None:
 )
 def test_bytes_of_an_element(dtype: str, size: int | None) -> None:
     assert itemsize(dtype) == size
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"),
-    [
-        (None, "?"),
-        (0, "0 B"),
-        (4096, "4,096 B"),
-        (10_240, "10.0 KiB"),
-        (3 * 2**30, "3.00 GiB"),
-        (2**20, "1.00 MiB"),
-        (5 * 2**50, "5120 TiB"),
-    ],
-)
-def test_bytes_have_a_unit(count: int | None, shown: str) -> None:
-    assert bytes_text(count) == shown
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
+from jaxtui import plain, quantities
 from jaxtui.report import DeviceInfo, Diagnosis, Environment
 from jaxtui.session import Devices, SessionError
 from jaxtui.ui import commands, fields
@@ -171,16 +172,9 @@ def field_texts(devices: Devices) -> dict[str, str]:
 
 def device_table(environment: Environment) -> str:
     """A line for each device, its columns lined up; numbers to the right."""
-    header = ("id", "platform", "kind", "process", "memory in use", "of")
+    header = ["id", "platform", "kind", "process", "memory in use", "of"]
     rows = [header, *(_device_row(device) for device in environment.devices)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i in (0, 3, 4, 5) else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = [plain.aligned(rows, right=frozenset({0, 3, 4, 5}))]
     if environment.simulated:
         lines.append(
             f"Virtual devices: {environment.device_count} share {environment.cores} cores."
@@ -188,28 +182,20 @@ def device_table(environment: Environment) -> str:
     return "\n".join(lines)
 
 
-def _device_row(device: DeviceInfo) -> tuple[str, ...]:
-    return (
+def _device_row(device: DeviceInfo) -> list[str]:
+    return [
         str(device.id),
         device.platform,
         device.kind,
         str(device.process),
-        byte_text(device.memory_used),
-        byte_text(device.memory_limit),
-    )
+        _memory(device.memory_used),
+        _memory(device.memory_limit),
+    ]
 
 
-def byte_text(number: int | None) -> str:
-    """Bytes with a unit: `1.5 GiB`; "not told" where the backend does not tell."""
-    if number is None:
-        return "not told"
-    value, units = float(number), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1024 and len(units) > 1:
-        value /= 1024
-        del units[0]
-    return (
-        f"{value:.0f} {units[0]}" if units[0] == "B" or value >= 100 else f"{value:.1f} {units[0]}"
-    )
+def _memory(size: int | None) -> str:
+    """Bytes in words; a backend may not tell."""
+    return "not told" if size is None else quantities.size(size)
 
 
 def environment_text(environment: Environment) -> str:
@@ -218,7 +204,7 @@ def environment_text(environment: Environment) -> str:
         "JAX": f"{environment.jax}, jaxlib {environment.jaxlib}, NumPy {environment.numpy}",
         "Python": environment.python,
         "host": f"{environment.host}, {environment.cores} cores, {environment.cpu}",
-        "memory": f"{byte_text(environment.memory_available)} available to the engine",
+        "memory": f"{_memory(environment.memory_available)} available to the engine",
         "processes": str(environment.process_count),
         "XLA_FLAGS": environment.xla_flags or "not set",
         **environment.config,

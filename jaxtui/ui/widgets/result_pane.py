@@ -14,6 +14,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
+from jaxtui import quantities
 from jaxtui.protocol import CompilerView, Ran
 from jaxtui.report import DeviceInfo, Diagnosis
 
@@ -233,7 +234,7 @@ class ResultPane(Vertical):
         if len(outputs) > 1:
             parts.append(f"output {self.leaf + 1} of {len(outputs)}, o: next")
         if not self._stale:
-            parts.append(f"ran {seconds(ran.seconds)}, compiling included")
+            parts.append(f"ran {quantities.elapsed(ran.seconds)}, compiling included")
         elif self.tab != RESULT:  # the array view says it itself
             parts.append("of the program before")
         return "  ·  ".join(parts)
@@ -336,14 +337,6 @@ class ResultPane(Vertical):
 def lines_text(number: int) -> str:
     """`1,093 lines`, nothing for none."""
     return f"{number:,} line{'s' if number > 1 else ''}" if number else ""
-
-
-def seconds(value: float) -> str:
-    """A time with its unit and no more digits than are known: `0.4 ms`, `12 ms`, `3.2 s`."""
-    if value < 1e-4:
-        return "under 0.1 ms"
-    number, unit = (value, "s") if value >= 1 else (value * 1e3, "ms")
-    return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
 
 
 def _printed_text(printed: dict[str, str]) -> str:

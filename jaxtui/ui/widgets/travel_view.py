@@ -16,7 +16,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
-from jaxtui.ui.collective_travel import TravelPicture, bytes_text, positive, seconds_text
+from jaxtui import quantities
+from jaxtui.ui.collective_travel import TravelPicture, positive
 from jaxtui.ui.text_cells import Line, pad
 from jaxtui.ui.widgets.field import FieldInput, FixedText
 
@@ -188,8 +189,8 @@ class TravelPane(Vertical):
             parts = [place]
             if self.step:
                 parts.append(f"{sends} message{'s' * (sends != 1)} at once")
-            total = bytes_text(picture.sent(picture.last))
-            parts.append(f"{bytes_text(picture.sent(self.step))} of {total} sent")
+            total = quantities.size(picture.sent(picture.last))
+            parts.append(f"{quantities.size(picture.sent(self.step))} of {total} sent")
             if self.step == picture.last and self._agrees is not None:
                 parts.append(
                     f"this is the result{tick}" if self._agrees else "this is NOT the result"
@@ -230,7 +231,7 @@ class TravelPane(Vertical):
             self._seconds.say("! a positive number is needed")
             return
         seconds = self._picture.travel.seconds(latency * MICRO, bandwidth * GIGA)
-        cost = f"{seconds_text(seconds)} = {self._picture.travel.algorithm.cost}"
+        cost = f"{quantities.seconds(seconds, 4)} = {self._picture.travel.algorithm.cost}"
         self._seconds.say(_plain(cost) if self._ascii else cost)
 
 
