@@ -16,10 +16,11 @@ from jaxtui import session as sessions
 from jaxtui.bandwidth import BandwidthReport
 from jaxtui.bandwidth_recording import SweepRecording
 from jaxtui.bench_runs import AnyRun
-from jaxtui.benchmarks import COMPLETE, Recording, failed
+from jaxtui.benchmarks import Recording, failed
 from jaxtui.headless import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
 from jaxtui.launch import Choice
 from jaxtui.protocol import AnyEvent, BenchRound, BenchStage, Composition, Printed
+from jaxtui.recordings import COMPLETE
 from jaxtui.report import Diagnosis
 from jaxtui.session import Benchmark, Session, SessionError
 

@@ -5,13 +5,11 @@ What has come is kept as it comes, so that neither a stop nor the engine's death
 
 from __future__ import annotations
 
-import datetime
 import statistics
 from collections.abc import Sequence
 
 from msgspec import structs
 
-from jaxtui import __version__
 from jaxtui.benchmark_report import (
     ArmStatistics,
     BenchmarkReport,
@@ -31,23 +29,17 @@ from jaxtui.benchmark_report import (
 )
 from jaxtui.protocol import (
     AnyEvent,
-    BenchFinished,
     BenchPeaks,
     BenchPoint,
     BenchPrepared,
     BenchProgram,
     BenchRound,
     BenchSample,
-    BenchStage,
     BenchStarted,
-    Cancelled,
-    Failed,
-    Gone,
 )
+from jaxtui.recordings import COMPLETE, RunRecording
 from jaxtui.report import Diagnosis, Environment, ProgramReport
 from jaxtui.session import Session
-
-COMPLETE, STOPPED = "complete", "stopped"
 
 
 class PointRecord:
@@ -56,12 +48,30 @@ class PointRecord:
     def __init__(self, plan: PlannedPoint) -> None:
         self.plan = plan
         self.prepared: dict[int, BenchPrepared] = {}
-        self.samples: dict[int, list[BenchSample]] = {}
+        self.samples: dict[int, list[Sample]] = {}  # each at the place of its round
         self.statistics: dict[int, ArmStatistics] = {}
         self.noise: list[Noise] = []
         self.flags: list[list[Flag]] = []
         self.rounds = 0
         self.seconds_left = 0.0
+
+    def sampled(self, event: BenchSample) -> None:
+        """One more sample of an arm, the flags of whose round are not known yet."""
+        sample = Sample(seconds=event.seconds, round=event.round, order=event.order)
+        self.samples.setdefault(event.arm, []).append(sample)
+
+    def round_over(self, event: BenchRound) -> None:
+        """One more round, or what the last one comes to more exactly."""
+        if event.round >= len(self.noise):
+            self.noise.append(event.noise)
+        before = [*self.flags, *([] for _ in event.flags[len(self.flags) :])]
+        for number, (old, new) in enumerate(zip(before, event.flags, strict=False)):
+            if old != new:
+                for samples in self.samples.values():
+                    samples[number] = structs.replace(samples[number], flags=new)
+        self.flags = event.flags
+        self.rounds, self.seconds_left = event.rounds, event.seconds_left
+        self.statistics = {found.arm: found for found in event.statistics}
 
     def skipped(self, arm: PlannedArm) -> str | None:
         """Why an arm is not timed, None when it is."""
@@ -69,63 +79,24 @@ class PointRecord:
         return arm.skipped or (prepared.skipped if prepared is not None else None)
 
 
-class Recording:
-    """A run of a benchmark, event by event. Not for several threads.
-
-    `ended` is "" while it goes on, then "complete", "stopped", or why it ended early.
-    """
+class Recording(RunRecording):
+    """A run of a benchmark, event by event. It is at no `stage` while samples come."""
 
     def __init__(self, request: int, session: Session, path: str = "") -> None:
-        self.request = request
-        self.session = session
-        self.path = path
-        self.began = datetime.datetime.now(datetime.UTC)
-        self.ended = ""
-        self.seconds = 0.0
-        self.error: Diagnosis | None = None
-        self.environment: Environment | None = None
+        super().__init__(request, session, path)
         self.conditions: Conditions | None = None
         self.program: ProgramReport | None = None
         self.parameters: list[dict[str, int | float | str]] = []
         self.points: list[PointRecord] = []
         self.peaks: list[Peak] = []
         self.notes: list[str] = []
-        self.stage: BenchStage | None = None
-        """What it is at, for as long as no samples come."""
+        self._finished: list[PointReport] = []
 
-    def take(self, event: AnyEvent) -> bool:
-        """Take an event in; whether it belongs to this run. Gone ends every run."""
-        if isinstance(event, Gone):
-            self.lost("stopped with the engine" if event.wanted else event.reason)
-            return True
-        if event.id != self.request:
-            return False
+    def _measured(self, event: AnyEvent) -> None:
         match event:
             case BenchStarted():
                 self.environment, self.conditions = event.environment, event.conditions
                 self.parameters, self.notes = event.points, event.notes
-            case BenchStage():
-                self.stage = event
-            case BenchFinished():
-                self.seconds = event.seconds
-                self._end(STOPPED if event.stopped else COMPLETE)
-            case Cancelled():
-                self._end(STOPPED)
-            case Failed():
-                self.error = event.diagnosis
-                self._end(event.diagnosis.message)
-            case _:
-                self._measured(event)
-        return True
-
-    def lost(self, reason: str) -> None:
-        """The engine is gone, or could not start."""
-        if not self.points and not self.ended:
-            self.error = Diagnosis(kind="engine", field="", message=reason)
-        self._end(reason)
-
-    def _measured(self, event: AnyEvent) -> None:
-        match event:
             case BenchPoint():
                 self._planned(event.point)
             case BenchProgram():
@@ -134,16 +105,12 @@ class Recording:
                 self.points[event.point].prepared[event.arm] = event
             case BenchSample():
                 self.stage = None
-                self.points[event.point].samples.setdefault(event.arm, []).append(event)
+                self.points[event.point].sampled(event)
             case BenchRound():
-                point = self.points[event.point]
-                if event.round >= len(point.noise):
-                    point.noise.append(event.noise)
-                point.flags = event.flags
-                point.rounds, point.seconds_left = event.rounds, event.seconds_left
-                point.statistics = {found.arm: found for found in event.statistics}
+                self.points[event.point].round_over(event)
             case BenchPeaks():
                 self.peaks = event.peaks
+                self._finished.clear()  # their rates are held against the peaks
 
     def _planned(self, plan: PlannedPoint) -> None:
         if plan.point < len(self.points):
@@ -151,14 +118,10 @@ class Recording:
         else:
             self.points.append(PointRecord(plan))
 
-    def _end(self, how: str) -> None:
-        if not self.ended:
-            self.ended = how
-            self.seconds = self.seconds or self._age()
-            self.stage = None
-
-    def _age(self) -> float:
-        return (datetime.datetime.now(datetime.UTC) - self.began).total_seconds()
+    @property
+    def begun(self) -> bool:
+        """Whether any point is planned."""
+        return bool(self.points)
 
     @property
     def sampled(self) -> bool:
@@ -167,25 +130,23 @@ class Recording:
 
     def report(self) -> BenchmarkReport:
         """All of it so far."""
-        points = [_point_report(point, self.peaks) for point in self.points]
+        points = self._point_reports()
         return BenchmarkReport(
-            session=self.path,
-            title=self.session.title,
+            **self._head(),
             ok=self.error is None and self.ended == COMPLETE,
-            ended=self.ended or "running",
-            began=self.began.isoformat(timespec="seconds"),
-            seconds=self.seconds or self._age(),
-            version=__version__,
-            environment=self.environment,
             conditions=self.conditions,
             program=self.program,
             points=points,
             peaks=self.peaks,
             scaling=scaling(points, self.environment),
             notes=self.notes,
-            composition=structs.replace(self.session, notes=""),
-            error=self.error,
         )
+
+    def _point_reports(self) -> list[PointReport]:
+        """Only the last point still changes: those before it are reported once."""
+        for point in self.points[len(self._finished) : -1]:
+            self._finished.append(_point_report(point, self.peaks))
+        return [*self._finished, *(_point_report(point, self.peaks) for point in self.points[-1:])]
 
 
 def failed(path: str, title: str, session: Session, error: Diagnosis) -> BenchmarkReport:
@@ -217,18 +178,6 @@ def _point_report(record: PointRecord, peaks: Sequence[Peak]) -> PointReport:
     )
 
 
-def _samples(record: PointRecord, arm: int) -> list[Sample]:
-    return [
-        Sample(
-            seconds=sample.seconds,
-            round=sample.round,
-            order=sample.order,
-            flags=record.flags[sample.round] if sample.round < len(record.flags) else [],
-        )
-        for sample in record.samples.get(arm, [])
-    ]
-
-
 def _control(record: PointRecord, arm: PlannedArm) -> Control:
     found = record.statistics.get(arm.arm)
     speedup = found.speedup if found is not None else None
@@ -239,7 +188,7 @@ def _control(record: PointRecord, arm: PlannedArm) -> Control:
         interval=(speedup.low, speedup.high) if speedup is not None else None,
         median=found.median if found is not None else None,
         verdict=found.verdict if found is not None else None,
-        samples=_samples(record, arm.arm),
+        samples=list(record.samples.get(arm.arm, [])),
     )
 
 
@@ -259,7 +208,7 @@ def _strategy_report(record: PointRecord, arm: PlannedArm, peaks: Sequence[Peak]
     report = StrategyReport(
         name=arm.strategy,
         stages=prepared.stages if prepared is not None else Stages(),
-        samples=_samples(record, arm.arm),
+        samples=list(record.samples.get(arm.arm, [])),
         calls=prepared.calls if prepared is not None else 0,
         correct=prepared.correct if prepared is not None else None,
         stablehlo=prepared.stablehlo if prepared is not None else None,

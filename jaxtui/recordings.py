@@ -1,0 +1,99 @@
+"""What every recording of a run has: its head, how it is told its end, and how it loses nothing."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from msgspec import structs
+
+from jaxtui import __version__
+from jaxtui.protocol import AnyEvent, BenchFinished, BenchStage, Cancelled, Failed, Gone
+from jaxtui.report import Diagnosis, Environment
+from jaxtui.session import Session
+
+COMPLETE, STOPPED = "complete", "stopped"
+
+
+class RunRecording:
+    """A run that takes samples, event by event; what has come stays. Not for several threads.
+
+    `ended` is "" while it goes on, then "complete", "stopped", or why it ended early. A recording
+    of a kind says what has come in `begun`, `sampled` and `_measured`.
+    """
+
+    def __init__(self, request: int, session: Session, path: str = "") -> None:
+        self.request = request
+        self.session = session
+        self.path = path
+        self.began = datetime.datetime.now(datetime.UTC)
+        self.ended = ""
+        self.seconds = 0.0
+        self.error: Diagnosis | None = None
+        self.environment: Environment | None = None
+        self.stage: BenchStage | None = None
+        """What it is at, None when that says itself."""
+
+    def take(self, event: AnyEvent) -> bool:
+        """Take an event in; whether it belongs to this run. Gone ends every run."""
+        if isinstance(event, Gone):
+            self.lost("stopped with the engine" if event.wanted else event.reason)
+            return True
+        if event.id != self.request:
+            return False
+        match event:
+            case BenchStage():
+                self.stage = event
+            case BenchFinished():
+                self.seconds = event.seconds
+                self._end(STOPPED if event.stopped else COMPLETE)
+            case Cancelled():
+                self._end(STOPPED)
+            case Failed():
+                self.error = event.diagnosis
+                self._end(event.diagnosis.message)
+            case _:
+                self._measured(event)
+        return True
+
+    def lost(self, reason: str) -> None:
+        """The engine is gone, or could not start."""
+        if not self.begun and not self.ended:
+            self.error = Diagnosis(kind="engine", field="", message=reason)
+        self._end(reason)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is known what is to be measured: before that an end is an error."""
+        raise NotImplementedError
+
+    @property
+    def sampled(self) -> bool:
+        """Whether there is any sample."""
+        raise NotImplementedError
+
+    def _measured(self, event: AnyEvent) -> None:
+        raise NotImplementedError
+
+    def _end(self, how: str) -> None:
+        if not self.ended:
+            self.ended = how
+            self.seconds = self.seconds or self._age()
+            self.stage = None
+
+    def _age(self) -> float:
+        return (datetime.datetime.now(datetime.UTC) - self.began).total_seconds()
+
+    def _head(self) -> dict[str, Any]:
+        """The fields that the reports of all runs have."""
+        return {
+            "session": self.path,
+            "title": self.session.title,
+            "ended": self.ended or "running",
+            "began": self.began.isoformat(timespec="seconds"),
+            "seconds": self.seconds or self._age(),
+            "version": __version__,
+            "environment": self.environment,
+            "composition": structs.replace(self.session, notes=""),
+            "error": self.error,
+        }
