@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -224,15 +225,15 @@ def _explore(options: argparse.Namespace) -> int:
     choice = _choice(options, config)
     session, trusted = _open(options.session, choice)
     theme = options.theme or config.theme or None
-    from jaxtui.client import EngineClient
+    from jaxtui.launch import StartedEngine
 
-    client = EngineClient(choice.settings_for(session))
+    engine = StartedEngine(choice.settings_for(session))
     try:
-        client.start()
-        from jaxtui.ui.app import JaxtuiApp
+        with _nothing_collected():
+            from jaxtui.ui.app import JaxtuiApp
 
         app = JaxtuiApp(
-            client,
+            engine.client,
             session,
             path=options.session,
             trusted=trusted,
@@ -244,8 +245,19 @@ def _explore(options: argparse.Namespace) -> int:
         with _signals_exit(app):
             app.run(mouse=config.mouse if options.mouse is None else options.mouse)
     finally:
-        client.close()
+        engine.close()
     return app.return_code or 0
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """For imports, which make many objects that stay: the collector never looks at them again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _require_terminal() -> None:

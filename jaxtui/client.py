@@ -17,11 +17,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from jaxtui.engine_process import READ_BYTES, EngineProcess, EngineSettings, read_available
+from jaxtui.framing import FramingError
 from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
     Failed,
-    FramingError,
     Gone,
     Log,
     Ready,
@@ -52,9 +52,12 @@ class EngineClient:
         """Whether there is an engine's process or one is about to start."""
         return self._loop.running
 
-    def start(self) -> None:
-        """Start the engine unless there is one. Returns at once."""
-        self._loop.post_start(self.settings)
+    def start(self, process: EngineProcess | None = None) -> None:
+        """Start the engine unless there is one. Returns at once.
+
+        `process` runs already, with this client's settings.
+        """
+        self._loop.post_start(self.settings, process)
 
     def listen(self, on_event: Callable[[AnyEvent], None]) -> None:
         """Have `on_event` called with every event, first with those so far, in order.
@@ -126,14 +129,14 @@ class _Loop:
         with self._lock:
             self._post(command)
 
-    def post_start(self, settings: EngineSettings) -> None:
-        """Have the thread start an engine, and the thread itself if need be."""
+    def post_start(self, settings: EngineSettings, process: EngineProcess | None = None) -> None:
+        """Have the thread start an engine, or take over `process`; and start the thread itself."""
         with self._lock:
             if self._closed:
                 return
             self.running = True
             self._starts += 1
-            self._post(lambda: self._start(settings))
+            self._post(lambda: self._start(settings, process))
             if self._wake is None:
                 self._wake = os.pipe()
                 for descriptor in self._wake:
@@ -192,17 +195,17 @@ class _Loop:
             self._process.wanted = True
             self._process.kill()
 
-    def _start(self, settings: EngineSettings) -> None:
+    def _start(self, settings: EngineSettings, process: EngineProcess | None) -> None:
         with self._lock:
             self._starts -= 1
         if self._process is None:
-            self._launch(settings)
+            self._launch(settings, process)
         elif self._process.wanted:
             self._next = settings
 
-    def _launch(self, settings: EngineSettings) -> None:
+    def _launch(self, settings: EngineSettings, process: EngineProcess | None = None) -> None:
         try:
-            process = EngineProcess(settings)
+            process = process or EngineProcess(settings)
         except (OSError, ValueError) as error:
             words = error.strerror if isinstance(error, OSError) else str(error)
             reason = f"cannot start {settings.arguments()[0]}: {words}"

@@ -9,14 +9,17 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from jaxtui import endings
-from jaxtui.protocol import MAX_FRAME, FramingError, Gone
+from jaxtui.framing import FrameBuffer
+
+if TYPE_CHECKING:
+    from jaxtui.protocol import Gone
 
 READ_BYTES = 64 * 1024  # what a pipe holds on Linux
 TAIL_LINES = 200
@@ -142,6 +145,9 @@ class EngineProcess:
 
     def gone(self) -> Gone:
         """The event that says how it ended."""
+        # The first engine starts before the protocol is loaded: the screen is painted meanwhile.
+        from jaxtui.protocol import Gone
+
         status = self._popen.returncode
         if self.wanted:
             reason = "ended as asked"
@@ -160,35 +166,6 @@ def read_available(descriptor: int) -> bytes | None:
         return os.read(descriptor, READ_BYTES)
     except BlockingIOError:
         return None
-
-
-class FrameBuffer:
-    """Cuts a stream that arrives in pieces into frames."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """The bodies that `data` completes.
-
-        Raises FramingError, after the bodies before it, for a length over MAX_FRAME.
-        """
-        self._rest += data
-        start = 0
-        try:
-            while len(self._rest) - start >= 4:
-                length = int.from_bytes(self._rest[start : start + 4], "big")
-                if length > MAX_FRAME:
-                    begin = bytes(self._rest[start : start + 60]).decode("utf-8", "replace")
-                    raise FramingError(f"no frame begins with {begin!r}")
-                end = start + 4 + length
-                if len(self._rest) < end:
-                    return
-                body = bytes(self._rest[start + 4 : end])
-                start = end
-                yield body
-        finally:
-            del self._rest[:start]
 
 
 class LineLog:

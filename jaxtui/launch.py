@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
+from jaxtui.engine_process import EngineProcess, EngineSettings
 from jaxtui.session import Session, SessionError
 
 if TYPE_CHECKING:
-    from jaxtui.client import EngineSettings
+    from jaxtui.client import EngineClient
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -41,10 +43,39 @@ class Choice(Struct, frozen=True, kw_only=True):
 
     def settings_for(self, session: Session) -> EngineSettings:
         """How to start the engine for `session`, which the choice was applied to before."""
-        from jaxtui.client import EngineSettings
-
         devices = session.devices
         return EngineSettings(platform=devices.platform, count=devices.count, command=self.command)
+
+
+class StartedEngine:
+    """An engine that starts before what speaks with it is loaded. Never raises for its settings."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._client: EngineClient | None = None
+        try:
+            self._process: EngineProcess | None = EngineProcess(settings)
+        except (OSError, ValueError):
+            self._process = None  # the client tries again, and tells why it cannot be
+
+    def client(self) -> EngineClient:
+        """The client, made at the first call, which owns the engine from then on."""
+        from jaxtui.client import EngineClient
+
+        if self._client is None:
+            self._client = EngineClient(self._settings)
+            self._client.start(self._process)
+        return self._client
+
+    def close(self) -> None:
+        """End the engine."""
+        if self._client is not None:
+            self._client.close()
+        elif self._process is not None:
+            self._process.kill()
+            while not self._process.ended:
+                time.sleep(0.005)
+            self._process.dispose()
 
 
 def read(path: str | os.PathLike[str]) -> str:

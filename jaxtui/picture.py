@@ -119,7 +119,7 @@ def draw(
     client = WatchedClient(settings)
     try:
         client.start()
-        app = JaxtuiApp(client, session, path=path, trusted=True, ascii=ascii, theme=theme)
+        app = JaxtuiApp(lambda: client, session, path=path, trusted=True, ascii=ascii, theme=theme)
         if theme is not None and theme not in app.available_themes:
             known = ", ".join(sorted(app.available_themes))
             raise NoPicture(f"no theme {theme!r}; there are {known}", 2)

@@ -7,7 +7,6 @@ whole arrays, and an Event answers the request whose `id` it carries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +25,7 @@ from jaxtui.benchmark_report import (
     Stages,
     StrategyInfo,
 )
+from jaxtui.framing import MAX_FRAME, FramingError
 from jaxtui.report import (
     CollectiveReport,
     Diagnosis,
@@ -38,12 +38,6 @@ from jaxtui.report import (
 from jaxtui.session import Benchmark, Collective, Devices, Program
 
 CompilerView = Literal["jaxpr", "stablehlo", "hlo", "cost"]
-
-MAX_FRAME = 64 * 1024 * 1024  # bytes; a larger length means that the stream is not ours
-
-
-class FramingError(Exception):
-    """The byte stream is not a sequence of frames."""
 
 
 class Request(Struct, frozen=True, kw_only=True, tag=True):
@@ -520,39 +514,6 @@ def frame(message: AnyRequest | AnyEvent) -> bytes:
     if len(body) > MAX_FRAME:
         raise FramingError(f"a message of {len(body)} bytes is over the limit of {MAX_FRAME}")
     return len(body).to_bytes(4, "big") + body
-
-
-def read_body(read: Callable[[int], bytes]) -> bytes | None:
-    """The next frame's body, None at the end of the stream.
-
-    `read(n)` returns at most n bytes, b"" at the end (as a raw file does). Raises FramingError
-    when the stream ends inside a frame or the length is over MAX_FRAME.
-    """
-    header = _read_exactly(read, 4)
-    if header is None:
-        return None
-    length = int.from_bytes(header, "big")
-    if length > MAX_FRAME:
-        raise FramingError(f"a frame of {length} bytes is over the limit of {MAX_FRAME}")
-    body = _read_exactly(read, length)
-    if body is None and length:
-        raise FramingError("the stream ended inside a frame")
-    return body or b""
-
-
-def _read_exactly(read: Callable[[int], bytes], count: int) -> bytes | None:
-    """`count` bytes; None when the stream ends before the first of them."""
-    parts: list[bytes] = []
-    missing = count
-    while missing:
-        part = read(missing)
-        if not part:
-            if parts:
-                raise FramingError("the stream ended inside a frame")
-            return None
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
 
 
 def decode_request(body: bytes) -> AnyRequest:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import keyword
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -161,6 +162,14 @@ class Program(_Part):
     def empty(self) -> bool:
         """Whether there is no function to run."""
         return not self.source.strip() and not self.function.strip()
+
+    @property
+    def function_name(self) -> str:
+        """The function's name as far as the text tells it, else ""."""
+        if self.function:
+            return self.function.rpartition(":")[2]
+        names = re.findall(r"^def\s+(\w+)", self.source, re.MULTILINE)
+        return names[-1] if names else ""
 
 
 class Collective(_Part):

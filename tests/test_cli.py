@@ -256,16 +256,25 @@ def test_the_command_line_imports_neither_jax_nor_textual() -> None:
 def test_the_engine_starts_before_textual_is_imported() -> None:
     code = (
         "import sys\n"
-        "from jaxtui import cli, client\n"
-        "def start(self):\n"
-        "    print(self.settings.count, 'textual' in sys.modules)\n"
+        "from jaxtui import cli, launch\n"
+        "def start(settings):\n"
+        "    print(settings.count, 'textual' in sys.modules)\n"
         "    raise KeyboardInterrupt\n"
-        "client.EngineClient.start = start\n"
+        "launch.EngineProcess = start\n"
         "cli._require_terminal = lambda: None\n"
         "try: cli.main(['--devices', '3'])\n"
         "except KeyboardInterrupt: pass\n"
     )
     assert python(code) == "3 False"
+
+
+def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None:
+    code = (
+        "import sys, jaxtui.ui.app, jaxtui.launch\n"
+        "late = ('jaxtui.client', 'jaxtui.protocol', 'jaxtui.ui.state', 'jaxtui.ui.screens.map')\n"
+        "print([name for name in late if name in sys.modules])"
+    )
+    assert python(code) == "[]"
 
 
 # ------------------------------------------------------------------------------ the real thing

@@ -16,6 +16,7 @@ from asking import Heard
 from jaxtui import endings
 from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.engine_process import LINE_CHARACTERS, LOG_LINES_PER_SECOND, TAIL_LINES, LineLog
+from jaxtui.launch import StartedEngine
 from jaxtui.protocol import (
     AnyEvent,
     Cancel,
@@ -35,7 +36,8 @@ from jaxtui.session import Program
 
 SPEAK = """
 import os, sys, time
-from jaxtui.protocol import Cancelled, Printed, decode_request, frame, read_body
+from jaxtui.framing import read_body
+from jaxtui.protocol import Cancelled, Printed, decode_request, frame
 def say(event):
     data = frame(event)
     while data:
@@ -123,6 +125,46 @@ def test_a_late_listener_hears_first_what_was_said_before(start, tmp_path):
     heard.until(lambda event: event.id == 2)
     assert [event.id for event in heard.all] == [0, 1, 2]
     client.close()
+
+
+def test_an_engine_that_ran_before_its_client_is_taken_over(tmp_path):
+    (tmp_path / "engine.py").write_text(
+        SPEAK + "say(Printed(stream='stdout', text=str(os.getpid())))\n"
+        "for request in requests(): say(Printed(id=request.id, stream='stdout', text='here'))"
+    )
+    engine = StartedEngine(EngineSettings(command=(sys.executable, str(tmp_path / "engine.py"))))
+    client = engine.client()
+    assert engine.client() is client
+    heard = Heard(client)
+    pid = int(heard.next(Printed).text)
+    client.send(Describe(id=7))
+    heard.until(lambda event: event.id == 7)
+    assert [event.text for event in heard.all if isinstance(event, Printed)] == [str(pid), "here"]
+    engine.close()
+    assert not alive(pid)
+    assert no_children()
+
+
+def test_an_engine_that_nothing_spoke_with_is_ended_too(tmp_path):
+    (tmp_path / "engine.py").write_text(
+        f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()) + '!')\n"
+        "time.sleep(60)"
+    )
+    engine = StartedEngine(EngineSettings(command=(sys.executable, str(tmp_path / "engine.py"))))
+    pid = tmp_path / "pid"
+    end = time.monotonic() + 10
+    while not (pid.exists() and pid.read_text().endswith("!")) and time.monotonic() < end:
+        time.sleep(0.01)
+    engine.close()
+    assert not alive(int(pid.read_text()[:-1]))
+    assert no_children()
+
+
+def test_an_engine_that_cannot_start_says_why_through_its_client():
+    engine = StartedEngine(EngineSettings(command=("no-such-program-here",)))
+    gone = Heard(engine.client()).next(Gone)
+    assert gone.reason == "cannot start no-such-program-here: No such file or directory"
+    engine.close()
 
 
 def test_a_command_that_does_not_exist_is_gone_with_the_reason(start):

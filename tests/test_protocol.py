@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxtui.engine_process import FrameBuffer
+from jaxtui.framing import MAX_FRAME, FramingError, read_body
 from jaxtui.protocol import (
-    MAX_FRAME,
     Cancel,
     Composition,
     Failed,
-    FramingError,
     Printed,
     ReadWindow,
     Run,
@@ -24,7 +23,6 @@ from jaxtui.protocol import (
     decode_event,
     decode_request,
     frame,
-    read_body,
 )
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Argument, Devices, Pmap, Program, Vmap

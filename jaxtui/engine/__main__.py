@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from jaxtui.engine.lanes import STACK_BYTES, Job, LightLane, OnStage, StillWanted, Timed, Worker
 from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, redirect
+from jaxtui.framing import FramingError, read_body
 from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
@@ -30,7 +31,6 @@ from jaxtui.protocol import (
     Described,
     Failed,
     FindProvenance,
-    FramingError,
     Inspect,
     Inspected,
     PlanBench,
@@ -43,7 +43,6 @@ from jaxtui.protocol import (
     SweepBandwidth,
     Trace,
     decode_request,
-    read_body,
 )
 from jaxtui.report import Diagnosis, ProgramReport, Summary
 

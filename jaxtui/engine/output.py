@@ -19,7 +19,8 @@ from functools import partial
 from typing import Any, Literal
 
 from jaxtui.engine.errors import Diagnosed
-from jaxtui.protocol import AnyEvent, Failed, FramingError, Printed, frame
+from jaxtui.framing import FramingError
+from jaxtui.protocol import AnyEvent, Failed, Printed, frame
 from jaxtui.report import Diagnosis
 
 Stream = Literal["stdout", "stderr"]

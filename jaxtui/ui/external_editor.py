@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def edit_function(app: JaxtuiApp) -> None:
     """Edit the source, or the file that the function is imported from."""
-    program = app.work.session.program
+    program = app.explorer.work.session.program
     place, _, _ = program.function.rpartition(":")
     if place.endswith(".py"):
-        _run(app, os.path.join(app.work.folder, os.path.expanduser(place)))
-        app.work.again(app.now())
-        app.show_work()
+        _run(app, os.path.join(app.explorer.work.folder, os.path.expanduser(place)))
+        app.explorer.work.again(app.explorer.now())
+        app.explorer.show_work()
     elif program.function and place:
         app.say(f"{program.function} is imported; edit it where its module lies")
     else:
@@ -42,7 +42,7 @@ def _edit_text(app: JaxtuiApp, source: str) -> None:
         except (OSError, UnicodeDecodeError) as error:
             app.say(f"what the editor left cannot be read: {error}")
             return
-    app.edit("program.source", text)
+    app.explorer.edit("program.source", text)
 
 
 def _run(app: JaxtuiApp, path: str) -> bool:

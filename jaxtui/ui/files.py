@@ -12,14 +12,15 @@ from jaxtui.session import Session, SessionError, dumps, loads, save
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from jaxtui.ui.app import JaxtuiApp
+    from jaxtui.ui.explorer import Explorer
 
 
 class Files:
     """The file behind the session: where it is, and whether it holds what is composed."""
 
-    def __init__(self, app: JaxtuiApp, path: str | None, session: Session) -> None:
-        self._app = app
+    def __init__(self, explorer: Explorer, path: str | None, session: Session) -> None:
+        self._explorer = explorer
+        self._app = explorer.app
         self.path = path
         self._saved = session
         self._question: Screen[str] | None = None  # what becomes of changes, while it is asked
@@ -32,7 +33,7 @@ class Files:
     @property
     def changed(self) -> bool:
         """Whether there is something that no file holds."""
-        return self._app.work.session != self._saved
+        return self._explorer.work.session != self._saved
 
     @property
     def asking(self) -> bool:
@@ -41,7 +42,7 @@ class Files:
 
     def changed_in(self, part: str) -> bool:
         """Whether a part of the session is not as the file has it."""
-        return bool(getattr(self._app.work.session, part) != getattr(self._saved, part))
+        return bool(getattr(self._explorer.work.session, part) != getattr(self._saved, part))
 
     def taken_over(self, session: Session, path: str | None) -> None:
         """Another session, as it stands in its file, has taken the place of the one before."""
@@ -61,8 +62,8 @@ class Files:
             from jaxtui import trust
 
             trust.sign(text)
-            self._app.work.trust(self._app.now())
-            self._app.show_work()
+            self._explorer.work.trust(self._explorer.now())
+            self._explorer.show_work()
 
         self._app.push_screen(TrustDialog(self.path or "", text), answered)
 
@@ -72,7 +73,7 @@ class Files:
                 return launch.read(self.path)
             except SessionError:
                 pass  # gone meanwhile; what is composed is what would run
-        return dumps(self._app.work.session)
+        return dumps(self._explorer.work.session)
 
     # ---------------------------------------------------------------------------------- open
 
@@ -103,7 +104,7 @@ class Files:
             return
         trusted = trust.is_trusted(text)
         self.taken_over(session, path)
-        self._app.replace_session(session, trusted=trusted)
+        self._explorer.replace_session(session, trusted=trusted)
         if not trusted:
             self.ask_trust()
 
@@ -152,16 +153,16 @@ class Files:
     def _write(self, path: str) -> bool:
         from jaxtui import trust
 
-        session = self._app.work.session
+        session = self._explorer.work.session
         try:
             text = save(session, path)
         except OSError as error:
             self._app.say(f"cannot write {path}: {error.strerror}")
             return False
-        if self._app.work.trusted:
+        if self._explorer.work.trusted:
             trust.sign(text)
         self.taken_over(session, path)
-        self._app.moved_to(self.folder)
+        self._explorer.moved_to(self.folder)
         self._app.say(f"saved {path}")
         return True
 

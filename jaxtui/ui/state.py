@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
@@ -157,13 +156,9 @@ class Work:
     @property
     def function_name(self) -> str:
         """The name of the function, as far as it can be told."""
-        program = self.session.program
         if self.traced is not None and self.traced.function:
             return self.traced.function
-        if program.function:
-            return program.function.rpartition(":")[2]
-        names = re.findall(r"^def\s+(\w+)", program.source, re.MULTILINE)
-        return names[-1] if names else ""
+        return self.session.program.function_name
 
     @property
     def flow(self) -> Flow | None:

@@ -14,6 +14,7 @@ import pytest
 from asking import Asker
 
 from jaxtui.engine.output import PRINT_LIMIT
+from jaxtui.framing import read_body
 from jaxtui.protocol import (
     AnyEvent,
     Cancel,
@@ -35,7 +36,6 @@ from jaxtui.protocol import (
     WindowRead,
     decode_event,
     frame,
-    read_body,
 )
 from jaxtui.session import Argument, Jit, Program, Vmap
 

@@ -16,6 +16,7 @@ from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.protocol import AnyEvent, AnyRequest, Cancel, ReadWindow, Run, Trace, WindowRead
 from jaxtui.session import Session
 from jaxtui.ui.app import JaxtuiApp
+from jaxtui.ui.explorer import Explorer
 
 R = TypeVar("R", bound=AnyRequest)
 
@@ -95,9 +96,14 @@ class Bench:
     def __init__(self, session: Session | None = None, **options: Any) -> None:
         self.client = FakeClient()
         self.app = JaxtuiApp(
-            cast("EngineClient", self.client), session or made.session(), **options
+            lambda: cast("EngineClient", self.client), session or made.session(), **options
         )
         self.pilot: Pilot[None]
+
+    @property
+    def explorer(self) -> Explorer:
+        """The work, once the first frame is painted."""
+        return self.app.explorer
 
     @asynccontextmanager
     async def open(self, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Bench]:
@@ -184,7 +190,7 @@ class Bench:
     @property
     def session(self) -> Session:
         """What is composed."""
-        return self.app.work.session
+        return self.explorer.work.session
 
     @property
     def text(self) -> str:

@@ -49,7 +49,7 @@ async def test_ctrl_c_ends_an_endless_trace_and_the_next_key_works() -> None:
     clock = Clock()
     async with Bench(clock=clock).open() as bench:
         await bench.settled()
-        bench.app.edit("program.source", "while True: pass")
+        bench.explorer.edit("program.source", "while True: pass")
         clock.now += 3
         await bench.pilot.pause(0.2)
         assert "tracing your function for 3 s · ctrl+c ends it" in bench.text
@@ -58,7 +58,7 @@ async def test_ctrl_c_ends_an_endless_trace_and_the_next_key_works() -> None:
         assert bench.client.restarts == [None]
         assert "You ended the engine" in bench.text
         assert bench.session.program.source == "while True: pass"
-        bench.app.edit("program.source", made.SOURCE)
+        bench.explorer.edit("program.source", made.SOURCE)
         await bench.hear(made.ready())
         await bench.trace_answered()
         assert "You ended the engine" not in bench.text
@@ -68,7 +68,7 @@ async def test_ctrl_c_pressed_again_leaves_the_fresh_engine_alone() -> None:
     clock = Clock()
     async with Bench(clock=clock).open() as bench:
         await bench.settled()
-        bench.app.edit("program.source", "while True: pass")
+        bench.explorer.edit("program.source", "while True: pass")
         clock.now += 3
         for _ in range(5):
             await bench.press("ctrl+c")
@@ -119,7 +119,7 @@ async def test_a_dead_engine_is_started_by_the_next_edit() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         await bench.hear(Gone(reason="it was aborted", status=-6, wanted=False))
-        bench.app.edit("program.arguments.0.value", "1")
+        bench.explorer.edit("program.arguments.0.value", "1")
         assert len(bench.client.restarts) == 1
         assert bench.client.trace.composition.program.arguments[0].value == "1"
 
@@ -143,7 +143,7 @@ async def test_a_flood_of_events_is_taken_in_without_losing_one() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         await bench.hear(*(Log(line=f"line {i}") for i in range(400)))
-        assert list(bench.app.work.log) == [f"line {i}" for i in range(400)]
+        assert list(bench.explorer.work.log) == [f"line {i}" for i in range(400)]
 
 
 # ------------------------------------------------------------------------------------ files
@@ -160,7 +160,7 @@ async def test_saving_asks_for_a_name_once_and_is_trusted(tmp_path: Path) -> Non
         written = tmp_path / "mine.toml"
         assert load(written) == bench.session
         assert trust.is_trusted(written.read_text())
-        bench.app.edit("title", "another")
+        bench.explorer.edit("title", "another")
         await bench.press("ctrl+s")
         assert load(written).title == "another"
 
@@ -201,7 +201,7 @@ async def test_an_untrusted_file_runs_nothing_until_the_user_says_so(tmp_path: P
         assert "matrix_vector_product" in bench.text
         await bench.press("escape")
         assert bench.client.asked(Trace) == []
-        bench.app.edit("program.arguments.0.value", "1")
+        bench.explorer.edit("program.arguments.0.value", "1")
         await bench.press("f5")
         assert bench.client.asked(Trace) == []
         assert isinstance(bench.app.screen, TrustDialog)
@@ -214,7 +214,7 @@ async def test_opening_asks_before_it_runs_and_keeps_unsaved_changes(tmp_path: P
     save(made.session(title="theirs"), file)
     async with Bench().open() as bench:
         await bench.settled()
-        bench.app.edit("title", "changed")
+        bench.explorer.edit("title", "changed")
         await bench.press("ctrl+o")
         assert isinstance(bench.app.screen, ConfirmDialog)
         await bench.press("enter")
@@ -266,7 +266,7 @@ async def test_an_opened_session_shows_nothing_of_the_one_before(
         await bench.press(*tabs)
         assert ("53." in bench.text) or tabs
         assert "i32[‹2›, 2, 2]" in bench.text
-        bench.app.replace_session(other, trusted=True)
+        bench.explorer.replace_session(other, trusted=True)
         await bench.settle()
         assert "53." not in bench.text
         assert "[0:2" not in bench.text
@@ -296,7 +296,7 @@ async def test_q_quits_but_not_while_typing() -> None:
 async def test_quitting_asks_about_changes_and_whoever_insists_leaves() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.app.edit("title", "changed")
+        bench.explorer.edit("title", "changed")
         await bench.press("ctrl+q")
         assert isinstance(bench.app.screen, ConfirmDialog)
         await bench.press("ctrl+q")
@@ -309,10 +309,10 @@ async def test_quitting_from_a_dialog_asks_about_changes_too(dialog: str) -> Non
     async with Bench().open() as bench:
         await bench.settled()
         if dialog != "ctrl+o":  # it asks first
-            bench.app.edit("title", "changed")
+            bench.explorer.edit("title", "changed")
         await bench.press(dialog)
         assert bench.app.screen.is_modal
-        bench.app.edit("title", "changed")
+        bench.explorer.edit("title", "changed")
         await bench.press("ctrl+q")
         await bench.until(lambda: isinstance(bench.app.screen, ConfirmDialog))
         assert bench.app.is_running
@@ -470,3 +470,32 @@ async def test_all_that_can_be_pressed_in_a_dialog_leaves_the_program_alone() ->
         await bench.press("f5", "ctrl+j", "ctrl+s", "f1", "f2", "f6")
         assert isinstance(bench.app.screen, PathDialog)
         assert len(bench.client.requests) == requests
+
+
+# ------------------------------------------------------------------------------------ the start
+
+
+async def test_keys_before_there_is_work_are_acted_on_once_there_is() -> None:
+    bench = Bench()
+    async with bench.app.run_test(size=(120, 40)) as bench.pilot:
+        assert not bench.app.begun
+        await bench.app.run_action("app.show_screen('devices')")
+        await bench.until(lambda: bench.app.current_mode == "devices")
+        assert bench.app.begun
+
+
+async def test_the_first_frame_shows_the_program_that_comes() -> None:
+    frames: list[str] = []
+    bench = Bench()
+    begin = bench.app.begin
+
+    def begun() -> None:
+        frames.append(bench.text)
+        begin()
+
+    bench.app.begin = begun  # type: ignore[method-assign]
+    async with bench.open():
+        assert len(frames) == 1
+        for line in ("starting JAX", "def matrix_vector_product", "Arguments", "F5 run"):
+            assert line in frames[0]
+            assert line in bench.text

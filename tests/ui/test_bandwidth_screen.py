@@ -220,7 +220,7 @@ async def test_figures_of_another_collective_are_marked() -> None:
         id = await begun(bench)
         await bench.hear(measured(id, 0), BenchFinished(id=id, stopped=False, seconds=1.0))
         assert "of the collective before" not in bench.text
-        bench.app.edit("collective", Collective(operation="pmax", value=PSUM.value))
+        bench.explorer.edit("collective", Collective(operation="pmax", value=PSUM.value))
         await bench.settle()
         assert "of the collective before: F5 sweeps what is typed now" in bench.text
 
@@ -237,7 +237,7 @@ async def test_stopping_keeps_what_is_there() -> None:
         await bench.hear(measured(id, 1), BenchFinished(id=id, stopped=True, seconds=1.0))
         assert "Ended early: stopped. What was measured stands." in bench.text
         assert "2,048" in bench.text
-        kept = bench.app.sweep.recording
+        kept = bench.explorer.sweep.recording
         assert kept is not None
         assert len(kept.report().sizes) == 2
 
@@ -250,7 +250,7 @@ async def test_a_second_stop_ends_the_engine_and_keeps_what_is_there() -> None:
         assert bench.client.restarts
         await bench.hear(Gone(reason="ended", status=-9, wanted=True))
         assert "1,024" in bench.text
-        assert not bench.app.sweep.running
+        assert not bench.explorer.sweep.running
 
 
 async def test_an_engine_that_dies_leaves_the_sizes_that_were_measured(tmp_path: Path) -> None:

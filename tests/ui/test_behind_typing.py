@@ -42,7 +42,9 @@ async def test_what_was_typed_right_before_it_is_saved(
         bench.app.map_screen.arguments._rows[0].value_input.focus()
         await bench.settle()
         burst(bench, BURST, *between, "ctrl+s")
-        await bench.until(lambda: load(file).program is not None and not bench.app.files.changed)
+        await bench.until(
+            lambda: load(file).program is not None and not bench.explorer.files.changed
+        )
         assert load(file).program.arguments[0].value == BURST
 
 
@@ -54,7 +56,7 @@ async def test_what_was_typed_right_before_it_in_the_source_is_saved(tmp_path: P
         bench.app.map_screen.editor.area.focus()
         await bench.settle()
         burst(bench, BURST, "ctrl+s")
-        await bench.until(lambda: not bench.app.files.changed)
+        await bench.until(lambda: not bench.explorer.files.changed)
         await bench.settle()
         assert load(file).program.source.startswith(BURST + "def ")
 

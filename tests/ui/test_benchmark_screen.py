@@ -178,7 +178,7 @@ async def test_what_is_changed_of_the_tutorials_task_leaves_the_session_alone() 
         before = bench.session
         screen(bench).form.options.focus()
         await bench.press("space")
-        assert bench.app.benchmark.benchmark.quick
+        assert bench.explorer.benchmark.benchmark.quick
         assert bench.session == before
 
 
@@ -203,9 +203,9 @@ async def test_samples_are_not_painted_before_their_round_is_over() -> None:
     async with opened() as bench:
         id = await begin(bench)
         shown: list[float] = []
-        await bench.until(lambda: bench.app._ticking is None)
-        paint = bench.app.show_work
-        bench.app.show_work = lambda: (shown.append(0.0), paint())[1]  # type: ignore[method-assign]
+        await bench.until(lambda: bench.explorer._ticking is None)
+        paint = bench.explorer.show_work
+        bench.explorer.show_work = lambda: (shown.append(0.0), paint())[1]  # type: ignore[method-assign]
         samples = [event for event in made.rounds(id, count=1) if isinstance(event, BenchSample)]
         await bench.hear(*samples)
         assert not shown

@@ -73,7 +73,7 @@ async def find(bench: Bench) -> None:
     """Answer what is asked about sources."""
     for request in bench.client.take(FindProvenance):
         row, *index = request.element
-        ran = bench.app.collective.ran_of
+        ran = bench.explorer.collective.ran_of
         assert ran is not None
         sources, said = made.sources_of(ran.collective.operation, row, index)
         words = f"device {row} {index} ← {said}"
@@ -128,7 +128,7 @@ async def test_the_tutorials_psum_is_there_without_typing_and_says_it_was_checke
         assert "checked against NumPy ✓" in bench.text
         assert "56." in bench.text
         assert runs(bench)[0].collective.operation == "psum"
-        assert not bench.app.files.changed
+        assert not bench.explorer.files.changed
 
 
 async def test_the_sources_of_the_element_at_the_cursor_are_lit_and_said() -> None:
@@ -337,7 +337,7 @@ async def test_the_cost_follows_latency_and_bandwidth() -> None:
 async def test_an_edited_value_keeps_the_step() -> None:
     async with opened() as bench:
         await bench.press("]", "]")
-        bench.app.edit("collective", Collective(operation="psum", value="zeros((8, 2))"))
+        bench.explorer.edit("collective", Collective(operation="psum", value="zeros((8, 2))"))
         await bench.pilot.pause(REST + 0.2)
         await bench.hear(made.psum(runs(bench)[-1].id))
         assert "step 2 of 3" in bench.text
@@ -366,7 +366,7 @@ async def test_m_opens_the_collective_as_a_program_in_the_map_screen() -> None:
 
 async def test_m_asks_before_it_replaces_a_program_that_is_in_no_file() -> None:
     async with opened_beside_map() as bench:
-        bench.app.edit("program.arguments.0.value", "ones((2, 2, 2))")
+        bench.explorer.edit("program.arguments.0.value", "ones((2, 2, 2))")
         await bench.press("m")
         assert bench.app.current_mode == "collectives"
         assert "in no file" in bench.text
@@ -398,7 +398,7 @@ async def test_x_writes_the_script_into_a_file_but_over_none(tmp_path: Path) -> 
 async def test_a_collective_that_hangs_is_named_and_ended_and_the_next_one_runs() -> None:
     now = [1000.0]
     async with opened(clock=lambda: now[0]) as bench:
-        bench.app.edit("collective", Collective(operation="psum", value="zeros((8, 2))"))
+        bench.explorer.edit("collective", Collective(operation="psum", value="zeros((8, 2))"))
         now[0] += REST
         await bench.pilot.pause(REST + 0.2)
         await bench.hear(Stage(id=runs(bench)[-1].id, stage="running"))
@@ -412,7 +412,7 @@ async def test_a_collective_that_hangs_is_named_and_ended_and_the_next_one_runs(
         assert bench.session.collective.value == "zeros((8, 2))"
         await bench.hear(made_events.ready())
         before = len(runs(bench))
-        bench.app.edit("collective", Collective(operation="psum", value="ones((8, 2))"))
+        bench.explorer.edit("collective", Collective(operation="psum", value="ones((8, 2))"))
         now[0] += REST
         await bench.pilot.pause(REST + 0.2)
         assert len(runs(bench)) == before + 1

@@ -69,7 +69,7 @@ async def test_a_fix_is_said_once_in_the_choice_among_several() -> None:
     )
     async with Bench().open((80, 24)) as bench:
         await bench.settled()
-        bench.app.edit("program.layers.0.in_axes", "(0, 3)")
+        bench.explorer.edit("program.layers.0.in_axes", "(0, 3)")
         await bench.trace_answered(diagnosis=wrong, signature=None)
         await bench.press("f")
         assert isinstance(bench.app.screen, ChoiceDialog)

@@ -103,7 +103,7 @@ async def test_an_answer_on_its_way_does_not_overwrite_what_is_typed() -> None:
         await bench.settled()
         field = value_input(bench, 1)
         field.value = "ones"  # its Changed is still on its way
-        bench.app.show_work()
+        bench.explorer.show_work()
         assert field.value == "ones"
         await bench.settle()
         assert bench.session.program.arguments[1].value == "ones"
@@ -159,14 +159,14 @@ async def test_the_rows_follow_the_signature() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         signature = [*made.PARAMETERS, Parameter(name="scale", kind="positional")]
-        bench.app.edit("program.source", made.SOURCE.replace("vector):", "vector, scale):"))
+        bench.explorer.edit("program.source", made.SOURCE.replace("vector):", "vector, scale):"))
         await bench.trace_answered(signature=signature)
         assert [a.name for a in bench.session.program.arguments] == ["matrix", "vector", "scale"]
         await type_at_end(bench, value_input(bench, 2), "2")
-        bench.app.edit("program.source", made.SOURCE)
+        bench.explorer.edit("program.source", made.SOURCE)
         await bench.trace_answered()
         assert len(bench.app.map_screen.arguments._rows) == 2
-        bench.app.edit("program.source", made.SOURCE.replace("vector):", "vector, scale):"))
+        bench.explorer.edit("program.source", made.SOURCE.replace("vector):", "vector, scale):"))
         await bench.trace_answered(signature=signature)
         assert value_input(bench, 2).value == "2"
 
@@ -286,7 +286,7 @@ async def test_a_layer_in_a_line_names_what_was_typed() -> None:
 async def test_f_applies_the_only_fix() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.app.edit("program.layers.0.in_axes", "(3, 0)")
+        bench.explorer.edit("program.layers.0.in_axes", "(3, 0)")
         await bench.trace_answered(diagnosis=AXIS_WRONG, signature=None)
         assert "f fix" in bench.text
         await bench.press("f")
@@ -301,7 +301,7 @@ async def test_f_asks_which_of_several_fixes() -> None:
     )
     async with Bench().open() as bench:
         await bench.settled()
-        bench.app.edit("program.layers.0.in_axes", "(3, 0)")
+        bench.explorer.edit("program.layers.0.in_axes", "(3, 0)")
         await bench.trace_answered(diagnosis=wrong, signature=None)
         await bench.press("f", "down", "enter")
         assert bench.session.program.layers[0].in_axes == "(None, 0)"
@@ -428,7 +428,7 @@ async def test_an_error_leaves_the_widths_and_the_places_as_they_are() -> None:
             wrong = Diagnosis(
                 kind="value", field="program.arguments.1.value", message="no such name " * 12
             )
-            bench.app.edit("program.arguments.1.value", "nothing")
+            bench.explorer.edit("program.arguments.1.value", "nothing")
             await bench.trace_answered(diagnosis=wrong)
             assert "no such name" in bench.text
             after = (table.region.width, table.region.x, screen.editor.region.height)
@@ -484,5 +484,5 @@ async def test_a_state_that_is_shown_already_paints_nothing(
             return original(self, *regions, **options)
 
         monkeypatch.setattr(Widget, "refresh", noted)
-        bench.app.show_work()
+        bench.explorer.show_work()
         assert painted == []

@@ -35,7 +35,7 @@ def look(*keys: str, wrong: bool = False, **options: object) -> tuple[Bench, Cal
             await bench.settle()
         await bench.settled()
         if wrong:
-            bench.app.edit("program.layers.0.in_axes", "(0, 3)")
+            bench.explorer.edit("program.layers.0.in_axes", "(0, 3)")
             await bench.trace_answered(diagnosis=WRONG, signature=None)
         await bench.press(*keys)
         for _ in range(5):

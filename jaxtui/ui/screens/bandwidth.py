@@ -103,7 +103,7 @@ class BandwidthScreen(WorkScreen):
             self.say(sweep.said)
             sweep.said = ""
         self._put(self._notice, sweep.notice(now))
-        self._put(self._progress, sweep.progress().replace("·", self.explorer.dot))
+        self._put(self._progress, sweep.progress().replace("·", self.jaxtui.dot))
         self._show_sweep()
         self.key_line.keys = self.keys(self.focused)
 
@@ -121,8 +121,8 @@ class BandwidthScreen(WorkScreen):
             return
         self._shown = shown
         report = sweep.recording.report() if sweep.recording is not None else None
-        self.pane.border_title = sweep_view.title(report, self.explorer.dot)
-        signs = glyphs(self.explorer.ascii)
+        self.pane.border_title = sweep_view.title(report, self.jaxtui.dot)
+        signs = glyphs(self.jaxtui.ascii)
         if report is None or not report.sizes:
             invitation = INVITATION if report is None else ()
             self.lines.show([(Segment(text, "quiet"),) for text in invitation])
@@ -146,15 +146,15 @@ class BandwidthScreen(WorkScreen):
 
     def action_run(self) -> None:
         """Sweep the collective."""
-        app = self.explorer
-        if not app.work.trusted:
-            app.files.ask_trust()
+        explorer = self.explorer
+        if not explorer.work.trusted:
+            explorer.files.ask_trust()
             return
-        if app.work.phase == "gone":
-            app.action_restart_engine()
-        if not self.sweep.run(app.now()):
+        if explorer.work.phase == "gone":
+            explorer.restart()
+        if not self.sweep.run(explorer.now()):
             self.say("the sweep is running; ctrl+c stops it")
-        app.show_work()
+        explorer.show_work()
 
     def action_flip(self) -> None:
         """Turn between the table and the chart, where there is no room for both."""
@@ -191,7 +191,7 @@ class BandwidthScreen(WorkScreen):
 
         def chosen(kind: str | None) -> None:
             if kind == "copy":
-                self.explorer.copy(bandwidth_words.to_csv(report))
+                self.jaxtui.copy(bandwidth_words.to_csv(report))
             elif kind is not None:
                 self._ask_file(_written(report, kind), kind)
 

@@ -9,13 +9,14 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from jaxtui.report import Diagnosis
 from jaxtui.ui import commands
-from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.header import HeaderLine, KeyLine
 
 if TYPE_CHECKING:
+    from jaxtui.report import Diagnosis
     from jaxtui.ui.app import JaxtuiApp
+    from jaxtui.ui.explorer import Explorer
+    from jaxtui.ui.state import Work
 
 SCREENS = (
     ("map", "1", "Map"),
@@ -66,9 +67,14 @@ class WorkScreen(Screen[None]):
         return self._soon
 
     @property
-    def explorer(self) -> JaxtuiApp:
+    def jaxtui(self) -> JaxtuiApp:
         """The app, as what it is."""
         return cast("JaxtuiApp", self.app)
+
+    @property
+    def explorer(self) -> Explorer:
+        """The work on the session."""
+        return self.jaxtui.explorer
 
     def body(self) -> ComposeResult:
         """What stands between the header and the key line."""
@@ -81,6 +87,10 @@ class WorkScreen(Screen[None]):
         yield self.key_line
 
     def on_mount(self) -> None:
+        """Begin, once the widgets are there."""
+        self.open()
+
+    def open(self) -> None:
         """Show the work, and keep the key line true."""
         self.composed = True
         self.show_work(self.explorer.work, self.explorer.now())
@@ -100,12 +110,12 @@ class WorkScreen(Screen[None]):
         environment = work.environment
         line = self.header_line
         line.where = (
-            f"{environment.platform} {self.explorer.times} {environment.device_count}"
-            f" · JAX {environment.jax}".replace("·", self.explorer.dot)
+            f"{environment.platform} {self.jaxtui.times} {environment.device_count}"
+            f" · JAX {environment.jax}".replace("·", self.jaxtui.dot)
             if environment is not None and work.phase == "ready"
             else ""
         )
-        line.doing = work.status(now).replace("·", self.explorer.dot)
+        line.doing = work.status(now).replace("·", self.jaxtui.dot)
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
     def scopes(self) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ class BenchmarkScreen(BenchmarkKeys):
     @property
     def glyphs(self) -> Glyphs:
         """The signs that this terminal has."""
-        return glyphs(self.explorer.ascii)
+        return glyphs(self.jaxtui.ascii)
 
     # --------------------------------------------------------------------------- what is shown
 

@@ -47,16 +47,16 @@ class BenchmarkKeys(WorkScreen):
 
     def put(self, benchmark: Benchmark) -> None:
         """Another benchmark takes the place of this one."""
-        app, work = self.explorer, self.bench
+        explorer, work = self.explorer, self.bench
         if benchmark == work.benchmark:
             return
         if work.subject == "session":
-            app.edit("benchmark", benchmark)
+            explorer.edit("benchmark", benchmark)
             return
         work.task = msgspec.structs.replace(work.task, benchmark=benchmark)
-        work.edited(app.now())
+        work.edited(explorer.now())
         self._rest()
-        app.show_work()
+        explorer.show_work()
 
     def _rest(self) -> None:
         self.set_timer(REST + 0.01, self.explorer.show_work)
@@ -65,25 +65,25 @@ class BenchmarkKeys(WorkScreen):
 
     def action_run(self) -> None:
         """Run the benchmark, unless one runs."""
-        app, work = self.explorer, self.bench
-        if work.subject == "session" and not app.work.trusted:
-            app.files.ask_trust()
+        explorer, work = self.explorer, self.bench
+        if work.subject == "session" and not explorer.work.trusted:
+            explorer.files.ask_trust()
             return
-        work.open(app.now())
-        if not work.run(app.now()):
+        work.open(explorer.now())
+        if not work.run(explorer.now()):
             self.say("a benchmark is running: ctrl+c stops it, and keeps what it has")
             return
         self.point = None
-        if app.work.phase == "gone":
-            app.action_restart_engine()
-        app.show_work()
+        if explorer.work.phase == "gone":
+            explorer.restart()
+        explorer.show_work()
 
     def action_pick_subject(self) -> None:
         """Choose whose program is timed."""
         from jaxtui.ui.screens.dialogs import ChoiceDialog
 
-        app, work = self.explorer, self.bench
-        own = app.work.session
+        explorer, work = self.explorer, self.bench
+        own = explorer.work.session
         choices = [("task", f"{view.function_text(work.task)}: the tutorial's benchmark task")]
         if not own.program.empty:
             label = f"{view.function_text(own)}: the program of this session"
@@ -91,10 +91,10 @@ class BenchmarkKeys(WorkScreen):
 
         def chosen(name: str | None) -> None:
             if name in ("task", "session"):
-                work.choose("session" if name == "session" else "task", app.now())
-                app.show_work()
+                work.choose("session" if name == "session" else "task", explorer.now())
+                explorer.show_work()
 
-        app.push_screen(ChoiceDialog("What is timed?", choices), chosen)
+        self.jaxtui.push_screen(ChoiceDialog("What is timed?", choices), chosen)
 
     def action_baseline(self) -> None:
         """Compare all others with the strategy at the cursor."""
@@ -110,18 +110,18 @@ class BenchmarkKeys(WorkScreen):
         """Open the tutorial's task as the session, with its benchmark."""
         from jaxtui.session import Session
 
-        app, work = self.explorer, self.bench
+        explorer, work = self.explorer, self.bench
         if work.subject == "session":
-            app.action_show_screen("map")
+            self.jaxtui.action_show_screen("map")
             return
         session: Session = work.session
 
         def go_on() -> None:
-            app.files.taken_over(session, None)
-            app.replace_session(session, trusted=True)
-            app.action_show_screen("map")
+            explorer.files.taken_over(session, None)
+            explorer.replace_session(session, trusted=True)
+            self.jaxtui.action_show_screen("map")
 
-        app.files.unless_changed(go_on)
+        explorer.files.unless_changed(go_on)
 
     # -------------------------------------------------------------------------------- looking
 
@@ -243,7 +243,7 @@ class BenchmarkKeys(WorkScreen):
 
         def chosen(kind: str | None) -> None:
             if kind == "copy":
-                self.explorer.copy(bench_words.markdown(report))
+                self.jaxtui.copy(bench_words.markdown(report))
             elif kind is not None:
                 self._ask_file(report, kind)
 

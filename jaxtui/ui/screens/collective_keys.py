@@ -39,15 +39,15 @@ class CollectiveKeys(TravelSide):
 
     def action_run(self) -> None:
         """Run the collective, whatever it did before."""
-        app, work = self.explorer, self.collective_work
-        if not app.work.trusted:
-            app.files.ask_trust()
+        explorer, work = self.explorer, self.collective_work
+        if not explorer.work.trusted:
+            explorer.files.ask_trust()
             return
-        if app.work.phase == "gone":
-            app.action_restart_engine()
-        work.open(app.now())
-        work.run(app.now())
-        app.show_work()
+        if explorer.work.phase == "gone":
+            explorer.restart()
+        work.open(explorer.now())
+        work.run(explorer.now())
+        explorer.show_work()
 
     def action_pick_operation(self) -> None:
         """Let the user choose the operation."""
@@ -56,7 +56,7 @@ class CollectiveKeys(TravelSide):
         work = self.collective_work
         room = min(DIALOG, int(self.size.width * 0.95)) - 8
         choices = [
-            (name, fit(label, room, "..." if self.explorer.ascii else "…"))
+            (name, fit(label, room, "..." if self.jaxtui.ascii else "…"))
             for name, label in view.choices(work.session, work.available)
         ]
 
@@ -107,19 +107,19 @@ class CollectiveKeys(TravelSide):
         program = self.program_of()
         if program is None:
             return
-        app = self.explorer
-        there = app.work.session.program
+        explorer = self.explorer
+        there = explorer.work.session.program
 
         def go_on(answer: str | None = "replace") -> None:
             if answer == "replace":
-                app.edit("program", program)
-                app.action_show_screen("map")
+                explorer.edit("program", program)
+                self.jaxtui.action_show_screen("map")
 
         if (
             there.empty
             or there == program
             or not (there.arguments or there.layers)
-            or not app.files.changed_in("program")
+            or not explorer.files.changed_in("program")
         ):
             go_on()
         else:
@@ -127,7 +127,7 @@ class CollectiveKeys(TravelSide):
 
             choices = [("stay", "Keep it, and stay here"), ("replace", "Put the collective there")]
             text = "The Map screen holds a program that is in no file."
-            app.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
+            self.jaxtui.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
 
     def action_export(self) -> None:
         """Copy the collective as a script, or write it into a file."""
@@ -143,7 +143,7 @@ class CollectiveKeys(TravelSide):
 
         def chosen(answer: str | None) -> None:
             if answer == "copy":
-                self.explorer.copy(text)
+                self.jaxtui.copy(text)
             elif answer == "file":
                 self._ask_file(text)
 

@@ -104,7 +104,7 @@ class CollectivesScreen(CollectiveKeys):
         """What the engine is doing, the collective included."""
         super().show_status(work, now)
         line = self.header_line
-        line.doing = self.collective_work.status(now).replace("·", self.explorer.dot)
+        line.doing = self.collective_work.status(now).replace("·", self.jaxtui.dot)
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
     def show_work(self, work: Work, now: float) -> None:
@@ -133,10 +133,10 @@ class CollectivesScreen(CollectiveKeys):
     def _show_rows(self, now: float) -> None:
         asked = self.collective_work
         ran, stale = asked.ran, asked.result_stale
-        title = view.verdict(ran, stale=stale, ascii=self.explorer.ascii)
+        title = view.verdict(ran, stale=stale, ascii=self.jaxtui.ascii)
         took = view.took(ran.seconds) if ran is not None else ""
         parts = [part for part in ("What each device holds", title, took) if part]
-        heading = f" {self.explorer.dot} ".join(parts)
+        heading = f" {self.jaxtui.dot} ".join(parts)
         if heading != self.holdings_pane.border_title:
             self.holdings_pane.border_title = heading
         if ran is None:
@@ -197,7 +197,7 @@ class CollectivesScreen(CollectiveKeys):
         if place.side == "before":
             self.rows.light(frozenset())
             words = view.before_words(held, place.row, place.element, written)
-            self._words.say(f"{words}   {EDITS}".replace("·", self.explorer.dot))
+            self._words.say(f"{words}   {EDITS}".replace("·", self.jaxtui.dot))
             return
         leaf = self._leaves[1] % max(1, len(asked.ran.report.after))
         index = (place.row, *held.index(place.element))
@@ -233,7 +233,7 @@ class CollectivesScreen(CollectiveKeys):
         size = max(1, before.size)
         lit = frozenset(Place("before", *divmod(flat, size)) for flat in found.sources[shown])
         self.rows.light(lit)
-        self._words.say(view.found_words(found, written, before, shown, ascii=self.explorer.ascii))
+        self._words.say(view.found_words(found, written, before, shown, ascii=self.jaxtui.ascii))
 
     # ------------------------------------------------------------------------- what was typed
 

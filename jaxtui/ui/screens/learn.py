@@ -78,10 +78,10 @@ class LearnScreen(WorkScreen):
     def _open(self, index: int) -> None:
         from jaxtui.ui.screens.picker import open_lesson
 
-        app, name = self.explorer, lessons.NAMES[index]
+        name = lessons.NAMES[index]
 
         def go_on() -> None:
-            open_lesson(app, name)
-            app.show_session()
+            open_lesson(self.jaxtui, name)
+            self.jaxtui.show_session()
 
-        app.files.unless_changed(go_on)
+        self.explorer.files.unless_changed(go_on)

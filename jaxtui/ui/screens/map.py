@@ -83,7 +83,7 @@ class MapScreen(WorkScreen):
 
     def _compose_side(self) -> ComposeResult:
         # Made here and not in __init__: an Input wants its screen to be on the stack.
-        work, ascii = self.explorer.work, self.explorer.ascii
+        work, ascii = self.explorer.work, self.jaxtui.ascii
         program = work.session.program
         self.editor = FunctionEditor(
             work.function_name, program.source, program.function, ascii=ascii
@@ -416,13 +416,13 @@ class MapScreen(WorkScreen):
         """Let the user choose another function."""
         from jaxtui.ui.screens.picker import pick_function
 
-        pick_function(self.explorer, self.editor)
+        pick_function(self.jaxtui, self.editor)
 
     def action_edit_source(self) -> None:
         """Edit the source, or the file that the function comes from, in $EDITOR."""
         from jaxtui.ui.external_editor import edit_function
 
-        edit_function(self.explorer)
+        edit_function(self.jaxtui)
 
     # ------------------------------------------------------------------------------- pages
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from jaxtui import dtypes
 from jaxtui.report import Diagnosis, FlowLeaf
 from jaxtui.session import AnyLayer, Session, SessionError
 from jaxtui.ui import fields
@@ -13,13 +14,6 @@ from jaxtui.ui.signature import rows
 from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.argument_table import AxisColumn, TableRow
 
-SHORT_DTYPE = (
-    ("bfloat", "bf"),
-    ("float", "f"),
-    ("complex", "c"),
-    ("uint", "u"),
-    ("int", "i"),
-)
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines
 LEAF_NAME = re.compile(r"^\w+")
@@ -141,15 +135,7 @@ def leaf_text(leaf: FlowLeaf) -> str:
     """`i32[2, 2]`, or the value of a leaf that is no array."""
     if leaf.value:
         return leaf.value
-    return f"{short_dtype(leaf.dtype)}[{','.join(map(str, leaf.shape))}]"
-
-
-def short_dtype(name: str) -> str:
-    """JAX's own short names: `float32` -> `f32`."""
-    for long, short in SHORT_DTYPE:
-        if name.startswith(long) and name[len(long) :].isdecimal():
-            return short + name[len(long) :]
-    return name
+    return f"{dtypes.short(leaf.dtype)}[{','.join(map(str, leaf.shape))}]"
 
 
 def source_line(source: str) -> str:

@@ -32,7 +32,7 @@ def pick_function(app: JaxtuiApp, editor: FunctionEditor) -> None:
             _write_here(app)
             editor.area.focus()
         elif name is not None:
-            app.files.unless_changed(lambda: open_lesson(app, name))
+            app.explorer.files.unless_changed(lambda: open_lesson(app, name))
 
     app.push_screen(ChoiceDialog("Where is the function?", choices), chosen)
 
@@ -40,11 +40,11 @@ def pick_function(app: JaxtuiApp, editor: FunctionEditor) -> None:
 def open_lesson(app: JaxtuiApp, name: str) -> None:
     """Take a lesson as the session."""
     session = lessons.load(name)
-    app.files.taken_over(session, None)
-    app.replace_session(session, trusted=True)
+    app.explorer.files.taken_over(session, None)
+    app.explorer.replace_session(session, trusted=True)
 
 
 def _write_here(app: JaxtuiApp) -> None:
-    program = app.work.session.program
+    program = app.explorer.work.session.program
     source = program.source if program.source.strip() else FRESH
-    app.edit("program", msgspec.structs.replace(program, function="", source=source))
+    app.explorer.edit("program", msgspec.structs.replace(program, function="", source=source))

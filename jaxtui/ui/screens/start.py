@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
+from jaxtui.session import Session
 from jaxtui.ui.screens.base import NARROW, WorkScreen
-from jaxtui.ui.state import Work
 
 LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss
 FUNCTION_SHARE = 0.36  # of the lines
@@ -25,12 +25,13 @@ class StartScreen(WorkScreen):
 
     def body(self) -> ComposeResult:
         """One widget for all."""
-        yield FirstLook(self.explorer.work, ascii=self.explorer.ascii)
+        yield FirstLook(self.jaxtui.first_session, ascii=self.jaxtui.ascii)
 
-    def on_mount(self) -> None:
+    def open(self) -> None:
         """Go on as soon as this is on screen."""
-        super().on_mount()
-        self.call_after_refresh(self.explorer.begin)
+        self.header_line.doing = "starting JAX"
+        self.key_line.keys = self.keys(None)
+        self.call_after_refresh(self.jaxtui.begin)
 
 
 class FirstLook(Widget):
@@ -38,9 +39,9 @@ class FirstLook(Widget):
 
     DEFAULT_CSS = "FirstLook { height: 1fr; }"
 
-    def __init__(self, work: Work, *, ascii: bool) -> None:
+    def __init__(self, session: Session, *, ascii: bool) -> None:
         super().__init__()
-        self._work = work
+        self._program = session.program
         self._rule = "-" if ascii else "─"
 
     def render(self) -> Content:
@@ -60,13 +61,13 @@ class FirstLook(Widget):
         )
 
     def _compose_side(self, width: int, height: int) -> list[Content]:
-        program = self._work.session.program
+        program = self._program
         least = 5 if self.size.width < NARROW else 6
         function = max(least, int(height * FUNCTION_SHARE))
         source = program.source.split("\n") if program.source else []
         lines = [
             self._title("Function", width),
-            Content.styled(f" {self._work.function_name}", "bold"),
+            Content.styled(f" {program.function_name}", "bold"),
         ]
         lines += [
             Content.assemble((f" {number}  ", "$text-muted"), line)
