@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from jaxtui import quantities
+from jaxtui import dtypes, quantities
+from jaxtui.dtypes import shortest, significand_bits
 from jaxtui.report import Diagnosis, Environment, Fix, Leaf, ProgramReport, Shard, Summary
 
 WIDTH = 100  # columns, where a row of numbers is wrapped
 WHOLE = 1_000  # elements; larger arrays show their first and last EDGE along each dimension
 EDGE = 3
 _GAP = object()  # stands for the elements that are left out
-
-_DTYPE = re.compile(r"(bool|float|bfloat|complex|u?int)(\d\w*)?|key<.*>")
-_SHORT = {"float": "f", "bfloat": "bf", "complex": "c", "int": "i", "uint": "u"}
 
 
 # ------------------------------------------------------------------------------------- programs
@@ -38,11 +35,9 @@ def program(report: ProgramReport, *, ascii: bool = False) -> str:
 
 def shape(dtype: str, dimensions: Iterable[int]) -> str:
     """Dtype and shape as JAX writes them in short: `f32[2, 3]`; a Python type as its name."""
-    match = _DTYPE.fullmatch(dtype)
-    if match is None or (not match[2] and match[1] not in ("bool", None)):
+    if dtypes.family(dtype) == "text" and not dtypes.is_key(dtype):
         return dtype
-    short = _SHORT.get(match[1] or "", "")
-    return f"{short + match[2] if short else dtype}[{', '.join(map(str, dimensions))}]"
+    return f"{dtypes.short(dtype)}[{', '.join(map(str, dimensions))}]"
 
 
 def placement(dimensions: list[int], shards: list[Shard]) -> str:
@@ -117,7 +112,7 @@ def array(values: Any, rank: int, dtype: str = "float64") -> str:
     """
     if _count(values, rank) > WHOLE:
         values = _abridged(values, rank)
-    cells = iter(_lined_up(list(_elements(values, rank)), _significand(dtype)))
+    cells = iter(_lined_up(list(_elements(values, rank)), significand_bits(dtype)))
     return _brackets(values, rank, cells, depth=0)
 
 
@@ -125,7 +120,7 @@ def rows(values: Any, rank: int, dtype: str) -> list[str]:
     """Each element of the first dimension as `array` would print it, numbers of all lined up."""
     if _count(values, rank) > WHOLE:
         values = [_abridged(value, rank - 1) for value in values]
-    cells = iter(_lined_up(list(_elements(values, rank)), _significand(dtype)))
+    cells = iter(_lined_up(list(_elements(values, rank)), significand_bits(dtype)))
     if rank == 1:
         return list(cells)
     return [_brackets(value, rank - 1, cells, depth=0) for value in values]
@@ -177,24 +172,6 @@ def _wrapped(cells: list[str], margin: str) -> str:
     return f"\n{margin}".join([*lines, line])
 
 
-def _significand(dtype: str) -> int:
-    """How many bits the significand of a floating dtype has, the hidden one included."""
-    known = {"float32": 24, "complex64": 24, "float16": 11, "bfloat16": 8}
-    small = re.search(r"e\dm(\d)", dtype)
-    return int(small[1]) + 1 if small else known.get(dtype, 53)
-
-
-def _shortest(number: float, bits: int) -> float:
-    """The number with the fewest digits that is rounded to `number` with a `bits` significand."""
-    if not number or not math.isfinite(number):
-        return number
-    fraction, exponent = math.frexp(number)
-    # Below a power of two the neighbour is only half as far away.
-    near = math.ldexp(1.0, exponent - bits - (2 if abs(fraction) == 0.5 else 1))
-    tries = (float(f"{number:.{digits}g}") for digits in range(1, 17))
-    return next((short for short in tries if abs(short - number) < near), number)
-
-
 def _lined_up(elements: list[Any], bits: int) -> list[str]:
     """The elements' texts, all of one width, decimal points under each other."""
     if any(isinstance(element, list) for element in elements):
@@ -203,7 +180,7 @@ def _lined_up(elements: list[Any], bits: int) -> list[str]:
         signed = [text if text[0] in "+-" else f"+{text}" for text in imaginary]
         return _padded([f"{re}{im}j" for re, im in zip(real, signed, strict=True)], str.ljust)
     if any(isinstance(element, float) for element in elements):
-        return _floats([_shortest(float(element), bits) for element in elements])
+        return _floats([shortest(float(element), bits) for element in elements])
     return _padded([str(element) for element in elements], str.rjust)
 
 

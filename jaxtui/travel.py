@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from jaxtui.travel_blocks import Block, bits_of, flattened, joined, nested, part_shape, parts
+from jaxtui import dtypes
+from jaxtui.travel_blocks import Block, flattened, joined, nested, part_shape, parts
 from jaxtui.travel_routes import APART, ROUTES, Group, Move, Route
 
 __all__ = ["Algorithm", "Block", "Send", "Step", "Travel", "algorithms", "follow", "obstacle"]
@@ -188,7 +189,8 @@ class _Model:
         sends = []
         for move in moves:
             block = self.holds[move.source][move.key]
-            size = math.ceil(len(block.values) * bits_of(self.dtype) / 8)
+            each = dtypes.bits(self.dtype) or 8  # of a kind of key that it does not know
+            size = math.ceil(len(block.values) * each / 8)
             sends.append(Send(move.source, move.target, block, size))
         for move in moves:
             if move.handed_on:

@@ -48,14 +48,6 @@ def _wrapped(number: int, dtype: str) -> int:
     return number - size if not match[1] and number >= size // 2 else number
 
 
-def bits_of(dtype: str) -> int:
-    """How many bits an element has; a bool and what has no size in its name count as a byte."""
-    if dtype.startswith("key"):
-        return 128 if "rbg" in dtype else 64
-    match = re.match(r"[a-z]+?(\d+)", dtype)
-    return int(match[1]) if match else 8
-
-
 def flattened(values: Any, rank: int) -> list[Any]:
     """Nested lists of `rank` dimensions as one list."""
     if rank == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from jaxtui.dtypes import family
 from jaxtui.protocol import WindowRead
 from jaxtui.report import Summary
 from jaxtui.ui.array_model import (
@@ -21,7 +22,7 @@ from jaxtui.ui.array_model import (
 )
 from jaxtui.ui.heat import Scale, magnitude
 from jaxtui.ui.number_formats import Format, number
-from jaxtui.ui.numbers import Extent, Style, choose, extent_of, family
+from jaxtui.ui.numbers import Extent, Style, choose, extent_of
 
 COMPLETE = 10_000  # elements up to which a format is chosen from all of them, when all are read
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtui import dtypes
 from jaxtui.report import Summary
 from jaxtui.ui.array_model import MISSING, Source, View
 from jaxtui.ui.number_formats import shorten
-from jaxtui.ui.numbers import Style, family, full_text, short_dtype, statistic
+from jaxtui.ui.numbers import Style, full_text, statistic
 
 Piece = tuple[str, str]  # text and the component class it is drawn in
 MANY = 4  # devices that are named one by one
@@ -102,7 +103,7 @@ def _title(
     pieces.append((" " + source.name, "name"))
     if shape:
         lengths = ", ".join(map(str, subject.view.shape))
-        pieces.append((f"{gap}{short_dtype(source.output.dtype)}[{lengths}]", "dtype"))
+        pieces.append((f"{gap}{dtypes.short(source.output.dtype)}[{lengths}]", "dtype"))
     if device is not None:
         label = source.devices.get(device, "")
         named = label if brief and label else f"device {device} {label}".rstrip()
@@ -200,7 +201,7 @@ def _held(source: Source, index: Sequence[int]) -> str:
 
 def statistics(summary: Summary, dtype: str, heat: Sequence[Piece] = ()) -> list[list[Piece]]:
     """The summary as variants from long to short; `heat` is drawn between min and max."""
-    if family(dtype) == "bool" and summary.mean is not None:
+    if dtypes.family(dtype) == "bool" and summary.mean is not None:
         return [_truth(summary, heat)]
     named = {
         "min": summary.minimum,
@@ -218,7 +219,7 @@ def statistics(summary: Summary, dtype: str, heat: Sequence[Piece] = ()) -> list
         figures[0] = [*figures[0], (" ", "muted"), *heat]
         figures[1] = [(" max ", "muted"), figures[1][1]]
     tail: list[Piece] = []
-    if family(dtype) in ("float", "complex"):
+    if dtypes.family(dtype) in ("float", "complex"):
         finite = f"{summary.count - summary.non_finite:,}/{summary.count:,}"
         role = "odd" if summary.non_finite else "statistic"
         tail = [("  finite ", "muted"), (finite, role)]

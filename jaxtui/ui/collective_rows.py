@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from jaxtui.ui import numbers
+from jaxtui import dtypes
 from jaxtui.ui.collective_blocks import BlockPlan, Holding, plan
 from jaxtui.ui.text_cells import Line, Segment, fit, join, pad, width_of
 
@@ -157,7 +157,7 @@ class RowsLayout:
         for side, column, name in zip(SIDES, (self.before, self.after), names, strict=True):
             holding = column.holding
             shape = ", ".join(map(str, holding.shape))
-            typed = f"{numbers.short_dtype(holding.dtype)}[{shape}]"
+            typed = f"{dtypes.short(holding.dtype)}[{shape}]"
             room = (self.after.x if side == "before" else self.width) - column.x - 2
             text = fit(f"{side} {name}".strip(), max(4, room - len(typed) - 1))
             parts.append((column.x + 1, text, "heading"))
@@ -308,7 +308,7 @@ def _planned(held: Holding, room: int, gap: int, ascii: bool) -> BlockPlan:
     cell = held.format.width if held.shown else 1
     made = plan(held.shape, cell, room, held.shown, ascii=ascii, gap=gap)
     shape = ", ".join(map(str, held.shape))
-    named = len(f" before {numbers.short_dtype(held.dtype)}[{shape}] ")
+    named = len(f" before {dtypes.short(held.dtype)}[{shape}] ")
     return replace(made, width=max(made.width, min(named, room)))
 
 

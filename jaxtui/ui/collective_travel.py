@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from jaxtui.dtypes import family
 from jaxtui.travel import Block, Send, Travel
 from jaxtui.ui import numbers
 from jaxtui.ui.number_formats import Format, number
@@ -217,9 +218,7 @@ class TravelPicture:
 
     def agrees(self, values: Any) -> bool:
         """Whether the last step leaves what the collective really gave, but for rounding."""
-        return _close(
-            self.travel.result, values, numbers.family(self.dtype) in ("float", "complex")
-        )
+        return _close(self.travel.result, values, family(self.dtype) in ("float", "complex"))
 
 
 def _close(left: Any, right: Any, rounding: bool) -> bool:

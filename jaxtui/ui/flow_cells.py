@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from jaxtui import dtypes
 from jaxtui.report import FlowLeaf, Level
 from jaxtui.ui import layer_colours
 from jaxtui.ui.text_cells import Glyphs, Line, Segment, clean, fit, join
 
 MAPPING = ("vmap", "pmap", "shard_map")
 _VALUE_WIDTH = 24
-_LETTERS = {"bfloat": "bf", "float": "f", "uint": "u", "int": "i", "complex": "c"}
 
 
 def short_dtype(name: str) -> str:
-    """JAX's short form: f32, bf16, i8, u32, c64, bool, key; other names as they are."""
-    if name.startswith("key<"):
-        return "key"
-    match = re.fullmatch(r"(bfloat|float|uint|int|complex)(\d\w*)", name)
-    return clean(name) if match is None else _LETTERS[match[1]] + match[2]
+    """JAX's short form, and "key" for keys of any kind; other names as they are."""
+    return "key" if dtypes.is_key(name) else clean(dtypes.short(name))
 
 
 class Cells:

@@ -182,17 +182,6 @@ def number(cell: Any) -> float | int:
     return float(cell) if isinstance(cell, str) else cell
 
 
-def shortest(value: float, bits: int) -> float:
-    """The number of fewest digits that a significand of `bits` bits rounds to `value`."""
-    if bits >= 53 or not value or not math.isfinite(value):
-        return value
-    fraction, exponent = math.frexp(value)
-    # Below a power of two the neighbour is only half as far away.
-    near = math.ldexp(1.0, exponent - bits - (2 if abs(fraction) == 0.5 else 1))
-    tries = (float(f"{value:.{digits}g}") for digits in range(1, 10))
-    return next((short for short in tries if abs(short - value) < near), value)
-
-
 def shorten(text: str, width: int, ellipsis: str = "…") -> str:
     """The text in at most `width` characters: its middle goes, as its ends tell more."""
     if len(text) <= width:

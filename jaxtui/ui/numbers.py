@@ -7,11 +7,11 @@ the cells in view, so that nothing shifts while one scrolls. Its `text` is exact
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from jaxtui.dtypes import Family, bits, family, significand_bits
 from jaxtui.ui.number_formats import (
     Complex,
     Fixed,
@@ -28,7 +28,6 @@ from jaxtui.ui.number_formats import (
     significant,
 )
 
-Family = Literal["float", "complex", "integer", "bool", "text"]
 Notation = Literal["auto", "fixed", "scientific", "full", "decimal", "hex"]
 
 NOTATIONS: dict[Family, tuple[Notation, ...]] = {
@@ -82,34 +81,6 @@ class Extent:
             longest=max(self.longest, other.longest),
             cells=self.cells,
         )
-
-
-def family(dtype: str) -> Family:
-    """What kind of cells a dtype has; objects of Python's own types are text."""
-    if not any(character.isdigit() for character in dtype):
-        return "bool" if dtype == "bool" else "text"
-    if dtype.startswith(("float", "bfloat")):
-        return "float"
-    if dtype.startswith("complex"):
-        return "complex"
-    return "integer" if dtype.startswith(("int", "uint")) else "text"
-
-
-def short_dtype(dtype: str) -> str:
-    """The dtype as JAX abbreviates it: float32 is f32, bfloat16 bf16, uint8 u8."""
-    if family(dtype) in ("text", "bool"):
-        return dtype
-    for long, short in (("float", "f"), ("uint", "u"), ("int", "i"), ("complex", "c")):
-        if long in dtype:
-            return dtype.replace(long, short)
-    return dtype
-
-
-def significand_bits(dtype: str) -> int:
-    """The bits of the significand of a float or complex dtype, the hidden one included."""
-    named = {"float32": 24, "complex64": 24, "float16": 11, "bfloat16": 8}
-    small = re.search(r"e\d+m(\d+)", dtype)
-    return int(small.group(1)) + 1 if small else named.get(dtype, 53)
 
 
 def known_digits(dtype: str) -> int:
@@ -259,9 +230,9 @@ def _choose_complex(dtype: str, extent: Extent, style: Style) -> Format:
 def _choose_integer(dtype: str, extent: Extent, style: Style) -> Format:
     bounds = [bound for bound in (extent.low, extent.high) if bound is not None]
     if style.notation == "hex":
-        bits = re.search(r"\d+", dtype)
-        assert bits is not None, f"{dtype} is no integer dtype"
-        return Hexadecimal(int(bits.group()))
+        size = bits(dtype)
+        assert size is not None, f"{dtype} is no integer dtype"
+        return Hexadecimal(size)
     return Integer(max((len(str(bound)) for bound in bounds), default=4))
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from jaxtui import quantities
+from jaxtui import dtypes, quantities
 from jaxtui.report import Output, Shard
 from jaxtui.ui.flow_cells import short_dtype
 from jaxtui.ui.shards_picture import Block, Tiling, picture
@@ -237,18 +236,8 @@ def _block_of(shard: Shard) -> Block:
     return tuple((start, stop) for start, stop in shard.index)
 
 
-def itemsize(dtype: str) -> int | None:
-    """Bytes of one element; None where it is not known, as for dtypes smaller than a byte."""
-    keys = {"bool": 1, "key<fry>": 8, "key<rbg>": 16, "key<unsafe_rbg>": 16}
-    if dtype in keys:
-        return keys[dtype]
-    match = re.fullmatch(r"(?:bfloat|float|uint|int|complex)(\d+)(?:_\w+)?", dtype)
-    bits = int(match[1]) if match else 0
-    return bits // 8 if bits >= 8 else None
-
-
 def _size(dtype: str, index: Sequence[Sequence[int]]) -> str:
-    each = itemsize(dtype)
-    if each is None:
+    each = dtypes.bits(dtype)
+    if each is None or each < 8:  # how smaller ones are stored differs from backend to backend
         return "?"
-    return quantities.size(each * math.prod(stop - start for start, stop in index))
+    return quantities.size(each // 8 * math.prod(stop - start for start, stop in index))

@@ -250,22 +250,8 @@ def test_without_a_flow_there_is_a_word_for_it() -> None:
     assert layout(None).text.strip() == "Shapes appear here as you type."
 
 
-@pytest.mark.parametrize(
-    ("name", "short"),
-    [
-        ("float32", "f32"),
-        ("bfloat16", "bf16"),
-        ("int4", "i4"),
-        ("uint8", "u8"),
-        ("bool", "bool"),
-        ("complex64", "c64"),
-        ("key<fry>", "key"),
-        ("float8_e4m3fn", "f8_e4m3fn"),
-        ("str", "str"),
-    ],
-)
-def test_dtypes_are_short(name: str, short: str) -> None:
-    assert short_dtype(name) == short
+def test_a_key_is_called_that_whatever_its_kind() -> None:
+    assert [short_dtype(name) for name in ("key<fry>", "float32", "str")] == ["key", "f32", "str"]
 
 
 # ----------------------------------------------------------------------------------- long pytrees

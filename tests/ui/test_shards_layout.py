@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxtui.report import Output, Shard
-from jaxtui.ui.shards_layout import ShardsLayout, itemsize, layout
+from jaxtui.ui.shards_layout import ShardsLayout, layout
 from jaxtui.ui.shards_picture import ids_text
 from jaxtui.ui.text_cells import text_of, width_of
 
@@ -168,23 +168,6 @@ def test_narrow_tables_leave_out_what_the_others_tell() -> None:
     out = output((8, 4), (4, 2))
     assert "f32[2, 2]" not in text(layout(out, labels(8), 34, 30)).split("device  ")[1]
     assert "cpu:0" not in text(layout(out, labels(8), 26, 30))
-
-
-@pytest.mark.parametrize(
-    ("dtype", "size"),
-    [
-        ("float32", 4),
-        ("bfloat16", 2),
-        ("float8_e4m3fn", 1),
-        ("complex128", 16),
-        ("bool", 1),
-        ("key<fry>", 8),
-        ("int4", None),
-        ("str", None),
-    ],
-)
-def test_bytes_of_an_element(dtype: str, size: int | None) -> None:
-    assert itemsize(dtype) == size
 
 
 @pytest.mark.parametrize(

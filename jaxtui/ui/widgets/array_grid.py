@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
 
+from jaxtui.dtypes import Family, family
 from jaxtui.protocol import WindowRead
 from jaxtui.report import Output, Summary
 from jaxtui.ui.array_model import Plane, Rectangle, Source, View, Wanted
@@ -23,10 +24,8 @@ from jaxtui.ui.array_reading import Reading
 from jaxtui.ui.array_words import Subject
 from jaxtui.ui.numbers import (
     NOTATIONS,
-    Family,
     Notation,
     Style,
-    family,
     full_text,
 )
 

@@ -8,8 +8,9 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
+from jaxtui.dtypes import family
 from jaxtui.ui.array_model import View
-from jaxtui.ui.numbers import DIGITS, MAX_DIGITS, NOTATIONS, family
+from jaxtui.ui.numbers import DIGITS, MAX_DIGITS, NOTATIONS
 from jaxtui.ui.widgets.array_grid import HOLD, ArrayGrid
 
 __all__ = ["HOLD", "ArrayView"]

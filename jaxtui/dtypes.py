@@ -1,0 +1,69 @@
+"""What a dtype's name says, without NumPy: its family, JAX's short form, its bits and digits.
+
+Names are those of the reports: NumPy's and ml_dtypes' ("float32", "float8_e4m3fn"), "key<fry>" for
+typed PRNG keys, and the names of Python's types ("int", "str") for leaves that are no arrays.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal
+
+Family = Literal["float", "complex", "integer", "bool", "text"]
+
+_NAME = re.compile(r"(bfloat|float|complex|uint|int)(\d+)(\w*)")
+_FAMILIES: dict[str, Family] = {
+    "bfloat": "float",
+    "float": "float",
+    "complex": "complex",
+    "uint": "integer",
+    "int": "integer",
+}
+_LETTERS = {"bfloat": "bf", "float": "f", "complex": "c", "uint": "u", "int": "i"}
+_KEY_BITS = {"key<fry>": 64, "key<rbg>": 128, "key<urbg>": 128}
+_SIGNIFICANDS = {"float32": 24, "complex64": 24, "float16": 11, "bfloat16": 8}
+
+
+def family(dtype: str) -> Family:
+    """What kind of elements a dtype has; keys and objects of Python's own types are text."""
+    match = _NAME.fullmatch(dtype)
+    if match is None:
+        return "bool" if dtype == "bool" else "text"
+    return _FAMILIES[match[1]]
+
+
+def is_key(dtype: str) -> bool:
+    """Whether elements are typed PRNG keys."""
+    return dtype.startswith("key<")
+
+
+def short(dtype: str) -> str:
+    """The dtype as JAX abbreviates it: float32 is f32, bfloat16 bf16; other names as they are."""
+    match = _NAME.fullmatch(dtype)
+    return dtype if match is None else _LETTERS[match[1]] + match[2] + match[3]
+
+
+def bits(dtype: str) -> int | None:
+    """How many bits an element has (a bool has a byte); None where the name does not tell."""
+    match = _NAME.fullmatch(dtype)
+    if match is not None:
+        return int(match[2])
+    return 8 if dtype == "bool" else _KEY_BITS.get(dtype)
+
+
+def significand_bits(dtype: str) -> int:
+    """The bits of the significand of a float or complex dtype, the hidden one included."""
+    small = re.search(r"e\d+m(\d+)", dtype)
+    return int(small[1]) + 1 if small else _SIGNIFICANDS.get(dtype, 53)
+
+
+def shortest(value: float, significand: int) -> float:
+    """The number of fewest digits that a significand of so many bits rounds to `value`."""
+    if significand >= 53 or not value or not math.isfinite(value):
+        return value
+    fraction, exponent = math.frexp(value)
+    # Below a power of two the neighbour is only half as far away.
+    near = math.ldexp(1.0, exponent - significand - (2 if abs(fraction) == 0.5 else 1))
+    tries = (float(f"{value:.{digits}g}") for digits in range(1, 17))
+    return next((found for found in tries if abs(found - value) < near), value)
