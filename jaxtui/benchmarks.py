@@ -68,7 +68,8 @@ class PointRecord:
         for number, (old, new) in enumerate(zip(before, event.flags, strict=False)):
             if old != new:
                 for samples in self.samples.values():
-                    samples[number] = structs.replace(samples[number], flags=new)
+                    if number < len(samples):
+                        samples[number] = structs.replace(samples[number], flags=new)
         self.flags = event.flags
         self.rounds, self.seconds_left = event.rounds, event.seconds_left
         self.statistics = {found.arm: found for found in event.statistics}
