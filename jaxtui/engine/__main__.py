@@ -207,7 +207,7 @@ def _options() -> argparse.Namespace:
 
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:
-    from jaxtui.engine import devices
+    from jaxtui.engine import devices, surroundings
 
     environment = devices.start(options.platform, options.devices)
     outbox.send(Ready(environment=environment))
@@ -217,6 +217,7 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
         sys.path.append(os.getcwd())
     # Seconds: while the user's Python loops on the worker, every shape waits for a few of these.
     sys.setswitchinterval(0.001)
+    surroundings.remember()
     engine = Engine(outbox, prints)
     threading.stack_size(STACK_BYTES)
     engine.start()

@@ -23,6 +23,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
+from jaxtui.engine import surroundings
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.failures import (
     SOURCE_NAME,
@@ -49,7 +50,7 @@ class Names:
 
     `source` is the module the source ran in; `values` adds what is quick to type in a value.
     `defined` are the names that the source itself gave a meaning, `place` what else a value
-    depends on: the parameters, the number of devices, the folder.
+    depends on: the parameters, the number of devices, the folder, options of JAX.
     """
 
     source: dict[str, Any]
@@ -63,8 +64,10 @@ def names(
 ) -> Names:
     """Run `source` in a fresh module that knows `parameters` and how many `devices` there are.
 
-    Raises Diagnosed at program.source when it is no Python or raises.
+    What an earlier source changed of the process is taken back first. Raises Diagnosed at
+    program.source when it is no Python or raises.
     """
+    surroundings.restore()
     module: dict[str, Any] = {
         "__name__": "__jaxtui__",
         "__builtins__": builtins,
@@ -85,7 +88,12 @@ def names(
         values={**_jax_numpy_names(), **_helpers(folder), **module},
         defined=frozenset(defined),
         # 3 and 3.0 are equal, but they make different dtypes.
-        place=(tuple((k, type(v), v) for k, v in sorted(parameters.items())), devices, folder),
+        place=(
+            tuple((k, type(v), v) for k, v in sorted(parameters.items())),
+            devices,
+            folder,
+            surroundings.deciding_options(),
+        ),
     )
 
 
