@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.segment import Segment as RichSegment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from jaxtui.ui.collective_blocks import Holding
 from jaxtui.ui.collective_rows import Place, RowsLayout, layout
-from jaxtui.ui.text_cells import Line, pad
+from jaxtui.ui.widgets.line_scroller import LineScroller
 
 _PARTS = (
     "heading",
@@ -35,26 +32,17 @@ _PARTS = (
 FOLD = 4  # lines of a row when rows are folded
 
 
-class DeviceRows(ScrollView, can_focus=True):
+class DeviceRows(LineScroller):
     """Draws two holdings side by side. The heading stays; the rows scroll.
 
     `show` gives it what to draw and `light` the elements that the one at the cursor is made from.
     """
 
+    PREFIX = "device-rows--"
+    UNDIMMED = frozenset({"cursor", "pointer"})
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"device-rows--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     DeviceRows {
-        height: 1fr;
-        overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $foreground 25%;
-        scrollbar-color-hover: $foreground 40%;
-        scrollbar-color-active: $accent;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-
         .device-rows--heading { text-style: bold; }
         .device-rows--dtype { color: $foreground 70%; }
         .device-rows--quiet { color: $foreground 60%; }
@@ -105,7 +93,6 @@ class DeviceRows(ScrollView, can_focus=True):
         self._layout: RowsLayout | None = None
         self._wanted = 1
         self._cursor = Place("after", 0, 0)
-        self._styles: dict[tuple[str, bool], Style] = {}
 
     def show(
         self,
@@ -121,7 +108,7 @@ class DeviceRows(ScrollView, can_focus=True):
         if shown == (self._labels, self._holdings, self._names, self._stale):
             return
         self._labels, self._holdings, self._names, self._stale = shown
-        self._lay_out()
+        self.lay_out()
 
     def light(self, places: frozenset[Place]) -> None:
         """Light up these elements."""
@@ -146,7 +133,8 @@ class DeviceRows(ScrollView, can_focus=True):
 
     # ------------------------------------------------------------------------------- laying out
 
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
+        """Make the rows, beside a scrollbar where they do not all go in."""
         if self._holdings is None:
             return
         height, width = self.size.height, self.size.width
@@ -166,12 +154,8 @@ class DeviceRows(ScrollView, can_focus=True):
             max(1, width),
             label_name=self._labels[0],
             fold=FOLD if self._folds else None,
-            ascii=bool(getattr(self.app, "ascii", False)),
+            ascii=self.ascii,
         )
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Lay the rows out anew for the room there is."""
-        self._lay_out()
 
     def on_focus(self) -> None:
         """Show the cursor."""
@@ -182,11 +166,6 @@ class DeviceRows(ScrollView, can_focus=True):
         """Show the cursor more quietly."""
         self.refresh()
 
-    def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
-        self._styles.clear()
-        super().notify_style_update()
-
     # --------------------------------------------------------------------------------- painting
 
     def render_line(self, y: int) -> Strip:
@@ -196,28 +175,9 @@ class DeviceRows(ScrollView, can_focus=True):
         if drawn is None:
             return Strip.blank(width)
         if y == 0:
-            return self._strip(drawn.heading(self._names))
-        return self._strip(drawn.line(y - 1 + self.scroll_offset.y, self.cursor, self._lit))
-
-    def _strip(self, line: Line) -> Strip:
-        width = self.size.width
-        return Strip(
-            [RichSegment(text, self._style(part)) for text, part in pad(line, width)], width
-        )
-
-    def _style(self, part: str) -> Style:
-        key = (part, self.has_focus)
-        style = self._styles.get(key)
-        if style is None:
-            style = (
-                self.get_component_rich_style(f"device-rows--{part}") if part else self.rich_style
-            )
-            if self._stale and part not in ("cursor", "pointer"):
-                style += Style(dim=True)
-            if self._stale:
-                return style
-            self._styles[key] = style
-        return style
+            return self.strip_of(drawn.heading(self._names), dim=self._stale)
+        line = drawn.line(y - 1 + self.scroll_offset.y, self.cursor, self._lit)
+        return self.strip_of(line, dim=self._stale)
 
     # ------------------------------------------------------------------------------------- keys
 
@@ -245,7 +205,7 @@ class DeviceRows(ScrollView, can_focus=True):
     def action_fold(self) -> None:
         """Fold long blocks, or show them whole."""
         self._folds = not self._folds
-        self._lay_out()
+        self.lay_out()
         if (here := self.cursor) is not None:
             self.go_to(here)
 
@@ -261,11 +221,7 @@ class DeviceRows(ScrollView, can_focus=True):
             return
         self._cursor = there
         y, _ = self._layout.locate(there)
-        top, room = self.scroll_offset.y, self.size.height - 1
-        if y < top:
-            self.scroll_to(y=y, animate=False)
-        elif y >= top + room:
-            self.scroll_to(y=y - room + 1, animate=False)
+        self.bring_into_view(y, self.size.height - 1)
         self.refresh()
         self.post_message(self.Moved())
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.segment import Segment as RichSegment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from jaxtui.ui.benchmark_rows import Key, Row, Table, layout
-from jaxtui.ui.text_cells import Line, glyphs, pad
+from jaxtui.ui.text_cells import Line, glyphs
+from jaxtui.ui.widgets.line_scroller import LineScroller
 
 _PARTS = (
     *("heading", "quiet", "strong", "note", "pointer", "cursor", "name", "plain", "planned"),
@@ -24,23 +23,13 @@ _PARTS = (
 )
 
 
-class PaintedLines(ScrollView, can_focus=True):
+class PaintedLines(LineScroller):
     """Paints lines; their styles are component classes. What has not changed is not painted."""
 
+    PREFIX = "painted--"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"painted--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     PaintedLines {
-        height: 1fr;
-        overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $foreground 25%;
-        scrollbar-color-hover: $foreground 40%;
-        scrollbar-color-active: $accent;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-
         .painted--heading { text-style: bold; }
         .painted--quiet { color: $foreground 65%; }
         .painted--strong { text-style: bold; }
@@ -88,58 +77,41 @@ class PaintedLines(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
         self._stale = False
-        self._styles: dict[str, Style] = {}
 
     def show(self, lines: Sequence[Line], *, stale: bool = False) -> None:
         """Paint these."""
         shown = tuple(lines)
         if shown == self._lines and stale == self._stale:
             return
-        if stale != self._stale:
-            self._styles.clear()
         self._lines, self._stale = shown, stale
-        self._fit()
+        self.lay_out()
         self.refresh()
 
     def texts(self) -> list[str]:
         """What is painted, without styles."""
         return ["".join(segment.text for segment in line).rstrip() for line in self._lines]
 
-    def _fit(self) -> None:
+    def lay_out(self) -> None:
+        """Let them scroll to the last line."""
         wanted = Size(self.size.width, len(self._lines))
         if self.virtual_size != wanted:
             self.virtual_size = wanted
 
     def on_resize(self, event: events.Resize) -> None:
-        """The lines may need another width to scroll in, or other lines to fill it."""
-        self._fit()
+        """Other lines may fill it."""
         self.post_message(self.Resized(self))
-
-    def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
-        self._styles.clear()
-        super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
         """Line `y` from the widget's top."""
         number = y + self.scroll_offset.y
         line = self._lines[number] if number < len(self._lines) else ()
-        return self.strip_of(line)
+        return self.strip_of(line, dim=self._stale)
 
-    def strip_of(self, line: Line) -> Strip:
-        """A line as it is painted."""
-        width = self.size.width
-        return Strip([RichSegment(text, self._style(part)) for text, part in pad(line, width)])
-
-    def _style(self, part: str) -> Style:
-        style = self._styles.get(part)
-        if style is None:
-            style = self.rich_style
-            for one in part.split():
-                style += self.get_component_rich_style(f"painted--{one}", partial=True)
-            if self._stale:
-                style += Style(dim=True)
-            self._styles[part] = style
+    def make_style(self, part: str) -> Style:
+        """The styles that `part` names, one over the other."""
+        style = self.rich_style
+        for one in part.split():
+            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
         return style
 
     def action_move(self, step: int) -> None:
@@ -191,20 +163,17 @@ class BenchmarkTable(PaintedLines):
         shown = tuple(rows)
         if shown == self._rows and stale == self._stale and self._table is not None:
             return
-        if stale != self._stale:
-            self._styles.clear()
         self._rows, self._stale = shown, stale
-        self._fit()
+        self.lay_out()
         self.refresh()
 
-    def _fit(self) -> None:
+    def lay_out(self) -> None:
+        """Make the columns, beside a scrollbar where the rows do not all go in."""
         height, width = self.size.height, self.size.width
         over = max(0, len(self._rows) - (height - 1))
         if over:
             width -= self.styles.scrollbar_size_vertical
-        self._table = layout(
-            self._rows, max(40, width), glyphs(bool(getattr(self.app, "ascii", 0)))
-        )
+        self._table = layout(self._rows, max(40, width), glyphs(self.ascii))
         wanted = Size(self.size.width, height + over)
         if self.virtual_size != wanted:
             self.virtual_size = wanted
@@ -224,11 +193,11 @@ class BenchmarkTable(PaintedLines):
         if table is None:
             return Strip.blank(self.size.width)
         if y == 0:
-            return self.strip_of(table.heading())
+            return self.strip_of(table.heading(), dim=self._stale)
         number = y - 1 + self.scroll_offset.y
         if number >= len(table.rows):
             return self.strip_of(())
-        return self.strip_of(table.line(number, cursor=number == self._index))
+        return self.strip_of(table.line(number, cursor=number == self._index), dim=self._stale)
 
     def action_move(self, step: int) -> None:
         """Go to the row above or below."""
@@ -248,11 +217,7 @@ class BenchmarkTable(PaintedLines):
             return
         number = max(0, min(number, len(self._rows) - 1))
         self._key = self._rows[number].key
-        top, room = self.scroll_offset.y, self.size.height - 1
-        if number < top:
-            self.scroll_to(y=number, animate=False)
-        elif number >= top + room:
-            self.scroll_to(y=number - room + 1, animate=False)
+        self.bring_into_view(number, self.size.height - 1)
         self.refresh()
         self.post_message(self.Moved())
 

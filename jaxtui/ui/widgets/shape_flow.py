@@ -10,14 +10,14 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from jaxtui.report import Diagnosis, Flow
 from jaxtui.ui import layer_colours
 from jaxtui.ui.flow_foot import FOOT
 from jaxtui.ui.flow_layout import FlowPicture, layout
-from jaxtui.ui.text_cells import Line, pad
+from jaxtui.ui.text_cells import Line
+from jaxtui.ui.widgets.line_scroller import LineScroller
 
 _FOOT_MOST = 4
 LOW = 6  # lines below which the foot has but one, so that rows are left to see
@@ -45,13 +45,15 @@ _PARTS = (
 )
 
 
-class ShapeFlow(ScrollView, can_focus=True):
+class ShapeFlow(LineScroller):
     """Draws a `report.Flow`: its heading and foot stay, its rows scroll, its names are pinned.
 
     `update_flow` gives it what to draw. The cursor shows only while it has the focus; `enter` on
     a row of a long pytree folds or unfolds it.
     """
 
+    PREFIX = "shape-flow--"
+    UNDIMMED = frozenset({"error"})
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "shape-flow--cursor",
         *(f"shape-flow--{part}" for part in _PARTS),
@@ -60,11 +62,6 @@ class ShapeFlow(ScrollView, can_focus=True):
     DEFAULT_CSS = (
         """
     ShapeFlow {
-        height: 1fr;
-        overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-size-vertical: 1;
-
         .shape-flow--name { text-style: bold; }
         .shape-flow--heading { color: $foreground; text-style: bold; }
         .shape-flow--function { color: $foreground; text-style: bold; }
@@ -122,7 +119,6 @@ class ShapeFlow(ScrollView, can_focus=True):
         self._overflows = False
         self._picture = layout(None, width=0)
         self._foot: tuple[Line, ...] = ()
-        self._styles: dict[tuple[str, bool, bool], Style] = {}
 
     def update_flow(
         self,
@@ -143,7 +139,7 @@ class ShapeFlow(ScrollView, can_focus=True):
         self._stale = stale
         self._source_line = source_line
         self._arguments = tuple(arguments)
-        self._lay_out()
+        self.lay_out()
 
     @property
     def picture(self) -> FlowPicture:
@@ -158,14 +154,10 @@ class ShapeFlow(ScrollView, can_focus=True):
             self._diagnosis,
             self._folds,
             _COPY_WIDTH,
-            self._ascii,
+            self.ascii,
             source_line=self._source_line,
             arguments=self._arguments,
         ).table_text
-
-    @property
-    def _ascii(self) -> bool:
-        return bool(getattr(self.app, "ascii", False))
 
     @property
     def cursor(self) -> int:
@@ -174,7 +166,8 @@ class ShapeFlow(ScrollView, can_focus=True):
 
     # ------------------------------------------------------------------------------- laying out
 
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
+        """Make the table, and the foot, for the room there is."""
         # Whether there is a scrollbar is as before, but for the rare time that it is not.
         self._picture = self._laid_into(self._inner_width)
         rows = len(self._picture.rows)
@@ -202,25 +195,12 @@ class ShapeFlow(ScrollView, can_focus=True):
             self._diagnosis,
             self._folds,
             width,
-            self._ascii,
+            self.ascii,
             stale=self._stale,
             source_line=self._source_line,
             arguments=self._arguments,
             x=self._x,
         )
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Lay the flow out anew for the room there is."""
-        self._lay_out()
-
-    def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
-        self._styles.clear()
-        super().notify_style_update()
-
-    def get_content_width(self, container: Size, viewport: Size) -> int:
-        """All the width there is."""
-        return container.width
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """The heading, every row and a foot with room for a message of two lines."""
@@ -244,27 +224,17 @@ class ShapeFlow(ScrollView, can_focus=True):
         return self._strip(picture.line(index, at_cursor), dim=self._stale, cursor=at_cursor)
 
     def _strip(self, line: Line, dim: bool = False, cursor: bool = False) -> Strip:
-        width = self._picture.width
-        segments = [
-            RichSegment(text, self._style(style, dim, cursor)) for text, style in pad(line, width)
-        ]
-        return Strip(segments, width)
+        strip = self.strip_of(line, width=self._picture.width, dim=dim)
+        if not cursor:
+            return strip
+        ground = Style(bgcolor=self.get_component_rich_style("shape-flow--cursor").bgcolor)
+        return Strip(RichSegment.apply_style(strip, post_style=ground), strip.cell_length)
 
-    def _style(self, part: str, dim: bool, cursor: bool) -> Style:
-        key = (part, dim, cursor)
-        style = self._styles.get(key)
-        if style is None:
-            style = self.rich_style
-            if part:
-                prefix = "" if part.startswith("layer--") else "shape-flow--"
-                style = self.get_component_rich_style(prefix + part)
-            if cursor:
-                cursor_style = self.get_component_rich_style("shape-flow--cursor")
-                style += Style(bgcolor=cursor_style.bgcolor)
-            if dim and part != "error":
-                style += Style(dim=True)
-            self._styles[key] = style
-        return style
+    def make_style(self, part: str) -> Style:
+        """The style of `part`; layers have the same colours on every screen."""
+        if part.startswith("layer--"):
+            return self.get_component_rich_style(part)
+        return super().make_style(part)
 
     # ------------------------------------------------------------------------------------- keys
 
@@ -296,7 +266,7 @@ class ShapeFlow(ScrollView, can_focus=True):
             return
         row = rows[self._cursor]
         self._folds[row.group] = row.open
-        self._lay_out()
+        self.lay_out()
         first = next(at for at, other in enumerate(self._picture.rows) if other.group == row.group)
         self._go_to(first, 1)
 
@@ -308,11 +278,7 @@ class ShapeFlow(ScrollView, can_focus=True):
         if rows[index].kind == "rule":
             index += direction
         self._cursor = index
-        top = self.scroll_offset.y
-        if index < top:
-            self.scroll_to(y=index, animate=False)
-        elif index >= top + self._body_height:
-            self.scroll_to(y=index - self._body_height + 1, animate=False)
+        self.bring_into_view(index, self._body_height)
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rich.segment import Segment as RichSegment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from jaxtui.report import Output
 from jaxtui.ui.shards_layout import ShardsLayout, layout
-from jaxtui.ui.text_cells import pad
+from jaxtui.ui.widgets.line_scroller import LineScroller
 
 _PARTS = (
     "name",
@@ -33,20 +30,16 @@ _PARTS = (
 )
 
 
-class ShardsView(ScrollView, can_focus=True):
+class ShardsView(LineScroller):
     """Draws where an output's blocks are; with the focus, the cursor's device has its block lit.
 
     `update_output` gives it what to draw.
     """
 
+    PREFIX = "shards-view--"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"shards-view--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     ShardsView {
-        height: 1fr;
-        overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-size-vertical: 1;
-
         .shards-view--name { text-style: bold; }
         .shards-view--dtype { color: $foreground 70%; }
         .shards-view--words { color: $foreground; }
@@ -87,13 +80,12 @@ class ShardsView(ScrollView, can_focus=True):
         self._devices: Mapping[int, str] = {}
         self._cursor = 0
         self._layout = layout(None, {}, 0, 0)
-        self._styles: dict[str, Style] = {}
 
     def update_output(self, output: Output | None, devices: Mapping[int, str]) -> None:
         """Draw the shards of `output`; `devices` are labels by device id, such as {3: "cpu:3"}."""
         self._output = output
         self._devices = dict(devices)
-        self._lay_out()
+        self.lay_out()
 
     @property
     def laid_out(self) -> ShardsLayout:
@@ -107,7 +99,8 @@ class ShardsView(ScrollView, can_focus=True):
 
     # ------------------------------------------------------------------------------- laying out
 
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
+        """Make the picture and the table, beside a scrollbar where they do not go in."""
         shards = len(self._output.shards) if self._output else 0
         self._cursor = max(0, min(self._cursor, shards - 1))
         width, height = self.size
@@ -125,27 +118,14 @@ class ShardsView(ScrollView, can_focus=True):
             self._devices,
             width,
             height,
-            bool(getattr(self.app, "ascii", False)),
+            self.ascii,
             self._cursor if shown else None,
         )
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Lay it out anew for the room there is."""
-        self._lay_out()
 
     def watch_has_focus(self, value: bool) -> None:
         """Show the cursor, or hide it."""
         super().watch_has_focus(value)
-        self._lay_out()
-
-    def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
-        self._styles.clear()
-        super().notify_style_update()
-
-    def get_content_width(self, container: Size, viewport: Size) -> int:
-        """All the width there is."""
-        return container.width
+        self.lay_out()
 
     # --------------------------------------------------------------------------------- painting
 
@@ -153,18 +133,7 @@ class ShardsView(ScrollView, can_focus=True):
         """Line `y` of what is on view."""
         lines = self._layout.lines
         index = y + self.scroll_offset.y
-        width = self.size.width
-        line = pad(lines[index] if index < len(lines) else (), width)
-        return Strip([RichSegment(text, self._style(style)) for text, style in line], width)
-
-    def _style(self, part: str) -> Style:
-        style = self._styles.get(part)
-        if style is None:
-            style = (
-                self.get_component_rich_style(f"shards-view--{part}") if part else self.rich_style
-            )
-            self._styles[part] = style
-        return style
+        return self.strip_of(lines[index] if index < len(lines) else ())
 
     # ------------------------------------------------------------------------------------- keys
 
@@ -182,20 +151,14 @@ class ShardsView(ScrollView, can_focus=True):
 
     def _go_to(self, index: int) -> None:
         self._cursor = max(0, min(index, self._layout.rows - 1))
-        self._lay_out()
-        line = self._layout.first_row + self._cursor
-        top = self.scroll_offset.y
+        self.lay_out()
         # The first row brings the picture above it back into view.
-        if self._cursor == 0:
-            self.scroll_to(y=0, animate=False)
-        elif line < top:
-            self.scroll_to(y=line, animate=False)
-        elif line >= top + self.size.height:
-            self.scroll_to(y=line - self.size.height + 1, animate=False)
+        line = self._layout.first_row + self._cursor if self._cursor else 0
+        self.bring_into_view(line, self.size.height)
 
     def on_click(self, event: events.Click) -> None:
         """Take the cursor to the device's row."""
         index = event.y + self.scroll_offset.y - self._layout.first_row
         if 0 <= index < self._layout.rows:
             self._cursor = index
-            self._lay_out()
+            self.lay_out()

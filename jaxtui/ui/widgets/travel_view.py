@@ -4,44 +4,32 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.segment import Segment as RichSegment
-from rich.style import Style
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from jaxtui import quantities
 from jaxtui.ui.collective_travel import TravelPicture, positive
-from jaxtui.ui.text_cells import Line, pad
+from jaxtui.ui.text_cells import Line
 from jaxtui.ui.widgets.field import FieldInput, FixedText
+from jaxtui.ui.widgets.line_scroller import LineScroller
 
 MICRO, GIGA = 1e-6, 1e9
 _PARTS = ("quiet", "label", "send", "cell", "lit")
 
 
-class TravelView(ScrollView, can_focus=True):
+class TravelView(LineScroller):
     """Draws a step: a heading that stays, and a line for each device that scrolls."""
 
+    PREFIX = "travel-view--"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"travel-view--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     TravelView {
-        height: 1fr;
         min-height: 2;
-        overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $foreground 25%;
-        scrollbar-color-hover: $foreground 40%;
-        scrollbar-color-active: $accent;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
 
         .travel-view--quiet { color: $foreground 60%; }
         .travel-view--label { color: $foreground 80%; }
@@ -64,48 +52,27 @@ class TravelView(ScrollView, can_focus=True):
         self._picture: TravelPicture | None = None
         self._step = 0
         self._lines: list[Line] = []
-        self._styles: dict[str, Style] = {}
 
     def show(self, picture: TravelPicture | None, step: int) -> None:
         """Draw a step of a travel."""
         if picture is not self._picture or step != self._step:
             self._picture, self._step = picture, step
-            self._lay_out()
+            self.lay_out()
 
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
+        """Make the lines of the step, beside a scrollbar where they do not all go in."""
         width, height = self.size
         self._lines = []
         if self._picture is not None and width > 1:
-            ascii = bool(getattr(self.app, "ascii", False))
             over = len(self._picture.labels) + 1 > height
-            self._lines = self._picture.lines(self._step, width - over, ascii=ascii)
+            self._lines = self._picture.lines(self._step, width - over, ascii=self.ascii)
         self.virtual_size = Size(width, max(height, len(self._lines)))
         self.refresh()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Lay the step out anew for the room there is."""
-        self._lay_out()
-
-    def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
-        self._styles.clear()
-        super().notify_style_update()
-
     def render_line(self, y: int) -> Strip:
         """Line `y` from the widget's top: the heading, or a device's line."""
-        width = self.size.width
         index = y + self.scroll_offset.y if y else 0
-        line = self._lines[index] if index < len(self._lines) else ()
-        return Strip([RichSegment(t, self._style(part)) for t, part in pad(line, width)], width)
-
-    def _style(self, part: str) -> Style:
-        style = self._styles.get(part)
-        if style is None:
-            style = (
-                self.get_component_rich_style(f"travel-view--{part}") if part else self.rich_style
-            )
-            self._styles[part] = style
-        return style
+        return self.strip_of(self._lines[index] if index < len(self._lines) else ())
 
 
 class TravelPane(Vertical):

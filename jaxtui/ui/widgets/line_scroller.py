@@ -1,0 +1,98 @@
+"""The base of widgets that lay out lines of styled segments and scroll them up and down."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment as RichSegment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from jaxtui.ui.text_cells import Line, pad
+
+
+class LineScroller(ScrollView, can_focus=True):
+    """Paints `Line`s: the style of a segment names the component class PREFIX + style.
+
+    A subclass has `lay_out`, which makes the lines for the room there is and sets `virtual_size`,
+    and `render_line`, which picks one of them. Styles are looked up once until the theme changes.
+    """
+
+    PREFIX: ClassVar[str] = ""
+    UNDIMMED: ClassVar[frozenset[str]] = frozenset()  # styles that stay as they are in a dim line
+    DEFAULT_CSS = """
+    LineScroller {
+        height: 1fr;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-size-vertical: 1;
+        scrollbar-color: $foreground 25%;
+        scrollbar-color-hover: $foreground 40%;
+        scrollbar-color-active: $accent;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+    }
+    """
+
+    def __init__(
+        self, *, name: str | None = None, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._styles: dict[tuple[str, bool], Style] = {}
+
+    @property
+    def ascii(self) -> bool:
+        """Whether only ASCII may be painted."""
+        return bool(getattr(self.app, "ascii", False))
+
+    def lay_out(self) -> None:
+        """Make the lines for the room there is."""
+        raise NotImplementedError
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Make the lines anew for the room there is."""
+        self.lay_out()
+
+    def notify_style_update(self) -> None:
+        """Forget the styles of the theme before."""
+        self._styles.clear()
+        super().notify_style_update()
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """All the width there is."""
+        return container.width
+
+    def bring_into_view(self, line: int, room: int) -> None:
+        """Scroll until the line at `line` is among the `room` lines that are on view."""
+        top = self.scroll_offset.y
+        if line < top:
+            self.scroll_to(y=line, animate=False)
+        elif line >= top + room:
+            self.scroll_to(y=line - room + 1, animate=False)
+
+    # --------------------------------------------------------------------------------- painting
+
+    def strip_of(self, line: Line, *, width: int | None = None, dim: bool = False) -> Strip:
+        """A line as it is painted, cut or filled up to `width` cells (the widget's)."""
+        width = self.size.width if width is None else width
+        return Strip(
+            [RichSegment(text, self.style_of(part, dim)) for text, part in pad(line, width)], width
+        )
+
+    def style_of(self, part: str, dim: bool = False) -> Style:
+        """The style of the segments that are called `part`."""
+        style = self._styles.get((part, dim))
+        if style is None:
+            style = self.make_style(part)
+            if dim and part not in self.UNDIMMED:
+                style += Style(dim=True)
+            self._styles[part, dim] = style
+        return style
+
+    def make_style(self, part: str) -> Style:
+        """The style of `part` as the theme has it; "" is the widget's own."""
+        return self.get_component_rich_style(self.PREFIX + part) if part else self.rich_style
