@@ -239,6 +239,7 @@ def _explore(options: argparse.Namespace) -> int:
             trusted=trusted,
             ascii=bool(options.ascii or config.ascii),
             theme=theme,
+            choice=choice,
         )
         if theme is not None and theme not in app.available_themes:
             _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")

@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
+from jaxtui.launch import Choice
 from jaxtui.session import Session
 from jaxtui.ui import commands
 from jaxtui.ui.behind_typing import after_typing, waits
@@ -58,10 +59,12 @@ class JaxtuiApp(App[None]):
         trusted: bool = True,
         ascii: bool = False,
         theme: str | None = None,
+        choice: Choice | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`client` is called once the first frame is painted, for a client told to start.
 
+        `choice` is what the command line says about the engine, already applied to `session`;
         `clock` gives seconds that never go back.
         """
         super().__init__()
@@ -75,7 +78,7 @@ class JaxtuiApp(App[None]):
             self._filters.append(PlainText())
         self.first_session = session
         self._client, self._path, self._trusted = client, path, trusted
-        self._clock = clock
+        self._choice, self._clock = choice or Choice(), clock
         self._theme_wanted = theme
         self._early: list[Callable[[], Awaitable[bool]]] = []  # actions of before there is work
         self.begun = False
@@ -142,6 +145,7 @@ class JaxtuiApp(App[None]):
             self.first_session,
             path=self._path,
             trusted=self._trusted,
+            choice=self._choice,
             clock=self._clock,
         )
         self.explorer.start()
@@ -305,6 +309,14 @@ class JaxtuiApp(App[None]):
         lines = text.count("\n") + 1
         what = f"{lines} lines" if lines > 1 else (text if len(text) <= 40 else "one line")
         self.say(f"sent to the terminal's clipboard: {what}")
+
+    def action_undo(self) -> None:
+        """Take the last change of the session back."""
+        self.explorer.undo()
+
+    def action_redo(self) -> None:
+        """Make the change again that was undone last."""
+        self.explorer.redo()
 
     def action_open_session(self) -> None:
         """Open a session file."""

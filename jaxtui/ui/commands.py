@@ -49,6 +49,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.show_screen('learn')", "4", "Learn", "The lessons, in order"),
     Command("app.show_screen('devices')", "5", "Devices", "What JAX sees, and the device set"),
     # files and the program itself
+    Command("app.undo", "u", "undo", "Undo the last change of the session"),
+    Command("app.redo", "U", "redo", "Redo the change that was undone"),
     Command("app.open_session", "ctrl+o", "open", "Open a session file", typing=True),
     Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
     Command("app.save_session_as", "", "save as", "Save the session under another name"),

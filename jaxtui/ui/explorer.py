@@ -12,6 +12,7 @@ from textual.timer import Timer
 
 from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.collectives import runs_program
+from jaxtui.launch import Choice
 from jaxtui.protocol import (
     AnyEvent,
     BenchSample,
@@ -27,6 +28,7 @@ from jaxtui.protocol import (
 from jaxtui.session import Devices, Session, SessionError, with_field
 from jaxtui.ui.collective_state import CollectiveWork
 from jaxtui.ui.files import Files
+from jaxtui.ui.history import History
 from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.state import QUIET, REST, Work
 
@@ -52,9 +54,13 @@ class Explorer:
         *,
         path: str | None,
         trusted: bool,
+        choice: Choice,
         clock: Callable[[], float],
     ) -> None:
-        """`client` has been told to start; `clock` gives seconds that never go back."""
+        """`client` has been told to start; `clock` gives seconds that never go back.
+
+        `choice` was applied to `session`, and will be to every other that is opened.
+        """
         self.app = app
         self.client = client
         self.now = clock
@@ -67,6 +73,8 @@ class Explorer:
             trusted=trusted,
         )
         self.collective = CollectiveWork(self.work, send=client.send, next_id=client.next_id)
+        self._choice = choice
+        self._history = History()
         self._inbox: deque[AnyEvent] = deque()
         self._inbox_lock = threading.Lock()
         self._announced = False  # that events wait
@@ -195,8 +203,11 @@ class Explorer:
 
     # ----------------------------------------------------------------------- the session changes
 
-    def edit(self, field: str, value: Any) -> None:
-        """Put `value` into a field of the session, and let everything follow."""
+    def edit(self, field: str, value: Any, *, typed: bool = False) -> None:
+        """Put `value` into a field of the session, and let everything follow.
+
+        `typed` says that it is a keystroke of several.
+        """
         try:
             session = with_field(self.work.session, field, value)
         except KeyError:
@@ -204,7 +215,29 @@ class Explorer:
         except SessionError as error:
             self.app.say(error.message)
             return
+        if session != self.work.session:
+            self._history.note(self.work.session, field, self.now(), typed=typed)
+        self._put(session)
+
+    def _put(self, session: Session) -> None:
         self._follow(self.work.edit(session, self.now()))
+
+    def undo(self) -> None:
+        """Take the last change of the session back."""
+        session = self._history.undo(self.work.session)
+        if session is None:
+            self.app.say("there is no change to undo")
+        else:
+            self._put(session)
+            self.app.say("undone; U does it again")
+
+    def redo(self) -> None:
+        """Make the change again that was undone last."""
+        session = self._history.redo(self.work.session)
+        if session is None:
+            self.app.say("there is nothing to redo")
+        else:
+            self._put(session)
 
     def fix(self, fix: Fix) -> None:
         """Put what a fix offers into its field."""
@@ -213,8 +246,14 @@ class Explorer:
         else:
             self.edit(fix.field, fix.text)
 
-    def replace_session(self, session: Session, *, trusted: bool) -> None:
-        """Another session takes the place of this one."""
+    def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None:
+        """A session, as it stands in its file or lesson, takes the place of this one.
+
+        It runs on the devices that the command line asked for, as the first one did.
+        """
+        session = self._choice.applied_to(session)
+        self.files.taken_over(session, path)
+        self._history.forget()
         again = self.work.replace(session, self.files.folder, trusted, self.now())
         self._follow(again)
 

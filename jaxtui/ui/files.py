@@ -103,8 +103,7 @@ class Files:
             self._app.say(f"{path}: {field}{error.message}")
             return
         trusted = trust.is_trusted(text)
-        self.taken_over(session, path)
-        self._explorer.replace_session(session, trusted=trusted)
+        self._explorer.open(session, path=path, trusted=trusted)
         if not trusted:
             self.ask_trust()
 

@@ -228,7 +228,7 @@ class Work:
         if not self.trusted:
             return "not run: not trusted yet"
         if self.phase == "gone":
-            return "JAX cannot start · 5 Devices" if self._devices_fault else GONE
+            return "cannot start · 5 Devices" if self._devices_fault else GONE
         if self.phase == "starting":
             waited = now - self.phase_since
             return f"starting JAX {waited:.0f} s" if waited >= NAMED else "starting JAX"

@@ -266,7 +266,7 @@ async def test_an_opened_session_shows_nothing_of_the_one_before(
         await bench.press(*tabs)
         assert ("53." in bench.text) or tabs
         assert "i32[‹2›, 2, 2]" in bench.text
-        bench.explorer.replace_session(other, trusted=True)
+        bench.explorer.open(other)
         await bench.settle()
         assert "53." not in bench.text
         assert "[0:2" not in bench.text

@@ -94,7 +94,7 @@ async def test_a_platform_that_jax_cannot_start_with_stands_at_its_field_with_it
         await put(bench, screen, platform="nope")
         gone = Gone(reason="there is no platform nope", status=3, wanted=False)
         await bench.hear(Failed(id=0, diagnosis=NOPE), gone)
-        assert "JAX cannot start · 5 Devices" in bench.text
+        assert "cannot start · 5 Devices" in bench.text
         assert screen._inputs["platform"].has_class("-faulty")
         assert "! there is no platform nope" in bench.text
         assert "The engine before saw:" in bench.text

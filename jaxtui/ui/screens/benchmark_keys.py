@@ -51,7 +51,7 @@ class BenchmarkKeys(WorkScreen):
         if benchmark == work.benchmark:
             return
         if work.subject == "session":
-            explorer.edit("benchmark", benchmark)
+            explorer.edit("benchmark", benchmark, typed=True)
             return
         work.task = msgspec.structs.replace(work.task, benchmark=benchmark)
         work.edited(explorer.now())
@@ -117,8 +117,7 @@ class BenchmarkKeys(WorkScreen):
         session: Session = work.session
 
         def go_on() -> None:
-            explorer.files.taken_over(session, None)
-            explorer.replace_session(session, trusted=True)
+            explorer.open(session)
             self.jaxtui.action_show_screen("map")
 
         explorer.files.unless_changed(go_on)

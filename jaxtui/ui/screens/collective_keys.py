@@ -32,10 +32,10 @@ class CollectiveKeys(TravelSide):
         super().__init__()
         self._leaves = (0, 0)  # which array of the input and of the result are shown
 
-    def put(self, collective: Collective) -> None:
+    def put(self, collective: Collective, *, typed: bool = False) -> None:
         """Another collective goes into the session."""
         if collective != self.collective_work.collective:
-            self.explorer.edit("collective", collective)
+            self.explorer.edit("collective", collective, typed=typed)
 
     def action_run(self) -> None:
         """Run the collective, whatever it did before."""

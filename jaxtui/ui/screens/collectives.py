@@ -247,7 +247,7 @@ class CollectivesScreen(CollectiveKeys):
             changed = view.with_option(collective, name, text)
         else:
             changed = msgspec.structs.replace(collective, **{kind: text})
-        self.put(changed)
+        self.put(changed, typed=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in a field runs the collective, in an element puts it into the value."""

@@ -215,11 +215,11 @@ class MapScreen(WorkScreen):
 
     def on_function_editor_source_changed(self, event: FunctionEditor.SourceChanged) -> None:
         """The source goes into the session."""
-        self.explorer.edit("program.source", event.area.take())
+        self.explorer.edit("program.source", event.area.take(), typed=True)
 
     def on_function_editor_reference_changed(self, event: FunctionEditor.ReferenceChanged) -> None:
         """The reference goes into the session."""
-        self.explorer.edit("program.function", event.input.take())
+        self.explorer.edit("program.function", event.input.take(), typed=True)
 
     def on_argument_table_value_changed(self, event: ArgumentTable.ValueChanged) -> None:
         """The value of an argument goes into the session, or a further argument does."""
@@ -227,7 +227,7 @@ class MapScreen(WorkScreen):
         arguments = with_value(
             work.session.program.arguments, work.signature, row, event.input.take()
         )
-        self.explorer.edit("program.arguments", arguments)
+        self.explorer.edit("program.arguments", arguments, typed=True)
 
     def on_argument_table_axis_changed(self, event: ArgumentTable.AxisChanged) -> None:
         """The axis goes into its place in the in_axes of the layer that the column is of."""
@@ -240,20 +240,22 @@ class MapScreen(WorkScreen):
             return
         joined, cells = replaced(column.cells, row.place, text, column.field)
         self._cells = (joined, cells)
-        self.explorer.edit(f"program.layers.{column.index}.{column.field}", joined)
+        field = f"program.layers.{column.index}.{column.field}"
+        self.explorer.edit(field, joined, typed=True)
 
     def on_argument_table_parameters_changed(self, event: ArgumentTable.ParametersChanged) -> None:
         """The parameters go into the session once they can be read."""
         session = self.explorer.work.session
         parameters = self._parameters.typed(event.input.take(), session.parameters)
         if parameters != session.parameters:
-            self.explorer.edit("parameters", parameters)
+            self.explorer.edit("parameters", parameters, typed=True)
         else:
             self.explorer.show_work()
 
     def on_layer_form_changed(self, event: LayerForm.Changed) -> None:
         """A layer's field goes into the session."""
-        self.explorer.edit(f"program.layers.{self._form_of}.{event.field}", event.input.take())
+        field = f"program.layers.{self._form_of}.{event.field}"
+        self.explorer.edit(field, event.input.take(), typed=True)
 
     # ------------------------------------------------------------------------------- layers
 

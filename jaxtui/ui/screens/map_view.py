@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from jaxtui import dtypes
-from jaxtui.report import Diagnosis, FlowLeaf
+from jaxtui.report import Diagnosis
 from jaxtui.session import AnyLayer, Session, SessionError
 from jaxtui.ui import fields
 from jaxtui.ui.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
@@ -16,7 +14,6 @@ from jaxtui.ui.widgets.argument_table import AxisColumn, TableRow
 
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines
-LEAF_NAME = re.compile(r"^\w+")
 
 
 def script_text(session: Session) -> str:
@@ -93,15 +90,13 @@ def axis_column(
 
 
 def argument_rows(work: Work, diagnosis: Diagnosis | None = None) -> list[TableRow]:
-    """The rows of the argument table, each with its shape and what is wrong with it."""
+    """The rows of the argument table, each with what is wrong with it."""
     arguments = work.session.program.arguments
     signature = work.signature
-    shapes = argument_shapes(work)
     faulty, part = _faulty_argument(diagnosis)
     return [
         TableRow(
             row,
-            shapes.get(row.name, "") if row.index is not None else "default",
             diagnosis if row.index is not None and row.index == faulty else None,
             part,
         )
@@ -114,28 +109,6 @@ def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:
         return None, ""
     index, _, part = diagnosis.field.removeprefix("program.arguments.").partition(".")
     return (int(index), part) if index.isdecimal() else (None, "")
-
-
-def argument_shapes(work: Work) -> dict[str, str]:
-    """Argument name -> `i32[2, 2]`, or how many leaves it has."""
-    flow = work.flow
-    if flow is None or not flow.levels or flow.levels[0].inputs is None:
-        return {}
-    leaves: dict[str, list[FlowLeaf]] = {}
-    for leaf in flow.levels[0].inputs:
-        name = LEAF_NAME.match(leaf.path)
-        leaves.setdefault(name[0] if name else leaf.path, []).append(leaf)
-    return {
-        name: leaf_text(found[0]) if len(found) == 1 else f"{len(found)} leaves"
-        for name, found in leaves.items()
-    }
-
-
-def leaf_text(leaf: FlowLeaf) -> str:
-    """`i32[2, 2]`, or the value of a leaf that is no array."""
-    if leaf.value:
-        return leaf.value
-    return f"{dtypes.short(leaf.dtype)}[{','.join(map(str, leaf.shape))}]"
 
 
 def source_line(source: str) -> str:

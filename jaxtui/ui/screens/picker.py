@@ -39,9 +39,7 @@ def pick_function(app: JaxtuiApp, editor: FunctionEditor) -> None:
 
 def open_lesson(app: JaxtuiApp, name: str) -> None:
     """Take a lesson as the session."""
-    session = lessons.load(name)
-    app.explorer.files.taken_over(session, None)
-    app.explorer.replace_session(session, trusted=True)
+    app.explorer.open(lessons.load(name))
 
 
 def _write_here(app: JaxtuiApp) -> None:

@@ -16,6 +16,7 @@ from jaxtui.ui.screens.base import NARROW, WorkScreen
 LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss
 FUNCTION_SHARE = 0.36  # of the lines
 SHAPES_LINES = 9
+NAMES = (5, 14)  # least and most cells for an argument's name, as in the argument table
 
 
 class StartScreen(WorkScreen):
@@ -75,7 +76,8 @@ class FirstLook(Widget):
         ]
         lines = [*lines, *[Content("")] * function][:function]
         lines += [self._title("Arguments", width), Content.styled("  ", "$text-muted")]
-        lines += [Content(f" {a.name} {a.value}") for a in program.arguments]
+        names = min(NAMES[1], max([NAMES[0], *(len(a.name) for a in program.arguments)]))
+        lines += [Content(f" {a.name:{names}} {a.value}") for a in program.arguments]
         lines += [Content("")] * height
         return [line.truncate(width, pad=True) for line in lines[:height]]
 

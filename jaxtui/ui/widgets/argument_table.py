@@ -1,4 +1,4 @@
-"""The arguments: for each parameter its name, value, mapped axis and shape; and the parameters."""
+"""The arguments: for each parameter its name, value and mapped axis; and the parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jaxtui.ui.signature import Row
 from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
 
 UNREADABLE = "…"
-NAME_WIDTHS, AXIS_WIDTHS, SHAPE_WIDTHS = (5, 14), (5, 14), (6, 16)  # least and most, in cells
+NAME_WIDTHS, AXIS_WIDTHS = (5, 14), (5, 14)  # least and most, in cells
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,9 @@ class AxisColumn:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row as it is shown: the parameter, the shape of its value, what is wrong with it."""
+    """A row as it is shown: the parameter, and what is wrong with it."""
 
     row: Row
-    shape: str = ""
     diagnosis: Diagnosis | None = None
     faulty: str = ""  # the part of the argument that the diagnosis is about: value, name, sharding
 
@@ -51,7 +50,6 @@ class Widths:
 
     name: int
     axis: int
-    shape: int
 
 
 def _widths(rows: Sequence[TableRow], column: AxisColumn) -> Widths:
@@ -60,7 +58,6 @@ def _widths(rows: Sequence[TableRow], column: AxisColumn) -> Widths:
     return Widths(
         name=_fitted([row.row.name for row in rows], NAME_WIDTHS) + 1,
         axis=_fitted(axes, AXIS_WIDTHS) + 2,
-        shape=_fitted([row.shape for row in rows], SHAPE_WIDTHS),
     )
 
 
@@ -79,8 +76,6 @@ class _ArgumentRow(Vertical):
     _ArgumentRow .name.-faulty { color: $text-error; }
     _ArgumentRow .value { width: 1fr; }
     _ArgumentRow .axis { margin: 0 1; }
-    _ArgumentRow .shape { color: $text-muted; text-wrap: nowrap;
-        text-overflow: ellipsis; }
     """
 
     def __init__(self, shown: TableRow, column: AxisColumn, widths: Widths) -> None:
@@ -92,7 +87,6 @@ class _ArgumentRow(Vertical):
         self.axis_input = FieldInput()
         self.axis_input.add_class("axis")
         self._label = FixedText(classes="name")
-        self._shape = FixedText(classes="shape")
         self._message = FieldMessage()
 
     def compose(self) -> ComposeResult:
@@ -100,7 +94,6 @@ class _ArgumentRow(Vertical):
             yield self._label
             yield self.value_input
             yield self.axis_input
-            yield self._shape
         yield self._message
 
     def on_mount(self) -> None:
@@ -111,10 +104,8 @@ class _ArgumentRow(Vertical):
         self.shown = shown
         self._label.styles.width = widths.name
         self.axis_input.styles.width = widths.axis - 2  # its margins
-        self._shape.styles.width = widths.shape
         row = shown.row
         self._label.say(row.name)
-        self._shape.say(shown.shape)
         self.value_input.placeholder = row.default or (
             "a further one" if row.name[0] == "*" else ""
         )
@@ -151,8 +142,8 @@ class _Heading(Widget):
         """One line."""
         assert self.shown is not None
         axis, widths = self.shown
-        value = max(0, self.size.width - widths.name - widths.axis - widths.shape)
-        return f"{'':{widths.name}}{'value':{value}} {axis:{widths.axis - 1}}shape"
+        value = max(0, self.size.width - widths.name - widths.axis)
+        return f"{'':{widths.name}}{'value':{value}} {axis}"
 
 
 class ArgumentTable(Vertical):

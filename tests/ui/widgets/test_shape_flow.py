@@ -13,51 +13,6 @@ from jaxtui.ui.text_cells import text_of
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
 
 
-def leaf(path: str, *shape: int, marks: tuple[int, ...] = ()) -> FlowLeaf:
-    return FlowLeaf(path=path, shape=list(shape), dtype="float32", marks=list(marks))
-
-
-def level(label: str, inputs: list[FlowLeaf], outputs: list[FlowLeaf] | None, layer: int) -> Level:
-    transform = label.split()[0] if layer >= 0 else ""
-    return Level(
-        layer=layer, transform=transform, label=label, size=None, inputs=inputs, outputs=outputs
-    )
-
-
-def product() -> Flow:
-    return Flow(
-        function="matrix_vector_product",
-        levels=[
-            level(
-                "given",
-                [
-                    leaf("matrix", 8, 4, 2, 2, marks=(0,)),
-                    leaf("scale"),
-                    leaf("vector", 8, 4, 2, marks=(0,)),
-                ],
-                [leaf("", 8, 4, 2, marks=(0,))],
-                -1,
-            ),
-            level(
-                "pmap devices·8",
-                [
-                    leaf("matrix", 4, 2, 2, marks=(0,)),
-                    leaf("scale"),
-                    leaf("vector", 4, 2, marks=(0,)),
-                ],
-                [leaf("", 4, 2, marks=(0,))],
-                1,
-            ),
-            level(
-                "vmap batch·4",
-                [leaf("matrix", 2, 2), leaf("scale"), leaf("vector", 2)],
-                [leaf("", 2)],
-                0,
-            ),
-        ],
-    )
-
-
 def network(leaves: int = 20) -> Flow:
     params = [leaf(f"params[{at}]['w']", 16, 16) for at in range(leaves)]
     return Flow(

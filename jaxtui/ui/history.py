@@ -1,0 +1,58 @@
+"""The sessions before the newest changes: undo and redo."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from jaxtui.session import Session
+
+STEPS = 200  # that are kept
+TYPING = 1.0  # seconds between two keystrokes of one step
+
+
+class History:
+    """Steps back and forth through the sessions that were. Moments are seconds that never go back.
+
+    What is typed into one field without a pause is one step.
+    """
+
+    def __init__(self) -> None:
+        self._before: deque[Session] = deque(maxlen=STEPS)
+        self._after: list[Session] = []
+        self._typed_in = ""
+        self._typed_at = -math.inf
+
+    def note(self, before: Session, field: str, now: float, *, typed: bool) -> None:
+        """`before` is about to be changed in `field`; `typed` by a keystroke, or all at once."""
+        goes_on = typed and field == self._typed_in and now - self._typed_at < TYPING
+        if not goes_on:
+            self._before.append(before)
+        self._typed_in, self._typed_at = (field if typed else ""), now
+        self._after.clear()
+
+    def undo(self, session: Session) -> Session | None:
+        """The session before the last step, None when there is none. `session` can be redone."""
+        return self._step(self._before, self._after, session)
+
+    def redo(self, session: Session) -> Session | None:
+        """The session that the last undo left, None when there is none."""
+        return self._step(self._after, self._before, session)
+
+    def forget(self) -> None:
+        """Another session has been opened."""
+        self._before.clear()
+        self._after.clear()
+        self._typed_in = ""
+
+    def _step(
+        self,
+        source: deque[Session] | list[Session],
+        target: deque[Session] | list[Session],
+        session: Session,
+    ) -> Session | None:
+        if not source:
+            return None
+        target.append(session)
+        self._typed_in = ""
+        return source.pop()
