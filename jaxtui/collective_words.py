@@ -212,7 +212,7 @@ _OPERATIONS = (
             _operand("output_offsets", "where each device puts the slice it gets"),
             _operand("recv_sizes", "how long the slice from each device is"),
         ),
-        value="arange(devices * devices * 1.0).reshape(devices, devices)",
+        value=_SQUARE,
         given={
             "output": "zeros((devices, devices))",
             "input_offsets": "tile(arange(devices), (devices, 1))",

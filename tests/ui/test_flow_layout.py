@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_flows import leaf, level, nested
 from rich.cells import cell_len
 
 from jaxtui.report import Diagnosis, Fix, Flow, FlowLeaf, Level

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from made_flows import leaf, level, nested
 from textual.app import App, ComposeResult
 from textual.widgets import Input
 
-from jaxtui.report import Diagnosis, Fix, Flow, FlowLeaf, Level
+from jaxtui.report import Diagnosis, Fix, Flow
 from jaxtui.ui.text_cells import text_of
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
 
@@ -68,7 +69,7 @@ def painted(view: ShapeFlow) -> list[str]:
 
 
 async def test_the_cursor_shows_only_with_the_focus() -> None:
-    app = Host(product())
+    app = Host(nested())
     async with app.run_test(size=(100, 20)) as pilot:
         assert not any("▌" in line for line in painted(app.view))
         await pilot.press("tab")
@@ -89,7 +90,7 @@ async def test_the_cursor_shows_only_with_the_focus() -> None:
     ],
 )
 async def test_the_cursor_moves_over_the_rule(keys: str, name: str) -> None:
-    app = Host(product())
+    app = Host(nested())
     async with app.run_test(size=(100, 20)) as pilot:
         await pilot.press("tab", *keys.split())
         assert app.view.picture.rows[app.view.cursor].name == name
@@ -131,7 +132,7 @@ async def test_rows_scroll_under_a_heading_that_stays() -> None:
 
 
 async def test_a_wide_stack_scrolls_sideways_with_its_names_pinned() -> None:
-    app = Host(product())
+    app = Host(nested())
     async with app.run_test(size=(46, 20)) as pilot:
         await pilot.press("tab")
         assert painted(app.view)[0].endswith("▸")
@@ -144,10 +145,10 @@ async def test_a_wide_stack_scrolls_sideways_with_its_names_pinned() -> None:
 
 
 async def test_an_error_moves_nothing() -> None:
-    app = Host(product())
+    app = Host(nested())
     async with app.run_test(size=(100, 20)):
         good = painted(app.view)
-        app.view.update_flow(product(), WRONG, source_line="return jnp.dot(matrix, vector)")
+        app.view.update_flow(nested(), WRONG, source_line="return jnp.dot(matrix, vector)")
         bad = painted(app.view)
         rows = [line.split()[0] for line in good[1:4]]
         assert [line.split()[0] for line in bad[1:4]] == rows
@@ -159,12 +160,12 @@ async def test_an_error_moves_nothing() -> None:
 
 
 async def test_an_old_flow_is_dimmed_and_says_so() -> None:
-    app = Host(product(), stale=True)
+    app = Host(nested(), stale=True)
     async with app.run_test(size=(100, 20)):
         dims = {segment.style.dim for segment in app.view.render_line(1) if segment.style}
         assert dims == {True}
         assert any(line.endswith("of the program before") for line in painted(app.view))
-        app.view.update_flow(product())
+        app.view.update_flow(nested())
         assert not any("of the program before" in line for line in painted(app.view))
         assert {s.style.dim for s in app.view.render_line(1) if s.style} != {True}
 
@@ -179,7 +180,7 @@ async def test_a_click_takes_the_cursor_to_the_row_and_unfolds_at_the_sign() -> 
 
 
 async def test_ascii_is_the_apps_choice() -> None:
-    app = Host(product(), ascii=True)
+    app = Host(nested(), ascii=True)
     async with app.run_test(size=(100, 20)) as pilot:
         await pilot.press("tab")
         assert all(line.isascii() for line in painted(app.view))
@@ -198,7 +199,7 @@ async def test_nothing_breaks_where_there_is_no_room() -> None:
 
 
 async def test_the_text_to_copy_is_whole_however_narrow_the_view() -> None:
-    app = Host(product())
+    app = Host(nested())
     async with app.run_test(size=(40, 20)):
         lines = app.view.text.splitlines()
         assert lines[0].endswith("matrix_vector_product")
@@ -207,7 +208,7 @@ async def test_the_text_to_copy_is_whole_however_narrow_the_view() -> None:
 
 
 async def test_colours_come_from_the_theme() -> None:
-    app = Host(product())
+    app = Host(nested())
     async with app.run_test(size=(100, 20)) as pilot:
 
         def colour_of(text: str) -> Any:
@@ -225,8 +226,8 @@ async def test_colours_come_from_the_theme() -> None:
 @pytest.mark.parametrize("case", ["product", "wrong", "network"])
 def test_picture(snap_compare: Any, size: tuple[int, int], case: str) -> None:
     apps = {
-        "product": lambda: Host(product()),
-        "wrong": lambda: Host(product(), diagnosis=WRONG, stale=True),
+        "product": lambda: Host(nested()),
+        "wrong": lambda: Host(nested(), diagnosis=WRONG, stale=True),
         "network": lambda: Host(network()),
     }
     assert snap_compare(apps[case](), terminal_size=size, press=["tab", "enter", "j"])
