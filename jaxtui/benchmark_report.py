@@ -23,6 +23,7 @@ BenchStageName = Literal[
     "first call",
     "comparing",
     "warming",
+    "calibrating",
     "timing",
     "peaks",
 ]
@@ -173,7 +174,8 @@ class StrategyReport(Struct, frozen=True, kw_only=True):
     """A strategy at one point, as `bench --json` prints it.
 
     `calls` is how many calls one sample averages. `flops_rate` and `bytes_rate` are a second;
-    `of_peak` relates them to what the roofline allows at this intensity.
+    `of_peak` relates them to what the roofline allows at this intensity; its `roof` is the peak
+    that was measured, or where a strategy was faster the most that was reached.
     """
 
     name: str
@@ -206,6 +208,7 @@ class StrategyReport(Struct, frozen=True, kw_only=True):
     flops_rate: float | None = None
     bytes_rate: float | None = None
     of_peak: float | None = None
+    roof: Literal["measured", "reached"] | None = None
     padded: int = 0
     stablehlo: str | None = None
     skipped: str | None = None

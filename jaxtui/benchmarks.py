@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from jaxtui import roofline
 from jaxtui.benchmark_report import (
     ArmStatistics,
     BenchmarkReport,
@@ -111,7 +112,6 @@ class Recording(RunRecording):
                 self.points[event.point].round_over(event)
             case BenchPeaks():
                 self.peaks = event.peaks
-                self._finished.clear()  # their rates are held against the peaks
 
     def _planned(self, plan: PlannedPoint) -> None:
         if plan.point < len(self.points):
@@ -131,7 +131,10 @@ class Recording(RunRecording):
 
     def report(self) -> BenchmarkReport:
         """All of it so far."""
-        points = self._point_reports()
+        points, notes = self._point_reports(), self.notes
+        if self.peaks:
+            points = roofline.held_against(points, self.peaks, self.environment)
+            notes = [*notes, *([roofline.REACHED] if roofline.raised(points) else [])]
         return BenchmarkReport(
             **self._head(),
             ok=self.error is None and self.ended == COMPLETE,
@@ -140,14 +143,14 @@ class Recording(RunRecording):
             points=points,
             peaks=self.peaks,
             scaling=scaling(points, self.environment),
-            notes=self.notes,
+            notes=notes,
         )
 
     def _point_reports(self) -> list[PointReport]:
         """Only the last point still changes: those before it are reported once."""
         for point in self.points[len(self._finished) : -1]:
-            self._finished.append(_point_report(point, self.peaks))
-        return [*self._finished, *(_point_report(point, self.peaks) for point in self.points[-1:])]
+            self._finished.append(_point_report(point))
+        return [*self._finished, *(_point_report(point) for point in self.points[-1:])]
 
 
 def failed(path: str, title: str, session: Session, error: Diagnosis) -> BenchmarkReport:
@@ -161,7 +164,7 @@ def failed(path: str, title: str, session: Session, error: Diagnosis) -> Benchma
 # ------------------------------------------------------------------------------------- the reports
 
 
-def _point_report(record: PointRecord, peaks: Sequence[Peak]) -> PointReport:
+def _point_report(record: PointRecord) -> PointReport:
     plan = record.plan
     rounds = [
         Round(noise=noise, flags=flags)
@@ -171,9 +174,7 @@ def _point_report(record: PointRecord, peaks: Sequence[Peak]) -> PointReport:
         parameters=plan.parameters,
         batch=plan.batch,
         control=next((_control(record, arm) for arm in plan.arms if arm.role == "control"), None),
-        strategies=[
-            _strategy_report(record, arm, peaks) for arm in plan.arms if arm.role != "control"
-        ],
+        strategies=[_strategy_report(record, arm) for arm in plan.arms if arm.role != "control"],
         rounds=rounds,
         error=plan.error,
     )
@@ -203,7 +204,7 @@ _FROM_PLAN = (
 )
 
 
-def _strategy_report(record: PointRecord, arm: PlannedArm, peaks: Sequence[Peak]) -> StrategyReport:
+def _strategy_report(record: PointRecord, arm: PlannedArm) -> StrategyReport:
     prepared = record.prepared.get(arm.arm)
     found = record.statistics.get(arm.arm)
     report = StrategyReport(
@@ -220,7 +221,7 @@ def _strategy_report(record: PointRecord, arm: PlannedArm, peaks: Sequence[Peak]
         report = structs.replace(report, **{n: getattr(found, n) for n in _FROM_STATISTICS})
     elif report.samples:
         report = structs.replace(report, **_of_first_samples(report.samples))
-    return _with_rates(report, peaks)
+    return _with_rates(report)
 
 
 def _of_first_samples(samples: Sequence[Sample]) -> dict[str, float]:
@@ -229,17 +230,11 @@ def _of_first_samples(samples: Sequence[Sample]) -> dict[str, float]:
     return {"median": statistics.median(seconds), "min": min(seconds), "n": len(seconds)}
 
 
-def _with_rates(report: StrategyReport, peaks: Sequence[Peak]) -> StrategyReport:
+def _with_rates(report: StrategyReport) -> StrategyReport:
     median, flops, moved = report.median, report.flops, report.bytes
     if not median or flops is None or moved is None:
         return report
-    report = structs.replace(report, flops_rate=flops / median, bytes_rate=moved / median)
-    peak = next((peak for peak in peaks if peak.devices == report.devices), None)
-    if peak is None:
-        return report
-    # The roofline: traffic allows intensity times bandwidth, arithmetic the peak.
-    least = max(flops / peak.flops, moved / peak.bytes)
-    return structs.replace(report, of_peak=least / median)
+    return structs.replace(report, flops_rate=flops / median, bytes_rate=moved / median)
 
 
 def scaling(points: Sequence[PointReport], environment: Environment | None) -> list[Scaling]:

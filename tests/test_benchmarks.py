@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from jaxtui import bench_runs, bench_words
+from jaxtui import bench_runs, bench_words, roofline
 from jaxtui.bench_runs import RunError
 from jaxtui.benchmark_report import (
     ArmStatistics,
@@ -220,6 +220,48 @@ def test_rates_are_held_against_the_roofline_of_as_many_devices() -> None:
     assert baseline.bytes_rate == pytest.approx(64e3 / 0.010)
     # 16e6 operations take 1.6 ms of the peak, 64 kB 0.064 ms of the bandwidth.
     assert baseline.of_peak == pytest.approx(0.0016 / 0.010)
+
+
+def peaks_of(flops: float, moved: float) -> list[Peak]:
+    return [Peak(devices=n, dtype="float32", flops=flops, bytes=moved) for n in (1, 8)]
+
+
+def test_no_strategy_reaches_more_than_its_peak_and_one_that_was_faster_is_the_peak() -> None:
+    recording = recorded(whole())
+    recording.peaks = peaks_of(flops=1e9, moved=1e12)  # slower than what was timed
+    report = recording.report()
+    rows = [row for point in report.points for row in point.strategies if row.of_peak is not None]
+    assert {row.roof for row in rows} == {"reached"}
+    assert max(row.of_peak for row in rows) == pytest.approx(1.0)
+    assert all(row.of_peak <= 1.0 for row in rows)
+    assert roofline.REACHED in report.notes
+
+
+def test_what_moves_within_caches_is_a_peak_at_its_own_point_only() -> None:
+    recording = recorded(whole())
+    recording.peaks = peaks_of(flops=1e15, moved=1e5)
+    for point in recording.report().points:
+        rates = {row.devices: row.bytes_rate for row in point.strategies if row.bytes_rate}
+        for row in point.strategies:
+            if row.of_peak is not None:
+                assert row.of_peak == pytest.approx(row.bytes_rate / max(rates.values()))
+
+
+def test_a_peak_that_was_not_reached_is_the_measured_one_and_needs_no_words() -> None:
+    report = recorded(whole()).report()
+    rows = [row for point in report.points for row in point.strategies if row.of_peak is not None]
+    assert {row.roof for row in rows} == {"measured"}
+    assert roofline.REACHED not in report.notes
+
+
+def test_a_point_that_is_over_is_reported_once() -> None:
+    recording = recorded(whole()[:-2])
+    first, last = recording.report().points
+    again, now = recording.report().points
+    assert again == first
+    assert again.strategies is first.strategies
+    assert now == last
+    assert now.strategies is not last.strategies
 
 
 def test_strong_and_weak_scaling_come_with_what_the_cores_allow() -> None:

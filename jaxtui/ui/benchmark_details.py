@@ -172,6 +172,8 @@ def _cost_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
         peak = (
             "" if row.of_peak is None else f", {percent(row.of_peak)} of what the roofline allows"
         )
+        if row.roof == "reached":
+            peak += ", where the peak is the most that a strategy reached: more than was measured"
         yield (
             "work",
             f"{prefixed(row.flops)}FLOP, at least {prefixed(row.bytes)}B moved{rates}{peak}",
