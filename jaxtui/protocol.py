@@ -157,8 +157,8 @@ class Bench(Request, frozen=True, kw_only=True):
 
     A second Bench waits for the first to end. Cancel ends a running one at the next gap between
     two samples: it then ends with BenchFinished (`stopped`), and what was measured holds. With
-    `paced`, after each round the engine waits for Continue, or for 0.1 s, so that a screen can be
-    painted while nothing is timed.
+    `paced`, after each BenchRound and BenchGap the engine waits for Continue, or for 0.1 s, so that
+    a screen can be painted while nothing is timed.
     """
 
     composition: Composition
@@ -333,7 +333,10 @@ class BenchStage(Event, frozen=True, kw_only=True):
 
 
 class BenchPrepared(Event, frozen=True, kw_only=True):
-    """An arm is ready, or falls out (`skipped` says why). `stablehlo` is a hash of its program."""
+    """An arm is compiled, warm (sent again), or falls out (`skipped` says why).
+
+    `stablehlo` is a hash of its program.
+    """
 
     point: int
     arm: int
@@ -352,6 +355,12 @@ class BenchSample(Event, frozen=True, kw_only=True):
     round: int
     order: int
     seconds: float
+
+
+class BenchGap(Event, frozen=True, kw_only=True):
+    """Of a `paced` Bench: nothing is timed until Continue, so that what came can be painted."""
+
+    point: int
 
 
 class BenchRound(Event, frozen=True, kw_only=True):
@@ -487,6 +496,7 @@ AnyEvent = (
     | BenchStage
     | BenchPrepared
     | BenchSample
+    | BenchGap
     | BenchRound
     | BenchPeaks
     | BenchFinished

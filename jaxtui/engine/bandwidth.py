@@ -145,11 +145,11 @@ class _Sweep:
         except Exception as error:
             words = describe(error)
             measured.skipped = f"does not fit: {words}" if out_of_memory(error) else words
-        if self.pace is not None:
-            self.pace.begin()
-        yield self._told(point, measured)
-        if self.pace is not None:
-            yield from self.pace.steps()
+        told = self._told(point, measured)
+        if self.pace is None:
+            yield told
+        else:
+            yield from self.pace.gap(told)
 
     def _told(self, point: int, measured: _Measured) -> BandwidthMeasured:
         return BandwidthMeasured(id=self.id, point=point, size=measured.report())

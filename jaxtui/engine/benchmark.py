@@ -33,6 +33,7 @@ from jaxtui.protocol import (
     AnyEvent,
     Bench,
     BenchFinished,
+    BenchGap,
     BenchPeaks,
     BenchPoint,
     BenchPrepared,
@@ -129,6 +130,11 @@ class _Run:
     def _stage(self, point: int, arm: int | None, stage: BenchStageName) -> BenchStage:
         return BenchStage(id=self.id, point=point, arm=arm, stage=stage)
 
+    def _gap(self, point: int) -> Events:
+        """Have what came painted, where the next call is timed already."""
+        if self.pace is not None:
+            yield from self.pace.gap(BenchGap(id=self.id, point=point))
+
     # ------------------------------------------------------------------------------- one point
 
     def _point(self, index: int, parameters: dict[str, Any], point: Point | None) -> Events:
@@ -150,6 +156,7 @@ class _Run:
             return
         yield from self._take_roles(point, ready)
         yield from self._warm(point, ready)
+        yield from self._gap(index)
         self.timed.append(point)
         rounds = Rounds(
             request=self.id,
@@ -186,6 +193,8 @@ class _Run:
                     stages=preparation.stages if preparation else Stages(),
                     skipped=arm.planned.skipped,
                 )
+            else:
+                yield self._prepared(point, ready[-1])
 
     def _compare(self, point: Point, ready: list[Ready]) -> Events:
         """Leave out of `ready` what gives other values than the baseline does."""
@@ -236,6 +245,8 @@ class _Run:
             yield self._stage(point.index, one.index, "warming")
             for _ in self.turns.alone(timing.warm(one.sample, self.method)):
                 yield None
+            yield self._stage(point.index, one.index, "calibrating")
+            yield from self._gap(point.index)
             for calls in self.turns.alone(timing.calibrated(one.sample, self.method)):
                 one.calls = calls
                 yield None

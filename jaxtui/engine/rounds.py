@@ -17,7 +17,7 @@ from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.preparing import Ready
 from jaxtui.engine.sampling_statistics import Ratio
 from jaxtui.engine.turns import Pace, Turns
-from jaxtui.protocol import AnyEvent, BenchRound, BenchSample
+from jaxtui.protocol import AnyEvent, BenchGap, BenchRound, BenchSample
 
 PRECISE = 0.02  # half the width of an interval that needs no more rounds
 LIVE_RESAMPLES, FINAL_RESAMPLES = 499, 9999
@@ -75,6 +75,7 @@ class Rounds:
         self.order.shuffle(order)
         number = len(self.noise)
         before = timing.read_meters()
+        noise: list[Noise] = []
         measured: list[tuple[Ready, float]] = []
         for place, ready in enumerate(order):
             assert ready.sample is not None
@@ -89,10 +90,15 @@ class Rounds:
                 order=place,
                 seconds=seconds,
             )
+            if self.pace is not None and self.pace.due and ready is not order[-1]:
+                noise.append(timing.noise(before, timing.read_meters()))
+                yield from self.pace.gap(BenchGap(id=self.request, point=self.point))
+                before = timing.read_meters()
         # Only whole rounds count: each is a pair of every arm with the baseline.
         for ready, seconds in measured:
             ready.samples.append(seconds)
-        self.noise.append(timing.noise(before, timing.read_meters()))
+        noise.append(timing.noise(before, timing.read_meters()))
+        self.noise.append(timing.together(noise))
         # What came between two rounds has taken the caches from the second.
         disturbances = self.turns.disturbances()
         self.disturbed.append(disturbances > self.disturbances)
@@ -101,11 +107,11 @@ class Rounds:
     def _tell(
         self, found: list[ArmStatistics], wanted: int, left: float
     ) -> Iterator[AnyEvent | None]:
-        if self.pace is not None:
-            self.pace.begin()
-        yield self._event(found, wanted, left)
-        if self.pace is not None:
-            yield from self.pace.steps()
+        event = self._event(found, wanted, left)
+        if self.pace is None:
+            yield event
+        else:
+            yield from self.pace.gap(event)
 
     def _event(self, found: list[ArmStatistics], wanted: int, left: float) -> BenchRound:
         return BenchRound(

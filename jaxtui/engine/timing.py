@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
@@ -23,6 +23,7 @@ _STAT = Path("/proc/stat")
 MOST_CALLS = 1 << 20  # in one sample
 
 Sampler = Callable[[int], float]
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,25 @@ def noise(before: Meters, after: Meters) -> Noise:
         stolen=_difference(before.stolen, after.stolen),
         cpu=(after.cpu - before.cpu) / seconds if seconds > 0 else None,
     )
+
+
+def together(parts: Sequence[Noise]) -> Noise:
+    """What happened in all `parts`, at least one, of a round."""
+    seconds = sum(part.seconds for part in parts)
+    cpu = _sum([None if part.cpu is None else part.cpu * part.seconds for part in parts])
+    return Noise(
+        seconds=seconds,
+        switches=_sum([part.switches for part in parts]),
+        waited=_sum([part.waited for part in parts]),
+        stolen=_sum([part.stolen for part in parts]),
+        cpu=None if cpu is None or seconds <= 0 else cpu / seconds,
+    )
+
+
+def _sum(values: Sequence[N | None]) -> N | None:
+    """None when any is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if len(known) == len(values) else None
 
 
 def _difference(before: float | None, after: float | None) -> float | None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar, cast
 
 PAINT_SECONDS = 0.1  # the longest that a paced run waits for the screen
+UNSEEN_SECONDS = 0.5  # the longest that samples come unseen, unless one of them takes longer
 _PAINT_STEP = 0.02  # seconds, between two looks at whether the run is given up
 _END = object()
 
@@ -75,21 +76,26 @@ class Turns:
 
 
 class Pace:
-    """Lets the screen be painted between rounds: until it says go on, or for PAINT_SECONDS."""
+    """Lets the screen be painted between samples: until it says go on, or for PAINT_SECONDS."""
 
     def __init__(self) -> None:
         self._go = threading.Event()
+        self._painted = time.monotonic()
 
     def go(self) -> None:
         """The screen is painted. Called from another thread."""
         self._go.set()
 
-    def begin(self) -> None:
-        """A round is about to be told."""
-        self._go.clear()
+    @property
+    def due(self) -> bool:
+        """Whether the screen has not been painted for long."""
+        return time.monotonic() - self._painted >= UNSEEN_SECONDS
 
-    def steps(self) -> Iterator[None]:
-        """Wait, giving way now and then."""
+    def gap(self, event: T) -> Iterator[T | None]:
+        """Tell `event`, and wait until it is painted, giving way now and then."""
+        self._go.clear()
+        yield event
         end = time.monotonic() + PAINT_SECONDS
         while not self._go.wait(_PAINT_STEP) and time.monotonic() < end:
             yield None
+        self._painted = time.monotonic()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from jaxtui import bench_words as words
 from jaxtui.benchmark_report import BenchmarkReport, PointReport, StrategyReport
 from jaxtui.quantities import percent, significant
-from jaxtui.ui.benchmark_rows import Key, ceiling_words, flagged_words
+from jaxtui.ui.benchmark_rows import Key, ceiling_words, flagged_words, too_few
 
 OVERHEAD_FROM = 1.15  # a time a batch that is this much over the baseline's is worth explaining
 
@@ -57,6 +57,8 @@ def _fastest(point: PointReport) -> list[str]:
             f"{place}{named(best)} is {_times(best.speedup.value)} as fast as {baseline.name} "
             f"({_interval(best)}), the fastest that is beyond noise."
         )
+    elif all(too_few(row) for row in others):
+        said.append(f"{place}too few rounds so far for any verdict.")
     else:
         said.append(f"{place}nothing is faster than {baseline.name} beyond noise.")
     if slower:
@@ -138,7 +140,7 @@ def _sure(point: PointReport) -> list[str]:
             f"[{low:.2f}, {high:.2f}]: differences of that size mean nothing here."
         )
     seen = [row.seen for row in _timed(point) if row.seen is not None]
-    unsure = [row for row in _timed(point) if row.verdict == "within noise"]
+    unsure = [row for row in _timed(point) if row.verdict == "within noise" and not too_few(row)]
     if unsure and seen:
         said.append(
             f"{_listed(named(row) for row in unsure)}: within noise. A difference would have shown "

@@ -75,7 +75,7 @@ def report_rows(point: PointReport, at: Key | None = None, doing: str = "") -> l
     texts = dict(zip(times, aligned_seconds(times), strict=True))
     rows = [_strategy_row(report, texts, at, doing) for report in point.strategies]
     if point.control is not None:
-        rows.append(_control_row(point.control, texts))
+        rows.append(_control_row(point.control, texts, at, doing))
     return rows
 
 
@@ -93,13 +93,12 @@ def _strategy_row(
         return Row(key, name, figures, "skipped", f"left out: {report.skipped}")
     if report.median is None:
         part = "baseline" if report.role == "baseline" else "planned"
-        note = f"{doing} …" if key == at else "ready" if report.stages.first is not None else ""
-        return Row(key, name, figures, part, note)
+        return Row(key, name, figures, part, f"{doing} …" if key == at else _readiness(report))
     figures |= {
         "median": texts[report.median],
-        "spread": words.spread(report).removeprefix("± "),
-        "speedup": words.speedup(report.speedup) if report.role != "baseline" else "1",
-        "verdict": report.verdict or ("baseline" if report.role == "baseline" else NOTHING),
+        "spread": words.spread(report).removeprefix("± ") if report.n > 1 else NOTHING,
+        "speedup": _speedup(report) if report.role != "baseline" else "1",
+        "verdict": _verdict(report),
         "flops": words.rate(report.flops_rate),
         "bytes": words.rate(report.bytes_rate),
         "peak": NOTHING if report.of_peak is None else f"{100 * report.of_peak:.0f} %",
@@ -112,15 +111,41 @@ def _strategy_row(
     return Row(key, name, figures, part, seconds=report.median)
 
 
-def _control_row(control: Control, texts: Mapping[float, str]) -> Row:
+def _readiness(report: StrategyReport) -> str:
+    """How far a row is that has not been timed, and at which nothing is done now."""
+    if report.stages.first is None:
+        return "waits"
+    return "compiled" if report.correct is None else "ready"
+
+
+def _speedup(report: StrategyReport) -> str:
+    """Without an interval as long as there is one round, which has none."""
+    found = report.speedup
+    return f"{found.value:.2f}" if found is not None and report.n == 1 else words.speedup(found)
+
+
+def _verdict(report: StrategyReport) -> str:
+    if report.role == "baseline":
+        return "baseline"
+    return "few rounds" if too_few(report) else report.verdict or NOTHING
+
+
+def too_few(report: StrategyReport) -> bool:
+    """Whether there are too few rounds for any verdict, however large the difference."""
+    return report.verdict == "within noise" and report.seen is None
+
+
+def _control_row(control: Control, texts: Mapping[float, str], at: Key | None, doing: str) -> Row:
     key = Key(control.strategy, control.devices, True)
     figures = _devices(control.devices)
     if control.median is None:
-        return Row(key, f"A/A {control.strategy}", figures, "control")
+        note = f"{doing} …" if key == at else ""
+        return Row(key, f"A/A {control.strategy}", figures, "control", note)
     figures |= {"median": texts[control.median], "samples": str(len(control.samples))}
     if control.ratio is not None and control.interval is not None:
         low, high = control.interval
-        figures["speedup"] = f"{control.ratio:.2f} [{low:.2f}, {high:.2f}]"
+        between = f" [{low:.2f}, {high:.2f}]" if len(control.samples) > 1 else ""
+        figures["speedup"] = f"{control.ratio:.2f}{between}"
     figures["verdict"] = control.verdict or NOTHING
     return Row(key, f"A/A {control.strategy}", figures, "control", seconds=control.median)
 

@@ -20,6 +20,7 @@ from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
     Bench,
+    BenchGap,
     BenchPlanned,
     BenchPoint,
     BenchRound,
@@ -102,7 +103,7 @@ class BenchmarkWork:
         self._rest_at = 0.0
         self._known: Asked | None = None
         self._wanted = False  # a run that waits for the engine to be up
-        self._round: int | None = None  # the Bench whose round is to be painted
+        self._painting: int | None = None  # the Bench that waits until what came is painted
         self._report: tuple[int, BenchmarkReport] | None = None
 
     # ------------------------------------------------------------------------- what is composed
@@ -381,8 +382,8 @@ class BenchmarkWork:
         self.stopping = None
 
     def take_painted(self) -> Continue | None:
-        """What to send once the round that came is on screen."""
-        target, self._round = self._round, None
+        """What to send once what came is on screen."""
+        target, self._painting = self._painting, None
         return None if target is None else Continue(id=self._next_id(), target=target)
 
     def show_run(self, opened: Opened | None) -> None:
@@ -419,8 +420,8 @@ class BenchmarkWork:
         if recording.take(event):
             if not isinstance(event, BenchSample):
                 self.changes += 1
-            if isinstance(event, BenchRound):
-                self._round = event.id
+            if isinstance(event, BenchRound | BenchGap):
+                self._painting = event.id
             self._conclude()
 
     def _note_moments(self, event: AnyEvent, recording: Recording, now: float) -> None:

@@ -15,6 +15,7 @@ from jaxtui.benchmark_report import (
     PointReport,
     StrategyInfo,
 )
+from jaxtui.benchmarks import PointRecord
 from jaxtui.report import Environment
 from jaxtui.session import Benchmark, Session
 from jaxtui.ui import benchmark_rows as rows
@@ -154,13 +155,14 @@ def progress(work: BenchmarkWork, now: float, width: int, glyphs: Glyphs) -> str
             words = f"round {done}/{point.rounds}"
             share = READY + (1 - READY) * done / point.rounds
         elif recording.stage is None:
-            words, share = "the first round", READY
+            timed = sum(arm.arm in point.samples for arm in point.plan.arms)
+            words, share = f"first round, {timed}/{_timed_arms(point)} rows", READY
         elif recording.stage.stage == "peaks":
             words, share = "measuring what the devices reach at most", 1.0
         elif recording.stage.arm is not None:
             words = f"{recording.stage.arm + 1}/{arms} {words}"
             share = recording.stage.arm / arms * READY / 2
-            if recording.stage.stage in ("comparing", "warming"):
+            if recording.stage.stage in ("comparing", "warming", "calibrating"):
                 share += READY / 2
     if total > 1:
         words = f"point {number + 1}/{total}, {words}"
@@ -175,6 +177,10 @@ def progress(work: BenchmarkWork, now: float, width: int, glyphs: Glyphs) -> str
     full = round((number + min(1.0, share)) / total * cells)
     on, off = ("#", ".") if glyphs.is_ascii else ("█", "░")
     return f"{words}  {on * full}{off * (cells - full)}{hint}"
+
+
+def _timed_arms(point: PointRecord) -> int:
+    return sum(point.skipped(arm) is None for arm in point.plan.arms)
 
 
 def duration(seconds: float) -> str:

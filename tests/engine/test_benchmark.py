@@ -13,7 +13,7 @@ import pytest
 from jax import lax
 
 from jaxtui.benchmark_report import PlannedArm
-from jaxtui.engine import benchmark, benchmark_plan, comparison, operations, peaks
+from jaxtui.engine import benchmark, benchmark_plan, comparison, operations, peaks, turns
 from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.strategies import DEFAULT, TABLE
 from jaxtui.engine.timing import Method
@@ -21,6 +21,7 @@ from jaxtui.engine.turns import Pace, Turns
 from jaxtui.protocol import (
     Bench,
     BenchFinished,
+    BenchGap,
     BenchPeaks,
     BenchPlanned,
     BenchPoint,
@@ -28,6 +29,7 @@ from jaxtui.protocol import (
     BenchProgram,
     BenchRound,
     BenchSample,
+    BenchStage,
     BenchStarted,
     Composition,
     PlanBench,
@@ -314,7 +316,8 @@ def test_every_round_has_every_arm_once_in_an_order_of_its_own(whole: list[Any])
 
 def test_every_arm_is_right_and_knows_its_stages(whole: list[Any]) -> None:
     arms = {a.arm: a for a in only(whole, BenchPoint)[-1].point.arms}
-    for prepared in only(whole, BenchPrepared):
+    last = {(e.point, e.arm): e for e in only(whole, BenchPrepared)}
+    for prepared in last.values():
         assert prepared.skipped is None
         assert prepared.correct.wrong == 0
         arm = arms[prepared.arm]
@@ -325,6 +328,31 @@ def test_every_arm_is_right_and_knows_its_stages(whole: list[Any]) -> None:
         compiled = prepared.stages.compile is not None
         assert compiled == (arm.strategy != "vmap")
         assert (prepared.stablehlo is not None) == compiled
+
+
+def test_an_arm_is_told_when_it_is_compiled_and_again_when_it_is_warm(whole: list[Any]) -> None:
+    mine = [e for e in whole if getattr(e, "point", None) == 0]
+    planned = only(whole, BenchPoint)[0].point.arms
+    baseline = next(arm.arm for arm in planned if arm.role == "baseline")
+    compiled, warm = (e for e in mine if isinstance(e, BenchPrepared) and e.arm == baseline)
+    assert compiled.stages == warm.stages
+    assert compiled.correct is None
+    assert warm.correct is not None
+    stages = [e.stage for e in mine if isinstance(e, BenchStage) and e.arm == baseline]
+    assert stages[-3:] == ["comparing", "warming", "calibrating"]
+
+
+def test_a_long_round_has_gaps_in_which_a_screen_can_be_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "UNSEEN_SECONDS", 0.0)
+    monkeypatch.setattr(turns, "PAINT_SECONDS", 0.0)
+    asked = {"strategies": ["loop", "jit(vmap)"], "rounds": 2}
+    assert not only(ran(composed(), **asked), BenchGap)
+    events = ran(composed(), paced=True, **asked)
+    kinds = [type(e) for e in events if isinstance(e, BenchSample | BenchGap | BenchRound)]
+    one = [BenchSample, BenchGap, BenchSample, BenchGap, BenchSample, BenchRound]
+    assert kinds[kinds.index(BenchSample) :] == 2 * one
 
 
 def test_the_last_statistics_are_of_all_samples(whole: list[Any]) -> None:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxtui.benchmark_report import Noise
-from jaxtui.engine import timing
+from jaxtui.engine import timing, turns
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
 
@@ -164,11 +164,35 @@ def test_a_light_request_and_a_sample_never_overlap() -> None:
 
 def test_a_screen_that_says_so_lets_the_run_go_on() -> None:
     pace = Pace()
-    pace.begin()
+    gap = pace.gap("round")
+    assert next(gap) == "round"
     pace.go()
-    assert list(pace.steps()) == []
-    pace.begin()
-    assert len(list(pace.steps())) >= 1  # and one that says nothing does not hold it for ever
+    assert list(gap) == []
+    silent = list(pace.gap("round"))
+    assert len(silent) > 1  # and one that says nothing does not hold it for ever
+    assert set(silent[1:]) == {None}
+
+
+def test_a_gap_is_due_once_nothing_was_painted_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "UNSEEN_SECONDS", 0.03)
+    monkeypatch.setattr(turns, "PAINT_SECONDS", 0.0)
+    pace = Pace()
+    assert not pace.due
+    time.sleep(0.04)
+    assert pace.due
+    list(pace.gap("round"))
+    assert not pace.due
+
+
+def test_the_noise_of_a_round_with_a_gap_is_that_of_its_parts() -> None:
+    parts = [
+        Noise(seconds=1.0, switches=2, waited=0.1, stolen=None, cpu=1.0),
+        Noise(seconds=3.0, switches=5, waited=0.2, stolen=0.0, cpu=2.0),
+    ]
+    whole = timing.together(parts)
+    assert (whole.seconds, whole.switches, whole.stolen) == (4.0, 7, None)
+    assert whole.waited == pytest.approx(0.3)
+    assert whole.cpu == pytest.approx(7.0 / 4.0)
 
 
 class Waited:

@@ -112,6 +112,20 @@ def test_a_plan_says_of_each_row_what_it_holds_or_why_it_is_left_out() -> None:
     assert notes[Key("pmap", 3)] == f"left out: {made.REASON}"
 
 
+def test_a_row_with_too_few_rounds_for_any_verdict_says_so(report: BenchmarkReport) -> None:
+    point = report.points[0]
+    rows = [
+        msgspec.structs.replace(row, verdict=row.verdict and "within noise", seen=None)
+        for row in point.strategies
+    ]
+    few = msgspec.structs.replace(point, strategies=rows)
+    verdicts = {r.figures.get("verdict") for r in benchmark_rows.report_rows(few)}
+    assert verdicts == {None, "baseline", "few rounds", "within noise"}  # the last of the control
+    said = benchmark_answers.answers(msgspec.structs.replace(report, points=[few]), 0)
+    assert "too few rounds so far for any verdict." in said
+    assert not any("nothing is faster" in sentence for sentence in said)
+
+
 # ----------------------------------------------------------------------------------------- figures
 
 

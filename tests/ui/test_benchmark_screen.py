@@ -10,6 +10,7 @@ from typing import Any
 
 import made_benchmarks as made
 import made_events
+import msgspec
 import pytest
 from fake_client import Bench
 from textual.pilot import Pilot
@@ -17,7 +18,7 @@ from textual.widgets import Input, OptionList
 
 from jaxtui import bench_runs
 from jaxtui.protocol import Bench as BenchRequest
-from jaxtui.protocol import BenchSample, BenchStage, Cancel, Continue, Gone, PlanBench
+from jaxtui.protocol import BenchGap, BenchSample, BenchStage, Cancel, Continue, Gone, PlanBench
 from jaxtui.report import Diagnosis
 from jaxtui.session import Benchmark, Session
 from jaxtui.ui.screens.benchmark import BenchmarkScreen
@@ -71,6 +72,12 @@ async def begin(bench: Bench) -> int:
     await bench.hear(*made.started(id), *made.prepared(id))
     await bench.hear(BenchStage(id=id, point=0, arm=5, stage="warming"))
     return id
+
+
+def row(bench: Bench, name: str) -> str:
+    """The line of the table that begins with `name`."""
+    lines = (line.strip("│▌ ") for line in bench.text.splitlines())
+    return next(line for line in lines if line.startswith(f"{name} "))
 
 
 async def run(bench: Bench, events: Callable[[int], list] = made.whole) -> None:
@@ -185,6 +192,30 @@ async def test_what_is_changed_of_the_tutorials_task_leaves_the_session_alone() 
 # ------------------------------------------------------------------------------------------ a run
 
 
+async def test_every_row_says_how_far_it_is_from_the_plan_to_its_first_figures() -> None:
+    async with opened() as bench:
+        await bench.press("f5")
+        id = number(bench)
+        planned, _, loop, *_ = made.prepared(id)
+        placing = BenchStage(id=id, point=0, arm=0, stage="placing")
+        await bench.hear(*made.started(id), planned, placing)
+        assert row(bench, "loop").endswith("placing …")
+        assert row(bench, "jit(vmap)").endswith("waits")
+        compiled = msgspec.structs.replace(loop, correct=None)
+        await bench.hear(compiled, BenchStage(id=id, point=0, arm=1, stage="compiling"))
+        assert row(bench, "loop").endswith("compiled")
+        assert row(bench, "jit(vmap)").endswith("compiling …")
+        await bench.hear(*made.prepared(id), BenchStage(id=id, point=0, arm=5, stage="calibrating"))
+        assert row(bench, "jit(vmap)").endswith("ready")
+        assert row(bench, "A/A jit(vmap)").endswith("calibrating …")
+        first, *_ = made.rounds(id, count=1)
+        await bench.hear(first, BenchGap(id=id, point=0))
+        assert "first round, 1/5 rows" in bench.text
+        assert "76.3 ms" in row(bench, "loop")
+        assert row(bench, "jit(vmap)").endswith("ready")
+        assert bench.client.asked(Continue)[-1].target == id
+
+
 async def test_the_table_fills_as_rounds_come() -> None:
     async with opened() as bench:
         id = await begin(bench)
@@ -192,10 +223,12 @@ async def test_the_table_fills_as_rounds_come() -> None:
         await bench.hear(*made.rounds(id, count=1))
         assert "round 1/25" in bench.text
         assert "32.7 ms" in bench.text
-        assert "2.00 [1.94, 2.06]  faster" in bench.text
+        assert "2.00" in bench.text
+        assert "[1.94, 2.06]" not in bench.text  # one round has no interval
         assert "about 6 s left" in bench.text
         await bench.hear(*made.rounds(id)[-6:])
         assert "round 2/25" in bench.text
+        assert "2.00 [1.94, 2.06]  faster" in bench.text
         assert "1 of 2 rounds" not in bench.text
 
 

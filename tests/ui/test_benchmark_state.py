@@ -13,6 +13,7 @@ from jaxtui.benchmark_report import BenchmarkReport
 from jaxtui.protocol import (
     AnyRequest,
     Bench,
+    BenchGap,
     BenchStage,
     Cancel,
     Cancelled,
@@ -156,6 +157,21 @@ def test_a_round_is_painted_before_the_next_one_begins() -> None:
     assert isinstance(told, Continue)
     assert told.target == desk.request
     assert desk.bench.take_painted() is None
+
+
+def test_samples_are_painted_in_the_gaps_of_a_long_round() -> None:
+    desk = Desk().started()
+    desk.hear([*made.started(desk.request), *made.prepared(desk.request)])
+    first, *_ = made.rounds(desk.request, count=1)
+    desk.hear([first])
+    before = desk.bench.changes
+    assert desk.bench.take_painted() is None
+    desk.hear([BenchGap(id=desk.request, point=0)])
+    assert desk.bench.changes > before
+    assert desk.bench.take_painted() is not None
+    report = desk.bench.report
+    assert report is not None
+    assert report.points[0].strategies[0].n == 1
 
 
 def test_nothing_is_counted_on_screen_while_samples_are_taken() -> None:

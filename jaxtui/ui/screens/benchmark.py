@@ -240,8 +240,11 @@ class BenchmarkScreen(BenchmarkKeys):
         stage = recording.stage
         if stage.arm is None or stage.point != number or number >= len(recording.points):
             return None, ""
-        arm = next((a for a in recording.points[number].plan.arms if a.arm == stage.arm), None)
-        return (None, "") if arm is None else (rows.Key(arm.strategy, arm.devices), stage.stage)
+        arms = {arm.arm: arm for arm in recording.points[number].plan.arms}
+        arm = arms.get(stage.arm)
+        if arm is None:
+            return None, ""
+        return rows.Key(arm.strategy, arm.devices, arm.role == "control"), stage.stage
 
     def _fit_table(self) -> None:
         """As high as the rows where there is room for all; set only when it changes."""
