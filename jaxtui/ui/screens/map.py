@@ -7,10 +7,11 @@ from textual.containers import Vertical, VerticalScroll
 
 from jaxtui.protocol import Cancelled, Failed, Summarized, WindowRead
 from jaxtui.report import Diagnosis
-from jaxtui.session import LAYERS, AnyLayer
+from jaxtui.session import AnyLayer
 from jaxtui.ui import commands, fields
 from jaxtui.ui.axes import Cells, replaced
-from jaxtui.ui.screens.base import STYLES, WorkScreen
+from jaxtui.ui.screens.base import STYLES
+from jaxtui.ui.screens.map_keys import MapKeys
 from jaxtui.ui.screens.map_view import (
     ParametersText,
     argument_rows,
@@ -27,17 +28,8 @@ from jaxtui.ui.widgets.argument_table import ArgumentTable
 from jaxtui.ui.widgets.field import FieldMessage
 from jaxtui.ui.widgets.function_editor import FunctionEditor
 from jaxtui.ui.widgets.layer_list import LayerForm, LayerList
-from jaxtui.ui.widgets.result_pane import PYTHON, RESULT, ResultPane, TabLine
+from jaxtui.ui.widgets.result_pane import PYTHON, ResultPane
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
-
-ABOUT = {
-    "vmap": "map over an axis on one device",
-    "pmap": "map over an axis, an element a device",
-    "shard_map": "a block of the data to each device of the mesh",
-    "jit": "compile it as a whole",
-    "grad": "the gradient of a scalar output",
-    "value_and_grad": "the output and its gradient",
-}
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -45,27 +37,21 @@ COLUMN_LINES = 15
 EDITOR_LEAST = 9
 
 
-class MapScreen(WorkScreen):
+class MapScreen(MapKeys):
     """Compose on the left; shapes and results on the right. When narrow, one page at a time."""
 
     NAME = "map"
     CSS_PATH = STYLES
     BINDINGS = commands.bindings("map")
 
-    editor: FunctionEditor
     arguments: ArgumentTable
-    layer_list: LayerList
     layer_message: FieldMessage
     shapes: Vertical
-    flow_view: ShapeFlow
-    results: ResultPane
 
     def __init__(self) -> None:
         super().__init__()
         self._cells: tuple[str, Cells] | None = None  # axis cells as typed, and their joined text
         self._parameters = ParametersText()
-        self.form: LayerForm | None = None
-        self._form_of: int | None = None
         self._shown_flow: object = None
         self._editor_height: int | None = None
 
@@ -211,6 +197,24 @@ class MapScreen(WorkScreen):
                 old = shown.composition != work.composition
                 self.results.show_listing(shown.text, "of the program before" if old else "")
 
+    def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
+        """A part of the result has come, or will not."""
+        view = self.results.array_view
+        if view is None:
+            return
+        if isinstance(event, WindowRead):
+            view.put(event)
+        elif isinstance(event, Summarized):
+            view.put_summary(event.summary, event.device, event.result)
+        elif isinstance(event, Failed):
+            view.refuse(event.diagnosis.message)
+        else:
+            view.refuse("reading these values was given up; move the cursor to read them")
+
+    def diagnosis(self, work: Work) -> Diagnosis | None:
+        """What is wrong with what is typed; the parameters only count once they can be read."""
+        return work.diagnosis or self._parameters.wrong
+
     # ------------------------------------------------------------------------- what was typed
 
     def on_function_editor_source_changed(self, event: FunctionEditor.SourceChanged) -> None:
@@ -256,211 +260,3 @@ class MapScreen(WorkScreen):
         """A layer's field goes into the session."""
         field = f"program.layers.{self._form_of}.{event.field}"
         self.explorer.edit(field, event.input.take(), typed=True)
-
-    # ------------------------------------------------------------------------------- layers
-
-    async def on_layer_list_clicked(self, event: LayerList.Clicked) -> None:
-        """Select a layer; a click on the selected one opens its form."""
-        if event.index is None:
-            self.action_add_layer()
-        elif event.index == self.layer_list.selected:
-            await self.action_edit_layer()
-        else:
-            await self._select(event.index)
-
-    async def action_select_previous(self) -> None:
-        """Select the next layer outward, which stands above."""
-        await self._select(self.layer_list.selected + 1)
-
-    async def action_select_next(self) -> None:
-        """Select the next layer inward."""
-        await self._select(self.layer_list.selected - 1)
-
-    async def _select(self, index: int) -> None:
-        layers = self.explorer.work.session.program.layers
-        if not 0 <= index < len(layers) or index == self.layer_list.selected:
-            return
-        self.layer_list.selected = index
-        if self.form is not None:
-            await self.open_form()
-        self.explorer.show_work()
-
-    def action_add_layer(self) -> None:
-        """Put another layer around the program."""
-        from jaxtui.ui.screens.dialogs import ChoiceDialog
-
-        async def add(transform: str | None) -> None:
-            if transform is None:
-                return
-            layers = self.explorer.work.session.program.layers
-            self.explorer.edit("program.layers", [*layers, LAYERS[transform]()])
-            await self._select(len(layers))
-            self.layer_list.focus()
-
-        choices = [(name, f"{name:16} {ABOUT[name]}") for name in LAYERS]
-        self.app.push_screen(ChoiceDialog("Put a layer around the program", choices), add)
-
-    def action_remove_layer(self) -> None:
-        """Remove the selected layer."""
-        layers = self.explorer.work.session.program.layers
-        index = self.layer_list.selected
-        if 0 <= index < len(layers):
-            self.close_form()
-            self.explorer.edit("program.layers", [*layers[:index], *layers[index + 1 :]])
-
-    def action_move_out(self) -> None:
-        """Swap the selected layer with the one around it."""
-        self._swap(self.layer_list.selected, 1)
-
-    def action_move_in(self) -> None:
-        """Swap the selected layer with the one inside it."""
-        self._swap(self.layer_list.selected, -1)
-
-    def _swap(self, index: int, step: int) -> None:
-        layers = list(self.explorer.work.session.program.layers)
-        other = index + step
-        if not (0 <= index < len(layers) and 0 <= other < len(layers)):
-            return
-        layers[index], layers[other] = layers[other], layers[index]
-        self.layer_list.selected = other
-        if self._form_of is not None:
-            self._form_of = other
-        self.explorer.edit("program.layers", layers)
-
-    async def action_edit_layer(self) -> None:
-        """Open the form of the selected layer, or close it."""
-        if self.form is not None:
-            self.close_form()
-            return
-        if self.layer_list.selected < 0:
-            self.action_add_layer()
-            return
-        form = await self.open_form()
-        self.set_focus(form.first, scroll_visible=False)
-        # Once it is laid out: before that there is no telling where it will be.
-        self.call_after_refresh(form.scroll_visible, animate=False)
-
-    async def open_form(self) -> LayerForm:
-        """Show the fields of the selected layer under the list."""
-        self.close_form()
-        index = self.layer_list.selected
-        form = LayerForm(self.explorer.work.session.program.layers[index])
-        self.form, self._form_of = form, index
-        await self.query_one("#layers").mount(form)
-        return form
-
-    def close_form(self) -> None:
-        """Put the form away."""
-        if self.form is not None:
-            had_focus = self.focused is not None and self.form in self.focused.ancestors
-            self.form.remove()
-            self.form = self._form_of = None
-            if had_focus:
-                self.layer_list.focus()
-
-    # ------------------------------------------------------------------------------- results
-
-    def action_next_output(self) -> None:
-        """Show the next leaf of the result."""
-        self.results.step_leaf(1)
-
-    def action_previous_output(self) -> None:
-        """Show the leaf before."""
-        self.results.step_leaf(-1)
-
-    def action_next_tab(self) -> None:
-        """Turn to the next tab."""
-        self.results.step_tab(1)
-        self.explorer.show_work()
-
-    def action_previous_tab(self) -> None:
-        """Turn to the tab before."""
-        self.results.step_tab(-1)
-        self.explorer.show_work()
-
-    def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
-        """Turn to the clicked tab."""
-        self.results.show_tab(event.name)
-        self.explorer.show_work()
-
-    def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
-        """A part of the result has come, or will not."""
-        view = self.results.array_view
-        if view is None:
-            return
-        if isinstance(event, WindowRead):
-            view.put(event)
-        elif isinstance(event, Summarized):
-            view.put_summary(event.summary, event.device, event.result)
-        elif isinstance(event, Failed):
-            view.refuse(event.diagnosis.message)
-        else:
-            view.refuse("reading these values was given up; move the cursor to read them")
-
-    def diagnosis(self, work: Work) -> Diagnosis | None:
-        """What is wrong with what is typed; the parameters only count once they can be read."""
-        return work.diagnosis or self._parameters.wrong
-
-    def text_to_copy(self) -> str:
-        """What has the focus, as text."""
-        focused, view = self.focused, self.results.array_view
-        if focused is self.flow_view:
-            return self.flow_view.text
-        if focused is self.layer_list or focused is self.editor.name_line:
-            return self.explorer.work.session.program.source
-        if view is not None and self.results.tab == RESULT:
-            return view.cursor_text or ""
-        return self.results.text_to_copy()
-
-    # ------------------------------------------------------------------------------- function
-
-    def action_pick_function(self) -> None:
-        """Let the user choose another function."""
-        from jaxtui.ui.screens.picker import pick_function
-
-        pick_function(self.jaxtui, self.editor)
-
-    def action_edit_source(self) -> None:
-        """Edit the source, or the file that the function comes from, in $EDITOR."""
-        from jaxtui.ui.external_editor import edit_function
-
-        edit_function(self.jaxtui)
-
-    # ------------------------------------------------------------------------------- pages
-
-    def action_flip(self) -> None:
-        """Turn between composing and results; matters only when there is no room for both."""
-        self.toggle_class("-results")
-        self._show_keys(self.focused)
-
-    def leave_field(self) -> None:
-        """Leave the field: a form is put away, else nothing has the focus."""
-        if (
-            self.form is not None
-            and self.focused is not None
-            and self.form in self.focused.ancestors
-        ):
-            self.close_form()
-        else:
-            super().leave_field()
-
-    def scopes(self) -> tuple[str, ...]:
-        """The layers' keys work while they have the focus."""
-        if self.focused is self.layer_list:
-            return ("layers", "map", "app")
-        return ("map", "app")
-
-    def label_of(self, command: commands.Command) -> str:
-        """The flip key names the page that it leads to."""
-        if command.action == "screen.flip" and self.has_class("-results"):
-            return "compose"
-        return command.label
-
-    def offers(self, command: commands.Command) -> bool:
-        """A fix is offered when there is one, the other page when there are two."""
-        if command.action == "app.apply_fix":
-            diagnosis = self.explorer.work.diagnosis
-            return diagnosis is not None and bool(diagnosis.fixes)
-        if command.action == "screen.flip":
-            return self.has_class("-narrow")
-        return True
