@@ -11,7 +11,7 @@ from jaxtui.benchmark_report import PlannedArm, PlannedPoint, PointReport, Strat
 from jaxtui.quantities import percent, prefixed, size
 from jaxtui.ui.benchmark_answers import ready_seconds
 from jaxtui.ui.benchmark_rows import Key, aligned_seconds
-from jaxtui.ui.text_cells import Glyphs, Line, Segment
+from jaxtui.ui.text_cells import Glyphs, Line, Segment, width_of
 
 _STAGES = (
     ("place", "placing inputs"),
@@ -21,6 +21,11 @@ _STAGES = (
     ("first", "first call"),
 )
 LABEL = 12  # cells
+PRINTED_LINES = 200
+PRINTED = (
+    "The function prints: Output has what it printed. What it prints while samples are taken is "
+    "part of their time."
+)
 
 
 def plain(text: str, glyphs: Glyphs) -> str:
@@ -46,6 +51,31 @@ def sentences(found: Sequence[str], width: int, glyphs: Glyphs) -> list[Line]:
         for text in found
         for line in wrapped(f"{mark} {plain(text, glyphs)}", width, indent="  ")
     ]
+
+
+def printed_lines(text: str, width: int, glyphs: Glyphs) -> list[Line]:
+    """What a function printed, its newest lines; what would move a cursor is written out."""
+    found = text.splitlines()
+    left = len(found) - PRINTED_LINES
+    lines: list[Line] = []
+    if left > 0:
+        lines.append((Segment(f"{glyphs.ellipsis} {left:,} lines before these", "quiet"),))
+    for line in found[-PRINTED_LINES:]:
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line.expandtabs())
+        lines += [(Segment(part),) for part in _cut(shown, width)]
+    return lines
+
+
+def _cut(text: str, width: int) -> list[str]:
+    """`text` in pieces of at most `width` cells, none of its spaces lost."""
+    pieces, piece, used = [], "", 0
+    for character in text:
+        cells = width_of((Segment(character),))
+        if used + cells > width:
+            pieces.append(piece)
+            piece, used = "", 0
+        piece, used = piece + character, used + cells
+    return [*pieces, piece]
 
 
 # ---------------------------------------------------------------------------------------- one row

@@ -38,7 +38,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Benchmark, Session, with_field
-from jaxtui.ui.state import NAMED, QUIET, REST, Work
+from jaxtui.ui.state import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work
 
 STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended
 # Stages in which nothing is timed: the seconds of these may be counted on the screen.
@@ -91,6 +91,7 @@ class BenchmarkWork:
         self.other: Opened | None = None  # compared with what is shown
         self.kept: Path | None = None
         self.said = ""  # what there is to tell the user once, such as where a run is kept
+        self.printed = {"trace": "", "run": ""}  # by the function, while planned and while timed
         self.stopping: float | None = None
         self.stage_since = 0.0
         self.point_since = 0.0
@@ -177,6 +178,13 @@ class BenchmarkWork:
         """Not a run that was ended before anything was timed: the plan says more."""
         failed = any(point.plan.error is not None for point in recording.points)
         return not recording.ended or recording.sampled or failed
+
+    @property
+    def output(self) -> str:
+        """What the function printed: while it was timed, else while the plan was made."""
+        if self.opened is not None:
+            return ""
+        return self.printed["run"] or self.printed["trace"]
 
     @property
     def stale(self) -> bool:
@@ -311,6 +319,7 @@ class BenchmarkWork:
             return
         self._plan_id = self._next_id()
         self._planning, self._planning_since = asked, now
+        self.printed["trace"] = ""
         self._send(
             PlanBench(id=self._plan_id, composition=asked.composition, benchmark=asked.benchmark)
         )
@@ -343,6 +352,7 @@ class BenchmarkWork:
         number = self._next_id()
         self.recording = Recording(number, self.session)
         self.kept, self.stopping = None, None
+        self.printed["run"] = ""
         self.durations, self.point_since, self.stage_since = [], now, now
         self._send(
             Bench(id=number, composition=asked.composition, benchmark=asked.benchmark, paced=True)
@@ -411,10 +421,13 @@ class BenchmarkWork:
             self._forget_engine()
         elif isinstance(event, Ready):
             self._rest_at = min(self._rest_at, now)
+        if isinstance(event, Printed):
+            self._on_printed(event)
+            return
         if event.id == self._plan_id and event.id:
             self._on_plan(event)
         recording = self.recording
-        if recording is None or not self.running or isinstance(event, Printed):
+        if recording is None or not self.running:
             return
         self._note_moments(event, recording, now)
         if recording.take(event):
@@ -434,6 +447,15 @@ class BenchmarkWork:
                 self.durations.append(now - self.point_since)
             self.point_since = now
 
+    def _on_printed(self, event: Printed) -> None:
+        if not self.owns(event.id):
+            return
+        kind = "trace" if event.id == self._plan_id else "run"
+        self.printed[kind] = (self.printed[kind] + event.text)[-PRINTED_CHARACTERS:]
+        # While samples come it is painted with the next round, as they are.
+        if kind == "trace" or not self.timing:
+            self.changes += 1
+
     def _on_plan(self, event: AnyEvent) -> None:
         planning, self._planning = self._planning, None
         match event:
@@ -451,8 +473,6 @@ class BenchmarkWork:
                 )
             case Cancelled():
                 pass
-            case _:  # what the function prints while it is traced
-                self._planning = planning
         self.changes += 1
 
     def _conclude(self) -> None:

@@ -126,6 +126,17 @@ def test_a_row_with_too_few_rounds_for_any_verdict_says_so(report: BenchmarkRepo
     assert not any("nothing is faster" in sentence for sentence in said)
 
 
+@SIGNS
+def test_what_was_printed_keeps_its_spaces_and_no_line_is_too_wide(glyphs: Glyphs) -> None:
+    text = "a\n" * 250 + "  indented\tby 2\n" + "wide 宽 " * 20
+    lines = benchmark_details.printed_lines(text, 30, glyphs)
+    found = texts(lines)
+    assert found[0].endswith("52 lines before these")
+    assert "  indented      by 2" in found
+    assert "".join(text_of(line) for line in lines).endswith("wide 宽 " * 20)
+    assert max(width_of(line) for line in lines) <= 30
+
+
 # ----------------------------------------------------------------------------------------- figures
 
 

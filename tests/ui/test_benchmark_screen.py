@@ -18,7 +18,16 @@ from textual.widgets import Input, OptionList
 
 from jaxtui import bench_runs
 from jaxtui.protocol import Bench as BenchRequest
-from jaxtui.protocol import BenchGap, BenchSample, BenchStage, Cancel, Continue, Gone, PlanBench
+from jaxtui.protocol import (
+    BenchGap,
+    BenchSample,
+    BenchStage,
+    Cancel,
+    Continue,
+    Gone,
+    PlanBench,
+    Printed,
+)
 from jaxtui.report import Diagnosis
 from jaxtui.session import Benchmark, Session
 from jaxtui.ui.screens.benchmark import BenchmarkScreen
@@ -160,6 +169,64 @@ async def test_a_sweep_is_typed_as_it_is_read() -> None:
         assert bench.session.benchmark == Benchmark(sweep={"batch": [16, 64]})
 
 
+async def test_b_compares_the_others_with_the_row_at_the_cursor_from_the_next_run_on() -> None:
+    async with opened(Benchmark()) as bench:
+        await run(bench)
+        await bench.press("G", "k", "k", "b")
+        assert screen(bench).table.key == ("pmap", 8, False)
+        assert bench.session.benchmark == Benchmark(baseline="pmap")
+        assert "the others are compared with pmap from the next run on" in bench.text
+        assert screen(bench).form.inputs["baseline"].value == "pmap"
+        assert "of the settings before" in bench.text
+        await bench.press("f5")
+        assert bench.client.asked(BenchRequest)[-1].benchmark.baseline == "pmap"
+
+
+async def test_b_of_the_tutorials_task_leaves_the_session_alone() -> None:
+    async with opened() as bench:
+        before = bench.session
+        await bench.press("g", "b")
+        assert bench.explorer.benchmark.task.benchmark.baseline == "loop"
+        assert bench.session == before
+
+
+async def test_b_without_a_row_says_so() -> None:
+    async with Bench(session()).open() as bench:
+        await bench.settled()
+        await bench.press("3", "b")
+        assert "there is no row yet" in bench.text
+
+
+async def test_m_opens_the_tutorials_task_in_the_map_with_its_benchmark() -> None:
+    async with opened() as bench:
+        task = bench.explorer.benchmark.session
+        await bench.press("m")
+        assert bench.app.current_mode == "map"
+        assert bench.session == task
+        assert bench.session.benchmark is not None
+        assert "def benchmark_task(matrix)" in bench.text
+        await bench.press("3")
+        assert bench.explorer.benchmark.subject == "session"
+
+
+async def test_m_asks_before_it_takes_the_place_of_what_was_typed() -> None:
+    async with opened() as bench:
+        bench.explorer.edit("title", "typed")
+        await bench.press("m")
+        assert bench.app.screen.is_modal
+        await bench.press("escape")
+        assert bench.session.title == "typed"
+        assert bench.app.current_mode == "benchmark"
+
+
+async def test_m_of_the_sessions_own_program_only_turns_to_the_map() -> None:
+    async with opened(Benchmark()) as bench:
+        before = bench.session
+        await bench.press("m")
+        assert bench.app.current_mode == "map"
+        assert bench.session == before
+
+
 async def test_a_text_that_cannot_be_read_is_marked_and_changes_nothing() -> None:
     async with opened(Benchmark()) as bench:
         screen(bench).form.inputs["rounds"].focus()
@@ -230,6 +297,36 @@ async def test_the_table_fills_as_rounds_come() -> None:
         assert "round 2/25" in bench.text
         assert "2.00 [1.94, 2.06]  faster" in bench.text
         assert "1 of 2 rounds" not in bench.text
+
+
+async def test_what_the_function_prints_while_it_is_timed_has_a_place() -> None:
+    async with opened() as bench:
+        assert "Output" not in bench.text
+        id = await begin(bench)
+        await bench.hear(Printed(id=id, stream="stdout", text="from the task\n\x1b[2Jclears\n"))
+        await bench.hear(*made.rounds(id, count=1))
+        assert "The function prints: Output has what it printed." in bench.text
+        screen(bench).tab = "row"
+        await bench.press("s")
+        assert "‹Output›" in bench.text
+        assert "from the task" in bench.text
+        assert r"\x1b[2Jclears" in bench.text
+        await bench.hear(*made.finished(id))
+        assert "from the task" in bench.text
+        await bench.press("f5")
+        assert "from the task" not in bench.text
+
+
+async def test_what_the_function_prints_while_it_is_planned_is_shown_as_well() -> None:
+    async with Bench(session()).open() as bench:
+        await bench.settled()
+        await bench.press("3")
+        await bench.until(lambda: bool(bench.client.asked(PlanBench)))
+        id = bench.client.asked(PlanBench)[-1].id
+        await bench.hear(Printed(id=id, stream="stdout", text="traced\n"), made.planned(id))
+        await bench.press("S")
+        assert "‹Output›" in bench.text
+        assert "traced" in bench.text
 
 
 async def test_samples_are_not_painted_before_their_round_is_over() -> None:

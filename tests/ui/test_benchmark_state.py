@@ -21,6 +21,7 @@ from jaxtui.protocol import (
     Failed,
     Gone,
     PlanBench,
+    Printed,
 )
 from jaxtui.report import Diagnosis
 from jaxtui.session import Benchmark, Devices, Session
@@ -172,6 +173,26 @@ def test_samples_are_painted_in_the_gaps_of_a_long_round() -> None:
     report = desk.bench.report
     assert report is not None
     assert report.points[0].strategies[0].n == 1
+
+
+def test_what_is_printed_while_samples_come_is_painted_with_their_round() -> None:
+    desk = Desk().started()
+    desk.hear([*made.started(desk.request), *made.prepared(desk.request)])
+    desk.hear([Printed(id=desk.request, stream="stdout", text="compiled\n")])
+    *samples, over = made.rounds(desk.request, count=1)
+    desk.hear([samples[0]])
+    before = desk.bench.changes
+    desk.hear([Printed(id=desk.request, stream="stdout", text="called\n")])
+    assert desk.bench.changes == before
+    desk.hear([*samples[1:], over])
+    assert desk.bench.changes > before
+    assert desk.bench.output == "compiled\ncalled\n"
+
+
+def test_what_others_print_is_not_the_benchmarks() -> None:
+    desk = Desk().started()
+    desk.hear([Printed(id=desk.request + 1000, stream="stdout", text="of a run\n")])
+    assert desk.bench.output == ""
 
 
 def test_nothing_is_counted_on_screen_while_samples_are_taken() -> None:

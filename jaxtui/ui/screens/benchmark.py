@@ -38,6 +38,7 @@ TITLES = {
     "samples": "Samples",
     "chart": "Chart",
     "row": "This row",
+    "output": "Output",
     "compare": "Compared",
 }
 
@@ -282,6 +283,7 @@ class BenchmarkScreen(BenchmarkKeys):
             "samples": self._samples,
             "chart": self._chart,
             "row": self._row,
+            "output": self._printed,
             "compare": self._compared,
         }[self.tab](width, height)
         self.details.show(lines, stale=self.bench.stale)
@@ -292,6 +294,8 @@ class BenchmarkScreen(BenchmarkKeys):
         if report is None or not report.points:
             return self._before(width)
         found = benchmark_answers.answers(report, number)
+        if self.bench.printed["run"] and self.bench.opened is None:
+            found.append(benchmark_details.PRINTED)
         lines = benchmark_details.sentences(found, width, signs)
         if not lines:
             lines = [(Segment("Sentences come with the first round.", "quiet"),)]
@@ -342,6 +346,9 @@ class BenchmarkScreen(BenchmarkKeys):
         if point is not None:
             return [first, *benchmark_details.planned_lines(point, key, width, self.glyphs)]
         return [first]
+
+    def _printed(self, width: int, height: int) -> list[Line]:
+        return benchmark_details.printed_lines(self.bench.output, width, self.glyphs)
 
     def _compared(self, width: int, height: int) -> list[Line]:
         report, other = self.bench.report, self.bench.other

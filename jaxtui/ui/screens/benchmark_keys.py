@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jaxtui.ui.widgets.painted_lines import BenchmarkTable, PaintedLines
 
 DIALOG = 76  # cells, as in jaxtui.tcss
-TABS = ("answers", "samples", "chart", "row", "compare")
+TABS = ("answers", "samples", "chart", "row", "output", "compare")
 FORMATS = (("md", "Markdown: tables and sentences"), ("csv", "CSV: a row for each strategy"))
 NEWEST = " newest"
 
@@ -143,7 +143,8 @@ class BenchmarkKeys(WorkScreen):
 
     def tabs(self) -> list[str]:
         """The details that there are."""
-        return [tab for tab in TABS if tab != "compare" or self.bench.other is not None]
+        there = {"compare": self.bench.other is not None, "output": bool(self.bench.output)}
+        return [tab for tab in TABS if there.get(tab, True)]
 
     def action_step_point(self, step: int) -> None:
         """Show the next or the previous value of the sweep."""
