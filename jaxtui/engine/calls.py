@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax
+import numpy as np
 from jax import tree_util
 
 from jaxtui.engine import suggestions
@@ -107,6 +109,19 @@ class Call:
                     if isinstance(arg, list)
                     else [],
                 )
+        return None
+
+    def too_large(self) -> Diagnosis | None:
+        """Is a Python integer larger than what JAX makes of it can hold?"""
+        kind = np.iinfo(jax.dtypes.canonicalize_dtype(int))
+        for what, position, leaf in self.leaves():
+            if isinstance(leaf, int) and not kind.min <= leaf <= kind.max and self.outermost:
+                message = f"{what} is {leaf}: JAX makes it an {kind.dtype}, at most {kind.max}"
+                index = self.prepared.keywords.get(what)
+                if position >= 0:
+                    index = self.prepared.positional[position]
+                field = f"program.arguments.{index}.value"
+                return Diagnosis(kind="value", field=field, message=message)
         return None
 
     def must_be_static(self, name: str) -> Diagnosis | None:

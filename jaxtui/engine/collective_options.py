@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxtui.collective_words import Option
 from jaxtui.engine.errors import diagnosed
+from jaxtui.engine.failures import safe_repr
 from jaxtui.report import Fix
 
 MAY_DIFFER = frozenset({"psum", "pmax", "pmin"})  # whose groups need not be of one size
@@ -34,7 +35,9 @@ def fitting(option: Option, value: Any, field: str) -> Any:
         "groups": "a list of lists of positions, such as [[0, 1], [2, 3]]",
     }
     if not fits[option.kind](value):
-        raise diagnosed("collective", field, f"{value!r} does not fit: it is {forms[option.kind]}")
+        raise diagnosed(
+            "collective", field, f"{safe_repr(value, 80)} does not fit: it is {forms[option.kind]}"
+        )
     return value
 
 

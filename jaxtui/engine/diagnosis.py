@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
+from jax.sharding import PartitionSpec
 
 from jaxtui.engine import failures
 from jaxtui.engine.arrays import is_array, shape_of
@@ -26,6 +27,7 @@ from jaxtui.report import Diagnosis, Fix
 if TYPE_CHECKING:
     from jaxtui.engine.evaluation import Prepared
 
+OVER_DEVICES = frozenset({"pmap", "shard_map"})
 # Larger outputs are compared between devices by their first elements only.
 COMPARED_ELEMENTS = 1_000_000
 
@@ -34,6 +36,9 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
     """The diagnosis of what the recorded program raised."""
     if failures.out_of_memory(error):
         return Diagnosis(kind="memory", field="program", message=failures.describe(error))
+    callback = failures.callback_diagnosis(error, _code_field(prepared))
+    if callback is not None:
+        return callback
     level = recorder.failed_level
     if level is None:
         return Diagnosis(kind="runtime", field="program", message=failures.describe(error))
@@ -43,7 +48,9 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
     inner = recorder.recordings[level + 1]
     if inner.args is None:
         seen = recorder.recordings[level]
-        explained = explain_inputs(layer, seen.args or (), seen.kwargs, recorder, prepared)
+        explained = _nested(error, layer, recorder) or explain_inputs(
+            layer, seen.args or (), seen.kwargs, recorder, prepared
+        )
         if explained is not None:
             return explained
         name = _named_field(error, layer)
@@ -51,6 +58,18 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
     if inner.left:
         return _explain_outputs(error, layer, recorder, level)
     return _plain(error, layer, layer.axes_fields[0], [])
+
+
+def _nested(error: BaseException, layer: BuiltLayer, recorder: Recorder) -> Diagnosis | None:
+    """Whether the devices are taken by a layer further out, which JAX puts in terms of meshes."""
+    outer = [x for x in recorder.layers[layer.index + 1 :] if x.transform in OVER_DEVICES]
+    if layer.transform not in OVER_DEVICES or not outer or "context mesh" not in str(error):
+        return None
+    message = (
+        f"JAX {jax.__version__} takes no {layer.transform} inside a {outer[0].transform}, which "
+        f"has the devices already"
+    )
+    return Diagnosis(kind="axes", field=f"program.layers.{layer.index}", message=message)
 
 
 def _named_field(error: BaseException, layer: BuiltLayer) -> str:
@@ -75,12 +94,13 @@ def _plain(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix])
 
 def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
     """What the user's function raised, with the axes or axis name under which it would not."""
-    field = "program.function" if prepared.composition.program.function else "program.source"
-    found = failures.raised_diagnosis(error, "function", field)
+    found = failures.raised_diagnosis(error, "function", _code_field(prepared))
+    message = found.message
     fixes: list[Fix] = []
     advice = ""
     if isinstance(error, NameError) and "unbound axis name" in str(error):
         fixes = _name_an_axis(str(error), recorder)
+        message = message.rstrip(".")
         advice = ". No layer gives its axis this name"
     elif isinstance(error, jax.errors.TracerBoolConversionError):
         advice = (
@@ -89,6 +109,8 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
         )
     elif isinstance(error, AssertionError | KeyError) and failures.left_unsaid(error):
         advice = _axes_in_reach(recorder)
+    elif isinstance(error, NotImplementedError) and failures.left_unsaid(error):
+        advice, fixes = _without_check(recorder)
     elif isinstance(error, TypeError | ValueError):
         innermost = next((x for x in recorder.layers if x.transform in MAPPING), None)
         if innermost is not None:
@@ -96,11 +118,32 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
     return Diagnosis(
         kind=found.kind,
         field=found.field,
-        message=found.message + advice,
+        message=message + advice,
         fixes=fixes,
         line=found.line,
         column=found.column,
         frames=found.frames,
+    )
+
+
+def _code_field(prepared: Prepared) -> str:
+    return "program.function" if prepared.composition.program.function else "program.source"
+
+
+def _without_check(recorder: Recorder) -> tuple[str, list[Fix]]:
+    """What there is to try where JAX lacks something and does not say what."""
+    checked = [
+        layer
+        for layer in recorder.layers
+        if layer.transform == "shard_map" and layer.settings.get("check_vma") is not False
+    ]
+    said = f", raised within JAX {jax.__version__}, which does not say what it lacks"
+    if not checked:
+        return said, []
+    return (
+        f"{said}: check_vma, the check of what differs between devices, does not know all "
+        f"operations",
+        [Fix("without the check", checked[0].field("check_vma"), "False")],
     )
 
 
@@ -145,10 +188,36 @@ def _explain_outputs(
     fixes = working_axes(layer, recorder, name) if name else []
     found = _plain(error, layer, name, fixes)
     if layer.transform in MAPPING and found.kind == "axes":
+        size = layer.settings.get("axis_size")
+        if isinstance(size, int) and size < 0:
+            message = f"axis_size is the number of examples: there cannot be {size}"
+            return Diagnosis(kind="axes", field=layer.field("axis_size"), message=message)
         explained = _out_axes_message(layer, output)
         if explained:
             return Diagnosis(kind="axes", field=found.field, message=explained, fixes=fixes)
+    if layer.transform == "shard_map" and "require replication" in str(error):
+        return _explain_replication(error, layer)
     return found
+
+
+def _explain_replication(error: BaseException, layer: BuiltLayer) -> Diagnosis:
+    """JAX says which spec it is in the third paragraph of five."""
+    said = [" ".join(p.split()) for p in str(error).split("\n\n") if p.startswith("out_specs")]
+    which = f": {failures.plain(said[0])[:500]}" if said else ""
+    axes = ", ".join(repr(name) for name in layer.devices.mesh.axis_names)
+    whole = f"P({axes})" if len(layer.devices.mesh.axis_names) == 1 else f"P(({axes}))"
+    field = layer.field("out_specs")
+    return Diagnosis(
+        kind="axes",
+        field=field,
+        message=(
+            f"out_specs says that an output is the same on devices where JAX sees that it may "
+            f"differ{which}. Make it the same (lax.psum), or divide it"
+        ),
+        fixes=[Fix(f"divide dimension 0 over {axes}", field, whole)]
+        if isinstance(layer.settings["out_specs"], PartitionSpec)
+        else [],
+    )
 
 
 def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any) -> Diagnosis:
@@ -204,7 +273,15 @@ def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
         if isinstance(axis, int) and not -rank - 1 <= axis <= rank:
             return f"an output of {short(leaf)} has no place for a new axis {axis}: 0 to {rank} fit"
     if None in entries:
-        return "out_axes None means that the output is the same for every example, but it is mapped"
+        unmapped = [
+            tree_util.keystr(path)
+            for axis, (path, _) in zip(
+                entries, tree_util.tree_flatten_with_path(output)[0], strict=True
+            )
+            if axis is None
+        ]
+        what = unmapped[0] if len(unmapped) == 1 and unmapped[0] else "the output"
+        return f"out_axes None means that {what} is the same for every example, but it is mapped"
     return ""
 
 

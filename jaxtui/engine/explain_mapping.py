@@ -7,7 +7,7 @@ from typing import Any
 from jax import tree_util
 
 from jaxtui.engine.arrays import is_array, shape_of
-from jaxtui.engine.calls import Call, counted, short
+from jaxtui.engine.calls import Call, counted, is_arraylike, short
 from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.tracing import input_axes
 from jaxtui.report import Diagnosis, Fix
@@ -20,10 +20,21 @@ class MappingCall(Call):
         """Does in_axes fit the arguments, and do the mapped sizes agree?"""
         if self.layer.transform == "pmap":
             name = "static_broadcasted_argnums"
-            found = self.static(name) or self._setting() or self.must_be_static(name)
+            found = self.static(name) or self._static_from_the_end(name) or self._setting()
+            found = found or self.must_be_static(name)
         else:
             found = self._setting()
-        return found or self._structure() or self._axes() or self._sizes()
+        found = found or self._structure() or self._axes() or self._sizes()
+        return found or self.too_large()
+
+    def _static_from_the_end(self, name: str) -> Diagnosis | None:
+        given = self.layer.settings.get(name, ())
+        numbers = (given,) if isinstance(given, int) else tuple(given or ())
+        if all(number >= 0 for number in numbers):
+            return None
+        counted_on = tuple(n + len(self.args) if n < 0 else n for n in numbers)
+        text = repr(counted_on[0]) if len(counted_on) == 1 else repr(counted_on)
+        return self.found(name, f"pmap takes no negative {name}", [self.fix(name, text)])
 
     def _setting(self) -> Diagnosis | None:
         in_axes = self.layer.settings.get("in_axes", 0)
@@ -55,7 +66,7 @@ class MappingCall(Call):
         try:
             input_axes(self.layer, self.args)
         except (ValueError, TypeError) as error:
-            text = " ".join(str(error).split())
+            text = " ".join(str(error).replace("tree_map tree", "in_axes").split())
             return self.found(
                 "in_axes", f"in_axes does not fit the arguments: {text}", self.working_axes()
             )
@@ -71,9 +82,13 @@ class MappingCall(Call):
         ]
 
     def _axes(self) -> Diagnosis | None:
-        for name, _, leaf, axis in self._mapped():
+        for name, position, leaf, axis in self._mapped():
             if axis is None:
                 continue
+            if not is_arraylike(leaf):
+                takes = f"{self.layer.transform} maps arrays and numbers"
+                what = f"{name} is a {type(leaf).__name__}: {takes}"
+                return self.found("in_axes", what, self.working_axes())
             shape = shape_of(leaf)
             if type(axis) is not int:
                 what = f"the axis of {name} is {safe_repr(axis, 40)}: an int or None is wanted"
@@ -85,12 +100,19 @@ class MappingCall(Call):
                 continue
             if not shape:
                 what = f"{name} is a single value: it has no axis {axis} to map"
-            else:
-                last = len(shape) - 1
-                has = "axis 0" if last == 0 else f"axes 0 to {last}"
-                what = f"{name} {short(leaf)} has no axis {axis}: it has {has}"
+                return self.found("in_axes", what, self._as_array(position) + self.working_axes())
+            last = len(shape) - 1
+            has = "axis 0" if last == 0 else f"axes 0 to {last}"
+            what = f"{name} {short(leaf)} has no axis {axis}: it has {has}"
             return self.found("in_axes", what, self.working_axes())
         return None
+
+    def _as_array(self, position: int) -> list[Fix]:
+        """A list of numbers is a pytree of numbers to JAX, most likely meant as an array."""
+        arg = self.args[position] if position >= 0 else None
+        if not isinstance(arg, list) or not all(isinstance(x, int | float) for x in arg):
+            return []
+        return self.value_fix(position, "as an array", "array{}")
 
     def _counted_from_the_front(self) -> list[Fix]:
         """in_axes with every negative axis of an argument put as the same axis from the front."""
@@ -150,12 +172,16 @@ class MappingCall(Call):
         sizes = self._mapped_sizes()
         name, _, size, axis = sizes[0]
         count = len(self.layer.devices.devices)
+        if not size:
+            message = f"axis {axis} of {name} is empty: pmap needs an index for one device at least"
+            # Releases of JAX before 0.8 end the process when they run it.
+            return self.found("in_axes", message, self.working_axes(), kind="devices")
         if size <= count:
             return None
-        many = counted(count, "device", "devices")
+        many = f"are {count} devices" if count > 1 else "is 1 device"
         message = (
             f"pmap gives each device one index of the mapped axis: axis {axis} of {name} has "
-            f"{size}, and there are {many}"
+            f"{size}, and there {many}"
         )
         fixes: list[Fix] = []
         if len(sizes) == 1:
@@ -177,9 +203,10 @@ class MappingCall(Call):
             return []
         shape = self.args[position].shape
         folded = (*shape[:axis], count, size // count, *shape[axis + 1 :])
+        each = f"each of the {count} devices" if count > 1 else "the device"
         return self.value_fix(
             position,
-            f"give each of the {count} devices {size // count}: reshape to {folded}",
+            f"give {each} {size // count}: reshape to {folded}",
             f"{{}}.reshape{folded}",
         )
 

@@ -24,7 +24,15 @@ class ShardMapCall(Call):
 
     def explain(self) -> Diagnosis | None:
         """Do the specs fit the arguments, the mesh, and the sizes?"""
-        return self._axis_names() or self._inputs() or self._unknown_in_out_specs()
+        found = self._axis_names() or self._keywords() or self._inputs()
+        return found or self._unknown_in_out_specs()
+
+    def _keywords(self) -> Diagnosis | None:
+        if not self.kwargs:
+            return None
+        names = ", ".join(self.kwargs)
+        message = f"shard_map has no spec for an argument that goes by keyword only: {names}"
+        return self.found("in_specs", message)
 
     def _axis_names(self) -> Diagnosis | None:
         has = self._mesh.keys()
@@ -85,13 +93,22 @@ class ShardMapCall(Call):
         try:
             per_leaf = input_axes(self.layer, self.args)
         except (ValueError, TypeError) as error:
-            text = " ".join(str(error).split())
+            if isinstance(specs, list):
+                return self._as_tuple()
+            text = " ".join(str(error).replace("tree_map tree", "in_specs").split())
             return self.found("in_specs", f"in_specs does not fit the arguments: {text}")
         for spec, (name, position, leaf) in zip(per_leaf, self.leaves(), strict=False):
             found = self._spec(spec, name, position, leaf)
             if found is not None:
                 return found
         return None
+
+    def _as_tuple(self) -> Diagnosis:
+        name = "in_specs"
+        text: str = getattr(self.layer.layer, name).strip()
+        inside = text.removeprefix("[").removesuffix("]").rstrip().removesuffix(",")
+        fixes = [self.fix(name, f"({inside},)")] if text.startswith("[") else []
+        return self.found(name, "shard_map wants in_specs as a tuple", fixes)
 
     def _spec(self, spec: Any, name: str, position: int, leaf: Any) -> Diagnosis | None:
         if not isinstance(spec, PartitionSpec):

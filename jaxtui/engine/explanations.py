@@ -38,7 +38,8 @@ def explain_inputs(
     if layer.transform in ("grad", "value_and_grad"):
         return GradCall(layer, args, kwargs, recorder, prepared).explain()
     call = Call(layer, args, kwargs, recorder, prepared)
-    return call.static("static_argnums") or call.must_be_static("static_argnums")
+    name = "static_argnums"
+    return call.static(name) or call.must_be_static(name) or call.too_large()
 
 
 def refuse_too_few_devices(recorder: Recorder, prepared: Prepared) -> None:
@@ -81,7 +82,9 @@ class GradCall(Call):
     def _not_differentiable(self, name: str, position: int, leaf: Any) -> Diagnosis:
         dtype = leaf.dtype if is_array(leaf) else None
         fixes: list[Fix] = []
-        if dtype is not None and jnp.issubdtype(dtype, jnp.number):
+        if leaf is not self.args[position]:
+            pass  # a part of a pytree has no text of its own to change
+        elif dtype is not None and jnp.issubdtype(dtype, jnp.number):
             fixes = self.value_fix(position, "as float32", "{}.astype('float32')")
         elif isinstance(leaf, int):
             fixes = self.value_fix(position, "as a float", "float{}")

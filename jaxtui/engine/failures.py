@@ -38,6 +38,10 @@ _FOR_READERS_OF_TRACEBACKS = (
     " This error occurs at source:",
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+# jit and shard_map say where the function is that they were given, which is our recorder.
+_OUR_RECORDER = re.compile(r" at \S*jaxtui/engine/\w+\.py:\d+")
+# What a callback raised comes back as the text of its traceback.
+_CALLBACK_FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+), in (?P<name>.+)')
 # Newer releases of JAX end a message with where in the code it arose: "file.py:8:10 (<module>)".
 _WHERE_IN_THE_CODE = re.compile(r"\s*\S+:\d+(:\d+)? \([^()]*\)\s*")
 
@@ -67,6 +71,28 @@ def raised_diagnosis(error: BaseException, kind: Kind, field: str) -> Diagnosis:
     )
 
 
+def callback_diagnosis(error: BaseException, field: str) -> Diagnosis | None:
+    """What a callback of the user's raised while XLA ran; None for any other failure."""
+    if not isinstance(error, jax.errors.JaxRuntimeError):
+        return None
+    lines = _message(error).partition("Traceback (most recent call last):")[2].splitlines()
+    places = [(i, m) for i, m in enumerate(map(_CALLBACK_FRAME.fullmatch, lines)) if m]
+    if not places:
+        return None
+    after = [line for line in lines[places[-1][0] + 1 :] if not line.startswith("    ")]
+    message = plain(" ".join(" ".join(after).split()))[:700] + ", raised in a callback"
+    users = [m for _, m in places if m["file"] == SOURCE_NAME or not _is_library(m["file"])]
+    numbers = [int(m["line"]) for m in users if m["file"] == SOURCE_NAME]
+    return Diagnosis(
+        kind="function",
+        field=field,
+        message=f"line {numbers[-1]}: {message}" if numbers else message,
+        line=numbers[-1] if numbers else UNSET,
+        frames=[_place(m["file"], int(m["line"]), m["name"]) for m in users][-MOST_FRAMES:]
+        or UNSET,
+    )
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether Python, NumPy or XLA could not get the memory it asked for."""
     if isinstance(error, MemoryError):
@@ -84,6 +110,8 @@ def describe(error: BaseException, limit: int = 700) -> str:
     text = paragraphs[0]
     if text.endswith(":") and len(paragraphs) > 1:
         text += " " + paragraphs[1]
+    if text.endswith("they differ."):
+        text += "".join(f" {p}" for p in paragraphs[1:] if p.startswith("The output of"))
     for words in _FOR_READERS_OF_TRACEBACKS:
         text = text.partition(words)[0]
     text = plain(text)
@@ -106,7 +134,7 @@ def _one_line(paragraph: str) -> str:
 
 def plain(text: str) -> str:
     """`text` without addresses of objects and without where this machine keeps its libraries."""
-    text = _ADDRESS.sub("", text)
+    text = _OUR_RECORDER.sub("", _ADDRESS.sub("", text))
     for root in _library_roots():
         text = text.replace(f"{root}/", "")
     return printable(text)
@@ -168,10 +196,13 @@ def user_frames(error: BaseException) -> list[str]:
 
 
 def _frame(code: types.CodeType, line: int) -> str:
-    file = code.co_filename
+    return _place(code.co_filename, line, code.co_name)
+
+
+def _place(file: str, line: int, name: str) -> str:
     text = linecache.getline(file, line).strip()
     where = f"line {line}" if file == SOURCE_NAME else f"{Path(file).name}:{line}"
-    return printable(f"{where}, in {code.co_name}: {text[:200]}")
+    return printable(f"{where}, in {name}: {text[:200]}")
 
 
 def is_users(file: str) -> bool:

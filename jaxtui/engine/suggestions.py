@@ -51,7 +51,10 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
 def right_fixes(
     found: Diagnosis, composition: Composition, diagnose: Callable[[Composition], Diagnosis | None]
 ) -> list[Fix]:
-    """Those fixes of `found` that lead to no failure, or on to one at another field."""
+    """Those fixes of `found` that lead to no failure, or on to one at a field of neither.
+
+    Other devices take another engine, so what they lead to cannot be tried here.
+    """
     session = Session(
         program=composition.program,
         parameters=composition.parameters,
@@ -67,7 +70,8 @@ def right_fixes(
         after = diagnose(
             msgspec.structs.replace(composition, program=changed.program, devices=changed.devices)
         )
-        if after is None or after.field != found.field:
+        untried = fix.field.startswith("devices.")
+        if after is None or after.field not in (found.field, *([] if untried else [fix.field])):
             right.append(fix)
     return right
 
