@@ -186,7 +186,8 @@ class _Exporter:
         for index, layer in enumerate(self.program.layers):
             lines.append(f"program = {self._layer(index, layer, name)}")
             name = "program"
-        by_name = _keyword_only(self.program.source, self._function()[0])
+        names = [argument.name for argument in self.program.arguments]
+        by_name = _given_by_name(self.program.source, self._function()[0], names)
         arguments = ", ".join(
             f"{a.name}={self.variable(a.name)}" if a.name in by_name else self.variable(a.name)
             for a in self.program.arguments
@@ -243,12 +244,18 @@ def _first_mapped(in_axes: str) -> tuple[int, int] | None:
     return None
 
 
-def _keyword_only(source: str, function: str) -> set[str]:
-    """The names of the function's parameters that are given by name."""
+def _given_by_name(source: str, function: str, names: list[str]) -> set[str]:
+    """Those of the arguments `names` that the function takes by keyword only."""
+    found: set[str] = set()
     for statement in _statements(source):
         if isinstance(statement, ast.FunctionDef) and statement.name == function:
-            return {parameter.arg for parameter in statement.args.kwonlyargs}
-    return set()
+            takes = statement.args
+            found = {parameter.arg for parameter in takes.kwonlyargs}
+            if takes.kwarg and not takes.vararg:
+                places = [parameter.arg for parameter in (*takes.posonlyargs, *takes.args)]
+                by_position = [name for name in names if name not in found]
+                found |= {n for n in by_position[len(places) :] if n not in places}
+    return found
 
 
 def _needs_mesh(part: AnyLayer | Argument) -> bool:

@@ -212,7 +212,11 @@ def _abstract_value(text: str, known: Names, field: str) -> Value:
     leaves, tree = kept[-1]
     avals = iter(jaxpr.out_avals)
     structs = [as_struct(next(avals)) if isinstance(x, jax.Array) else x for x in leaves]
-    return Value(tree=jax.tree_util.tree_unflatten(tree, structs), peak=peak_bytes(jaxpr.jaxpr))
+    try:
+        shapes = jax.tree_util.tree_unflatten(tree, structs)
+    except Exception:  # a class of the user's that computes with its parts can hold no shapes
+        shapes = concrete_value(text, known, field)
+    return Value(tree=shapes, peak=peak_bytes(jaxpr.jaxpr))
 
 
 @dataclass(frozen=True)

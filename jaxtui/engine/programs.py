@@ -229,13 +229,17 @@ def split_arguments(
     kinds = {p.kind for p in parameters}
     positional: list[int] = []
     keywords: dict[str, int] = {}
+    places = [p for p in parameters if p.kind == "positional"]
+    takes_any = "var_keyword" in kinds and "var_positional" not in kinds
     for index, argument in enumerate(arguments):
         parameter = by_name.get(argument.name)
-        if parameter is not None and parameter.kind == "keyword":
+        by_keyword = parameter is not None and parameter.kind == "keyword"
+        # A function with **kwargs takes by name what it has no place for.
+        left_over = takes_any and parameter is None and len(positional) >= len(places)
+        if (by_keyword or left_over) and argument.name not in keywords:
             keywords[argument.name] = index
         else:
             positional.append(index)
-    places = [p for p in parameters if p.kind == "positional"]
     if len(positional) > len(places) and "var_positional" not in kinds:
         extra = arguments[positional[len(places)]].name
         raise diagnosed(

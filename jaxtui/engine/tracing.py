@@ -185,11 +185,17 @@ def over_arrays(
 
 
 def as_shapes(tree: Any) -> Any:
-    """`tree` with each array or tracer as its ShapeDtypeStruct, so that nothing is kept alive."""
-    return tree_util.tree_map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if is_array(leaf) else leaf,
-        tree,
-    )
+    """`tree` with each array or tracer as its ShapeDtypeStruct, so that nothing is kept alive.
+
+    As it is where a class of the user's computes with its parts, and so can hold no shapes.
+    """
+    try:
+        return tree_util.tree_map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if is_array(leaf) else leaf,
+            tree,
+        )
+    except Exception:
+        return tree
 
 
 def flow_leaf(path: str, leaf: Any, marks: list[int]) -> FlowLeaf:

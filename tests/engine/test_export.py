@@ -51,6 +51,13 @@ SESSIONS = {
             Pmap(axis_name="i"),
         )
     ),
+    "an argument that only **options has a place for": Session(
+        program=program(
+            "def f(x, **options):\n    return x * options['y']\n",
+            {"x": "arange(3.0)", "y": "arange(3.0)"},
+            Vmap(),
+        )
+    ),
     "two layers": Session(
         program=program(DOUBLE, {"x": "arange(8 * 3.0).reshape(8, 3)"}, Vmap(), Pmap(), Jit())
     ),

@@ -33,6 +33,17 @@ def power(n, x): return x ** n
 f = partial(power, 3)
 del power
 """, "x = arange(3)", Vmap(), "jax.vmap(f)(x)", 3),
+    case("what only **options has a place for", "def f(x, **options): return x * options['y']",
+        "x = arange(3)\ny = arange(3)", Vmap(), "jax.vmap(f)(x, y=y)", 3),
+    case("a class that computes with its parts", """
+@jax.tree_util.register_pytree_node_class
+class Weights:
+    def __init__(self, w): self.w = jnp.asarray(w) * 1
+    def tree_flatten(self): return (self.w,), None
+    @classmethod
+    def tree_unflatten(cls, _, parts): return cls(*parts)
+def f(weights): return weights.w * 2
+""", "weights = Weights(arange(3.))", Jit(), "jax.jit(f)(weights)", None),
     case("a closure", """
 def make(scale):
     def inner(x): return x * scale
