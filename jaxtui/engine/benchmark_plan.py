@@ -16,7 +16,7 @@ import msgspec
 from jax import tree_util
 
 from jaxtui import quantities
-from jaxtui.benchmark_report import Parameter, PlannedArm, PlannedPoint, Role, StrategyInfo
+from jaxtui.benchmark_report import Parameter, PlannedArm, PlannedPoint, StrategyInfo
 from jaxtui.engine import evaluation, failures, operations
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_request import check, device_counts, notes, sweep
@@ -100,10 +100,6 @@ class Point:
     def exact(self) -> bool:
         """Whether nothing is computed on floating-point numbers, so that all bits must agree."""
         return self.reference.work.floating == 0
-
-    def arms_with(self, role: Role) -> list[Arm]:
-        """The arms in a role that run."""
-        return [arm for arm in self.arms if arm.planned.role == role and arm.runs]
 
 
 # ------------------------------------------------------------------------------------- the request

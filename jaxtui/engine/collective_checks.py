@@ -90,7 +90,7 @@ def check(session: Session, folder: str = "") -> Checked:
         session.program.source, session.parameters, len(devices.devices), folder
     )
     leaves, options = _values(collective, operation, known)
-    rows = _rows(leaves, collective)
+    rows = _rows(leaves)
     _check_capacity(rows, collective, devices, session)
     if collective.via == "shard_map":
         groups = mesh_groups(dict(devices.mesh.shape), axes)
@@ -169,7 +169,7 @@ def _no_rows(leaf: Any, text: str, field: str) -> Diagnosed:
     return diagnosed("collective", field, f"{what}: each device needs a row of it", fixes)
 
 
-def _rows(leaves: Sequence[Any], collective: Collective) -> int:
+def _rows(leaves: Sequence[Any]) -> int:
     rows = {int(leaf.shape[0]) for leaf in leaves}
     if len(rows) > 1:
         sizes = ", ".join(map(str, sorted(rows)))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jaxtui.engine.arrays import is_array
+from jaxtui.engine.jaxprs import bodies, size
 
 # A `while` loop's length is unknown before it runs: it counts as this many turns.
 UNKNOWN_TURNS = 1000
@@ -18,7 +19,7 @@ def elements_touched(jaxpr: Any, inputs: Iterable[Any]) -> int | None:
     Every equation counts its outputs, a contraction times the length it sums over, a loop its
     body times its turns. None when there is no jaxpr to ask.
     """
-    given = sum(_size(x) for x in inputs if is_array(x))
+    given = sum(size(x) for x in inputs if is_array(x))
     return None if jaxpr is None else given + _of_jaxpr(jaxpr.jaxpr)
 
 
@@ -27,8 +28,8 @@ def _of_jaxpr(jaxpr: Any) -> int:
 
 
 def _of_equation(equation: Any) -> int:
-    inner = sum(_of_jaxpr(body) for body in _bodies(equation.params))
-    outputs: int = sum(_size(variable.aval) for variable in equation.outvars)
+    inner = sum(_of_jaxpr(body) for body in bodies(equation.params))
+    outputs: int = sum(size(variable.aval) for variable in equation.outvars)
     name = equation.primitive.name
     if name == "scan":
         return outputs + inner * int(equation.params["length"])
@@ -39,18 +40,3 @@ def _of_equation(equation: Any) -> int:
         shape = equation.invars[0].aval.shape
         return outputs * math.prod(int(shape[i]) for i in contracted)
     return outputs + inner
-
-
-def _bodies(params: dict[str, Any]) -> list[Any]:
-    """The jaxprs among an equation's parameters, open or closed, alone or in a sequence."""
-    found = []
-    for value in params.values():
-        for item in value if isinstance(value, tuple | list) else (value,):
-            body = getattr(item, "jaxpr", item)
-            if hasattr(body, "eqns"):
-                found.append(body)
-    return found
-
-
-def _size(aval: Any) -> int:
-    return math.prod(int(n) for n in getattr(aval, "shape", ()))

@@ -110,10 +110,6 @@ class Case:
         args = jax.eval_shape(all_padded, *self.args) if abstract else all_padded(*self.args)
         return replace(self, args=args, batch=batch)
 
-    def with_args(self, args: tuple[Any, ...]) -> Case:
-        """The case with other values of the same shapes."""
-        return replace(self, args=args)
-
     # ---------------------------------------------------------------------------- as Python
 
     def slice_text(self, position: int) -> str:

@@ -7,12 +7,12 @@ does not save, so both are counted here over the jaxpr, before anything is compi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
+from jaxtui.engine.jaxprs import bodies, size
 from jaxtui.engine.memory import byte_size
 
 # They move, name or make data; nothing is computed on its values.
@@ -147,7 +147,7 @@ def _of_equation(equation: Any) -> Work:
 def _of_primitive(name: str, equation: Any) -> Work:
     if name in _MOVEMENT or not equation.outvars:
         return Work()
-    outputs = sum(_size(variable.aval) for variable in equation.outvars)
+    outputs = sum(size(variable.aval) for variable in equation.outvars)
     longest = 1
     if name == "dot_general":
         longest = _contracted(equation)
@@ -156,10 +156,10 @@ def _of_primitive(name: str, equation: Any) -> Work:
         longest = _convolved(equation)
         count = 2 * outputs * longest
     elif name in _OVER_INPUTS:
-        count = _size(equation.invars[0].aval)
+        count = size(equation.invars[0].aval)
         longest = max(1, count // max(1, outputs))
     elif name in _SCATTERS:
-        count = _size(equation.invars[2].aval)
+        count = size(equation.invars[2].aval)
     elif name == "sort":
         length = equation.invars[0].aval.shape[equation.params["dimension"]]
         count = outputs * max(1, math.ceil(math.log2(max(2, length))))
@@ -188,21 +188,6 @@ def _is_floating(equation: Any) -> bool:
     operands = (*equation.invars, *equation.outvars)
     dtypes = [getattr(getattr(v, "aval", None), "dtype", None) for v in operands]
     return any(d is not None and jnp.issubdtype(d, jnp.inexact) for d in dtypes)
-
-
-def bodies(params: dict[str, Any]) -> Iterator[Any]:
-    """The open jaxprs among an equation's parameters; a custom derivative's rules are not run."""
-    for key, value in params.items():
-        if key in ("jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd"):
-            continue
-        for item in value if isinstance(value, tuple | list) else (value,):
-            body = getattr(item, "jaxpr", item)
-            if hasattr(body, "eqns"):
-                yield body
-
-
-def _size(aval: Any) -> int:
-    return math.prod(int(n) for n in getattr(aval, "shape", ()))
 
 
 # ------------------------------------------------------------------------------------------ memory

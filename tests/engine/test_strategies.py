@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -126,7 +127,7 @@ def test_a_strategy_gives_what_a_plain_loop_gives(name: str, given: Case) -> Non
 @pytest.mark.parametrize("name", RIGHT)
 def test_its_shapes_are_known_before_anything_is_computed(name: str, given: Case) -> None:
     strategy = TABLE[name]
-    abstract = given.with_args(given.structs)
+    abstract = replace(given, args=given.structs)
     setup = Setup(abstract, tuple(jax.devices()[: 4 if strategy.multi else 1]))
     built = strategy.build(setup)
     step = jax.eval_shape(built.step or built.call, *strategy.structs(setup))
@@ -202,7 +203,9 @@ def test_a_padded_batch_repeats_the_last_example(given: Case) -> None:
     expected = reference(given)
     assert_agree([x[: given.batch] for x in collected], expected)
     assert_agree([x[-1] for x in collected], [x[-1] for x in expected])
-    shapes = tree_util.tree_map(lambda x: x.shape, given.with_args(given.structs).padded(19).args)
+    shapes = tree_util.tree_map(
+        lambda x: x.shape, replace(given, args=given.structs).padded(19).args
+    )
     assert tree_util.tree_leaves(shapes) != []
 
 
