@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
-from jaxtui.engine.lanes import STACK_BYTES, Job, LightLane, OnStage, StillWanted, Timed, Worker
+from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
 from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, redirect
 from jaxtui.framing import FramingError, read_body
 from jaxtui.protocol import (
@@ -140,7 +140,7 @@ class Engine:
             return self._describe_collectives(request)
         return Described(id=request.id, environment=self._devices.environment())
 
-    def _work(self, request: Job, on_stage: OnStage, cancelled: StillWanted) -> AnyEvent:
+    def _work(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         self._turns.disturb()
         match request:
             case Run():
@@ -153,7 +153,7 @@ class Engine:
             case FindProvenance():
                 return self._collectives.find(request, cancelled)
 
-    def _run(self, request: Run, on_stage: OnStage, cancelled: StillWanted) -> AnyEvent:
+    def _run(self, request: Run, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         evaluated = self._evaluation.run(request.composition, on_stage, cancelled)
         self._finish_effects()  # what jax.debug prints comes before the answer
         on_stage("reading")

@@ -33,7 +33,7 @@ from jaxtui.engine.tracing import Recorder, over_arrays, unheard
 from jaxtui.protocol import Composition, Traced
 from jaxtui.report import Diagnosis, Flow, Kind, LayerReport, Leaf
 
-Transforming = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
+TRANSFORMING = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
     """
     looked = isinstance(error, expressions.CONCRETE_VALUE_NEEDED)
     looked = looked and re.search(r"This (Batch|Vmap)Tracer ", str(error)) is None
-    return looked and not any(layer.transform in Transforming for layer in prepared.layers)
+    return looked and not any(layer.transform in TRANSFORMING for layer in prepared.layers)
 
 
 # --------------------------------------------------------------------------------------- the values
@@ -342,7 +342,7 @@ def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, 
     """Tell the stage from the levels: inside an outermost jit the function is being traced, and
     once that trace is left JAX compiles; without one, the function itself runs."""
     outermost = prepared.layers[-1].transform if prepared.layers else ""
-    compiled = outermost in Transforming
+    compiled = outermost in TRANSFORMING
 
     def on_level(level: int, entering: bool) -> None:
         if level == (1 if compiled else 0) and entering:

@@ -38,7 +38,7 @@ Send = Callable[[AnyEvent], None]
 Job = Run | Inspect | RunCollective | FindProvenance
 Timed = Bench | SweepBandwidth
 OnStage = Callable[[str], None]
-StillWanted = Callable[[], bool]
+IsCancelled = Callable[[], bool]
 
 
 class LightLane:
@@ -124,7 +124,7 @@ class Worker:
 
     def __init__(
         self,
-        run: Callable[[Job, OnStage, StillWanted], AnyEvent],
+        run: Callable[[Job, OnStage, IsCancelled], AnyEvent],
         summaries: Callable[[Summarize], Iterator[Summary | None]],
         bench: Callable[[Timed], Generator[AnyEvent | None]],
         send: Send,

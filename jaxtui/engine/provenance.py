@@ -31,7 +31,7 @@ DENSE_ELEMENTS = 10**8  # elements computed when every output is answered at onc
 BUDGET_ELEMENTS = 2 * 10**9  # elements computed for one output before it is given up
 PARTS = 8  # into how many a set of inputs is divided that matters as a whole
 
-StillWanted = Callable[[], bool]
+IsCancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Provenance:
         inputs: Sequence[Any],
         batch_axis: int = 0,
     ) -> None:
-        self._keys = [_is_key(x.dtype) for x in inputs]
+        self._impls = [jax.random.key_impl(x) if _is_key(x.dtype) else None for x in inputs]
         self._inputs = [_words(x) for x in inputs]
         self._ranks = [x.ndim for x in inputs]
         self._sizes = [int(np.prod(x.shape, dtype=int)) for x in inputs]
@@ -81,7 +81,7 @@ class Provenance:
         self._batch = min(self._batch, max(1, sum(self._sizes)))
         self._call = self._compiled()
 
-    def sources(self, leaf: int, element: int, cancelled: StillWanted = lambda: False) -> Sources:
+    def sources(self, leaf: int, element: int, cancelled: IsCancelled = lambda: False) -> Sources:
         """What element `element` (a flat index) of output array `leaf` was made from.
 
         Raises GivenUp when `cancelled()` turned true, and what the function raises.
@@ -90,7 +90,7 @@ class Provenance:
             self._kept[leaf, element] = self._found(leaf, element, cancelled)
         return self._kept[leaf, element]
 
-    def _found(self, leaf: int, element: int, cancelled: StillWanted) -> Sources:
+    def _found(self, leaf: int, element: int, cancelled: IsCancelled) -> Sources:
         if sum(self._sizes) * len(self._trials) * self._total <= DENSE_ELEMENTS:
             if self._dense is None:
                 self._dense = self._matrix(cancelled)
@@ -100,7 +100,7 @@ class Provenance:
 
     # ------------------------------------------------------------------------------ all at once
 
-    def _matrix(self, cancelled: StillWanted) -> list[Array]:
+    def _matrix(self, cancelled: IsCancelled) -> list[Array]:
         """For every output array whether it depends: [input element, output element]."""
         count = sum(self._sizes)
         matter = [np.zeros((count, int(np.prod(s, dtype=int))), bool) for s in self._outputs]
@@ -116,7 +116,7 @@ class Provenance:
 
     # ---------------------------------------------------------------------------- one at a time
 
-    def _searched(self, leaf: int, element: int, cancelled: StillWanted) -> Sources:
+    def _searched(self, leaf: int, element: int, cancelled: IsCancelled) -> Sources:
         """Sets of inputs that matter as a whole are divided until each is a single element."""
         found: list[int] = []
         sets = self._rows()
@@ -143,7 +143,7 @@ class Provenance:
         return sets
 
     def _which_matter(
-        self, sets: list[Array], leaf: int, element: int, cancelled: StillWanted
+        self, sets: list[Array], leaf: int, element: int, cancelled: IsCancelled
     ) -> list[Array]:
         matter = []
         for trial in range(len(self._trials)):
@@ -168,7 +168,7 @@ class Provenance:
 
     # ---------------------------------------------------------------------------------- running
 
-    def _changed(self, trial: int, sets: list[Array], cancelled: StillWanted) -> list[Array]:
+    def _changed(self, trial: int, sets: list[Array], cancelled: IsCancelled) -> list[Array]:
         """For every output array whether changing set i changes it: [set, output element]."""
         if cancelled():
             raise GivenUp
@@ -231,25 +231,20 @@ class Provenance:
         return lambda arrays: [_host(x) for x in carried(*arrays)]
 
     def _on_words(self, *arrays: Any) -> list[Any]:
+        return [_key_words(x) for x in self._results(*arrays)]
+
+    def _results(self, *arrays: Any) -> list[Any]:
+        """The function's results for one lane of inputs, whose keys come as their words."""
         blocks = [
-            jax.random.wrap_key_data(x) if key else x
-            for x, key in zip(arrays, self._keys, strict=True)
+            x if impl is None else jax.random.wrap_key_data(x, impl=impl)
+            for x, impl in zip(arrays, self._impls, strict=True)
         ]
-        leaves = tree_util.tree_leaves(self._function(*blocks))
-        return [_key_words(jnp.asarray(x)) for x in leaves]
+        return [jnp.asarray(x) for x in tree_util.tree_leaves(self._function(*blocks))]
 
     def _output_shapes(self) -> list[tuple[int, ...]]:
         """The shapes of the results' elements; a key is one element."""
-
-        def call(*arrays: Any) -> Any:
-            blocks = [
-                jax.random.wrap_key_data(x) if key else x
-                for x, key in zip(arrays, self._keys, strict=True)
-            ]
-            return [jnp.asarray(x) for x in tree_util.tree_leaves(self._function(*blocks))]
-
         shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in self._inputs]
-        return [tuple(x.shape) for x in jax.eval_shape(self._carry(call), *shapes)]
+        return [tuple(x.shape) for x in jax.eval_shape(self._carry(self._results), *shapes)]
 
 
 def _is_key(dtype: Any) -> bool:

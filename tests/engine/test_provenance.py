@@ -178,6 +178,14 @@ def test_a_key_is_one_element(via: str) -> None:
     assert asked.sources(0, 1).indices == [[3]]
 
 
+@pytest.mark.parametrize("kind", ["rbg", "unsafe_rbg"])
+def test_a_key_of_another_kind_is_one_element_too(kind: str) -> None:
+    value = f"jax.random.split(jax.random.key(0, impl='{kind}'), (8, 2))"
+    session = made("pshuffle", "pmap", value, perm=TURN)
+    asked = collectives.provenance(session, "", ran(session).before)
+    assert asked.sources(0, 1).indices == [[3]]
+
+
 def carried(function: Callable[..., Any], *inputs: Any) -> Provenance:
     return Provenance(
         function,
