@@ -37,7 +37,7 @@ from jaxtui.report import (
 )
 from jaxtui.session import Benchmark, Collective, Devices, Program
 
-CompilerView = Literal["jaxpr", "stablehlo", "hlo", "cost"]
+ProgramView = Literal["equivalents", "jaxpr", "stablehlo", "hlo", "cost"]
 
 
 class Request(Struct, frozen=True, kw_only=True, tag=True):
@@ -103,11 +103,13 @@ class Summarize(Request, frozen=True, kw_only=True):
 class Inspect(Request, frozen=True, kw_only=True):
     """What JAX and XLA make of a composition, as text; all but the jaxpr compile it.
 
+    Its equivalents are run: other ways to compute the same, held against the result.
+
     Works on the worker; a newer Inspect replaces a waiting one.
     """
 
     composition: Composition
-    view: CompilerView
+    view: ProgramView
 
 
 class RunCollective(Request, frozen=True, kw_only=True):
@@ -239,9 +241,9 @@ class Traced(Event, frozen=True, kw_only=True):
 
 
 class Stage(Event, frozen=True, kw_only=True):
-    """A Run has begun a stage."""
+    """A Run has begun a stage; an Inspect of equivalents the next of its comparisons."""
 
-    stage: Literal["placing", "tracing", "compiling", "running", "reading"]
+    stage: Literal["placing", "tracing", "compiling", "running", "reading", "comparing"]
 
 
 class Ran(Event, frozen=True, kw_only=True):
@@ -432,7 +434,7 @@ class WindowRead(Event, frozen=True, kw_only=True):
 class Inspected(Event, frozen=True, kw_only=True):
     """Answers Inspect."""
 
-    view: CompilerView
+    view: ProgramView
     text: str
 
 

@@ -146,12 +146,20 @@ class Engine:
             case Run():
                 return self._run(request, on_stage, cancelled)
             case Inspect():
-                text = self._inspect(request.composition, request.view)
-                return Inspected(id=request.id, view=request.view, text=text)
+                return self._inspected(request, on_stage, cancelled)
             case RunCollective():
                 return self._collectives.run(request, on_stage, cancelled)
             case FindProvenance():
                 return self._collectives.find(request, cancelled)
+
+    def _inspected(self, request: Inspect, on_stage: OnStage, cancelled: IsCancelled) -> Inspected:
+        if request.view == "equivalents":
+            from jaxtui.engine import equivalents
+
+            text = equivalents.text(request.composition, on_stage, cancelled)
+        else:
+            text = self._inspect(request.composition, request.view)
+        return Inspected(id=request.id, view=request.view, text=text)
 
     def _run(self, request: Run, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         evaluated = self._evaluation.run(request.composition, on_stage, cancelled)

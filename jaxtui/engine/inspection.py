@@ -17,7 +17,7 @@ from jaxtui.engine import diagnosis
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.evaluation import prepare, trace_prepared
 from jaxtui.engine.tracing import over_arrays
-from jaxtui.protocol import CompilerView, Composition
+from jaxtui.protocol import Composition, ProgramView
 
 COLLECTIVES = (
     "all-reduce",
@@ -39,8 +39,8 @@ _TABLES = re.compile(
 _METADATA = re.compile(r", (?:metadata=\{[^}]*\}|stack_frame_id=\d+)")
 
 
-def inspect(composition: Composition, view: CompilerView) -> str:
-    """The text of `view` of the composed program. Raises Diagnosed as tracing it does."""
+def inspect(composition: Composition, view: ProgramView) -> str:
+    """The text of `view` (any but equivalents) of the program. Raises Diagnosed as tracing does."""
     prepared = prepare(composition)
     shapes = trace_prepared(prepared)
     if view == "jaxpr" and shapes.jaxpr is not None:

@@ -20,7 +20,6 @@ from jaxtui.protocol import (
     AnyRequest,
     Cancel,
     Cancelled,
-    CompilerView,
     Composition,
     Described,
     Failed,
@@ -29,6 +28,7 @@ from jaxtui.protocol import (
     Inspected,
     Log,
     Printed,
+    ProgramView,
     Ran,
     Ready,
     Run,
@@ -57,7 +57,7 @@ class Pending(Struct):
     kind: Literal["trace", "run", "view"]
     composition: Composition
     since: float
-    view: CompilerView | None = None
+    view: ProgramView | None = None
     stage: str = ""
     stage_since: float = 0.0
 
@@ -100,7 +100,7 @@ class Work:
         self.ran_of: Composition | None = None
         self.ran_lost = False  # the engine that kept the result is gone
         self.values_gone = False  # with the engine that kept the result's values
-        self.views: dict[CompilerView, View] = {}
+        self.views: dict[ProgramView, View] = {}
         self._unstartable: Diagnosis | None = None  # why JAX did not start with these devices
         self._failure: Diagnosis | None = None
         self._failure_of: Composition | None = None
@@ -375,11 +375,13 @@ class Work:
         if self._asked:
             self._run(now)
 
-    def inspect(self, view: CompilerView, now: float) -> None:
+    def inspect(self, view: ProgramView, now: float) -> None:
         """Ask for a view of what is typed, unless it is there, asked for, or typing goes on."""
         composition, shown = self.composition, self.views.get(view)
         asked = any(p.view == view and p.composition == composition for p in self._pending.values())
         waits = not self.trusted or self.phase != "ready" or now < self._rest_at
+        # Equivalents run the program, and what may run by itself was decided for the result.
+        waits = waits or (view == "equivalents" and self.ran_of != composition)
         if (shown and shown.composition == composition) or asked or waits or self.blocked():
             return
         number = self._next_id()

@@ -8,7 +8,7 @@ import pytest
 
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.inspection import collectives, inspect
-from jaxtui.protocol import CompilerView, Composition
+from jaxtui.protocol import Composition, ProgramView
 from jaxtui.session import Argument, Pmap, Program, ShardMap, Vmap
 
 
@@ -32,7 +32,7 @@ SUM = composition(
     ("view", "word"),
     [("jaxpr", "sin"), ("stablehlo", "stablehlo.sine"), ("hlo", "sine("), ("cost", "arguments")],
 )
-def test_each_view_shows_the_operation_in_its_own_words(view: CompilerView, word: str) -> None:
+def test_each_view_shows_the_operation_in_its_own_words(view: ProgramView, word: str) -> None:
     assert word in inspect(SINE, view)
 
 

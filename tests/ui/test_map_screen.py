@@ -400,8 +400,8 @@ async def test_a_compilers_view_is_asked_for_when_its_tab_is_shown() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         assert not bench.client.asked(Inspect)
-        await bench.press("s", "s", "s")
-        [asked] = bench.client.asked(Inspect)
+        await bench.press("s", "s", "s", "s")
+        asked = bench.client.asked(Inspect)[-1]
         assert asked.view == "jaxpr"
         await bench.hear(Inspected(id=asked.id, view="jaxpr", text="{ lambda ; a:i32[2] }"))
         assert "{ lambda ; a:i32[2] }" in bench.text
@@ -457,7 +457,7 @@ async def test_the_editor_gets_the_lines_that_the_rest_of_its_column_leaves() ->
 
 
 async def test_the_number_of_printed_lines_has_its_unit_where_there_is_room() -> None:
-    for width, shown in ((160, "Output 1,093 lines  Jaxpr"), (100, "Output 1,093 Jaxpr")):
+    for width, shown in ((160, "Output 1,093 lines  Equ"), (124, "Output 1,093 Equiv.")):
         async with Bench().open((width, 30)) as bench:
             await bench.settled()
             run = bench.client.run.id
@@ -467,6 +467,34 @@ async def test_the_number_of_printed_lines_has_its_unit_where_there_is_room() ->
             y = next(at for at, line in enumerate(lines) if shown in line)
             await bench.pilot.click(offset=(lines[y].index("Jaxpr"), y))
             await bench.until(lambda: bench.app.map_screen.results.tab == "Jaxpr")
+
+
+async def test_equivalents_say_what_they_wait_for_and_then_what_was_found() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press(*["s"] * 3)
+        assert bench.app.map_screen.results.tab == "Equivalents"
+        [asked] = bench.client.asked(Inspect)
+        assert "Results · asking JAX" in bench.text
+        await bench.hear(Inspected(id=asked.id, view="equivalents", text="loop  the same"))
+        assert "loop  the same" in bench.text
+        bench.explorer.edit("program.arguments.0.value", "ones((2000, 1000, 2))")
+        await bench.until(lambda: "of the program before" in bench.text)
+        assert bench.client.asked(Inspect) == [asked]
+
+
+async def test_the_tab_on_show_is_in_sight_where_they_do_not_all_fit() -> None:
+    async with Bench().open((101, 24)) as bench:
+        await bench.settled()
+        assert "Result Shards" in bench.text
+        assert "Python" not in bench.text
+        await bench.press("S")
+        assert bench.app.map_screen.results.tab == "Python"
+        line = next(line for line in bench.text.splitlines() if "StableHLO" in line)
+        assert line.rstrip().endswith("Python")
+        assert "Shards" not in line
+        await bench.press("s")
+        assert "Result Shards" in bench.text
 
 
 async def test_a_state_that_is_shown_already_paints_nothing(

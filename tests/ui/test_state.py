@@ -558,6 +558,16 @@ def test_a_view_waits_until_typing_rests() -> None:
     assert desk.of(Inspect)[0].composition == desk.work.composition
 
 
+def test_equivalents_are_asked_for_once_the_program_has_run() -> None:
+    desk = Desk().up()
+    desk.hear(made.traced(desk.trace.id))
+    desk.work.inspect("equivalents", desk.now)
+    assert not desk.of(Inspect)
+    desk.hear(made.ran(desk.run.id))
+    desk.work.inspect("equivalents", desk.now)
+    assert desk.of(Inspect)[0].view == "equivalents"
+
+
 def test_a_view_that_fails_says_why_and_leaves_the_program_without_an_error() -> None:
     desk = Desk().settled()
     desk.work.inspect("cost", desk.now)

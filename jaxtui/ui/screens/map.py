@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 
-from jaxtui.protocol import Cancelled, Failed, Summarized, WindowRead
+from jaxtui.protocol import Cancelled, Failed, ProgramView, Summarized, WindowRead
 from jaxtui.report import Diagnosis
 from jaxtui.session import AnyLayer
 from jaxtui.ui import commands, fields
@@ -188,14 +188,21 @@ class MapScreen(MapKeys):
         """The program as a script, or as JAX and XLA have it, when such a tab is on show."""
         if self.results.tab == PYTHON:
             self.results.show_listing(script_text(work.session), "")
-        elif (view := self.results.compiler_view) is not None:
+        elif (view := self.results.program_view) is not None:
             work.inspect(view, now)
             shown = work.views.get(view)
             if shown is None:
-                self.results.show_listing("", "asking JAX" if work.phase == "ready" else "")
+                self.results.show_listing("", self._awaited(work, view))
             else:
                 old = shown.composition != work.composition
                 self.results.show_listing(shown.text, "of the program before" if old else "")
+
+    def _awaited(self, work: Work, view: ProgramView) -> str:
+        if work.phase != "ready":
+            return ""
+        if view == "equivalents" and work.ran_of != work.composition:
+            return "F5 runs the program first"
+        return "asking JAX"
 
     def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
         """A part of the result has come, or will not."""

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from jaxtui import quantities
-from jaxtui.protocol import CompilerView, Ran
+from jaxtui.protocol import ProgramView, Ran
 from jaxtui.report import DeviceInfo, Diagnosis
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from jaxtui.ui.widgets.shards_view import ShardsView
 
 RESULT, SHARDS, OUTPUT, ERROR, PYTHON = "Result", "Shards", "Output", "Error", "Python"
-COMPILER_TABS: dict[str, CompilerView] = {
+VIEW_TABS: dict[str, ProgramView] = {
+    "Equivalents": "equivalents",
     "Jaxpr": "jaxpr",
     "StableHLO": "stablehlo",
     "HLO": "hlo",
     "Cost": "cost",
 }
 GAP = "  "  # between the names of tabs
+SHORT = {"Equivalents": "Equiv."}
 VALUES_GONE = "these values went with the old engine; F5 computes them again"
 MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
 
@@ -73,13 +75,21 @@ class TabLine(Widget, can_focus=True):
 
     def _labels(self) -> tuple[list[tuple[str, str]], str]:
         """(name, what is shown of it), and the gap between two: the notes whole where they fit,
-        else their numbers, else closer together."""
+        else their numbers, else closer together, else shortened."""
+        numbers = [(name, note.partition(" ")[0]) for name, note in self.tabs]
         whole = [(name, f"{name} {note}".rstrip()) for name, note in self.tabs]
-        brief = [(name, f"{name} {note.partition(' ')[0]}".rstrip()) for name, note in self.tabs]
-        for labels in (whole, brief):
-            if len(GAP.join(label for _, label in labels)) <= self.size.width:
-                return labels, GAP
-        return brief, " "
+        brief = [(name, f"{name} {number}".rstrip()) for name, number in numbers]
+        tight = [(name, f"{SHORT.get(name, name)} {number}".rstrip()) for name, number in numbers]
+        short = [(name, SHORT.get(name, name)) for name, _ in self.tabs]
+        for labels, gap in ((whole, GAP), (brief, GAP), (brief, " "), (tight, " "), (short, " ")):
+            if len(gap.join(label for _, label in labels)) <= self.size.width:
+                return labels, gap
+        # From the left as many go as must, for the one that is shown to be in sight.
+        names = [name for name, _ in short]
+        shown = names.index(self.active) + 1 if self.active in names else len(names)
+        while shown > 1 and len(" ".join(label for _, label in short[:shown])) > self.size.width:
+            short, shown = short[1:], shown - 1
+        return short, " "
 
     def on_click(self, event: events.Click) -> None:
         """Turn to the clicked tab."""
@@ -147,7 +157,7 @@ class ResultPane(Vertical):
         """Turn to a tab."""
         for tab in (RESULT, SHARDS, OUTPUT, ERROR):
             self.set_class(tab == name, f"-{tab.lower()}")
-        self.set_class(name == PYTHON or name in COMPILER_TABS, "-listing")
+        self.set_class(name == PYTHON or name in VIEW_TABS, "-listing")
         self.tab_line.active = name
         self._show_body()
 
@@ -199,7 +209,7 @@ class ResultPane(Vertical):
     def _show_tabs(self, diagnosis: Diagnosis | None) -> None:
         lines = self._printed.count("\n")
         tabs = [(RESULT, ""), (SHARDS, ""), (OUTPUT, lines_text(lines))]
-        tabs += [(name, "") for name in (*COMPILER_TABS, PYTHON)]
+        tabs += [(name, "") for name in (*VIEW_TABS, PYTHON)]
         if diagnosis is not None:
             tabs.append((ERROR, ""))
         self.tab_line.tabs = tuple(tabs)
@@ -212,7 +222,7 @@ class ResultPane(Vertical):
             self._show_result()
         elif self.tab == SHARDS:
             self._show_shards()
-        elif self.tab == PYTHON or self.tab in COMPILER_TABS:
+        elif self.tab == PYTHON or self.tab in VIEW_TABS:
             text, caption = self._listings.get(self.tab, ("", ""))
             self._caption(caption)
             self._put_listing(text)
@@ -303,9 +313,9 @@ class ResultPane(Vertical):
             self._places[tab].update(text)
 
     @property
-    def compiler_view(self) -> CompilerView | None:
+    def program_view(self) -> ProgramView | None:
         """The compiler's view that is on show, if it is one."""
-        return COMPILER_TABS.get(self.tab)
+        return VIEW_TABS.get(self.tab)
 
     def show_listing(self, text: str, caption: str) -> None:
         """Put a text into the tab that is shown; the caption says what it is of."""
