@@ -159,8 +159,8 @@ class Bench(Request, frozen=True, kw_only=True):
 
     A second Bench waits for the first to end. Cancel ends a running one at the next gap between
     two samples: it then ends with BenchFinished (`stopped`), and what was measured holds. With
-    `paced`, after each BenchRound and BenchGap the engine waits for Continue, or for 0.1 s, so that
-    a screen can be painted while nothing is timed.
+    `paced`, at each BenchGap the engine waits for Continue, or for 0.1 s, so that a screen can be
+    painted while nothing is timed.
     """
 
     composition: Composition
@@ -172,7 +172,7 @@ class SweepBandwidth(Request, frozen=True, kw_only=True):
     """Time a collective over the message sizes in `benchmark.sweep["bytes"]`, on the worker.
 
     `composition` as in RunCollective; of the collective's value only the dtype and the number of
-    rows are looked at. It waits, is cancelled and is `paced` (by message size) as a Bench is.
+    rows are looked at. It waits and is cancelled as a Bench is, and `paced` at BandwidthMeasured.
     """
 
     composition: Composition
@@ -360,7 +360,10 @@ class BenchSample(Event, frozen=True, kw_only=True):
 
 
 class BenchGap(Event, frozen=True, kw_only=True):
-    """Of a `paced` Bench: nothing is timed until Continue, so that what came can be painted."""
+    """Of a `paced` Bench: nothing is timed until Continue, so that what came can be painted.
+
+    Samples and rounds that came before it are to be painted now, and not when they came.
+    """
 
     point: int
 

@@ -22,6 +22,7 @@ from jaxtui.protocol import (
     AnyEvent,
     Bench,
     BenchFinished,
+    BenchGap,
     BenchPlanned,
     BenchRound,
     BenchSample,
@@ -292,15 +293,17 @@ def test_a_paced_benchmark_goes_on_when_the_screen_says_so_or_is_silent(engine: 
     engine.client.send(
         Bench(id=id, composition=composition(), benchmark=asked(rounds=3), paced=True)
     )
-    seen = 0
+    seen, gaps = 0, 0
     while True:
-        event = engine.heard.until(lambda e: isinstance(e, BenchRound | BenchFinished))
+        event = engine.heard.until(lambda e: isinstance(e, BenchRound | BenchGap | BenchFinished))
         if isinstance(event, BenchFinished):
             break
-        seen += 1
-        if seen == 1:
+        seen += isinstance(event, BenchRound)
+        gaps += isinstance(event, BenchGap)
+        if gaps == 1:
             engine.client.send(Continue(id=engine.next_id(), target=id))
     assert seen == 3
+    assert gaps > 2
 
 
 def test_a_benchmark_that_cannot_be_is_one_failure(engine: Asker) -> None:

@@ -264,6 +264,7 @@ class _Run:
         dtype = max(floats, key=lambda d: d.itemsize, default=jnp.dtype("float32"))
         devices = self.timed[0].prepared.devices.devices
         yield self._stage(self.timed[-1].index, None, "peaks")
+        yield from self._gap(self.timed[-1].index)
         found: list[Peak] = []
         for peak in self.turns.alone(peaks.measured(devices, sorted(used), dtype)):
             if isinstance(peak, Peak):

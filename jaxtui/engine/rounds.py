@@ -12,7 +12,7 @@ import msgspec
 
 from jaxtui.benchmark_report import ArmStatistics, Flag, Noise, Speedup
 from jaxtui.engine import sampling_statistics as sampling
-from jaxtui.engine import timing
+from jaxtui.engine import timing, turns
 from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.preparing import Ready
 from jaxtui.engine.sampling_statistics import Ratio
@@ -63,7 +63,9 @@ class Rounds:
                 wanted, left = self._wanted(spent, found)
                 if len(self.noise) >= wanted:
                     break
-                yield from self._tell(found, wanted, left)
+                yield self._event(found, wanted, left)
+                if self._due(turns.ROUND_SECONDS):
+                    yield from self._gap()
         except GivenUp:
             if self.noise:
                 yield self._event(self.statistics(LIVE_RESAMPLES), len(self.noise), 0.0)
@@ -90,9 +92,9 @@ class Rounds:
                 order=place,
                 seconds=seconds,
             )
-            if self.pace is not None and self.pace.due and ready is not order[-1]:
+            if self._due(turns.SAMPLE_SECONDS) and ready is not order[-1]:
                 noise.append(timing.noise(before, timing.read_meters()))
-                yield from self.pace.gap(BenchGap(id=self.request, point=self.point))
+                yield from self._gap()
                 before = timing.read_meters()
         # Only whole rounds count: each is a pair of every arm with the baseline.
         for ready, seconds in measured:
@@ -104,14 +106,12 @@ class Rounds:
         self.disturbed.append(disturbances > self.disturbances)
         self.disturbances = disturbances
 
-    def _tell(
-        self, found: list[ArmStatistics], wanted: int, left: float
-    ) -> Iterator[AnyEvent | None]:
-        event = self._event(found, wanted, left)
-        if self.pace is None:
-            yield event
-        else:
-            yield from self.pace.gap(event)
+    def _due(self, seconds: float) -> bool:
+        return self.pace is not None and self.pace.due(seconds)
+
+    def _gap(self) -> Iterator[AnyEvent | None]:
+        assert self.pace is not None
+        yield from self.pace.gap(BenchGap(id=self.request, point=self.point))
 
     def _event(self, found: list[ArmStatistics], wanted: int, left: float) -> BenchRound:
         return BenchRound(

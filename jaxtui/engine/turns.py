@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import TypeVar, cast
 
 PAINT_SECONDS = 0.1  # the longest that a paced run waits for the screen
-UNSEEN_SECONDS = 0.5  # the longest that samples come unseen, unless one of them takes longer
+# How long the screen is left as it is. A paint takes tens of milliseconds: rounds may be shorter.
+ROUND_SECONDS = 0.2  # at the end of a round
+SAMPLE_SECONDS = 0.5  # within one
 _PAINT_STEP = 0.02  # seconds, between two looks at whether the run is given up
 _END = object()
 
@@ -86,10 +88,9 @@ class Pace:
         """The screen is painted. Called from another thread."""
         self._go.set()
 
-    @property
-    def due(self) -> bool:
-        """Whether the screen has not been painted for long."""
-        return time.monotonic() - self._painted >= UNSEEN_SECONDS
+    def due(self, seconds: float) -> bool:
+        """Whether the screen has not been painted for so long."""
+        return time.monotonic() - self._painted >= seconds
 
     def gap(self, event: T) -> Iterator[T | None]:
         """Tell `event`, and wait until it is painted, giving way now and then."""

@@ -431,9 +431,9 @@ class BenchmarkWork:
             return
         self._note_moments(event, recording, now)
         if recording.take(event):
-            if not isinstance(event, BenchSample):
+            if not isinstance(event, BenchSample | BenchRound):
                 self.changes += 1
-            if isinstance(event, BenchRound | BenchGap):
+            if isinstance(event, BenchGap):
                 self._painting = event.id
             self._conclude()
 

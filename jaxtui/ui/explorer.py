@@ -15,6 +15,7 @@ from jaxtui.collectives import runs_program
 from jaxtui.launch import Choice
 from jaxtui.protocol import (
     AnyEvent,
+    BenchRound,
     BenchSample,
     Cancelled,
     Describe,
@@ -131,9 +132,8 @@ class Explorer:
         """Called by the client's threads."""
         with self._inbox_lock:
             self._inbox.append(event)
-            # Of a sample nothing is painted before its round is over: while the next one is taken
-            # the machine is left alone.
-            announces = not self._announced and not isinstance(event, BenchSample)
+            # Samples and rounds are painted in the next gap: until then the machine is left alone.
+            announces = not self._announced and not isinstance(event, BenchSample | BenchRound)
             self._announced = self._announced or announces
         if announces:
             self.app.announce()

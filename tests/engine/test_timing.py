@@ -174,14 +174,13 @@ def test_a_screen_that_says_so_lets_the_run_go_on() -> None:
 
 
 def test_a_gap_is_due_once_nothing_was_painted_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "UNSEEN_SECONDS", 0.03)
     monkeypatch.setattr(turns, "PAINT_SECONDS", 0.0)
     pace = Pace()
-    assert not pace.due
+    assert not pace.due(0.03)
     time.sleep(0.04)
-    assert pace.due
+    assert pace.due(0.03)
     list(pace.gap("round"))
-    assert not pace.due
+    assert not pace.due(0.03)
 
 
 def test_the_noise_of_a_round_with_a_gap_is_that_of_its_parts() -> None:

@@ -27,6 +27,7 @@ from jaxtui.benchmarks import Recording
 from jaxtui.protocol import (
     AnyEvent,
     BenchFinished,
+    BenchGap,
     BenchPeaks,
     BenchPlanned,
     BenchPoint,
@@ -159,7 +160,7 @@ def rounds(
             )
             for place, (arm, row) in enumerate(zip(running(), ROWS, strict=True))
         ]
-        events.append(round_over(id, number, n, factor, of))
+        events += [round_over(id, number, n, factor, of), BenchGap(id=id, point=number)]
     return events
 
 

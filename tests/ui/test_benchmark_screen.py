@@ -20,7 +20,7 @@ from jaxtui import bench_runs
 from jaxtui.protocol import Bench as BenchRequest
 from jaxtui.protocol import (
     BenchGap,
-    BenchSample,
+    BenchRound,
     BenchStage,
     Cancel,
     Continue,
@@ -293,7 +293,7 @@ async def test_the_table_fills_as_rounds_come() -> None:
         assert "2.00" in bench.text
         assert "[1.94, 2.06]" not in bench.text  # one round has no interval
         assert "about 6 s left" in bench.text
-        await bench.hear(*made.rounds(id)[-6:])
+        await bench.hear(*made.rounds(id)[-7:])
         assert "round 2/25" in bench.text
         assert "2.00 [1.94, 2.06]  faster" in bench.text
         assert "1 of 2 rounds" not in bench.text
@@ -329,17 +329,18 @@ async def test_what_the_function_prints_while_it_is_planned_is_shown_as_well() -
         assert "traced" in bench.text
 
 
-async def test_samples_are_not_painted_before_their_round_is_over() -> None:
+async def test_samples_and_rounds_are_not_painted_before_a_gap() -> None:
     async with opened() as bench:
         id = await begin(bench)
         shown: list[float] = []
         await bench.until(lambda: bench.explorer._ticking is None)
         paint = bench.explorer.show_work
         bench.explorer.show_work = lambda: (shown.append(0.0), paint())[1]  # type: ignore[method-assign]
-        samples = [event for event in made.rounds(id, count=1) if isinstance(event, BenchSample)]
-        await bench.hear(*samples)
+        *timed, gap = made.rounds(id, count=1)
+        assert isinstance(timed[-1], BenchRound)
+        await bench.hear(*timed)
         assert not shown
-        await bench.hear(made.round_over(id, 0, 0))
+        await bench.hear(gap)
         assert len(shown) == 1
 
 
@@ -359,8 +360,9 @@ async def test_the_header_of_every_screen_says_how_far_the_run_is() -> None:
         assert "benchmark 2/25" in bench.text.splitlines()[0]
         await bench.press("1")
         assert "benchmark 2/25" in bench.text.splitlines()[0]
-        await bench.hear(made.round_over(id, 0, 2))
-        await bench.until(lambda: len(bench.client.asked(Continue)) == 2)
+        told = len(bench.client.asked(Continue))
+        await bench.hear(made.round_over(id, 0, 2), BenchGap(id=id, point=0))
+        await bench.until(lambda: len(bench.client.asked(Continue)) == told + 1)
 
 
 async def test_a_second_run_is_refused_in_words() -> None:

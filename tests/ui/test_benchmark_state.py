@@ -149,7 +149,7 @@ def test_a_run_begins_by_itself_once_the_engine_is_up() -> None:
     assert len(desk.asked(Bench)) == 1
 
 
-def test_a_round_is_painted_before_the_next_one_begins() -> None:
+def test_what_came_is_painted_in_a_gap_before_the_next_sample() -> None:
     desk = Desk().started()
     desk.hear([*made.started(desk.request), *made.prepared(desk.request)])
     assert desk.bench.take_painted() is None
@@ -207,7 +207,7 @@ def test_nothing_is_counted_on_screen_while_samples_are_taken() -> None:
     assert desk.bench.timing
 
 
-def test_samples_alone_change_nothing_on_screen() -> None:
+def test_samples_and_rounds_alone_change_nothing_on_screen() -> None:
     desk = Desk().started()
     desk.hear([*made.started(desk.request), *made.prepared(desk.request)])
     *samples, over = made.rounds(desk.request, count=1)
@@ -255,7 +255,7 @@ def test_a_whole_run_is_kept_with_every_sample() -> None:
 def test_an_engine_that_dies_loses_no_sample() -> None:
     desk = Desk().started()
     desk.hear([*made.started(desk.request), *made.prepared(desk.request)])
-    desk.hear(made.rounds(desk.request)[:-1])
+    desk.hear(made.rounds(desk.request)[:-2])
     desk.hear([Gone(reason="it was killed (SIGKILL)", status=-9, wanted=False)])
     assert not desk.bench.running
     (report,) = desk.kept
