@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from jaxtui import bench_words as words
 from jaxtui.benchmark_report import (
-    BenchmarkReport,
     Control,
     PlannedPoint,
     PointReport,
@@ -222,13 +221,6 @@ def flagged_words(point: PointReport | None) -> str:
     kinds = sorted({flag for found in flagged for flag in found.flags})
     were = "was" if len(flagged) == 1 else "were"
     return f"{len(flagged)} of {len(point.rounds)} rounds {were} noisy: {', '.join(kinds)}"
-
-
-def point_at(report: BenchmarkReport, index: int) -> PointReport | None:
-    """A point of a run, the nearest there is."""
-    if not report.points:
-        return None
-    return report.points[max(0, min(index, len(report.points) - 1))]
 
 
 # ------------------------------------------------------------------------------------- the layout

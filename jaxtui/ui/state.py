@@ -355,10 +355,6 @@ class Work:
         if self._may_run(now):
             self._run(now)
 
-    def rests_at(self) -> float:
-        """The moment from which a small program may run by itself."""
-        return self._rest_at
-
     def restarted(self, now: float, *, ended: bool = False) -> None:
         """A fresh engine is starting; `ended` says that the work in hand was to be ended."""
         pending = self.in_hand
