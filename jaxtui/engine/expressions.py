@@ -11,6 +11,7 @@ import builtins
 import difflib
 import functools
 import linecache
+import sys
 import types
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from jaxtui.engine.failures import (
 from jaxtui.engine.memory import peak_bytes
 from jaxtui.report import Diagnosis, Fix
 
+MODULE_NAME = "__jaxtui__"  # of the source
 CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
@@ -68,8 +70,8 @@ def names(
     program.source when it is no Python or raises.
     """
     surroundings.restore()
-    module: dict[str, Any] = {
-        "__name__": "__jaxtui__",
+    module = _fresh_module()
+    module |= {
         "__builtins__": builtins,
         "jax": jax,
         "jnp": jnp,
@@ -95,6 +97,13 @@ def names(
             surroundings.deciding_options(),
         ),
     )
+
+
+def _fresh_module() -> dict[str, Any]:
+    """The names of a new module, which is found by its name: dataclasses and pickle look there."""
+    module = types.ModuleType(MODULE_NAME)
+    sys.modules[MODULE_NAME] = module
+    return module.__dict__
 
 
 def _execute(source: str, module: dict[str, Any]) -> None:

@@ -99,7 +99,8 @@ def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., An
             )
         return known.source[name], name
     bound = _bound_names(source)
-    for candidates in (bound.defined, bound.assigned, bound.imported):
+    made = [n for n, value in known.source.items() if _made_by_source(value, known)]
+    for candidates in (bound.defined, bound.assigned, bound.imported, made):
         for candidate in reversed(candidates):
             if callable(known.source.get(candidate)):
                 return known.source[candidate], candidate
@@ -107,6 +108,12 @@ def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., An
         message = f"{bound.coroutines[-1]} is `async def`: JAX calls plain functions, `def`"
         raise diagnosed("function", "program.source", message)
     raise diagnosed("function", "program.source", "the source defines no function")
+
+
+def _made_by_source(value: Any, known: Names) -> bool:
+    """Whether it is a function that the source made, whichever way it came to its name."""
+    ours = getattr(value, "__globals__", None) is known.source
+    return ours and not inspect.iscoroutinefunction(value)
 
 
 @dataclass

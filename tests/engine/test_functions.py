@@ -33,6 +33,18 @@ def power(n, x): return x ** n
 f = partial(power, 3)
 del power
 """, "x = arange(3)", Vmap(), "jax.vmap(f)(x)", 3),
+    case("a function out of a tuple", "f, g = (lambda x: x + 1), (lambda x: x + 2)\n",
+        "x = arange(3)", Vmap(), "jax.vmap(g)(x)", 3, function="g"),
+    case("a function made while the source runs", "exec('def f(x): return x * 7')\n",
+        "x = arange(3)", Vmap(), "jax.vmap(f)(x)", 3),
+    case("a dataclass with annotations as text", """
+from __future__ import annotations
+import dataclasses
+@dataclasses.dataclass
+class Scale:
+    by: float
+def f(x): return x * Scale(3).by
+""", "x = arange(3)", Vmap(), "jax.vmap(f)(x)", 3),
     case("what only **options has a place for", "def f(x, **options): return x * options['y']",
         "x = arange(3)\ny = arange(3)", Vmap(), "jax.vmap(f)(x, y=y)", 3),
     case("a class that computes with its parts", """
