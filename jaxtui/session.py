@@ -302,10 +302,19 @@ def check_parameters(parameters: dict[str, int]) -> None:
             raise SessionError(f"{name!r} cannot be a name", f"parameters.{name}")
         if name in RESERVED_PARAMETERS:
             raise SessionError(f"{name!r} has its own meaning in values", f"parameters.{name}")
+        if not -(2**63) <= parameters[name] < 2**63:
+            raise SessionError("more than an integer of 64 bits holds", f"parameters.{name}")
 
 
 def _with_typed_text(data: dict[str, Any]) -> dict[str, Any]:
     """`data` with bare TOML scalars in text fields (`in_axes = 0`) as one would type them."""
+    collective = data.get("collective")
+    if isinstance(collective, dict):
+        collective = _item_as_text(collective, ("value",))
+        options = collective.get("options")
+        if isinstance(options, dict):
+            collective = {**collective, "options": _item_as_text(options, None)}
+        data = {**data, "collective": collective}
     program = data.get("program")
     if not isinstance(program, dict):
         return data

@@ -134,6 +134,24 @@ def test_bare_values_in_fields_of_text_are_what_one_would_type():
     assert program.layers == [Vmap(in_axes="0"), ShardMap(check_vma="False")]
 
 
+def test_bare_values_in_a_collective_are_what_one_would_type():
+    text = """
+    [collective]
+    operation = "all_gather"
+    value = [1.5, 2]
+    options = { axis_name = "x", axis = 1, tiled = true, axis_index_groups = [[0, 1]] }
+    """
+    collective = loads(text).collective
+    assert collective is not None
+    assert collective.value == "[1.5, 2]"
+    assert collective.options == {
+        "axis_name": "x",
+        "axis": "1",
+        "tiled": "True",
+        "axis_index_groups": "[[0, 1]]",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "field", "words"),
     [
@@ -145,6 +163,7 @@ def test_bare_values_in_fields_of_text_are_what_one_would_type():
         ("[[program.layers]]\ntransform = 'jit'\nin_axes = '0'", "program.layers.0", "in_axes"),
         ("[[program.arguments]]\nvalue = '1'", "program.arguments.0", "name"),
         ("[parameters]\nbatch = 1.5", "parameters", "expected `int`"),
+        ("[parameters]\nbatch = 99999999999999999999", "parameters.batch", "64 bits"),
         ("[parameters]\njnp = 1", "parameters.jnp", "its own meaning"),
         ("[parameters]\n'a b' = 1", "parameters.a b", "cannot be a name"),
         ("[parameters]\nlambda = 1", "parameters.lambda", "cannot be a name"),
