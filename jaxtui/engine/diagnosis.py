@@ -20,7 +20,7 @@ from jaxtui.engine.calls import short
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explanations import explain_inputs
 from jaxtui.engine.programs import MAPPING, BuiltLayer
-from jaxtui.engine.suggestions import working_axes
+from jaxtui.engine.suggestions import traces, working_axes
 from jaxtui.engine.tracing import Recorder, prefix_leaves
 from jaxtui.report import Diagnosis, Fix
 
@@ -113,7 +113,8 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
         advice, fixes = _without_check(recorder)
     elif isinstance(error, TypeError | ValueError):
         innermost = next((x for x in recorder.layers if x.transform in MAPPING), None)
-        if innermost is not None:
+        # What only a run shows, such as operands on different devices, no axes can mend.
+        if innermost is not None and not traces(innermost, recorder):
             fixes = working_axes(innermost, recorder, "in_axes")
     return Diagnosis(
         kind=found.kind,

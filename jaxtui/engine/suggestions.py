@@ -47,6 +47,11 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     return fixes
 
 
+def traces(layer: BuiltLayer, recorder: Recorder) -> bool:
+    """Whether the program from `layer` inward traces as it is."""
+    return _traces(layer, recorder, len(recorder.layers) - 1 - layer.index, {})
+
+
 @rehearsal()
 def right_fixes(
     found: Diagnosis, composition: Composition, diagnose: Callable[[Composition], Diagnosis | None]

@@ -103,3 +103,17 @@ def test_a_fix_that_breaks_the_value_it_changes_is_not_offered() -> None:
     found = trace(session).diagnosis
     assert found is not None
     assert found.fixes == []
+
+
+def test_no_axes_are_offered_where_only_a_run_fails() -> None:
+    given = "\n".join(
+        f"{name} = jax.device_put(arange(3), jax.devices()[{i}])"
+        for name, i in (("x", 1), ("y", 2))
+    )
+    case: Wrong = wrong("", "x, y: x + y", given, Vmap(), "function", "program.source", "").values[
+        0
+    ]
+    found = run_failure(case.session)
+    assert found is not None
+    assert "incompatible devices" in found.message
+    assert found.fixes == []
