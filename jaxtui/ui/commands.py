@@ -36,12 +36,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.previous_output", "O", "previous output", "Show the leaf before", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
-    Command(
-        "app.copy", "y", "copy", "Copy what has the focus to the terminal's clipboard", hint=40
-    ),
+    Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
-    Command("app.restart_engine", "R", "restart", "Restart the engine; all that is composed stays"),
+    Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
     # screens
     Command("app.show_screen('map')", "1", "Map", "Compose a program and run it"),
     Command("app.show_screen('collectives')", "2", "Collectives", "See what each device sends"),
@@ -154,7 +152,7 @@ COMMANDS: tuple[Command, ...] = (
         "screen.bandwidth",
         "b",
         "bandwidth",
-        "Sweep it over message sizes: time, bandwidth, #wrong",
+        "Sweep it over message sizes",
         "collectives",
         hint=37,
     ),

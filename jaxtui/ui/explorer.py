@@ -29,7 +29,7 @@ from jaxtui.protocol import (
 from jaxtui.session import Devices, Session, SessionError, with_field
 from jaxtui.ui.collective_state import CollectiveWork
 from jaxtui.ui.files import Files
-from jaxtui.ui.history import History
+from jaxtui.ui.history import History, changed
 from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.state import QUIET, REST, Work
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jaxtui.ui.widgets.array_view import ArrayView
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
+STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the question stands
 TICK = 0.1  # seconds between looks at what is waited for, while something is
 
 
@@ -83,6 +84,7 @@ class Explorer:
         self._sweep: SweepWork | None = None
         self._windows: dict[int, type] = {}  # requests of the array view, and of what kind
         self._stopped_at = -math.inf  # when the user last ended an engine
+        self._asked_stop_at = -math.inf  # when ctrl+c last named a timing that is not on view
         self._ticking: Timer | None = None
         self._resting: Timer | None = None
 
@@ -224,20 +226,23 @@ class Explorer:
 
     def undo(self) -> None:
         """Take the last change of the session back."""
-        session = self._history.undo(self.work.session)
+        before = self.work.session
+        session = self._history.undo(before)
         if session is None:
             self.app.say("there is no change to undo")
         else:
             self._put(session)
-            self.app.say("undone; U does it again")
+            self.app.say(f"undone: {changed(before, session)}; U does it again")
 
     def redo(self) -> None:
         """Make the change again that was undone last."""
-        session = self._history.redo(self.work.session)
+        before = self.work.session
+        session = self._history.redo(before)
         if session is None:
             self.app.say("there is nothing to redo")
         else:
             self._put(session)
+            self.app.say(f"done again: {changed(before, session)}; u takes it back")
 
     def fix(self, fix: Fix) -> None:
         """Put what a fix offers into its field."""
@@ -332,6 +337,8 @@ class Explorer:
         elif pending is not None and now - pending.since > QUIET:
             self._stopped_at = now
             self._restart(ended=True)
+        elif self._asks_before_stopping(now):
+            return True
         elif stopped := next(filter(None, (t.stop(now) for t in self._timings)), ""):
             if stopped == "end":
                 self._stopped_at = now
@@ -339,6 +346,24 @@ class Explorer:
         else:
             return False
         self.show_work()
+        return True
+
+    def _asks_before_stopping(self, now: float) -> bool:
+        """Name a timing that is not on view: ctrl+c may be meant for something else."""
+        shown = {getattr(screen, "NAME", "") for screen in self.app.screen_stack}
+        names = (
+            ("benchmark", "the benchmark", self._benchmark),
+            ("bandwidth", "the sweep", self._sweep),
+        )
+        hidden = [
+            words
+            for name, words, timing in names
+            if timing and timing.running and name not in shown
+        ]
+        asked_at, self._asked_stop_at = self._asked_stop_at, now
+        if not hidden or now - asked_at < STOP_ASKED:
+            return False
+        self.app.say(f"{hidden[0]} is running; ctrl+c once more stops it and keeps what is there")
         return True
 
     def leave(self) -> None:

@@ -9,6 +9,13 @@ from jaxtui.session import Session
 
 STEPS = 200  # that are kept
 TYPING = 1.0  # seconds between two keystrokes of one step
+_PARTS = {
+    "program": "the program",
+    "parameters": "the parameters",
+    "devices": "the device set",
+    "collective": "the collective",
+    "benchmark": "the benchmark",
+}
 
 
 class History:
@@ -56,3 +63,9 @@ class History:
         target.append(session)
         self._typed_in = ""
         return source.pop()
+
+
+def changed(before: Session, after: Session) -> str:
+    """The parts in which two sessions differ, in words: what changed may be on another screen."""
+    words = [name for part, name in _PARTS.items() if getattr(before, part) != getattr(after, part)]
+    return " and ".join(words) or "the title or the notes"

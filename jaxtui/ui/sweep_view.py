@@ -91,6 +91,15 @@ def said(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
     return lines
 
 
+def paragraphs(texts: Sequence[str], width: int, glyphs: Glyphs) -> list[Line]:
+    """Quiet text, an empty line between two paragraphs."""
+    lines: list[Line] = []
+    for text in texts:
+        lines += [()] if lines else []
+        lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width, glyphs)]
+    return lines
+
+
 def _wrapped(text: str, width: int, glyphs: Glyphs) -> list[str]:
     return textwrap.wrap(_plain(text, glyphs), width)
 

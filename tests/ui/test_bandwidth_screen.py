@@ -307,3 +307,22 @@ async def test_the_sweep_can_be_copied_and_saved(
         await bench.press("enter")
         (written,) = tmp_path.glob("*.csv")
         assert written.read_text() == bench.app.clipboard
+
+
+async def test_a_sweep_that_is_not_on_view_is_named_before_ctrl_c_stops_it() -> None:
+    async with opened() as bench:
+        id = await begun(bench)
+        await bench.hear(measured(id, 0))
+        await bench.press("b", "ctrl+c")
+        assert id not in bench.client.cancels
+        assert "the sweep is running; ctrl+c once more stops it and keeps" in bench.text
+        await bench.press("ctrl+c")
+        assert id in bench.client.cancels
+
+
+async def test_what_a_sweep_does_is_told_whole_in_a_narrow_terminal() -> None:
+    async with opened(size=(80, 24)) as bench:
+        said = " ".join(" ".join(bench.app.screen.lines.texts()).split())
+        assert "many calls for each timing, and checks every element" in said
+        assert "under [benchmark]." in said
+        assert all(len(text) < 80 for text in bench.app.screen.lines.texts())

@@ -323,6 +323,20 @@ async def test_a_takes_another_algorithm() -> None:
         assert "0 of 14" in bench.text or "before the first step" in bench.text
 
 
+async def test_in_a_narrow_terminal_what_there_is_no_room_for_is_left_out_whole() -> None:
+    async with opened(size=(80, 24)) as bench:
+        await bench.press("v")
+        assert (
+            "before the first step · pairs at distance 1, 2, 4, … exchange their sums" in bench.text
+        )
+        assert "a number is of how many devices" not in bench.text
+        await bench.press("]")
+        assert "step 1 of 3 · 8 messages at once · 64 B of 192 B sent" in bench.text
+        _, head, _, legend, *_ = bench.text.partition("How it travels")[2].splitlines()
+        assert not head.rstrip().endswith("…")
+        assert not legend.rstrip().endswith("…")
+
+
 async def test_the_cost_follows_latency_and_bandwidth() -> None:
     async with opened() as bench:
         pane = screen(bench).travel_pane

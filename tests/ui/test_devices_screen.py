@@ -115,3 +115,29 @@ async def test_the_newest_line_of_the_log_is_in_view() -> None:
         screen = bench.app.screen
         log = screen.query_one("#engine-log")
         assert log.is_vertical_scroll_end
+
+
+async def test_the_header_counts_the_devices_that_are_worked_on() -> None:
+    async with Bench().open() as bench:
+        screen = await opened(bench)
+        assert "cpu × 8 · JAX" in bench.text
+        await put(bench, screen, order="3, 2, 1")
+        assert "cpu × 3 of 8 · JAX" in bench.text
+        await put(bench, screen, order="7, 6, 5, 4, 3, 2, 1, 0")
+        assert "cpu × 8 · JAX" in bench.text
+
+
+async def test_a_fault_of_another_screen_is_not_mended_from_here() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        fix = Fix(label="in_axes (0, None)", field="program.layers.0.in_axes", text="(0, None)")
+        wrong = Diagnosis(
+            kind="axes", field="program.layers.0.in_axes", message="no", fixes=[fix]
+        )
+        await bench.trace_answered(diagnosis=wrong)
+        before = bench.session
+        await opened(bench)
+        assert "f fix" not in bench.text
+        await bench.press("f")
+        assert bench.session == before
+        assert "there is nothing to fix" in bench.text

@@ -87,9 +87,10 @@ async def test_u_brings_a_removed_layer_back_and_capital_u_removes_it_again() ->
         await bench.press("u")
         assert bench.session.program.layers == layers
         assert bench.client.asked(Trace)[-1].composition.program.layers == layers
-        assert "undone" in bench.text
+        assert "undone: the program; U does it again" in bench.text
         await bench.press("U")
         assert bench.session.program.layers == []
+        assert "done again: the program; u takes it back" in bench.text
         await bench.press("U")
         assert "there is nothing to redo" in bench.text
 
@@ -131,3 +132,14 @@ async def test_a_session_opened_later_runs_on_the_devices_of_the_command_line() 
         assert bench.session.devices.count == 4
         assert bench.client.settings.count == 4
         assert not bench.explorer.files.changed
+
+
+async def test_what_is_undone_on_another_screen_is_named() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        bench.explorer.edit("devices", Devices(platform="cpu", count=8, order=[2, 1]))
+        bench.explorer.edit("parameters", {"n": 3})
+        await bench.press("5", "u")
+        assert "undone: the parameters" in bench.text
+        await bench.press("u")
+        assert "undone: the device set" in bench.text

@@ -31,9 +31,8 @@ FORMATS = [
     ("copy", "Copy it as CSV to the terminal's clipboard"),
 ]
 INVITATION = (
-    "F5 sends messages of growing size through this collective, many calls for each timing, and",
+    "F5 sends messages of growing size through this collective, many calls for each timing, and "
     "checks every element that every device gets against NumPy: time, bandwidth, #wrong.",
-    "",
     'The sizes are those of the session: sweep = { bytes = ["1K..16M"] } under [benchmark].',
 )
 
@@ -123,12 +122,12 @@ class BandwidthScreen(WorkScreen):
         report = sweep.recording.report() if sweep.recording is not None else None
         self.pane.border_title = sweep_view.title(report, self.jaxtui.dot)
         signs = glyphs(self.jaxtui.ascii)
+        width = max(20, self.lines.content_size.width - 1)
         if report is None or not report.sizes:
-            invitation = INVITATION if report is None else ()
-            self.lines.show([(Segment(text, "quiet"),) for text in invitation])
+            texts = INVITATION if report is None else ()
+            self.lines.show(sweep_view.paragraphs(texts, width, signs))
             self.chart.show([])
             return
-        width = max(20, self.lines.content_size.width - 1)
         lines: list[Line] = sweep_view.table(report, width, signs)
         if sweep.stale:
             changed = "of the collective before: F5 sweeps what is typed now"

@@ -110,7 +110,7 @@ class WorkScreen(Screen[None]):
         environment = work.environment
         line = self.header_line
         line.where = (
-            f"{environment.platform} {self.jaxtui.times} {environment.device_count}"
+            f"{environment.platform} {self.jaxtui.times} {_how_many(work)}"
             f" · JAX {environment.jax}".replace("·", self.jaxtui.dot)
             if environment is not None and work.phase == "ready"
             else ""
@@ -178,3 +178,10 @@ class WorkScreen(Screen[None]):
     def say(self, text: str) -> None:
         """Tell the user something in the key line."""
         self.key_line.say(text)
+
+
+def _how_many(work: Work) -> str:
+    """How many devices are worked on, and of how many where some are left out."""
+    assert work.environment is not None
+    count, order = work.environment.device_count, work.session.devices.order
+    return f"{len(order)} of {count}" if order and len(order) < count else str(count)

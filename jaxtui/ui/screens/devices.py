@@ -146,7 +146,10 @@ class DevicesScreen(WorkScreen):
 
     def diagnosis(self, work: Work) -> Diagnosis | None:
         """What is wrong with what is typed on this screen."""
-        return work.diagnosis or next(iter(self._wrong.values()), None)
+        found = work.diagnosis
+        if found is not None and found.field.partition(".")[0] == "devices":
+            return found
+        return next(iter(self._wrong.values()), None)
 
     def offers(self, command: commands.Command) -> bool:
         """A fix is offered when there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -85,7 +86,7 @@ class TravelPane(Vertical):
         text-overflow: ellipsis; }
     TravelPane #travel-cost { height: 1; }
     TravelPane #travel-cost Static { width: auto; color: $text-muted; }
-    TravelPane #travel-cost FieldInput { width: 8; }
+    TravelPane #travel-cost FieldInput { width: 6; }
     TravelPane #travel-cost #travel-seconds { width: 1fr; color: $text; text-wrap: nowrap;
         text-overflow: ellipsis; }
     """
@@ -163,15 +164,31 @@ class TravelPane(Vertical):
                     f"this is the result{tick}" if self._agrees else "this is NOT the result"
                 )
             self._head.update(
-                Content.assemble(
-                    (f" {dot} ".join(parts), "bold"),
-                    (f"   [ and ] step   {algorithm.words}", "$text-muted"),
+                _first_that_fits(
+                    self.size.width - 2,
+                    Content.assemble(
+                        (f" {dot} ".join(parts), "bold"),
+                        (f"   [ and ] step   {algorithm.words}", "$text-muted"),
+                    ),
+                    # Where there is no room for both, how it goes stands before the first step.
+                    *self._how_it_goes(place, algorithm.words, dot),
+                    Content.styled(f" {dot} ".join(parts), "bold"),
                 ),
                 layout=False,
             )
             self._legend.say(self._legend_text(picture, dot))
             self._say_cost()
         self.view.show(picture, self.step)
+
+    def _how_it_goes(self, place: str, words: str, dot: str) -> list[Content]:
+        if self.step:
+            return []
+        both = Content.assemble((f"{place} {dot} ", "bold"), (words, "$text-muted"))
+        return [both, Content.styled(words, "$text-muted")]
+
+    def on_resize(self, event: events.Resize) -> None:
+        """What there is room to say has changed; the pane has no size before it is shown."""
+        self.draw()
 
     def _legend_text(self, picture: TravelPicture, dot: str) -> str:
         legend = picture.legend(self.size.width, ascii=self._ascii)
@@ -200,6 +217,11 @@ class TravelPane(Vertical):
         seconds = self._picture.travel.seconds(latency * MICRO, bandwidth * GIGA)
         cost = f"{quantities.seconds(seconds, 4)} = {self._picture.travel.algorithm.cost}"
         self._seconds.say(_plain(cost) if self._ascii else cost)
+
+
+def _first_that_fits(width: int, *texts: Content) -> Content:
+    """The first text that `width` cells hold, or the last."""
+    return next((text for text in texts if text.cell_length <= width), texts[-1])
 
 
 def _plain(text: str) -> str:
