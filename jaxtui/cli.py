@@ -213,7 +213,7 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
         _refuse(": ".join(filter(None, (path, error.field, error.message))))
     from jaxtui import trust
 
-    return session, trust.is_trusted(text)
+    return session, trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
 
 
 # ------------------------------------------------------------------------------------- explorer

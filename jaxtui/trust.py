@@ -2,6 +2,8 @@
 
 A session is code. Its exact text is signed with a key that only this user can read, and opening a
 file with a signed text runs it without asking. Text that anyone changed since is no longer trusted.
+Where the function comes from a file or module, the session's folder is signed with it: the same
+text beside other files is another program.
 Nothing here raises: where the folder cannot be written, nothing is remembered.
 """
 
@@ -15,38 +17,51 @@ import secrets
 from pathlib import Path
 
 from jaxtui import config, lessons
+from jaxtui.session import Session
 
 KEY_BYTES = 32
 KEPT = 5_000  # signatures; the oldest are forgotten
 
 
-def is_trusted(text: str) -> bool:
-    """Whether this very session text was signed by this user, or is a built-in lesson."""
+def folder_run(session: Session, folder: str) -> str:
+    """The folder whose files the session runs: `folder`, or "" when its own text is all."""
+    return os.path.realpath(folder) if session.program.function.strip() else ""
+
+
+def is_trusted(text: str, folder: str = "") -> bool:
+    """Whether this very session text was signed by this user, or is a built-in lesson.
+
+    `folder` is what `folder_run` says of it.
+    """
     if any(lessons.text(name) == text for name in lessons.NAMES):
         return True
-    folder = config.data_folder()
-    key = _read_key(folder)
+    kept_in = config.data_folder()
+    key = _read_key(kept_in)
     if key is None:
         return False
-    signature = _signature(key, text)
-    return any(hmac.compare_digest(signature, kept) for kept in _read_signatures(folder))
+    signature = _signature(key, text, folder)
+    return any(hmac.compare_digest(signature, kept) for kept in _read_signatures(kept_in))
 
 
-def sign(text: str) -> bool:
-    """Trust this very session text from now on. Returns whether it could be remembered."""
-    folder = config.data_folder()
+def sign(text: str, folder: str = "") -> bool:
+    """Trust this very session text, with the files in `folder` that it runs, from now on.
+
+    Returns whether it could be remembered.
+    """
+    kept_in = config.data_folder()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        signature = _signature(_read_key(folder) or _make_key(folder), text)
-        kept = [line for line in _read_signatures(folder) if line != signature]
-        _replace(folder / "trusted", "\n".join([*kept[1 - KEPT :], signature, ""]).encode())
+        kept_in.mkdir(mode=0o700, parents=True, exist_ok=True)
+        signature = _signature(_read_key(kept_in) or _make_key(kept_in), text, folder)
+        kept = [line for line in _read_signatures(kept_in) if line != signature]
+        _replace(kept_in / "trusted", "\n".join([*kept[1 - KEPT :], signature, ""]).encode())
     except OSError:
         return False
     return True
 
 
-def _signature(key: bytes, text: str) -> str:
-    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+def _signature(key: bytes, text: str, folder: str) -> str:
+    signed = f"{text}\0{folder}" if folder else text
+    return hmac.new(key, signed.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def _read_key(folder: Path) -> bytes | None:

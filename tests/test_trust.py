@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxtui import config, lessons, trust
+from jaxtui.session import Program, Session
 
 TEXT = 'title = "mine"\n'
 
@@ -93,3 +94,17 @@ def test_a_list_that_cannot_be_replaced_leaves_nothing_behind(folder: Path) -> N
     assert not trust.sign(TEXT)
     assert not trust.is_trusted(TEXT)
     assert sorted(os.listdir(folder)) == ["trust.key", "trusted"]
+
+
+def test_the_same_text_beside_other_files_is_another_program(tmp_path: Path) -> None:
+    own = Session(program=Program(function="model.py:f"))
+    here, there = (trust.folder_run(own, str(tmp_path / name)) for name in ("here", "there"))
+    trust.sign(TEXT, here)
+    assert trust.is_trusted(TEXT, here)
+    assert not trust.is_trusted(TEXT, there)
+    assert not trust.is_trusted(TEXT)
+
+
+def test_a_session_that_holds_all_its_code_is_trusted_wherever_it_lies(tmp_path: Path) -> None:
+    own = Session(program=Program(source="def f(x):\n    return x\n"))
+    assert trust.folder_run(own, str(tmp_path)) == ""

@@ -54,18 +54,19 @@ class Files:
         """Show what the session holds, and run it only if the user says so."""
         from jaxtui.ui.screens.dialogs import TrustDialog
 
-        text = self._text()
+        text, session = self._text(), self._explorer.work.session
 
         def answered(answer: str | None) -> None:
             if answer != "run":
                 return
             from jaxtui import trust
 
-            trust.sign(text)
+            trust.sign(text, trust.folder_run(session, self.folder))
             self._explorer.work.trust(self._explorer.now())
             self._explorer.show_work()
 
-        self._app.push_screen(TrustDialog(self.path or "", text), answered)
+        dialog = TrustDialog(self.path or "", text, session.program.function.strip())
+        self._app.push_screen(dialog, answered)
 
     def _text(self) -> str:
         if self.path and not self.changed:
@@ -102,7 +103,7 @@ class Files:
             field = f"{error.field}: " if error.field else ""
             self._app.say(f"{path}: {field}{error.message}")
             return
-        trusted = trust.is_trusted(text)
+        trusted = trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
         self._explorer.open(session, path=path, trusted=trusted)
         if not trusted:
             self.ask_trust()
@@ -158,9 +159,9 @@ class Files:
         except OSError as error:
             self._app.say(f"cannot write {path}: {error.strerror}")
             return False
-        if self._explorer.work.trusted:
-            trust.sign(text)
         self.taken_over(session, path)
+        if self._explorer.work.trusted:
+            trust.sign(text, trust.folder_run(session, self.folder))
         self._explorer.moved_to(self.folder)
         self._app.say(f"saved {path}")
         return True

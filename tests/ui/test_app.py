@@ -15,7 +15,7 @@ from fake_client import Bench
 
 from jaxtui import trust
 from jaxtui.protocol import Gone, Log, Run, Trace
-from jaxtui.session import Devices, load, save
+from jaxtui.session import Devices, Program, Session, load, save
 from jaxtui.ui import commands
 from jaxtui.ui.screens.dialogs import ConfirmDialog, HelpDialog, PathDialog, TrustDialog
 
@@ -470,6 +470,24 @@ async def test_all_that_can_be_pressed_in_a_dialog_leaves_the_program_alone() ->
         await bench.press("f5", "ctrl+j", "ctrl+s", "f1", "f2", "f6")
         assert isinstance(bench.app.screen, PathDialog)
         assert len(bench.client.requests) == requests
+
+
+async def test_a_session_whose_function_lies_in_a_file_names_it_before_it_runs(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "session.toml"
+    text = save(Session(program=Program(function="model.py:f")), file)
+    trust.sign(text)  # as it was without a file beside it
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+o")
+        await bench.paste(str(file))
+        await bench.press("enter")
+        assert isinstance(bench.app.screen, TrustDialog)
+        assert "It also runs model.py:f" in " ".join(bench.text.split())
+        await bench.press("down", "enter")
+        assert bench.explorer.work.trusted
+        assert trust.is_trusted(text, str(tmp_path.resolve()))
 
 
 # ------------------------------------------------------------------------------------ the start

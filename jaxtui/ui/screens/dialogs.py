@@ -96,11 +96,13 @@ class ConfirmDialog(ChoiceDialog):
 class TrustDialog(ConfirmDialog):
     """Shows the source of a file before anything of it runs; answers "run" or "leave"."""
 
-    def __init__(self, path: str, text: str) -> None:
+    def __init__(self, path: str, text: str, function: str) -> None:
+        """`function` is the reference to the file or module that it runs, "" for none."""
+        runs = f" It also runs {function}, which is not shown here." if function else ""
         super().__init__(
             f"Run {os.path.basename(path) or 'this session'}?",
-            "A session file is code, and jaxtui has not written this one. Nothing of it has run. "
-            "This is all that it holds:",
+            "A session file is code, and jaxtui has not written this one. Nothing of it has run."
+            f"{runs} This is all that it holds:",
             [
                 ("leave", "Leave it: look at it without running anything"),
                 ("run", "Run it: I trust this file"),
