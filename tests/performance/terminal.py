@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -14,6 +15,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import pyte
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class Terminal:
@@ -25,6 +28,7 @@ class Terminal:
     def __init__(self, command: Sequence[str], columns: int = 120, rows: int = 40) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
+        self._unread = b""
         self.bytes_received = 0
         self.began = time.perf_counter()
         self.pid, self._descriptor = pty.fork()
@@ -57,11 +61,13 @@ class Terminal:
     @property
     def text(self) -> str:
         """What the screen shows now, a line per row."""
+        self._follow()
         return "\n".join(self._screen.display)
 
     @property
     def cursor(self) -> tuple[int, int]:
         """Row and column of the cursor, from 0: where what is typed goes."""
+        self._follow()
         return self._screen.cursor.y, self._screen.cursor.x
 
     def type(self, keys: str) -> None:
@@ -82,17 +88,39 @@ class Terminal:
 
         Following the screen costs more than what is measured here. Raises TimeoutError.
         """
+        return self._came(lambda data: text.encode() in data, seconds, text)
+
+    def painted(self, pattern: re.Pattern[str], seconds: float = 30.0) -> float:
+        """Like `written`, of a text in whatever styles."""
+        return self._came(
+            lambda data: bool(pattern.search(_ESCAPES.sub("", data.decode(errors="replace")))),
+            seconds,
+            pattern.pattern,
+        )
+
+    def _came(self, found: Callable[[bytes], bool], seconds: float, what: str) -> float:
         began = time.perf_counter()
         data = b""
-        while text.encode() not in data:
+        while not found(data):
             if time.perf_counter() - began > seconds:
-                raise TimeoutError(f"not written after {seconds} s: {text}")
-            ready, _, _ = select.select([self._descriptor], [], [], 0.5)
-            if ready:
-                data += os.read(self._descriptor, 65536)
-        took = time.perf_counter() - began
-        self._stream.feed(data)
-        return took
+                raise TimeoutError(f"not written after {seconds} s: {what}\n{self.text}")
+            data += self._receive(0.5)
+        return time.perf_counter() - began
+
+    def listen(self, seconds: float) -> None:
+        """Take in what comes for so long; the screen follows when it is looked at."""
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            self._receive(left)
+
+    def discard(self, until: Callable[[], bool], seconds: float = 300.0) -> None:
+        """Take in what comes without following it, which would use the machine, for good."""
+        end = time.perf_counter() + seconds
+        while not until():
+            if time.perf_counter() > end:
+                raise TimeoutError(f"not so after {seconds} s")
+            self._receive(0.2)
+            self._unread = b""
 
     def settle(self, quiet: float = 0.3) -> None:
         """Read until nothing has come for `quiet` seconds."""
@@ -100,13 +128,24 @@ class Terminal:
             pass
 
     def _read(self, seconds: float) -> bool:
+        came = self._receive(seconds)
+        self._follow()
+        return bool(came)
+
+    def _receive(self, seconds: float) -> bytes:
+        """What came, at the latest after `seconds`; b"" when nothing did."""
         ready, _, _ = select.select([self._descriptor], [], [], seconds)
         if not ready:
-            return False
+            return b""
         try:
             data = os.read(self._descriptor, 65536)
         except OSError:  # the program has closed its terminal
-            return False
+            time.sleep(seconds)
+            return b""
         self.bytes_received += len(data)
+        self._unread += data
+        return data
+
+    def _follow(self) -> None:
+        data, self._unread = self._unread, b""
         self._stream.feed(data)
-        return bool(data)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 SOURCE = """
@@ -17,6 +20,16 @@ def task(x: Any, turns: int) -> Any:
     from jax import lax
 
     return lax.fori_loop(0, turns, lambda i, y: y * 0.999 + 0.001, x)
+
+
+def turns_in_another_process(seconds: float) -> int:
+    """As turns_for; this process, which may have to fork, keeps clear of JAX's threads."""
+    code = f"from tests.performance.timed_loop import turns_for; print(turns_for({seconds}))"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return int(done.stdout)
 
 
 def turns_for(seconds: float) -> int:
