@@ -229,7 +229,8 @@ def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any
     if layer.settings.get("has_aux"):
         if not isinstance(output, tuple) or len(output) != 2:
             name = "has_aux"
-            fixes = [Fix("without has_aux", layer.field("has_aux"), "")]
+            if tree_util.treedef_is_leaf(tree_util.tree_structure(output)):
+                fixes = [Fix("without has_aux", layer.field("has_aux"), "")]
             wanted = "a function that returns a pair, the value and the rest; has_aux says so"
         else:
             wanted, leaves = "a pair whose first is one float", tree_util.tree_leaves(output[0])

@@ -188,7 +188,7 @@ class MappingCall(Call):
             fixes += self._fold(sizes[0], count)
             cut = ", ".join([":"] * axis + [f":{count}"])
             fixes += self.value_fix(sizes[0][1], f"keep the first {count}", f"{{}}[{cut}]")
-        if self._simulated():
+        if self._may_be_more():
             fixes.append(
                 Fix(label=f"{size} virtual devices", field="devices.count", text=str(size))
             )
@@ -210,5 +210,9 @@ class MappingCall(Call):
             f"{{}}.reshape{folded}",
         )
 
-    def _simulated(self) -> bool:
-        return all(d.platform == "cpu" for d in self.layer.devices.devices)
+    def _may_be_more(self) -> bool:
+        """Whether there can be more devices for the asking."""
+        devices = self.layer.devices
+        # Another count would leave a chosen order or mesh without what it names.
+        free = devices.is_default and self.prepared.composition.devices.mesh is None
+        return free and all(d.platform == "cpu" for d in devices.devices)

@@ -117,3 +117,28 @@ def test_no_axes_are_offered_where_only_a_run_fails() -> None:
     assert found is not None
     assert "incompatible devices" in found.message
     assert found.fixes == []
+
+
+def offered(case: Wrong) -> list[str]:
+    found = trace(case.session).diagnosis
+    assert found is not None
+    return [fix.field for fix in found.fixes]
+
+
+@pytest.mark.parametrize(
+    ("order", "mesh"), [([6, 2, 1, 0], None), (None, {"a": 2, "b": 4})], ids=["order", "mesh"]
+)
+def test_more_devices_are_not_offered_to_a_chosen_order_or_mesh(
+    order: list[int] | None, mesh: dict[str, int] | None
+) -> None:
+    case: Wrong = wrong(
+        "", "x: x", "x = arange(9.)", Pmap(), "devices", "0.in_axes", "", order=order, mesh=mesh
+    ).values[0]
+    assert offered(case) == ["program.arguments.0.value"]
+
+
+def test_has_aux_is_not_taken_away_from_what_no_gradient_has_without_it() -> None:
+    case: Wrong = wrong(
+        "", "x: {'v': x}", "x = 1.", Grad(has_aux="True"), "axes", "0.has_aux", ""
+    ).values[0]
+    assert offered(case) == []
