@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from jaxtui.engine.failures import SOURCE_NAME, VALUE_NAME
+from jaxtui.engine.registrations import Registrations
 
 # The options of JAX that decide the shape, dtype or failure of a value.
 _DECIDING = (
@@ -37,6 +38,7 @@ class Surroundings:
         self._recursion_limit = sys.getrecursionlimit()
         self._numpy_errors: dict[str, Any] = dict(np.geterr())
         self._filters = list(warnings.filters)
+        self._registrations = Registrations()
         self._options: dict[str, Any] = {}  # that a source set, as they were before
         self._update: Callable[[str, Any], None] = jax.config.update
         jax.config.update = self._note_and_update  # type: ignore[method-assign]
@@ -46,6 +48,7 @@ class Surroundings:
         for name, value in self._options.items():
             self._update(name, value)
         self._options.clear()
+        self._registrations.begin()
         np.seterr(**self._numpy_errors)
         with contextlib.suppress(OSError):  # the folder may be gone
             if os.getcwd() != self._folder:

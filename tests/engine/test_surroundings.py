@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ PLAIN = "def f(x):\n    return x * 1.5"
 def an_engine_that_started_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jax.config, "update", jax.config.update)
+    for name in ("register_pytree_node", "register_pytree_with_keys"):
+        monkeypatch.setattr(jax.tree_util, name, getattr(jax.tree_util, name))
     monkeypatch.setattr(surroundings, "_at_start", [])
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
@@ -114,3 +117,43 @@ def test_a_source_that_makes_errors_of_warnings_still_does() -> None:
     source = f"import warnings\nwarnings.simplefilter('error')\n{PLAIN}"
     with pytest.raises(Diagnosed):
         result(source, "jnp.zeros(3, dtype='float64')")
+
+
+REGISTERS = """
+from {module} import Outlasting
+jax.tree_util.{function}(
+    Outlasting, lambda o: ((o.x,), None), lambda _, parts: Outlasting(parts[0] * {factor})
+)
+def f(x):
+    return jax.tree.map(lambda part: part, Outlasting(x)).x
+"""
+
+
+@pytest.fixture
+def outlasting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module with a class that is registered nowhere yet."""
+    name = f"outlasting_{uuid.uuid4().hex}"
+    text = "class Outlasting:\n    def __init__(self, x):\n        self.x = x\n"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("function", "parts"),
+    [("register_pytree_node", "o.x"), ("register_pytree_with_keys", "('x', o.x)")],
+)
+def test_a_source_may_register_a_class_that_outlasts_it_each_time_it_runs(
+    outlasting: str, function: str, parts: str
+) -> None:
+    text = REGISTERS.replace("{module}", outlasting).replace("{function}", function)
+    text = text.replace("((o.x,), None)", f"(({parts},), None)")
+    sums = [float(result(text.replace("{factor}", str(factor))).sum()) for factor in (2, 2, 5)]
+    assert sums == [6.0, 6.0, 15.0]
+
+
+def test_a_source_that_registers_a_class_twice_is_told_so(outlasting: str) -> None:
+    text = REGISTERS.replace("{module}", outlasting).replace("{factor}", "1")
+    text = text.replace("{function}", "register_pytree_node")
+    with pytest.raises(Diagnosed, match="Duplicate"):
+        result(text + text)
