@@ -51,6 +51,7 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
         explained = _nested(error, layer, recorder) or explain_inputs(
             layer, seen.args or (), seen.kwargs, recorder, prepared
         )
+        explained = explained or _only_under_jit(error, layer)
         if explained is not None:
             return explained
         name = _named_field(error, layer)
@@ -70,6 +71,16 @@ def _nested(error: BaseException, layer: BuiltLayer, recorder: Recorder) -> Diag
         f"has the devices already"
     )
     return Diagnosis(kind="axes", field=f"program.layers.{layer.index}", message=message)
+
+
+def _only_under_jit(error: BaseException, layer: BuiltLayer) -> Diagnosis | None:
+    """What releases of JAX before 0.7 refuse without a word."""
+    if not isinstance(error, NotImplementedError) or "axis_names" not in layer.settings:
+        return None
+    message = (
+        f"JAX {jax.__version__} runs a shard_map over some of the mesh's axes only inside a jit"
+    )
+    return Diagnosis(kind="unsupported", field=layer.field("axis_names"), message=message)
 
 
 def _named_field(error: BaseException, layer: BuiltLayer) -> str:

@@ -16,7 +16,7 @@ from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explain_mapping import MappingCall
 from jaxtui.engine.explain_specs import ShardMapCall
 from jaxtui.engine.programs import MAPPING, BuiltLayer
-from jaxtui.engine.tracing import Recorder
+from jaxtui.engine.tracing import Recorder, axis_size
 from jaxtui.report import Diagnosis, Fix
 
 if TYPE_CHECKING:
@@ -47,13 +47,24 @@ def refuse_too_few_devices(recorder: Recorder, prepared: Prepared) -> None:
 
     Releases of JAX before 0.8 trace such a program and fail only when they compile it.
     """
+    taken = 1
     for level, layer in enumerate(reversed(recorder.layers)):
         seen = recorder.recordings[level]
         if layer.transform == "pmap" and seen.args is not None:
             call = MappingCall(layer, seen.args, seen.kwargs, recorder, prepared)
-            found = call.devices()
+            taken *= axis_size(layer, seen.args, seen.kwargs) or 1
+            found = call.devices() or _too_many_together(call, taken)
             if found is not None:
                 raise Diagnosed(found, recorder.flow())
+
+
+def _too_many_together(call: MappingCall, taken: int) -> Diagnosis | None:
+    """Releases of JAX before 0.8 take a pmap inside a pmap, and a device for each pair."""
+    count = len(call.layer.devices.devices)
+    if taken <= count:
+        return None
+    message = f"pmap inside pmap takes {taken} devices in all, and there are {count}"
+    return call.found("in_axes", message, kind="devices")
 
 
 class GradCall(Call):

@@ -189,12 +189,11 @@ def as_shapes(tree: Any) -> Any:
 
     As it is where a class of the user's computes with its parts, and so can hold no shapes.
     """
+    leaves, structure = tree_util.tree_flatten(tree)
+    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) if is_array(x) else x for x in leaves]
     try:
-        return tree_util.tree_map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if is_array(leaf) else leaf,
-            tree,
-        )
-    except Exception:
+        return tree_util.tree_unflatten(structure, shapes)
+    except Exception:  # whatever that class raises
         return tree
 
 

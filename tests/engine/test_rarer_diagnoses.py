@@ -29,6 +29,8 @@ RARER = [
         "x is a str: vmap maps arrays and numbers"),
     wrong("an ellipsis is mapped", "x: x", "x = ...", Vmap(), "axes", "0.in_axes",
         "x is a ellipsis: vmap maps"),
+    wrong("texts are mapped", "x: x", "x = np.array(['a', 'b'])", Vmap(), "axes", "0.in_axes",
+        "not a valid JAX array type"),
     wrong("a list of numbers is mapped", "x: x", "x = [1, 2]", Vmap(), "axes", "0.in_axes",
         r"x\[0\] is a single value", 1),
     wrong("a negative count of examples", "x: x", "x = 1", Vmap(in_axes="None", axis_size="-1"),
@@ -81,6 +83,25 @@ def test_a_pmap_inside_a_pmap_is_said_to_be_one() -> None:
     case: Wrong = wrong(
         "", "x: x", "x = ones((2, 4))", (Pmap(), Pmap()), "axes", "program.layers.0",
         "takes no pmap inside a pmap",
+    ).values[0]  # fmt: skip
+    check(case)
+
+
+@pytest.mark.skipif(not BEFORE_0_8, reason="later releases take no pmap inside a pmap")
+def test_pmaps_that_take_more_devices_together_than_there_are_are_refused() -> None:
+    case: Wrong = wrong(
+        "", "x: x", "x = ones((8, 8))", (Pmap(), Pmap()), "devices", "0.in_axes",
+        "takes 64 devices in all, and there are 8",
+    ).values[0]  # fmt: skip
+    check(case)
+
+
+@pytest.mark.skipif(not BEFORE_0_8, reason="later releases run it")
+def test_a_shard_map_over_some_axes_needs_a_jit() -> None:
+    layer = ShardMap(in_specs="P('x')", out_specs="P()", axis_names="{'x'}")
+    case: Wrong = wrong(
+        "", "x: lax.psum(x, 'x')", EIGHT, layer, "unsupported", "0.axis_names", "only inside a jit",
+        mesh={"x": 4, "y": 2}, only_run=True,
     ).values[0]  # fmt: skip
     check(case)
 
