@@ -33,7 +33,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Collective, Program, Session
-from jaxtui.ui.state import NAMED, QUIET, REST, Work
+from jaxtui.ui.state import NAMED, QUIET, REST, Work, ended_words
 
 DRAFT = Collective(operation="psum", via="pmap", value=OPERATIONS["psum"].value)
 """What is composed as long as the session has no collective."""
@@ -182,7 +182,7 @@ class CollectiveWork:
             return "This file has not run: its source was not accepted yet. F5 shows it and asks."
         if work.phase == "gone" and work.gone is not None:
             again = " It runs again only by F5." if self.blocked() else ""
-            return f"The engine has ended: {work.gone.reason}. R starts it again.{again}"
+            return f"{ended_words(work.gone.reason)}. R starts it again.{again}"
         if self.ended:
             return f"You ended the engine ({self.ended}). Edit, or F5 to try again."
         pending = self.in_hand

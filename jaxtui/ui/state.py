@@ -51,6 +51,15 @@ GONE = "engine gone · R restarts it"
 Phase = Literal["starting", "ready", "gone"]
 
 
+def ended_words(reason: str) -> str:
+    """Why the engine ended, as a sentence without its full stop."""
+    return (
+        reason[0].upper() + reason[1:]
+        if reason[:10] == "the engine"
+        else (f"The engine has ended: {reason}")
+    )
+
+
 class Pending(Struct):
     """A request that has no answer yet."""
 
@@ -94,6 +103,7 @@ class Work:
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.printed = {"trace": "", "run": ""}
         self._printing = {"trace": 0, "run": 0}  # the request that each text is of
+        self._printed_by: Composition | None = None  # what the newest run is of
         self.traced: Traced | None = None
         self.traced_of: Composition | None = None
         self.ran: Ran | None = None
@@ -182,6 +192,11 @@ class Work:
             return False
         asked = [pending.since for pending in self._pending.values() if pending.kind == "run"]
         return now - max([self._departed_at, *asked]) >= QUIET
+
+    def printed_stale(self, now: float) -> bool:
+        """Whether what the newest run printed is not of what is typed."""
+        older = self._printed_by is not None and self._printed_by != self.composition
+        return older and (self.ran is None or self.result_stale(now))
 
     @property
     def too_large(self) -> bool:
@@ -401,6 +416,7 @@ class Work:
         self._failure = None
         self._pending[self._run_id] = Pending("run", composition, now)
         self.printed = {"trace": "", "run": ""}
+        self._printed_by = composition
         self._send(Run(id=self._run_id, composition=composition))
 
     def _may_run(self, now: float) -> bool:
@@ -460,6 +476,8 @@ class Work:
         pending = self._pending.pop(event.id, None)
         if pending is None or event.id != self._trace_id:
             return
+        if self._printing["trace"] != event.id:
+            self.printed["trace"] = ""
         self.traced, self.traced_of = event, pending.composition
         if event.flow is not None:
             self._flow = event.flow

@@ -30,7 +30,7 @@ from jaxtui.session import Benchmark
 from jaxtui.ui import collective_state
 from jaxtui.ui.benchmark_state import STOP_SECONDS, UNTIMED
 from jaxtui.ui.collective_state import CollectiveWork
-from jaxtui.ui.state import QUIET, Work
+from jaxtui.ui.state import QUIET, Work, ended_words
 
 
 class Asked(Struct, frozen=True):
@@ -127,7 +127,7 @@ class SweepWork:
             return "This file has not run: its source was not accepted yet. F5 shows it and asks."
         if work.phase == "gone" and work.gone is not None:
             held = " What was measured is kept." if recording and recording.sampled else ""
-            return f"The engine has ended: {work.gone.reason}.{held} R starts it again, F5 as well."
+            return f"{ended_words(work.gone.reason)}.{held} R starts it again, F5 as well."
         if self.stopping is not None and now - self.stopping >= QUIET:
             return "Stopping: the call in hand has to end. ctrl+c again ends the engine."
         if recording is None or self.running:

@@ -76,6 +76,28 @@ async def test_what_the_function_printed_is_counted_and_shown() -> None:
         assert "hello" in bench.text
 
 
+async def test_what_a_program_before_printed_is_called_old_and_gives_way_to_the_new_ones() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        bench.app.action_run_program()
+        await bench.hear(Printed(id=bench.client.run.id, stream="stdout", text="hello\n"))
+        await bench.hear(made.ran(bench.client.run.id))
+        await bench.press("s", "s")
+        assert "Results · of the program before" not in bench.text
+        bench.explorer.edit("program.arguments.0.value", "(")
+        wrong = Diagnosis(kind="value", field="program.arguments.0.value", message="no")
+        await bench.trace_answered(diagnosis=wrong)
+        await bench.until(lambda: "Results · of the program before" in bench.text)
+        assert "hello" in bench.text
+        bench.explorer.edit("program.arguments.0.value", "((")
+        trace = bench.client.trace.id
+        await bench.hear(Printed(id=trace, stream="stdout", text="traced\n"))
+        await bench.trace_answered(diagnosis=wrong)
+        await bench.until(lambda: "while tracing:" in bench.text)
+        assert "traced" in bench.text
+        assert "hello" not in bench.text
+
+
 async def test_an_answer_never_moves_the_focus() -> None:
     async with Bench().open() as bench:
         field = value_input(bench, 1)

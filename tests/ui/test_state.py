@@ -6,6 +6,7 @@ from itertools import count
 
 import made_events as made
 import msgspec
+import pytest
 
 from jaxtui.protocol import (
     Cancel,
@@ -21,7 +22,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.report import Diagnosis, Parameter
 from jaxtui.session import Devices, Session, with_field
-from jaxtui.ui.state import QUIET, REST, Work
+from jaxtui.ui.state import QUIET, REST, Work, ended_words
 
 WRONG = Diagnosis(kind="value", field="program.arguments.0.value", message="no")
 DIED = Gone(reason="it ended with status 134", status=134, wanted=False, tail=["abort"])
@@ -510,6 +511,17 @@ def test_the_cost_is_of_what_is_typed_or_not_told() -> None:
 
 
 # ------------------------------------------------------------------------------------ printing
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("the engine ended with status 3", "The engine ended with status 3"),
+        ("killed by signal 9", "The engine has ended: killed by signal 9"),
+    ],
+)
+def test_the_end_of_an_engine_is_told_once(reason: str, words: str) -> None:
+    assert ended_words(reason) == words
 
 
 def test_what_a_run_and_a_trace_print_is_kept_apart_and_renewed() -> None:

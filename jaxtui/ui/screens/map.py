@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 
-from jaxtui.protocol import Cancelled, Failed, ProgramView, Summarized, WindowRead
+from jaxtui.protocol import Cancelled, CellFound, Failed, ProgramView, Summarized, WindowRead
 from jaxtui.report import Diagnosis
 from jaxtui.session import AnyLayer
 from jaxtui.ui import commands, fields
@@ -179,6 +179,7 @@ class MapScreen(MapKeys):
             stale=work.result_stale(now),
             notice=notice(work),
             printed=work.printed,
+            printed_stale=work.printed_stale(now),
             diagnosis=diagnosis,
             waiting="waiting for the engine" if work.busy and work.trusted else "",
             values_gone=work.values_gone,
@@ -217,6 +218,16 @@ class MapScreen(MapKeys):
             view.refuse(event.diagnosis.message)
         else:
             view.refuse("reading these values was given up; move the cursor to read them")
+
+    def put_found(self, event: CellFound | Failed) -> None:
+        """An element of the result was looked for."""
+        view = self.results.array_view
+        if view is None:
+            return
+        if isinstance(event, CellFound):
+            view.put_found(event.index)
+        else:
+            view.refuse_find(event.diagnosis.message)
 
     def diagnosis(self, work: Work) -> Diagnosis | None:
         """What is wrong with what is typed; the parameters only count once they can be read."""

@@ -9,7 +9,7 @@ from jaxtui.session import AnyLayer, Session, SessionError
 from jaxtui.ui import fields
 from jaxtui.ui.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
 from jaxtui.ui.signature import rows
-from jaxtui.ui.state import Work
+from jaxtui.ui.state import Work, ended_words
 from jaxtui.ui.widgets.argument_table import AxisColumn, TableRow
 
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
@@ -135,8 +135,8 @@ def notice(work: Work) -> str:
         return "This file has not run: its source was not accepted yet. F5 shows it and asks."
     if work.phase == "gone" and work.gone is not None:
         tail = "\n".join(f"  {line}" for line in last_words(work.gone.tail))
-        blame = "  What is typed ended it, so it runs again only by F5." if work.blocked() else ""
-        head = f"The engine has ended: {work.gone.reason}. R starts it again.{blame}"
+        blame = " What is typed ended it and runs again only by F5." if work.blocked() else ""
+        head = f"{ended_words(work.gone.reason)}. R starts it again.{blame}"
         return f"{head}\n{tail}" if tail else head
     if work.ended:
         return (

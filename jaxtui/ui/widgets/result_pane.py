@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -116,7 +117,8 @@ class ResultPane(Vertical):
     ResultPane.-result > .-of-result, ResultPane.-shards > .-of-shards,
     ResultPane.-output > .-of-output, ResultPane.-error > .-of-error,
     ResultPane.-listing > .-of-listing { display: block; }
-    ResultPane > TextArea { border: none; padding: 0 1; background: $background; }
+    ResultPane > TextArea, ResultPane > TextArea:focus {
+        border: none; padding: 0 1; background: $background; }
     ResultPane > .-of-shards.-stale { text-opacity: 55%; }
     """
 
@@ -136,7 +138,7 @@ class ResultPane(Vertical):
         self._ran: Ran | None = None
         self._devices: list[DeviceInfo] = []
         self.leaf = 0
-        self._printed = ""
+        self._printed, self._printed_stale = "", False
         self._error = ""
         self._stale = False
         self._waiting = ""
@@ -182,6 +184,7 @@ class ResultPane(Vertical):
         notice: str,
         printed: dict[str, str],
         diagnosis: Diagnosis | None,
+        printed_stale: bool = False,
         waiting: str = "",
         values_gone: bool = False,
     ) -> None:
@@ -196,7 +199,7 @@ class ResultPane(Vertical):
             count = len(ran.report.outputs) if ran is not None else 0
             self.leaf = min(self.leaf, max(0, count - 1))
         self._devices = devices
-        self._printed = _printed_text(printed)
+        self._printed, self._printed_stale = _printed_text(printed, stale=printed_stale)
         self._error = _error_text(diagnosis) if diagnosis is not None else ""
         self._stale = stale
         if notice != self._noticed:
@@ -227,7 +230,8 @@ class ResultPane(Vertical):
             self._caption(caption)
             self._put_listing(text)
         else:
-            self._caption("")
+            old = self.tab == OUTPUT and self._printed_stale
+            self._caption("of the program before" if old else "")
             if self.tab == OUTPUT:
                 self._put(OUTPUT, self._printed or "The function has printed nothing.")
             else:
@@ -337,6 +341,35 @@ class ResultPane(Vertical):
         if self._listing.text != cut:
             self._listing.text = cut
 
+    @property
+    def listed(self) -> bool:
+        """Whether a listing is on show."""
+        return self.tab == PYTHON or self.tab in VIEW_TABS
+
+    def find_text(self, text: str) -> bool:
+        """Select the next place behind the cursor, or from the start, that has `text`.
+
+        Lower and upper case are the same. Returns whether there is one.
+        """
+        area = self._listing
+        if area is None:
+            return False
+        from textual.widgets.text_area import Selection
+
+        content = "\n".join(area.document.lines)
+        row, column = area.selection.end
+        behind = sum(len(line) + 1 for line in area.document.lines[:row]) + column
+        wanted = re.compile(re.escape(text), re.IGNORECASE)
+        found = wanted.search(content, behind) or wanted.search(content)
+        if found is None:
+            return False
+        start, end = (_location(content, place) for place in found.span())
+        area.selection = Selection(start, end)
+        area.focus(scroll_visible=False)
+        # Once the dialog that asked has gone and the focus is here.
+        area.call_after_refresh(area.scroll_cursor_visible, center=True)
+        return True
+
     def text_to_copy(self) -> str:
         """What is read in the tab that is shown, where that is plain text."""
         if self.tab in self._listings:
@@ -344,18 +377,26 @@ class ResultPane(Vertical):
         return {OUTPUT: self._printed, ERROR: self._error}.get(self.tab, "")
 
 
+def _location(text: str, place: int) -> tuple[int, int]:
+    """The line and the column of a place in a text."""
+    return text.count("\n", 0, place), place - text.rfind("\n", 0, place) - 1
+
+
 def lines_text(number: int) -> str:
     """`1,093 lines`, nothing for none."""
     return f"{number:,} line{'s' if number > 1 else ''}" if number else ""
 
 
-def _printed_text(printed: dict[str, str]) -> str:
-    parts = []
+def _printed_text(printed: dict[str, str], *, stale: bool) -> tuple[str, bool]:
+    """What the run printed, else the trace, and whether it is of a program before.
+
+    The run of what is typed traces it as well; one of a program before says nothing about it.
+    """
+    if printed.get("trace") and (stale or not printed.get("run")):
+        return "while tracing:\n" + _ended(printed["trace"]), False
     if printed.get("run"):
-        parts.append(_ended(printed["run"]))
-    if printed.get("trace") and not printed.get("run"):
-        parts.append("while tracing:\n" + _ended(printed["trace"]))
-    return "".join(parts)
+        return _ended(printed["run"]), stale
+    return "", False
 
 
 def _ended(text: str) -> str:
