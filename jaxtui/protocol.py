@@ -100,6 +100,20 @@ class Summarize(Request, frozen=True, kw_only=True):
     device: int | None = None
 
 
+class FindCell(Request, frozen=True, kw_only=True):
+    """Find the next element of a result that meets a condition: see `jaxtui.condition`.
+
+    Looks on from the element after `after` (an index of the leaf, or of the block on `device`), in
+    row-major order and then from the start. A newer one replaces a waiting one.
+    """
+
+    result: int
+    leaf: int
+    wanted: str
+    after: list[int]
+    device: int | None = None
+
+
 class Inspect(Request, frozen=True, kw_only=True):
     """What JAX and XLA make of a composition, as text; all but the jaxpr compile it.
 
@@ -197,6 +211,7 @@ AnyRequest = (
     Trace
     | Run
     | Inspect
+    | FindCell
     | RunCollective
     | FindProvenance
     | ReadWindow
@@ -434,6 +449,12 @@ class WindowRead(Event, frozen=True, kw_only=True):
     cells: list[list[Any]]
 
 
+class CellFound(Event, frozen=True, kw_only=True):
+    """Answers FindCell; `index` is None when no element meets the condition."""
+
+    index: list[int] | None
+
+
 class Inspected(Event, frozen=True, kw_only=True):
     """Answers Inspect."""
 
@@ -510,6 +531,7 @@ AnyEvent = (
     | Failed
     | WindowRead
     | Inspected
+    | CellFound
     | Summarized
     | Described
     | Cancelled

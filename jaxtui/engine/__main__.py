@@ -30,6 +30,7 @@ from jaxtui.protocol import (
     DescribeCollectives,
     Described,
     Failed,
+    FindCell,
     FindProvenance,
     Inspect,
     Inspected,
@@ -92,7 +93,7 @@ class Engine:
                 self._tracing.take(request)
             case ReadWindow() | Describe() | DescribeCollectives():
                 self._viewing.take(request)
-            case Run() | Inspect() | RunCollective() | FindProvenance():
+            case Run() | Inspect() | FindCell() | RunCollective() | FindProvenance():
                 self._worker.take(request)
             case Summarize():
                 self._worker.take_summarize(request)
@@ -147,6 +148,8 @@ class Engine:
                 return self._run(request, on_stage, cancelled)
             case Inspect():
                 return self._inspected(request, on_stage, cancelled)
+            case FindCell():
+                return self._store.find(request, cancelled)
             case RunCollective():
                 return self._collectives.run(request, on_stage, cancelled)
             case FindProvenance():

@@ -20,6 +20,7 @@ from jaxtui.protocol import (
     Bench,
     BenchFinished,
     Cancelled,
+    FindCell,
     FindProvenance,
     Inspect,
     Run,
@@ -35,7 +36,7 @@ from jaxtui.report import Summary
 STACK_BYTES = 64 * 1024 * 1024
 
 Send = Callable[[AnyEvent], None]
-Job = Run | Inspect | RunCollective | FindProvenance
+Job = Run | Inspect | FindCell | RunCollective | FindProvenance
 Timed = Bench | SweepBandwidth
 OnStage = Callable[[str], None]
 IsCancelled = Callable[[], bool]

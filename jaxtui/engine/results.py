@@ -10,7 +10,7 @@ import contextlib
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtui.engine import statistics
+from jaxtui import condition
+from jaxtui.engine import finding, statistics
 from jaxtui.engine.blocks import Block, Index, cover, overlap
 from jaxtui.engine.cells import Sort, cells, nested, sort_of
 from jaxtui.engine.errors import Diagnosed, diagnosed
-from jaxtui.protocol import ReadWindow, Summarize, WindowRead
+from jaxtui.protocol import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 from jaxtui.report import Output, Shard, Summary
 
 KEPT = 2  # results
@@ -103,6 +104,20 @@ class ResultStore:
             index=request.index,
             cells=_arranged(elements, index, request.rows, request.columns, leaf.sort),
         )
+
+    def find(self, request: FindCell, cancelled: Callable[[], bool]) -> CellFound:
+        """Where the next element is that meets a condition. Raises Diagnosed, or GivenUp."""
+        leaf = self._leaf(request.result, request.leaf)
+        parts, shape = _looked_at(leaf, request.device)
+        if len(request.after) != len(shape):
+            raise diagnosed("runtime", "", f"an index here has {len(shape)} numbers")
+        try:
+            wanted = condition.parse(request.wanted)
+        except ValueError as error:
+            raise diagnosed("value", "", str(error)) from error
+        with _reading(leaf):
+            found = finding.find(parts, shape, leaf.sort, wanted, request.after, cancelled)
+        return CellFound(id=request.id, index=None if found is None else list(found))
 
     def summaries(self, request: Summarize) -> Iterator[Summary | None]:
         """Statistics of a leaf or of one device's block: see `statistics.summaries`.

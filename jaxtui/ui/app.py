@@ -188,6 +188,10 @@ class JaxtuiApp(App[None]):
         """The array view needs statistics."""
         self.explorer.summarize(event)
 
+    def on_array_view_cell_wanted(self, event: ArrayView.CellWanted) -> None:
+        """The array view looks for an element."""
+        self.explorer.find_cell(event)
+
     def on_header_line_chosen(self, event: HeaderLine.Chosen) -> None:
         """Turn to the screen whose name was clicked."""
         if self.begun:

@@ -37,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
+    Command("screen.find", "slash", "find", "Find an element of the result, or a text", "map"),
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),

@@ -18,8 +18,10 @@ from jaxtui.protocol import (
     BenchRound,
     BenchSample,
     Cancelled,
+    CellFound,
     Describe,
     Failed,
+    FindCell,
     Printed,
     ReadWindow,
     Summarize,
@@ -166,11 +168,14 @@ class Explorer:
             if not ours or isinstance(event, Printed):
                 self.work.on(event, self.now())
             return
-        if isinstance(event, WindowRead | Summarized | Failed) or (
-            isinstance(event, Cancelled) and self._windows[event.id] is ReadWindow
+        asked = self._windows[event.id]
+        if asked is FindCell and isinstance(event, CellFound | Failed):
+            self.app.map_screen.put_found(event)
+        elif isinstance(event, WindowRead | Summarized | Failed) or (
+            isinstance(event, Cancelled) and asked is ReadWindow
         ):
             self.app.map_screen.put(event)
-        if isinstance(event, WindowRead | Failed | Cancelled):
+        if isinstance(event, WindowRead | CellFound | Failed | Cancelled):
             del self._windows[event.id]
 
     def show_work(self) -> None:
@@ -393,6 +398,20 @@ class Explorer:
         self._windows[number := self.client.next_id()] = Summarize
         self.client.send(
             Summarize(id=number, result=event.result, leaf=event.leaf, device=event.device)
+        )
+
+    def find_cell(self, event: ArrayView.CellWanted) -> None:
+        """The array view looks for an element."""
+        self._windows[number := self.client.next_id()] = FindCell
+        self.client.send(
+            FindCell(
+                id=number,
+                result=event.result,
+                leaf=event.leaf,
+                device=event.device,
+                wanted=event.wanted,
+                after=event.after,
+            )
         )
 
     def describe(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -177,6 +177,47 @@ class PathDialog(Dialog[str]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Answer with the chosen file."""
         self.dismiss(session_files(self._path)[event.option_index])
+
+
+class FindDialog(Dialog[str]):
+    """Asks what is looked for; the same again finds the next."""
+
+    def __init__(
+        self, title: str, text: str, examples: str, unreadable: Callable[[str], str] | None
+    ) -> None:
+        """`unreadable` says why a text cannot be looked for, "" when it can; None for any text."""
+        super().__init__()
+        self._heading = title
+        self._text = text
+        self._examples = examples
+        self._unreadable = unreadable
+
+    def heading(self) -> str:
+        """What is looked through."""
+        return self._heading
+
+    def keys(self) -> str:
+        """The keys that answer."""
+        return "enter goes to the next, esc closes"
+
+    def body(self) -> ComposeResult:
+        """The field, and what can be typed."""
+        field = Input(self._text, compact=True)
+        field.cursor_blink = False
+        yield field
+        yield Static(self._examples, markup=False, classes="explanation", id="find-message")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Answer with the text, unless it means nothing."""
+        event.stop()
+        text = event.value
+        message = "" if text.strip() else "nothing is typed yet"
+        if not message and self._unreadable is not None:
+            message = self._unreadable(text)
+        if message:
+            self.query_one("#find-message", Static).update(f"! {message}")
+        else:
+            self.dismiss(text)
 
 
 class PathSuggester(Suggester):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from jaxtui.condition import EXAMPLES, unreadable
 from jaxtui.session import LAYERS
 from jaxtui.ui import commands
 from jaxtui.ui.screens.base import WorkScreen
@@ -20,6 +23,9 @@ ABOUT = {
 }
 
 
+ANY_CASE = "lower and upper case are the same"
+
+
 class MapKeys(WorkScreen):
     """The actions; the screen itself brings the panes."""
 
@@ -32,6 +38,7 @@ class MapKeys(WorkScreen):
         super().__init__()
         self.form: LayerForm | None = None
         self._form_of: int | None = None  # the place of the form's layer in the session
+        self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     # ------------------------------------------------------------------------------- layers
 
@@ -169,6 +176,42 @@ class MapKeys(WorkScreen):
         if view is not None and self.results.tab == RESULT:
             return view.cursor_text or ""
         return self.results.text_to_copy()
+
+    def action_find(self) -> None:
+        """Find an element of the result, or a text in the listing that is shown."""
+        view = self.results.array_view
+        if self.results.tab == RESULT and view is not None:
+            self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
+        elif self.results.listed:
+            self._ask("Find in this text", self._sought_text, ANY_CASE, None, self._find_text)
+        else:
+            self.say("there is nothing to find here; s turns to the other tabs")
+
+    def _ask(
+        self,
+        title: str,
+        text: str,
+        examples: str,
+        unreadable: Callable[[str], str] | None,
+        find: Callable[[str], None],
+    ) -> None:
+        from jaxtui.ui.screens.dialogs import FindDialog
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                find(answer)
+
+        self.app.push_screen(FindDialog(title, text, examples, unreadable), chosen)
+
+    def _find_element(self, text: str) -> None:
+        self._sought = text
+        if self.results.array_view is not None:
+            self.results.array_view.find(text)
+
+    def _find_text(self, text: str) -> None:
+        self._sought_text = text
+        if not self.results.find_text(text):
+            self.say(f"{text!r} is not in this text")
 
     # ------------------------------------------------------------------------------- function
 

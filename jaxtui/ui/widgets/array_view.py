@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
+from jaxtui import condition
 from jaxtui.dtypes import family
-from jaxtui.ui.array_model import View
+from jaxtui.ui.array_model import Source, View
 from jaxtui.ui.numbers import DIGITS, MAX_DIGITS, NOTATIONS
 from jaxtui.ui.widgets.array_grid import HOLD, ArrayGrid
 
 __all__ = ["HOLD", "ArrayView"]
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for, and in what."""
+
+    source: Source
+    device: int | None
+    wanted: str
 
 
 class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
@@ -45,6 +58,77 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         Binding("+,=", "digits(1)", "More digits", show=False),
         Binding("-", "digits(-1)", "Fewer digits", show=False),
     ]
+
+    class CellWanted(Message):
+        """An element is looked for; the fields are those of `FindCell`."""
+
+        def __init__(self, view: ArrayView, sought: Sought, after: tuple[int, ...]) -> None:
+            super().__init__()
+            self.array_view = view
+            self.result = sought.source.result
+            self.leaf = sought.source.leaf
+            self.device = sought.device
+            self.wanted = sought.wanted
+            self.after = list(after)
+
+        @property
+        def control(self) -> ArrayView:
+            """The view that asks."""
+            return self.array_view
+
+    def __init__(
+        self, *, name: str | None = None, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._sought: Sought | None = None
+
+    def find(self, text: str) -> None:
+        """Go to the index that `text` is, or look for the next element that it describes."""
+        if self._reading is None or self._view.empty:
+            return
+        if (index := condition.index(text)) is not None:
+            self._go_to(index)
+            return
+        self._sought = Sought(self._reading.source, self._device, text.strip())
+        self._say(f"looking for {text.strip()}")
+        self.post_message(self.CellWanted(self, self._sought, self._view.index))
+
+    def put_found(self, index: Sequence[int] | None) -> None:
+        """Take an answer to CellWanted, unless something else is shown by now."""
+        sought, self._sought = self._sought, None
+        if sought is None or self._reading is None or sought.source != self._reading.source:
+            return
+        if sought.device != self._device:
+            return
+        if index is None:
+            self._say(f"nothing here is {sought.wanted}")
+            return
+        there_already = tuple(index) == self._view.index
+        self._go(self._view.onto(self._view.shape, index))
+        if there_already:
+            self._say(f"nothing else is {sought.wanted}")
+
+    def refuse_find(self, reason: str) -> None:
+        """Say why nothing was looked for."""
+        self._sought = None
+        self._say(reason)
+
+    def _go_to(self, index: Sequence[int]) -> None:
+        shape = self._view.shape
+        if len(index) != len(shape):
+            self._say(f"an index here has {len(shape)} number{'s' if len(shape) != 1 else ''}")
+            return
+        for axis, (at, extent) in enumerate(zip(index, shape, strict=True)):
+            if not -extent <= at < extent:
+                self._say(f"there is no {at} along axis {axis}, which has {extent:,} elements")
+                return
+        self._go(
+            self._view.onto(shape, [at % extent for at, extent in zip(index, shape, strict=True)])
+        )
+
+    def _say(self, notice: str) -> None:
+        self._notice = notice
+        self._paint()
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the cell."""
