@@ -180,7 +180,6 @@ class MapScreen(MapKeys):
             notice=notice(work),
             printed=work.printed,
             printed_stale=work.printed_stale(now),
-            printed_stale=work.printed_stale(now),
             diagnosis=diagnosis,
             waiting="waiting for the engine" if work.busy and work.trusted else "",
             values_gone=work.values_gone,
