@@ -37,7 +37,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
-    Command("screen.find", "slash", "find", "Find an element of the result, or a text", "map"),
+    Command(
+        "screen.find", "slash", "find", "Find an element of the result, or a text", "map", hint=35
+    ),
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
@@ -205,7 +207,15 @@ COMMANDS: tuple[Command, ...] = (
 
 
 _TYPES_TEXT = frozenset(
-    {"question_mark", "space", "enter", "delete", "left_square_bracket", "right_square_bracket"}
+    {
+        "question_mark",
+        "slash",
+        "space",
+        "enter",
+        "delete",
+        "left_square_bracket",
+        "right_square_bracket",
+    }
 )
 
 
@@ -249,6 +259,7 @@ def key_name(key: str) -> str:
     """A key as it is named to the user."""
     names = {
         "question_mark": "?",
+        "slash": "/",
         "escape": "esc",
         "shift+up": "shift+↑",
         "shift+down": "shift+↓",

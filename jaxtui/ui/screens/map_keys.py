@@ -258,10 +258,15 @@ class MapKeys(WorkScreen):
         return command.label
 
     def offers(self, command: commands.Command) -> bool:
-        """A fix is offered when there is one, the other page when there are two."""
+        """A fix is offered when there is one, the other page when there are two.
+
+        What is not needed all the time is offered where there is room.
+        """
         if command.action == "app.apply_fix":
             diagnosis = self.explorer.work.diagnosis
             return diagnosis is not None and bool(diagnosis.fixes)
         if command.action == "screen.flip":
             return self.has_class("-narrow")
+        if command.action == "screen.find":
+            return self.has_class("-wide")
         return True
