@@ -41,7 +41,8 @@ class ShardMapCall(Call):
         )
         if not unknown:
             return None
-        fixes = [self.fix("axis_names", repr(set(has)))]
+        all_of_them = "{" + ", ".join(map(repr, has)) + "}"
+        fixes = [self.fix("axis_names", all_of_them)]
         return self.found("axis_names", self._no_axis(unknown[0]), fixes)
 
     @property
