@@ -167,10 +167,20 @@ def _helpers(folder: str) -> dict[str, Callable[..., Any]]:
 
 
 def find_file(file: str, folder: str) -> Path:
-    """`file` as given, beside the session (`folder`), or where the engine was started."""
+    """`file` as given, beside the session (`folder`), or where the engine was started.
+
+    Raises FileNotFoundError, which names the places.
+    """
     path = Path(file).expanduser()
     beside = Path(folder) / path
-    return beside if folder and beside.exists() else path
+    if folder and beside.exists():
+        return beside
+    if path.exists():
+        return path
+    here = str(Path.cwd())
+    places = [here] if path.is_absolute() or not folder else [folder, here]
+    where = "" if path.is_absolute() else f" in {' or in '.join(dict.fromkeys(places))}"
+    raise FileNotFoundError(f"there is no {path}{where}")
 
 
 # ------------------------------------------------------------------------------------------ values
