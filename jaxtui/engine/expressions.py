@@ -177,10 +177,11 @@ def find_file(file: str, folder: str) -> Path:
         return beside
     if path.exists():
         return path
-    here = str(Path.cwd())
-    places = [here] if path.is_absolute() or not folder else [folder, here]
-    where = "" if path.is_absolute() else f" in {' or in '.join(dict.fromkeys(places))}"
-    raise FileNotFoundError(f"there is no {path}{where}")
+    where = "in the folder that jaxtui was started in"
+    if folder:
+        same = Path(folder).resolve() == Path.cwd()
+        where = "beside the session" if same else f"beside the session or {where}"
+    raise FileNotFoundError(f"there is no {path}" + ("" if path.is_absolute() else f" {where}"))
 
 
 # ------------------------------------------------------------------------------------------ values

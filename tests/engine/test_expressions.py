@@ -239,7 +239,7 @@ VALUES = [
         ("a huge message", "int('9' * 3000 + 'x')", "value", "invalid literal"),
         ("an unprintable message", r"(_ for _ in ()).throw(ValueError('\ud800\0'))", "value",
             "ValueError"),
-        ("a missing file", "load('nowhere.npy')", "value", "there is no nowhere.npy in "),
+        ("a missing file", "load('nowhere.npy')", "value", "there is no nowhere.npy"),
     )
 ]
 SOURCES = [

@@ -288,7 +288,7 @@ def test_a_file_is_read_again_when_it_has_changed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("nowhere.py:f", "there is no nowhere.py in "),
+        ("nowhere.py:f", "there is no nowhere.py beside the session"),
         ("nowhere_at_all:f", "No module named 'nowhere_at_all'"),
         ("my_functions.py:missing", "no attribute 'missing'"),
         ("my_functions.py:number", "number in my_functions.py is no function"),
