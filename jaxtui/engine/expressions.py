@@ -177,7 +177,7 @@ def find_file(file: str, folder: str) -> Path:
         return beside
     if path.exists():
         return path
-    where = "in the folder that jaxtui was started in"
+    where = "in the working folder"
     if folder:
         same = Path(folder).resolve() == Path.cwd()
         where = "beside the session" if same else f"beside the session or {where}"
