@@ -479,7 +479,7 @@ async def test_the_editor_gets_the_lines_that_the_rest_of_its_column_leaves() ->
 
 
 async def test_the_number_of_printed_lines_has_its_unit_where_there_is_room() -> None:
-    for width, shown in ((160, "Output 1,093 lines  Equ"), (124, "Output 1,093 Equiv.")):
+    for width, shown in ((160, "Output 1,093 lines  Equ"), (124, "Output 1,093 Equiv ")):
         async with Bench().open((width, 30)) as bench:
             await bench.settled()
             run = bench.client.run.id
@@ -489,6 +489,20 @@ async def test_the_number_of_printed_lines_has_its_unit_where_there_is_room() ->
             y = next(at for at, line in enumerate(lines) if shown in line)
             await bench.pilot.click(offset=(lines[y].index("Jaxpr"), y))
             await bench.until(lambda: bench.app.map_screen.results.tab == "Jaxpr")
+
+
+async def test_the_notes_of_a_session_stand_beside_its_program() -> None:
+    noted = made.session(notes="Try **two** things:\n\n- one\n- another\n")
+    async with Bench(noted).open() as bench:
+        await bench.settled()
+        await bench.press("S")
+        assert bench.app.map_screen.results.tab == "Notes"
+        assert "Try two things:" in bench.text
+        assert "• another" in bench.text
+        bench.explorer.open(made.session())
+        await bench.settle()
+        assert "Notes" not in bench.text
+        assert bench.app.map_screen.results.tab == "Result"
 
 
 async def test_equivalents_say_what_they_wait_for_and_then_what_was_found() -> None:

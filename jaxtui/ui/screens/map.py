@@ -183,6 +183,7 @@ class MapScreen(MapKeys):
             diagnosis=diagnosis,
             waiting="waiting for the engine" if work.busy and work.trusted else "",
             values_gone=work.values_gone,
+            notes=work.session.notes,
         )
 
     def _show_listing(self, work: Work, now: float) -> None:

@@ -20,12 +20,14 @@ from jaxtui.protocol import ProgramView, Ran
 from jaxtui.report import DeviceInfo, Diagnosis
 
 if TYPE_CHECKING:
+    from rich.markdown import Markdown
     from textual.widgets import TextArea
 
     from jaxtui.ui.widgets.array_view import ArrayView
     from jaxtui.ui.widgets.shards_view import ShardsView
 
 RESULT, SHARDS, OUTPUT, ERROR, PYTHON = "Result", "Shards", "Output", "Error", "Python"
+NOTES = "Notes"
 VIEW_TABS: dict[str, ProgramView] = {
     "Equivalents": "equivalents",
     "Jaxpr": "jaxpr",
@@ -34,7 +36,7 @@ VIEW_TABS: dict[str, ProgramView] = {
     "Cost": "cost",
 }
 GAP = "  "  # between the names of tabs
-SHORT = {"Equivalents": "Equiv."}
+SHORT = {"Equivalents": "Equiv"}
 VALUES_GONE = "these values went with the old engine; F5 computes them again"
 MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
 
@@ -116,6 +118,7 @@ class ResultPane(Vertical):
     ResultPane > .body { height: 1fr; display: none; }
     ResultPane.-result > .-of-result, ResultPane.-shards > .-of-shards,
     ResultPane.-output > .-of-output, ResultPane.-error > .-of-error,
+    ResultPane.-notes > .-of-notes,
     ResultPane.-listing > .-of-listing { display: block; }
     ResultPane > TextArea, ResultPane > TextArea:focus {
         border: none; padding: 0 1; background: $background; }
@@ -139,6 +142,7 @@ class ResultPane(Vertical):
         self._devices: list[DeviceInfo] = []
         self.leaf = 0
         self._printed, self._printed_stale = "", False
+        self._notes = ""
         self._error = ""
         self._stale = False
         self._waiting = ""
@@ -157,7 +161,7 @@ class ResultPane(Vertical):
 
     def show_tab(self, name: str) -> None:
         """Turn to a tab."""
-        for tab in (RESULT, SHARDS, OUTPUT, ERROR):
+        for tab in (RESULT, SHARDS, OUTPUT, NOTES, ERROR):
             self.set_class(tab == name, f"-{tab.lower()}")
         self.set_class(name == PYTHON or name in VIEW_TABS, "-listing")
         self.tab_line.active = name
@@ -187,12 +191,14 @@ class ResultPane(Vertical):
         printed_stale: bool = False,
         waiting: str = "",
         values_gone: bool = False,
+        notes: str = "",
     ) -> None:
         """Show the state of the work.
 
         `waiting` says what for, while there is no result; with `values_gone` the engine that kept
-        the result's values has ended.
+        the result's values has ended. `notes` are the session's, in Markdown.
         """
+        self._notes = notes
         self._waiting, self._values_gone = waiting, values_gone
         if ran is not self._ran:
             self._ran = ran
@@ -213,11 +219,12 @@ class ResultPane(Vertical):
         lines = self._printed.count("\n")
         tabs = [(RESULT, ""), (SHARDS, ""), (OUTPUT, lines_text(lines))]
         tabs += [(name, "") for name in (*VIEW_TABS, PYTHON)]
+        if self._notes.strip():
+            tabs.append((NOTES, ""))
         if diagnosis is not None:
             tabs.append((ERROR, ""))
         self.tab_line.tabs = tuple(tabs)
         if self.tab not in [name for name, _ in tabs]:
-            self.remove_class("-error")
             self.show_tab(RESULT)
 
     def _show_body(self) -> None:
@@ -234,6 +241,8 @@ class ResultPane(Vertical):
             self._caption("of the program before" if old else "")
             if self.tab == OUTPUT:
                 self._put(OUTPUT, self._printed or "The function has printed nothing.")
+            elif self.tab == NOTES:
+                self._put(NOTES, self._notes)
             else:
                 self._put(ERROR, self._error)
 
@@ -314,7 +323,7 @@ class ResultPane(Vertical):
             self.mount(scroll)
         if self._texts.get(tab) != text:
             self._texts[tab] = text
-            self._places[tab].update(text)
+            self._places[tab].update(_markdown(text) if tab == NOTES else text)
 
     @property
     def program_view(self) -> ProgramView | None:
@@ -374,7 +383,13 @@ class ResultPane(Vertical):
         """What is read in the tab that is shown, where that is plain text."""
         if self.tab in self._listings:
             return self._listings[self.tab][0]
-        return {OUTPUT: self._printed, ERROR: self._error}.get(self.tab, "")
+        return {OUTPUT: self._printed, NOTES: self._notes, ERROR: self._error}.get(self.tab, "")
+
+
+def _markdown(text: str) -> Markdown:
+    from rich.markdown import Markdown
+
+    return Markdown(text, code_theme="ansi_dark", hyperlinks=False)
 
 
 def _location(text: str, place: int) -> tuple[int, int]:
