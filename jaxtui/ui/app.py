@@ -202,6 +202,13 @@ class JaxtuiApp(App[None]):
         if self.current_mode == "map":
             self.explorer.run()
 
+    def on_resize(self) -> None:
+        """Paint all, also in a size that has come back while the app was busy.
+
+        The terminal may have cut what it showed, and Textual paints only what differs.
+        """
+        self.action_repaint()
+
     def on_screen_resume(self) -> None:
         """A dialog has closed, or another screen was opened."""
         if self.begun:
@@ -313,6 +320,10 @@ class JaxtuiApp(App[None]):
         lines = text.count("\n") + 1
         what = f"{lines} lines" if lines > 1 else (text if len(text) <= 40 else "one line")
         self.say(f"sent to the terminal's clipboard: {what}")
+
+    def action_repaint(self) -> None:
+        """Paint the whole screen: something else may have written over it."""
+        self.refresh()
 
     def action_undo(self) -> None:
         """Take the last change of the session back."""

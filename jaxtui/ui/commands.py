@@ -65,6 +65,7 @@ COMMANDS: tuple[Command, ...] = (
         hint=80,
         palette=False,
     ),
+    Command("app.repaint", "ctrl+l", "repaint", "Paint the screen anew", typing=True),
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
     Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),
     Command("app.quit", "ctrl+q", "quit", "Quit", typing=True, palette=False),

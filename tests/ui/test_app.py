@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import html
+import io
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import made_events as made
 import pytest
 from fake_client import Bench
+from rich.console import Console, RenderableType
+from textual import events
+from textual.screen import Screen
 
 from jaxtui import trust
 from jaxtui.protocol import Gone, Log, Run, Trace
@@ -517,3 +522,29 @@ async def test_the_first_frame_shows_the_program_that_comes() -> None:
         for line in ("starting JAX", "def matrix_vector_product", "Arguments", "F5 run"):
             assert line in frames[0]
             assert line in bench.text
+
+
+async def test_all_is_painted_by_ctrl_l_and_in_a_size_that_came_back_while_the_app_was_busy() -> (
+    None
+):
+    async with Bench().open() as bench:
+        await bench.settled()
+        painted: set[str] = set()
+
+        def display(screen: Screen[Any], shown: RenderableType | None) -> None:
+            if shown is not None:
+                console = Console(width=120, file=io.StringIO(), force_terminal=True)
+                console.print(shown)
+                painted.update(
+                    word for word in ("1 Map", "palette") if word in console.file.getvalue()
+                )
+
+        bench.app._display = display  # type: ignore[method-assign]
+        for act in (
+            lambda: bench.app.post_message(events.Resize(bench.app.size, bench.app.size)),
+            bench.app.action_repaint,
+        ):
+            painted.clear()
+            act()
+            await bench.settle()
+            assert painted == {"1 Map", "palette"}
