@@ -504,6 +504,7 @@ class Work:
         self.ran, self.ran_of, self.ran_lost = event, pending.composition, False
         self.values_gone = False
         self._failure = None
+        self.ended = ""
         if pending.composition == self.composition:
             self._flow = event.flow
 

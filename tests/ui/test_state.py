@@ -321,6 +321,12 @@ def test_what_was_typed_behind_an_endless_trace_is_traced_by_the_fresh_engine() 
     desk.type("program.source", made.SOURCE + "#")
     desk.work.restarted(desk.now, ended=True)
     assert desk.trace.composition.program.source == made.SOURCE + "#"
+    assert desk.work.ended
+    desk.up()
+    desk.hear(made.traced(desk.trace.id))
+    desk.rest()
+    desk.hear(made.ran(desk.run.id))
+    assert not desk.work.ended
 
 
 def test_a_program_that_kills_the_engine_is_not_run_again_by_itself() -> None:

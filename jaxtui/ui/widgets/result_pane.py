@@ -38,6 +38,7 @@ VIEW_TABS: dict[str, ProgramView] = {
 GAP = "  "  # between the names of tabs
 SHORT = {"Equivalents": "Equiv"}
 VALUES_GONE = "these values went with the old engine; F5 computes them again"
+TITLE = len("Results · ") + 4  # what stands before and behind a caption in the border
 MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
 
 
@@ -255,12 +256,14 @@ class ResultPane(Vertical):
             return "the result has no leaves"
         parts = []
         if len(outputs) > 1:
-            parts.append(f"output {self.leaf + 1} of {len(outputs)}, o: next")
+            parts.append(f"output {self.leaf + 1:,} of {len(outputs):,}, o: next")
         if not self._stale:
-            parts.append(f"ran {quantities.elapsed(ran.seconds)}, compiling included")
+            parts.append(f"ran {quantities.elapsed(ran.seconds)}")
         elif self.tab != RESULT:  # the array view says it itself
             parts.append("of the program before")
-        return "  ·  ".join(parts)
+        text = "  ·  ".join(parts)
+        whole = text if self._stale else f"{text}, compiling included"
+        return whole if len(whole) <= self.size.width - TITLE else text
 
     def _caption(self, text: str) -> None:
         """Say in the title what the tab shows."""
