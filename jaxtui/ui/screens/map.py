@@ -28,8 +28,9 @@ from jaxtui.ui.widgets.argument_table import ArgumentTable
 from jaxtui.ui.widgets.field import FieldMessage
 from jaxtui.ui.widgets.function_editor import FunctionEditor
 from jaxtui.ui.widgets.layer_list import LayerForm, LayerList
-from jaxtui.ui.widgets.result_pane import PYTHON, ResultPane
+from jaxtui.ui.widgets.result_pane import ResultPane
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
+from jaxtui.ui.widgets.tab_line import PYTHON
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.

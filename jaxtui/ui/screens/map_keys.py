@@ -10,8 +10,9 @@ from jaxtui.ui import commands
 from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.widgets.function_editor import FunctionEditor
 from jaxtui.ui.widgets.layer_list import LayerForm, LayerList
-from jaxtui.ui.widgets.result_pane import RESULT, ResultPane, TabLine
+from jaxtui.ui.widgets.result_pane import ResultPane
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
+from jaxtui.ui.widgets.tab_line import RESULT, TabLine
 
 ABOUT = {
     "vmap": "map over an axis on one device",

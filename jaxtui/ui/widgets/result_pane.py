@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual import events
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
-from textual.message import Message
-from textual.reactive import reactive
-from textual.widget import Widget
 from textual.widgets import Static
 
 from jaxtui import quantities
 from jaxtui.protocol import ProgramView, Ran
 from jaxtui.report import DeviceInfo, Diagnosis
+from jaxtui.ui.widgets.tab_line import (
+    ERROR,
+    NOTES,
+    OUTPUT,
+    PYTHON,
+    RESULT,
+    SHARDS,
+    TabLine,
+)
 
 if TYPE_CHECKING:
     from rich.markdown import Markdown
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
     from jaxtui.ui.widgets.array_view import ArrayView
     from jaxtui.ui.widgets.shards_view import ShardsView
 
-RESULT, SHARDS, OUTPUT, ERROR, PYTHON = "Result", "Shards", "Output", "Error", "Python"
-NOTES = "Notes"
 VIEW_TABS: dict[str, ProgramView] = {
     "Equivalents": "equivalents",
     "Jaxpr": "jaxpr",
@@ -35,75 +36,9 @@ VIEW_TABS: dict[str, ProgramView] = {
     "HLO": "hlo",
     "Cost": "cost",
 }
-GAP = "  "  # between the names of tabs
-SHORT = {"Equivalents": "Equiv"}
 VALUES_GONE = "these values went with the old engine; F5 computes them again"
 TITLE = len("Results · ") + 4  # what stands before and behind a caption in the border
 MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
-
-
-class TabLine(Widget, can_focus=True):
-    """The names of the tabs; the arrow keys turn them."""
-
-    DEFAULT_CSS = """
-    TabLine { height: 1; }
-    TabLine:focus { background: $boost; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        ("right,l", "screen.next_tab", "Next tab"),
-        ("left,h", "screen.previous_tab", "Previous tab"),
-    ]
-
-    tabs: reactive[tuple[tuple[str, str], ...]] = reactive(())
-    active: reactive[str] = reactive(RESULT)
-
-    class Chosen(Message):
-        """A tab was clicked."""
-
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
-
-    def render(self) -> Content:
-        """The names, each with its note (such as how many lines were printed)."""
-        parts: list[str | tuple[str, str]] = []
-        labels, gap = self._labels()
-        for name, label in labels:
-            style = "$text-muted"
-            if name == self.active:
-                style = "bold underline $accent"
-            elif name == ERROR:
-                style = "$text-error"
-            parts += [(label, style), gap]
-        return Content.assemble(*parts[:-1]).truncate(self.size.width, ellipsis=True)
-
-    def _labels(self) -> tuple[list[tuple[str, str]], str]:
-        """(name, what is shown of it), and the gap between two: the notes whole where they fit,
-        else their numbers, else closer together, else shortened."""
-        numbers = [(name, note.partition(" ")[0]) for name, note in self.tabs]
-        whole = [(name, f"{name} {note}".rstrip()) for name, note in self.tabs]
-        brief = [(name, f"{name} {number}".rstrip()) for name, number in numbers]
-        tight = [(name, f"{SHORT.get(name, name)} {number}".rstrip()) for name, number in numbers]
-        short = [(name, SHORT.get(name, name)) for name, _ in self.tabs]
-        for labels, gap in ((whole, GAP), (brief, GAP), (brief, " "), (tight, " "), (short, " ")):
-            if len(gap.join(label for _, label in labels)) <= self.size.width:
-                return labels, gap
-        # From the left as many go as must, for the one that is shown to be in sight.
-        names = [name for name, _ in short]
-        shown = names.index(self.active) + 1 if self.active in names else len(names)
-        while shown > 1 and len(" ".join(label for _, label in short[:shown])) > self.size.width:
-            short, shown = short[1:], shown - 1
-        return short, " "
-
-    def on_click(self, event: events.Click) -> None:
-        """Turn to the clicked tab."""
-        labels, gap = self._labels()
-        start = self.gutter.left
-        for name, label in labels:
-            end = start + len(label)
-            if start <= event.x < end:
-                self.post_message(self.Chosen(name))
-            start = end + len(gap)
 
 
 class ResultPane(Vertical):
