@@ -303,7 +303,7 @@ class JaxtuiApp(App[None]):
         screen = self.screen
         if not (isinstance(screen, BenchmarkKeys) and screen.apply(fix)):
             self.explorer.fix(fix)
-        self.say(fix_words(fix))
+        self.say(f"fixed: {fix_words(fix)}")
 
     def action_copy(self) -> None:
         """Copy what has the focus."""

@@ -548,3 +548,16 @@ async def test_all_is_painted_by_ctrl_l_and_in_a_size_that_came_back_while_the_a
             act()
             await bench.settle()
             assert painted == {"1 Map", "palette"}
+
+
+async def test_a_long_status_leaves_the_keys_of_the_screens_in_80_columns() -> None:
+    now = [1000.0]
+    async with Bench(clock=lambda: now[0]).open((80, 24)) as bench:
+        await bench.settled()
+        bench.explorer.edit("program.source", "while True: pass")
+        now[0] += 3
+        await bench.until(lambda: "tracing your function for 3 s · ctrl+c ends it" in bench.text)
+        assert bench.text.startswith(" 1 Map 2 3 4 5 ")
+        await bench.pilot.click("HeaderLine", offset=(8, 0))
+        await bench.settle()
+        assert bench.app.current_mode == "collectives"

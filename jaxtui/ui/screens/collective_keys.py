@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
+from rich.cells import cell_len
 
 from jaxtui import collectives, export
 from jaxtui.ui import collective_view as view
@@ -55,8 +57,9 @@ class CollectiveKeys(TravelSide):
 
         work = self.collective_work
         room = min(DIALOG, int(self.size.width * 0.95)) - 8
+        ellipsis = "..." if self.jaxtui.ascii else "…"
         choices = [
-            (name, fit(label, room, "..." if self.jaxtui.ascii else "…"))
+            (name, fit(label if cell_len(label) <= room else _brief(label), room, ellipsis))
             for name, label in view.choices(work.session, work.available)
         ]
 
@@ -203,3 +206,8 @@ class CollectiveKeys(TravelSide):
         if focused is self.rows:
             return (("arrows", "look"), ("enter", "edit"), *hints)
         return hints
+
+
+def _brief(label: str) -> str:
+    """What a collective gives, without its second clause."""
+    return re.split("[,:] ", label, maxsplit=1)[0]

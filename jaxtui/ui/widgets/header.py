@@ -39,8 +39,10 @@ class HeaderLine(Widget):
 
     def render(self) -> Content:
         """The line, fitted to the width: what the engine does is the last thing to go."""
-        for roomy, where in ((True, True), (False, True), (True, False), (False, False)):
-            left, right = self._names(roomy), self._status(roomy, where)
+        ways = ((True, True), (False, True), (True, False), (False, False))
+        choices = [(self._names(roomy), self._status(roomy, where)) for roomy, where in ways]
+        choices.append((self._keys(), self._status(False, False)))
+        for left, right in choices:
             if _length(left) + _length(right) < self.size.width:
                 break
         else:
@@ -59,6 +61,15 @@ class HeaderLine(Widget):
             for name, key, label in self._screens
         ]
 
+    def _keys(self) -> list[Part]:
+        """The screens' keys, with the name of the one that is shown."""
+        return [
+            (f" {key} {label}", "bold $text on $surface")
+            if name == self._active
+            else (f" {key}", "$text-muted")
+            for name, key, label in self._screens
+        ]
+
     def _status(self, roomy: bool, where: bool) -> list[Part]:
         """Where the engine runs, and what it does."""
         place = self.where if roomy else self.where.replace("JAX ", "")
@@ -69,8 +80,8 @@ class HeaderLine(Widget):
         """Go to the screen whose name was clicked."""
         line = str(self.render())
         for name, key, label in self._screens:
-            start = line.find(f" {key} {label}")
-            if 0 <= start <= event.x < start + len(f" {key} {label} "):
+            shown = next((s for s in (f" {key} {label}", f" {key} ") if s in line), "")
+            if shown and 0 <= event.x - line.find(shown) < len(shown):
                 self.post_message(self.Chosen(name))
                 return
 
