@@ -382,7 +382,7 @@ class JaxtuiApp(App[None]):
             if command.palette:
                 keys = commands.key_names(command)
                 yield SystemCommand(
-                    command.help,
+                    commands.title(command),
                     f"key {keys}" if keys else "",
                     partial(screen.run_action, command.action),
                 )

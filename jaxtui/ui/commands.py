@@ -251,6 +251,12 @@ def shown_key(command: Command, *, typing: bool) -> str:
     return ""
 
 
+def title(command: Command) -> str:
+    """What the palette shows and searches: what a command does, and the name that it goes by."""
+    named = command.label.lower() in command.help.lower()
+    return command.help if named else f"{command.label}: {command.help}"
+
+
 def key_names(command: Command) -> str:
     """The keys as they are named to the user: `F5, ctrl+j`."""
     return ", ".join(key_name(key) for key in command.keys.split(",") if key)

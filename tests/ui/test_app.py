@@ -561,3 +561,10 @@ async def test_a_long_status_leaves_the_keys_of_the_screens_in_80_columns() -> N
         await bench.pilot.click("HeaderLine", offset=(8, 0))
         await bench.settle()
         assert bench.app.current_mode == "collectives"
+
+
+@pytest.mark.parametrize("name", ["save as", "theme", "benchmark", "bandwidth", "quit", "help"])
+def test_the_palette_knows_every_command_by_its_name(name: str) -> None:
+    found = [commands.title(c) for c in commands.COMMANDS if c.palette and c.label.lower() == name]
+    assert found
+    assert all(name in text.lower() for text in found)
