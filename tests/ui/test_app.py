@@ -568,3 +568,14 @@ def test_the_palette_knows_every_command_by_its_name(name: str) -> None:
     found = [commands.title(c) for c in commands.COMMANDS if c.palette and c.label.lower() == name]
     assert found
     assert all(name in text.lower() for text in found)
+
+
+@pytest.mark.parametrize("keys", ["1", "2", "2b", "3", "4", "5"])
+async def test_every_screen_is_painted_without_colours(
+    keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press(*keys, "v")
+        assert bench.app.is_running

@@ -170,10 +170,9 @@ class DeviceRows(LineScroller):
 
     def render_line(self, y: int) -> Strip:
         """Line `y` from the widget's top: the heading, or a line of a row."""
-        width = self.size.width
         drawn = self._layout
         if drawn is None:
-            return Strip.blank(width)
+            return self.strip_of(())
         if y == 0:
             return self.strip_of(drawn.heading(self._names), dim=self._stale)
         line = drawn.line(y - 1 + self.scroll_offset.y, self.cursor, self._lit)

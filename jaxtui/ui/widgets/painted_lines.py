@@ -191,7 +191,7 @@ class BenchmarkTable(PaintedLines):
         """The heading, or a row."""
         table = self._table
         if table is None:
-            return Strip.blank(self.size.width)
+            return self.strip_of(())
         if y == 0:
             return self.strip_of(table.heading(), dim=self._stale)
         number = y - 1 + self.scroll_offset.y
