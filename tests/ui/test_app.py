@@ -342,7 +342,7 @@ async def test_help_names_every_key(key: str) -> None:
         await bench.settled()
         await bench.press(key)
         assert isinstance(bench.app.screen, HelpDialog)
-        shown = "\n".join(line.plain for line in bench.app.screen._lines())
+        shown = "\n".join(line.plain for line in bench.app.screen._lines(72))
         for command in commands.COMMANDS:
             if command.keys:
                 assert command.help in shown

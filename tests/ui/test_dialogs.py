@@ -77,3 +77,12 @@ async def test_a_fix_is_said_once_in_the_choice_among_several() -> None:
         assert shown == ["in_axes (0, 0)", "leave vector whole:  (0, None)"]
         await bench.press("down", "enter")
         assert bench.session.program.layers[0].in_axes == "(0, None)"
+
+
+async def test_in_a_narrow_terminal_what_a_key_does_goes_on_under_itself() -> None:
+    async with Bench().open((60, 20)) as bench:
+        await bench.settled()
+        await bench.press("question_mark")
+        lines = bench.text.splitlines()
+        first = next(i for i, line in enumerate(lines) if "Edit the function in" in line)
+        assert lines[first + 1].index("$EDITOR") == lines[first].index("Edit the function")

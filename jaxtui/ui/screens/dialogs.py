@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -264,6 +265,9 @@ SCOPE_TITLES = (
 )
 
 
+KEYS = 22  # cells for the names of keys
+
+
 class HelpDialog(Dialog[None]):
     """All keys, by the pane they work in."""
 
@@ -282,19 +286,32 @@ class HelpDialog(Dialog[None]):
     def body(self) -> ComposeResult:
         """The table."""
         with VerticalScroll(can_focus=True):
-            yield Static(Content("\n").join(self._lines()))
+            self._table = Static()
+            yield self._table
 
-    def _lines(self) -> list[Content]:
+    def on_resize(self) -> None:
+        """Lay the table out in the room there is, once the box has it."""
+        self.call_after_refresh(self._lay_out)
+
+    def _lay_out(self) -> None:
+        width = self._table.content_size.width
+        if width:
+            self._table.update(Content("\n").join(self._lines(width)))
+
+    def _lines(self, width: int) -> list[Content]:
         lines: list[Content] = []
+        room = max(16, width - KEYS - 3)
         sections = [
             (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
             for scope, title in SCOPE_TITLES
         ]
         for title, keys in [*sections, *self._others]:
             lines.append(Content.styled(title, "bold $accent"))
-            lines += [
-                Content.assemble((f"  {names:22}", "bold"), (f" {about}", "$text"))
-                for names, about in keys
-            ]
+            for names, about in keys:
+                first, *more = textwrap.wrap(about, room)
+                lines.append(
+                    Content.assemble((f"  {names:{KEYS}}", "bold"), (f" {first}", "$text"))
+                )
+                lines += [Content.styled(" " * (KEYS + 3) + part, "$text") for part in more]
             lines.append(Content(""))
         return lines
