@@ -206,6 +206,7 @@ async def test_an_untrusted_file_runs_nothing_until_the_user_says_so(tmp_path: P
         assert "matrix_vector_product" in bench.text
         await bench.press("escape")
         assert bench.client.asked(Trace) == []
+        assert "Shapes · none yet: F5 asks whether this file may run" in bench.text
         bench.explorer.edit("program.arguments.0.value", "1")
         await bench.press("f5")
         assert bench.client.asked(Trace) == []

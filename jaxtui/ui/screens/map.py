@@ -36,6 +36,7 @@ from jaxtui.ui.widgets.tab_line import PYTHON
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
 COLUMN_LINES = 15
 EDITOR_LEAST = 9
+NOT_YET = "none yet: F5 asks whether this file may run"
 
 
 class MapScreen(MapKeys):
@@ -143,6 +144,9 @@ class MapScreen(MapKeys):
         self.layer_message.show(shown, layer_prefix(self.explorer.work, shown))
 
     def _show_flow(self, work: Work, diagnosis: Diagnosis | None, now: float) -> None:
+        title = "Shapes" if work.trusted else f"Shapes · {NOT_YET}"
+        if title != self.shapes.border_title:
+            self.shapes.border_title = title
         program = work.session.program
         names = tuple(argument.name for argument in program.arguments)
         shown = (work.flow, diagnosis, work.flow_stale(now), source_line(program.source), names)
