@@ -131,9 +131,7 @@ async def test_a_fault_of_another_screen_is_not_mended_from_here() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         fix = Fix(label="in_axes (0, None)", field="program.layers.0.in_axes", text="(0, None)")
-        wrong = Diagnosis(
-            kind="axes", field="program.layers.0.in_axes", message="no", fixes=[fix]
-        )
+        wrong = Diagnosis(kind="axes", field="program.layers.0.in_axes", message="no", fixes=[fix])
         await bench.trace_answered(diagnosis=wrong)
         before = bench.session
         await opened(bench)
