@@ -247,7 +247,17 @@ def _explore(options: argparse.Namespace) -> int:
             app.run(mouse=config.mouse if options.mouse is None else options.mouse)
     finally:
         engine.close()
-    return app.return_code or 0
+    status = app.return_code or 0
+    if status and app.begun and app.explorer.files.changed:
+        _tell_rescued(app.explorer.files.rescue())
+    return status
+
+
+def _tell_rescued(path: str | None) -> None:
+    """Say what became of unsaved changes when the explorer did not end by its user's wish."""
+    words = f"is kept in {path}" if path is not None else "could not be kept"
+    with contextlib.suppress(OSError):  # the terminal itself may have gone
+        print(f"jaxtui: what was composed and in no file {words}", file=sys.stderr)
 
 
 @contextlib.contextmanager

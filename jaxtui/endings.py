@@ -32,7 +32,7 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
             "and XLA gave up; do all devices take the same branch?"
         )
     if number == signal.SIGKILL:
-        return "the engine was killed, probably because the memory ran out"
+        return "the engine was killed: by the system if the memory ran out, else by somebody"
     how = f"ended with status {status}" if number is None else f"died of {_signal_name(number)}"
     parts = [f"the engine {how}{_place(tail)}", _last_words(tail)]
     return ": ".join(part for part in parts if part)

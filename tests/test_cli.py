@@ -15,7 +15,7 @@ from asking import sized_by_terminal
 
 from jaxtui import __version__, lessons, options
 from jaxtui.launch import Choice
-from jaxtui.session import Devices, Session, loads
+from jaxtui.session import Devices, Session, load, loads
 
 JAXTUI = [sys.executable, "-m", "jaxtui"]
 
@@ -351,6 +351,29 @@ def test_a_signal_ends_the_explorer_cleanly(number: signal.Signals) -> None:
     assert b"Traceback" not in explorer.raw
     with pytest.raises(ProcessLookupError):
         os.kill(engine, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_is_in_no_file_is_kept_when_a_signal_ends_the_explorer(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    explorer = Explorer(XDG_STATE_HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "data"))
+    explorer.wait_for("53.")
+    explorer.child.send(8 * "\t" + "x")  # to the list of layers, and the layer away
+    explorer.wait_for("i32[2, 2, 2]")
+    explorer.child.kill(number)
+    assert explorer.end() == 128 + number
+    [kept] = (tmp_path / "jaxtui").glob("unsaved-*.toml")
+    assert load(kept).program.layers == []
+    assert f"in no file is kept in {kept}".encode() in explorer.raw.replace(b"\r\n", b"")
+
+
+def test_nothing_is_kept_of_a_session_without_changes(tmp_path: Path) -> None:
+    explorer = Explorer(XDG_STATE_HOME=str(tmp_path))
+    explorer.wait_for("53.")
+    explorer.child.kill(signal.SIGTERM)
+    assert explorer.end() == 128 + signal.SIGTERM
+    assert not list(tmp_path.rglob("unsaved-*"))
 
 
 def test_the_explorer_opens_on_an_example_with_its_result_and_q_ends_it() -> None:

@@ -50,7 +50,9 @@ def syntax_diagnosis(error: SyntaxError, field: str) -> Diagnosis:
     """Where and how the text is no Python."""
     line = error.lineno or 1
     column = max(error.offset or 1, 1)
-    message = printable(error.msg[:1].lower() + error.msg[1:])
+    # Where it was detected is told once, with its column.
+    said = re.sub(r" \(detected at line \d+\)$", "", error.msg)
+    message = printable(said[:1].lower() + said[1:])
     where = f"line {line}, column {column}" if field == "program.source" else f"column {column}"
     return Diagnosis(
         kind="syntax", field=field, message=f"{message} ({where})", line=line, column=column
@@ -117,6 +119,8 @@ def describe(error: BaseException, limit: int = 700) -> str:
     text = plain(text)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
+    if not text and isinstance(error, MemoryError):
+        text = "there is not as much memory as this asks for"
     return f"{name}: {text}" if text else name
 
 

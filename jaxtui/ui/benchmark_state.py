@@ -38,7 +38,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Benchmark, Session, with_field
-from jaxtui.ui.state import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work
+from jaxtui.ui.state import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
 
 STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended
 # Stages in which nothing is timed: the seconds of these may be counted on the screen.
@@ -249,7 +249,8 @@ class BenchmarkWork:
             return "This file has not run: its source was not accepted yet. F5 shows it and asks."
         if work.phase == "gone" and work.gone is not None:
             held = " What was measured is kept." if recording and recording.sampled else ""
-            return f"The engine has ended: {work.gone.reason}.{held} R starts it again, F5 as well."
+            ended = ended_words(work.gone.reason)
+            return f"{ended}.{held} R starts it again, F5 as well."
         if self.stopping is not None:
             waited = now - self.stopping
             if waited >= QUIET:
@@ -257,7 +258,9 @@ class BenchmarkWork:
         if self._wanted:
             return "It begins as soon as the engine is up."
         if recording is not None and recording.error is not None and self.opened is None:
-            place = f"{recording.error.field}: " if recording.error.field else ""
+            # What is wrong with a field of this screen stands at the field, too.
+            field = recording.error.field
+            place = "" if not field or field.startswith("benchmark.") else f"{field}: "
             return f"{place}{recording.error.message}"
         if recording is not None and recording.ended and not self._worth_showing(recording):
             return f"The run {recording.ended} before anything was timed."

@@ -131,7 +131,8 @@ def _state(
     if work.opened is not None:
         said.append(f"the run of {moment(report.began)}")
     if isinstance(point, PointReport) and point.rounds and not work.running:
-        said.append(f"{len(point.rounds)} rounds")
+        count = len(point.rounds)
+        said.append(f"{count} round{'s' if count > 1 else ''}")
     if not work.running and report.ended not in ("complete", "running"):
         said.append("stopped" if report.ended == "stopped" else "ended early")
     if work.stale:

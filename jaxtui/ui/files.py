@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -165,6 +166,22 @@ class Files:
         self._explorer.moved_to(self.folder)
         self._app.say(f"saved {path}")
         return True
+
+    def rescue(self) -> str | None:
+        """Write what no file holds into the folder of this user's state: its path, None if not."""
+        from jaxtui import config, trust
+
+        folder = config.state_folder()
+        path = folder / time.strftime("unsaved-%Y%m%dT%H%M%S.toml")
+        session = self._explorer.work.session
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            text = save(session, path)
+        except OSError:
+            return None
+        if self._explorer.work.trusted:
+            trust.sign(text, trust.folder_run(session, str(folder)))
+        return str(path)
 
     # ------------------------------------------------------------------------------- changes
 
