@@ -62,8 +62,28 @@ def shortest(value: float, significand: int) -> float:
     """The number of fewest digits that a significand of so many bits rounds to `value`."""
     if significand >= 53 or not value or not math.isfinite(value):
         return value
-    fraction, exponent = math.frexp(value)
-    # Below a power of two the neighbour is only half as far away.
-    near = math.ldexp(1.0, exponent - significand - (2 if abs(fraction) == 0.5 else 1))
-    tries = (float(f"{value:.{digits}g}") for digits in range(1, 17))
-    return next((found for found in tries if abs(found - value) < near), value)
+    fraction, exponent = math.frexp(abs(value))
+    above = math.ldexp(1.0, exponent - significand - 1)  # half the way to the next element
+    below = above / 2 if fraction == 0.5 else above  # under a power of two elements lie closer
+    # In the middle between two elements a number is rounded to the one with the even significand.
+    even = int(math.ldexp(fraction, significand)) % 2 == 0
+
+    def rounds_to_it(found: float) -> bool:
+        distance = abs(found) - abs(value)
+        room = above if distance > 0 else below
+        return abs(distance) < room or (even and abs(distance) == room)
+
+    for digits in range(1, 17):
+        found = float(f"{value:.{digits}g}")
+        if rounds_to_it(found):
+            return found
+        if fraction == 0.5 and rounds_to_it(found := _next_up(value, digits)):
+            return found
+    return value
+
+
+def _next_up(value: float, digits: int) -> float:
+    """The number of so many digits that follows the nearest one to `value`, away from zero."""
+    mantissa, _, exponent = f"{abs(value):.{digits - 1}e}".partition("e")
+    following = int(mantissa.replace(".", "")) + 1
+    return math.copysign(float(f"{following}e{int(exponent) - digits + 1}"), value)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 from asking import Asker
 
 from jaxtui.client import EngineSettings
+
+
+def pytest_configure() -> None:
+    """Let no process of a test begin with signals ignored, as under nohup or behind a shell's &."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")

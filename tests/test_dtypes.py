@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jaxtui import dtypes
@@ -86,6 +86,8 @@ def test_the_shortest_number_rounds_to_the_element(value: float, bits: int) -> N
     assert digits(short) <= digits(element)
 
 
+@example(36550472.0)  # 36550470 lies in the middle, and is rounded to the even one
+@example(2.0**-96)  # above a power of two there is more room than below it
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_the_shortest_number_of_a_float32_is_numpys(value: float) -> None:
     short = dtypes.shortest(value, 24)
