@@ -172,7 +172,7 @@ ROUTES = (
         name="recursive doubling",
         operations=frozenset({"psum", "pmean", "pmax", "pmin"}),
         words="pairs at distance 1, 2, 4, … exchange their sums",
-        cost="⌊log₂ n⌋ (α + S/β), and 2 (α + S/β) more where n is no power of two",
+        cost="⌊log₂ n⌋ (α + S/β), 2 (α + S/β) more unless n = 2^k",
         moves=doubling_all_reduce,
         whole=True,
         summed=True,
