@@ -182,6 +182,7 @@ class BandwidthScreen(WorkScreen):
     def action_export(self) -> None:
         """Save the sweep as JSON, CSV or Markdown."""
         from jaxtui.ui.screens.dialogs import ChoiceDialog
+        from jaxtui.ui.screens.writing import ask_and_write
 
         report = self._measured
         if report is None:
@@ -192,29 +193,10 @@ class BandwidthScreen(WorkScreen):
             if kind == "copy":
                 self.jaxtui.copy(bandwidth_words.to_csv(report))
             elif kind is not None:
-                self._ask_file(_written(report, kind), kind)
+                text = _written(report, kind)
+                ask_and_write(self, text, "Write it to", f"bandwidth.{kind}", kind)
 
         self.app.push_screen(ChoiceDialog("Save this sweep as", FORMATS), chosen)
-
-    def _ask_file(self, text: str, kind: str) -> None:
-        from jaxtui.ui.screens.dialogs import PathDialog
-
-        def chosen(path: str | None) -> None:
-            if path is None:
-                return
-            name = path if path.endswith(f".{kind}") else f"{path}.{kind}"
-            try:
-                with open(name, "x", encoding="utf-8") as file:
-                    file.write(text)
-            except FileExistsError:
-                self.say(f"{name} is there already: choose another name")
-            except OSError as error:
-                self.say(f"cannot write {name}: {error.strerror}")
-            else:
-                self.say(f"written to {name}")
-
-        dialog = PathDialog("Write it to", f"bandwidth.{kind}", must_exist=False)
-        self.app.push_screen(dialog, chosen)
 
     # ----------------------------------------------------------------------------- the key line
 

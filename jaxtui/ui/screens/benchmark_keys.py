@@ -233,6 +233,7 @@ class BenchmarkKeys(WorkScreen):
     def action_export(self) -> None:
         """Save what is shown as JSON, CSV or Markdown."""
         from jaxtui.ui.screens.dialogs import ChoiceDialog
+        from jaxtui.ui.screens.writing import ask_and_write
 
         report = self.bench.report
         if report is None or not report.points:
@@ -245,30 +246,10 @@ class BenchmarkKeys(WorkScreen):
             if kind == "copy":
                 self.jaxtui.copy(bench_words.markdown(report))
             elif kind is not None:
-                self._ask_file(report, kind)
+                text = _written(report, kind)
+                ask_and_write(self, text, "Write it to", f"benchmark.{kind}", kind)
 
         self.app.push_screen(ChoiceDialog("Save this run as", choices), chosen)
-
-    def _ask_file(self, report: BenchmarkReport, kind: str) -> None:
-        from jaxtui.ui.screens.dialogs import PathDialog
-
-        def chosen(path: str | None) -> None:
-            if path is None:
-                return
-            name = path if path.endswith(f".{kind}") else f"{path}.{kind}"
-            try:
-                with open(name, "x", encoding="utf-8") as file:
-                    file.write(_written(report, kind))
-            except FileExistsError:
-                self.say(f"{name} is there already: choose another name")
-            except OSError as error:
-                self.say(f"cannot write {name}: {error.strerror}")
-            else:
-                self.say(f"written to {name}")
-
-        self.app.push_screen(
-            PathDialog("Write it to", f"benchmark.{kind}", must_exist=False), chosen
-        )
 
     def text_to_copy(self) -> str:
         """The run as Markdown, or the lines of the details when they have the focus."""

@@ -135,6 +135,7 @@ class CollectiveKeys(TravelSide):
     def action_export(self) -> None:
         """Copy the collective as a script, or write it into a file."""
         from jaxtui.ui.screens.dialogs import ChoiceDialog
+        from jaxtui.ui.screens.writing import ask_and_write
 
         text = self._script()
         if text is None:
@@ -148,7 +149,7 @@ class CollectiveKeys(TravelSide):
             if answer == "copy":
                 self.jaxtui.copy(text)
             elif answer == "file":
-                self._ask_file(text)
+                ask_and_write(self, text, "Write the script to")
 
         self.app.push_screen(ChoiceDialog("This collective as a plain JAX script", choices), chosen)
 
@@ -158,24 +159,6 @@ class CollectiveKeys(TravelSide):
         except (collectives.CollectiveError, export.ExportError) as error:
             self.say(error.message)
             return None
-
-    def _ask_file(self, text: str) -> None:
-        from jaxtui.ui.screens.dialogs import PathDialog
-
-        def chosen(path: str | None) -> None:
-            if path is None:
-                return
-            try:
-                with open(path, "x", encoding="utf-8") as file:
-                    file.write(text)
-            except FileExistsError:
-                self.say(f"{path} is there already: choose another name")
-            except OSError as error:
-                self.say(f"cannot write {path}: {error.strerror}")
-            else:
-                self.say(f"written to {path}")
-
-        self.app.push_screen(PathDialog("Write the script to", "", must_exist=False), chosen)
 
     def text_to_copy(self) -> str:
         """The script of the collective."""
