@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_sweeps import PLAN
 from msgspec.structs import replace
 
 from jaxtui import bandwidth, bandwidth_words
-from jaxtui.bandwidth import CONVENTIONS, BandwidthReport, SizeReport, SizesError, SweepPlan, fit
+from jaxtui.bandwidth import CONVENTIONS, BandwidthReport, SizeReport, SizesError, fit
 from jaxtui.bandwidth_recording import SweepRecording
 from jaxtui.benchmark_report import Noise, Round
 from jaxtui.protocol import (
@@ -40,30 +41,6 @@ from jaxtui.session import Argument, Benchmark, Collective, Program, Session, du
 
 pytestmark = pytest.mark.long
 
-PLAN = SweepPlan(
-    operation="psum",
-    via="pmap",
-    options={},
-    dtype="float32",
-    ranks=8,
-    devices=8,
-    groups=[list(range(8))],
-    family="all-reduce",
-    factor=1.75,
-    formula="2(n−1)/n",
-    size_means="the bytes that each rank gives",
-    count_means="given by each rank",
-    bytes=[1024, 2048],
-    mode="latency",
-    rounds=25,
-    exact_rounds=False,
-    budget=2.0,
-    seed=11,
-    source="0" * 16,
-    affinity=[0, 1],
-    load=[0.0, 0.0, 0.0],
-    notes=["simulated: virtual CPU devices share one memory, and no link is measured"],
-)
 ENVIRONMENT = Environment(
     jax="0.12.0",
     jaxlib="0.12.0",

@@ -380,10 +380,9 @@ class Explorer:
 
     def read_window(self, event: ArrayView.WindowWanted) -> None:
         """The array view needs cells."""
-        self._windows[number := self.client.next_id()] = ReadWindow
-        self.client.send(
+        self._ask(
             ReadWindow(
-                id=number,
+                id=self.client.next_id(),
                 result=event.result,
                 leaf=event.leaf,
                 rows=event.rows,
@@ -395,17 +394,14 @@ class Explorer:
 
     def summarize(self, event: ArrayView.SummaryWanted) -> None:
         """The array view needs statistics."""
-        self._windows[number := self.client.next_id()] = Summarize
-        self.client.send(
-            Summarize(id=number, result=event.result, leaf=event.leaf, device=event.device)
-        )
+        number, result, leaf = self.client.next_id(), event.result, event.leaf
+        self._ask(Summarize(id=number, result=result, leaf=leaf, device=event.device))
 
     def find_cell(self, event: ArrayView.CellWanted) -> None:
         """The array view looks for an element."""
-        self._windows[number := self.client.next_id()] = FindCell
-        self.client.send(
+        self._ask(
             FindCell(
-                id=number,
+                id=self.client.next_id(),
                 result=event.result,
                 leaf=event.leaf,
                 device=event.device,
@@ -413,6 +409,10 @@ class Explorer:
                 after=event.after,
             )
         )
+
+    def _ask(self, request: ReadWindow | Summarize | FindCell) -> None:
+        self._windows[request.id] = type(request)
+        self.client.send(request)
 
     def describe(self) -> None:
         """Ask for the devices as they are now."""

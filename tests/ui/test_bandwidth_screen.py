@@ -9,11 +9,13 @@ from typing import Any
 
 import made_collectives as made
 import made_events
+import made_sweeps
+import msgspec
 import pytest
 from fake_client import Bench
 
 from jaxtui import bandwidth
-from jaxtui.bandwidth import SizeReport, SweepPlan
+from jaxtui.bandwidth import SizeReport
 from jaxtui.protocol import (
     BandwidthMeasured,
     BandwidthStarted,
@@ -34,30 +36,7 @@ from jaxtui.ui.screens.collectives import CollectivesScreen
 
 PSUM = Collective(operation="psum", value="arange(16.0).reshape(8, 2)")
 BYTES = [1024 * 2**k for k in range(8)]
-PLAN = SweepPlan(
-    operation="psum",
-    via="pmap",
-    options={},
-    dtype="float32",
-    ranks=8,
-    devices=8,
-    groups=[list(range(8))],
-    family="all-reduce",
-    factor=1.75,
-    formula="2(n−1)/n",
-    size_means="the bytes that each rank gives",
-    count_means="given by each rank",
-    bytes=BYTES,
-    mode="latency",
-    rounds=25,
-    exact_rounds=False,
-    budget=2.0,
-    seed=11,
-    source="0" * 16,
-    affinity=[0, 1],
-    load=[],
-    notes=["simulated: virtual CPU devices share one memory, and no link is measured"],
-)
+PLAN = msgspec.structs.replace(made_sweeps.PLAN, bytes=BYTES, load=[])
 
 
 @pytest.fixture(autouse=True)
