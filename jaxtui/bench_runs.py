@@ -56,8 +56,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
 class ComparedRow(Struct, frozen=True, kw_only=True):
     """A strategy at a point in both runs; `ratio` is before/now, above 1 is faster now.
 
-    `apart`: the 99 % intervals of the medians do not meet. `same_program`: both compiled the same
-    StableHLO, None where one has none.
+    `apart`: the 99 % intervals of the medians do not meet, and more lies between the medians than
+    BETWEEN_RUNS. `same_program`: both compiled the same StableHLO, None where one has none.
     """
 
     parameters: dict[str, int | float | str]
@@ -174,6 +174,9 @@ def session_of(report: BenchmarkReport) -> Session:
 
 # -------------------------------------------------------------------------------------- comparing
 
+# The interval of a median holds within its process: from one to the next the same program comes out
+# otherwise by this much, and has no control there.
+BETWEEN_RUNS = 0.10
 _COMPARED = (
     ("jax", "JAX"),
     ("jaxlib", "jaxlib"),
@@ -222,7 +225,9 @@ def _row(
         before=before,
         now=now,
         ratio=before / now,
-        apart=known and not _meet((old.low, old.high), (new.low, new.high)),
+        apart=known
+        and not _meet((old.low, old.high), (new.low, new.high))
+        and max(before / now, now / before) - 1 > BETWEEN_RUNS,
         same_program=old.stablehlo == new.stablehlo if old.stablehlo and new.stablehlo else None,
     )
 

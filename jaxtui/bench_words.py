@@ -249,7 +249,7 @@ _COLUMNS = (
     *("name", "devices", "role", "median", "low", "high", "mad", "iqr", "min", "n", "p90", "p99"),
     *("clean_median", "clean_n", "p_value", "verdict", "seen", "calls", "flops", "bytes"),
     *("flops_rate", "bytes_rate", "of_peak", "operations", "memory", "padded", "stablehlo"),
-    *("skipped", "warning"),
+    *("skipped", "warning", "compilations"),
 )
 _STAGES = ("place", "trace", "lower", "compile", "first")
 

@@ -114,11 +114,13 @@ class Noise(Struct, frozen=True, kw_only=True):
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """Seconds per call; `order` is its place in its round (both from 0)."""
+    """Seconds per call of one `compilation` of the program; `order` is its place in its round (all
+    from 0)."""
 
     seconds: float
     round: int
     order: int
+    compilation: int = 0
     flags: list[Flag] = []
 
 
@@ -173,9 +175,11 @@ class Peak(Struct, frozen=True, kw_only=True):
 class StrategyReport(Struct, frozen=True, kw_only=True):
     """A strategy at one point, as `bench --json` prints it.
 
-    `calls` is how many calls one sample averages. `flops_rate` and `bytes_rate` are a second;
-    `of_peak` relates them to what the roofline allows at this intensity; its `roof` is the peak
-    that was measured, or where a strategy was faster the most that was reached.
+    `compilations` is how many times the program was compiled, each with samples of its own, so
+    that what lies where in memory weighs less. `calls` is how many calls one sample averages.
+    `flops_rate` and `bytes_rate` are a second; `of_peak` relates them to what the roofline allows
+    at this intensity; its `roof` is the peak that was measured, or where a strategy was faster the
+    most that was reached.
     """
 
     name: str
@@ -185,6 +189,7 @@ class StrategyReport(Struct, frozen=True, kw_only=True):
     stages: Stages
     samples: list[Sample]
     calls: int
+    compilations: int = 1
     median: float | None = None
     low: float | None = None
     high: float | None = None

@@ -58,7 +58,12 @@ class PointRecord:
 
     def sampled(self, event: BenchSample) -> None:
         """One more sample of an arm, the flags of whose round are not known yet."""
-        sample = Sample(seconds=event.seconds, round=event.round, order=event.order)
+        sample = Sample(
+            seconds=event.seconds,
+            round=event.round,
+            order=event.order,
+            compilation=event.compilation,
+        )
         self.samples.setdefault(event.arm, []).append(sample)
 
     def round_over(self, event: BenchRound) -> None:
@@ -212,6 +217,7 @@ def _strategy_report(record: PointRecord, arm: PlannedArm) -> StrategyReport:
         stages=prepared.stages if prepared is not None else Stages(),
         samples=list(record.samples.get(arm.arm, [])),
         calls=prepared.calls if prepared is not None else 0,
+        compilations=prepared.compilations if prepared is not None else 0,
         correct=prepared.correct if prepared is not None else None,
         stablehlo=prepared.stablehlo if prepared is not None else None,
         skipped=record.skipped(arm),

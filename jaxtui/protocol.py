@@ -352,7 +352,7 @@ class BenchStage(Event, frozen=True, kw_only=True):
 class BenchPrepared(Event, frozen=True, kw_only=True):
     """An arm is compiled, warm (sent again), or falls out (`skipped` says why).
 
-    `stablehlo` is a hash of its program.
+    `stablehlo` is a hash of its program, which was compiled `compilations` times.
     """
 
     point: int
@@ -360,17 +360,19 @@ class BenchPrepared(Event, frozen=True, kw_only=True):
     stages: Stages
     correct: Correct | None = None
     stablehlo: str | None = None
+    compilations: int = 1
     calls: int = 1
     skipped: str | None = None
 
 
 class BenchSample(Event, frozen=True, kw_only=True):
-    """One sample: seconds per call, averaged over the arm's `calls`."""
+    """One sample: seconds per call, averaged over the arm's `calls` of one of its compilations."""
 
     point: int
     arm: int
     round: int
     order: int
+    compilation: int
     seconds: float
 
 

@@ -138,7 +138,15 @@ def point_events(point: int, batch: int, slower: float = 1.0, rounds: int = 2) -
     for number in range(rounds):
         for order, (arm, took) in enumerate(seconds.items()):
             events.append(
-                BenchSample(id=ID, point=point, arm=arm, round=number, order=order, seconds=took)
+                BenchSample(
+                    id=ID,
+                    point=point,
+                    arm=arm,
+                    round=number,
+                    order=order,
+                    compilation=number % 2,
+                    seconds=took,
+                )
             )
         flags: list[Any] = [["stolen"], []][: number + 1]
         events.append(
@@ -393,8 +401,9 @@ def test_two_runs_of_one_environment_are_compared_strategy_by_strategy() -> None
     assert all(row.apart and row.same_program for row in compared.rows)
 
 
-def test_intervals_that_meet_are_not_apart() -> None:
-    compared = bench_runs.compare(recorded(whole()).report(), recorded(whole(1.01)).report())
+@pytest.mark.parametrize("factor", [1.01, 1.09, 1 / 1.09])
+def test_what_meets_or_is_no_more_than_two_processes_differ_by_is_not_apart(factor: float) -> None:
+    compared = bench_runs.compare(recorded(whole()).report(), recorded(whole(factor)).report())
     assert not any(row.apart for row in compared.rows)
 
 
@@ -476,7 +485,8 @@ def test_json_has_the_fields_that_other_programs_read() -> None:
     assert {"ratio", "interval"} <= set(point["control"])
     strategy = point["strategies"][1]
     assert set(strategy["stages"]) == {"place", "trace", "lower", "compile", "first"}
-    assert set(strategy["samples"][0]) == {"seconds", "round", "order", "flags"}
+    assert set(strategy["samples"][0]) == {"seconds", "round", "order", "compilation", "flags"}
+    assert [sample["compilation"] for sample in strategy["samples"]] == [0, 1]
     assert set(strategy["speedup"]) == {"against", "value", "low", "high"}
     assert {"wrong", "max_ulp"} <= set(strategy["correct"])
     for name in ("name", "devices", "median", "mad", "iqr", "min", "n", "verdict", "skipped"):

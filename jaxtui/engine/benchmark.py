@@ -22,10 +22,18 @@ from jaxtui.benchmark_report import BenchStageName, Conditions, Peak, Stages
 from jaxtui.engine import benchmark_plan as plans
 from jaxtui.engine import benchmark_request as asked_for
 from jaxtui.engine import comparison, peaks, timing
-from jaxtui.engine.benchmark_plan import Point
+from jaxtui.engine.benchmark_plan import Arm, Point
 from jaxtui.engine.devices import environment
 from jaxtui.engine.errors import Diagnosed, GivenUp
-from jaxtui.engine.preparing import Preparation, Ready, computed_case, program_report, why
+from jaxtui.engine.layouts import Case
+from jaxtui.engine.preparing import (
+    Placed,
+    Preparation,
+    Ready,
+    computed_case,
+    program_report,
+    why,
+)
 from jaxtui.engine.rounds import Extent, Rounds
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
@@ -151,10 +159,11 @@ class _Run:
         ready: list[Ready] = []
         yield from self._prepare(point, case, ready)
         yield from self._compare(point, ready)
+        yield BenchPoint(id=self.id, point=point.planned)
         if not ready:
-            yield BenchPoint(id=self.id, point=point.planned)
             return
-        yield from self._take_roles(point, ready)
+        if not self.timed:
+            yield BenchProgram(id=self.id, report=program_report(point, ready[0]))
         yield from self._warm(point, ready)
         yield from self._gap(index)
         self.timed.append(point)
@@ -170,42 +179,64 @@ class _Run:
         )
         yield from rounds.events()
 
-    def _prepare(self, point: Point, case: Any, ready: list[Ready]) -> Events:
-        """Place, trace, lower, compile and call each arm once; what cannot falls out."""
-        placed: Any = {}
+    def _prepare(self, point: Point, case: Case, ready: list[Ready]) -> Events:
+        """Make each arm ready, then the control; what cannot be falls out.
+
+        The baseline comes first and the control last. That is compiled anew, so that the A/A pair
+        shows what two compilations of one program differ by. A baseline that cannot be compiled
+        anew is none: the next one takes over.
+        """
+        placed: Placed = {}
         for arm in point.arms:
-            if not arm.runs or arm.planned.role == "control":
-                continue
-            preparation = None
-            try:
-                preparation = Preparation(arm, case, placed)
-                for stage in preparation.stages_in_turn():
-                    yield self._stage(point.index, arm.planned.arm, stage)
-                ready.append(preparation.result())
-            except (GivenUp, GeneratorExit):
-                raise
-            except BaseException as error:  # also SystemExit: the user's code may call exit()
-                arm.skip(why(error))
-                yield BenchPrepared(
-                    id=self.id,
-                    point=point.index,
-                    arm=arm.planned.arm,
-                    stages=preparation.stages if preparation else Stages(),
-                    skipped=arm.planned.skipped,
-                )
-            else:
-                yield self._prepared(point, ready[-1])
+            if arm.runs and arm.planned.role != "control":
+                yield from self._ready(point, arm, case, placed, ready)
+        plans.choose_baseline(point, self.asked)
+        while ready:
+            ready.sort(key=lambda one: one.arm.planned.role != "baseline")
+            control, arms = point.arms[-1], len(ready)
+            yield from self._ready(point, control, case, placed, ready)
+            if len(ready) > arms:
+                return
+            baseline = ready.pop(0)
+            baseline.arm.skip(control.planned.skipped or "")
+            yield self._prepared(point, baseline)
+            plans.choose_baseline(point, self.asked)
+
+    def _ready(
+        self, point: Point, arm: Arm, case: Case, placed: Placed, ready: list[Ready]
+    ) -> Events:
+        """Place, trace, lower, compile and call an arm once, and compile it again."""
+        preparation = None
+        try:
+            preparation = Preparation(arm, case, placed)
+            for stage in preparation.stages_in_turn():
+                yield self._stage(point.index, arm.planned.arm, stage)
+            for stage in preparation.compiled_again():
+                yield self._stage(point.index, arm.planned.arm, stage)
+            ready.append(preparation.result())
+        except (GivenUp, GeneratorExit):
+            raise
+        except BaseException as error:  # also SystemExit: the user's code may call exit()
+            arm.skip(why(error))
+            yield BenchPrepared(
+                id=self.id,
+                point=point.index,
+                arm=arm.planned.arm,
+                stages=preparation.stages if preparation else Stages(),
+                skipped=arm.planned.skipped,
+            )
+        else:
+            yield self._prepared(point, ready[-1])
 
     def _compare(self, point: Point, ready: list[Ready]) -> Events:
         """Leave out of `ready` what gives other values than the baseline does."""
-        plans.choose_baseline(point, self.asked)
         if not ready:
             return
-        expected = next(r for r in ready if r.arm.planned.role == "baseline").collected()
+        expected = ready[0].collected()
         dtypes = [leaf.dtype for leaf in tree_util.tree_leaves(point.case.structs)]
         longest = point.reference.work.longest
         epsilon = comparison.epsilon_of([*dtypes, *(x.dtype for x in expected)], longest)
-        for one in list(ready):
+        for one in _in_order(ready[:-1]):
             yield self._stage(point.index, one.index, "comparing")
             one.correct = comparison.compared(
                 expected, one.collected(), longest=longest, exact=point.exact, epsilon=epsilon
@@ -223,31 +254,25 @@ class _Run:
             stages=one.stages,
             correct=one.correct,
             stablehlo=one.stablehlo,
+            compilations=len(one.compiled),
             calls=one.calls,
             skipped=one.arm.planned.skipped,
         )
 
-    def _take_roles(self, point: Point, ready: list[Ready]) -> Events:
-        """Put the baseline first and its control last, and tell the roles as they are now."""
-        plans.choose_baseline(point, self.asked)
-        yield BenchPoint(id=self.id, point=point.planned)
-        ready.sort(key=lambda one: one.arm.planned.role != "baseline")
-        ready.append(ready[0].again(point.arms[-1]))
-        if not self.timed:
-            yield BenchProgram(id=self.id, report=program_report(point, ready[0]))
-
     def _warm(self, point: Point, ready: list[Ready]) -> Events:
-        for one in ready:
-            one.sample = timing.sampler(
-                one.call, one.inputs, one.output, throughput=self.method.throughput
-            )
+        for one in _in_order(ready):
+            one.samplers = [
+                timing.sampler(call, one.inputs, one.output, throughput=self.method.throughput)
+                for call in one.compiled
+            ]
             one.output = None
+            sample = timing.in_turn(one.samplers)
             yield self._stage(point.index, one.index, "warming")
-            for _ in self.turns.alone(timing.warm(one.sample, self.method)):
+            for _ in self.turns.alone(timing.warm(sample, self.method)):
                 yield None
             yield self._stage(point.index, one.index, "calibrating")
             yield from self._gap(point.index)
-            for calls in self.turns.alone(timing.calibrated(one.sample, self.method)):
+            for calls in self.turns.alone(timing.calibrated(sample, self.method)):
                 one.calls = calls
                 yield None
             yield self._prepared(point, one)
@@ -271,6 +296,11 @@ class _Run:
                 found.append(peak)
             yield None
         yield BenchPeaks(id=self.id, peaks=peaks.shared(found) if _simulated(devices) else found)
+
+
+def _in_order(ready: Sequence[Ready]) -> list[Ready]:
+    """As the rows stand in the table."""
+    return sorted(ready, key=lambda one: one.index)
 
 
 def _simulated(devices: Sequence[Any]) -> bool:

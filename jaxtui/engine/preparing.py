@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,20 +26,28 @@ from jaxtui.engine.timing import Sampler
 from jaxtui.report import LayerReport, ProgramReport
 
 VALUES = 10_000  # elements of an output that are reported one by one
+# Two compilations of one program differ by what lies where: by 1 to 2 %, constant in a process.
+COMPILATIONS = 5
+COMPILING_SECONDS = 2.0  # the most that the further ones of an arm may take together
+LARGEST_PROGRAM = 1 << 24  # characters of StableHLO; its constants are held by each compilation
 
 
 @dataclass
 class Ready:
-    """An arm that can be timed: `call(*inputs)`, and what it returned the first time."""
+    """An arm that can be timed, and what it returned the first time.
+
+    `compiled` holds the same program so many times, each called as `call(*inputs)`; `samplers` are
+    theirs.
+    """
 
     arm: Arm
-    call: Callable[..., Any]
+    compiled: Sequence[Callable[..., Any]]
     inputs: tuple[Any, ...]
     output: Any
     stages: Stages
     stablehlo: str | None
     correct: Correct | None = None
-    sample: Sampler | None = None
+    samplers: Sequence[Sampler] = ()
     calls: int = 1
     samples: list[float] = field(default_factory=list)
 
@@ -53,10 +61,6 @@ class Ready:
         setup, padded = self.arm.setup, self.arm.planned.padded
         leaves = self.arm.strategy.collect(setup, self.output)
         return [leaf[: setup.case.batch - padded] for leaf in leaves] if padded else leaves
-
-    def again(self, arm: Arm) -> Ready:
-        """The same call for another arm, the control."""
-        return replace(self, arm=arm, stages=Stages(), samples=[], sample=None)
 
 
 Placed = dict[tuple[str, int, int], tuple[tuple[Any, ...], float]]
@@ -73,8 +77,10 @@ class Preparation:
         self.stages = Stages()
         self._placed = placed
         self._built = arm.strategy.build(arm.setup)
+        self._compiled = [self._built.call]
         self._inputs: tuple[Any, ...] = ()
         self._stablehlo: str | None = None
+        self._most = 1
         self._output: Any = None
 
     def stages_in_turn(self) -> Iterator[BenchStageName]:
@@ -89,11 +95,27 @@ class Preparation:
         )
         self._took(first=seconds)
 
+    def compiled_again(self) -> Iterator[BenchStageName]:
+        """After stages_in_turn(): compile it anew, as often as takes little time. Yields and raises
+        as that does.
+
+        What runs operation by operation is not compiled by its arm, so that it stays as it is.
+        """
+        if self._built.step is None:
+            return
+        given = self.arm.strategy.step_inputs(self.arm.setup, self._inputs)
+        took = sum(x or 0.0 for x in (self.stages.trace, self.stages.lower, self.stages.compile))
+        for _ in range(min(self._most - 1, int(COMPILING_SECONDS / took))):
+            yield "compiling"
+            built = self.arm.strategy.build(self.arm.setup)
+            jax.block_until_ready(built.step(*given))
+            self._compiled.append(built.call)
+
     def result(self) -> Ready:
         """The arm, ready."""
         return Ready(
             arm=self.arm,
-            call=self._built.call,
+            compiled=self._compiled,
             inputs=self._inputs,
             output=self._output,
             stages=self.stages,
@@ -124,7 +146,9 @@ class Preparation:
             yield "lowering"
             lowered, seconds = _timed(lambda: step.lower(*given))
         self._took(lower=seconds)
-        self._stablehlo = hashlib.sha256(lowered.as_text().encode()).hexdigest()[:16]
+        text = lowered.as_text()
+        self._stablehlo = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._most = COMPILATIONS if len(text) <= LARGEST_PROGRAM else 1
         yield "compiling"
         compiled, seconds = _timed(lowered.compile)
         self._took(compile=seconds)

@@ -47,6 +47,7 @@ class Rounds:
     pace: Pace | None = None
     noise: list[Noise] = field(default_factory=list)
     disturbed: list[bool] = field(default_factory=list)
+    decks: dict[int, list[int]] = field(default_factory=dict)
     disturbances: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,9 +81,9 @@ class Rounds:
         noise: list[Noise] = []
         measured: list[tuple[Ready, float]] = []
         for place, ready in enumerate(order):
-            assert ready.sample is not None
+            compilation = self._next_compilation(ready)
             with self.turns.sample():
-                seconds = ready.sample(ready.calls)
+                seconds = ready.samplers[compilation](ready.calls)
             measured.append((ready, seconds))
             yield BenchSample(
                 id=self.request,
@@ -90,6 +91,7 @@ class Rounds:
                 arm=ready.index,
                 round=number,
                 order=place,
+                compilation=compilation,
                 seconds=seconds,
             )
             if self._due(turns.SAMPLE_SECONDS) and ready is not order[-1]:
@@ -105,6 +107,15 @@ class Rounds:
         disturbances = self.turns.disturbances()
         self.disturbed.append(disturbances > self.disturbances)
         self.disturbances = disturbances
+
+    def _next_compilation(self, ready: Ready) -> int:
+        """Each compilation of an arm as often as its others, in an order of the arm's own, so that
+        a pair is seldom one of the same two."""
+        waiting = self.decks.setdefault(ready.index, [])
+        if not waiting:
+            waiting.extend(range(len(ready.samplers)))
+            self.order.shuffle(waiting)
+        return waiting.pop()
 
     def _due(self, seconds: float) -> bool:
         return self.pace is not None and self.pace.due(seconds)
@@ -170,10 +181,12 @@ def arm_statistics(
         beside = None if arm is control else ratios[-1]
         row = _location(arm, flags)
         if against is not None:
+            compilations = min(len(baseline.compiled), len(arm.compiled))
+            least = sampling.least_effect(compilations, beside)
             seen = sampling.smallest_effect(
-                baseline.samples, arm.samples, ratio, beside, tests=max(1, len(others))
+                baseline.samples, arm.samples, ratio, least, tests=max(1, len(others))
             )
-            row = _compared(row, ratio, beside, p_values[arm.index], against, seen)
+            row = _compared(row, ratio, least, p_values[arm.index], against, seen)
         found.append(row)
     return found
 
@@ -200,7 +213,7 @@ def _location(arm: Ready, flags: Sequence[Sequence[Flag]]) -> ArmStatistics:
 def _compared(
     row: ArmStatistics,
     ratio: Ratio,
-    control: Ratio | None,
+    least: float,
     p_value: float,
     against: str,
     seen: float | None,
@@ -209,6 +222,6 @@ def _compared(
         row,
         speedup=Speedup(against=against, value=ratio.value, low=ratio.low, high=ratio.high),
         p_value=p_value,
-        verdict=sampling.verdict(p_value, ratio, control),
+        verdict=sampling.verdict(p_value, ratio, least),
         seen=seen,
     )

@@ -16,7 +16,7 @@ from jaxtui.benchmark_report import Verdict
 
 CONFIDENCE = 0.99
 ALPHA = 0.01
-LEAST_EFFECT = 0.03
+LEAST_EFFECT, ONE_COMPILATION = 0.03, 0.05
 P90_FROM, P99_FROM = 64, 662  # samples; below these a quantile is made of too few of them
 Samples = Sequence[float] | np.ndarray[Any, Any]
 
@@ -150,15 +150,28 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def least_effect(compilations: int, control: Ratio | None) -> float:
+    """The relative difference that a verdict must exceed.
+
+    It is 3 %, and what the A/A pair (`control`, where there is one) shows of a difference where
+    there is none. Two compilations of one program differ by a constant, which a mean over the
+    `compilations` of an arm makes smaller by the square root: 5 % for one, 3 % from three on.
+    """
+    return max(
+        LEAST_EFFECT,
+        ONE_COMPILATION / math.sqrt(compilations),
+        control.effect if control is not None else 0.0,
+    )
+
+
 def smallest_effect(
-    baseline: Samples, other: Samples, ratio: Ratio, control: Ratio | None, *, tests: int
+    baseline: Samples, other: Samples, ratio: Ratio, least: float, *, tests: int
 ) -> float | None:
     """The smallest relative difference that would have had a verdict in samples as wide as these.
 
-    `tests` is how many arms the p-value is adjusted for. None: no difference would have, with so
-    few samples.
+    `least` is that of least_effect(), `tests` how many arms the p-value is adjusted for. None: no
+    difference would have, with so few samples.
     """
-    least = max(LEAST_EFFECT, control.effect if control is not None else 0.0)
     separable = _separable(baseline, other, ratio, tests)
     return None if separable is None else max(least, ratio.half_width, separable)
 
@@ -179,13 +192,11 @@ def _separable(baseline: Samples, other: Samples, ratio: Ratio, tests: int) -> f
     return math.expm1(high)
 
 
-def verdict(p_value: float, ratio: Ratio, control: Ratio | None) -> Verdict:
+def verdict(p_value: float, ratio: Ratio, least: float) -> Verdict:
     """In words, given the adjusted p-value: faster or slower only if all three signs agree.
 
-    They are: p < 0.01, an interval without 1, and an effect above 3 % and above what the A/A pair
-    shows of a difference where there is none.
+    They are: p < 0.01, an interval without 1, and an effect above that of least_effect().
     """
-    least = max(LEAST_EFFECT, control.effect if control is not None else 0.0)
     apart = ratio.low > 1 or ratio.high < 1
     if p_value < ALPHA and apart and ratio.effect > least:
         return "faster" if ratio.value > 1 else "slower"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,6 +98,16 @@ def _timed_throughput(
         output = call(*inputs)
     wait(output)
     return time.perf_counter_ns() - began
+
+
+def in_turn(samplers: Sequence[Sampler]) -> Sampler:
+    """A sampler that takes the next of `samplers` at each call, round and round."""
+    following = cycle(samplers)
+
+    def sample(calls: int) -> float:
+        return next(following)(calls)
+
+    return sample
 
 
 def warm(sample: Sampler, method: Method) -> Iterator[float]:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from jaxtui import bench_words as words
-from jaxtui.bench_runs import ComparedRow, Comparison
+from jaxtui.bench_runs import BETWEEN_RUNS, ComparedRow, Comparison
 from jaxtui.benchmark_report import PlannedArm, PlannedPoint, PointReport, StrategyReport
 from jaxtui.quantities import percent, prefixed, size
 from jaxtui.ui.benchmark_answers import ready_seconds
@@ -211,7 +211,8 @@ def _cost_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
     if row.memory is not None:
         yield "memory", f"holds {size(row.memory)} at once"
     if row.stablehlo is not None:
-        yield "program", f"StableHLO {row.stablehlo}"
+        times = f", compiled {row.compilations} times and timed in turn"
+        yield "program", f"StableHLO {row.stablehlo}{times if row.compilations > 1 else ''}"
 
 
 def _control_facts(point: PointReport) -> list[tuple[str, str]]:
@@ -257,6 +258,12 @@ def comparison_lines(found: Comparison, before: str, width: int, glyphs: Glyphs)
         lines += wrapped("Same program, same machine, same versions.", width)
     if not found.rows:
         return [*lines, *wrapped("Nothing was timed at the same point in both.", width)]
+    lines += wrapped(
+        f"Two runs of one program come out as much as {percent(BETWEEN_RUNS)} apart with nothing "
+        "changed: only more is called faster or slower.",
+        width,
+        style="quiet",
+    )
     lines.append(())
     return lines + list(_compared(found.rows, glyphs))
 
@@ -277,7 +284,7 @@ def _compared(rows: Sequence[ComparedRow], glyphs: Glyphs) -> Iterator[Line]:
         ),
     )
     for row, where, called, old, new in zip(rows, places, names, before, now, strict=True):
-        word = "within both intervals"
+        word = "within noise"
         style = ""
         if row.apart:
             word, style = ("faster now", "faster") if row.ratio > 1 else ("slower now", "slower")

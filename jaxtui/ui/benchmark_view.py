@@ -24,7 +24,9 @@ from jaxtui.ui.text_cells import Glyphs
 from jaxtui.ui.widgets.toggles import Toggle
 
 BAR_LEAST, BAR_MOST = 10, 40  # cells
-READY = 0.4  # of a point: about what it takes to get ready, half of it before the warm-up
+READY = 0.4  # of a point: about what it takes to get ready
+# Every row is prepared, then every row compared, then every row warmed up.
+_PASSES = {"comparing": 1, "warming": 2, "calibrating": 2}
 # Left out as long as none are chosen, as the engine has it: a mistake to look at, not to time.
 NOT_BY_DEFAULT = frozenset({"pmap-without-vmap"})
 OPTIONS = {
@@ -162,9 +164,8 @@ def progress(work: BenchmarkWork, now: float, width: int, glyphs: Glyphs) -> str
             words, share = "measuring what the devices reach at most", 1.0
         elif recording.stage.arm is not None:
             words = f"{recording.stage.arm + 1}/{arms} {words}"
-            share = recording.stage.arm / arms * READY / 2
-            if recording.stage.stage in ("comparing", "warming", "calibrating"):
-                share += READY / 2
+            passed = _PASSES.get(recording.stage.stage, 0)
+            share = (passed + recording.stage.arm / arms) / (1 + max(_PASSES.values())) * READY
     if total > 1:
         words = f"point {number + 1}/{total}, {words}"
     left = work.seconds_left(now) if recording.stage is None else None

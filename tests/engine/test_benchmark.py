@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,15 @@ import pytest
 from jax import lax
 
 from jaxtui.benchmark_report import PlannedArm
-from jaxtui.engine import benchmark, benchmark_plan, comparison, operations, peaks, turns
+from jaxtui.engine import (
+    benchmark,
+    benchmark_plan,
+    comparison,
+    operations,
+    peaks,
+    preparing,
+    turns,
+)
 from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.strategies import DEFAULT, TABLE
 from jaxtui.engine.timing import Method
@@ -319,10 +329,10 @@ def test_every_arm_is_right_and_knows_its_stages(whole: list[Any]) -> None:
     last = {(e.point, e.arm): e for e in only(whole, BenchPrepared)}
     for prepared in last.values():
         assert prepared.skipped is None
-        assert prepared.correct.wrong == 0
         arm = arms[prepared.arm]
         if arm.role == "control":
             continue
+        assert prepared.correct.wrong == 0
         assert prepared.stages.place is not None
         assert prepared.stages.first is not None
         compiled = prepared.stages.compile is not None
@@ -340,6 +350,20 @@ def test_an_arm_is_told_when_it_is_compiled_and_again_when_it_is_warm(whole: lis
     assert warm.correct is not None
     stages = [e.stage for e in mine if isinstance(e, BenchStage) and e.arm == baseline]
     assert stages[-3:] == ["comparing", "warming", "calibrating"]
+
+
+def test_all_rows_are_prepared_then_compared_then_warmed_from_the_first_to_the_last(
+    whole: list[Any],
+) -> None:
+    # A screen shows how far a run is from this alone.
+    passes = {"comparing": 1, "warming": 2, "calibrating": 2}
+    for point in (0, 1):
+        stages = [e for e in only(whole, BenchStage) if e.point == point and e.arm is not None]
+        steps = [(passes.get(e.stage, 0), e.arm) for e in stages]
+        assert steps == sorted(steps)
+        last = max(arm for _, arm in steps)
+        # The control is made ready as all others are, and needs no comparing.
+        assert {step for step, arm in steps if arm == last} == {0, 2}
 
 
 def test_a_long_round_has_gaps_in_which_a_screen_can_be_painted(
@@ -492,8 +516,6 @@ def test_a_strategy_that_fails_is_a_row_with_its_reason_and_the_others_go_on() -
 def test_a_strategy_that_fails_only_when_it_runs_is_a_row_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import dataclasses
-
     def place(*_: Any) -> Any:
         raise RuntimeError("no room on purpose")
 
@@ -509,8 +531,6 @@ def test_a_strategy_that_fails_only_when_it_runs_is_a_row_too(
 
 
 def test_a_baseline_that_falls_out_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    import dataclasses
-
     def place(*_: Any) -> Any:
         raise RuntimeError("no room on purpose")
 
@@ -522,9 +542,87 @@ def test_a_baseline_that_falls_out_is_followed_by_another(monkeypatch: pytest.Mo
     assert only(events, BenchPoint)[-1].point.arms[-1].strategy == "vmap"
 
 
-def test_a_strategy_that_gives_wrong_values_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    import dataclasses
+class Counted:
+    """A strategy whose building is counted, and fails at the times in `failing`."""
 
+    def __init__(self, name: str, failing: Sequence[int] = ()) -> None:
+        self.right = TABLE[name]
+        self.failing = failing
+        self.built = 0
+
+    def __call__(self, setup: Any) -> Any:
+        self.built += 1
+        if self.built in self.failing:
+            raise RuntimeError(f"not {self.built} times")
+        return self.right.build(setup)
+
+    def into_table(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        strategy = dataclasses.replace(self.right, build=self)
+        monkeypatch.setitem(TABLE, self.right.name, strategy)
+
+
+TWO = ["jit(vmap)", "lax.map"]
+
+
+def test_every_program_is_compiled_five_times_and_each_is_timed_as_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted = Counted("jit(vmap)")
+    counted.into_table(monkeypatch)
+    events = ran(composed(), strategies=[*TWO, "vmap"], rounds=10)
+    times = {e.arm: e.compilations for e in only(events, BenchPrepared)}
+    # The last is the control, compiled on its own; nothing but JAX compiles a bare vmap.
+    assert times == {0: 5, 1: 5, 2: 1, 3: 5}
+    assert counted.built == 1 + 5 + 5  # once to see what it computes
+    for arm, compilations in times.items():
+        taken = Counter(s.compilation for s in only(events, BenchSample) if s.arm == arm)
+        assert taken == dict.fromkeys(range(compilations), 10 // compilations)
+
+
+def test_what_takes_long_to_compile_or_holds_much_is_compiled_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, least in (("COMPILING_SECONDS", 0.0), ("LARGEST_PROGRAM", 10)):
+        with monkeypatch.context() as patched:
+            patched.setattr(preparing, name, least)
+            events = ran(composed(), strategies=TWO, rounds=25)
+        assert {e.compilations for e in only(events, BenchPrepared)} == {1}
+        assert {s.compilation for s in only(events, BenchSample)} == {0}
+        # A difference that one compilation may make is none that can be seen.
+        last = only(events, BenchRound)[-1].statistics
+        assert all(found.seen >= 0.05 for found in last if found.speedup is not None)
+
+
+@pytest.mark.parametrize("failing", [3, 6, 7, 11])
+def test_a_baseline_that_cannot_be_compiled_again_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    Counted("jit(vmap)", [failing]).into_table(monkeypatch)
+    events = ran(composed(), strategies=TWO, rounds=1)
+    arms = only(events, BenchPoint)[-1].point.arms
+    assert [(a.strategy, a.role) for a in arms] == [
+        ("jit(vmap)", "strategy"),
+        ("lax.map", "baseline"),
+        ("lax.map", "control"),
+    ]
+    assert arms[0].skipped == f"RuntimeError: not {failing} times"
+    last = {e.arm: e for e in only(events, BenchPrepared)}
+    assert {arm: e.skipped for arm, e in last.items()} == {0: arms[0].skipped, 1: None, 2: None}
+    assert {s.arm for s in only(events, BenchSample)} == {1, 2}
+
+
+def test_when_no_arm_can_be_compiled_again_nothing_is_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Counted("jit(vmap)", [7]).into_table(monkeypatch)
+    events = ran(composed(), strategies=["jit(vmap)"], rounds=1)
+    (arm,) = only(events, BenchPoint)[-1].point.arms
+    assert arm.skipped == "RuntimeError: not 7 times"
+    assert not only(events, BenchSample)
+    assert isinstance(events[-1], BenchFinished)
+
+
+def test_a_strategy_that_gives_wrong_values_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     right = TABLE["lax.map"]
 
     def build(setup: Any) -> Any:

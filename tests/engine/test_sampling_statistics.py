@@ -129,14 +129,37 @@ SILENT = Ratio(1.005, 0.99, 1.02)
 def test_a_verdict_needs_a_low_p_an_interval_without_1_and_an_effect_above_noise(
     p_value: float, ratio: Ratio, control: Ratio | None, expected: str
 ) -> None:
-    assert sampling.verdict(p_value, ratio, control) == expected
+    assert sampling.verdict(p_value, ratio, sampling.least_effect(3, control)) == expected
+
+
+@pytest.mark.parametrize(
+    ("compilations", "control", "least"),
+    [
+        (3, None, 0.03),
+        (3, SILENT, 0.03),
+        (10, SILENT, 0.03),
+        (1, None, 0.05),
+        (2, None, 0.05 / math.sqrt(2)),
+        (3, Ratio(1 / 1.2, 0.8, 0.9), 0.2),
+        (1, Ratio(1.04, 1.03, 1.05), 0.05),
+    ],
+)
+def test_an_effect_must_exceed_3_percent_what_one_compilation_may_do_and_the_control(
+    compilations: int, control: Ratio | None, least: float
+) -> None:
+    assert sampling.least_effect(compilations, control) == pytest.approx(least)
+    for value, verdict in ((1 + least * 1.01, "faster"), (1 + least * 0.99, "within noise")):
+        ratio = Ratio(value, value - 0.001, value + 0.001)
+        said = sampling.verdict(0.001, ratio, sampling.least_effect(compilations, control))
+        assert said == verdict
 
 
 def test_the_smallest_effect_is_at_least_3_percent_the_control_and_the_interval() -> None:
     steady = [1.0 + i / 1e5 for i in range(25)]
 
     def seen(ratio: Ratio, control: Ratio | None) -> float | None:
-        return sampling.smallest_effect(steady, steady, ratio, control, tests=1)
+        least = sampling.least_effect(3, control)
+        return sampling.smallest_effect(steady, steady, ratio, least, tests=1)
 
     assert seen(Ratio(1, 0.999, 1.001), None) == 0.03
     assert seen(Ratio(1, 0.999, 1.001), Ratio(1.2, 1, 1.3)) == pytest.approx(0.2)
@@ -151,7 +174,7 @@ def test_an_effect_of_the_smallest_size_would_have_had_a_low_p_and_a_smaller_one
     baseline, other = (np.exp(generator.normal(0, 0.2, 25)) for _ in range(2))
     ratio = sampling.paired_ratio(baseline, other, seed=0)
     narrow = Ratio(ratio.value, ratio.value, ratio.value)
-    seen = sampling.smallest_effect(baseline, other, narrow, None, tests=tests)
+    seen = sampling.smallest_effect(baseline, other, narrow, 0.03, tests=tests)
     assert seen is not None
     for factor, found in ((1 + seen, True), (1 + seen * 0.95, False)):
         slower = other * ratio.value * factor
@@ -160,7 +183,7 @@ def test_an_effect_of_the_smallest_size_would_have_had_a_low_p_and_a_smaller_one
 
 def test_with_too_few_rounds_no_effect_can_be_seen() -> None:
     few = [1.0, 1.1, 1.2]
-    assert sampling.smallest_effect(few, few, SILENT, None, tests=1) is None
+    assert sampling.smallest_effect(few, few, SILENT, 0.03, tests=1) is None
 
 
 def test_quantiles_are_told_only_of_enough_samples() -> None:
@@ -181,7 +204,8 @@ def test_identical_arms_seldom_get_a_verdict_and_a_quarter_faster_ones_do() -> N
         control = sampling.paired_ratio(a, again, seed=0, resamples=499)
         for other, faster in ((same, False), (quicker, True)):
             ratio = sampling.paired_ratio(a, other, seed=0, resamples=499)
-            said = sampling.verdict(sampling.mann_whitney(a, other), ratio, control)
+            least = sampling.least_effect(3, control)
+            said = sampling.verdict(sampling.mann_whitney(a, other), ratio, least)
             wrong += not faster and said != "within noise"
             right += faster and said == "faster"
     assert wrong <= 2

@@ -75,6 +75,11 @@ def test_calibration_ends_for_calls_that_take_no_time() -> None:
     assert counts[-1] == timing.MOST_CALLS
 
 
+def test_several_samplers_take_turns_round_and_round() -> None:
+    sample = timing.in_turn([lambda calls: 1.0 * calls, lambda calls: 2.0 * calls])
+    assert [sample(1), sample(3), sample(1)] == [1.0, 6.0, 1.0]
+
+
 def test_warming_goes_on_until_both_halves_agree() -> None:
     method = Method(warm_calls=3, warm_seconds=0.0, warm_most=60.0)
     falling = FakeSampler(9.0, 8.0, 5.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)

@@ -137,6 +137,7 @@ def prepared(
                     stages=Stages(place=0.003, trace=0.002, lower=0.01, compile=0.084, first=0.1),
                     correct=Correct(wrong=0, count=64, max_ulp=1.5),
                     stablehlo=f"hash of {arm.strategy}",
+                    compilations=3,
                     calls=2,
                 ),
             ]
@@ -156,6 +157,7 @@ def rounds(
                 arm=arm.arm,
                 round=n,
                 order=place,
+                compilation=n % 3,
                 seconds=factor * 1e-3 * row[3] * (1 + 0.01 * (n - 1)),
             )
             for place, (arm, row) in enumerate(zip(running(), ROWS, strict=True))

@@ -335,7 +335,23 @@ def test_two_runs_of_one_environment_are_compared_by_their_times() -> None:
     found = bench_runs.compare(before, now)
     whole = "\n".join(texts(benchmark_details.comparison_lines(found, "noon", 100, UNICODE)))
     assert "Same program, same machine, same versions." in whole
-    assert whole.count("within both intervals") == 4
+    assert whole.count("within noise") == 4
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"), [(1.08, "within noise"), (1.12, "slower now"), (0.88, "faster now")]
+)
+def test_what_two_processes_differ_by_with_nothing_changed_is_not_called_faster_or_slower(
+    factor: float, said: str
+) -> None:
+    before = made.report([*made.started(1), *made.prepared(1), *made.rounds(1)])
+    now = made.report([*made.started(1), *made.prepared(1), *made.rounds(1, factor=factor)])
+    found = bench_runs.compare(before, now)
+    lines = texts(benchmark_details.comparison_lines(found, "noon", 100, UNICODE))
+    assert any("as much as 10 % apart with nothing changed" in line for line in lines)
+    rows = [line for line in lines if line.endswith(("faster now", "slower now", "within noise"))]
+    assert len(rows) == 4
+    assert all(line.endswith(said) for line in rows)
 
 
 def test_runs_of_different_environments_are_never_compared_in_silence() -> None:
