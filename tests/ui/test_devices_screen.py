@@ -56,6 +56,18 @@ async def test_order_and_mesh_alone_need_no_other_engine() -> None:
         assert devices.mesh == {"x": 2, "y": 2}
 
 
+async def test_after_it_is_written_anew_a_field_is_gone_on_with_at_its_end() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("5")
+        field = bench.app.screen._inputs["order"]
+        field.focus()
+        await bench.press(*"3,2,1,0", "enter")
+        assert field.value == "3, 2, 1, 0"
+        await bench.press(*",4", "enter")
+        assert bench.session.devices.order == [3, 2, 1, 0, 4]
+
+
 @pytest.mark.parametrize(
     ("field", "text"), [("count", "many"), ("order", "1, 1"), ("mesh", "x = 0")]
 )

@@ -52,13 +52,17 @@ class FieldInput(Input):
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def follow(self, text: str) -> None:
-        """Show the session's `text`, unless it is what the field said before."""
+        """Show the session's `text`, unless it is what the field said before. A cursor at the end
+        stays at the end."""
         if text == self._known:
             return
         self._known = text
         if text != self.value:
+            at_end = self.cursor_position >= len(self.value)
             with self.prevent(Input.Changed):
                 self.value = text
+            if at_end:
+                self.cursor_position = len(text)
 
     def take(self) -> str:
         """The typed text, to be put into the session now."""
