@@ -256,10 +256,6 @@ class JaxtuiApp(App[None]):
         """Turn to a screen."""
         self.switch_mode(name)
 
-    def action_run_program(self) -> None:
-        """Run what is composed."""
-        self.explorer.run()
-
     def action_stop(self) -> None:
         """End the work in hand; with none, copy what is selected."""
         if self.explorer.stop():

@@ -22,7 +22,6 @@ WAITING = frozenset(
         "open_session",
         "quit",
         "run",
-        "run_program",
         "save_session",
         "save_session_as",
     }

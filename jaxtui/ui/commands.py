@@ -27,7 +27,7 @@ class Command(NamedTuple):
 
 COMMANDS: tuple[Command, ...] = (
     # what one does all the time
-    Command("app.run_program", "f5,ctrl+j", "run", "Run the program", "map", True, 10),
+    Command("screen.run", "f5,ctrl+j", "run", "Run the program", "map", True, 10),
     Command("screen.edit_source", "e", "edit", "Edit the function in $EDITOR", "map", hint=20),
     Command("screen.pick_function", "p", "pick", "Pick another function", "map", hint=30),
     Command("app.apply_fix", "f,f2", "fix", "Apply a fix that the error offers", "map", hint=15),

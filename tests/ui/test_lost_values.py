@@ -29,7 +29,7 @@ async def test_values_that_went_with_their_engine_are_said_to_be_gone(how: str) 
         await bench.settle()
         assert "these values went with the old engine; F5 computes them again" in bench.text
         bench.client.take(ReadWindow)
-        bench.app.action_run_program()
+        await bench.press("f5")
         await bench.hear(made.ready())
         await bench.trace_answered()
         await bench.hear(made.ran(bench.client.run.id))

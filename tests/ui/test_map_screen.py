@@ -69,17 +69,43 @@ async def test_the_old_result_stays_and_says_that_it_is_old() -> None:
 async def test_what_the_function_printed_is_counted_and_shown() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.app.action_run_program()
+        await bench.press("f5")
         await bench.hear(Printed(id=bench.client.run.id, stream="stdout", text="hello\nthere\n"))
         assert "Output 2" in bench.text
         await bench.press("s", "s")
         assert "hello" in bench.text
 
 
+async def test_f5_turns_to_the_page_of_results_where_there_is_no_room_for_both() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        assert "Results" not in bench.text
+        await bench.press("f5")
+        await bench.hear(made.ran(bench.client.run.id))
+        await bench.answer_windows()
+        assert "Results" in bench.text
+        assert "53." in bench.text
+        await bench.press("f5")
+        assert "Results" in bench.text
+        await bench.press("v")
+        assert "Layers, the outermost first" in bench.text
+
+
+async def test_f5_stays_where_the_mistake_is() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        bench.explorer.edit("program.arguments.0.value", "(")
+        wrong = Diagnosis(kind="value", field="program.arguments.0.value", message="no such value")
+        await bench.trace_answered(diagnosis=wrong)
+        await bench.press("f5")
+        assert "! no such value" in bench.text
+        assert "Results" not in bench.text
+
+
 async def test_what_a_program_before_printed_is_called_old_and_gives_way_to_the_new_ones() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.app.action_run_program()
+        await bench.press("f5")
         await bench.hear(Printed(id=bench.client.run.id, stream="stdout", text="hello\n"))
         await bench.hear(made.ran(bench.client.run.id))
         await bench.press("s", "s")

@@ -230,6 +230,13 @@ class MapKeys(WorkScreen):
 
     # ------------------------------------------------------------------------------- pages
 
+    def action_run(self) -> None:
+        """Run what is composed, and turn to the page on which its result will stand."""
+        self.explorer.run()
+        work = self.explorer.work
+        if work.trusted and work.diagnosis is None and not self.has_class("-results"):
+            self.action_flip()
+
     def action_flip(self) -> None:
         """Turn between composing and results; matters only when there is no room for both."""
         self.toggle_class("-results")
