@@ -275,17 +275,22 @@ def key_name(key: str) -> str:
     }
     if key in names:
         return names[key]
-    return key.upper() if key.startswith("f") and key[1:].isdigit() else key
+    return key.upper() if _is_function_key(key) else key
 
 
 def _by_priority(command: Command) -> list[tuple[str, bool]]:
-    """Keys that type a character never have priority, whatever the command says."""
+    """Keys that type a character never have priority, function keys always: an editor has its own
+    meaning for some of them."""
     keys = command.keys.split(",")
     typed = [key for key in keys if len(key) == 1 or key == "question_mark"]
-    others = [key for key in keys if key not in typed]
-    found = [(",".join(typed), False)] if typed else []
-    # A function key reaches the screen out of a text field anyway; the others a field would eat.
-    return found + ([(",".join(others), command.typing)] if others else [])
+    function = [key for key in keys if _is_function_key(key)]
+    others = [key for key in keys if key not in typed and key not in function]
+    parts = ((typed, False), (function, True), (others, command.typing))
+    return [(",".join(part), priority) for part, priority in parts if part]
+
+
+def _is_function_key(key: str) -> bool:
+    return key.startswith("f") and key[1:].isdigit()
 
 
 APP_ACTIONS = frozenset(

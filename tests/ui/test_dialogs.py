@@ -83,6 +83,7 @@ async def test_in_a_narrow_terminal_what_a_key_does_goes_on_under_itself() -> No
     async with Bench().open((60, 20)) as bench:
         await bench.settled()
         await bench.press("question_mark")
+        await bench.until(lambda: "Edit the function in" in bench.text)
         lines = bench.text.splitlines()
         first = next(i for i, line in enumerate(lines) if "Edit the function in" in line)
         assert lines[first + 1].index("$EDITOR") == lines[first].index("Edit the function")

@@ -15,6 +15,7 @@ from jaxtui.session import Jit, Pmap, Program, Vmap
 from jaxtui.ui.state import REST
 from jaxtui.ui.widgets.field import FieldInput
 from jaxtui.ui.widgets.layer_list import LayerForm, layer_summary
+from jaxtui.ui.widgets.tab_line import RESULT
 
 AXIS_FIX = Fix(label="map axis 1", field="program.layers.0.in_axes", text="(1, 0)")
 AXIS_WRONG = Diagnosis(
@@ -89,6 +90,21 @@ async def test_f5_turns_to_the_page_of_results_where_there_is_no_room_for_both()
         assert "Results" in bench.text
         await bench.press("v")
         assert "Layers, the outermost first" in bench.text
+
+
+async def test_what_is_typed_never_goes_into_a_field_of_the_page_that_is_turned() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        source = bench.session.program.source
+        bench.app.screen.editor.area.focus()
+        # The editor's own meaning of F6 is to select the line.
+        await bench.press("f6")
+        assert "Results" in bench.text
+        await bench.press("s")
+        assert bench.app.screen.results.tab != RESULT
+        assert bench.session.program.source == source
+        await bench.press("f6", "#")
+        assert bench.session.program.source == f"#{source}"
 
 
 async def test_f5_stays_where_the_mistake_is() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from textual.widget import Widget
+
 from jaxtui.condition import EXAMPLES, unreadable
 from jaxtui.session import LAYERS
 from jaxtui.ui import commands
@@ -39,6 +41,7 @@ class MapKeys(WorkScreen):
         super().__init__()
         self.form: LayerForm | None = None
         self._form_of: int | None = None  # the place of the form's layer in the session
+        self._left: Widget | None = None  # what had the focus on the page that is turned
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     # ------------------------------------------------------------------------------- layers
@@ -240,7 +243,20 @@ class MapKeys(WorkScreen):
     def action_flip(self) -> None:
         """Turn between composing and results; matters only when there is no room for both."""
         self.toggle_class("-results")
+        self._leave_hidden()
         self._show_keys(self.focused)
+
+    def _leave_hidden(self) -> None:
+        """What is typed never goes into a field of the other page; back there, it goes on in it."""
+        if not self.has_class("-narrow"):
+            return
+        if not self.has_class("-results"):
+            if self.focused is None and self._left is not None and self._left.is_attached:
+                # A widget cannot have the focus before it is on show.
+                self.call_after_refresh(self.set_focus, self._left)
+        elif self.focused is not None and self.query_one("#compose") in self.focused.ancestors:
+            self._left = self.focused
+            self.set_focus(None)
 
     def leave_field(self) -> None:
         """Leave the field: a form is put away, else nothing has the focus."""
