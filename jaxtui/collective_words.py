@@ -61,7 +61,7 @@ _AXIS = Option(
 _GROUPS = Option(
     name="axis_index_groups",
     kind="groups",
-    words="groups of positions along the axis, each a collective of its own",
+    words="groups of positions, each a collective of its own",
     default="None",
 )
 _TILED_GATHER = Option(

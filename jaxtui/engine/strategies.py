@@ -245,7 +245,7 @@ TABLE: dict[str, Strategy] = {
     for strategy in (
         Strategy(
             "loop",
-            "a Python loop over the jitted function, the examples sliced beforehand",
+            "a Python loop over the jitted function, on slices made before",
             layouts.SLICES,
             _build_loop,
             as_python.loop,
@@ -253,7 +253,7 @@ TABLE: dict[str, Strategy] = {
         ),
         Strategy(
             "loop-and-stack",
-            "a Python loop that slices each example and stacks the results, as the tutorial has it",
+            "a Python loop that slices and stacks, too: the tutorial's",
             layouts.WHOLE,
             _build_loop_and_stack,
             as_python.loop_and_stack,
@@ -314,7 +314,7 @@ TABLE: dict[str, Strategy] = {
         ),
         Strategy(
             "sharding",
-            "jit of vmap on inputs that a NamedSharding divides over the devices",
+            "jit of vmap on inputs that a NamedSharding divides",
             SHARDED,
             _build_jit_vmap,
             as_python.sharding,

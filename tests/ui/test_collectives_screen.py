@@ -209,7 +209,7 @@ async def test_the_field_with_the_focus_says_what_it_is_for() -> None:
     async with opened() as bench:
         screen(bench).form.input_of("options.axis_index_groups").focus()
         await bench.settle()
-        assert "groups of positions along the axis" in bench.text
+        assert "groups of positions, each a collective of its own" in bench.text
 
 
 async def test_w_goes_through_the_transformations() -> None:

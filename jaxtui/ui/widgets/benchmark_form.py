@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -16,10 +17,10 @@ from jaxtui.ui.widgets.toggles import Toggle, Toggles
 
 LABEL = 11  # cells
 ABOUT = {
-    "sweep": "sweep: values of the program's parameters, such as batch = 16, 64, 256; n = 64, 256",
-    "devices": "devices: how many, for the strategies that divide the batch; default 1, 2, 4 … all",
-    "rounds": "rounds: exactly so many; without, 25 (quick: 10) and more until all is within ± 2 %",
-    "budget": "seconds: how long rounds may go on at each point once there are enough; default 10",
+    "sweep": "sweep: values of parameters, such as batch = 16, 64, 256; n = 64, 256",
+    "devices": "devices: how many, where the batch is divided; without, 1, 2, 4 … all",
+    "rounds": "rounds: exactly so many; without, 25 (quick: 10) and more until ± 2 %",
+    "budget": "seconds: how long a point may go on with more rounds; without, 10",
     "baseline": "baseline: the strategy that all others are compared with; b takes the row's",
 }
 PLACEHOLDERS = {
@@ -133,7 +134,8 @@ class BenchmarkForm(Vertical):
         for toggles in (self.strategies, self.options):
             if toggles.has_focus and toggles.current is not None:
                 words = toggles.current.about or toggles.current.name
-                words += "   space switches, a all"
+                keys = "   space switches, a all"
+                words += keys if cell_len(words + keys) <= self._meaning.size.width else ""
         for name, input in self.inputs.items():
             if input.has_focus:
                 words = ABOUT[name]
