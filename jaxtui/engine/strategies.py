@@ -297,8 +297,7 @@ TABLE: dict[str, Strategy] = {
         ),
         Strategy(
             "pmap-without-vmap",
-            "pmap of the function itself, as the tutorial has it: right only where the function "
-            "takes a whole share of the batch for one example",
+            "pmap of the function itself, the tutorial's",
             layouts.SPLIT,
             _build_pmap_without_vmap,
             as_python.pmap_without_vmap,
