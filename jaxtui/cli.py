@@ -78,7 +78,17 @@ def _choice(options: argparse.Namespace, config: Config) -> Choice:
         _refuse(f"--engine: {str(error)[:1].lower()}{str(error)[1:]}")
     if options.engine is not None and not command:
         _refuse("--engine: no command")
-    return Choice(platform=options.platform, count=options.devices, command=command)
+    processes = options.processes or 1
+    if options.devices is not None and options.devices % processes:
+        _refuse(f"--processes: {options.devices} devices cannot be shared out among {processes}")
+    return Choice(
+        platform=options.platform, count=options.devices, command=command, processes=processes
+    )
+
+
+def _require_one_process(options: argparse.Namespace, reason: str) -> None:
+    if (options.processes or 1) > 1:
+        _refuse(f"--processes: {reason}")
 
 
 def _config() -> Config:
@@ -120,6 +130,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    _require_one_process(options, "timings are made in one process; `jaxtui run` takes several")
     config = _config()
     choice = _choice(options, config)
     from jaxtui import bench
@@ -135,6 +146,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    _require_one_process(options, "a script is one process; `jaxtui run` takes several")
     choice = _choice(options, _config())
     from pathlib import Path
 

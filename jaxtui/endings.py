@@ -7,6 +7,9 @@ import signal
 from collections.abc import Sequence
 
 _FLAG = re.compile(r"Unknown flags? in XLA_FLAGS: (.*)")
+# Of an engine of several processes: which of them ended how, or what was wrong among them.
+_PEER = re.compile(r"^jaxtui\.engine: process (\d+) ended with status (-?\d+)$")
+_OUT_OF_STEP = re.compile(r"^jaxtui\.engine: (the processes of the engine .*)$")
 _NO_MODULE = re.compile(r"No module named '?(jaxtui[\w.]*)'?")
 _USER_LINE = re.compile(r'^  File "<program>", line (\d+) in ')
 # What comes before the words in a line of XLA's log: date, thread, file.
@@ -25,6 +28,13 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
             return f"XLA does not know what XLA_FLAGS holds: {flag[1].strip()}"
         if module := _NO_MODULE.search(line):
             return f"the Python that starts the engine has no {module[1]}"
+        if out_of_step := _OUT_OF_STEP.search(line):
+            return out_of_step[1]
+    who = "the engine"
+    peer = next(filter(None, map(_PEER.search, tail)), None)
+    if peer is not None:
+        who, status = f"process {peer[1]} of the engine", int(peer[2])
+        tail = [line for line in tail if not _PEER.search(line)]
     number = _signal_number(status)
     if number == signal.SIGABRT and any("rendezvous" in line.lower() for line in tail):
         return (
@@ -32,9 +42,9 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
             "and XLA gave up; do all devices take the same branch?"
         )
     if number == signal.SIGKILL:
-        return "the engine was killed: by the system if the memory ran out, else by somebody"
+        return f"{who} was killed: by the system if the memory ran out, else by somebody"
     how = f"ended with status {status}" if number is None else f"died of {_signal_name(number)}"
-    parts = [f"the engine {how}{_place(tail)}", _last_words(tail)]
+    parts = [f"{who} {how}{_place(tail)}", _last_words(tail)]
     return ": ".join(part for part in parts if part)
 
 

@@ -32,19 +32,23 @@ SILENT_SECONDS = 1.0  # how long it may live on without its output
 class EngineSettings(Struct, frozen=True):
     """How to start an engine: see `jaxtui.session.Devices` for `platform` and `count`.
 
-    `command` is another way to start it, to which `--platform=` and `--devices=` are added, such
+    `processes` is over how many of its own processes the engine spreads the devices. `command` is
+    another way to start it, to which `--platform=`, `--devices=` and `--processes=` are added, such
     as ("ssh", "host", "python", "-m", "jaxtui.engine").
     """
 
     platform: str = ""
     count: int | None = None
     command: tuple[str, ...] = ()
+    processes: int = 1
 
     def arguments(self) -> list[str]:
         """The command line."""
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
             options.append(f"--devices={self.count}")
+        if self.processes > 1:
+            options.append(f"--processes={self.processes}")
         if self.command:
             # ssh hands its words to a shell, and a platform may come from somebody's file.
             return [*self.command, *map(shlex.quote, options)]

@@ -21,12 +21,13 @@ class Choice(Struct, frozen=True, kw_only=True):
     """What the command line says about the engine; None and () leave it to the session.
 
     `command` is another way to start the engine, such as `("ssh", "host", "python", "-m",
-    "jaxtui.engine")`.
+    "jaxtui.engine")`; `processes` is over how many processes it spreads the devices.
     """
 
     platform: str | None = None
     count: int | None = None
     command: tuple[str, ...] = ()
+    processes: int = 1
 
     def applied_to(self, session: Session) -> Session:
         """The session on the devices that the command line asks for.
@@ -44,7 +45,12 @@ class Choice(Struct, frozen=True, kw_only=True):
     def settings_for(self, session: Session) -> EngineSettings:
         """How to start the engine for `session`, which the choice was applied to before."""
         devices = session.devices
-        return EngineSettings(platform=devices.platform, count=devices.count, command=self.command)
+        return EngineSettings(
+            platform=devices.platform,
+            count=devices.count,
+            command=self.command,
+            processes=self.processes,
+        )
 
 
 class StartedEngine:

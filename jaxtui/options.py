@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxtui import __version__
 
 COMMANDS = ("run", "bench", "export", "devices", "lessons", "screenshot")
-_WITH_VALUE = ("--platform", "--devices", "--engine", "--theme")
+_WITH_VALUE = ("--platform", "--devices", "--processes", "--engine", "--theme")
 
 _EPILOG = """\
 commands:
@@ -88,7 +88,13 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--platform", metavar="NAME", help="cpu, gpu, tpu, ...; as JAX names it")
     parser.add_argument(
-        "--devices", metavar="N", type=_positive, help="how many (virtual ones on CPU)"
+        "--devices", metavar="N", type=_number_of("devices"), help="how many (virtual ones on CPU)"
+    )
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        type=_number_of("processes"),
+        help="spread the devices over so many processes of this host",
     )
     parser.add_argument(
         "--engine",
@@ -161,11 +167,16 @@ _ADD_ARGUMENTS = {
 }
 
 
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of devices")
-    return number
+def _number_of(noun: str) -> Callable[[str], int]:
+    """What reads a number of `noun`, at least one."""
+
+    def positive(text: str) -> int:
+        number = int(text) if text.isdecimal() else 0
+        if number < 1:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {noun}")
+        return number
+
+    return positive
 
 
 def _size(text: str) -> tuple[int, int]:

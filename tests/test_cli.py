@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -44,6 +45,7 @@ def jaxtui(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         (["--platform", "cpu", "run", "a"], "run", ["--platform", "cpu", "a"]),
         (["--platform=cpu", "run", "a"], "run", ["--platform=cpu", "a"]),
         (["--platform", "run", "a"], None, ["--platform", "run", "a"]),
+        (["--processes", "2", "run", "a"], "run", ["--processes", "2", "a"]),
         (["--ascii", "devices"], "devices", ["--ascii"]),
         (["./run"], None, ["./run"]),
         (["--", "run"], None, ["--", "run"]),
@@ -169,6 +171,46 @@ def test_the_command_line_wins_over_the_sessions_device_set(
     assert session == Session(title="kept", devices=expected)
     settings = choice.settings_for(session)
     assert (settings.platform, settings.count) == (expected.platform, expected.count)
+
+
+def test_the_number_of_processes_goes_to_the_engine() -> None:
+    choice = Choice(platform="cpu", count=8, processes=2)
+    settings = choice.settings_for(choice.applied_to(Session()))
+    assert settings.arguments()[-3:] == ["--platform=cpu", "--devices=8", "--processes=2"]
+    assert Choice(count=8).settings_for(Session()).arguments()[-1] == "jaxtui.engine"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("devices", "--processes", "0"), "'0' is no number of processes"),
+        (("devices", "--processes", "two"), "'two' is no number of processes"),
+        (("run", "a", "--devices", "8", "--processes", "3"), "cannot be shared out among 3"),
+        (("bench", "a", "--processes", "2"), "one process"),
+        (("export", "a", "--processes", "2"), "one process"),
+    ],
+)
+def test_processes_that_cannot_be_are_a_usage_error(words: tuple[str, ...], reason: str) -> None:
+    ran = jaxtui(*words)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert reason in ran.stderr
+
+
+@pytest.mark.long
+def test_devices_of_several_processes_are_listed_with_theirs() -> None:
+    command = ("devices", "--json", "--platform", "cpu", "--devices", "4", "--processes", "2")
+    ran = jaxtui(*command)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    seen = json.loads(ran.stdout)
+    assert seen["process_count"] == 2
+    assert [device["process"] for device in seen["devices"]] == [0, 0, 1, 1]
+
+
+@pytest.mark.long
+def test_devices_that_have_no_equal_share_are_status_3() -> None:
+    ran = jaxtui("devices", "--platform", "cpu", "--processes", "2", XLA_FLAGS="")
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert "1 device cannot be shared out among 2 processes" in ran.stderr
 
 
 # ----------------------------------------------------------------------------------- terminal

@@ -518,6 +518,14 @@ def test_a_platform_from_a_file_is_one_word_to_a_remote_shell():
         (1, ["F1122 08:33:40.158398    5692 file.cc:234] The cause"], "status 1: The cause"),
         (-64, [], "signal 64|SIGRTMAX"),
         (0, [], "the engine ended with status 0"),
+        (5, ["jaxtui.engine: process 1 ended with status -9"], "^process 1 of the engine was kill"),
+        (
+            5,
+            ["termination by rendezvous", "jaxtui.engine: process 1 ended with status -6", "late"],
+            "collective",
+        ),
+        (5, ["the cause", "jaxtui.engine: process 2 ended with status 1"], "2 .* 1: the cause"),
+        (5, ["jaxtui.engine: the processes of the engine are out of step: x"], "of step: x$"),
     ],
 )
 def test_endings_are_put_into_words(status, tail, words):

@@ -1,4 +1,4 @@
-"""The engine's process: `python -m jaxtui.engine [--platform=P] [--devices=N]`.
+"""The engine's process: `python -m jaxtui.engine [--platform=P] [--devices=N] [--processes=N]`.
 
 Reads Requests from its standard input and writes Events to its standard output, both as frames.
 The first event is Ready, or a Failed with id 0 before exit status 3. The end of its input ends it,
@@ -17,8 +17,10 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
+from jaxtui.engine.chatter import WithoutChatter
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
 from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, redirect
+from jaxtui.engine.processes import Place, become
 from jaxtui.framing import FramingError, read_body
 from jaxtui.protocol import (
     AnyEvent,
@@ -189,6 +191,8 @@ class Engine:
 def main() -> NoReturn:
     """Be the engine until the input ends."""
     options = _options()
+    if options.probe:
+        _probe(options)
     if os.isatty(0):
         sys.stderr.write("This is the engine of jaxtui, which starts it; run `jaxtui`.\n")
         sys.exit(2)
@@ -197,10 +201,14 @@ def main() -> NoReturn:
     # ctrl+c is the screen's. The user's own children would inherit SIG_IGN, but no handler.
     signal.signal(signal.SIGINT, lambda *_: None)
     faulthandler.enable(file=2, all_threads=False)
+    if options.process:
+        from jaxtui.engine import follower
+
+        follower.follow(options)
     requests, events, raw = private_descriptors()
     outbox = Outbox(events)
     prints = Prints(outbox.send)
-    redirect(prints, raw)
+    redirect(prints, raw, WithoutChatter().feed if options.processes > 1 else str)
     os.register_at_fork(after_in_child=partial(_leave_protocol, requests, events))
     try:
         engine = _started(options, outbox, prints)
@@ -214,18 +222,23 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m jaxtui.engine", description=__doc__)
     parser.add_argument("--platform", default="")
     parser.add_argument("--devices", type=int, default=None)
+    parser.add_argument("--processes", type=int, default=1)
+    # Those by which the first of several processes starts the others.
+    for name in ("--process", "--share", "--connection"):
+        parser.add_argument(name, type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--coordinator", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--virtual", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:
+    place = _led(options, outbox, prints) if options.processes > 1 else None
     from jaxtui.engine import devices, surroundings
 
-    environment = devices.start(options.platform, options.devices)
+    environment = devices.start(options.platform, options.devices, place)
     outbox.send(Ready(environment=environment))
-    # Last on the path: the user's modules are found, and none of them hides a module that JAX
-    # has yet to import.
-    if sys.flags.safe_path:
-        sys.path.append(os.getcwd())
+    devices.find_modules_here()
     # Seconds: while the user's Python loops on the worker, every shape waits for a few of these.
     sys.setswitchinterval(0.001)
     surroundings.remember()
@@ -234,6 +247,35 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
     engine.start()
     threading.stack_size(0)
     return engine
+
+
+def _led(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
+    """Start the other processes, which get ready meanwhile. Raises Diagnosed."""
+    from jaxtui.engine import leader as leading
+
+    leader, place = leading.lead(options.platform, options.devices, options.processes)
+
+    def refused(diagnosis: Diagnosis) -> None:
+        outbox.send(Failed(diagnosis=diagnosis))
+        _exit(outbox, CANNOT_START)
+
+    leader.listen(lambda stream, text: prints.add(stream, text, prints.current()), refused)
+    os.register_at_fork(after_in_child=partial(_close, *leader.descriptors()))
+    become(leader)
+    return place
+
+
+def _probe(options: argparse.Namespace) -> NoReturn:
+    """Print the platform that JAX chooses and how many devices it has, or what is wrong."""
+    from jaxtui.engine import devices
+
+    try:
+        environment = devices.start(options.platform, options.devices)
+    except BaseException as error:  # whatever an import of JAX may raise
+        print(failure(error).diagnosis.message)
+        sys.exit(CANNOT_START)
+    print(environment.platform, environment.device_count)
+    sys.exit(0)
 
 
 def _serve(
@@ -265,10 +307,14 @@ def _exit(outbox: Outbox, status: int) -> NoReturn:
 
 def _leave_protocol(*descriptors: int) -> None:
     """In a forked child: the frames belong to the parent, prints go to descriptors 1 and 2."""
-    for descriptor in descriptors:
-        os.close(descriptor)
+    _close(*descriptors)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import itertools
 import re
 
 from jaxtui.benchmark_report import Parameter
+from jaxtui.engine import processes
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.strategies import DEFAULT, TABLE
 from jaxtui.protocol import Composition
@@ -16,6 +17,7 @@ from jaxtui.session import Benchmark
 
 def check(benchmark: Benchmark, composition: Composition) -> None:
     """Raise Diagnosed at the field of `benchmark` that cannot be."""
+    processes.refuse("strategies are timed")
     for index, name in enumerate(benchmark.strategies):
         if name not in TABLE:
             raise _unknown_strategy(name, f"benchmark.strategies.{index}")

@@ -83,6 +83,14 @@ class Block:
             return np.asarray(_gather(self.data, tuple(offsets(index) for index in indices)))
 
 
+def ends_of(index: Sequence[slice], shape: tuple[int, ...]) -> Index:
+    """A block's index as JAX gives it, for an array of `shape`, in numbers."""
+    return tuple(
+        (ends.start or 0, extent if ends.stop is None else ends.stop)
+        for ends, extent in zip(index, shape, strict=False)
+    )
+
+
 def cut_up(shape: Sequence[int], limit: int) -> Iterator[Index]:
     """Parts that cover `shape`, each of at most `limit` elements and most of one size."""
     if math.prod(shape) == 0:

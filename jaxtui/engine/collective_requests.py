@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxtui import collectives as composing
-from jaxtui.engine import collectives
+from jaxtui.engine import collectives, processes
 from jaxtui.engine.collective_checks import Checked
 from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.failures import describe
@@ -125,6 +125,7 @@ def catalogue(request: DescribeCollectives) -> CollectivesDescribed:
 
 def _searcher(kept: _Kept) -> Provenance:
     arrays = [leaf for _, leaf in kept.ran.before]
+    processes.refuse("what an element is made from is tried out")
     if not all(array.is_fully_addressable for array in arrays):
         message = "other processes hold a part of the input: its elements cannot be tried here"
         raise diagnosed("runtime", "", message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from jaxtui.collective_words import OPERATIONS
 from jaxtui.engine import collective_checks, evaluation, expressions
 from jaxtui.engine.collective_checks import AXIS_NAME, VALUE, VIA, Checked
 from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.gathering import Gathered
 from jaxtui.engine.output import rehearsal
 from jaxtui.engine.provenance import Provenance
 from jaxtui.engine.references import REFERENCES, Expected, wrong
@@ -145,7 +146,7 @@ def _compared(checked: Checked, before: Leaves, after: Leaves) -> tuple[int | No
     if checked.operation is None:
         return None, "a function of your own: nothing to compare it with"
     arrays = [leaf for _, leaf in (*before, *after)]
-    if not all(isinstance(x, jax.Array) and x.is_fully_addressable for x in arrays):
+    if not all(isinstance(x, jax.Array | Gathered) and at_hand(x) for x in arrays):
         return None, "not checked: other processes hold a part of it"
     count = 0
     for given, got in _pairs(checked, before, after):
@@ -179,14 +180,20 @@ def expected(checked: Checked, operands: list[Any]) -> Expected:
 
 def _host(array: Any) -> Any:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        words = np.asarray(jax.random.key_data(array))
+        gathered = isinstance(array, Gathered)
+        words = array.on_host() if gathered else np.asarray(jax.random.key_data(array))
         # One element for each key, so that dimensions count as they do in JAX.
         kind = np.dtype((np.void, words.dtype.itemsize * words.shape[-1]))
         return np.ascontiguousarray(words).view(kind).reshape(array.shape)
     if not array.size:
         # Gathering the empty blocks of an array that lies on several devices fails in JAX 0.10.
         return np.empty(array.shape, array.dtype)
-    return np.asarray(array)
+    return array.on_host() if isinstance(array, Gathered) else np.asarray(array)
+
+
+def at_hand(array: jax.Array | Gathered) -> bool:
+    """Whether this process can read all of it."""
+    return isinstance(array, Gathered) or array.is_fully_addressable
 
 
 def _note(count: int, checked: Checked, before: Leaves) -> str:
@@ -245,11 +252,21 @@ def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
 def row_devices(array: Any) -> list[int]:
     """For each row of an array the id of the device that holds it, the first where several do."""
     devices: dict[int, int] = {}
+    for device, start, stop in _held_rows(array):
+        for row in range(start, stop):
+            devices.setdefault(row, device)
+    return [devices.get(row, -1) for row in range(array.shape[0])]
+
+
+def _held_rows(array: Any) -> Iterator[tuple[Any, int, int]]:
+    """Each device with the first row that it holds, and the one after the last."""
+    if isinstance(array, Gathered):
+        for block in array.blocks:
+            yield (block.device, *block.index[0])
+        return
     for shard in array.addressable_shards:
         start, stop, _ = shard.index[0].indices(array.shape[0])
-        for row in range(start, stop):
-            devices.setdefault(row, shard.device.id)
-    return [devices.get(row, -1) for row in range(array.shape[0])]
+        yield shard.device.id, start, stop
 
 
 # ------------------------------------------------------------------- failures of the program itself

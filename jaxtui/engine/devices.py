@@ -19,11 +19,13 @@ from jax.sharding import AxisType, Mesh
 from jaxtui import session
 from jaxtui.engine import host
 from jaxtui.engine.errors import diagnosed
+from jaxtui.engine.processes import Place
 from jaxtui.report import DeviceInfo, Environment, Fix
 
 DEFAULT_AXIS = "devices"
 # Each has threads of its own: with 512, one psum took 15 s; with 100,000 the host stood still.
 MOST_VIRTUAL = 512
+JOIN_SECONDS = 120  # for all processes to import JAX and meet
 # What users and JAX call the same hardware: `cuda` and `rocm` devices say that they are `gpu`.
 _GPU_NAMES = frozenset({"gpu", "cuda", "rocm"})
 
@@ -40,6 +42,12 @@ class DeviceSet:
     devices: tuple[jax.Device, ...]
     mesh: Mesh
     is_default: bool
+
+    @property
+    def first(self) -> jax.Device | None:
+        """The first of them that is this process' own, if one is."""
+        here = jax.process_index()
+        return next((d for d in self.devices if d.process_index == here), None)
 
 
 def configure(platform: str, count: int | None) -> None:
@@ -59,8 +67,8 @@ def configure(platform: str, count: int | None) -> None:
         jax.config.update("jax_platforms", ",".join(dict.fromkeys([*names, "cpu"])))
 
 
-def start(platform: str, count: int | None) -> Environment:
-    """Configure JAX, start its backend and say what is there.
+def start(platform: str, count: int | None, place: Place | None = None) -> Environment:
+    """Configure JAX, start its backend, of several processes at its `place`, and say what is there.
 
     On the CPU the address space of this process is limited to the memory that is free now, so
     that running out of it is an error and not the end of the process. Raises Diagnosed at
@@ -68,6 +76,8 @@ def start(platform: str, count: int | None) -> Environment:
     was given for devices that are not virtual.
     """
     configure(platform, count)
+    if place is not None:
+        _join(place)
     try:
         backend = jax.default_backend()
     except RuntimeError as error:
@@ -82,6 +92,26 @@ def start(platform: str, count: int | None) -> Environment:
     if backend == "cpu":
         host.limit_address_space()
     return environment()
+
+
+def _join(place: Place) -> None:
+    """Become one of several processes that see each other's devices.
+
+    Each has its share: of virtual devices, and of the accelerators if there are any.
+    """
+    first = place.process * place.share
+    if place.virtual:
+        jax.config.update("jax_num_cpu_devices", place.share)
+    jax.distributed.initialize(
+        coordinator_address=place.coordinator,
+        num_processes=place.processes,
+        process_id=place.process,
+        local_device_ids=None if place.virtual else list(range(first, first + place.share)),
+        cluster_detection_method="deactivate",
+        initialization_timeout=JOIN_SECONDS,
+        # Without it everybody on the network could speak to it.
+        coordinator_bind_address=place.coordinator,
+    )
 
 
 def _check_count(platform: str, count: int) -> None:
@@ -147,7 +177,7 @@ def environment() -> Environment:
         platform=backend,
         device_count=jax.device_count(),
         process_count=jax.process_count(),
-        simulated=backend == "cpu" and jax.local_device_count() > 1,
+        simulated=backend == "cpu" and jax.device_count() > 1,
         devices=[_device_info(device) for device in jax.devices()],
         host=host.name(),
         cpu=host.cpu_model(),
@@ -205,6 +235,20 @@ def available_memory() -> int | None:
     return min(room, default=None)
 
 
+def host_memory() -> int | None:
+    """Bytes of the host's own memory that this process may still take; None where nothing tells."""
+    return host.available_memory()
+
+
+def find_modules_here() -> None:
+    """Let the user's modules in the working folder be found.
+
+    Last on the path: none of them hides a module that JAX has yet to import.
+    """
+    if sys.flags.safe_path:
+        sys.path.append(os.getcwd())
+
+
 # ------------------------------------------------------------------------------------- device set
 
 
@@ -218,7 +262,16 @@ def device_set(devices: session.Devices) -> DeviceSet:
     everything = tuple(jax.devices())
     chosen = everything if devices.order is None else _ordered(everything, devices.order)
     shape = {DEFAULT_AXIS: len(chosen)} if devices.mesh is None else devices.mesh
+    _require_own(chosen)
     return DeviceSet(chosen, _mesh(chosen, shape), chosen == everything)
+
+
+def _require_own(chosen: tuple[Any, ...]) -> None:
+    """Raise Diagnosed where all devices are other processes', and nothing can be seen here."""
+    if all(device.process_index for device in chosen):
+        message = "of several processes the first has to take part: none of these devices is its"
+        everyone = [Fix("use all devices", "devices.order", "null")]
+        raise diagnosed("devices", "devices.order", message, everyone)
 
 
 def _check_as_started(devices: session.Devices) -> None:
@@ -235,7 +288,7 @@ def _check_as_started(devices: session.Devices) -> None:
         return
     if backend != "cpu":
         _check_count(backend, devices.count)
-    there = jax.local_device_count()
+    there = jax.device_count()
     if devices.count != there:
         raise diagnosed(
             "devices",

@@ -6,6 +6,7 @@ The exceptions are the calls that JAX answers wrongly without a word.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -19,9 +20,11 @@ from jaxtui.engine.arrays import is_array, shape_of
 from jaxtui.engine.calls import short
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explanations import explain_inputs
+from jaxtui.engine.gathering import Gathered
+from jaxtui.engine.prefixes import prefix_leaves
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.suggestions import traces, working_axes
-from jaxtui.engine.tracing import Recorder, prefix_leaves
+from jaxtui.engine.tracing import Recorder
 from jaxtui.report import Diagnosis, Fix
 
 if TYPE_CHECKING:
@@ -330,17 +333,18 @@ def refuse_misplaced_outputs(recorder: Recorder) -> None:
                 )
 
 
-def refuse_differing_copies(recorder: Recorder, output: Any) -> None:
-    """Raise Diagnosed where an output declared the same on all devices differs between them."""
+def refuse_differing_copies(recorder: Recorder, leaves: Sequence[tuple[str, Any]]) -> None:
+    """Raise Diagnosed where one of `leaves` (keystr path, value), the output's, is declared the
+    same on all devices and differs between them."""
     layer = recorder.layers[-1] if recorder.layers else None
     while layer is not None and layer.transform == "jit" and layer.index:
         layer = recorder.layers[layer.index - 1]
     if layer is None or not _may_differ(layer):
         return
     name = layer.axes_fields[1]
-    for path, leaf in tree_util.tree_flatten_with_path(output)[0]:
-        if isinstance(leaf, jax.Array) and (pair := _differing_devices(leaf)):
-            what = tree_util.keystr(path) or "the output"
+    for path, leaf in leaves:
+        if isinstance(leaf, jax.Array | Gathered) and (pair := _differing_devices(leaf)):
+            what = path or "the output"
             field = layer.field(name)
             fix = Fix(label=f"{name} 0", field=field, text="0")
             raise Diagnosed(
@@ -366,20 +370,29 @@ def _may_differ(layer: BuiltLayer) -> bool:
     return layer.transform == "shard_map" and layer.settings.get("check_vma") is False
 
 
-def _differing_devices(array: jax.Array) -> tuple[int, int] | None:
+def _differing_devices(array: jax.Array | Gathered) -> tuple[int, int] | None:
     """Two devices that hold the same part of `array` with different bytes."""
+    if isinstance(array, Gathered):
+        return _first_difference((str(b.index), b.device, b.data) for b in array.blocks)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
+    return _first_difference(
+        (str(shard.index), shard.device.id, shard.data) for shard in array.addressable_shards
+    )
+
+
+def _first_difference(blocks: Iterable[tuple[str, Any, Any]]) -> tuple[int, int] | None:
+    """Two devices, of `blocks` (index, device, data), with different data at the same index."""
     first: dict[str, tuple[int, np.ndarray]] = {}
-    for shard in array.addressable_shards:
-        data = _leading(shard.data)
-        device, reference = first.setdefault(str(shard.index), (shard.device.id, data))
+    for index, holder, block in blocks:
+        data = _leading(block)
+        device, reference = first.setdefault(index, (holder, data))
         if data.tobytes() != reference.tobytes():
-            return device, shard.device.id
+            return device, holder
     return None
 
 
-def _leading(block: jax.Array) -> np.ndarray:
+def _leading(block: Any) -> np.ndarray:
     if block.size > COMPARED_ELEMENTS:
         block = block.reshape(-1)[:COMPARED_ELEMENTS]
     return np.asarray(block)

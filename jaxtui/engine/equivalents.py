@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jax import tree_util
 
-from jaxtui.engine import comparison, evaluation
+from jaxtui.engine import comparison, evaluation, processes
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_plan import Arm, Point, plan_point
 from jaxtui.engine.errors import GivenUp
@@ -36,6 +36,7 @@ def text(
     Raises Diagnosed when the program has no batch that strategies could be run over, and GivenUp
     when `cancelled()` turned true between two of them.
     """
+    processes.refuse("other ways to compute the same are tried")
     # What the function prints was seen when the program ran.
     with rehearsal():
         point = _planned(composition)

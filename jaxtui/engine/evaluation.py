@@ -19,7 +19,10 @@ from jaxtui.engine import (
     explanations,
     expressions,
     failures,
+    global_view,
+    lockstep,
     memory,
+    processes,
     programs,
     suggestions,
 )
@@ -214,16 +217,25 @@ def _abstract_values(prepared: Prepared) -> list[Value]:
     ]
 
 
-def _concrete_values(prepared: Prepared) -> list[Any]:
-    """Every argument computed and placed as its sharding says."""
-    values = []
-    for index, argument in enumerate(prepared.composition.program.arguments):
-        field = f"program.arguments.{index}"
-        value = expressions.concrete_value(argument.value, prepared.known, f"{field}.value")
-        if argument.sharding.strip():
-            value = _placed(value, argument.sharding, prepared, f"{field}.sharding")
-        values.append(value)
+def _concrete_values(prepared: Prepared, traced: Any) -> list[Any]:
+    """Every argument computed; of several processes each has the same, and the program `traced`."""
+    values = [
+        expressions.concrete_value(argument.value, prepared.known, _value_field(index))
+        for index, argument in enumerate(prepared.composition.program.arguments)
+    ]
+    processes.agree(lambda: (lockstep.of_program(traced), lockstep.of_values(values)))
     return values
+
+
+def _placed_values(values: list[Any], prepared: Prepared) -> list[Any]:
+    """Each as the argument's sharding says, where it has one."""
+    arguments = prepared.composition.program.arguments
+    return [
+        _placed(value, argument.sharding, prepared, f"program.arguments.{index}.sharding")
+        if argument.sharding.strip()
+        else value
+        for index, (value, argument) in enumerate(zip(values, arguments, strict=True))
+    ]
 
 
 def _placed(value: Any, text: str, prepared: Prepared, field: str) -> Any:
@@ -231,7 +243,10 @@ def _placed(value: Any, text: str, prepared: Prepared, field: str) -> Any:
     try:
         if not isinstance(spec, PartitionSpec):
             spec = PartitionSpec(spec)
-        return jax.device_put(value, NamedSharding(prepared.devices.mesh, spec))
+        sharding = NamedSharding(prepared.devices.mesh, spec)
+        if processes.several():
+            return global_view.place(value, sharding)
+        return jax.device_put(value, sharding)
     except BaseException as error:
         kind: Kind = "memory" if failures.out_of_memory(error) else "axes"
         raise diagnosed(kind, field, failures.describe(error)) from error
@@ -250,7 +265,8 @@ def run(
     Raises Diagnosed, or GivenUp when `cancelled()` turned true between two stages.
     """
     try:
-        return _run(composition, on_stage, cancelled)
+        with processes.evaluating(composition):
+            return _run(composition, on_stage, cancelled)
     except GivenUp:
         raise
     except Diagnosed as error:
@@ -266,33 +282,36 @@ def _run(
     cancelled: Callable[[], bool],
 ) -> Evaluated:
     def stage(name: str) -> None:
-        if cancelled():
+        if cancelled() and not processes.together():
             raise GivenUp
         on_stage(name)
 
     stage("tracing")
     with rehearsal():
-        _refuse_what_cannot_run(composition)
+        traced = _refuse_what_cannot_run(composition)
     prepared = prepare(composition)
     stage("placing")
     with _on_device_set(prepared.devices):
-        values = _concrete_values(prepared)
+        values = _placed_values(_concrete_values(prepared, traced), prepared)
         args, kwargs = prepared.call(values)
         del values  # donated buffers must have no other owner
         return _called(prepared, args, kwargs, stage)
 
 
-def _refuse_what_cannot_run(composition: Composition) -> None:
+def _refuse_what_cannot_run(composition: Composition) -> Any:
     """Raise Diagnosed for what memory or the devices cannot hold, before anything is made.
 
     The source runs once for this and once more for the call, so that what it counts or collects is
-    what a script would; any other failure is left to the call.
+    what a script would; any other failure is left to the call. Returns the jaxpr, if there is one.
     """
     try:
-        _refuse_too_large(trace_prepared(prepare(composition)))
+        shapes = trace_prepared(prepare(composition))
+        _refuse_too_large(shapes)
+        return shapes.jaxpr
     except Diagnosed as error:
         if error.diagnosis.kind in ("memory", "devices"):
             raise
+        return None
 
 
 def _called(
@@ -308,15 +327,22 @@ def _called(
         jax.block_until_ready(output)
         seconds = time.perf_counter() - began
         diagnosis.refuse_misplaced_outputs(recorder)
-        diagnosis.refuse_differing_copies(recorder, output)
+        leaves = processes.gathered(_leaves(output))
+        diagnosis.refuse_differing_copies(recorder, leaves)
     except (Diagnosed, GivenUp):
         raise
     except BaseException as error:  # also SystemExit: a function may call exit()
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
-    return _evaluated(recorder, output, seconds)
+    return _evaluated(recorder, leaves, seconds)
 
 
-def _evaluated(recorder: Recorder, output: Any, seconds: float) -> Evaluated:
+def _leaves(output: Any) -> list[tuple[str, Any]]:
+    return [
+        (tree_util.keystr(path), leaf) for path, leaf in tree_util.tree_flatten_with_path(output)[0]
+    ]
+
+
+def _evaluated(recorder: Recorder, leaves: list[tuple[str, Any]], seconds: float) -> Evaluated:
     flow = recorder.flow()
     depth = len(recorder.layers)
     return Evaluated(
@@ -329,10 +355,7 @@ def _evaluated(recorder: Recorder, output: Any, seconds: float) -> Evaluated:
             )
             for layer in recorder.layers
         ],
-        leaves=[
-            (tree_util.keystr(path), leaf)
-            for path, leaf in tree_util.tree_flatten_with_path(output)[0]
-        ],
+        leaves=leaves,
         flow=flow,
         seconds=seconds,
     )
@@ -356,10 +379,11 @@ def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, 
 @contextlib.contextmanager
 def _on_device_set(devices: DeviceSet) -> Iterator[None]:
     """Make the first of the chosen devices JAX's default, unless the set is JAX's own."""
-    if devices.is_default:
+    first = devices.first
+    if devices.is_default or first is None:
         yield
         return
-    with jax.default_device(devices.devices[0]):
+    with jax.default_device(first):
         yield
 
 

@@ -282,18 +282,23 @@ def private_descriptors() -> tuple[int, int, int]:
     return requests, events, reading
 
 
-def redirect(prints: Prints, raw: int) -> None:
-    """Turn Python's streams, and descriptor 1 by its pipe `raw`, into Printed events."""
+def redirect(prints: Prints, raw: int, passed_on: Callable[[str], str] = str) -> None:
+    """Turn Python's streams, and descriptor 1 by its pipe `raw`, into Printed events.
+
+    `passed_on(text)` is what of the text on descriptor 1 is to be sent.
+    """
     sys.stdout = PrintStream(prints, "stdout")
     sys.stderr = PrintStream(prints, "stderr")
     prints.start()
-    threading.Thread(target=_pump, args=(raw, prints), name="descriptor 1", daemon=True).start()
+    threading.Thread(
+        target=_pump, args=(raw, prints, passed_on), name="descriptor 1", daemon=True
+    ).start()
 
 
-def _pump(raw: int, prints: Prints) -> None:
+def _pump(raw: int, prints: Prints, passed_on: Callable[[str], str]) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while data := os.read(raw, 64 * 1024):
-        prints.add("stdout", decoder.decode(data), 0)
+        prints.add("stdout", passed_on(decoder.decode(data)), 0)
 
 
 def failure(error: BaseException) -> Failed:

@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from jaxtui.engine import expressions, failures
+from jaxtui.engine import expressions, failures, global_view, processes
 from jaxtui.engine.devices import DeviceSet
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.expressions import Names
@@ -69,6 +69,8 @@ class BuiltLayer:
         settings = dict(self.settings)
         if self.transform == "shard_map":
             return jax.shard_map(function, mesh=self.devices.mesh, **settings)
+        if self.transform == "pmap" and processes.several():
+            return global_view.Pmap(function, devices=self.devices.devices, **settings)
         if self.transform == "pmap" and not self.devices.is_default:
             # With devices given, JAX wants exactly as many as the axis is long.
             settings["devices"] = self.devices.devices[:axis_size]

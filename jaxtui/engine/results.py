@@ -20,9 +20,10 @@ import numpy as np
 
 from jaxtui import condition
 from jaxtui.engine import finding, statistics
-from jaxtui.engine.blocks import Block, Index, cover, overlap
+from jaxtui.engine.blocks import Block, Index, cover, ends_of, overlap
 from jaxtui.engine.cells import Sort, cells, nested, sort_of
 from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.gathering import Gathered
 from jaxtui.protocol import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 from jaxtui.report import Output, Shard, Summary
 
@@ -177,6 +178,8 @@ class ResultStore:
 
 def keep_leaf(path: str, value: Any) -> KeptLeaf:
     """`value` as it is kept: arrays where they are, all other objects as their repr."""
+    if isinstance(value, Gathered):
+        return _keep_gathered(path, value)
     if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
         return _keep_array(path, value)
     if isinstance(value, np.ndarray | np.generic):
@@ -195,17 +198,15 @@ def _keep_array(path: str, value: jax.Array) -> KeptLeaf:
     # A key array's own shards are key arrays; their words are what can be read.
     data = jax.random.key_data(value) if sort == "key" else value
     blocks = tuple(
-        Block(shard.device.id, _ends(shard.index, value.shape), shard.data)
+        Block(shard.device.id, ends_of(shard.index, value.shape), shard.data)
         for shard in data.addressable_shards
     )
     return KeptLeaf(path, value.shape, str(value.dtype), sort, blocks, cover(blocks), value)
 
 
-def _ends(index: Sequence[slice], shape: tuple[int, ...]) -> Index:
-    return tuple(
-        (ends.start or 0, extent if ends.stop is None else ends.stop)
-        for ends, extent in zip(index, shape, strict=False)
-    )
+def _keep_gathered(path: str, value: Gathered) -> KeptLeaf:
+    sort, blocks = sort_of(value.dtype), value.blocks
+    return KeptLeaf(path, value.shape, str(value.dtype), sort, blocks, cover(blocks), value.array)
 
 
 def _keep_host(path: str, value: np.ndarray[Any, Any]) -> KeptLeaf:

@@ -17,6 +17,7 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.engine.arrays import is_array, shape_of
 from jaxtui.engine.failures import safe_repr
+from jaxtui.engine.prefixes import prefix_leaves
 from jaxtui.engine.programs import MAPPING, BuiltLayer, Function
 from jaxtui.report import Flow, FlowLeaf, Leaf, Level
 
@@ -217,24 +218,6 @@ def as_leaf(name: str, path: str, leaf: Any) -> Leaf:
 
 
 # --------------------------------------------------------------------------------- axes and leaves
-
-
-def prefix_leaves(prefix: Any, tree: Any) -> list[Any]:
-    """For every leaf of `tree` the entry of `prefix` that holds for it (None is an entry too).
-
-    Raises ValueError (or TypeError) when `prefix` is no prefix of `tree`.
-    """
-    entries: list[Any] = []
-
-    def add(entry: Any, subtree: Any) -> None:
-        entries.extend([entry] * len(tree_util.tree_leaves(subtree)))
-
-    tree_util.tree_map(add, prefix, tree, is_leaf=_is_entry)
-    return entries
-
-
-def _is_entry(x: Any) -> bool:
-    return x is None or isinstance(x, PartitionSpec)
 
 
 def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from textual.timer import Timer
 
 from jaxtui.client import EngineClient, EngineSettings
@@ -301,8 +302,8 @@ class Explorer:
 
     def _settings(self) -> EngineSettings:
         devices = self.work.session.devices
-        return EngineSettings(
-            platform=devices.platform, count=devices.count, command=self.client.settings.command
+        return msgspec.structs.replace(
+            self.client.settings, platform=devices.platform, count=devices.count
         )
 
     def _restart(self, settings: EngineSettings | None = None, *, ended: bool = False) -> None:

@@ -1,0 +1,179 @@
+"""What the devices of other processes hold of a result, brought to this one.
+
+A follower describes each block that it holds and sends its bytes; the leader puts them beside its
+own blocks, which stay where they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtui import quantities
+from jaxtui.engine import devices
+from jaxtui.engine.blocks import Block, Index, cover, ends_of
+from jaxtui.engine.errors import diagnosed
+from jaxtui.engine.processes import Leaves
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """An array over the devices of several processes, of which all blocks are at hand.
+
+    `array` is the array itself, `blocks` are in its devices' order; those of other processes hold
+    NumPy arrays. Of PRNG keys they hold the words.
+    """
+
+    array: jax.Array
+    blocks: tuple[Block, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The whole array's."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The array's, a key dtype for PRNG keys."""
+        return self.array.dtype
+
+    @property
+    def size(self) -> int:
+        """How many elements the whole has."""
+        return self.array.size
+
+    def on_host(self) -> np.ndarray[Any, Any]:
+        """The whole array; of PRNG keys their words, along one more dimension."""
+        first = np.asarray(self.blocks[0].data)
+        whole = np.empty((*self.shape, *first.shape[len(self.shape) :]), first.dtype)
+        for block in cover(self.blocks):
+            whole[tuple(slice(*ends) for ends in block.index)] = np.asarray(block.data)
+        return whole
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A block of leaf number `leaf` on `device`, as it is described to the leader.
+
+    With `like`, the block on that device holds the very same bytes, and none follow.
+    """
+
+    leaf: int
+    device: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    like: int | None = None
+
+
+def spread(value: Any) -> bool:
+    """Whether `value` is an array of which other processes hold a part, and can be read."""
+    if not isinstance(value, jax.Array) or isinstance(value, jax.core.Tracer):
+        return False
+    return not value.is_fully_addressable and not value.is_deleted()
+
+
+def _readable(array: jax.Array) -> jax.Array:
+    """The array, of PRNG keys their words."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return jax.random.key_data(array)
+    return array
+
+
+def hold(leaves: Leaves, numbers: Sequence[int]) -> Iterator[tuple[Piece, Any]]:
+    """Each block that this process holds of those of `leaves`, with its bytes."""
+    for number in numbers:
+        value = leaves[number][1] if number < len(leaves) else None
+        if not isinstance(value, jax.Array):
+            continue  # the leader misses its blocks, and says so
+        first: dict[str, tuple[int, np.ndarray[Any, Any]]] = {}
+        for shard in _readable(value).addressable_shards:
+            data = np.ascontiguousarray(np.asarray(shard.data)).reshape(shard.data.shape)
+            device, same = first.setdefault(str(shard.index), (shard.device.id, data))
+            known = device != shard.device.id and _bytes(same) == _bytes(data)
+            piece = Piece(
+                number, shard.device.id, data.shape, data.dtype, device if known else None
+            )
+            yield piece, b"" if known else _bytes(data)
+
+
+def _bytes(data: np.ndarray[Any, Any]) -> memoryview:
+    """The array's bytes, also of dtypes that no buffer knows."""
+    return data.reshape(-1).view(np.uint8).data
+
+
+class Gathering:
+    """The leader's blocks of a result, to be completed by its followers'."""
+
+    def __init__(self, leaves: Leaves) -> None:
+        self._leaves = leaves
+        self._data = {
+            number: _readable(value) for number, (_, value) in enumerate(leaves) if spread(value)
+        }
+        self._come: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
+        _require_room(self._data.values())
+
+    @property
+    def wanted(self) -> list[int]:
+        """The numbers of the leaves of which other processes hold a part."""
+        return list(self._data)
+
+    def add(self, pieces: list[tuple[Piece, bytes]]) -> None:
+        """Take what one follower holds."""
+        for piece, data in pieces:
+            key = (piece.leaf, piece.device)
+            if piece.like is not None:
+                self._come[key] = self._come[piece.leaf, piece.like]
+            else:
+                array = np.frombuffer(data, np.uint8).view(piece.dtype)
+                self._come[key] = array.reshape(piece.shape)
+
+    def complete(self) -> Leaves:
+        """The leaves, the spread ones as Gathered. Raises Diagnosed when a block is missing."""
+        return [
+            (path, self._gathered(number, value, path) if number in self._data else value)
+            for number, (path, value) in enumerate(self._leaves)
+        ]
+
+    def _gathered(self, number: int, value: jax.Array, path: str) -> Gathered:
+        data = self._data[number]
+        mine = {shard.device.id: shard.data for shard in data.addressable_shards}
+        blocks = []
+        places: Any = data.sharding.devices_indices_map(data.shape)
+        for device, index in places.items():
+            block = mine.get(device.id, self._come.get((number, device.id)))
+            ends: Index = ends_of(index, value.shape)
+            shape = tuple(stop - start for start, stop in ends)
+            if not math.prod(shape):
+                # Releases of JAX differ in what they put on a device of an empty array.
+                block = np.empty((*shape, *data.shape[value.ndim :]), data.dtype)
+            elif block is None or block.shape[: value.ndim] != shape:
+                what = f"output {path}" if path else "the output"
+                message = (
+                    f"process {device.process_index} returned something else for {what} than "
+                    "process 0: a function must do the same in every process"
+                )
+                raise diagnosed("function", "program", message)
+            blocks.append(Block(device.id, ends, block))
+        return Gathered(value, tuple(blocks))
+
+
+def _require_room(arrays: Iterable[jax.Array]) -> None:
+    """Raise Diagnosed where what the other processes hold does not fit in this one's memory."""
+    needed = 0
+    for array in arrays:
+        held = math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
+        others = len(array.sharding.device_set) - len(array.sharding.addressable_devices)
+        needed += held * others
+    available = devices.host_memory() if needed else None
+    if available is not None and needed > available:
+        message = (
+            f"what the devices of other processes hold of the result takes "
+            f"{quantities.size(needed)} to bring here; {quantities.size(available)} is free"
+        )
+        raise diagnosed("memory", "program", message)

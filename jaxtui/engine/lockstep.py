@@ -1,0 +1,65 @@
+"""What tells whether several processes are about to compute the same, before they do.
+
+A process that computes something else than the others would leave them waiting, or mix its own
+numbers into theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import tree_util
+
+from jaxtui.engine.jaxprs import bodies
+
+
+def of_program(jaxpr: Any) -> str:
+    """A digest of a closed jaxpr's operations and shapes; "" without one.
+
+    Of its text only what is no address and no order of a set: those differ between processes.
+    """
+    if jaxpr is None:
+        return ""
+    digest = hashlib.sha256()
+    for line in _operations(jaxpr.jaxpr):
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def _operations(jaxpr: Any) -> Iterator[str]:
+    for equation in jaxpr.eqns:
+        shapes = [str(variable.aval) for variable in equation.outvars]
+        yield f"{equation.primitive.name} {shapes}\n"
+        for body in bodies(equation.params):
+            yield from _operations(body)
+        yield "end\n"
+
+
+def of_values(values: Any) -> str:
+    """A digest of the arrays and numbers in a pytree; of other objects their types."""
+    digest = hashlib.sha256()
+    for leaf in tree_util.tree_leaves(values):
+        digest.update(repr(getattr(leaf, "shape", ())).encode())
+        digest.update(str(getattr(leaf, "dtype", type(leaf).__name__)).encode())
+        for data in _data(leaf):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _data(leaf: Any) -> Iterator[Any]:
+    """The bytes of an array that this process holds as a whole, or of a number."""
+    if isinstance(leaf, bool | int | float | complex):
+        yield repr(leaf).encode()
+    if isinstance(leaf, jax.Array):
+        if not leaf.is_fully_addressable:
+            return
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        leaf = np.asarray(leaf) if leaf.size else None
+    if isinstance(leaf, np.ndarray | np.generic) and leaf.dtype != object and leaf.size:
+        yield np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data
