@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.output import failure
 from jaxtui.engine.processes import Given, Leaves, Place
 from jaxtui.protocol import Composition
 from jaxtui.report import Diagnosis, Fix
@@ -36,6 +37,7 @@ class _Follower:
     connection: Connection[Any, Any]
     said: SimpleQueue[tuple[str, Any]] = field(default_factory=SimpleQueue)
     ended: bool = True  # with the job in hand
+    failure: Diagnosis | None = None  # with which it ended the last one
 
     def tell(self, kind: str, content: Any = None) -> None:
         """Say something to it; the thread that listens to it notices when it is gone."""
@@ -49,6 +51,7 @@ class Leader:
     def __init__(self, followers: list[_Follower]) -> None:
         self._followers = followers
         self._together = False
+        self._jobs = 0  # begun so far
 
     @property
     def together(self) -> bool:
@@ -58,14 +61,35 @@ class Leader:
     @contextmanager
     def evaluating(self, composition: Composition) -> Iterator[None]:
         """Evaluate `composition` in the followers too, as far as the leader evaluates it."""
+        self._jobs += 1
         for follower in self._followers:
             follower.ended = False
             follower.tell("evaluate", composition)
         try:
             yield
-        finally:
-            self._together = False
+        except BaseException as error:
+            alone, self._together = self._together, False
             self._end()
+            if alone:
+                self._require_same(error)
+            raise
+        self._end()
+
+    def _require_same(self, error: BaseException) -> None:
+        """End all unless each follower failed as this process did.
+
+        What they sent each other does not fit any more: the next computation would wait forever,
+        or take what was meant for this one.
+        """
+        found = failure(error).diagnosis
+        for follower in self._followers:
+            other = follower.failure
+            if other is None or (other.kind, other.field) != (found.kind, found.field):
+                reason = " ".join(found.message.split())
+                die(
+                    "the processes of the engine are out of step: process 0 failed where process "
+                    f"{follower.process} did not: {reason}"
+                )
 
     def _end(self) -> None:
         for follower in self._followers:
@@ -84,7 +108,7 @@ class Leader:
     def _heard(self, follower: _Follower, seconds: float | None = None) -> tuple[str, Any]:
         kind, content = follower.said.get(timeout=seconds)
         if kind == "ended":
-            follower.ended = True
+            follower.ended, follower.failure = True, content
         return kind, content
 
     def agree(self, given: Given) -> None:
@@ -105,8 +129,8 @@ class Leader:
         """The leaves with what the followers hold of them. Raises Diagnosed."""
         from jaxtui.engine.gathering import Gathering
 
-        gathering = Gathering(leaves)
         self._together = False
+        gathering = Gathering(leaves)
         for follower in self._followers:
             follower.tell("give", gathering.wanted)
         for follower in self._followers:
@@ -158,9 +182,15 @@ class Leader:
     def _expect_end(self, process: int, found: Diagnosis) -> None:
         """A follower has failed: this process fails as well, or it waits for it forever."""
 
+        job = self._jobs
+
         def check() -> None:
-            if self._together:
-                die(f"the processes of the engine are out of step: process {process} failed alone")
+            if self._together and self._jobs == job:
+                reason = " ".join(found.message.split())
+                die(
+                    f"the processes of the engine are out of step: process {process} failed where "
+                    f"the others did not: {reason}"
+                )
 
         timer = threading.Timer(_ALONE_SECONDS, check)
         timer.daemon = True

@@ -1,0 +1,154 @@
+"""The leader lets its followers go together, and ends all when they are out of step."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, Pipe
+from typing import Any
+
+import pytest
+
+from jaxtui.engine import leader as module
+from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine.leader import Leader
+from jaxtui.protocol import Composition
+from jaxtui.report import Diagnosis
+from jaxtui.session import Program
+
+ASKED = Composition(program=Program())
+FAILURE = Diagnosis(kind="function", field="program.source", message="ValueError: no")
+
+
+class Led:
+    """A leader of one follower, whose part the test plays; `died` are the reasons to end all."""
+
+    def __init__(self) -> None:
+        ours, self.follower = Pipe()
+        self.died: list[str] = []
+        self.leader = Leader([module._Follower(1, None, ours)])
+        self.leader.listen(lambda stream, text: None, lambda found: None)
+
+    def told(self) -> tuple[str, Any]:
+        assert self.follower.poll(5)
+        return self.follower.recv()
+
+    def plays(self, *said: tuple[str, Any]) -> None:
+        """The follower says all this, each when it was told something."""
+
+        def play(connection: Connection[Any, Any]) -> None:
+            for message in said:
+                while connection.recv() == ("stop", None) and message[0] == "prepared":
+                    pass  # meant for the job before, which had ended already
+                connection.send(message)
+
+        threading.Thread(target=play, args=(self.follower,), daemon=True).start()
+
+
+class Died(BaseException):
+    """In place of the end of the process."""
+
+
+@pytest.fixture
+def led(monkeypatch: pytest.MonkeyPatch) -> Iterator[Led]:
+    led = Led()
+
+    def die(reason: str) -> None:
+        led.died.append(reason)
+        raise Died
+
+    monkeypatch.setattr(module, "die", die)
+    monkeypatch.setattr(module, "_lost", lambda follower: None)
+    monkeypatch.setattr(module, "_ALONE_SECONDS", 0.5)
+    monkeypatch.setattr(module, "_END_SECONDS", 0.2)
+    yield led
+    led.follower.close()
+    for thread in threading.enumerate():
+        if thread.name == "process 1":
+            thread.join(5)
+
+
+def evaluate(led: Led, body: Callable[[], None] = lambda: None) -> None:
+    """All agree on the same, and the leader does `body`."""
+    with led.leader.evaluating(ASKED):
+        led.leader.agree(("p", "v"))
+        body()
+
+
+def fail() -> None:
+    raise diagnosed("function", "program.source", "ValueError: no")
+
+
+def test_all_go_when_all_were_given_the_same(led: Led) -> None:
+    led.plays(("prepared", ("p", "v")), ("holds", []), ("ended", None))
+    with led.leader.evaluating(ASKED):
+        assert not led.leader.together
+        led.leader.agree(("p", "v"))
+        assert led.leader.together
+        leaves = [("", 3)]
+        assert led.leader.gathered(leaves) == leaves
+        assert not led.leader.together
+    assert led.died == []
+
+
+@pytest.mark.parametrize(
+    ("given", "field"), [(("q", "v"), "program"), (("p", "w"), "program.arguments")]
+)
+def test_none_go_when_one_was_given_something_else(
+    led: Led, given: tuple[str, str], field: str
+) -> None:
+    led.plays(("prepared", given), ("ended", None))
+    with pytest.raises(Diagnosed) as raised:
+        evaluate(led)
+    assert raised.value.diagnosis.field == field
+    assert "process 1" in raised.value.diagnosis.message
+    assert led.died == []
+
+
+def test_a_failure_before_all_go_is_told_with_its_process(led: Led) -> None:
+    led.plays(("ended", FAILURE))
+    with pytest.raises(Diagnosed, match="in process 1: ValueError: no"):
+        evaluate(led)
+    assert led.died == []
+
+
+def test_the_same_failure_of_all_is_a_failure_of_the_program(led: Led) -> None:
+    led.plays(("prepared", ("p", "v")), ("ended", FAILURE))
+    with pytest.raises(Diagnosed, match="no"):
+        evaluate(led, fail)
+    assert led.died == []
+
+
+@pytest.mark.parametrize("ended", [None, Diagnosis(kind="runtime", field="", message="gone")])
+def test_a_failure_of_the_leader_alone_ends_all(led: Led, ended: Diagnosis | None) -> None:
+    led.plays(("prepared", ("p", "v")), ("ended", ended))
+    with pytest.raises(Died):
+        evaluate(led, fail)
+    assert "process 0 failed" in led.died[0]
+
+
+def test_a_follower_that_never_ends_ends_all(led: Led) -> None:
+    led.plays(("prepared", ("p", "v")))
+    with pytest.raises(Died):
+        evaluate(led, fail)
+    assert "out of step" in led.died[0]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_follower_that_fails_alone_ends_all_but_not_a_later_job(led: Led) -> None:
+    def fail_late() -> None:
+        time.sleep(0.3)
+        fail()
+
+    def fail_too_late() -> None:
+        time.sleep(0.35)  # the time of the first is up
+        assert led.died == []
+        time.sleep(0.5)
+        assert "process 1 failed" in led.died[0]
+        fail()
+
+    for body in (fail_late, fail_too_late):
+        led.plays(("prepared", ("p", "v")), ("ended", FAILURE))
+        with pytest.raises(Diagnosed):
+            evaluate(led, body)
