@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxtui import collectives as composing
-from jaxtui.engine import collectives, processes
+from jaxtui.engine import collectives
 from jaxtui.engine.collective_checks import Checked
+from jaxtui.engine.collective_sources import Search
 from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.failures import describe
 from jaxtui.engine.output import rehearsal
-from jaxtui.engine.provenance import Provenance, place, words
+from jaxtui.engine.provenance import place, words
 from jaxtui.engine.results import KEPT, ResultStore
 from jaxtui.protocol import (
     CollectiveRan,
@@ -35,7 +36,7 @@ class _Kept:
     session: Session
     folder: str
     ran: collectives.Ran
-    provenance: Provenance | None = field(default=None)
+    search: Search | None = field(default=None)
 
 
 class CollectiveRuns:
@@ -83,9 +84,9 @@ class CollectiveRuns:
         try:
             # What the function prints it has printed when it ran.
             with rehearsal():
-                if kept.provenance is None:
-                    kept.provenance = _searcher(kept)
-                sources = kept.provenance.sources(request.leaf, flat, cancelled)
+                if kept.search is None:
+                    kept.search = Search(kept.session, kept.folder, request.result, kept.ran.before)
+                sources = kept.search.sources(request.leaf, flat, cancelled)
         except (Diagnosed, GivenUp):
             raise
         except Exception as error:
@@ -121,15 +122,6 @@ def _told(called: Checked) -> dict[str, Any]:
 def catalogue(request: DescribeCollectives) -> CollectivesDescribed:
     """The collectives of the installed JAX."""
     return CollectivesDescribed(id=request.id, options=collectives.available())
-
-
-def _searcher(kept: _Kept) -> Provenance:
-    arrays = [leaf for _, leaf in kept.ran.before]
-    processes.refuse("what an element is made from is tried out")
-    if not all(array.is_fully_addressable for array in arrays):
-        message = "other processes hold a part of the input: its elements cannot be tried here"
-        raise diagnosed("runtime", "", message)
-    return collectives.provenance(kept.session, kept.folder, kept.ran.before)
 
 
 def _output(after: collectives.Leaves, request: FindProvenance) -> Any:

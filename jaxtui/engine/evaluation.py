@@ -265,7 +265,7 @@ def run(
     Raises Diagnosed, or GivenUp when `cancelled()` turned true between two stages.
     """
     try:
-        with processes.evaluating(composition):
+        with processes.joined(composition):
             return _run(composition, on_stage, cancelled)
     except GivenUp:
         raise

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.lanes import STACK_BYTES
 from jaxtui.engine.output import Prints, Stream, failure, private_descriptors, redirect
-from jaxtui.engine.processes import Given, Leaves, Place, become
+from jaxtui.engine.processes import Given, Leaves, Place, Task, become
 from jaxtui.protocol import AnyEvent, Composition, Printed
 from jaxtui.session import Program
 
@@ -48,7 +48,7 @@ class Follower:
         self._hold = hold
         self._sending = threading.Lock()
         self._told: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        self.jobs: SimpleQueue[Composition] = SimpleQueue()
+        self.jobs: SimpleQueue[Task] = SimpleQueue()
 
     def tell(self, kind: str, content: Any = None) -> None:
         """Say something to the leader."""
@@ -62,7 +62,7 @@ class Follower:
             os._exit(0)  # nobody leads any more
 
     @contextmanager
-    def evaluating(self, composition: Composition) -> Iterator[None]:
+    def joined(self, task: Task) -> Iterator[None]:
         """The leader has begun it."""
         yield
 
@@ -97,7 +97,7 @@ class Follower:
                 kind, content = self._connection.recv()
             except (EOFError, OSError):
                 os._exit(0)
-            if kind == "evaluate":
+            if kind == "join":
                 # What a job before this one did not wait for is not meant for this one.
                 self._told = SimpleQueue()
                 self.jobs.put(content)
@@ -180,15 +180,19 @@ def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> F
 def _work(follower: Follower, prints: DevicePrints) -> None:
     from jax import effects_barrier
 
-    from jaxtui.engine import evaluation
+    from jaxtui.engine import collective_sources, evaluation
 
+    searches = collective_sources.Searches()
     while True:
-        composition = follower.jobs.get()
-        prints.of_devices = _runs_over_devices(composition.program)
+        task = follower.jobs.get()
+        prints.of_devices = isinstance(task, Composition) and _runs_over_devices(task.program)
         found = None
         with prints.of(_JOB, worker=True):
             try:
-                evaluation.run(composition, lambda stage: None, lambda: False)
+                if isinstance(task, Composition):
+                    evaluation.run(task, lambda stage: None, lambda: False)
+                else:
+                    searches.find(task)
                 effects_barrier()  # what jax.debug prints comes before the end
             except GivenUp:
                 pass

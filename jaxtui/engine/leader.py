@@ -19,8 +19,7 @@ from typing import Any
 
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.output import failure
-from jaxtui.engine.processes import Given, Leaves, Place
-from jaxtui.protocol import Composition
+from jaxtui.engine.processes import Given, Leaves, Place, Sources, Task
 from jaxtui.report import Diagnosis, Fix
 
 LOOPBACK = "127.0.0.1"
@@ -59,14 +58,17 @@ class Leader:
         return self._together
 
     @contextmanager
-    def evaluating(self, composition: Composition) -> Iterator[None]:
-        """Evaluate `composition` in the followers too, as far as the leader evaluates it."""
+    def joined(self, task: Task) -> Iterator[None]:
+        """Have the followers work on `task` too, as far as the leader does."""
         self._jobs += 1
         for follower in self._followers:
             follower.ended = False
-            follower.tell("evaluate", composition)
+            follower.tell("join", task)
+        # What is tried needs no more preparation: what was evaluated before is the same in all.
+        self._together = isinstance(task, Sources)
         try:
             yield
+            self._together = False
         except BaseException as error:
             alone, self._together = self._together, False
             self._end()

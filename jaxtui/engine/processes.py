@@ -18,7 +18,26 @@ from typing import Any, Protocol
 
 from jaxtui.engine.errors import diagnosed
 from jaxtui.protocol import Composition
+from jaxtui.session import Session
 
+
+@dataclass(frozen=True)
+class Sources:
+    """To find what an element of a collective's result was made from, by trying.
+
+    `before` are the arrays that the collective was given: the path of each, its elements (of PRNG
+    keys the words) and the keys' implementation.
+    """
+
+    session: Session
+    folder: str
+    result: int
+    before: list[tuple[str, Any, str | None]]
+    leaf: int
+    element: int
+
+
+Task = Composition | Sources
 Leaves = list[tuple[str, Any]]  # (keystr path, array or object)
 Given = tuple[str, str]  # what tells a program from others, and arguments from others
 
@@ -40,8 +59,8 @@ class Place:
 class Member(Protocol):
     """This process as one of several."""
 
-    def evaluating(self, composition: Composition) -> Any:
-        """A context in which all processes evaluate `composition`."""
+    def joined(self, task: Task) -> Any:
+        """A context in which all processes work on `task`."""
 
     @property
     def together(self) -> bool:
@@ -73,12 +92,12 @@ def together() -> bool:
 
 
 @contextmanager
-def evaluating(composition: Composition) -> Iterator[None]:
-    """Evaluate `composition` in all processes."""
+def joined(task: Task) -> Iterator[None]:
+    """Work on `task` in all processes: a Composition is evaluated, of Sources one is found."""
     if not _here:
         yield
         return
-    with _here[0].evaluating(composition):
+    with _here[0].joined(task):
         yield
 
 

@@ -261,7 +261,15 @@ def _words(x: Any) -> Array:
 
 
 def _host(x: Any) -> Array:
-    return np.asarray(x) if x.size else np.empty(x.shape, x.dtype)
+    if not x.size:
+        return np.empty(x.shape, x.dtype)
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+        # Only now: it takes its time to import.
+        from jax.experimental import multihost_utils
+
+        # Every process asks for it here, in step: which trial comes next depends on it.
+        return np.asarray(multihost_utils.process_allgather(x, tiled=True))
+    return np.asarray(x)
 
 
 def _differ(before: Array, after: Array, shape: tuple[int, ...]) -> Array:

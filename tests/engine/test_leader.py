@@ -71,7 +71,7 @@ def led(monkeypatch: pytest.MonkeyPatch) -> Iterator[Led]:
 
 def evaluate(led: Led, body: Callable[[], None] = lambda: None) -> None:
     """All agree on the same, and the leader does `body`."""
-    with led.leader.evaluating(ASKED):
+    with led.leader.joined(ASKED):
         led.leader.agree(("p", "v"))
         body()
 
@@ -82,7 +82,7 @@ def fail() -> None:
 
 def test_all_go_when_all_were_given_the_same(led: Led) -> None:
     led.plays(("prepared", ("p", "v")), ("holds", []), ("ended", None))
-    with led.leader.evaluating(ASKED):
+    with led.leader.joined(ASKED):
         assert not led.leader.together
         led.leader.agree(("p", "v"))
         assert led.leader.together

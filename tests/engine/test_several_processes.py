@@ -33,6 +33,7 @@ from jaxtui.protocol import (
     Inspected,
     PlanBench,
     Printed,
+    ProvenanceFound,
     Ran,
     ReadWindow,
     Run,
@@ -330,16 +331,30 @@ def test_what_takes_one_process_says_so(two: Asker) -> None:
         answer, _ = _until(two, request)
         assert isinstance(answer, Failed)
         assert "one process" in answer.diagnosis.message
-    collective = Collective(operation="psum", via="pmap", value="arange(8.0)")
-    ran, _ = two.ask(
-        RunCollective(
-            id=two.next_id(), composition=Composition(program=Program()), collective=collective
+
+
+@pytest.mark.parametrize("via", ["pmap", "shard_map", "vmap"])
+@pytest.mark.parametrize(
+    ("operation", "value", "element", "sources"),
+    [
+        ("psum", "arange(16.0).reshape(8, 2)", [6, 1], list(range(1, 16, 2))),
+        ("all_gather", "arange(16.0).reshape(8, 2)", [6, 1, 0], [2]),
+        ("ppermute", "keys(8)", [6], [3]),
+    ],
+)
+def test_what_an_element_is_made_from_is_found_in_all_processes(
+    two: Asker, operation: str, value: str, element: list[int], sources: list[int], via: str
+) -> None:
+    options = {"perm": "[(i, (i + 3) % 8) for i in range(8)]"} if operation == "ppermute" else {}
+    collective = Collective(operation=operation, via=via, value=value, options=options)
+    empty = Composition(program=Program())
+    ran, _ = two.ask(RunCollective(id=two.next_id(), composition=empty, collective=collective))
+    for _ in range(2):
+        found, _ = two.ask(
+            FindProvenance(id=two.next_id(), result=ran.result, leaf=0, element=element)
         )
-    )
-    sources = FindProvenance(id=two.next_id(), result=ran.result, leaf=0, element=[0])
-    answer, _ = two.ask(sources)
-    assert isinstance(answer, Failed)
-    assert "one process" in answer.diagnosis.message
+        assert isinstance(found, ProvenanceFound), found
+        assert found.sources == [sources]
 
 
 @pytest.mark.parametrize("view", ["jaxpr", "stablehlo", "hlo", "cost"])

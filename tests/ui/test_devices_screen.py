@@ -6,6 +6,7 @@ import made_events as made
 import pytest
 from fake_client import Bench
 
+from jaxtui.client import EngineSettings
 from jaxtui.protocol import Describe, Failed, Gone, Log, Trace
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Devices
@@ -44,6 +45,14 @@ async def test_another_count_starts_another_engine_and_nothing_composed_is_lost(
         assert len(bench.client.restarts) == 1
         assert bench.session.program == program
         assert bench.client.trace.composition.devices == Devices(platform="cpu", count=4)
+
+
+async def test_another_engine_has_as_many_processes_as_the_one_before() -> None:
+    async with Bench().open() as bench:
+        bench.client.settings = EngineSettings(platform="cpu", count=8, processes=2)
+        screen = await opened(bench)
+        await put(bench, screen, count="4")
+        assert bench.client.restarts == [EngineSettings(platform="cpu", count=4, processes=2)]
 
 
 async def test_order_and_mesh_alone_need_no_other_engine() -> None:
