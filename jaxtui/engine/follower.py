@@ -48,7 +48,7 @@ class Follower:
         self._hold = hold
         self._sending = threading.Lock()
         self._told: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        self.jobs: SimpleQueue[Task] = SimpleQueue()
+        self.jobs: SimpleQueue[tuple[Task, int]] = SimpleQueue()  # each with its seed
 
     def tell(self, kind: str, content: Any = None) -> None:
         """Say something to the leader."""
@@ -180,11 +180,12 @@ def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> F
 def _work(follower: Follower, prints: DevicePrints) -> None:
     from jax import effects_barrier
 
-    from jaxtui.engine import collective_sources, evaluation
+    from jaxtui.engine import collective_sources, evaluation, lockstep
 
     searches = collective_sources.Searches()
     while True:
-        task = follower.jobs.get()
+        task, seed = follower.jobs.get()
+        lockstep.seed(seed)
         prints.of_devices = isinstance(task, Composition) and _runs_over_devices(task.program)
         found = None
         with prints.of(_JOB, worker=True):

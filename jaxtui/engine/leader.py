@@ -6,6 +6,7 @@ Imports no JAX: followers start before it does.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -60,10 +61,14 @@ class Leader:
     @contextmanager
     def joined(self, task: Task) -> Iterator[None]:
         """Have the followers work on `task` too, as far as the leader does."""
+        from jaxtui.engine import lockstep
+
         self._jobs += 1
+        seed = secrets.randbits(32)
         for follower in self._followers:
             follower.ended = False
-            follower.tell("join", task)
+            follower.tell("join", (task, seed))
+        lockstep.seed(seed)
         # What is tried needs no more preparation: what was evaluated before is the same in all.
         self._together = isinstance(task, Sources)
         try:

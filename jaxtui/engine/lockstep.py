@@ -7,6 +7,7 @@ numbers into theirs.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,12 @@ import numpy as np
 from jax import tree_util
 
 from jaxtui.engine.jaxprs import bodies
+
+
+def seed(number: int) -> None:
+    """Have Python's and NumPy's own generators give every process the same; 32 bits."""
+    random.seed(number)
+    np.random.seed(number)
 
 
 def of_program(jaxpr: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,14 @@ from jaxtui.engine import lockstep
 
 def program(function: object) -> str:
     return lockstep.of_program(jax.make_jaxpr(function)(jnp.ones(4)))
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    drawn = []
+    for _ in range(2):
+        lockstep.seed(2**32 - 1)
+        drawn.append((random.random(), np.random.rand(2).tolist()))
+    assert drawn[0] == drawn[1]
 
 
 def test_the_same_program_has_the_same_digest() -> None:

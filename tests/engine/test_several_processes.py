@@ -256,6 +256,13 @@ def test_a_function_prints_once_and_every_device_for_itself(two: Asker) -> None:
     assert "".join(e.text for e in before if isinstance(e, Printed)) == "whole 0\n"
 
 
+def test_numpys_own_generator_gives_all_processes_the_same(two: Asker) -> None:
+    answer = run(two, composition("return x - np.random.rand()", "np.random.rand(8)", Pmap()))
+    assert isinstance(answer, Ran), answer
+    again = run(two, composition("return x - np.random.rand()", "np.random.rand(8)", Pmap()))
+    assert again.report.outputs[0].values != answer.report.outputs[0].values
+
+
 def test_a_single_device_of_a_process_prints_too(engine: Asker) -> None:
     asked = composition("print('traced')\njax.debug.print('{}', x)\nreturn x", "arange(2)", Pmap())
     _, before = engine.ask(Run(id=engine.next_id(), composition=asked, values=10))
@@ -284,7 +291,11 @@ def test_a_single_device_of_a_process_prints_too(engine: Asker) -> None:
             "9",
         ),
         (composition("return x", ROWS, Pmap(out_axes="None")), "program.layers.0.out_axes", "hold"),
-        (composition("return x", "np.random.rand(8)", Pmap()), "program.arguments", "process 1"),
+        (
+            composition("return x", "np.random.default_rng().random(8)", Pmap()),
+            "program.arguments",
+            "process 1",
+        ),
         (
             composition("return x * 2 if jax.process_index() else x + 1", ROWS, Pmap()),
             "program",
@@ -345,6 +356,8 @@ def test_what_takes_one_process_says_so(two: Asker) -> None:
 def test_what_an_element_is_made_from_is_found_in_all_processes(
     two: Asker, operation: str, value: str, element: list[int], sources: list[int], via: str
 ) -> None:
+    if value == "keys(8)" and via == "vmap":
+        pytest.skip("releases of JAX before 0.7 permute no keys under vmap")
     options = {"perm": "[(i, (i + 3) % 8) for i in range(8)]"} if operation == "ppermute" else {}
     collective = Collective(operation=operation, via=via, value=value, options=options)
     empty = Composition(program=Program())
