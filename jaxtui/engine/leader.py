@@ -91,7 +91,10 @@ class Leader:
         found = failure(error).diagnosis
         for follower in self._followers:
             other = follower.failure
-            if other is None or (other.kind, other.field) != (found.kind, found.field):
+            same = other is not None and other.field == found.field
+            # What nobody has foreseen has no field yet.
+            same = same or (other is not None and not isinstance(error, Diagnosed))
+            if not same:
                 reason = " ".join(found.message.split())
                 die(
                     "the processes of the engine are out of step: process 0 failed where process "
@@ -266,6 +269,8 @@ def _share(platform: str, count: int | None, processes: int) -> tuple[int, bool]
     if count < 1 or count % processes:
         nearest = max(1, round(count / processes)) * processes
         fixes = [Fix(f"{nearest} devices", "devices.count", str(nearest))]
+        if backend != "cpu":
+            fixes = []  # there are as many as there are
         devices = f"{count} devices" if count != 1 else "1 device"
         message = f"{devices} cannot be shared out among {processes} processes"
         raise diagnosed("devices", "devices.count", message, fixes)

@@ -69,6 +69,49 @@ def led(monkeypatch: pytest.MonkeyPatch) -> Iterator[Led]:
             thread.join(5)
 
 
+@pytest.mark.parametrize(
+    ("asked", "there", "share"),
+    [
+        (("cpu", 8, 2), ("none", 0), (4, True)),
+        (("cpu", None, 2), ("cpu", 6), (3, True)),
+        (("", 8, 4), ("cpu", 8), (2, True)),
+        (("gpu", None, 2), ("gpu", 4), (2, False)),
+        (("", None, 8), ("gpu", 8), (1, False)),
+    ],
+)
+def test_each_process_gets_an_equal_share(
+    monkeypatch: pytest.MonkeyPatch,
+    asked: tuple[str, int | None, int],
+    there: tuple[str, int],
+    share: tuple[int, bool],
+) -> None:
+    monkeypatch.setattr(module, "_probed", lambda platform, count: there)
+    assert module._share(*asked) == share
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "field", "fixes"),
+    [
+        (("cpu", 8, 3), ("none", 0), "devices.count", ["9"]),
+        (("cpu", 1, 2), ("none", 0), "devices.count", ["2"]),
+        (("gpu", None, 2), ("gpu", 1), "devices.count", []),
+        (("", None, 2), ("tpu", 4), "devices.platform", []),
+    ],
+)
+def test_devices_without_an_equal_share_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    asked: tuple[str, int | None, int],
+    there: tuple[str, int],
+    field: str,
+    fixes: list[str],
+) -> None:
+    monkeypatch.setattr(module, "_probed", lambda platform, count: there)
+    with pytest.raises(Diagnosed) as raised:
+        module._share(*asked)
+    assert raised.value.diagnosis.field == field
+    assert [fix.text for fix in raised.value.diagnosis.fixes] == fixes
+
+
 def evaluate(led: Led, body: Callable[[], None] = lambda: None) -> None:
     """All agree on the same, and the leader does `body`."""
     with led.leader.joined(ASKED):
@@ -126,6 +169,13 @@ def test_a_failure_of_the_leader_alone_ends_all(led: Led, ended: Diagnosis | Non
     with pytest.raises(Died):
         evaluate(led, fail)
     assert "process 0 failed" in led.died[0]
+
+
+def test_an_error_without_a_diagnosis_is_enough_of_a_failure(led: Led) -> None:
+    led.plays(("prepared", ("p", "v")), ("ended", FAILURE))
+    with pytest.raises(ZeroDivisionError):
+        evaluate(led, lambda: print(1 / 0))
+    assert led.died == []
 
 
 def test_a_follower_that_never_ends_ends_all(led: Led) -> None:
