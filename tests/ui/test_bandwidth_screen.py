@@ -34,6 +34,8 @@ from jaxtui.session import Benchmark, Collective, Devices, Session
 from jaxtui.ui.screens.bandwidth import BandwidthScreen
 from jaxtui.ui.screens.collectives import CollectivesScreen
 
+pytestmark = pytest.mark.long
+
 PSUM = Collective(operation="psum", value="arange(16.0).reshape(8, 2)")
 BYTES = [1024 * 2**k for k in range(8)]
 PLAN = msgspec.structs.replace(made_sweeps.PLAN, bytes=BYTES, load=[])
