@@ -32,6 +32,15 @@ from jaxtui.protocol import (
 )
 
 
+def exists(pid: int) -> bool:
+    """Whether there is a process `pid`, be it one that has ended and that nobody has waited for."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def sized_by_terminal() -> dict[str, str]:
     """The environment for a program in a terminal of its own.
 

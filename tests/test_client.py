@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from asking import Heard
+from asking import Heard, exists
 
 from jaxtui import endings
 from jaxtui.client import EngineClient, EngineSettings
@@ -85,9 +85,7 @@ def no_children() -> bool:
 
 
 def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not exists(pid):
         return False
     state = Path(f"/proc/{pid}/stat")
     return not state.exists() or state.read_text().rsplit(")")[-1].split()[0] != "Z"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 _ARRAYS = (jax.Array, np.ndarray, np.generic, jax.ShapeDtypeStruct)
@@ -19,3 +20,10 @@ def is_array(leaf: Any) -> bool:
 def shape_of(leaf: Any) -> tuple[int, ...]:
     """The shape of an array; () of anything else."""
     return tuple(leaf.shape) if is_array(leaf) else ()
+
+
+def readable(array: Any) -> Any:
+    """The array, of PRNG keys their words: the elements of a key array cannot be read."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return jax.random.key_data(array)
+    return array

@@ -16,7 +16,7 @@ from jax import tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.engine import failures
-from jaxtui.engine.arrays import is_array, shape_of
+from jaxtui.engine.arrays import is_array, readable, shape_of
 from jaxtui.engine.calls import short
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explanations import explain_inputs
@@ -374,10 +374,9 @@ def _differing_devices(array: jax.Array | Gathered) -> tuple[int, int] | None:
     """Two devices that hold the same part of `array` with different bytes."""
     if isinstance(array, Gathered):
         return _first_difference((str(b.index), b.device, b.data) for b in array.blocks)
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        array = jax.random.key_data(array)
     return _first_difference(
-        (str(shard.index), shard.device.id, shard.data) for shard in array.addressable_shards
+        (str(shard.index), shard.device.id, shard.data)
+        for shard in readable(array).addressable_shards
     )
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxtui import quantities
 from jaxtui.engine import devices
+from jaxtui.engine.arrays import readable
 from jaxtui.engine.blocks import Block, Index, cover, ends_of
 from jaxtui.engine.errors import diagnosed
 from jaxtui.engine.processes import Leaves
@@ -78,13 +78,6 @@ def spread(value: Any) -> bool:
     return not value.is_fully_addressable and not value.is_deleted()
 
 
-def _readable(array: jax.Array) -> jax.Array:
-    """The array, of PRNG keys their words."""
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        return jax.random.key_data(array)
-    return array
-
-
 def hold(leaves: Leaves, numbers: Sequence[int]) -> Iterator[tuple[Piece, Any]]:
     """Each block that this process holds of those of `leaves`, with its bytes."""
     for number in numbers:
@@ -92,7 +85,7 @@ def hold(leaves: Leaves, numbers: Sequence[int]) -> Iterator[tuple[Piece, Any]]:
         if not isinstance(value, jax.Array):
             continue  # the leader misses its blocks, and says so
         first: dict[str, tuple[int, np.ndarray[Any, Any]]] = {}
-        for shard in _readable(value).addressable_shards:
+        for shard in readable(value).addressable_shards:
             data = np.ascontiguousarray(np.asarray(shard.data)).reshape(shard.data.shape)
             device, same = first.setdefault(str(shard.index), (shard.device.id, data))
             known = device != shard.device.id and _bytes(same) == _bytes(data)
@@ -113,7 +106,7 @@ class Gathering:
     def __init__(self, leaves: Leaves) -> None:
         self._leaves = leaves
         self._data = {
-            number: _readable(value) for number, (_, value) in enumerate(leaves) if spread(value)
+            number: readable(value) for number, (_, value) in enumerate(leaves) if spread(value)
         }
         self._come: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
         _require_room(self._data.values())

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
 
+from jaxtui.engine.arrays import readable
 from jaxtui.engine.jaxprs import bodies
 
 
@@ -65,8 +65,6 @@ def _data(leaf: Any) -> Iterator[Any]:
     if isinstance(leaf, jax.Array):
         if not leaf.is_fully_addressable:
             return
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            leaf = jax.random.key_data(leaf)
-        leaf = np.asarray(leaf) if leaf.size else None
+        leaf = np.asarray(readable(leaf)) if leaf.size else None
     if isinstance(leaf, np.ndarray | np.generic) and leaf.dtype != object and leaf.size:
         yield np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data

@@ -17,6 +17,7 @@ from jax import lax, tree_util
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine import as_python, layouts
+from jaxtui.engine.arrays import readable
 from jaxtui.engine.layouts import AXIS, Case, Layout, Setup, inner_batch, spec_of
 
 
@@ -103,9 +104,7 @@ class Strategy:
 
 def on_host(leaf: Any) -> np.ndarray[Any, Any]:
     """A leaf as a NumPy array; of PRNG keys their data."""
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
-    return np.asarray(leaf)
+    return np.asarray(readable(leaf))
 
 
 def fitting(case: Case, count: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from asking import Asker
+from asking import Asker, exists
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -411,18 +411,10 @@ def processes_of(engine: Asker) -> list[int]:
 def gone(pids: list[int], seconds: float = 10.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not any(alive(pid) for pid in pids):
+        if not any(exists(pid) for pid in pids):
             return True
         time.sleep(0.02)
     return False
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.fixture
