@@ -257,12 +257,14 @@ class BenchmarkWork:
                 return "Stopping: the call in hand has to end. ctrl+c again ends the engine."
         if self._wanted:
             return "It begins as soon as the engine is up."
-        if recording is not None and recording.error is not None and self.opened is None:
+        if recording is None or self.opened is not None:
+            return ""
+        if recording.error is not None:
             # What is wrong with a field of this screen stands at the field, too.
             field = recording.error.field
             place = "" if not field or field.startswith("benchmark.") else f"{field}: "
             return f"{place}{recording.error.message}"
-        if recording is not None and recording.ended and not self._worth_showing(recording):
+        if recording.ended and not self._worth_showing(recording):
             return f"The run {recording.ended} before anything was timed."
         return ""
 

@@ -467,6 +467,16 @@ async def test_an_earlier_run_is_opened_and_compared_with() -> None:
         assert "Same program, same machine, same versions." in bench.text
 
 
+async def test_over_an_earlier_run_nothing_stands_of_one_that_was_stopped() -> None:
+    bench_runs.keep(made.report(made.swept(1), session(OWN)))
+    async with opened(OWN) as bench:
+        await run(bench, lambda id: [*made.started(id), *made.finished(id, stopped=True)])
+        assert "The run stopped before anything was timed." in bench.text
+        await bench.press("r", "enter")
+        assert "the run of" in bench.text
+        assert "before anything was timed" not in bench.text
+
+
 async def test_a_run_is_written_in_each_format(tmp_path: Path) -> None:
     async with opened() as bench:
         await run(bench)
