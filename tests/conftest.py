@@ -1,14 +1,30 @@
-"""What many tests share: a real engine with 8 CPU devices."""
+"""What all tests share: eight CPU devices, a real engine to ask, pictures that fetch nothing."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from asking import Asker
 
 from jaxtui.client import EngineSettings
+from tests.support.asking import Asker
+
+DEVICES = 8
+
+# Tests of the engine's modules import JAX, which counts its devices once.
+if "jax" in sys.modules:
+    raise RuntimeError("JAX was imported before the tests could give it eight devices")
+os.environ["JAX_PLATFORMS"] = "cpu"
+_others = [
+    flag
+    for flag in os.environ.get("XLA_FLAGS", "").split()
+    if not flag.startswith("--xla_force_host_platform_device_count")
+]
+os.environ["XLA_FLAGS"] = " ".join([*_others, f"--xla_force_host_platform_device_count={DEVICES}"])
 
 
 def pytest_configure() -> None:
@@ -24,3 +40,17 @@ def engine() -> Iterator[Asker]:
     asker = Asker(EngineSettings(platform="cpu", count=8))
     yield asker
     asker.client.close()
+
+
+@pytest.fixture(autouse=True)
+def _pictures_fetch_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from textual.app import App
+
+    from jaxtui.picture import fetching_nothing
+
+    original = App.export_screenshot
+
+    def export_screenshot(self: App[Any], **options: Any) -> str:
+        return fetching_nothing(original(self, **options))
+
+    monkeypatch.setattr(App, "export_screenshot", export_screenshot)

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_sweeps import PLAN
 from msgspec.structs import replace
 
 from jaxtui import bandwidth, bandwidth_words
@@ -38,6 +37,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.report import Diagnosis, Environment
 from jaxtui.session import Argument, Benchmark, Collective, Program, Session, dumps
+from tests.support.made_sweeps import PLAN
 
 pytestmark = pytest.mark.long
 

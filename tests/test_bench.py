@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from asking import Asker
 
 from jaxtui import bench_runs
 from jaxtui.benchmarks import Recording
@@ -42,6 +41,7 @@ from jaxtui.protocol import (
     Traced,
 )
 from jaxtui.session import Argument, Benchmark, Program, Session, Vmap, dumps, loads
+from tests.support.asking import Asker
 
 pytestmark = pytest.mark.long
 

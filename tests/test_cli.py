@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from asking import sized_by_terminal
 
 from jaxtui import __version__, lessons, options
 from jaxtui.launch import Choice
 from jaxtui.session import Devices, Session, load, loads
+from tests.support.asking import sized_by_terminal
 
 JAXTUI = [sys.executable, "-m", "jaxtui"]
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from asking import Heard, exists
 
 from jaxtui import endings
 from jaxtui.client import EngineClient, EngineSettings
@@ -33,6 +32,7 @@ from jaxtui.protocol import (
     Trace,
 )
 from jaxtui.session import Program
+from tests.support.asking import Heard, exists
 
 SPEAK = """
 import os, sys, time

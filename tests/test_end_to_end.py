@@ -10,7 +10,8 @@ from pathlib import Path
 import pexpect
 import pyte
 import pytest
-from asking import sized_by_terminal
+
+from tests.support.asking import sized_by_terminal
 
 COLUMNS, LINES = 120, 40
 ENTER, TAB, ESCAPE, END, BACKSPACE = "\r", "\t", "\x1b", "\x1b[F", "\x7f"

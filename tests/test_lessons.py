@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from asking import Asker
 
 import jaxtui.lessons
 from jaxtui import lessons
 from jaxtui.protocol import BenchPlanned, Composition, PlanBench
 from jaxtui.session import dumps, loads
+from tests.support.asking import Asker
 
 TUTORIAL: dict[str, tuple[str, list[int], Any]] = {
     "one-value": ("float32", [], 11.0),

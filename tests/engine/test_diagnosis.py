@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax
 import pytest
-from wrong import Wrong, check, wrong
 
 from jaxtui.session import Grad, Jit, Pmap, ShardMap, ValueAndGrad, Vmap
+from tests.support.wrong import Wrong, check, wrong
 
 GRID = {"x": 4, "y": 2}
 DOT = "x, y: jnp.dot(x, y)"

@@ -8,11 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bare import shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import to_builtins
-from wrong import composition, trace
 
 from jaxtui.engine import evaluation
 from jaxtui.report import FlowLeaf, Level
@@ -29,6 +27,8 @@ from jaxtui.session import (
     ValueAndGrad,
     Vmap,
 )
+from tests.support.bare import shapes
+from tests.support.wrong import composition, trace
 
 # Mostly sizes that agree and axes that are there, so that most programs are right.
 SIZES = st.sampled_from([2, 2, 2, 2, 3, 0, 1])

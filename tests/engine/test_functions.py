@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bare import Case, case, check
-from wrong import Wrong, trace, wrong
-from wrong import check as check_wrong
 
 from jaxtui.engine import evaluation
 from jaxtui.protocol import Composition
 from jaxtui.report import Parameter
 from jaxtui.session import Argument, Jit, Program, Session, Vmap
+from tests.support.bare import Case, case, check
+from tests.support.wrong import Wrong, trace, wrong
+from tests.support.wrong import check as check_wrong
 
 # fmt: off
 KINDS = [

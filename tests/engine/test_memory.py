@@ -8,10 +8,10 @@ import time
 
 import jax
 import pytest
-from wrong import run_failure, trace
 
 from jaxtui.engine import devices
 from jaxtui.session import AnyLayer, Argument, Jit, Pmap, Program, Session, ShardMap, Vmap
+from tests.support.wrong import run_failure, trace
 
 GIB = 1024**3
 OUTER = "def f(x, y):\n    return (x[:, None] * y[None, :]).sum()\n"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bare import Case, case, check
 
 from jaxtui.session import Grad, Jit, Pmap, ValueAndGrad, Vmap
+from tests.support.bare import Case, case, check
 
 # fmt: off
 AXES = [

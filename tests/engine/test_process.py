@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import Asker
 
 from jaxtui.engine.output import PRINT_LIMIT
 from jaxtui.framing import read_body
@@ -38,6 +37,7 @@ from jaxtui.protocol import (
     frame,
 )
 from jaxtui.session import Argument, Jit, Program, Vmap
+from tests.support.asking import Asker
 
 
 def composition(body: str, value: str = "arange(4.0)", layers: list | None = None) -> Composition:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import pytest
 from msgspec import UNSET
-from wrong import Wrong, check, run_failure, trace, wrong
 
 from jaxtui.session import Argument, Grad, Jit, Pmap, Program, Session, ShardMap, Vmap
+from tests.support.wrong import Wrong, check, run_failure, trace, wrong
 
 BEFORE_0_8 = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 8)
 ROWS = "x = arange(6.).reshape(2, 3)"

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from asking import Asker, exists
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -53,6 +52,7 @@ from jaxtui.session import (
     ShardMap,
     Vmap,
 )
+from tests.support.asking import Asker, exists
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 

@@ -6,9 +6,9 @@ import inspect
 
 import jax
 import pytest
-from bare import Case, case, check
 
 from jaxtui.session import Grad, Jit, ValueAndGrad, Vmap
+from tests.support.bare import Case, case, check
 
 NODE = """
 import dataclasses

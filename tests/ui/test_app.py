@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import made_events as made
 import pytest
-from fake_client import Bench
 from rich.console import Console, RenderableType
 from textual import events
 from textual.screen import Screen
@@ -23,6 +21,8 @@ from jaxtui.protocol import Gone, Log, Run, Trace
 from jaxtui.session import Devices, Program, Session, load, save
 from jaxtui.ui import commands
 from jaxtui.ui.screens.dialogs import ConfirmDialog, HelpDialog, PathDialog, TrustDialog
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 
 @pytest.fixture(autouse=True)

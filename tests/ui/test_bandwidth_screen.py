@@ -7,12 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import made_collectives as made
-import made_events
-import made_sweeps
 import msgspec
 import pytest
-from fake_client import Bench
 
 from jaxtui import bandwidth
 from jaxtui.bandwidth import SizeReport
@@ -33,6 +29,9 @@ from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Benchmark, Collective, Devices, Session
 from jaxtui.ui.screens.bandwidth import BandwidthScreen
 from jaxtui.ui.screens.collectives import CollectivesScreen
+from tests.support import made_collectives as made
+from tests.support import made_events, made_sweeps
+from tests.support.fake_client import Bench
 
 pytestmark = pytest.mark.long
 

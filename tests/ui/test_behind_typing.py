@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import made_events as made
 import pytest
-from fake_client import Bench
 from textual import events
 
 from jaxtui.protocol import Run
 from jaxtui.session import load, save
 from jaxtui.ui.screens.devices import DevicesScreen
 from jaxtui.ui.screens.dialogs import ConfirmDialog
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 BURST = "1234567890" * 5
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import made_benchmarks as made
 import msgspec
 import pytest
 from hypothesis import given
@@ -19,6 +18,7 @@ from jaxtui.ui import (
 )
 from jaxtui.ui.benchmark_rows import Key, aligned_seconds, layout, report_rows
 from jaxtui.ui.text_cells import ASCII, UNICODE, Glyphs, Line, text_of, width_of
+from tests.support import made_benchmarks as made
 
 WIDTHS = [40, 60, 78, 90, 118, 200]
 GLYPHS = [UNICODE, ASCII]

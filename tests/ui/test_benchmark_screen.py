@@ -8,11 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import made_benchmarks as made
-import made_events
 import msgspec
 import pytest
-from fake_client import Bench
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
@@ -31,6 +28,9 @@ from jaxtui.protocol import (
 from jaxtui.report import Diagnosis
 from jaxtui.session import Benchmark, Session
 from jaxtui.ui.screens.benchmark import BenchmarkScreen
+from tests.support import made_benchmarks as made
+from tests.support import made_events
+from tests.support.fake_client import Bench
 
 SIZES = [(80, 24), (120, 40)]
 OWN = Benchmark(sweep={"batch": [16, 64, 256]})

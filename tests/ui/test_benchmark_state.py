@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import made_benchmarks as made
-import made_events
 import pytest
 
 from jaxtui import bench_runs
@@ -27,6 +25,8 @@ from jaxtui.report import Diagnosis
 from jaxtui.session import Benchmark, Devices, Session
 from jaxtui.ui.benchmark_state import STOP_SECONDS, BenchmarkWork
 from jaxtui.ui.state import REST, Work
+from tests.support import made_benchmarks as made
+from tests.support import made_events
 
 
 class Desk:

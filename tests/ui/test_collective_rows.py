@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import made_collectives as made
 import pytest
 
 from jaxtui.ui.collective_blocks import MOST, holding, plan
 from jaxtui.ui.collective_rows import Place, RowsLayout, layout
 from jaxtui.ui.text_cells import text_of
+from tests.support import made_collectives as made
 
 LABELS = [f"{i}  cpu" for i in range(8)]
 PAIRS, SQUARE = holding(made.output(made.PAIRS)), holding(made.output(made.SQUARE))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import made_collectives as made
-import made_events
 import msgspec
 import pytest
 
@@ -22,6 +20,8 @@ from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Collective, Session
 from jaxtui.ui.collective_state import DRAFT, CollectiveWork
 from jaxtui.ui.state import REST, Work
+from tests.support import made_collectives as made
+from tests.support import made_events
 
 SOURCE = "def total(x):\n    return lax.psum(x, 'devices')\n"
 NOT_THERE = Diagnosis(

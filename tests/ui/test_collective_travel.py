@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import made_collectives as made
 import pytest
 
 from jaxtui import travel
@@ -11,6 +10,7 @@ from jaxtui.ui.collective_travel import (
     positive,
 )
 from jaxtui.ui.text_cells import text_of, width_of
+from tests.support import made_collectives as made
 
 NAMES = tuple(str(i) for i in range(8))
 

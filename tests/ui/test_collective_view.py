@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import made_collectives as made
-import made_events
 import pytest
 
 from jaxtui.collective_words import OPERATIONS
@@ -11,6 +9,8 @@ from jaxtui.report import Diagnosis
 from jaxtui.session import Collective, Program, Session
 from jaxtui.ui import collective_view as view
 from jaxtui.ui.collective_blocks import holding
+from tests.support import made_collectives as made
+from tests.support import made_events
 
 PSUM = Collective(operation="psum", value=OPERATIONS["psum"].value)
 PAIRS = holding(made.output(made.PAIRS))

@@ -7,10 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import made_collectives as made
-import made_events
 import pytest
-from fake_client import Bench
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -29,6 +26,9 @@ from jaxtui.ui.collective_state import DRAFT
 from jaxtui.ui.screens.collectives import CollectivesScreen
 from jaxtui.ui.state import REST
 from jaxtui.ui.widgets.cell_editor import CellEditor
+from tests.support import made_collectives as made
+from tests.support import made_events
+from tests.support.fake_client import Bench
 
 Answer = Callable[[int], CollectiveRan]
 SIZES = [(80, 24), (120, 40)]

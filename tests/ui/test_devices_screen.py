@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import made_events as made
 import pytest
-from fake_client import Bench
 
 from jaxtui.client import EngineSettings
 from jaxtui.protocol import Describe, Failed, Gone, Log, Trace
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Devices
 from jaxtui.ui.screens.devices import DevicesScreen
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 
 async def opened(bench: Bench) -> DevicesScreen:

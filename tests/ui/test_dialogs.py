@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import made_events as made
 import pytest
-from fake_client import Bench
 from msgspec.structs import replace
 from textual.widgets import OptionList
 
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import load, save
 from jaxtui.ui.screens.dialogs import ChoiceDialog, HelpDialog, TrustDialog
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 
 @pytest.fixture(autouse=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import made_events as made
-from fake_client import Bench
-
 from jaxtui.protocol import CellFound, Failed, FindCell, Inspect, Inspected
 from jaxtui.report import Diagnosis
 from jaxtui.ui.screens.dialogs import FindDialog
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 
 async def asked_for(bench: Bench, text: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_flows import leaf, level, nested
 from rich.cells import cell_len
 
 from jaxtui.report import Diagnosis, Fix, Flow, FlowLeaf, Level
@@ -16,6 +15,7 @@ from jaxtui.ui.flow_cells import short_dtype
 from jaxtui.ui.flow_layout import FlowPicture, layout
 from jaxtui.ui.text_cells import text_of, width_of
 from jaxtui.ui.widgets.field import summary
+from tests.support.made_flows import leaf, level, nested
 
 BODY = "return jnp.dot(matrix, vector)"
 

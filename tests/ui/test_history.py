@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import made_events as made
-from fake_client import Bench
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +9,8 @@ from jaxtui.launch import Choice
 from jaxtui.protocol import Trace
 from jaxtui.session import Devices, Session
 from jaxtui.ui.history import STEPS, TYPING, History
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 SESSIONS = st.lists(st.integers(1, 5), min_size=1, max_size=30)
 

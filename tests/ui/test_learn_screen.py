@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fake_client import Bench
-
 from jaxtui import lessons
 from jaxtui.ui.screens.dialogs import ConfirmDialog
 from jaxtui.ui.screens.learn import LearnScreen
 from jaxtui.ui.screens.map import MapScreen
+from tests.support.fake_client import Bench
 
 
 async def test_every_lesson_is_listed_with_its_notes() -> None:

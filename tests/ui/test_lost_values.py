@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import made_events as made
 import pytest
-from fake_client import Bench
 
 from jaxtui.protocol import Cancelled, Gone, ReadWindow, Summarize
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 
 async def unread(bench: Bench) -> ReadWindow:

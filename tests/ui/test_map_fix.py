@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fake_client import Bench
+
+from tests.support.fake_client import Bench
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import made_events as made
 import pytest
-from fake_client import Bench
 from textual.geometry import Region
 from textual.widget import Widget
 from textual.widgets import OptionList
@@ -16,6 +14,8 @@ from jaxtui.ui.state import REST
 from jaxtui.ui.widgets.field import FieldInput
 from jaxtui.ui.widgets.layer_list import LayerForm, layer_summary
 from jaxtui.ui.widgets.tab_line import RESULT
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 AXIS_FIX = Fix(label="map axis 1", field="program.layers.0.in_axes", text="(1, 0)")
 AXIS_WRONG = Diagnosis(

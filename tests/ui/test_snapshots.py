@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
-from fake_client import Bench
 from textual.pilot import Pilot
 
 from jaxtui.report import Diagnosis, Fix
+from tests.support.fake_client import Bench
 
 SIZES = [(80, 24), (120, 40)]
 WRONG = Diagnosis(

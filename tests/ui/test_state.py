@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import count
 
-import made_events as made
 import msgspec
 import pytest
 
@@ -23,6 +22,7 @@ from jaxtui.protocol import (
 from jaxtui.report import Diagnosis, Parameter
 from jaxtui.session import Devices, Session, with_field
 from jaxtui.ui.state import QUIET, REST, Work, ended_words
+from tests.support import made_events as made
 
 WRONG = Diagnosis(kind="value", field="program.arguments.0.value", message="no")
 DIED = Gone(reason="it ended with status 134", status=134, wanted=False, tail=["abort"])

@@ -7,12 +7,12 @@ import math
 import time
 
 import pytest
-from array_host import ArrayHost, bounds, nested, output, rows_over
 
 from jaxtui.protocol import WindowRead
 from jaxtui.report import Shard
 from jaxtui.ui.array_model import MAX_CELLS
 from jaxtui.ui.widgets.array_view import HOLD, ArrayView
+from tests.support.array_host import ArrayHost, bounds, nested, output, rows_over
 
 WIDE = (120, 40)
 NARROW = (40, 6)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from made_flows import leaf, level, nested
 from textual.app import App, ComposeResult
 from textual.widgets import Input
 
 from jaxtui.report import Diagnosis, Fix, Flow
 from jaxtui.ui.text_cells import text_of
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
+from tests.support.made_flows import leaf, level, nested
 
 
 def network(leaves: int = 20) -> Flow:

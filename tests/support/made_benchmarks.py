@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import made_events
-
 from jaxtui.benchmark_report import (
     ArmStatistics,
     BenchmarkReport,
@@ -39,6 +37,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session import Session
+from tests.support import made_events
 
 STRATEGIES = [
     StrategyInfo(name="loop", title="a Python loop over the jitted function", multi=False),

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
-import made_events as made
 from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
@@ -17,6 +16,7 @@ from jaxtui.protocol import AnyEvent, AnyRequest, Cancel, ReadWindow, Run, Trace
 from jaxtui.session import Session
 from jaxtui.ui.app import JaxtuiApp
 from jaxtui.ui.explorer import Explorer
+from tests.support import made_events as made
 
 R = TypeVar("R", bound=AnyRequest)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from made_events import flow
-
 from jaxtui.protocol import CollectiveRan, CollectivesDescribed, ProvenanceFound
 from jaxtui.report import CollectiveReport, Output, Shard
+from tests.support.made_events import flow
 
 DEVICES = 8
 
