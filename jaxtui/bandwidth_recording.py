@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtui.bandwidth import BandwidthReport, SizeReport, SweepPlan, average_busbw, fit
 from jaxtui.protocol import AnyEvent, BandwidthMeasured, BandwidthStarted
 from jaxtui.recordings import COMPLETE, RunRecording
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 
 
 class SweepRecording(RunRecording):

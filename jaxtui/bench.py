@@ -11,8 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from jaxtui import bandwidth_words, bench_runs, bench_words, collectives, launch, plain
-from jaxtui import session as sessions
+from jaxtui import bandwidth_words, bench_runs, bench_words, launch, plain
 from jaxtui.bandwidth import BandwidthReport
 from jaxtui.bandwidth_recording import SweepRecording
 from jaxtui.bench_runs import AnyRun
@@ -22,7 +21,9 @@ from jaxtui.launch import Choice
 from jaxtui.protocol import AnyEvent, BenchRound, BenchStage, Composition, Printed
 from jaxtui.recordings import COMPLETE
 from jaxtui.report import Diagnosis
-from jaxtui.session import Benchmark, Session, SessionError
+from jaxtui.session import collective_program as collectives
+from jaxtui.session import session as sessions
+from jaxtui.session.session import Benchmark, Session, SessionError
 
 AnyRecording = Recording | SweepRecording
 Format = Literal["text", "json", "csv", "markdown"]

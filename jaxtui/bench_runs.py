@@ -16,7 +16,7 @@ from jaxtui import config
 from jaxtui.bandwidth import BandwidthReport
 from jaxtui.benchmark_report import BenchmarkReport, StrategyReport
 from jaxtui.report import Environment
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 
 SUFFIX = ".json"
 AnyRun = BenchmarkReport | BandwidthReport

@@ -40,7 +40,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.recordings import COMPLETE, RunRecording
 from jaxtui.report import Diagnosis, Environment, ProgramReport
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 
 
 class PointRecord:

@@ -20,7 +20,7 @@ from jaxtui.options import parse
 if TYPE_CHECKING:
     from jaxtui.config import Config
     from jaxtui.launch import Choice
-    from jaxtui.session import Session
+    from jaxtui.session.session import Session
     from jaxtui.ui.app import JaxtuiApp
 
 USAGE = 2
@@ -150,8 +150,9 @@ def _export(options: argparse.Namespace) -> int:
     choice = _choice(options, _config())
     from pathlib import Path
 
-    from jaxtui import export, launch
-    from jaxtui.session import SessionError, loads
+    from jaxtui import launch
+    from jaxtui.session import export
+    from jaxtui.session.session import SessionError, loads
 
     try:
         script = export.script(choice.applied_to(loads(launch.read(options.session))))
@@ -214,7 +215,7 @@ def _screenshot(options: argparse.Namespace) -> int:
 def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
     """The session to explore, and whether it may run unasked; exits when it cannot be read."""
     from jaxtui import launch, lessons
-    from jaxtui.session import SessionError, loads
+    from jaxtui.session.session import SessionError, loads
 
     if path is None:
         return choice.applied_to(lessons.load(lessons.FIRST)), True

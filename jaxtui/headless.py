@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from jaxtui import collectives, launch, plain, plain_collective
-from jaxtui import session as sessions
+from jaxtui import launch, plain, plain_collective
 from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.launch import Choice
 from jaxtui.protocol import (
@@ -43,7 +42,9 @@ from jaxtui.report import (
     ProgramReport,
     RunReport,
 )
-from jaxtui.session import Benchmark, Collective, Session, SessionError
+from jaxtui.session import collective_program as collectives
+from jaxtui.session import session as sessions
+from jaxtui.session.session import Benchmark, Collective, Session, SessionError
 
 VALUES = 10_000  # elements of an output; above it a summary stands for them
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.engine_process import EngineProcess, EngineSettings
-from jaxtui.session import Session, SessionError
+from jaxtui.session.session import Session, SessionError
 
 if TYPE_CHECKING:
     from jaxtui.client import EngineClient

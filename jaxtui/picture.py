@@ -30,7 +30,7 @@ from jaxtui.protocol import (
     Traced,
     WindowRead,
 )
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 from jaxtui.ui.app import JaxtuiApp
 from jaxtui.ui.commands import COMMANDS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jaxtui import plain
 from jaxtui.report import CollectiveReport, Output
-from jaxtui.session import Collective
+from jaxtui.session.session import Collective
 
 
 def collective(

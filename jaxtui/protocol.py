@@ -35,7 +35,7 @@ from jaxtui.report import (
     ProgramReport,
     Summary,
 )
-from jaxtui.session import Benchmark, Collective, Devices, Program
+from jaxtui.session.session import Benchmark, Collective, Devices, Program
 
 ProgramView = Literal["equivalents", "jaxpr", "stablehlo", "hlo", "cost"]
 

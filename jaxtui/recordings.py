@@ -10,7 +10,7 @@ from msgspec import structs
 from jaxtui import __version__
 from jaxtui.protocol import AnyEvent, BenchFinished, BenchStage, Cancelled, Failed, Gone
 from jaxtui.report import Diagnosis, Environment
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 
 COMPLETE, STOPPED = "complete", "stopped"
 

@@ -17,7 +17,7 @@ import secrets
 from pathlib import Path
 
 from jaxtui import config, lessons
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 
 KEY_BYTES = 32
 KEPT = 5_000  # signatures; the oldest are forgotten

@@ -36,7 +36,7 @@ from jaxtui.protocol import (
     Traced,
 )
 from jaxtui.report import Diagnosis, Environment
-from jaxtui.session import Argument, Benchmark, Collective, Program, Session, dumps
+from jaxtui.session.session import Argument, Benchmark, Collective, Program, Session, dumps
 from tests.support.made_sweeps import PLAN
 
 pytestmark = pytest.mark.long

@@ -40,7 +40,7 @@ from jaxtui.protocol import (
     Trace,
     Traced,
 )
-from jaxtui.session import Argument, Benchmark, Program, Session, Vmap, dumps, loads
+from jaxtui.session.session import Argument, Benchmark, Program, Session, Vmap, dumps, loads
 from tests.support.asking import Asker
 
 pytestmark = pytest.mark.long

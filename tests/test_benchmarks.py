@@ -42,7 +42,7 @@ from jaxtui.protocol import (
     Ran,
 )
 from jaxtui.report import Diagnosis, Environment, ProgramReport
-from jaxtui.session import Argument, Benchmark, Program, Session
+from jaxtui.session.session import Argument, Benchmark, Program, Session
 
 SESSION = Session(
     title="A task | with a bar",

@@ -15,7 +15,7 @@ import pytest
 
 from jaxtui import __version__, lessons, options
 from jaxtui.launch import Choice
-from jaxtui.session import Devices, Session, load, loads
+from jaxtui.session.session import Devices, Session, load, loads
 from tests.support.asking import sized_by_terminal
 
 JAXTUI = [sys.executable, "-m", "jaxtui"]

@@ -31,7 +31,7 @@ from jaxtui.protocol import (
     Stage,
     Trace,
 )
-from jaxtui.session import Program
+from jaxtui.session.session import Program
 from tests.support.asking import Heard, exists
 
 SPEAK = """

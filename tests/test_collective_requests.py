@@ -25,7 +25,7 @@ from jaxtui.protocol import (
     WindowRead,
 )
 from jaxtui.report import CollectiveReport, Output, Shard
-from jaxtui.session import Collective, Program
+from jaxtui.session.session import Collective, Program
 
 PSUM = Collective(operation="psum", value="arange(16.0).reshape(8, 2)")
 

@@ -14,7 +14,7 @@ import pytest
 import jaxtui.lessons
 from jaxtui import lessons
 from jaxtui.protocol import BenchPlanned, Composition, PlanBench
-from jaxtui.session import dumps, loads
+from jaxtui.session.session import dumps, loads
 from tests.support.asking import Asker
 
 TUTORIAL: dict[str, tuple[str, list[int], Any]] = {

@@ -25,7 +25,7 @@ from jaxtui.protocol import (
     frame,
 )
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Argument, Devices, Pmap, Program, Vmap
+from jaxtui.session.session import Argument, Devices, Pmap, Program, Vmap
 
 ids = st.integers(0, 2**63 - 1)
 small = st.integers(0, 2**31)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxtui import travel
-from jaxtui.collective_words import OPERATIONS
+from jaxtui.session.collective_catalogue import OPERATIONS
 
 SIZES = list(range(2, 17))
 

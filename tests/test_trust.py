@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxtui import config, lessons, trust
-from jaxtui.session import Program, Session
+from jaxtui.session.session import Program, Session
 
 TEXT = 'title = "mine"\n'
 

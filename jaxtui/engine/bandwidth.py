@@ -39,7 +39,7 @@ from jaxtui.protocol import (
     BenchStage,
     SweepBandwidth,
 )
-from jaxtui.session import Benchmark
+from jaxtui.session.session import Benchmark
 
 ROUNDS, QUICK_ROUNDS = 25, 10
 FEWEST = 5  # samples that a size gets even when its budget is over

@@ -50,7 +50,7 @@ from jaxtui.protocol import (
     BenchStarted,
     Composition,
 )
-from jaxtui.session import Benchmark
+from jaxtui.session.session import Benchmark
 
 ROUNDS, QUICK_ROUNDS = 25, 10
 BUDGET = 10.0  # seconds of rounds at each point, once there are enough of them

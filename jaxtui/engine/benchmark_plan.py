@@ -29,7 +29,7 @@ from jaxtui.engine.operations import Work
 from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Strategy, fitting
 from jaxtui.protocol import BenchPlanned, Composition, PlanBench
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Benchmark
+from jaxtui.session.session import Benchmark
 
 SAME = 1.05  # the most that two strategies' operations may differ by
 WARN, REFUSE = 0.5, 0.8  # of the memory that is available

@@ -12,7 +12,7 @@ from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.strategies import DEFAULT, TABLE
 from jaxtui.protocol import Composition
 from jaxtui.report import Fix
-from jaxtui.session import Benchmark
+from jaxtui.session.session import Benchmark
 
 
 def check(benchmark: Benchmark, composition: Composition) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxtui.collective_words import Option
 from jaxtui.engine.errors import diagnosed
 from jaxtui.engine.failures import safe_repr
 from jaxtui.report import Fix
+from jaxtui.session.collective_catalogue import Option
 
 MAY_DIFFER = frozenset({"psum", "pmax", "pmin"})  # whose groups need not be of one size
 

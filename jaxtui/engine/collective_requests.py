@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxtui import collectives as composing
 from jaxtui.engine import collectives
 from jaxtui.engine.collective_checks import Checked
 from jaxtui.engine.collective_sources import Search
@@ -26,7 +25,8 @@ from jaxtui.protocol import (
     RunCollective,
 )
 from jaxtui.report import CollectiveReport
-from jaxtui.session import Session
+from jaxtui.session import collective_program as composing
+from jaxtui.session.session import Session
 
 
 @dataclass

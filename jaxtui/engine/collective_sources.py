@@ -17,7 +17,7 @@ from jaxtui.engine.gathering import Gathered
 from jaxtui.engine.processes import Sources
 from jaxtui.engine.provenance import Provenance
 from jaxtui.engine.provenance import Sources as Found
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 
 _KEPT = 8  # searches of a follower: more than results that the leader keeps
 

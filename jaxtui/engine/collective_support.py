@@ -14,10 +14,10 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
-from jaxtui.collective_words import Operation
 from jaxtui.engine.errors import diagnosed
 from jaxtui.report import Fix
-from jaxtui.session import Collective
+from jaxtui.session.collective_catalogue import Operation
+from jaxtui.session.session import Collective
 
 OPERATION = "collective.operation"
 VIA = "collective.via"

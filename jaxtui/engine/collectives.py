@@ -15,8 +15,6 @@ from jax import lax, tree_util
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from jaxtui import collectives
-from jaxtui.collective_words import OPERATIONS
 from jaxtui.engine import collective_checks, evaluation, expressions
 from jaxtui.engine.collective_checks import AXIS_NAME, VALUE, VIA, Checked
 from jaxtui.engine.errors import Diagnosed, diagnosed
@@ -26,7 +24,9 @@ from jaxtui.engine.provenance import Provenance
 from jaxtui.engine.references import REFERENCES, Expected, wrong
 from jaxtui.protocol import Composition
 from jaxtui.report import Diagnosis, Fix, Flow
-from jaxtui.session import Collective, Program, Session
+from jaxtui.session import collective_program as collectives
+from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.session import Collective, Program, Session
 
 Leaves = list[tuple[str, Any]]  # (keystr path, array), with a row for each device
 

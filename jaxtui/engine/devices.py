@@ -16,11 +16,11 @@ import jaxlib.version
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
-from jaxtui import session
 from jaxtui.engine import host
 from jaxtui.engine.errors import diagnosed
 from jaxtui.engine.processes import Place
 from jaxtui.report import DeviceInfo, Environment, Fix
+from jaxtui.session import session
 
 DEFAULT_AXIS = "devices"
 # Each has threads of its own: with 512, one psum took 15 s; with 100,000 the host stood still.

@@ -22,7 +22,7 @@ from jaxtui.engine.output import rehearsal
 from jaxtui.engine.preparing import Placed, Preparation, computed_case, why
 from jaxtui.engine.strategies import on_host
 from jaxtui.protocol import Composition
-from jaxtui.session import Benchmark
+from jaxtui.session.session import Benchmark
 
 Leaves = Sequence[np.ndarray[Any, Any]]
 SAME = "the same, bit for bit"

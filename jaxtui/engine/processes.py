@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from jaxtui.engine.errors import diagnosed
 from jaxtui.protocol import Composition
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from jaxtui.engine.devices import DeviceSet
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.expressions import Names
 from jaxtui.report import Fix, Parameter
-from jaxtui.session import AnyLayer, Argument, Program
+from jaxtui.session.session import AnyLayer, Argument, Program
 
 # Settings that are a plain word when typed without quotes: `axis_name = "batch"`.
 WORDS = frozenset({"axis_name", "spmd_axis_name"})

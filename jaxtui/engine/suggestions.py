@@ -18,7 +18,7 @@ from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, over_arrays
 from jaxtui.protocol import Composition
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Session, with_field
+from jaxtui.session.session import Session, with_field
 
 BUDGET = 0.5  # seconds for all attempts of one failure; a function usually traces in a few ms
 MOST_ATTEMPTS = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jaxtui.session import Session, loads
+from jaxtui.session.session import Session, loads
 
 NAMES = (
     "one-value",

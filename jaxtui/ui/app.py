@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from jaxtui.launch import Choice
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 from jaxtui.ui import commands
 from jaxtui.ui.behind_typing import after_typing, waits
 from jaxtui.ui.screens.base import WorkScreen

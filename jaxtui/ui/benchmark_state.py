@@ -37,7 +37,7 @@ from jaxtui.protocol import (
     Ready,
 )
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Benchmark, Session, with_field
+from jaxtui.session.session import Benchmark, Session, with_field
 from jaxtui.ui.state import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
 
 STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended

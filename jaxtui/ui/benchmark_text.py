@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Sequence
 
-from jaxtui.session import Benchmark, SessionError
+from jaxtui.session.session import Benchmark, SessionError
 
 Parameter = int | float | str
 

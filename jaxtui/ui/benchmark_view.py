@@ -17,7 +17,7 @@ from jaxtui.benchmark_report import (
 )
 from jaxtui.benchmarks import PointRecord
 from jaxtui.report import Environment
-from jaxtui.session import Benchmark, Session
+from jaxtui.session.session import Benchmark, Session
 from jaxtui.ui import benchmark_rows as rows
 from jaxtui.ui.benchmark_state import BenchmarkWork
 from jaxtui.ui.text_cells import Glyphs

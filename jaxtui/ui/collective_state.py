@@ -12,8 +12,6 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from jaxtui import collectives
-from jaxtui.collective_words import OPERATIONS
 from jaxtui.protocol import (
     AnyEvent,
     AnyRequest,
@@ -32,7 +30,9 @@ from jaxtui.protocol import (
     Stage,
 )
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Collective, Program, Session
+from jaxtui.session import collective_program as collectives
+from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.session import Collective, Program, Session
 from jaxtui.ui.state import NAMED, QUIET, REST, Work, ended_words
 
 DRAFT = Collective(operation="psum", via="pmap", value=OPERATIONS["psum"].value)

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jaxtui import collectives, quantities
-from jaxtui.collective_words import OPERATIONS, Operation
+from jaxtui import quantities
 from jaxtui.protocol import CollectiveRan, ProvenanceFound
 from jaxtui.report import Diagnosis, Environment
-from jaxtui.session import Collective, Session
+from jaxtui.session import collective_program as collectives
+from jaxtui.session.collective_catalogue import OPERATIONS, Operation
+from jaxtui.session.session import Collective, Session
 from jaxtui.ui.collective_blocks import Holding
 
 ABOUT_VIA = {

@@ -12,7 +12,6 @@ import msgspec
 from textual.timer import Timer
 
 from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.collectives import runs_program
 from jaxtui.launch import Choice
 from jaxtui.protocol import (
     AnyEvent,
@@ -29,7 +28,8 @@ from jaxtui.protocol import (
     Summarized,
     WindowRead,
 )
-from jaxtui.session import Devices, Session, SessionError, with_field
+from jaxtui.session.collective_program import runs_program
+from jaxtui.session.session import Devices, Session, SessionError, with_field
 from jaxtui.ui.collective_state import CollectiveWork
 from jaxtui.ui.files import Files
 from jaxtui.ui.history import History, changed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from jaxtui.session import SessionError, check_parameters
+from jaxtui.session.session import SessionError, check_parameters
 
 _PAIR = re.compile(r"^\s*['\"]?(?P<name>\w+)['\"]?\s*[=:]\s*(?P<number>[^=:]+?)\s*$")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jaxtui import launch
-from jaxtui.session import Session, SessionError, dumps, loads, save
+from jaxtui.session.session import Session, SessionError, dumps, loads, save
 
 if TYPE_CHECKING:
     from textual.screen import Screen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 
 STEPS = 200  # that are kept
 TYPING = 1.0  # seconds between two keystrokes of one step

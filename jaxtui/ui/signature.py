@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.report import Parameter
-from jaxtui.session import Argument
+from jaxtui.session.session import Argument
 
 
 class Row(Struct, frozen=True):

@@ -37,7 +37,7 @@ from jaxtui.protocol import (
     Traced,
 )
 from jaxtui.report import Diagnosis, Environment, Flow, Parameter
-from jaxtui.session import Argument, Session
+from jaxtui.session.session import Argument, Session
 from jaxtui.ui.signature import follow
 
 REST = 0.3  # seconds without a keystroke after which a small program runs by itself

@@ -26,7 +26,7 @@ from jaxtui.protocol import (
     SweepBandwidth,
 )
 from jaxtui.report import Diagnosis
-from jaxtui.session import Benchmark
+from jaxtui.session.session import Benchmark
 from jaxtui.ui import collective_state
 from jaxtui.ui.benchmark_state import STOP_SECONDS, UNTIMED
 from jaxtui.ui.collective_state import CollectiveWork

@@ -13,7 +13,6 @@ import pytest
 from jax import lax
 
 from jaxtui.bandwidth import CONVENTIONS, SizeReport, SweepPlan
-from jaxtui.collective_words import OPERATIONS
 from jaxtui.engine import bandwidth, bandwidth_messages
 from jaxtui.engine.bandwidth_messages import Subject, data, subject_of, wrong_elements
 from jaxtui.engine.collective_support import takes_negative_dimensions
@@ -30,7 +29,8 @@ from jaxtui.protocol import (
     SweepBandwidth,
 )
 from jaxtui.report import Diagnosis
-from jaxtui.session import Benchmark, Collective, Devices, Program, Session
+from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.session import Benchmark, Collective, Devices, Program, Session
 
 pytestmark = pytest.mark.long
 

@@ -44,7 +44,17 @@ from jaxtui.protocol import (
     Composition,
     PlanBench,
 )
-from jaxtui.session import AnyLayer, Argument, Benchmark, Devices, Grad, Jit, Pmap, Program, Vmap
+from jaxtui.session.session import (
+    AnyLayer,
+    Argument,
+    Benchmark,
+    Devices,
+    Grad,
+    Jit,
+    Pmap,
+    Program,
+    Vmap,
+)
 
 pytestmark = pytest.mark.long
 

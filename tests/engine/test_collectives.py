@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from jax import lax
 
 from jaxtui import travel
-from jaxtui.collective_words import OPERATIONS
-from jaxtui.collectives import VIAS
 from jaxtui.engine import collectives
 from jaxtui.engine.collective_support import takes_negative_dimensions
 from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.report import Diagnosis
-from jaxtui.session import Collective, Devices, Program, Session
+from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.collective_program import VIAS
+from jaxtui.session.session import Collective, Devices, Program, Session
 
 RING = OPERATIONS["ppermute"].given["perm"]
 HALVES = "[[0, 1, 2, 3], [4, 5, 6, 7]]"
@@ -483,7 +483,7 @@ def test_dimensions_from_the_end_work_or_are_refused_with_the_number_that_works(
 
 _SIXTEEN = """
 import json, sys
-from jaxtui.collective_words import OPERATIONS
+from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.collectives import VIAS
 from jaxtui.engine import collectives, devices
 from jaxtui.session import Collective, Devices, Session

@@ -12,7 +12,7 @@ from jaxtui.engine.equivalents import SAME
 from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.strategies import DEFAULT
 from jaxtui.protocol import Composition
-from jaxtui.session import AnyLayer, Argument, Devices, Pmap, Program, Vmap
+from jaxtui.session.session import AnyLayer, Argument, Devices, Pmap, Program, Vmap
 
 PRODUCT = "def f(matrix, vector):\n    return jnp.dot(matrix, vector)\n"
 MATRIX = "arange(16.0).reshape(4, 2, 2)"

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from jaxtui.engine import evaluation
 from jaxtui.protocol import frame
 from jaxtui.report import Diagnosis
-from jaxtui.session import Argument, Program, Session, Vmap
+from jaxtui.session.session import Argument, Program, Session, Vmap
 from tests.support.wrong import Wrong, check, composition, run_failure, trace, wrong
 
 IDENTITY = "def f(x):\n    return x\n"

@@ -14,7 +14,7 @@ from msgspec import to_builtins
 
 from jaxtui.engine import evaluation
 from jaxtui.report import FlowLeaf, Level
-from jaxtui.session import (
+from jaxtui.session.session import (
     AnyLayer,
     Argument,
     Devices,

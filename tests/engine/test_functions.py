@@ -11,7 +11,7 @@ import pytest
 from jaxtui.engine import evaluation
 from jaxtui.protocol import Composition
 from jaxtui.report import Parameter
-from jaxtui.session import Argument, Jit, Program, Session, Vmap
+from jaxtui.session.session import Argument, Jit, Program, Session, Vmap
 from tests.support.bare import Case, case, check
 from tests.support.wrong import Wrong, trace, wrong
 from tests.support.wrong import check as check_wrong

@@ -9,7 +9,7 @@ import pytest
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.inspection import collectives, inspect
 from jaxtui.protocol import Composition, ProgramView
-from jaxtui.session import Argument, Pmap, Program, ShardMap, Vmap
+from jaxtui.session.session import Argument, Pmap, Program, ShardMap, Vmap
 
 
 def composition(source: str, value: str, *layers: Any) -> Composition:

@@ -15,7 +15,7 @@ from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.leader import Leader
 from jaxtui.protocol import Composition
 from jaxtui.report import Diagnosis
-from jaxtui.session import Program
+from jaxtui.session.session import Program
 
 ASKED = Composition(program=Program())
 FAILURE = Diagnosis(kind="function", field="program.source", message="ValueError: no")

@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from jaxtui.engine import devices
-from jaxtui.session import AnyLayer, Argument, Jit, Pmap, Program, Session, ShardMap, Vmap
+from jaxtui.session.session import AnyLayer, Argument, Jit, Pmap, Program, Session, ShardMap, Vmap
 from tests.support.wrong import run_failure, trace
 
 GIB = 1024**3

@@ -36,7 +36,7 @@ from jaxtui.protocol import (
     decode_event,
     frame,
 )
-from jaxtui.session import Argument, Jit, Program, Vmap
+from jaxtui.session.session import Argument, Jit, Program, Vmap
 from tests.support.asking import Asker
 
 

@@ -17,7 +17,7 @@ from jaxtui.engine import collectives, provenance
 from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.provenance import Provenance, Sources, words
 from jaxtui.engine.references import REFERENCES
-from jaxtui.session import Collective, Devices, Program, Session
+from jaxtui.session.session import Collective, Devices, Program, Session
 
 pytestmark = pytest.mark.long
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxtui.collective_words import OPERATIONS
 from jaxtui.engine import references
 from jaxtui.engine.references import REFERENCES, Expected, divided, mesh_groups, wrong
+from jaxtui.session.collective_catalogue import OPERATIONS
 
 ALL = [[0, 1, 2]]
 X = np.array([[0, 1, 2], [10, 11, 12], [20, 21, 22]])

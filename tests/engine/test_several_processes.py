@@ -40,7 +40,7 @@ from jaxtui.protocol import (
     Summarize,
     WindowRead,
 )
-from jaxtui.session import (
+from jaxtui.session.session import (
     Argument,
     Benchmark,
     Collective,

@@ -15,7 +15,7 @@ import pytest
 from jaxtui.engine import evaluation, surroundings
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.protocol import Composition
-from jaxtui.session import Argument, Program, Vmap
+from jaxtui.session.session import Argument, Program, Vmap
 
 PLAIN = "def f(x):\n    return x * 1.5"
 

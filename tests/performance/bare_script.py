@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jaxtui import bench_runs, session
+from jaxtui import bench_runs
 from jaxtui.engine.sampling_statistics import Ratio, paired_ratio
-from jaxtui.session import Argument, Benchmark, Devices, Program, Session, Vmap
+from jaxtui.session import session
+from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session, Vmap
 from tests.performance.machine import load
 from tests.performance.table import Row
 from tests.performance.timed_loop import SOURCE, VALUE, turns_for

@@ -71,7 +71,7 @@ def benchmarks(factor: float) -> None:
     from jaxtui.engine import benchmark, benchmark_plan, peaks
     from jaxtui.engine.turns import Pace, Turns
     from jaxtui.protocol import Bench, BenchRound, Composition
-    from jaxtui.session import Argument, Benchmark, Program, Vmap
+    from jaxtui.session.session import Argument, Benchmark, Program, Vmap
 
     # The more work is let through, and nothing here is held against a peak.
     benchmark_plan.SAME = max(benchmark_plan.SAME, 1.1 * factor)

@@ -24,7 +24,7 @@ from jaxtui.protocol import (
     Traced,
     WindowRead,
 )
-from jaxtui.session import Argument, Program
+from jaxtui.session.session import Argument, Program
 from tests.performance.table import Row
 
 WAIT = 120.0  # seconds

@@ -6,8 +6,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from jaxtui import session, trust
-from jaxtui.session import Argument, Program, Session, Vmap
+from jaxtui import trust
+from jaxtui.session import session
+from jaxtui.session.session import Argument, Program, Session, Vmap
 from tests.performance.startup import EXPLORER
 from tests.performance.table import Row
 from tests.performance.terminal import Terminal

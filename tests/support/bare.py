@@ -17,7 +17,7 @@ from jax.sharding import PartitionSpec
 from jaxtui.engine import evaluation
 from jaxtui.protocol import Composition, Traced
 from jaxtui.report import Level
-from jaxtui.session import AnyLayer, Argument, Devices, Program
+from jaxtui.session.session import AnyLayer, Argument, Devices, Program
 
 TRANSFORMATIONS = ("vmap", "pmap", "shard_map", "jit", "grad", "value_and_grad")
 Shapes = list[tuple[tuple[int, ...], str]]

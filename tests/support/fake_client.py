@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.protocol import AnyEvent, AnyRequest, Cancel, ReadWindow, Run, Trace, WindowRead
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 from jaxtui.ui.app import JaxtuiApp
 from jaxtui.ui.explorer import Explorer
 from tests.support import made_events as made

@@ -36,7 +36,7 @@ from jaxtui.protocol import (
     BenchStarted,
 )
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 from tests.support import made_events
 
 STRATEGIES = [

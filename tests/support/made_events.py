@@ -19,7 +19,7 @@ from jaxtui.report import (
     Shard,
     Summary,
 )
-from jaxtui.session import Argument, Devices, Program, Session, Vmap
+from jaxtui.session.session import Argument, Devices, Program, Session, Vmap
 
 SOURCE = "def matrix_vector_product(matrix, vector):\n    return jnp.dot(matrix, vector)\n"
 PARAMETERS = [Parameter(name=name, kind="positional") for name in ("matrix", "vector")]

@@ -13,7 +13,7 @@ from jaxtui.engine import evaluation
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.protocol import Composition, Traced
 from jaxtui.report import Diagnosis
-from jaxtui.session import (
+from jaxtui.session.session import (
     AnyLayer,
     Argument,
     Devices,

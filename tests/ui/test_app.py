@@ -18,7 +18,7 @@ from textual.screen import Screen
 
 from jaxtui import trust
 from jaxtui.protocol import Gone, Log, Run, Trace
-from jaxtui.session import Devices, Program, Session, load, save
+from jaxtui.session.session import Devices, Program, Session, load, save
 from jaxtui.ui import commands
 from jaxtui.ui.screens.dialogs import ConfirmDialog, HelpDialog, PathDialog, TrustDialog
 from tests.support import made_events as made

@@ -26,7 +26,7 @@ from jaxtui.protocol import (
     SweepBandwidth,
 )
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Benchmark, Collective, Devices, Session
+from jaxtui.session.session import Benchmark, Collective, Devices, Session
 from jaxtui.ui.screens.bandwidth import BandwidthScreen
 from jaxtui.ui.screens.collectives import CollectivesScreen
 from tests.support import made_collectives as made

@@ -8,7 +8,7 @@ import pytest
 from textual import events
 
 from jaxtui.protocol import Run
-from jaxtui.session import load, save
+from jaxtui.session.session import load, save
 from jaxtui.ui.screens.devices import DevicesScreen
 from jaxtui.ui.screens.dialogs import ConfirmDialog
 from tests.support import made_events as made

@@ -26,7 +26,7 @@ from jaxtui.protocol import (
     Printed,
 )
 from jaxtui.report import Diagnosis
-from jaxtui.session import Benchmark, Session
+from jaxtui.session.session import Benchmark, Session
 from jaxtui.ui.screens.benchmark import BenchmarkScreen
 from tests.support import made_benchmarks as made
 from tests.support import made_events

@@ -22,7 +22,7 @@ from jaxtui.protocol import (
     Printed,
 )
 from jaxtui.report import Diagnosis
-from jaxtui.session import Benchmark, Devices, Session
+from jaxtui.session.session import Benchmark, Devices, Session
 from jaxtui.ui.benchmark_state import STOP_SECONDS, BenchmarkWork
 from jaxtui.ui.state import REST, Work
 from tests.support import made_benchmarks as made

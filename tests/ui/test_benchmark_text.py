@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.session import Benchmark, SessionError
+from jaxtui.session.session import Benchmark, SessionError
 from jaxtui.ui import benchmark_text as text
 
 NAMES = st.sampled_from(["batch", "n", "dtype", "size_2"])

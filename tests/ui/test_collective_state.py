@@ -17,7 +17,7 @@ from jaxtui.protocol import (
     Stage,
 )
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Collective, Session
+from jaxtui.session.session import Collective, Session
 from jaxtui.ui.collective_state import DRAFT, CollectiveWork
 from jaxtui.ui.state import REST, Work
 from tests.support import made_collectives as made

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.collective_words import OPERATIONS
 from jaxtui.report import Diagnosis
-from jaxtui.session import Collective, Program, Session
+from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.session import Collective, Program, Session
 from jaxtui.ui import collective_view as view
 from jaxtui.ui.collective_blocks import holding
 from tests.support import made_collectives as made

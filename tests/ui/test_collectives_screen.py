@@ -20,7 +20,7 @@ from jaxtui.protocol import (
     Stage,
 )
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Collective, Devices, Session
+from jaxtui.session.session import Collective, Devices, Session
 from jaxtui.ui.collective_rows import Place
 from jaxtui.ui.collective_state import DRAFT
 from jaxtui.ui.screens.collectives import CollectivesScreen

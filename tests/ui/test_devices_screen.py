@@ -7,7 +7,7 @@ import pytest
 from jaxtui.client import EngineSettings
 from jaxtui.protocol import Describe, Failed, Gone, Log, Trace
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import Devices
+from jaxtui.session.session import Devices
 from jaxtui.ui.screens.devices import DevicesScreen
 from tests.support import made_events as made
 from tests.support.fake_client import Bench

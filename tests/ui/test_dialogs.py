@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from textual.widgets import OptionList
 
 from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import load, save
+from jaxtui.session.session import load, save
 from jaxtui.ui.screens.dialogs import ChoiceDialog, HelpDialog, TrustDialog
 from tests.support import made_events as made
 from tests.support.fake_client import Bench

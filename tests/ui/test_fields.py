@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.session import SessionError
+from jaxtui.session.session import SessionError
 from jaxtui.ui import fields
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jaxtui.launch import Choice
 from jaxtui.protocol import Trace
-from jaxtui.session import Devices, Session
+from jaxtui.session.session import Devices, Session
 from jaxtui.ui.history import STEPS, TYPING, History
 from tests.support import made_events as made
 from tests.support.fake_client import Bench

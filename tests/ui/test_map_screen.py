@@ -9,7 +9,7 @@ from textual.widgets import OptionList
 
 from jaxtui.protocol import Failed, Inspect, Inspected, Printed, Run, Trace
 from jaxtui.report import Diagnosis, Fix, Parameter
-from jaxtui.session import Jit, Pmap, Program, Vmap
+from jaxtui.session.session import Jit, Pmap, Program, Vmap
 from jaxtui.ui.state import REST
 from jaxtui.ui.widgets.field import FieldInput
 from jaxtui.ui.widgets.layer_list import LayerForm, layer_summary

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxtui.report import Parameter
-from jaxtui.session import Argument
+from jaxtui.session.session import Argument
 from jaxtui.ui.signature import follow, rows, with_value
 
 

@@ -20,7 +20,7 @@ from jaxtui.protocol import (
     Trace,
 )
 from jaxtui.report import Diagnosis, Parameter
-from jaxtui.session import Devices, Session, with_field
+from jaxtui.session.session import Devices, Session, with_field
 from jaxtui.ui.state import QUIET, REST, Work, ended_words
 from tests.support import made_events as made
 

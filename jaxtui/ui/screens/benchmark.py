@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 from jaxtui import bench_runs
 from jaxtui.benchmark_report import BenchmarkReport, PlannedPoint, PointReport
 from jaxtui.report import Diagnosis
-from jaxtui.session import Session, SessionError
+from jaxtui.session.session import Session, SessionError
 from jaxtui.ui import (
     benchmark_answers,
     benchmark_chart,

@@ -9,7 +9,7 @@ import msgspec
 
 from jaxtui import bench_runs, bench_words
 from jaxtui.report import Diagnosis
-from jaxtui.session import SessionError
+from jaxtui.session.session import SessionError
 from jaxtui.ui import benchmark_view as view
 from jaxtui.ui import commands
 from jaxtui.ui.benchmark_rows import Key
@@ -20,7 +20,7 @@ from jaxtui.ui.state import REST
 if TYPE_CHECKING:
     from jaxtui.benchmark_report import BenchmarkReport
     from jaxtui.report import Fix
-    from jaxtui.session import Benchmark
+    from jaxtui.session.session import Benchmark
     from jaxtui.ui.widgets.painted_lines import BenchmarkTable, PaintedLines
 
 DIALOG = 76  # cells, as in jaxtui.tcss
@@ -108,7 +108,7 @@ class BenchmarkKeys(WorkScreen):
 
     def action_open_in_map(self) -> None:
         """Open the tutorial's task as the session, with its benchmark."""
-        from jaxtui.session import Session
+        from jaxtui.session.session import Session
 
         explorer, work = self.explorer, self.bench
         if work.subject == "session":

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.cells import cell_len
 
-from jaxtui import collectives, export
+from jaxtui.session import collective_program as collectives
+from jaxtui.session import export
 from jaxtui.ui import collective_view as view
 from jaxtui.ui import commands
 from jaxtui.ui.screens.collective_travel_side import TravelSide
@@ -18,7 +19,7 @@ from jaxtui.ui.widgets.cell_editor import CellEditor
 if TYPE_CHECKING:
     from textual.widget import Widget
 
-    from jaxtui.session import Collective, Program
+    from jaxtui.session.session import Collective, Program
     from jaxtui.ui.widgets.device_rows import DeviceRows
 
 

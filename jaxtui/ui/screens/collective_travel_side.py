@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from jaxtui import travel
-from jaxtui.collective_words import OPERATIONS
 from jaxtui.protocol import CollectiveRan
+from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.ui.collective_travel import LIMIT, TravelPicture
 from jaxtui.ui.screens.base import WorkScreen
 

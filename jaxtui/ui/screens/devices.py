@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from jaxtui import plain, quantities
 from jaxtui.report import DeviceInfo, Diagnosis, Environment
-from jaxtui.session import Devices, SessionError
+from jaxtui.session.session import Devices, SessionError
 from jaxtui.ui import commands, fields
 from jaxtui.ui.screens.base import STYLES, WorkScreen
 from jaxtui.ui.state import Work

@@ -15,7 +15,7 @@ from jaxtui.ui import commands
 from jaxtui.ui.screens.base import NARROW, STYLES, WorkScreen
 
 if TYPE_CHECKING:
-    from jaxtui.session import Session
+    from jaxtui.session.session import Session
 
 LEAST_BESIDE = 60  # columns below which the notes stand under the list
 BREAKPOINTS = [(0, "-one-column"), (LEAST_BESIDE, "-narrow"), (NARROW, "-wide")]

@@ -7,7 +7,7 @@ from textual.containers import Vertical, VerticalScroll
 
 from jaxtui.protocol import Cancelled, CellFound, Failed, ProgramView, Summarized, WindowRead
 from jaxtui.report import Diagnosis
-from jaxtui.session import AnyLayer
+from jaxtui.session.session import AnyLayer
 from jaxtui.ui import commands, fields
 from jaxtui.ui.axes import Cells, replaced
 from jaxtui.ui.screens.base import STYLES

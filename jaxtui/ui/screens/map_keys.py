@@ -7,7 +7,7 @@ from collections.abc import Callable
 from textual.widget import Widget
 
 from jaxtui.condition import EXAMPLES, unreadable
-from jaxtui.session import LAYERS
+from jaxtui.session.session import LAYERS
 from jaxtui.ui import commands
 from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.widgets.function_editor import FunctionEditor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxtui.report import Diagnosis
-from jaxtui.session import AnyLayer, Session, SessionError
+from jaxtui.session.session import AnyLayer, Session, SessionError
 from jaxtui.ui import fields
 from jaxtui.ui.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
 from jaxtui.ui.signature import rows
@@ -18,7 +18,7 @@ LAST_WORDS = 3  # lines
 
 def script_text(session: Session) -> str:
     """The program as a plain script, or why it cannot be one yet."""
-    from jaxtui.export import ExportError, script
+    from jaxtui.session.export import ExportError, script
 
     try:
         return script(session)

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
-from jaxtui.session import Session
+from jaxtui.session.session import Session
 from jaxtui.ui.screens.base import NARROW, WorkScreen
 
 LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from jaxtui.report import Diagnosis
-from jaxtui.session import Collective
+from jaxtui.session.session import Collective
 from jaxtui.ui.collective_view import ABOUT_VIA, OptionRow
 from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
 

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from jaxtui.report import Diagnosis
-from jaxtui.session import AnyLayer
+from jaxtui.session.session import AnyLayer
 from jaxtui.ui import commands
 from jaxtui.ui.widgets.field import FieldInput, FieldMessage
 

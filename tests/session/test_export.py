@@ -13,9 +13,9 @@ import pytest
 
 from jaxtui import lessons
 from jaxtui.engine.evaluation import run
-from jaxtui.export import ExportError, script
 from jaxtui.protocol import Composition
-from jaxtui.session import (
+from jaxtui.session.export import ExportError, script
+from jaxtui.session.session import (
     Argument,
     Devices,
     Grad,

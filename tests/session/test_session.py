@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.session import (
+from jaxtui.session.session import (
     LAYERS,
     RESERVED_PARAMETERS,
     Argument,

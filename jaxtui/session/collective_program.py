@@ -12,9 +12,9 @@ import re
 
 import msgspec
 
-from jaxtui.collective_words import OPERATIONS, Operation
 from jaxtui.report import Fix
-from jaxtui.session import (
+from jaxtui.session.collective_catalogue import OPERATIONS, Operation
+from jaxtui.session.session import (
     AnyLayer,
     Argument,
     Collective,

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from jaxtui import collectives, export
-from jaxtui.collective_words import OPERATIONS
-from jaxtui.collectives import CollectiveError, as_program, as_session, with_input
-from jaxtui.session import (
+from jaxtui.session import collective_program as collectives
+from jaxtui.session import export
+from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.collective_program import CollectiveError, as_program, as_session, with_input
+from jaxtui.session.session import (
     Collective,
     Devices,
     Jit,

@@ -8,8 +8,8 @@ import keyword
 import re
 from collections.abc import Iterator
 
-from jaxtui.collectives import CollectiveError, as_session, runs_program
-from jaxtui.session import AnyLayer, Argument, Pmap, Session
+from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
+from jaxtui.session.session import AnyLayer, Argument, Pmap, Session
 
 _IMPORTS = """\
 import jax
