@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 
-from jaxtui import bench_words, plain, quantities
+from jaxtui import bench_words
 from jaxtui.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
 from jaxtui.bench_words import in_ascii
 from jaxtui.protocol import BenchStage
+from jaxtui.text import plain, quantities
 
 # As nccl-tests has them, its second line for the units; the interval is ours.
 HEADINGS = ("size", "count", "type", "time", "± 99 %", "algbw", "busbw", "#wrong")

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from jaxtui import bandwidth_words, bench_runs, bench_words, launch, plain
+from jaxtui import bandwidth_words, bench_runs, bench_words, launch
 from jaxtui.bandwidth import BandwidthReport
 from jaxtui.bandwidth_recording import SweepRecording
 from jaxtui.bench_runs import AnyRun
@@ -24,6 +24,7 @@ from jaxtui.report import Diagnosis
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import session as sessions
 from jaxtui.session.session import Benchmark, Session, SessionError
+from jaxtui.text import plain
 
 AnyRecording = Recording | SweepRecording
 Format = Literal["text", "json", "csv", "markdown"]

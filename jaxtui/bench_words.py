@@ -7,7 +7,6 @@ import io
 import math
 from collections.abc import Sequence
 
-from jaxtui import plain, quantities
 from jaxtui.benchmark_report import (
     BenchmarkReport,
     Control,
@@ -16,7 +15,8 @@ from jaxtui.benchmark_report import (
     Speedup,
     StrategyReport,
 )
-from jaxtui.quantities import percent, significant
+from jaxtui.text import plain, quantities
+from jaxtui.text.quantities import percent, significant
 
 _HEADINGS = (
     *("strategy", "dev", "compile", "median", "± 99 %", "speed-up", "verdict", "sees"),

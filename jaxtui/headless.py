@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from jaxtui import launch, plain, plain_collective
+from jaxtui import launch
 from jaxtui.client import EngineClient, EngineSettings
 from jaxtui.launch import Choice
 from jaxtui.protocol import (
@@ -45,6 +45,8 @@ from jaxtui.report import (
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import session as sessions
 from jaxtui.session.session import Benchmark, Collective, Session, SessionError
+from jaxtui.text import collective_tables as plain_collective
+from jaxtui.text import plain
 
 VALUES = 10_000  # elements of an output; above it a summary stands for them
 

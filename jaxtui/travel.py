@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from jaxtui import dtypes
+from jaxtui.text import dtypes
 from jaxtui.travel_blocks import Block, flattened, joined, nested, part_shape, parts
 from jaxtui.travel_routes import APART, ROUTES, Group, Move, Route
 

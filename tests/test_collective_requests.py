@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from jaxtui import plain_collective
 from jaxtui.protocol import (
     CollectiveRan,
     CollectivesDescribed,
@@ -26,6 +25,7 @@ from jaxtui.protocol import (
 )
 from jaxtui.report import CollectiveReport, Output, Shard
 from jaxtui.session.session import Collective, Program
+from jaxtui.text import collective_tables as plain_collective
 
 PSUM = Collective(operation="psum", value="arange(16.0).reshape(8, 2)")
 

@@ -17,7 +17,6 @@ import jax
 import msgspec
 
 from jaxtui import bandwidth as figures
-from jaxtui import quantities
 from jaxtui.bandwidth import MICRO, SizeReport, SweepPlan
 from jaxtui.benchmark_report import BenchStageName, Noise, Round
 from jaxtui.engine import bandwidth_messages as messages
@@ -40,6 +39,7 @@ from jaxtui.protocol import (
     SweepBandwidth,
 )
 from jaxtui.session.session import Benchmark
+from jaxtui.text import quantities
 
 ROUNDS, QUICK_ROUNDS = 25, 10
 FEWEST = 5  # samples that a size gets even when its budget is over

@@ -15,7 +15,6 @@ import jax
 import msgspec
 from jax import tree_util
 
-from jaxtui import quantities
 from jaxtui.benchmark_report import Parameter, PlannedArm, PlannedPoint, StrategyInfo
 from jaxtui.engine import evaluation, failures, operations
 from jaxtui.engine.benchmark_case import case_of
@@ -30,6 +29,7 @@ from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Strategy, fitting
 from jaxtui.protocol import BenchPlanned, Composition, PlanBench
 from jaxtui.report import Diagnosis, Fix
 from jaxtui.session.session import Benchmark
+from jaxtui.text import quantities
 
 SAME = 1.05  # the most that two strategies' operations may differ by
 WARN, REFUSE = 0.5, 0.8  # of the memory that is available

@@ -14,12 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxtui import quantities
 from jaxtui.engine import devices
 from jaxtui.engine.arrays import readable
 from jaxtui.engine.blocks import Block, Index, cover, ends_of
 from jaxtui.engine.errors import diagnosed
 from jaxtui.engine.processes import Leaves
+from jaxtui.text import quantities
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import Any
 
 import jax
 
-from jaxtui import quantities
 from jaxtui.engine import diagnosis
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.evaluation import prepare, trace_prepared
 from jaxtui.engine.tracing import over_arrays
 from jaxtui.protocol import Composition, ProgramView
+from jaxtui.text import quantities
 
 COLLECTIVES = (
     "all-reduce",

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxtui import quantities
 from jaxtui.engine import devices
 from jaxtui.engine.failures import is_users
+from jaxtui.text import quantities
 
 # Less than this is there wherever JAX runs; asking how much is free takes 2 ms.
 NEGLIGIBLE = 4 * 1024 * 1024  # bytes

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark_report import BenchmarkReport, Parameter, PointReport, StrategyReport
-from jaxtui.quantities import significant
+from jaxtui.text.cells import Glyphs, Line, Segment, fit
+from jaxtui.text.quantities import significant
 from jaxtui.ui.benchmark_rows import Key, unit_of
-from jaxtui.ui.text_cells import Glyphs, Line, Segment, fit
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LOGARITHMIC_FROM = 4.0  # the largest over the smallest

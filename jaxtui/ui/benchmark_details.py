@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from jaxtui import bench_words as words
 from jaxtui.bench_runs import BETWEEN_RUNS, ComparedRow, Comparison
 from jaxtui.benchmark_report import PlannedArm, PlannedPoint, PointReport, StrategyReport
-from jaxtui.quantities import percent, prefixed, size
+from jaxtui.text.cells import Glyphs, Line, Segment, width_of
+from jaxtui.text.quantities import percent, prefixed, size
 from jaxtui.ui.benchmark_answers import ready_seconds
 from jaxtui.ui.benchmark_rows import Key, aligned_seconds
-from jaxtui.ui.text_cells import Glyphs, Line, Segment, width_of
 
 _STAGES = (
     ("place", "placing inputs"),

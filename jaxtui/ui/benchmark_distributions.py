@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark_report import PointReport
-from jaxtui.quantities import significant
+from jaxtui.text.cells import Glyphs, Line, Segment, fit
+from jaxtui.text.quantities import significant
 from jaxtui.ui.benchmark_rows import Key, aligned_seconds, unit_of
-from jaxtui.ui.text_cells import Glyphs, Line, Segment, fit
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = " .:-=+*#@"

@@ -13,9 +13,9 @@ from jaxtui.benchmark_report import (
     PointReport,
     StrategyReport,
 )
-from jaxtui.quantities import TIME_UNITS, percent, prefixed, significant, size
 from jaxtui.report import Environment
-from jaxtui.ui.text_cells import Glyphs, Line, Segment, fit
+from jaxtui.text.cells import Glyphs, Line, Segment, fit
+from jaxtui.text.quantities import TIME_UNITS, percent, prefixed, significant, size
 
 NOTHING = "–"
 

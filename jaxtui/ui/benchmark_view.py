@@ -18,9 +18,9 @@ from jaxtui.benchmark_report import (
 from jaxtui.benchmarks import PointRecord
 from jaxtui.report import Environment
 from jaxtui.session.session import Benchmark, Session
+from jaxtui.text.cells import Glyphs
 from jaxtui.ui import benchmark_rows as rows
 from jaxtui.ui.benchmark_state import BenchmarkWork
-from jaxtui.ui.text_cells import Glyphs
 from jaxtui.ui.widgets.toggles import Toggle
 
 BAR_LEAST, BAR_MOST = 10, 40  # cells

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from jaxtui.report import Output, Summary
-from jaxtui.ui import numbers
-from jaxtui.ui.number_formats import Format
+from jaxtui.text import numbers
+from jaxtui.text.number_formats import Format
 
 MOST = 2048  # elements of a block that are shown; the array view shows any part of larger ones
 

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jaxtui import quantities
 from jaxtui.protocol import CollectiveRan, ProvenanceFound
 from jaxtui.report import Diagnosis, Environment
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.session.session import Collective, Session
+from jaxtui.text import quantities
 from jaxtui.ui.collective_blocks import Holding
 
 ABOUT_VIA = {

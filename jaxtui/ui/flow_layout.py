@@ -14,10 +14,7 @@ from types import MappingProxyType
 from rich.cells import cell_len
 
 from jaxtui.report import Diagnosis, Flow
-from jaxtui.ui.flow_fault import locate
-from jaxtui.ui.flow_foot import FOOT, foot
-from jaxtui.ui.flow_table import Row, Table, build
-from jaxtui.ui.text_cells import (
+from jaxtui.text.cells import (
     Glyphs,
     Line,
     Segment,
@@ -31,6 +28,9 @@ from jaxtui.ui.text_cells import (
     text_of,
     width_of,
 )
+from jaxtui.ui.flow_fault import locate
+from jaxtui.ui.flow_foot import FOOT, foot
+from jaxtui.ui.flow_table import Row, Table, build
 
 _MARGIN = 2  # the cursor and the fold sign
 _NAME_GAP = 2

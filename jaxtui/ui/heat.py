@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtui.ui.number_formats import number
+from jaxtui.text.number_formats import number
 
 LEVELS = 24  # shades told apart; more than a terminal's reader can
 _BLOCKS = ("  ", " ░", "░░", "░▒", "▒▒", "▒▓", "▓▓", "▓█", "██")

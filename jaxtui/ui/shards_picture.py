@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from jaxtui.report import Shard
-from jaxtui.ui.text_cells import Glyphs, Line, Segment, join
+from jaxtui.text.cells import Glyphs, Line, Segment, join
 
 Interval = tuple[int, int]
 Block = tuple[Interval, ...]

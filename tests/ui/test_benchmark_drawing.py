@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from jaxtui import bench_runs
 from jaxtui.benchmark_report import BenchmarkReport
+from jaxtui.text.cells import ASCII, UNICODE, Glyphs, Line, text_of, width_of
 from jaxtui.ui import (
     benchmark_answers,
     benchmark_chart,
@@ -17,7 +18,6 @@ from jaxtui.ui import (
     benchmark_rows,
 )
 from jaxtui.ui.benchmark_rows import Key, aligned_seconds, layout, report_rows
-from jaxtui.ui.text_cells import ASCII, UNICODE, Glyphs, Line, text_of, width_of
 from tests.support import made_benchmarks as made
 
 WIDTHS = [40, 60, 78, 90, 118, 200]

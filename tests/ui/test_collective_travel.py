@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from jaxtui import travel
+from jaxtui.text.cells import text_of, width_of
 from jaxtui.ui.collective_travel import (
     TravelPicture,
     positive,
 )
-from jaxtui.ui.text_cells import text_of, width_of
 from tests.support import made_collectives as made
 
 NAMES = tuple(str(i) for i in range(8))

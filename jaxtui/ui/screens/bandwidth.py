@@ -11,10 +11,10 @@ from textual.widgets import Static
 
 from jaxtui import bandwidth_words, bench_runs
 from jaxtui.report import Diagnosis
+from jaxtui.text.cells import Line, Segment, glyphs
 from jaxtui.ui import commands, sweep_view
 from jaxtui.ui.screens.base import SCREENS, STYLES, WorkScreen
 from jaxtui.ui.state import Work
-from jaxtui.ui.text_cells import Line, Segment, glyphs
 from jaxtui.ui.widgets.header import HeaderLine
 from jaxtui.ui.widgets.painted_lines import PaintedLines
 

@@ -12,6 +12,7 @@ from jaxtui import bench_runs
 from jaxtui.benchmark_report import BenchmarkReport, PlannedPoint, PointReport
 from jaxtui.report import Diagnosis
 from jaxtui.session.session import Session, SessionError
+from jaxtui.text.cells import Glyphs, Line, Segment, glyphs
 from jaxtui.ui import (
     benchmark_answers,
     benchmark_chart,
@@ -25,7 +26,6 @@ from jaxtui.ui import benchmark_view as view
 from jaxtui.ui.screens.base import STYLES
 from jaxtui.ui.screens.benchmark_keys import BenchmarkKeys
 from jaxtui.ui.state import Work
-from jaxtui.ui.text_cells import Glyphs, Line, Segment, glyphs
 from jaxtui.ui.widgets.benchmark_form import BenchmarkForm
 from jaxtui.ui.widgets.field import FixedText
 from jaxtui.ui.widgets.painted_lines import BenchmarkTable, PaintedLines

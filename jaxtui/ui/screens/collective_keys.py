@@ -10,10 +10,10 @@ from rich.cells import cell_len
 
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import export
+from jaxtui.text.cells import fit
 from jaxtui.ui import collective_view as view
 from jaxtui.ui import commands
 from jaxtui.ui.screens.collective_travel_side import TravelSide
-from jaxtui.ui.text_cells import fit
 from jaxtui.ui.widgets.cell_editor import CellEditor
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
-from jaxtui import plain, quantities
 from jaxtui.report import DeviceInfo, Diagnosis, Environment
 from jaxtui.session.session import Devices, SessionError
+from jaxtui.text import plain, quantities
 from jaxtui.ui import commands, fields
 from jaxtui.ui.screens.base import STYLES, WorkScreen
 from jaxtui.ui.state import Work

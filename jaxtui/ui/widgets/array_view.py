@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from jaxtui import condition
-from jaxtui.dtypes import family
+from jaxtui.text.dtypes import family
+from jaxtui.text.numbers import DIGITS, MAX_DIGITS, NOTATIONS
 from jaxtui.ui.array_model import Source, View
-from jaxtui.ui.numbers import DIGITS, MAX_DIGITS, NOTATIONS
 from jaxtui.ui.widgets.array_grid import HOLD, ArrayGrid
 
 __all__ = ["HOLD", "ArrayView"]

@@ -12,8 +12,8 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
+from jaxtui.text.cells import Line, glyphs
 from jaxtui.ui.benchmark_rows import Key, Row, Table, layout
-from jaxtui.ui.text_cells import Line, glyphs
 from jaxtui.ui.widgets.line_scroller import LineScroller
 
 _PARTS = (

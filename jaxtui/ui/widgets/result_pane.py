@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from jaxtui import quantities
 from jaxtui.protocol import ProgramView, Ran
 from jaxtui.report import DeviceInfo, Diagnosis
+from jaxtui.text import quantities
 from jaxtui.ui.widgets.tab_line import (
     ERROR,
     NOTES,

@@ -13,10 +13,10 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from jaxtui.report import Diagnosis, Flow
+from jaxtui.text.cells import Line
 from jaxtui.ui import layer_colours
 from jaxtui.ui.flow_foot import FOOT
 from jaxtui.ui.flow_layout import FlowPicture, layout
-from jaxtui.ui.text_cells import Line
 from jaxtui.ui.widgets.line_scroller import LineScroller
 
 _FOOT_MOST = 4

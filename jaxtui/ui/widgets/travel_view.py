@@ -13,9 +13,9 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
-from jaxtui import quantities
+from jaxtui.text import quantities
+from jaxtui.text.cells import Line
 from jaxtui.ui.collective_travel import TravelPicture, positive
-from jaxtui.ui.text_cells import Line
 from jaxtui.ui.widgets.field import FieldInput, FixedText
 from jaxtui.ui.widgets.line_scroller import LineScroller
 

@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Input
 
 from jaxtui.report import Diagnosis, Fix, Flow
-from jaxtui.ui.text_cells import text_of
+from jaxtui.text.cells import text_of
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
 from tests.support.made_flows import leaf, level, nested
 

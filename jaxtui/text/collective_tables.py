@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jaxtui import plain
 from jaxtui.report import CollectiveReport, Output
 from jaxtui.session.session import Collective
+from jaxtui.text import plain
 
 
 def collective(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxtui import plain
 from jaxtui.report import (
     DeviceInfo,
     Diagnosis,
@@ -21,6 +20,7 @@ from jaxtui.report import (
     Shard,
     Summary,
 )
+from jaxtui.text import plain
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from jaxtui.dtypes import Family, bits, family, significand_bits
-from jaxtui.ui.number_formats import (
+from jaxtui.text.dtypes import Family, bits, family, significand_bits
+from jaxtui.text.number_formats import (
     Complex,
     Fixed,
     Format,

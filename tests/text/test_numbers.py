@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.dtypes import shortest, significand_bits
-from jaxtui.ui import numbers
-from jaxtui.ui.number_formats import Text
-from jaxtui.ui.numbers import Extent, Style, choose, extent_of
+from jaxtui.text import numbers
+from jaxtui.text.dtypes import shortest, significand_bits
+from jaxtui.text.number_formats import Text
+from jaxtui.text.numbers import Extent, Style, choose, extent_of
 
 FLOATS = ("float64", "float32", "bfloat16", "float8_e4m3fn")
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui import quantities
+from jaxtui.text import quantities
 
 SCALES = {"B": 1, **{unit: 1024**power for power, unit in enumerate(("KiB", "MiB", "GiB"), 1)}}
 SCALES |= {unit: 1024**power for power, unit in enumerate(("TiB", "PiB", "EiB"), 4)}

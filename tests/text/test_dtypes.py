@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jaxtui import dtypes
+from jaxtui.text import dtypes
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 FLOATS += ["float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "float8_e5m2fnuz"]

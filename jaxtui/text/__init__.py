@@ -1,0 +1,1 @@
+"""Numbers, names and signs as text, alike on the command line and on the screens."""
