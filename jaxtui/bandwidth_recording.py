@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jaxtui.bandwidth import BandwidthReport, SizeReport, SweepPlan, average_busbw, fit
-from jaxtui.protocol import AnyEvent, BandwidthMeasured, BandwidthStarted
 from jaxtui.recordings import COMPLETE, RunRecording
 from jaxtui.session.session import Session
+from jaxtui.wire.bandwidth import BandwidthReport, SizeReport, SweepPlan, average_busbw, fit
+from jaxtui.wire.protocol import AnyEvent, BandwidthMeasured, BandwidthStarted
 
 
 class SweepRecording(RunRecording):

@@ -6,10 +6,10 @@ import csv
 import io
 
 from jaxtui import bench_words
-from jaxtui.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
 from jaxtui.bench_words import in_ascii
-from jaxtui.protocol import BenchStage
 from jaxtui.text import plain, quantities
+from jaxtui.wire.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
+from jaxtui.wire.protocol import BenchStage
 
 # As nccl-tests has them, its second line for the units; the interval is ours.
 HEADINGS = ("size", "count", "type", "time", "± 99 %", "algbw", "busbw", "#wrong")

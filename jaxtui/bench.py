@@ -11,20 +11,21 @@ from typing import Literal
 
 import msgspec
 
-from jaxtui import bandwidth_words, bench_runs, bench_words, launch
-from jaxtui.bandwidth import BandwidthReport
+from jaxtui import bandwidth_words, bench_runs, bench_words
 from jaxtui.bandwidth_recording import SweepRecording
 from jaxtui.bench_runs import AnyRun
 from jaxtui.benchmarks import Recording, failed
 from jaxtui.headless import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
-from jaxtui.launch import Choice
-from jaxtui.protocol import AnyEvent, BenchRound, BenchStage, Composition, Printed
 from jaxtui.recordings import COMPLETE
-from jaxtui.report import Diagnosis
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import session as sessions
 from jaxtui.session.session import Benchmark, Session, SessionError
 from jaxtui.text import plain
+from jaxtui.wire import launch
+from jaxtui.wire.bandwidth import BandwidthReport
+from jaxtui.wire.launch import Choice
+from jaxtui.wire.protocol import AnyEvent, BenchRound, BenchStage, Composition, Printed
+from jaxtui.wire.report import Diagnosis
 
 AnyRecording = Recording | SweepRecording
 Format = Literal["text", "json", "csv", "markdown"]

@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import config
-from jaxtui.bandwidth import BandwidthReport
-from jaxtui.benchmark_report import BenchmarkReport, StrategyReport
-from jaxtui.report import Environment
 from jaxtui.session.session import Session
+from jaxtui.wire.bandwidth import BandwidthReport
+from jaxtui.wire.benchmark import BenchmarkReport, StrategyReport
+from jaxtui.wire.report import Environment
 
 SUFFIX = ".json"
 AnyRun = BenchmarkReport | BandwidthReport

@@ -7,7 +7,9 @@ import io
 import math
 from collections.abc import Sequence
 
-from jaxtui.benchmark_report import (
+from jaxtui.text import plain, quantities
+from jaxtui.text.quantities import percent, significant
+from jaxtui.wire.benchmark import (
     BenchmarkReport,
     Control,
     PointReport,
@@ -15,8 +17,6 @@ from jaxtui.benchmark_report import (
     Speedup,
     StrategyReport,
 )
-from jaxtui.text import plain, quantities
-from jaxtui.text.quantities import percent, significant
 
 _HEADINGS = (
     *("strategy", "dev", "compile", "median", "± 99 %", "speed-up", "verdict", "sees"),

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from jaxtui import roofline
-from jaxtui.benchmark_report import (
+from jaxtui.recordings import COMPLETE, RunRecording
+from jaxtui.session.session import Session
+from jaxtui.wire.benchmark import (
     ArmStatistics,
     BenchmarkReport,
     Conditions,
@@ -28,7 +30,7 @@ from jaxtui.benchmark_report import (
     Stages,
     StrategyReport,
 )
-from jaxtui.protocol import (
+from jaxtui.wire.protocol import (
     AnyEvent,
     BenchPeaks,
     BenchPoint,
@@ -38,9 +40,7 @@ from jaxtui.protocol import (
     BenchSample,
     BenchStarted,
 )
-from jaxtui.recordings import COMPLETE, RunRecording
-from jaxtui.report import Diagnosis, Environment, ProgramReport
-from jaxtui.session.session import Session
+from jaxtui.wire.report import Diagnosis, Environment, ProgramReport
 
 
 class PointRecord:

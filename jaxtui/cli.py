@@ -19,9 +19,9 @@ from jaxtui.options import parse
 
 if TYPE_CHECKING:
     from jaxtui.config import Config
-    from jaxtui.launch import Choice
     from jaxtui.session.session import Session
     from jaxtui.ui.app import JaxtuiApp
+    from jaxtui.wire.launch import Choice
 
 USAGE = 2
 
@@ -69,7 +69,7 @@ def _choice(options: argparse.Namespace, config: Config) -> Choice:
     """What the options and the settings say about the engine; exits when they cannot be used."""
     import shlex
 
-    from jaxtui.launch import Choice
+    from jaxtui.wire.launch import Choice
 
     text = config.engine if options.engine is None else options.engine
     try:
@@ -150,9 +150,9 @@ def _export(options: argparse.Namespace) -> int:
     choice = _choice(options, _config())
     from pathlib import Path
 
-    from jaxtui import launch
     from jaxtui.session import export
     from jaxtui.session.session import SessionError, loads
+    from jaxtui.wire import launch
 
     try:
         script = export.script(choice.applied_to(loads(launch.read(options.session))))
@@ -214,8 +214,9 @@ def _screenshot(options: argparse.Namespace) -> int:
 
 def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
     """The session to explore, and whether it may run unasked; exits when it cannot be read."""
-    from jaxtui import launch, lessons
+    from jaxtui import lessons
     from jaxtui.session.session import SessionError, loads
+    from jaxtui.wire import launch
 
     if path is None:
         return choice.applied_to(lessons.load(lessons.FIRST)), True
@@ -238,7 +239,7 @@ def _explore(options: argparse.Namespace) -> int:
     choice = _choice(options, config)
     session, trusted = _open(options.session, choice)
     theme = options.theme or config.theme or None
-    from jaxtui.launch import StartedEngine
+    from jaxtui.wire.launch import StartedEngine
 
     engine = StartedEngine(choice.settings_for(session))
     try:

@@ -13,10 +13,15 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from jaxtui import launch
-from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.launch import Choice
-from jaxtui.protocol import (
+from jaxtui.session import collective_program as collectives
+from jaxtui.session import session as sessions
+from jaxtui.session.session import Benchmark, Collective, Session, SessionError
+from jaxtui.text import collective_tables as plain_collective
+from jaxtui.text import plain
+from jaxtui.wire import launch
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.launch import Choice
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     Bench,
@@ -34,7 +39,7 @@ from jaxtui.protocol import (
     RunCollective,
     SweepBandwidth,
 )
-from jaxtui.report import (
+from jaxtui.wire.report import (
     CollectiveReport,
     Diagnosis,
     Environment,
@@ -42,11 +47,6 @@ from jaxtui.report import (
     ProgramReport,
     RunReport,
 )
-from jaxtui.session import collective_program as collectives
-from jaxtui.session import session as sessions
-from jaxtui.session.session import Benchmark, Collective, Session, SessionError
-from jaxtui.text import collective_tables as plain_collective
-from jaxtui.text import plain
 
 VALUES = 10_000  # elements of an output; above it a summary stands for them
 

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.protocol import (
+from jaxtui.session.session import Session
+from jaxtui.ui.app import JaxtuiApp
+from jaxtui.ui.commands import COMMANDS
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     BenchPlanned,
@@ -30,9 +33,6 @@ from jaxtui.protocol import (
     Traced,
     WindowRead,
 )
-from jaxtui.session.session import Session
-from jaxtui.ui.app import JaxtuiApp
-from jaxtui.ui.commands import COMMANDS
 
 REST_SECONDS = 0.6  # nothing asked and nothing open for so long: the screen shows what it will
 LIMIT_SECONDS = 120.0

@@ -8,9 +8,9 @@ from typing import Any
 from msgspec import structs
 
 from jaxtui import __version__
-from jaxtui.protocol import AnyEvent, BenchFinished, BenchStage, Cancelled, Failed, Gone
-from jaxtui.report import Diagnosis, Environment
 from jaxtui.session.session import Session
+from jaxtui.wire.protocol import AnyEvent, BenchFinished, BenchStage, Cancelled, Failed, Gone
+from jaxtui.wire.report import Diagnosis, Environment
 
 COMPLETE, STOPPED = "complete", "stopped"
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
-from jaxtui.benchmark_report import Peak, PointReport, StrategyReport
-from jaxtui.report import Environment
+from jaxtui.wire.benchmark import Peak, PointReport, StrategyReport
+from jaxtui.wire.report import Environment
 
 REACHED = (
     "of peak: some strategies reached more than the matrix product and the triad did when they "

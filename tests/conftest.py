@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jaxtui.client import EngineSettings
+from jaxtui.wire.client import EngineSettings
 from tests.support.asking import Asker
 
 DEVICES = 8

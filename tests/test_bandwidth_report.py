@@ -17,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from jaxtui import bandwidth, bandwidth_words
-from jaxtui.bandwidth import CONVENTIONS, BandwidthReport, SizeReport, SizesError, fit
+from jaxtui import bandwidth_words
 from jaxtui.bandwidth_recording import SweepRecording
-from jaxtui.benchmark_report import Noise, Round
-from jaxtui.protocol import (
+from jaxtui.session.session import Argument, Benchmark, Collective, Program, Session, dumps
+from jaxtui.wire import bandwidth
+from jaxtui.wire.bandwidth import CONVENTIONS, BandwidthReport, SizeReport, SizesError, fit
+from jaxtui.wire.benchmark import Noise, Round
+from jaxtui.wire.protocol import (
     BandwidthMeasured,
     BandwidthStarted,
     BenchFinished,
@@ -35,8 +37,7 @@ from jaxtui.protocol import (
     Trace,
     Traced,
 )
-from jaxtui.report import Diagnosis, Environment
-from jaxtui.session.session import Argument, Benchmark, Collective, Program, Session, dumps
+from jaxtui.wire.report import Diagnosis, Environment
 from tests.support.made_sweeps import PLAN
 
 pytestmark = pytest.mark.long

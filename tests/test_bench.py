@@ -16,8 +16,9 @@ import pytest
 
 from jaxtui import bench_runs
 from jaxtui.benchmarks import Recording
-from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.protocol import (
+from jaxtui.session.session import Argument, Benchmark, Program, Session, Vmap, dumps, loads
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.protocol import (
     AnyEvent,
     Bench,
     BenchFinished,
@@ -40,7 +41,6 @@ from jaxtui.protocol import (
     Trace,
     Traced,
 )
-from jaxtui.session.session import Argument, Benchmark, Program, Session, Vmap, dumps, loads
 from tests.support.asking import Asker
 
 pytestmark = pytest.mark.long
@@ -144,7 +144,7 @@ def test_a_session_that_cannot_be_read_says_where(
     text: str, field: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from jaxtui import bench as module
-    from jaxtui.launch import Choice
+    from jaxtui.wire.launch import Choice
 
     path = tmp_path / "bad.toml"
     path.write_text(text)

@@ -14,7 +14,9 @@ import pytest
 
 from jaxtui import bench_runs, bench_words, roofline
 from jaxtui.bench_runs import RunError
-from jaxtui.benchmark_report import (
+from jaxtui.benchmarks import Recording
+from jaxtui.session.session import Argument, Benchmark, Program, Session
+from jaxtui.wire.benchmark import (
     ArmStatistics,
     Conditions,
     Correct,
@@ -25,8 +27,7 @@ from jaxtui.benchmark_report import (
     Speedup,
     Stages,
 )
-from jaxtui.benchmarks import Recording
-from jaxtui.protocol import (
+from jaxtui.wire.protocol import (
     AnyEvent,
     BenchFinished,
     BenchPeaks,
@@ -41,8 +42,7 @@ from jaxtui.protocol import (
     Gone,
     Ran,
 )
-from jaxtui.report import Diagnosis, Environment, ProgramReport
-from jaxtui.session.session import Argument, Benchmark, Program, Session
+from jaxtui.wire.report import Diagnosis, Environment, ProgramReport
 
 SESSION = Session(
     title="A task | with a bar",

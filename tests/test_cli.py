@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from jaxtui import __version__, lessons, options
-from jaxtui.launch import Choice
 from jaxtui.session.session import Devices, Session, load, loads
+from jaxtui.wire.launch import Choice
 from tests.support.asking import sized_by_terminal
 
 JAXTUI = [sys.executable, "-m", "jaxtui"]
@@ -312,8 +312,8 @@ def test_the_engine_starts_before_textual_is_imported() -> None:
 
 def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None:
     code = (
-        "import sys, jaxtui.ui.app, jaxtui.launch\n"
-        "late = ('jaxtui.client', 'jaxtui.protocol', 'jaxtui.ui.state', 'jaxtui.ui.screens.map')\n"
+        "import sys, jaxtui.ui.app, jaxtui.wire.launch\n"
+        "late = ('jaxtui.wire.client', 'jaxtui.wire.protocol', 'jaxtui.ui.state', 'jaxtui.ui.screens.map')\n"
         "print([name for name in late if name in sys.modules])"
     )
     assert python(code) == "[]"

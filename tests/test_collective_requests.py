@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from jaxtui.protocol import (
+from jaxtui.session.session import Collective, Program
+from jaxtui.text import collective_tables as plain_collective
+from jaxtui.wire.protocol import (
     CollectiveRan,
     CollectivesDescribed,
     Composition,
@@ -23,9 +25,7 @@ from jaxtui.protocol import (
     RunCollective,
     WindowRead,
 )
-from jaxtui.report import CollectiveReport, Output, Shard
-from jaxtui.session.session import Collective, Program
-from jaxtui.text import collective_tables as plain_collective
+from jaxtui.wire.report import CollectiveReport, Output, Shard
 
 PSUM = Collective(operation="psum", value="arange(16.0).reshape(8, 2)")
 

@@ -73,7 +73,7 @@ def test_what_both_sides_know_loads_neither():
 
 def test_the_client_loads_little():
     heavier = {"asyncio", "multiprocessing", "http", "urllib.request", "ssl", "argparse"}
-    assert not loaded(["jaxtui.client"]) & (HEAVY | TEXTUAL | heavier)
+    assert not loaded(["jaxtui.wire.client"]) & (HEAVY | TEXTUAL | heavier)
 
 
 def test_a_bare_import_of_the_package_loads_nothing():

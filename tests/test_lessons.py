@@ -13,8 +13,8 @@ import pytest
 
 import jaxtui.lessons
 from jaxtui import lessons
-from jaxtui.protocol import BenchPlanned, Composition, PlanBench
 from jaxtui.session.session import dumps, loads
+from jaxtui.wire.protocol import BenchPlanned, Composition, PlanBench
 from tests.support.asking import Asker
 
 TUTORIAL: dict[str, tuple[str, list[int], Any]] = {

@@ -21,8 +21,8 @@ from jaxtui.engine.chatter import WithoutChatter
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
 from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, redirect
 from jaxtui.engine.processes import Place, become
-from jaxtui.framing import FramingError, read_body
-from jaxtui.protocol import (
+from jaxtui.wire.framing import FramingError, read_body
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     Bench,
@@ -47,7 +47,7 @@ from jaxtui.protocol import (
     Trace,
     decode_request,
 )
-from jaxtui.report import Diagnosis, ProgramReport, Summary
+from jaxtui.wire.report import Diagnosis, ProgramReport, Summary
 
 CANNOT_START = 3
 NOT_FRAMES = 4

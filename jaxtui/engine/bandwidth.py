@@ -16,9 +16,6 @@ from typing import Any
 import jax
 import msgspec
 
-from jaxtui import bandwidth as figures
-from jaxtui.bandwidth import MICRO, SizeReport, SweepPlan
-from jaxtui.benchmark_report import BenchStageName, Noise, Round
 from jaxtui.engine import bandwidth_messages as messages
 from jaxtui.engine import sampling_statistics, timing
 from jaxtui.engine.bandwidth_messages import Subject
@@ -30,7 +27,12 @@ from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.failures import describe, out_of_memory
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
-from jaxtui.protocol import (
+from jaxtui.session.session import Benchmark
+from jaxtui.text import quantities
+from jaxtui.wire import bandwidth as figures
+from jaxtui.wire.bandwidth import MICRO, SizeReport, SweepPlan
+from jaxtui.wire.benchmark import BenchStageName, Noise, Round
+from jaxtui.wire.protocol import (
     AnyEvent,
     BandwidthMeasured,
     BandwidthStarted,
@@ -38,8 +40,6 @@ from jaxtui.protocol import (
     BenchStage,
     SweepBandwidth,
 )
-from jaxtui.session.session import Benchmark
-from jaxtui.text import quantities
 
 ROUNDS, QUICK_ROUNDS = 25, 10
 FEWEST = 5  # samples that a size gets even when its budget is over

@@ -17,17 +17,17 @@ from jax import tree_util
 from jax.sharding import NamedSharding
 from msgspec.structs import replace
 
-from jaxtui.bandwidth import CONVENTIONS, Convention
 from jaxtui.engine import collective_checks, collectives, evaluation, expressions, references
 from jaxtui.engine.collective_checks import VALUE, VIA, Checked
 from jaxtui.engine.devices import device_set
 from jaxtui.engine.errors import diagnosed
 from jaxtui.engine.output import rehearsal
 from jaxtui.engine.programs import BuiltLayer
-from jaxtui.report import Fix
 from jaxtui.session import collective_program as composing
 from jaxtui.session.collective_catalogue import Operation
 from jaxtui.session.session import Collective, Session
+from jaxtui.wire.bandwidth import CONVENTIONS, Convention
+from jaxtui.wire.report import Fix
 
 OPERATION = "collective.operation"
 CHECKED_AT_ONCE = 1 << 22  # elements of the result; what bounds the memory of a check

@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import msgspec
 from jax import tree_util
 
-from jaxtui.benchmark_report import BenchStageName, Conditions, Peak, Stages
 from jaxtui.engine import benchmark_plan as plans
 from jaxtui.engine import benchmark_request as asked_for
 from jaxtui.engine import comparison, peaks, timing
@@ -37,7 +36,9 @@ from jaxtui.engine.preparing import (
 from jaxtui.engine.rounds import Extent, Rounds
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
-from jaxtui.protocol import (
+from jaxtui.session.session import Benchmark
+from jaxtui.wire.benchmark import BenchStageName, Conditions, Peak, Stages
+from jaxtui.wire.protocol import (
     AnyEvent,
     Bench,
     BenchFinished,
@@ -50,7 +51,6 @@ from jaxtui.protocol import (
     BenchStarted,
     Composition,
 )
-from jaxtui.session.session import Benchmark
 
 ROUNDS, QUICK_ROUNDS = 25, 10
 BUDGET = 10.0  # seconds of rounds at each point, once there are enough of them

@@ -13,7 +13,7 @@ from jaxtui.engine.evaluation import Prepared
 from jaxtui.engine.layouts import Case
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import axis_size, input_axes
-from jaxtui.report import Fix
+from jaxtui.wire.report import Fix
 
 # What a benchmark understands of a mapping layer; each strategy maps in its own way.
 _UNDERSTOOD = frozenset({"in_axes", "out_axes", "axis_name", "axis_size"})

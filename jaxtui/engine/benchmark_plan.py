@@ -15,7 +15,6 @@ import jax
 import msgspec
 from jax import tree_util
 
-from jaxtui.benchmark_report import Parameter, PlannedArm, PlannedPoint, StrategyInfo
 from jaxtui.engine import evaluation, failures, operations
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_request import check, device_counts, notes, sweep
@@ -26,10 +25,11 @@ from jaxtui.engine.layouts import Case, Setup
 from jaxtui.engine.memory import byte_size
 from jaxtui.engine.operations import Work
 from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Strategy, fitting
-from jaxtui.protocol import BenchPlanned, Composition, PlanBench
-from jaxtui.report import Diagnosis, Fix
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
+from jaxtui.wire.benchmark import Parameter, PlannedArm, PlannedPoint, StrategyInfo
+from jaxtui.wire.protocol import BenchPlanned, Composition, PlanBench
+from jaxtui.wire.report import Diagnosis, Fix
 
 SAME = 1.05  # the most that two strategies' operations may differ by
 WARN, REFUSE = 0.5, 0.8  # of the memory that is available

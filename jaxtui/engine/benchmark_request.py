@@ -6,13 +6,13 @@ import difflib
 import itertools
 import re
 
-from jaxtui.benchmark_report import Parameter
 from jaxtui.engine import processes
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.strategies import DEFAULT, TABLE
-from jaxtui.protocol import Composition
-from jaxtui.report import Fix
 from jaxtui.session.session import Benchmark
+from jaxtui.wire.benchmark import Parameter
+from jaxtui.wire.protocol import Composition
+from jaxtui.wire.report import Fix
 
 
 def check(benchmark: Benchmark, composition: Composition) -> None:

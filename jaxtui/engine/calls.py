@@ -13,7 +13,7 @@ from jaxtui.engine import suggestions
 from jaxtui.engine.arrays import is_array
 from jaxtui.engine.programs import BuiltLayer
 from jaxtui.engine.tracing import Recorder, static_arguments
-from jaxtui.report import Diagnosis, Fix, Kind
+from jaxtui.wire.report import Diagnosis, Fix, Kind
 
 if TYPE_CHECKING:
     from jaxtui.engine.evaluation import Prepared

@@ -20,10 +20,10 @@ from jaxtui.engine.devices import DeviceSet, device_set
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.expressions import Names
 from jaxtui.engine.references import divided, mesh_groups
-from jaxtui.report import Fix
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import Operation, Option
 from jaxtui.session.session import Collective, Session
+from jaxtui.wire.report import Fix
 
 VALUE = "collective.value"
 VIA = "collective.via"

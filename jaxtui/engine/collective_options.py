@@ -7,8 +7,8 @@ from typing import Any
 
 from jaxtui.engine.errors import diagnosed
 from jaxtui.engine.failures import safe_repr
-from jaxtui.report import Fix
 from jaxtui.session.collective_catalogue import Option
+from jaxtui.wire.report import Fix
 
 MAY_DIFFER = frozenset({"psum", "pmax", "pmin"})  # whose groups need not be of one size
 

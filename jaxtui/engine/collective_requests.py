@@ -16,7 +16,9 @@ from jaxtui.engine.failures import describe
 from jaxtui.engine.output import rehearsal
 from jaxtui.engine.provenance import place, words
 from jaxtui.engine.results import KEPT, ResultStore
-from jaxtui.protocol import (
+from jaxtui.session import collective_program as composing
+from jaxtui.session.session import Session
+from jaxtui.wire.protocol import (
     CollectiveRan,
     CollectivesDescribed,
     DescribeCollectives,
@@ -24,9 +26,7 @@ from jaxtui.protocol import (
     ProvenanceFound,
     RunCollective,
 )
-from jaxtui.report import CollectiveReport
-from jaxtui.session import collective_program as composing
-from jaxtui.session.session import Session
+from jaxtui.wire.report import CollectiveReport
 
 
 @dataclass

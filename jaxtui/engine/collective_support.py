@@ -15,9 +15,9 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from jaxtui.engine.errors import diagnosed
-from jaxtui.report import Fix
 from jaxtui.session.collective_catalogue import Operation
 from jaxtui.session.session import Collective
+from jaxtui.wire.report import Fix
 
 OPERATION = "collective.operation"
 VIA = "collective.via"

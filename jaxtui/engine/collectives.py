@@ -22,11 +22,11 @@ from jaxtui.engine.gathering import Gathered
 from jaxtui.engine.output import rehearsal
 from jaxtui.engine.provenance import Provenance
 from jaxtui.engine.references import REFERENCES, Expected, wrong
-from jaxtui.protocol import Composition
-from jaxtui.report import Diagnosis, Fix, Flow
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.session import Collective, Program, Session
+from jaxtui.wire.protocol import Composition
+from jaxtui.wire.report import Diagnosis, Fix, Flow
 
 Leaves = list[tuple[str, Any]]  # (keystr path, array), with a row for each device
 

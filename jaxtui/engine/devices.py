@@ -19,8 +19,8 @@ from jax.sharding import AxisType, Mesh
 from jaxtui.engine import host
 from jaxtui.engine.errors import diagnosed
 from jaxtui.engine.processes import Place
-from jaxtui.report import DeviceInfo, Environment, Fix
 from jaxtui.session import session
+from jaxtui.wire.report import DeviceInfo, Environment, Fix
 
 DEFAULT_AXIS = "devices"
 # Each has threads of its own: with 512, one psum took 15 s; with 100,000 the host stood still.

@@ -25,7 +25,7 @@ from jaxtui.engine.prefixes import prefix_leaves
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.suggestions import traces, working_axes
 from jaxtui.engine.tracing import Recorder
-from jaxtui.report import Diagnosis, Fix
+from jaxtui.wire.report import Diagnosis, Fix
 
 if TYPE_CHECKING:
     from jaxtui.engine.evaluation import Prepared

@@ -21,8 +21,8 @@ from jaxtui.engine.layouts import Case
 from jaxtui.engine.output import rehearsal
 from jaxtui.engine.preparing import Placed, Preparation, computed_case, why
 from jaxtui.engine.strategies import on_host
-from jaxtui.protocol import Composition
 from jaxtui.session.session import Benchmark
+from jaxtui.wire.protocol import Composition
 
 Leaves = Sequence[np.ndarray[Any, Any]]
 SAME = "the same, bit for bit"

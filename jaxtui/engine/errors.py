@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtui.report import Diagnosis, Fix, Flow, Kind
+from jaxtui.wire.report import Diagnosis, Fix, Flow, Kind
 
 
 class Diagnosed(Exception):

@@ -33,8 +33,8 @@ from jaxtui.engine.expressions import Names, Value
 from jaxtui.engine.output import rehearsal
 from jaxtui.engine.programs import BuiltLayer, Function
 from jaxtui.engine.tracing import Recorder, over_arrays, unheard
-from jaxtui.protocol import Composition, Traced
-from jaxtui.report import Diagnosis, Flow, Kind, LayerReport, Leaf
+from jaxtui.wire.protocol import Composition, Traced
+from jaxtui.wire.report import Diagnosis, Flow, Kind, LayerReport, Leaf
 
 TRANSFORMING = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
 

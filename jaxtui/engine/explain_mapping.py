@@ -10,7 +10,7 @@ from jaxtui.engine.arrays import is_array, shape_of
 from jaxtui.engine.calls import Call, counted, is_arraylike, short
 from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.tracing import input_axes
-from jaxtui.report import Diagnosis, Fix
+from jaxtui.wire.report import Diagnosis, Fix
 
 
 class MappingCall(Call):

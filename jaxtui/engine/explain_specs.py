@@ -11,7 +11,7 @@ from jaxtui.engine.arrays import shape_of
 from jaxtui.engine.calls import Call, counted, short
 from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.tracing import input_axes
-from jaxtui.report import Diagnosis, Fix
+from jaxtui.wire.report import Diagnosis, Fix
 
 
 def axes_of(entry: Any) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from jaxtui.engine.explain_mapping import MappingCall
 from jaxtui.engine.explain_specs import ShardMapCall
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, axis_size
-from jaxtui.report import Diagnosis, Fix
+from jaxtui.wire.report import Diagnosis, Fix
 
 if TYPE_CHECKING:
     from jaxtui.engine.evaluation import Prepared

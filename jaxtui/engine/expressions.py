@@ -35,7 +35,7 @@ from jaxtui.engine.failures import (
     syntax_diagnosis,
 )
 from jaxtui.engine.memory import peak_bytes
-from jaxtui.report import Diagnosis, Fix
+from jaxtui.wire.report import Diagnosis, Fix
 
 MODULE_NAME = "__jaxtui__"  # of the source
 CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (

@@ -21,8 +21,8 @@ from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.lanes import STACK_BYTES
 from jaxtui.engine.output import Prints, Stream, failure, private_descriptors, redirect
 from jaxtui.engine.processes import Given, Leaves, Place, Task, become
-from jaxtui.protocol import AnyEvent, Composition, Printed
 from jaxtui.session.session import Program
+from jaxtui.wire.protocol import AnyEvent, Composition, Printed
 
 CANNOT_START = 3
 _JOB = 1  # prints belong to a request; which one, the leader knows

@@ -16,8 +16,8 @@ from jaxtui.engine import diagnosis
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.evaluation import prepare, trace_prepared
 from jaxtui.engine.tracing import over_arrays
-from jaxtui.protocol import Composition, ProgramView
 from jaxtui.text import quantities
+from jaxtui.wire.protocol import Composition, ProgramView
 
 COLLECTIVES = (
     "all-reduce",

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.output import Prints, failure
-from jaxtui.protocol import (
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     Bench,
@@ -30,7 +30,7 @@ from jaxtui.protocol import (
     Summarized,
     SweepBandwidth,
 )
-from jaxtui.report import Summary
+from jaxtui.wire.report import Summary
 
 # Tracing recurses through C++ as well as Python; the C stack must outlast Python's own limit.
 STACK_BYTES = 64 * 1024 * 1024

@@ -19,9 +19,9 @@ from functools import partial
 from typing import Any, Literal
 
 from jaxtui.engine.errors import Diagnosed
-from jaxtui.framing import FramingError
-from jaxtui.protocol import AnyEvent, Failed, Printed, frame
-from jaxtui.report import Diagnosis
+from jaxtui.wire.framing import FramingError
+from jaxtui.wire.protocol import AnyEvent, Failed, Printed, frame
+from jaxtui.wire.report import Diagnosis
 
 Stream = Literal["stdout", "stderr"]
 

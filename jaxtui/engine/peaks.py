@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxtui.benchmark_report import Peak
 from jaxtui.engine.devices import available_memory
+from jaxtui.wire.benchmark import Peak
 
 SIDE = 1024  # of the square matrices; smaller ones for all devices together make no peak
 TRIAD_BYTES = 64 * 1024 * 1024  # of each of its three arrays: well beyond caches

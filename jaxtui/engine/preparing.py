@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 from jax import tree_util
 
-from jaxtui.benchmark_report import BenchStageName, Correct, Stages
 from jaxtui.engine import expressions, failures
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_plan import REFUSE, Arm, Point, input_key, per_memory
@@ -22,8 +21,9 @@ from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.layouts import Case
 from jaxtui.engine.results import ResultStore
 from jaxtui.engine.timing import Sampler
-from jaxtui.report import LayerReport, ProgramReport
 from jaxtui.text import quantities
+from jaxtui.wire.benchmark import BenchStageName, Correct, Stages
+from jaxtui.wire.report import LayerReport, ProgramReport
 
 VALUES = 10_000  # elements of an output that are reported one by one
 # Two compilations of one program differ by what lies where: by 1 to 2 %, constant in a process.

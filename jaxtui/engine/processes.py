@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jaxtui.engine.errors import diagnosed
-from jaxtui.protocol import Composition
 from jaxtui.session.session import Session
+from jaxtui.wire.protocol import Composition
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from jaxtui.engine import expressions, failures, global_view, processes
 from jaxtui.engine.devices import DeviceSet
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.expressions import Names
-from jaxtui.report import Fix, Parameter
 from jaxtui.session.session import AnyLayer, Argument, Program
+from jaxtui.wire.report import Fix, Parameter
 
 # Settings that are a plain word when typed without quotes: `axis_name = "batch"`.
 WORDS = frozenset({"axis_name", "spmd_axis_name"})

@@ -24,8 +24,8 @@ from jaxtui.engine.blocks import Block, Index, cover, ends_of, overlap
 from jaxtui.engine.cells import Sort, cells, nested, sort_of
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.gathering import Gathered
-from jaxtui.protocol import CellFound, FindCell, ReadWindow, Summarize, WindowRead
-from jaxtui.report import Output, Shard, Summary
+from jaxtui.wire.protocol import CellFound, FindCell, ReadWindow, Summarize, WindowRead
+from jaxtui.wire.report import Output, Shard, Summary
 
 KEPT = 2  # results
 MAX_CELLS = 1_000_000  # of one window

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from jaxtui.benchmark_report import ArmStatistics, Flag, Noise, Speedup
 from jaxtui.engine import sampling_statistics as sampling
 from jaxtui.engine import timing, turns
 from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.preparing import Ready
 from jaxtui.engine.sampling_statistics import Ratio
 from jaxtui.engine.turns import Pace, Turns
-from jaxtui.protocol import AnyEvent, BenchGap, BenchRound, BenchSample
+from jaxtui.wire.benchmark import ArmStatistics, Flag, Noise, Speedup
+from jaxtui.wire.protocol import AnyEvent, BenchGap, BenchRound, BenchSample
 
 PRECISE = 0.02  # half the width of an interval that needs no more rounds
 LIVE_RESAMPLES, FINAL_RESAMPLES = 499, 9999

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxtui.benchmark_report import Verdict
+from jaxtui.wire.benchmark import Verdict
 
 CONFIDENCE = 0.99
 ALPHA = 0.01

@@ -27,7 +27,7 @@ from jaxtui.engine.blocks import (
     undisturbed,
 )
 from jaxtui.engine.cells import Sort
-from jaxtui.report import Summary
+from jaxtui.wire.report import Summary
 
 PART = 1 << 17  # elements reduced at once by NumPy: what it makes of them stays in the cache
 DEVICE_PART = 1 << 26  # elements reduced at once on an accelerator

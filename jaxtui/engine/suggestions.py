@@ -16,9 +16,9 @@ from jaxtui.engine.arrays import shape_of
 from jaxtui.engine.output import rehearsal
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, over_arrays
-from jaxtui.protocol import Composition
-from jaxtui.report import Diagnosis, Fix
 from jaxtui.session.session import Session, with_field
+from jaxtui.wire.protocol import Composition
+from jaxtui.wire.report import Diagnosis, Fix
 
 BUDGET = 0.5  # seconds for all attempts of one failure; a function usually traces in a few ms
 MOST_ATTEMPTS = 64

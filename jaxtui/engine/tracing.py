@@ -19,7 +19,7 @@ from jaxtui.engine.arrays import is_array, shape_of
 from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.prefixes import prefix_leaves
 from jaxtui.engine.programs import MAPPING, BuiltLayer, Function
-from jaxtui.report import Flow, FlowLeaf, Leaf, Level
+from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
 
 
 def unheard(level: int, entering: bool) -> None:

@@ -12,7 +12,6 @@ import re
 
 import msgspec
 
-from jaxtui.report import Fix
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.session.session import (
     AnyLayer,
@@ -25,6 +24,7 @@ from jaxtui.session.session import (
     ShardMap,
     Vmap,
 )
+from jaxtui.wire.report import Fix
 
 DEFAULT_AXIS = "devices"
 VIAS = ("pmap", "shard_map", "vmap")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jaxtui.report import CollectiveReport, Output
 from jaxtui.session.session import Collective
 from jaxtui.text import plain
+from jaxtui.wire.report import CollectiveReport, Output
 
 
 def collective(

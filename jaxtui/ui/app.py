@@ -14,24 +14,24 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
-from jaxtui.launch import Choice
 from jaxtui.session.session import Session
 from jaxtui.ui import commands
 from jaxtui.ui.behind_typing import after_typing, waits
 from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.screens.start import StartScreen
 from jaxtui.ui.widgets.header import HeaderLine
+from jaxtui.wire.launch import Choice
 
 if TYPE_CHECKING:
     from textual.actions import ActionParseResult
     from textual.dom import DOMNode
     from textual.widgets import Input
 
-    from jaxtui.client import EngineClient
-    from jaxtui.report import Fix
     from jaxtui.ui.explorer import Explorer
     from jaxtui.ui.screens.map import MapScreen
     from jaxtui.ui.widgets.array_view import ArrayView
+    from jaxtui.wire.client import EngineClient
+    from jaxtui.wire.report import Fix
 
 
 class Arrived(Message, bubble=False):

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from jaxtui.protocol import WindowRead
-from jaxtui.report import Output, Shard
 from jaxtui.text.dtypes import family, shortest, significand_bits
 from jaxtui.text.number_formats import number
+from jaxtui.wire.protocol import WindowRead
+from jaxtui.wire.report import Output, Shard
 
 MISSING: Final = object()  # stands for a cell that has not been read yet
 _WINDOWS = 8  # windows kept; at most about 8 × MAX_CELLS cells

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from jaxtui.protocol import WindowRead
-from jaxtui.report import Summary
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number
 from jaxtui.text.numbers import Extent, Style, choose, extent_of
@@ -23,6 +21,8 @@ from jaxtui.ui.array_model import (
     read_value,
 )
 from jaxtui.ui.heat import Scale, magnitude
+from jaxtui.wire.protocol import WindowRead
+from jaxtui.wire.report import Summary
 
 COMPLETE = 10_000  # elements up to which a format is chosen from all of them, when all are read
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from jaxtui import bench_words as words
-from jaxtui.benchmark_report import BenchmarkReport, PointReport, StrategyReport
 from jaxtui.text.quantities import percent, significant
 from jaxtui.ui.benchmark_rows import Key, ceiling_words, flagged_words, too_few
+from jaxtui.wire.benchmark import BenchmarkReport, PointReport, StrategyReport
 
 OVERHEAD_FROM = 1.15  # a time a batch that is this much over the baseline's is worth explaining
 

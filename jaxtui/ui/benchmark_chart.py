@@ -12,10 +12,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jaxtui.benchmark_report import BenchmarkReport, Parameter, PointReport, StrategyReport
 from jaxtui.text.cells import Glyphs, Line, Segment, fit
 from jaxtui.text.quantities import significant
 from jaxtui.ui.benchmark_rows import Key, unit_of
+from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, StrategyReport
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LOGARITHMIC_FROM = 4.0  # the largest over the smallest

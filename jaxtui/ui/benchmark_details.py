@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from jaxtui import bench_words as words
 from jaxtui.bench_runs import BETWEEN_RUNS, ComparedRow, Comparison
-from jaxtui.benchmark_report import PlannedArm, PlannedPoint, PointReport, StrategyReport
 from jaxtui.text.cells import Glyphs, Line, Segment, width_of
 from jaxtui.text.quantities import percent, prefixed, size
 from jaxtui.ui.benchmark_answers import ready_seconds
 from jaxtui.ui.benchmark_rows import Key, aligned_seconds
+from jaxtui.wire.benchmark import PlannedArm, PlannedPoint, PointReport, StrategyReport
 
 _STAGES = (
     ("place", "placing inputs"),

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxtui.benchmark_report import PointReport
 from jaxtui.text.cells import Glyphs, Line, Segment, fit
 from jaxtui.text.quantities import significant
 from jaxtui.ui.benchmark_rows import Key, aligned_seconds, unit_of
+from jaxtui.wire.benchmark import PointReport
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = " .:-=+*#@"

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jaxtui import bench_words as words
-from jaxtui.benchmark_report import (
-    Control,
-    PlannedPoint,
-    PointReport,
-    StrategyReport,
-)
-from jaxtui.report import Environment
 from jaxtui.text.cells import Glyphs, Line, Segment, fit
 from jaxtui.text.quantities import TIME_UNITS, percent, prefixed, significant, size
+from jaxtui.wire.benchmark import Control, PlannedPoint, PointReport, StrategyReport
+from jaxtui.wire.report import Environment
 
 NOTHING = "–"
 

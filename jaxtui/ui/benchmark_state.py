@@ -14,9 +14,11 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import bench_runs, lessons
-from jaxtui.benchmark_report import BenchmarkReport, BenchStageName, StrategyInfo
 from jaxtui.benchmarks import Recording
-from jaxtui.protocol import (
+from jaxtui.session.session import Benchmark, Session, with_field
+from jaxtui.ui.state import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
+from jaxtui.wire.benchmark import BenchmarkReport, BenchStageName, StrategyInfo
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     Bench,
@@ -36,9 +38,7 @@ from jaxtui.protocol import (
     Printed,
     Ready,
 )
-from jaxtui.report import Diagnosis, Fix
-from jaxtui.session.session import Benchmark, Session, with_field
-from jaxtui.ui.state import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
+from jaxtui.wire.report import Diagnosis, Fix
 
 STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended
 # Stages in which nothing is timed: the seconds of these may be counted on the screen.

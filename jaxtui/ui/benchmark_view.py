@@ -9,19 +9,14 @@ import msgspec
 
 from jaxtui import bench_words
 from jaxtui.bench_runs import KeptRun
-from jaxtui.benchmark_report import (
-    BenchmarkReport,
-    PlannedPoint,
-    PointReport,
-    StrategyInfo,
-)
 from jaxtui.benchmarks import PointRecord
-from jaxtui.report import Environment
 from jaxtui.session.session import Benchmark, Session
 from jaxtui.text.cells import Glyphs
 from jaxtui.ui import benchmark_rows as rows
 from jaxtui.ui.benchmark_state import BenchmarkWork
 from jaxtui.ui.widgets.toggles import Toggle
+from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
+from jaxtui.wire.report import Environment
 
 BAR_LEAST, BAR_MOST = 10, 40  # cells
 READY = 0.4  # of a point: about what it takes to get ready

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from jaxtui.report import Output, Summary
 from jaxtui.text import numbers
 from jaxtui.text.number_formats import Format
+from jaxtui.wire.report import Output, Summary
 
 MOST = 2048  # elements of a block that are shown; the array view shows any part of larger ones
 

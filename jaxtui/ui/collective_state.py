@@ -12,7 +12,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from jaxtui.protocol import (
+from jaxtui.session import collective_program as collectives
+from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.session import Collective, Program, Session
+from jaxtui.ui.state import NAMED, QUIET, REST, Work, ended_words
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     Cancel,
@@ -29,11 +33,7 @@ from jaxtui.protocol import (
     RunCollective,
     Stage,
 )
-from jaxtui.report import Diagnosis, Fix
-from jaxtui.session import collective_program as collectives
-from jaxtui.session.collective_catalogue import OPERATIONS
-from jaxtui.session.session import Collective, Program, Session
-from jaxtui.ui.state import NAMED, QUIET, REST, Work, ended_words
+from jaxtui.wire.report import Diagnosis, Fix
 
 DRAFT = Collective(operation="psum", via="pmap", value=OPERATIONS["psum"].value)
 """What is composed as long as the session has no collective."""

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from textual.timer import Timer
 
-from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.launch import Choice
-from jaxtui.protocol import (
+from jaxtui.session.collective_program import runs_program
+from jaxtui.session.session import Devices, Session, SessionError, with_field
+from jaxtui.ui.collective_state import CollectiveWork
+from jaxtui.ui.files import Files
+from jaxtui.ui.history import History, changed
+from jaxtui.ui.screens.base import WorkScreen
+from jaxtui.ui.state import QUIET, REST, Work
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.launch import Choice
+from jaxtui.wire.protocol import (
     AnyEvent,
     BenchRound,
     BenchSample,
@@ -28,20 +35,13 @@ from jaxtui.protocol import (
     Summarized,
     WindowRead,
 )
-from jaxtui.session.collective_program import runs_program
-from jaxtui.session.session import Devices, Session, SessionError, with_field
-from jaxtui.ui.collective_state import CollectiveWork
-from jaxtui.ui.files import Files
-from jaxtui.ui.history import History, changed
-from jaxtui.ui.screens.base import WorkScreen
-from jaxtui.ui.state import QUIET, REST, Work
 
 if TYPE_CHECKING:
-    from jaxtui.report import Fix
     from jaxtui.ui.app import JaxtuiApp
     from jaxtui.ui.benchmark_state import BenchmarkWork
     from jaxtui.ui.sweep_state import SweepWork
     from jaxtui.ui.widgets.array_view import ArrayView
+    from jaxtui.wire.report import Fix
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
 STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the question stands

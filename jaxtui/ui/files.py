@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jaxtui import launch
 from jaxtui.session.session import Session, SessionError, dumps, loads, save
+from jaxtui.wire import launch
 
 if TYPE_CHECKING:
     from textual.screen import Screen

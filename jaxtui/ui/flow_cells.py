@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtui.report import FlowLeaf, Level
 from jaxtui.text import dtypes
 from jaxtui.text.cells import Glyphs, Line, Segment, clean, fit, join
 from jaxtui.ui import layer_colours
+from jaxtui.wire.report import FlowLeaf, Level
 
 MAPPING = ("vmap", "pmap", "shard_map")
 _VALUE_WIDTH = 24

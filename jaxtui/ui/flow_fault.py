@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxtui.report import Diagnosis, Flow, FlowLeaf
+from jaxtui.wire.report import Diagnosis, Flow, FlowLeaf
 
 _WORDS = {"syntax": "syntax error", "function": "raised an error", "arguments": "arguments"}
 

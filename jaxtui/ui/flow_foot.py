@@ -6,9 +6,9 @@ import re
 
 from rich.cells import cell_len
 
-from jaxtui.report import Diagnosis
 from jaxtui.text.cells import Glyphs, Line, Segment, clean, crop, fit, pad, width_of, wrap
 from jaxtui.ui.flow_table import Table
+from jaxtui.wire.report import Diagnosis
 
 FOOT = 2  # lines that the foot has at least, so that an error moves nothing
 FIXES = 3

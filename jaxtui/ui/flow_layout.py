@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 from rich.cells import cell_len
 
-from jaxtui.report import Diagnosis, Flow
 from jaxtui.text.cells import (
     Glyphs,
     Line,
@@ -31,6 +30,7 @@ from jaxtui.text.cells import (
 from jaxtui.ui.flow_fault import locate
 from jaxtui.ui.flow_foot import FOOT, foot
 from jaxtui.ui.flow_table import Row, Table, build
+from jaxtui.wire.report import Diagnosis, Flow
 
 _MARGIN = 2  # the cursor and the fold sign
 _NAME_GAP = 2

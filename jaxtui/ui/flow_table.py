@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from jaxtui.report import Flow, FlowLeaf, Level
 from jaxtui.text.cells import Glyphs, Line, Segment, clean, fit, width_of
 from jaxtui.ui import layer_colours
 from jaxtui.ui.flow_cells import Cells
 from jaxtui.ui.flow_fault import Fault, argument_of, first_reached
+from jaxtui.wire.report import Flow, FlowLeaf, Level
 
 FOLD_ABOVE = 6  # leaves of one argument; more of them fold into one row
 _LABEL_WIDTH = 28

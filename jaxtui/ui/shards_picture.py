@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from jaxtui.report import Shard
 from jaxtui.text.cells import Glyphs, Line, Segment, join
+from jaxtui.wire.report import Shard
 
 Interval = tuple[int, int]
 Block = tuple[Interval, ...]

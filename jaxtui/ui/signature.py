@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from jaxtui.report import Parameter
 from jaxtui.session.session import Argument
+from jaxtui.wire.report import Parameter
 
 
 class Row(Struct, frozen=True):

@@ -15,7 +15,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from jaxtui.protocol import (
+from jaxtui.session.session import Argument, Session
+from jaxtui.ui.signature import follow
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     Cancel,
@@ -36,9 +38,7 @@ from jaxtui.protocol import (
     Trace,
     Traced,
 )
-from jaxtui.report import Diagnosis, Environment, Flow, Parameter
-from jaxtui.session.session import Argument, Session
-from jaxtui.ui.signature import follow
+from jaxtui.wire.report import Diagnosis, Environment, Flow, Parameter
 
 REST = 0.3  # seconds without a keystroke after which a small program runs by itself
 SMALL = 1_000_000  # elements touched, up to which it does

@@ -13,9 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import bandwidth_words, bench_runs
-from jaxtui.bandwidth import BandwidthReport
 from jaxtui.bandwidth_recording import SweepRecording
-from jaxtui.protocol import (
+from jaxtui.session.session import Benchmark
+from jaxtui.ui import collective_state
+from jaxtui.ui.benchmark_state import STOP_SECONDS, UNTIMED
+from jaxtui.ui.collective_state import CollectiveWork
+from jaxtui.ui.state import QUIET, Work, ended_words
+from jaxtui.wire.bandwidth import BandwidthReport
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     BandwidthMeasured,
@@ -25,12 +30,7 @@ from jaxtui.protocol import (
     Printed,
     SweepBandwidth,
 )
-from jaxtui.report import Diagnosis
-from jaxtui.session.session import Benchmark
-from jaxtui.ui import collective_state
-from jaxtui.ui.benchmark_state import STOP_SECONDS, UNTIMED
-from jaxtui.ui.collective_state import CollectiveWork
-from jaxtui.ui.state import QUIET, Work, ended_words
+from jaxtui.wire.report import Diagnosis
 
 
 class Asked(Struct, frozen=True):

@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Sequence
 
 from jaxtui import bandwidth_words as words
-from jaxtui.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
 from jaxtui.bench_words import in_ascii
 from jaxtui.text import quantities
 from jaxtui.text.cells import Glyphs, Line, Segment
 from jaxtui.ui import benchmark_chart
 from jaxtui.ui.benchmark_chart import Chart, Series, Spot
 from jaxtui.ui.benchmark_rows import Key
+from jaxtui.wire.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
 
 BAR_MOST = 32  # cells
 # The dtype is the same in every row: it stands in the title.

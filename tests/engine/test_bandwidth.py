@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxtui.bandwidth import CONVENTIONS, SizeReport, SweepPlan
 from jaxtui.engine import bandwidth, bandwidth_messages
 from jaxtui.engine.bandwidth_messages import Subject, data, subject_of, wrong_elements
 from jaxtui.engine.collective_support import takes_negative_dimensions
 from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
-from jaxtui.protocol import (
+from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.session import Benchmark, Collective, Devices, Program, Session
+from jaxtui.wire.bandwidth import CONVENTIONS, SizeReport, SweepPlan
+from jaxtui.wire.protocol import (
     AnyEvent,
     BandwidthMeasured,
     BandwidthStarted,
@@ -28,9 +30,7 @@ from jaxtui.protocol import (
     Composition,
     SweepBandwidth,
 )
-from jaxtui.report import Diagnosis
-from jaxtui.session.collective_catalogue import OPERATIONS
-from jaxtui.session.session import Benchmark, Collective, Devices, Program, Session
+from jaxtui.wire.report import Diagnosis
 
 pytestmark = pytest.mark.long
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxtui.benchmark_report import PlannedArm
 from jaxtui.engine import (
     benchmark,
     benchmark_plan,
@@ -28,7 +27,19 @@ from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.strategies import DEFAULT, TABLE
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
-from jaxtui.protocol import (
+from jaxtui.session.session import (
+    AnyLayer,
+    Argument,
+    Benchmark,
+    Devices,
+    Grad,
+    Jit,
+    Pmap,
+    Program,
+    Vmap,
+)
+from jaxtui.wire.benchmark import PlannedArm
+from jaxtui.wire.protocol import (
     Bench,
     BenchFinished,
     BenchGap,
@@ -43,17 +54,6 @@ from jaxtui.protocol import (
     BenchStarted,
     Composition,
     PlanBench,
-)
-from jaxtui.session.session import (
-    AnyLayer,
-    Argument,
-    Benchmark,
-    Devices,
-    Grad,
-    Jit,
-    Pmap,
-    Program,
-    Vmap,
 )
 
 pytestmark = pytest.mark.long

@@ -20,10 +20,10 @@ from jaxtui import travel
 from jaxtui.engine import collectives
 from jaxtui.engine.collective_support import takes_negative_dimensions
 from jaxtui.engine.errors import Diagnosed, GivenUp
-from jaxtui.report import Diagnosis
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.collective_program import VIAS
 from jaxtui.session.session import Collective, Devices, Program, Session
+from jaxtui.wire.report import Diagnosis
 
 RING = OPERATIONS["ppermute"].given["perm"]
 HALVES = "[[0, 1, 2, 3], [4, 5, 6, 7]]"

@@ -11,8 +11,8 @@ from jaxtui.engine import equivalents
 from jaxtui.engine.equivalents import SAME
 from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.strategies import DEFAULT
-from jaxtui.protocol import Composition
 from jaxtui.session.session import AnyLayer, Argument, Devices, Pmap, Program, Vmap
+from jaxtui.wire.protocol import Composition
 
 PRODUCT = "def f(matrix, vector):\n    return jnp.dot(matrix, vector)\n"
 MATRIX = "arange(16.0).reshape(4, 2, 2)"

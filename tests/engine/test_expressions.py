@@ -8,9 +8,9 @@ import pytest
 from msgspec import UNSET
 
 from jaxtui.engine import evaluation
-from jaxtui.protocol import frame
-from jaxtui.report import Diagnosis
 from jaxtui.session.session import Argument, Program, Session, Vmap
+from jaxtui.wire.protocol import frame
+from jaxtui.wire.report import Diagnosis
 from tests.support.wrong import Wrong, check, composition, run_failure, trace, wrong
 
 IDENTITY = "def f(x):\n    return x\n"

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtui.engine import finding
 from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.results import ResultStore
-from jaxtui.protocol import FindCell
+from jaxtui.wire.protocol import FindCell
 
 
 def found(

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from jaxtui.engine import evaluation
-from jaxtui.report import FlowLeaf, Level
 from jaxtui.session.session import (
     AnyLayer,
     Argument,
@@ -27,6 +26,7 @@ from jaxtui.session.session import (
     ValueAndGrad,
     Vmap,
 )
+from jaxtui.wire.report import FlowLeaf, Level
 from tests.support.bare import shapes
 from tests.support.wrong import composition, trace
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from jaxtui.engine import evaluation
-from jaxtui.protocol import Composition
-from jaxtui.report import Parameter
 from jaxtui.session.session import Argument, Jit, Program, Session, Vmap
+from jaxtui.wire.protocol import Composition
+from jaxtui.wire.report import Parameter
 from tests.support.bare import Case, case, check
 from tests.support.wrong import Wrong, trace, wrong
 from tests.support.wrong import check as check_wrong

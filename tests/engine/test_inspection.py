@@ -8,8 +8,8 @@ import pytest
 
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.inspection import collectives, inspect
-from jaxtui.protocol import Composition, ProgramView
 from jaxtui.session.session import Argument, Pmap, Program, ShardMap, Vmap
+from jaxtui.wire.protocol import Composition, ProgramView
 
 
 def composition(source: str, value: str, *layers: Any) -> Composition:

@@ -13,9 +13,9 @@ import pytest
 from jaxtui.engine import leader as module
 from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.leader import Leader
-from jaxtui.protocol import Composition
-from jaxtui.report import Diagnosis
 from jaxtui.session.session import Program
+from jaxtui.wire.protocol import Composition
+from jaxtui.wire.report import Diagnosis
 
 ASKED = Composition(program=Program())
 FAILURE = Diagnosis(kind="function", field="program.source", message="ValueError: no")

@@ -137,7 +137,7 @@ def test_where_nothing_tells_how_much_is_free_nothing_is_refused(
 OUT_OF_MEMORY = """
 import resource
 from jaxtui.engine import evaluation, devices, host
-from jaxtui.protocol import Composition
+from jaxtui.wire.protocol import Composition
 from jaxtui.session import Argument, Program
 devices.start("cpu", 8)
 mapped = host._mapped()

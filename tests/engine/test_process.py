@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from jaxtui.engine.output import PRINT_LIMIT
-from jaxtui.framing import read_body
-from jaxtui.protocol import (
+from jaxtui.session.session import Argument, Jit, Program, Vmap
+from jaxtui.wire.framing import read_body
+from jaxtui.wire.protocol import (
     AnyEvent,
     Cancel,
     Cancelled,
@@ -36,7 +37,6 @@ from jaxtui.protocol import (
     decode_event,
     frame,
 )
-from jaxtui.session.session import Argument, Jit, Program, Vmap
 from tests.support.asking import Asker
 
 

@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtui.engine import blocks, cells, results
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.results import ResultStore
-from jaxtui.protocol import ReadWindow, Summarize, WindowRead, decode_event, frame
+from jaxtui.wire.protocol import ReadWindow, Summarize, WindowRead, decode_event, frame
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32"]
 NARROW = [name for name in ("int2", "uint2", "int4", "uint4") if hasattr(jnp, name)]

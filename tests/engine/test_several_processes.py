@@ -17,8 +17,20 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxtui.client import EngineSettings
-from jaxtui.protocol import (
+from jaxtui.session.session import (
+    Argument,
+    Benchmark,
+    Collective,
+    Devices,
+    Grad,
+    Jit,
+    Pmap,
+    Program,
+    ShardMap,
+    Vmap,
+)
+from jaxtui.wire.client import EngineSettings
+from jaxtui.wire.protocol import (
     Bench,
     BenchPlanned,
     CellFound,
@@ -39,18 +51,6 @@ from jaxtui.protocol import (
     RunCollective,
     Summarize,
     WindowRead,
-)
-from jaxtui.session.session import (
-    Argument,
-    Benchmark,
-    Collective,
-    Devices,
-    Grad,
-    Jit,
-    Pmap,
-    Program,
-    ShardMap,
-    Vmap,
 )
 from tests.support.asking import Asker, exists
 

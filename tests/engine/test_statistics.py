@@ -18,7 +18,7 @@ from jaxtui.engine import blocks, statistics
 from jaxtui.engine.blocks import cut_up
 from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.results import ResultStore
-from jaxtui.protocol import Summarize
+from jaxtui.wire.protocol import Summarize
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 FLOATS = ["float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"]

@@ -14,8 +14,8 @@ import pytest
 
 from jaxtui.engine import evaluation, surroundings
 from jaxtui.engine.errors import Diagnosed
-from jaxtui.protocol import Composition
 from jaxtui.session.session import Argument, Program, Vmap
+from jaxtui.wire.protocol import Composition
 
 PLAIN = "def f(x):\n    return x * 1.5"
 

@@ -10,10 +10,10 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 
-from jaxtui.benchmark_report import Noise
 from jaxtui.engine import timing, turns
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
+from jaxtui.wire.benchmark import Noise
 
 
 class Counted:

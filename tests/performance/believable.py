@@ -70,8 +70,8 @@ def benchmarks(factor: float) -> None:
     """Print what PAIRS benchmarks of this process say of an arm with `factor` times the work."""
     from jaxtui.engine import benchmark, benchmark_plan, peaks
     from jaxtui.engine.turns import Pace, Turns
-    from jaxtui.protocol import Bench, BenchRound, Composition
     from jaxtui.session.session import Argument, Benchmark, Program, Vmap
+    from jaxtui.wire.protocol import Bench, BenchRound, Composition
 
     # The more work is let through, and nothing here is held against a peak.
     benchmark_plan.SAME = max(benchmark_plan.SAME, 1.1 * factor)

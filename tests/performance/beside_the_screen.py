@@ -15,10 +15,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from jaxtui import bench_runs, lessons, trust
-from jaxtui.benchmark_report import BenchmarkReport
 from jaxtui.engine.sampling_statistics import P99_FROM, paired_ratio
 from jaxtui.session import session
 from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session, Vmap
+from jaxtui.wire.benchmark import BenchmarkReport
 from tests.performance.machine import load
 from tests.performance.startup import EXPLORER
 from tests.performance.table import Row

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 
 from jaxtui import lessons
-from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.protocol import (
+from jaxtui.session.session import Argument, Program
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     Composition,
@@ -24,7 +25,6 @@ from jaxtui.protocol import (
     Traced,
     WindowRead,
 )
-from jaxtui.session.session import Argument, Program
 from tests.performance.table import Row
 
 WAIT = 120.0  # seconds

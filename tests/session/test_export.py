@@ -13,7 +13,6 @@ import pytest
 
 from jaxtui import lessons
 from jaxtui.engine.evaluation import run
-from jaxtui.protocol import Composition
 from jaxtui.session.export import ExportError, script
 from jaxtui.session.session import (
     Argument,
@@ -26,6 +25,7 @@ from jaxtui.session.session import (
     ShardMap,
     Vmap,
 )
+from jaxtui.wire.protocol import Composition
 
 
 def program(source: str, values: dict[str, str], *layers: Any) -> Program:

@@ -9,10 +9,10 @@ from typing import Any
 
 from textual.app import App, ComposeResult
 
-from jaxtui.protocol import WindowRead
-from jaxtui.report import Output, Shard, Summary
 from jaxtui.ui.array_reading import summarize
 from jaxtui.ui.widgets.array_view import ArrayView
+from jaxtui.wire.protocol import WindowRead
+from jaxtui.wire.report import Output, Shard, Summary
 
 Element = Callable[..., Any]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.protocol import (
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,
     Cancelled,

@@ -15,9 +15,9 @@ from jax import lax, tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.engine import evaluation
-from jaxtui.protocol import Composition, Traced
-from jaxtui.report import Level
 from jaxtui.session.session import AnyLayer, Argument, Devices, Program
+from jaxtui.wire.protocol import Composition, Traced
+from jaxtui.wire.report import Level
 
 TRANSFORMATIONS = ("vmap", "pmap", "shard_map", "jit", "grad", "value_and_grad")
 Shapes = list[tuple[tuple[int, ...], str]]

@@ -11,11 +11,11 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
-from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.protocol import AnyEvent, AnyRequest, Cancel, ReadWindow, Run, Trace, WindowRead
 from jaxtui.session.session import Session
 from jaxtui.ui.app import JaxtuiApp
 from jaxtui.ui.explorer import Explorer
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.protocol import AnyEvent, AnyRequest, Cancel, ReadWindow, Run, Trace, WindowRead
 from tests.support import made_events as made
 
 R = TypeVar("R", bound=AnyRequest)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtui.benchmark_report import (
+from jaxtui.benchmarks import Recording
+from jaxtui.session.session import Session
+from jaxtui.wire.benchmark import (
     ArmStatistics,
     BenchmarkReport,
     Conditions,
@@ -21,8 +23,7 @@ from jaxtui.benchmark_report import (
     StrategyInfo,
     Verdict,
 )
-from jaxtui.benchmarks import Recording
-from jaxtui.protocol import (
+from jaxtui.wire.protocol import (
     AnyEvent,
     BenchFinished,
     BenchGap,
@@ -35,8 +36,7 @@ from jaxtui.protocol import (
     BenchStage,
     BenchStarted,
 )
-from jaxtui.report import Diagnosis, Fix
-from jaxtui.session.session import Session
+from jaxtui.wire.report import Diagnosis, Fix
 from tests.support import made_events
 
 STRATEGIES = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtui.protocol import CollectiveRan, CollectivesDescribed, ProvenanceFound
-from jaxtui.report import CollectiveReport, Output, Shard
+from jaxtui.wire.protocol import CollectiveRan, CollectivesDescribed, ProvenanceFound
+from jaxtui.wire.report import CollectiveReport, Output, Shard
 from tests.support.made_events import flow
 
 DEVICES = 8

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtui.protocol import Ran, Ready, Traced
-from jaxtui.report import (
+from jaxtui.session.session import Argument, Devices, Program, Session, Vmap
+from jaxtui.wire.protocol import Ran, Ready, Traced
+from jaxtui.wire.report import (
     DeviceInfo,
     Diagnosis,
     Environment,
@@ -19,7 +20,6 @@ from jaxtui.report import (
     Shard,
     Summary,
 )
-from jaxtui.session.session import Argument, Devices, Program, Session, Vmap
 
 SOURCE = "def matrix_vector_product(matrix, vector):\n    return jnp.dot(matrix, vector)\n"
 PARAMETERS = [Parameter(name=name, kind="positional") for name in ("matrix", "vector")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtui.report import Flow, FlowLeaf, Level
+from jaxtui.wire.report import Flow, FlowLeaf, Level
 
 
 def leaf(path: str, *shape: int, dtype: str = "float32", marks: tuple[int, ...] = ()) -> FlowLeaf:

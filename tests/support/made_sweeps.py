@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtui.bandwidth import SweepPlan
+from jaxtui.wire.bandwidth import SweepPlan
 
 PLAN = SweepPlan(
     operation="psum",

@@ -11,8 +11,6 @@ from msgspec import UNSET
 
 from jaxtui.engine import evaluation
 from jaxtui.engine.errors import Diagnosed
-from jaxtui.protocol import Composition, Traced
-from jaxtui.report import Diagnosis
 from jaxtui.session.session import (
     AnyLayer,
     Argument,
@@ -22,6 +20,8 @@ from jaxtui.session.session import (
     get_field,
     with_field,
 )
+from jaxtui.wire.protocol import Composition, Traced
+from jaxtui.wire.report import Diagnosis
 
 # Object ids, addresses, and where this machine keeps things.
 INTERNALS = re.compile(r"0x[0-9a-f]{6,}|site-packages|/engine/|jaxtui|\bid=\d+|/usr/|/home/|/root/")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxtui.report import (
+from jaxtui.text import plain
+from jaxtui.wire.report import (
     DeviceInfo,
     Diagnosis,
     Environment,
@@ -20,7 +21,6 @@ from jaxtui.report import (
     Shard,
     Summary,
 )
-from jaxtui.text import plain
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from jaxtui import bandwidth
-from jaxtui.bandwidth import SizeReport
-from jaxtui.protocol import (
+from jaxtui.session.session import Benchmark, Collective, Devices, Session
+from jaxtui.ui.screens.bandwidth import BandwidthScreen
+from jaxtui.ui.screens.collectives import CollectivesScreen
+from jaxtui.wire import bandwidth
+from jaxtui.wire.bandwidth import SizeReport
+from jaxtui.wire.protocol import (
     BandwidthMeasured,
     BandwidthStarted,
     BenchFinished,
@@ -25,10 +28,7 @@ from jaxtui.protocol import (
     RunCollective,
     SweepBandwidth,
 )
-from jaxtui.report import Diagnosis, Fix
-from jaxtui.session.session import Benchmark, Collective, Devices, Session
-from jaxtui.ui.screens.bandwidth import BandwidthScreen
-from jaxtui.ui.screens.collectives import CollectivesScreen
+from jaxtui.wire.report import Diagnosis, Fix
 from tests.support import made_collectives as made
 from tests.support import made_events, made_sweeps
 from tests.support.fake_client import Bench

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxtui import bench_runs
-from jaxtui.benchmark_report import BenchmarkReport
 from jaxtui.text.cells import ASCII, UNICODE, Glyphs, Line, text_of, width_of
 from jaxtui.ui import (
     benchmark_answers,
@@ -18,6 +17,7 @@ from jaxtui.ui import (
     benchmark_rows,
 )
 from jaxtui.ui.benchmark_rows import Key, aligned_seconds, layout, report_rows
+from jaxtui.wire.benchmark import BenchmarkReport
 from tests.support import made_benchmarks as made
 
 WIDTHS = [40, 60, 78, 90, 118, 200]

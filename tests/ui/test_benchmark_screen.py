@@ -14,8 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from jaxtui import bench_runs
-from jaxtui.protocol import Bench as BenchRequest
-from jaxtui.protocol import (
+from jaxtui.session.session import Benchmark, Session
+from jaxtui.ui.screens.benchmark import BenchmarkScreen
+from jaxtui.wire.protocol import Bench as BenchRequest
+from jaxtui.wire.protocol import (
     BenchGap,
     BenchRound,
     BenchStage,
@@ -25,9 +27,7 @@ from jaxtui.protocol import (
     PlanBench,
     Printed,
 )
-from jaxtui.report import Diagnosis
-from jaxtui.session.session import Benchmark, Session
-from jaxtui.ui.screens.benchmark import BenchmarkScreen
+from jaxtui.wire.report import Diagnosis
 from tests.support import made_benchmarks as made
 from tests.support import made_events
 from tests.support.fake_client import Bench

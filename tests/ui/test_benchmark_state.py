@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from jaxtui import bench_runs
-from jaxtui.benchmark_report import BenchmarkReport
-from jaxtui.protocol import (
+from jaxtui.session.session import Benchmark, Devices, Session
+from jaxtui.ui.benchmark_state import STOP_SECONDS, BenchmarkWork
+from jaxtui.ui.state import REST, Work
+from jaxtui.wire.benchmark import BenchmarkReport
+from jaxtui.wire.protocol import (
     AnyRequest,
     Bench,
     BenchGap,
@@ -21,10 +24,7 @@ from jaxtui.protocol import (
     PlanBench,
     Printed,
 )
-from jaxtui.report import Diagnosis
-from jaxtui.session.session import Benchmark, Devices, Session
-from jaxtui.ui.benchmark_state import STOP_SECONDS, BenchmarkWork
-from jaxtui.ui.state import REST, Work
+from jaxtui.wire.report import Diagnosis
 from tests.support import made_benchmarks as made
 from tests.support import made_events
 

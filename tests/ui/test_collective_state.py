@@ -5,7 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from jaxtui.protocol import (
+from jaxtui.session.session import Collective, Session
+from jaxtui.ui.collective_state import DRAFT, CollectiveWork
+from jaxtui.ui.state import REST, Work
+from jaxtui.wire.protocol import (
     AnyRequest,
     Cancel,
     DescribeCollectives,
@@ -16,10 +19,7 @@ from jaxtui.protocol import (
     RunCollective,
     Stage,
 )
-from jaxtui.report import Diagnosis, Fix
-from jaxtui.session.session import Collective, Session
-from jaxtui.ui.collective_state import DRAFT, CollectiveWork
-from jaxtui.ui.state import REST, Work
+from jaxtui.wire.report import Diagnosis, Fix
 from tests.support import made_collectives as made
 from tests.support import made_events
 

@@ -11,7 +11,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from jaxtui.protocol import (
+from jaxtui.session.session import Collective, Devices, Session
+from jaxtui.ui.collective_rows import Place
+from jaxtui.ui.collective_state import DRAFT
+from jaxtui.ui.screens.collectives import CollectivesScreen
+from jaxtui.ui.state import REST
+from jaxtui.ui.widgets.cell_editor import CellEditor
+from jaxtui.wire.protocol import (
     CollectiveRan,
     DescribeCollectives,
     Failed,
@@ -19,13 +25,7 @@ from jaxtui.protocol import (
     RunCollective,
     Stage,
 )
-from jaxtui.report import Diagnosis, Fix
-from jaxtui.session.session import Collective, Devices, Session
-from jaxtui.ui.collective_rows import Place
-from jaxtui.ui.collective_state import DRAFT
-from jaxtui.ui.screens.collectives import CollectivesScreen
-from jaxtui.ui.state import REST
-from jaxtui.ui.widgets.cell_editor import CellEditor
+from jaxtui.wire.report import Diagnosis, Fix
 from tests.support import made_collectives as made
 from tests.support import made_events
 from tests.support.fake_client import Bench

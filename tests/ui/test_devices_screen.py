@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.client import EngineSettings
-from jaxtui.protocol import Describe, Failed, Gone, Log, Trace
-from jaxtui.report import Diagnosis, Fix
 from jaxtui.session.session import Devices
 from jaxtui.ui.screens.devices import DevicesScreen
+from jaxtui.wire.client import EngineSettings
+from jaxtui.wire.protocol import Describe, Failed, Gone, Log, Trace
+from jaxtui.wire.report import Diagnosis, Fix
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

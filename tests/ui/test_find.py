@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jaxtui.protocol import CellFound, Failed, FindCell, Inspect, Inspected
-from jaxtui.report import Diagnosis
 from jaxtui.ui.screens.dialogs import FindDialog
+from jaxtui.wire.protocol import CellFound, Failed, FindCell, Inspect, Inspected
+from jaxtui.wire.report import Diagnosis
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

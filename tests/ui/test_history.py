@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.launch import Choice
-from jaxtui.protocol import Trace
 from jaxtui.session.session import Devices, Session
 from jaxtui.ui.history import STEPS, TYPING, History
+from jaxtui.wire.launch import Choice
+from jaxtui.wire.protocol import Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.protocol import Cancelled, Gone, ReadWindow, Summarize
+from jaxtui.wire.protocol import Cancelled, Gone, ReadWindow, Summarize
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

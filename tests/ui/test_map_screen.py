@@ -7,13 +7,13 @@ from textual.geometry import Region
 from textual.widget import Widget
 from textual.widgets import OptionList
 
-from jaxtui.protocol import Failed, Inspect, Inspected, Printed, Run, Trace
-from jaxtui.report import Diagnosis, Fix, Parameter
 from jaxtui.session.session import Jit, Pmap, Program, Vmap
 from jaxtui.ui.state import REST
 from jaxtui.ui.widgets.field import FieldInput
 from jaxtui.ui.widgets.layer_list import LayerForm, layer_summary
 from jaxtui.ui.widgets.tab_line import RESULT
+from jaxtui.wire.protocol import Failed, Inspect, Inspected, Printed, Run, Trace
+from jaxtui.wire.report import Diagnosis, Fix, Parameter
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

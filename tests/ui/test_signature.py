@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jaxtui.report import Parameter
 from jaxtui.session.session import Argument
 from jaxtui.ui.signature import follow, rows, with_value
+from jaxtui.wire.report import Parameter
 
 
 def arguments(**values: str) -> list[Argument]:

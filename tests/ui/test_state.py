@@ -7,7 +7,9 @@ from itertools import count
 import msgspec
 import pytest
 
-from jaxtui.protocol import (
+from jaxtui.session.session import Devices, Session, with_field
+from jaxtui.ui.state import QUIET, REST, Work, ended_words
+from jaxtui.wire.protocol import (
     Cancel,
     Cancelled,
     Failed,
@@ -19,9 +21,7 @@ from jaxtui.protocol import (
     Stage,
     Trace,
 )
-from jaxtui.report import Diagnosis, Parameter
-from jaxtui.session.session import Devices, Session, with_field
-from jaxtui.ui.state import QUIET, REST, Work, ended_words
+from jaxtui.wire.report import Diagnosis, Parameter
 from tests.support import made_events as made
 
 WRONG = Diagnosis(kind="value", field="program.arguments.0.value", message="no")

@@ -10,17 +10,17 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from jaxtui import bandwidth_words, bench_runs
-from jaxtui.report import Diagnosis
 from jaxtui.text.cells import Line, Segment, glyphs
 from jaxtui.ui import commands, sweep_view
 from jaxtui.ui.screens.base import SCREENS, STYLES, WorkScreen
 from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.header import HeaderLine
 from jaxtui.ui.widgets.painted_lines import PaintedLines
+from jaxtui.wire.report import Diagnosis
 
 if TYPE_CHECKING:
-    from jaxtui.bandwidth import BandwidthReport
     from jaxtui.ui.sweep_state import SweepWork
+    from jaxtui.wire.bandwidth import BandwidthReport
 
 LOW = 34  # lines under which the table and the chart take turns
 BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]

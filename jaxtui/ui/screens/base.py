@@ -13,10 +13,10 @@ from jaxtui.ui import commands
 from jaxtui.ui.widgets.header import HeaderLine, KeyLine
 
 if TYPE_CHECKING:
-    from jaxtui.report import Diagnosis
     from jaxtui.ui.app import JaxtuiApp
     from jaxtui.ui.explorer import Explorer
     from jaxtui.ui.state import Work
+    from jaxtui.wire.report import Diagnosis
 
 SCREENS = (
     ("map", "1", "Map"),

@@ -9,8 +9,6 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from jaxtui import bench_runs
-from jaxtui.benchmark_report import BenchmarkReport, PlannedPoint, PointReport
-from jaxtui.report import Diagnosis
 from jaxtui.session.session import Session, SessionError
 from jaxtui.text.cells import Glyphs, Line, Segment, glyphs
 from jaxtui.ui import (
@@ -30,6 +28,8 @@ from jaxtui.ui.widgets.benchmark_form import BenchmarkForm
 from jaxtui.ui.widgets.field import FixedText
 from jaxtui.ui.widgets.painted_lines import BenchmarkTable, PaintedLines
 from jaxtui.ui.widgets.toggles import Toggles
+from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport
+from jaxtui.wire.report import Diagnosis
 
 LOW = 34  # lines under which the form and the details take turns
 BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]

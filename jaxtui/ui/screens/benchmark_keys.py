@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jaxtui import bench_runs, bench_words
-from jaxtui.report import Diagnosis
 from jaxtui.session.session import SessionError
 from jaxtui.ui import benchmark_view as view
 from jaxtui.ui import commands
@@ -16,12 +15,13 @@ from jaxtui.ui.benchmark_rows import Key
 from jaxtui.ui.benchmark_state import BenchmarkWork, Opened
 from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.state import REST
+from jaxtui.wire.report import Diagnosis
 
 if TYPE_CHECKING:
-    from jaxtui.benchmark_report import BenchmarkReport
-    from jaxtui.report import Fix
     from jaxtui.session.session import Benchmark
     from jaxtui.ui.widgets.painted_lines import BenchmarkTable, PaintedLines
+    from jaxtui.wire.benchmark import BenchmarkReport
+    from jaxtui.wire.report import Fix
 
 DIALOG = 76  # cells, as in jaxtui.tcss
 TABS = ("answers", "samples", "chart", "row", "output", "compare")

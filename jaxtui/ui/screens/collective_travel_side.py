@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from jaxtui import travel
-from jaxtui.protocol import CollectiveRan
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.ui.collective_travel import LIMIT, TravelPicture
 from jaxtui.ui.screens.base import WorkScreen
+from jaxtui.wire.protocol import CollectiveRan
 
 if TYPE_CHECKING:
     from jaxtui.ui.collective_state import CollectiveWork

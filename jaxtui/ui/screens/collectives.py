@@ -8,8 +8,6 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
-from jaxtui.protocol import ProvenanceFound
-from jaxtui.report import Diagnosis
 from jaxtui.ui import collective_view as view
 from jaxtui.ui import commands
 from jaxtui.ui.collective_blocks import Holding, holding
@@ -22,6 +20,8 @@ from jaxtui.ui.widgets.collective_form import CollectiveForm
 from jaxtui.ui.widgets.device_rows import DeviceRows
 from jaxtui.ui.widgets.field import FixedText
 from jaxtui.ui.widgets.travel_view import TravelPane
+from jaxtui.wire.protocol import ProvenanceFound
+from jaxtui.wire.report import Diagnosis
 
 LOW = 34  # lines under which the form and the way of the data take turns
 BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]

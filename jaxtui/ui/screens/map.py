@@ -5,8 +5,6 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 
-from jaxtui.protocol import Cancelled, CellFound, Failed, ProgramView, Summarized, WindowRead
-from jaxtui.report import Diagnosis
 from jaxtui.session.session import AnyLayer
 from jaxtui.ui import commands, fields
 from jaxtui.ui.axes import Cells, replaced
@@ -31,6 +29,8 @@ from jaxtui.ui.widgets.layer_list import LayerForm, LayerList
 from jaxtui.ui.widgets.result_pane import ResultPane
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
 from jaxtui.ui.widgets.tab_line import PYTHON
+from jaxtui.wire.protocol import Cancelled, CellFound, Failed, ProgramView, Summarized, WindowRead
+from jaxtui.wire.report import Diagnosis
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtui.report import Diagnosis
 from jaxtui.session.session import AnyLayer, Session, SessionError
 from jaxtui.ui import fields
 from jaxtui.ui.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
 from jaxtui.ui.signature import rows
 from jaxtui.ui.state import Work, ended_words
 from jaxtui.ui.widgets.argument_table import AxisColumn, TableRow
+from jaxtui.wire.report import Diagnosis
 
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines

@@ -12,10 +12,10 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from jaxtui.report import Diagnosis
 from jaxtui.ui.axes import Cells
 from jaxtui.ui.signature import Row
 from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
+from jaxtui.wire.report import Diagnosis
 
 UNREADABLE = "…"
 NAME_WIDTHS, AXIS_WIDTHS = (5, 14), (5, 14)  # least and most, in cells

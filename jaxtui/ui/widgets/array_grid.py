@@ -15,14 +15,14 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
 
-from jaxtui.protocol import WindowRead
-from jaxtui.report import Output, Summary
 from jaxtui.text.dtypes import Family, family
 from jaxtui.text.numbers import NOTATIONS, Notation, Style, full_text
 from jaxtui.ui.array_model import Plane, Rectangle, Source, View, Wanted
 from jaxtui.ui.array_paint import Layout, Look, Painter, Picture, lay_out, shades
 from jaxtui.ui.array_reading import Reading
 from jaxtui.ui.array_words import Subject
+from jaxtui.wire.protocol import WindowRead
+from jaxtui.wire.report import Output, Summary
 
 HOLD = 0.15  # seconds that what was on screen stays while the cells of what is wanted are read
 _ROLES = (

@@ -11,9 +11,9 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from jaxtui.report import Diagnosis
 from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
 from jaxtui.ui.widgets.toggles import Toggle, Toggles
+from jaxtui.wire.report import Diagnosis
 
 LABEL = 11  # cells
 ABOUT = {

@@ -7,8 +7,8 @@ from typing import Self
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
-from jaxtui.report import Diagnosis, Fix
 from jaxtui.ui.flow_foot import place
+from jaxtui.wire.report import Diagnosis, Fix
 
 
 class FieldInput(Input):

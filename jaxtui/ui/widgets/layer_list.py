@@ -13,10 +13,10 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from jaxtui.report import Diagnosis
 from jaxtui.session.session import AnyLayer
 from jaxtui.ui import commands
 from jaxtui.ui.widgets.field import FieldInput, FieldMessage
+from jaxtui.wire.report import Diagnosis
 
 SHORT = {
     "in_axes": "in",

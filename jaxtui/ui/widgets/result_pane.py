@@ -9,8 +9,6 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from jaxtui.protocol import ProgramView, Ran
-from jaxtui.report import DeviceInfo, Diagnosis
 from jaxtui.text import quantities
 from jaxtui.ui.widgets.tab_line import (
     ERROR,
@@ -21,6 +19,8 @@ from jaxtui.ui.widgets.tab_line import (
     SHARDS,
     TabLine,
 )
+from jaxtui.wire.protocol import ProgramView, Ran
+from jaxtui.wire.report import DeviceInfo, Diagnosis
 
 if TYPE_CHECKING:
     from rich.markdown import Markdown

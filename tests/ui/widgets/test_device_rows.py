@@ -5,10 +5,10 @@ from __future__ import annotations
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from jaxtui.report import Output, Shard
 from jaxtui.ui.collective_blocks import Holding, holding
 from jaxtui.ui.collective_rows import Place
 from jaxtui.ui.widgets.device_rows import DeviceRows
+from jaxtui.wire.report import Output, Shard
 
 ROWS = 16
 

@@ -8,9 +8,9 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import Input
 
-from jaxtui.report import Diagnosis, Fix, Flow
 from jaxtui.text.cells import text_of
 from jaxtui.ui.widgets.shape_flow import ShapeFlow
+from jaxtui.wire.report import Diagnosis, Fix, Flow
 from tests.support.made_flows import leaf, level, nested
 
 

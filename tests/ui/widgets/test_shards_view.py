@@ -9,8 +9,8 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import Input
 
-from jaxtui.report import Output, Shard
 from jaxtui.ui.widgets.shards_view import ShardsView
+from jaxtui.wire.report import Output, Shard
 
 
 def output(shape: tuple[int, ...], parts: tuple[int, ...]) -> Output:

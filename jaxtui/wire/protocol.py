@@ -12,8 +12,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from jaxtui.bandwidth import SizeReport, SweepPlan
-from jaxtui.benchmark_report import (
+from jaxtui.session.session import Benchmark, Collective, Devices, Program
+from jaxtui.wire.bandwidth import SizeReport, SweepPlan
+from jaxtui.wire.benchmark import (
     ArmStatistics,
     BenchStageName,
     Conditions,
@@ -25,8 +26,8 @@ from jaxtui.benchmark_report import (
     Stages,
     StrategyInfo,
 )
-from jaxtui.framing import MAX_FRAME, FramingError
-from jaxtui.report import (
+from jaxtui.wire.framing import MAX_FRAME, FramingError
+from jaxtui.wire.report import (
     CollectiveReport,
     Diagnosis,
     Environment,
@@ -35,7 +36,6 @@ from jaxtui.report import (
     ProgramReport,
     Summary,
 )
-from jaxtui.session.session import Benchmark, Collective, Devices, Program
 
 ProgramView = Literal["equivalents", "jaxpr", "stablehlo", "hlo", "cost"]
 

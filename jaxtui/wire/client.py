@@ -16,19 +16,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from jaxtui.engine_process import READ_BYTES, EngineProcess, EngineSettings, read_available
-from jaxtui.framing import FramingError
-from jaxtui.protocol import (
-    AnyEvent,
-    AnyRequest,
-    Failed,
-    Gone,
-    Log,
-    Ready,
-    decode_event,
-    frame,
-)
-from jaxtui.report import Diagnosis
+from jaxtui.wire.framing import FramingError
+from jaxtui.wire.process import READ_BYTES, EngineProcess, EngineSettings, read_available
+from jaxtui.wire.protocol import AnyEvent, AnyRequest, Failed, Gone, Log, Ready, decode_event, frame
+from jaxtui.wire.report import Diagnosis
 
 __all__ = ["EngineClient", "EngineSettings"]
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.engine_process import FrameBuffer
-from jaxtui.framing import MAX_FRAME, FramingError, read_body
-from jaxtui.protocol import (
+from jaxtui.session.session import Argument, Devices, Pmap, Program, Vmap
+from jaxtui.wire.framing import MAX_FRAME, FramingError, read_body
+from jaxtui.wire.process import FrameBuffer
+from jaxtui.wire.protocol import (
     Cancel,
     Composition,
     Failed,
@@ -24,8 +25,7 @@ from jaxtui.protocol import (
     decode_request,
     frame,
 )
-from jaxtui.report import Diagnosis, Fix
-from jaxtui.session.session import Argument, Devices, Pmap, Program, Vmap
+from jaxtui.wire.report import Diagnosis, Fix
 
 ids = st.integers(0, 2**63 - 1)
 small = st.integers(0, 2**31)

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from jaxtui.benchmark_report import Round
-from jaxtui.report import Diagnosis, Environment
+from jaxtui.wire.benchmark import Round
+from jaxtui.wire.report import Diagnosis, Environment
 
 GIGA = 1e9
 MICRO = 1e-6

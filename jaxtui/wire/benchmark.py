@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from jaxtui.report import Diagnosis, Environment, Fix, ProgramReport
+from jaxtui.wire.report import Diagnosis, Environment, Fix, ProgramReport
 
 Parameter = int | float | str
 Role = Literal["baseline", "strategy", "control"]

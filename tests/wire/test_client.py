@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from jaxtui import endings
-from jaxtui.client import EngineClient, EngineSettings
-from jaxtui.engine_process import LINE_CHARACTERS, LOG_LINES_PER_SECOND, TAIL_LINES, LineLog
-from jaxtui.launch import StartedEngine
-from jaxtui.protocol import (
+from jaxtui.session.session import Program
+from jaxtui.wire import endings
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.launch import StartedEngine
+from jaxtui.wire.process import LINE_CHARACTERS, LOG_LINES_PER_SECOND, TAIL_LINES, LineLog
+from jaxtui.wire.protocol import (
     AnyEvent,
     Cancel,
     Composition,
@@ -31,13 +32,12 @@ from jaxtui.protocol import (
     Stage,
     Trace,
 )
-from jaxtui.session.session import Program
 from tests.support.asking import Heard, exists
 
 SPEAK = """
 import os, sys, time
-from jaxtui.framing import read_body
-from jaxtui.protocol import Cancelled, Printed, decode_request, frame
+from jaxtui.wire.framing import read_body
+from jaxtui.wire.protocol import Cancelled, Printed, decode_request, frame
 def say(event):
     data = frame(event)
     while data:
@@ -185,8 +185,8 @@ def test_an_engine_that_dies_at_its_start_is_explained_by_its_last_line(start):
 
 def test_what_an_engine_says_before_it_ends_is_its_reason(start):
     script = """
-from jaxtui.protocol import Failed
-from jaxtui.report import Diagnosis
+from jaxtui.wire.protocol import Failed
+from jaxtui.wire.report import Diagnosis
 say(Failed(diagnosis=Diagnosis(kind="devices", field="devices.platform", message="no tpu here")))
 os._exit(3)
 """

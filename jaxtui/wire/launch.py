@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from jaxtui.engine_process import EngineProcess, EngineSettings
 from jaxtui.session.session import Session, SessionError
+from jaxtui.wire.process import EngineProcess, EngineSettings
 
 if TYPE_CHECKING:
-    from jaxtui.client import EngineClient
+    from jaxtui.wire.client import EngineClient
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class StartedEngine:
 
     def client(self) -> EngineClient:
         """The client, made at the first call, which owns the engine from then on."""
-        from jaxtui.client import EngineClient
+        from jaxtui.wire.client import EngineClient
 
         if self._client is None:
             self._client = EngineClient(self._settings)

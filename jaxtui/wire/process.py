@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from jaxtui import endings
-from jaxtui.framing import FrameBuffer
+from jaxtui.wire import endings
+from jaxtui.wire.framing import FrameBuffer
 
 if TYPE_CHECKING:
-    from jaxtui.protocol import Gone
+    from jaxtui.wire.protocol import Gone
 
 READ_BYTES = 64 * 1024  # what a pipe holds on Linux
 TAIL_LINES = 200
@@ -60,7 +60,7 @@ def _safe_path() -> list[str]:
 
     Left out when jaxtui itself is only found there.
     """
-    return [] if Path(__file__).resolve().parents[1] == Path.cwd() else ["-P"]
+    return [] if Path(__file__).resolve().parents[2] == Path.cwd() else ["-P"]
 
 
 class EngineProcess:
@@ -150,7 +150,7 @@ class EngineProcess:
     def gone(self) -> Gone:
         """The event that says how it ended."""
         # The first engine starts before the protocol is loaded: the screen is painted meanwhile.
-        from jaxtui.protocol import Gone
+        from jaxtui.wire.protocol import Gone
 
         status = self._popen.returncode
         if self.wanted:
