@@ -17,10 +17,10 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
-from jaxtui.engine.chatter import WithoutChatter
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
-from jaxtui.engine.output import Outbox, Prints, failure, private_descriptors, redirect
-from jaxtui.engine.processes import Place, become
+from jaxtui.engine_base.chatter import WithoutChatter
+from jaxtui.engine_base.output import Outbox, Prints, failure, private_descriptors, redirect
+from jaxtui.engine_base.processes import Place, become
 from jaxtui.wire.framing import FramingError, read_body
 from jaxtui.wire.protocol import (
     AnyEvent,
@@ -60,14 +60,8 @@ class Engine:
         # Only now: JAX is configured and running, and Ready is out.
         from jax import effects_barrier
 
-        from jaxtui.engine import (
-            collective_requests,
-            devices,
-            evaluation,
-            inspection,
-            results,
-            turns,
-        )
+        from jaxtui.engine import collective_requests, evaluation, inspection, results, turns
+        from jaxtui.engine_base import devices
 
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
@@ -234,7 +228,8 @@ def _options() -> argparse.Namespace:
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:
     place = _led(options, outbox, prints) if options.processes > 1 else None
-    from jaxtui.engine import devices, surroundings
+    from jaxtui.engine import surroundings
+    from jaxtui.engine_base import devices
 
     environment = devices.start(options.platform, options.devices, place)
     outbox.send(Ready(environment=environment))
@@ -267,7 +262,7 @@ def _led(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
 
 def _probe(options: argparse.Namespace) -> NoReturn:
     """Print the platform that JAX chooses and how many devices it has, or what is wrong."""
-    from jaxtui.engine import devices
+    from jaxtui.engine_base import devices
 
     try:
         environment = devices.start(options.platform, options.devices)

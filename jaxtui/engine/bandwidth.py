@@ -22,11 +22,11 @@ from jaxtui.engine.bandwidth_messages import Subject
 from jaxtui.engine.benchmark import source_hash
 from jaxtui.engine.benchmark_plan import REFUSE, WARN
 from jaxtui.engine.collectives import composition_of, session_of
-from jaxtui.engine.devices import available_memory, environment
-from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
-from jaxtui.engine.failures import describe, out_of_memory
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
+from jaxtui.engine_base.devices import available_memory, environment
+from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
+from jaxtui.engine_base.failures import describe, out_of_memory
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
 from jaxtui.wire import bandwidth as figures

@@ -22,8 +22,6 @@ from jaxtui.engine import benchmark_plan as plans
 from jaxtui.engine import benchmark_request as asked_for
 from jaxtui.engine import comparison, peaks, timing
 from jaxtui.engine.benchmark_plan import Arm, Point
-from jaxtui.engine.devices import environment
-from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.layouts import Case
 from jaxtui.engine.preparing import (
     Placed,
@@ -36,6 +34,8 @@ from jaxtui.engine.preparing import (
 from jaxtui.engine.rounds import Extent, Rounds
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
+from jaxtui.engine_base.devices import environment
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.benchmark import BenchStageName, Conditions, Peak, Stages
 from jaxtui.wire.protocol import (

@@ -6,9 +6,9 @@ import difflib
 import itertools
 import re
 
-from jaxtui.engine import processes
-from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.strategies import DEFAULT, TABLE
+from jaxtui.engine_base import processes
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.benchmark import Parameter
 from jaxtui.wire.protocol import Composition

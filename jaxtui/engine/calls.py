@@ -10,9 +10,9 @@ import numpy as np
 from jax import tree_util
 
 from jaxtui.engine import suggestions
-from jaxtui.engine.arrays import is_array
 from jaxtui.engine.programs import BuiltLayer
 from jaxtui.engine.tracing import Recorder, static_arguments
+from jaxtui.engine_base.arrays import is_array
 from jaxtui.wire.report import Diagnosis, Fix, Kind
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxtui.engine.errors import diagnosed
-from jaxtui.engine.failures import safe_repr
+from jaxtui.engine_base.errors import diagnosed
+from jaxtui.engine_base.failures import safe_repr
 from jaxtui.session.collective_catalogue import Option
 from jaxtui.wire.report import Fix
 

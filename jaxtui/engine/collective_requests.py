@@ -11,11 +11,11 @@ from typing import Any
 from jaxtui.engine import collectives
 from jaxtui.engine.collective_checks import Checked
 from jaxtui.engine.collective_sources import Search
-from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
-from jaxtui.engine.failures import describe
-from jaxtui.engine.output import rehearsal
 from jaxtui.engine.provenance import place, words
 from jaxtui.engine.results import KEPT, ResultStore
+from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
+from jaxtui.engine_base.failures import describe
+from jaxtui.engine_base.output import rehearsal
 from jaxtui.session import collective_program as composing
 from jaxtui.session.session import Session
 from jaxtui.wire.protocol import (

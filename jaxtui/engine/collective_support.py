@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
-from jaxtui.engine.errors import diagnosed
+from jaxtui.engine_base.errors import diagnosed
 from jaxtui.session.collective_catalogue import Operation
 from jaxtui.session.session import Collective
 from jaxtui.wire.report import Fix

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from jaxtui.engine.arrays import is_array
-from jaxtui.engine.jaxprs import bodies, size
+from jaxtui.engine_base.arrays import is_array
+from jaxtui.engine_base.jaxprs import bodies, size
 
 # A `while` loop's length is unknown before it runs: it counts as this many turns.
 UNKNOWN_TURNS = 1000

@@ -15,16 +15,16 @@ import numpy as np
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
-from jaxtui.engine import failures
-from jaxtui.engine.arrays import is_array, readable, shape_of
 from jaxtui.engine.calls import short
-from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explanations import explain_inputs
 from jaxtui.engine.gathering import Gathered
-from jaxtui.engine.prefixes import prefix_leaves
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.suggestions import traces, working_axes
 from jaxtui.engine.tracing import Recorder
+from jaxtui.engine_base import failures
+from jaxtui.engine_base.arrays import is_array, readable, shape_of
+from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.engine_base.prefixes import prefix_leaves
 from jaxtui.wire.report import Diagnosis, Fix
 
 if TYPE_CHECKING:

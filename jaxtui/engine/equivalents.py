@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from jax import tree_util
 
-from jaxtui.engine import comparison, evaluation, processes
+from jaxtui.engine import comparison, evaluation
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_plan import Arm, Point, plan_point
-from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.layouts import Case
-from jaxtui.engine.output import rehearsal
 from jaxtui.engine.preparing import Placed, Preparation, computed_case, why
 from jaxtui.engine.strategies import on_host
+from jaxtui.engine_base import processes
+from jaxtui.engine_base.errors import GivenUp
+from jaxtui.engine_base.output import rehearsal
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.protocol import Composition
 

@@ -14,25 +14,15 @@ from jax import tree_util
 from jax.sharding import NamedSharding, PartitionSpec
 from msgspec.structs import replace
 
-from jaxtui.engine import (
-    diagnosis,
-    explanations,
-    expressions,
-    failures,
-    global_view,
-    lockstep,
-    memory,
-    processes,
-    programs,
-    suggestions,
-)
+from jaxtui.engine import diagnosis, explanations, expressions, programs, suggestions
 from jaxtui.engine.cost import elements_touched
-from jaxtui.engine.devices import DeviceSet, device_set
-from jaxtui.engine.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine.expressions import Names, Value
-from jaxtui.engine.output import rehearsal
 from jaxtui.engine.programs import BuiltLayer, Function
 from jaxtui.engine.tracing import Recorder, over_arrays, unheard
+from jaxtui.engine_base import failures, global_view, lockstep, memory, processes
+from jaxtui.engine_base.devices import DeviceSet, device_set
+from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
+from jaxtui.engine_base.output import rehearsal
 from jaxtui.wire.protocol import Composition, Traced
 from jaxtui.wire.report import Diagnosis, Flow, Kind, LayerReport, Leaf
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from jax import tree_util
 
-from jaxtui.engine.arrays import is_array, shape_of
 from jaxtui.engine.calls import Call, counted, is_arraylike, short
-from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.tracing import input_axes
+from jaxtui.engine_base.arrays import is_array, shape_of
+from jaxtui.engine_base.failures import safe_repr
 from jaxtui.wire.report import Diagnosis, Fix
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
-from jaxtui.engine.arrays import shape_of
 from jaxtui.engine.calls import Call, counted, short
-from jaxtui.engine.failures import safe_repr
 from jaxtui.engine.tracing import input_axes
+from jaxtui.engine_base.arrays import shape_of
+from jaxtui.engine_base.failures import safe_repr
 from jaxtui.wire.report import Diagnosis, Fix
 
 

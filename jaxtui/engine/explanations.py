@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 from jax import tree_util
 
-from jaxtui.engine.arrays import is_array
 from jaxtui.engine.calls import Call, counted
-from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.explain_mapping import MappingCall
 from jaxtui.engine.explain_specs import ShardMapCall
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, axis_size
+from jaxtui.engine_base.arrays import is_array
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.wire.report import Diagnosis, Fix
 
 if TYPE_CHECKING:

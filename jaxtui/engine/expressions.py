@@ -25,8 +25,8 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from jaxtui.engine import surroundings
-from jaxtui.engine.errors import Diagnosed, diagnosed
-from jaxtui.engine.failures import (
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.failures import (
     SOURCE_NAME,
     VALUE_NAME,
     describe,
@@ -34,7 +34,7 @@ from jaxtui.engine.failures import (
     raised_diagnosis,
     syntax_diagnosis,
 )
-from jaxtui.engine.memory import peak_bytes
+from jaxtui.engine_base.memory import peak_bytes
 from jaxtui.wire.report import Diagnosis, Fix
 
 MODULE_NAME = "__jaxtui__"  # of the source

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtui.condition import Condition
 from jaxtui.engine.blocks import Block, Index, cut_up
 from jaxtui.engine.cells import Sort
-from jaxtui.engine.errors import GivenUp, diagnosed
+from jaxtui.engine_base.errors import GivenUp, diagnosed
 
 PART = 1 << 20  # elements looked at between two chances to give up
 Elements = np.ndarray[Any, Any]

@@ -17,10 +17,10 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any, NoReturn
 
-from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.lanes import STACK_BYTES
-from jaxtui.engine.output import Prints, Stream, failure, private_descriptors, redirect
-from jaxtui.engine.processes import Given, Leaves, Place, Task, become
+from jaxtui.engine_base.errors import GivenUp
+from jaxtui.engine_base.output import Prints, Stream, failure, private_descriptors, redirect
+from jaxtui.engine_base.processes import Given, Leaves, Place, Task, become
 from jaxtui.session.session import Program
 from jaxtui.wire.protocol import AnyEvent, Composition, Printed
 
@@ -164,7 +164,8 @@ def follow(options: argparse.Namespace) -> NoReturn:
 
 
 def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> Follower:
-    from jaxtui.engine import devices, gathering, surroundings
+    from jaxtui.engine import gathering, surroundings
+    from jaxtui.engine_base import devices
 
     place = Place(
         options.process, options.processes, options.coordinator, options.share, options.virtual
@@ -180,7 +181,8 @@ def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> F
 def _work(follower: Follower, prints: DevicePrints) -> None:
     from jax import effects_barrier
 
-    from jaxtui.engine import collective_sources, evaluation, lockstep
+    from jaxtui.engine import collective_sources, evaluation
+    from jaxtui.engine_base import lockstep
 
     searches = collective_sources.Searches()
     while True:

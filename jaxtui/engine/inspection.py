@@ -13,9 +13,9 @@ from typing import Any
 import jax
 
 from jaxtui.engine import diagnosis
-from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.evaluation import prepare, trace_prepared
 from jaxtui.engine.tracing import over_arrays
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.text import quantities
 from jaxtui.wire.protocol import Composition, ProgramView
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Iterator
 
 from msgspec.structs import replace
 
-from jaxtui.engine.errors import GivenUp
-from jaxtui.engine.output import Prints, failure
+from jaxtui.engine_base.errors import GivenUp
+from jaxtui.engine_base.output import Prints, failure
 from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,

@@ -18,9 +18,9 @@ from multiprocessing.connection import Connection, Pipe
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from jaxtui.engine.errors import Diagnosed, diagnosed
-from jaxtui.engine.output import failure
-from jaxtui.engine.processes import Given, Leaves, Place, Sources, Task
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.output import failure
+from jaxtui.engine_base.processes import Given, Leaves, Place, Sources, Task
 from jaxtui.wire.report import Diagnosis, Fix
 
 LOOPBACK = "127.0.0.1"
@@ -61,7 +61,7 @@ class Leader:
     @contextmanager
     def joined(self, task: Task) -> Iterator[None]:
         """Have the followers work on `task` too, as far as the leader does."""
-        from jaxtui.engine import lockstep
+        from jaxtui.engine_base import lockstep
 
         self._jobs += 1
         seed = secrets.randbits(32)

@@ -12,8 +12,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxtui.engine.jaxprs import bodies, size
-from jaxtui.engine.memory import byte_size
+from jaxtui.engine_base.jaxprs import bodies, size
+from jaxtui.engine_base.memory import byte_size
 
 # They move, name or make data; nothing is computed on its values.
 _MOVEMENT = frozenset(

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxtui.engine.devices import available_memory
+from jaxtui.engine_base.devices import available_memory
 from jaxtui.wire.benchmark import Peak
 
 SIDE = 1024  # of the square matrices; smaller ones for all devices together make no peak

@@ -13,14 +13,15 @@ import msgspec
 import numpy as np
 from jax import tree_util
 
-from jaxtui.engine import expressions, failures
+from jaxtui.engine import expressions
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_plan import REFUSE, Arm, Point, input_key, per_memory
-from jaxtui.engine.devices import available_memory
-from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.layouts import Case
 from jaxtui.engine.results import ResultStore
 from jaxtui.engine.timing import Sampler
+from jaxtui.engine_base import failures
+from jaxtui.engine_base.devices import available_memory
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.text import quantities
 from jaxtui.wire.benchmark import BenchStageName, Correct, Stages
 from jaxtui.wire.report import LayerReport, ProgramReport

@@ -15,10 +15,11 @@ from typing import Any
 
 import jax
 
-from jaxtui.engine import expressions, failures, global_view, processes
-from jaxtui.engine.devices import DeviceSet
-from jaxtui.engine.errors import Diagnosed, diagnosed
+from jaxtui.engine import expressions
 from jaxtui.engine.expressions import Names
+from jaxtui.engine_base import failures, global_view, processes
+from jaxtui.engine_base.devices import DeviceSet
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.session.session import AnyLayer, Argument, Program
 from jaxtui.wire.report import Fix, Parameter
 

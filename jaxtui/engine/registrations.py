@@ -14,7 +14,7 @@ from typing import Any
 
 from jax import tree_util
 
-from jaxtui.engine.failures import SOURCE_NAME
+from jaxtui.engine_base.failures import SOURCE_NAME
 
 _FUNCTIONS = ("register_pytree_node", "register_pytree_with_keys")
 

@@ -22,8 +22,8 @@ from jaxtui import condition
 from jaxtui.engine import finding, statistics
 from jaxtui.engine.blocks import Block, Index, cover, ends_of, overlap
 from jaxtui.engine.cells import Sort, cells, nested, sort_of
-from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.gathering import Gathered
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.wire.protocol import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 from jaxtui.wire.report import Output, Shard, Summary
 

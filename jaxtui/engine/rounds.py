@@ -12,10 +12,10 @@ import msgspec
 
 from jaxtui.engine import sampling_statistics as sampling
 from jaxtui.engine import timing, turns
-from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.preparing import Ready
 from jaxtui.engine.sampling_statistics import Ratio
 from jaxtui.engine.turns import Pace, Turns
+from jaxtui.engine_base.errors import GivenUp
 from jaxtui.wire.benchmark import ArmStatistics, Flag, Noise, Speedup
 from jaxtui.wire.protocol import AnyEvent, BenchGap, BenchRound, BenchSample
 

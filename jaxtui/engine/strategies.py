@@ -17,8 +17,8 @@ from jax import lax, tree_util
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine import as_python, layouts
-from jaxtui.engine.arrays import readable
 from jaxtui.engine.layouts import AXIS, Case, Layout, Setup, inner_batch, spec_of
+from jaxtui.engine_base.arrays import readable
 
 
 @dataclass(frozen=True)

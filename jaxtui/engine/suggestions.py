@@ -12,10 +12,10 @@ import jax
 import msgspec
 from jax import tree_util
 
-from jaxtui.engine.arrays import shape_of
-from jaxtui.engine.output import rehearsal
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.tracing import Recorder, over_arrays
+from jaxtui.engine_base.arrays import shape_of
+from jaxtui.engine_base.output import rehearsal
 from jaxtui.session.session import Session, with_field
 from jaxtui.wire.protocol import Composition
 from jaxtui.wire.report import Diagnosis, Fix

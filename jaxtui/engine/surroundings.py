@@ -16,8 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxtui.engine.failures import SOURCE_NAME, VALUE_NAME
 from jaxtui.engine.registrations import Registrations
+from jaxtui.engine_base.failures import SOURCE_NAME, VALUE_NAME
 
 # The options of JAX that decide the shape, dtype or failure of a value.
 _DECIDING = (

@@ -15,10 +15,10 @@ import numpy as np
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
-from jaxtui.engine.arrays import is_array, shape_of
-from jaxtui.engine.failures import safe_repr
-from jaxtui.engine.prefixes import prefix_leaves
 from jaxtui.engine.programs import MAPPING, BuiltLayer, Function
+from jaxtui.engine_base.arrays import is_array, shape_of
+from jaxtui.engine_base.failures import safe_repr
+from jaxtui.engine_base.prefixes import prefix_leaves
 from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
 
 

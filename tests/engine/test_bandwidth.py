@@ -15,9 +15,9 @@ from jax import lax
 from jaxtui.engine import bandwidth, bandwidth_messages
 from jaxtui.engine.bandwidth_messages import Subject, data, subject_of, wrong_elements
 from jaxtui.engine.collective_support import takes_negative_dimensions
-from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.session import Benchmark, Collective, Devices, Program, Session
 from jaxtui.wire.bandwidth import CONVENTIONS, SizeReport, SweepPlan

@@ -23,10 +23,10 @@ from jaxtui.engine import (
     preparing,
     turns,
 )
-from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.strategies import DEFAULT, TABLE
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.session import (
     AnyLayer,
     Argument,

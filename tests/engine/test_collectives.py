@@ -19,7 +19,7 @@ from jax import lax
 from jaxtui import travel
 from jaxtui.engine import collectives
 from jaxtui.engine.collective_support import takes_negative_dimensions
-from jaxtui.engine.errors import Diagnosed, GivenUp
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.collective_program import VIAS
 from jaxtui.session.session import Collective, Devices, Program, Session

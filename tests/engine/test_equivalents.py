@@ -9,8 +9,8 @@ import pytest
 
 from jaxtui.engine import equivalents
 from jaxtui.engine.equivalents import SAME
-from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.strategies import DEFAULT
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.session import AnyLayer, Argument, Devices, Pmap, Program, Vmap
 from jaxtui.wire.protocol import Composition
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.engine import finding
-from jaxtui.engine.errors import Diagnosed, GivenUp
 from jaxtui.engine.results import ResultStore
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.wire.protocol import FindCell
 
 

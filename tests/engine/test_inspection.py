@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.inspection import collectives, inspect
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.session import Argument, Pmap, Program, ShardMap, Vmap
 from jaxtui.wire.protocol import Composition, ProgramView
 

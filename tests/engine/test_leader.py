@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from jaxtui.engine import leader as module
-from jaxtui.engine.errors import Diagnosed, diagnosed
 from jaxtui.engine.leader import Leader
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.session.session import Program
 from jaxtui.wire.protocol import Composition
 from jaxtui.wire.report import Diagnosis

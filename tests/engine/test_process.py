@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxtui.engine.output import PRINT_LIMIT
+from jaxtui.engine_base.output import PRINT_LIMIT
 from jaxtui.session.session import Argument, Jit, Program, Vmap
 from jaxtui.wire.framing import read_body
 from jaxtui.wire.protocol import (

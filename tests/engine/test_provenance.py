@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from jax import lax
 
 from jaxtui.engine import collectives, provenance
-from jaxtui.engine.errors import GivenUp
 from jaxtui.engine.provenance import Provenance, Sources, words
 from jaxtui.engine.references import REFERENCES
+from jaxtui.engine_base.errors import GivenUp
 from jaxtui.session.session import Collective, Devices, Program, Session
 
 pytestmark = pytest.mark.long

@@ -16,8 +16,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.engine import blocks, statistics
 from jaxtui.engine.blocks import cut_up
-from jaxtui.engine.errors import Diagnosed
 from jaxtui.engine.results import ResultStore
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.wire.protocol import Summarize
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]

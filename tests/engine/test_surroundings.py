@@ -13,7 +13,7 @@ import jax
 import pytest
 
 from jaxtui.engine import evaluation, surroundings
-from jaxtui.engine.errors import Diagnosed
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.session import Argument, Program, Vmap
 from jaxtui.wire.protocol import Composition
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec import UNSET
 
 from jaxtui.engine import evaluation
-from jaxtui.engine.errors import Diagnosed
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.session import (
     AnyLayer,
     Argument,

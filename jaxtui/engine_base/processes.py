@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jaxtui.engine.errors import diagnosed
+from jaxtui.engine_base.errors import diagnosed
 from jaxtui.session.session import Session
 from jaxtui.wire.protocol import Composition
 

@@ -13,7 +13,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxtui.engine.global_view import Pmap, place
+from jaxtui.engine_base.global_view import Pmap, place
 
 ROWS = np.arange(24.0, dtype=np.float32).reshape(8, 3)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtui.engine import lockstep
+from jaxtui.engine_base import lockstep
 
 
 def program(function: object) -> str:

@@ -16,8 +16,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from jax.sharding import AxisType
 
-from jaxtui.engine import devices, host
-from jaxtui.engine.errors import Diagnosed
+from jaxtui.engine_base import devices, host
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.session import Devices, Session, with_field
 from jaxtui.wire.report import Diagnosis
 
@@ -179,7 +179,7 @@ START = """
 import json, resource, sys
 import jax, jax.numpy as jnp, msgspec
 from jaxtui.engine import devices
-from jaxtui.engine.errors import Diagnosed
+from jaxtui.engine_base.errors import Diagnosed
 platform, count = json.loads(sys.argv[1])
 try:
     environment = devices.start(platform, count)

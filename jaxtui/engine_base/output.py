@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
-from jaxtui.engine.errors import Diagnosed
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.wire.framing import FramingError
 from jaxtui.wire.protocol import AnyEvent, Failed, Printed, frame
 from jaxtui.wire.report import Diagnosis

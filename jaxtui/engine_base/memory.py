@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxtui.engine import devices
-from jaxtui.engine.failures import is_users
+from jaxtui.engine_base import devices
+from jaxtui.engine_base.failures import is_users
 from jaxtui.text import quantities
 
 # Less than this is there wherever JAX runs; asking how much is free takes 2 ms.

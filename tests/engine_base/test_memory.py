@@ -9,7 +9,7 @@ import time
 import jax
 import pytest
 
-from jaxtui.engine import devices
+from jaxtui.engine_base import devices
 from jaxtui.session.session import AnyLayer, Argument, Jit, Pmap, Program, Session, ShardMap, Vmap
 from tests.support.wrong import run_failure, trace
 

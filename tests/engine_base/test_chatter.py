@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from jaxtui.engine.chatter import WithoutChatter
+from jaxtui.engine_base.chatter import WithoutChatter
 
 LINE = (
     "[Gloo] Rank 1 is connected to 7 peer ranks. Expected number of connected peer ranks is : 7\n"

@@ -16,9 +16,9 @@ import jaxlib.version
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
-from jaxtui.engine import host
-from jaxtui.engine.errors import diagnosed
-from jaxtui.engine.processes import Place
+from jaxtui.engine_base import host
+from jaxtui.engine_base.errors import diagnosed
+from jaxtui.engine_base.processes import Place
 from jaxtui.session import session
 from jaxtui.wire.report import DeviceInfo, Environment, Fix
 

@@ -15,8 +15,8 @@ import jax
 import numpy as np
 from jax import tree_util
 
-from jaxtui.engine.arrays import readable
-from jaxtui.engine.jaxprs import bodies
+from jaxtui.engine_base.arrays import readable
+from jaxtui.engine_base.jaxprs import bodies
 
 
 def seed(number: int) -> None:

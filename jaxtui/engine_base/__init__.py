@@ -1,0 +1,1 @@
+"""What every engine part stands on: devices, memory, arrays, output, several processes."""
