@@ -14,12 +14,12 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
+from jaxtui.screen import commands
+from jaxtui.screen.base import WorkScreen
+from jaxtui.screen.behind_typing import after_typing, waits
+from jaxtui.screen.header import HeaderLine
 from jaxtui.session.session import Session
-from jaxtui.ui import commands
-from jaxtui.ui.behind_typing import after_typing, waits
-from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.screens.start import StartScreen
-from jaxtui.ui.widgets.header import HeaderLine
 from jaxtui.wire.launch import Choice
 
 if TYPE_CHECKING:
@@ -283,8 +283,8 @@ class JaxtuiApp(App[None]):
         elif len(fixes) == 1:
             self._apply(fixes[0])
         else:
-            from jaxtui.ui.screens.dialogs import ChoiceDialog
-            from jaxtui.ui.widgets.field import fix_words
+            from jaxtui.screen.dialogs import ChoiceDialog
+            from jaxtui.screen.field import fix_words
 
             choices = [(str(i), fix_words(fix)) for i, fix in enumerate(fixes)]
             self.push_screen(
@@ -293,8 +293,8 @@ class JaxtuiApp(App[None]):
             )
 
     def _apply(self, fix: Fix) -> None:
+        from jaxtui.screen.field import fix_words
         from jaxtui.ui.screens.benchmark_keys import BenchmarkKeys
-        from jaxtui.ui.widgets.field import fix_words
 
         screen = self.screen
         if not (isinstance(screen, BenchmarkKeys) and screen.apply(fix)):
@@ -353,7 +353,7 @@ class JaxtuiApp(App[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        from jaxtui.ui.screens.dialogs import HelpDialog
+        from jaxtui.screen.dialogs import HelpDialog
 
         self.push_screen(HelpDialog(commands.widget_keys()))
 

@@ -10,11 +10,11 @@ import msgspec
 from jaxtui import bench_words
 from jaxtui.bench_runs import KeptRun
 from jaxtui.benchmarks import PointRecord
+from jaxtui.screen.toggles import Toggle
 from jaxtui.session.session import Benchmark, Session
 from jaxtui.text.cells import Glyphs
 from jaxtui.ui import benchmark_rows as rows
 from jaxtui.ui.benchmark_state import BenchmarkWork
-from jaxtui.ui.widgets.toggles import Toggle
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
 from jaxtui.wire.report import Environment
 

@@ -53,7 +53,7 @@ class Files:
 
     def ask_trust(self) -> None:
         """Show what the session holds, and run it only if the user says so."""
-        from jaxtui.ui.screens.dialogs import TrustDialog
+        from jaxtui.screen.dialogs import TrustDialog
 
         text, session = self._text(), self._explorer.work.session
 
@@ -81,7 +81,7 @@ class Files:
 
     def open(self) -> None:
         """Ask for a session file and open it."""
-        from jaxtui.ui.screens.dialogs import PathDialog
+        from jaxtui.screen.dialogs import PathDialog
 
         def chosen(path: str | None) -> None:
             if path is not None:
@@ -124,7 +124,7 @@ class Files:
 
     def save_as(self, then: Callable[[], object] | None = None) -> None:
         """Ask for a name and save the session under it."""
-        from jaxtui.ui.screens.dialogs import ConfirmDialog, PathDialog
+        from jaxtui.screen.dialogs import ConfirmDialog, PathDialog
 
         def chosen(path: str | None) -> None:
             if path is None:
@@ -190,7 +190,7 @@ class Files:
         if not self.changed:
             go_on()
             return
-        from jaxtui.ui.screens.dialogs import ConfirmDialog
+        from jaxtui.screen.dialogs import ConfirmDialog
 
         def answered(answer: str | None) -> None:
             if answer == "save":

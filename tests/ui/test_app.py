@@ -17,9 +17,9 @@ from textual import events
 from textual.screen import Screen
 
 from jaxtui import trust
+from jaxtui.screen import commands
+from jaxtui.screen.dialogs import ConfirmDialog, HelpDialog, PathDialog, TrustDialog
 from jaxtui.session.session import Devices, Program, Session, load, save
-from jaxtui.ui import commands
-from jaxtui.ui.screens.dialogs import ConfirmDialog, HelpDialog, PathDialog, TrustDialog
 from jaxtui.wire.protocol import Gone, Log, Run, Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtui.ui.screens.dialogs import FindDialog
+from jaxtui.screen.dialogs import FindDialog
 from jaxtui.wire.protocol import CellFound, Failed, FindCell, Inspect, Inspected
 from jaxtui.wire.report import Diagnosis
 from tests.support import made_events as made

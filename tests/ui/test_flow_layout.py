@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from jaxtui.screen.field import summary
 from jaxtui.text.cells import text_of, width_of
 from jaxtui.ui import layer_colours
 from jaxtui.ui.flow_cells import short_dtype
 from jaxtui.ui.flow_layout import FlowPicture, layout
-from jaxtui.ui.widgets.field import summary
 from jaxtui.wire.report import Diagnosis, Fix, Flow, FlowLeaf, Level
 from tests.support.made_flows import leaf, level, nested
 

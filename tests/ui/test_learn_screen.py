@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxtui import lessons
-from jaxtui.ui.screens.dialogs import ConfirmDialog
+from jaxtui.screen.dialogs import ConfirmDialog
 from jaxtui.ui.screens.learn import LearnScreen
 from jaxtui.ui.screens.map import MapScreen
 from tests.support.fake_client import Bench

@@ -7,9 +7,9 @@ from textual.geometry import Region
 from textual.widget import Widget
 from textual.widgets import OptionList
 
+from jaxtui.screen.field import FieldInput
 from jaxtui.session.session import Jit, Pmap, Program, Vmap
 from jaxtui.ui.state import REST
-from jaxtui.ui.widgets.field import FieldInput
 from jaxtui.ui.widgets.layer_list import LayerForm, layer_summary
 from jaxtui.ui.widgets.tab_line import RESULT
 from jaxtui.wire.protocol import Failed, Inspect, Inspected, Printed, Run, Trace

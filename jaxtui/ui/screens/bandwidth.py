@@ -10,12 +10,13 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from jaxtui import bandwidth_words, bench_runs
+from jaxtui.screen import commands
+from jaxtui.screen.base import SCREENS, STYLES, WorkScreen
+from jaxtui.screen.header import HeaderLine
+from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.text.cells import Line, Segment, glyphs
-from jaxtui.ui import commands, sweep_view
-from jaxtui.ui.screens.base import SCREENS, STYLES, WorkScreen
+from jaxtui.ui import sweep_view
 from jaxtui.ui.state import Work
-from jaxtui.ui.widgets.header import HeaderLine
-from jaxtui.ui.widgets.painted_lines import PaintedLines
 from jaxtui.wire.report import Diagnosis
 
 if TYPE_CHECKING:
@@ -181,8 +182,8 @@ class BandwidthScreen(WorkScreen):
 
     def action_export(self) -> None:
         """Save the sweep as JSON, CSV or Markdown."""
-        from jaxtui.ui.screens.dialogs import ChoiceDialog
-        from jaxtui.ui.screens.writing import ask_and_write
+        from jaxtui.screen.dialogs import ChoiceDialog
+        from jaxtui.screen.writing import ask_and_write
 
         report = self._measured
         if report is None:

@@ -9,25 +9,20 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from jaxtui import bench_runs
+from jaxtui.screen import commands
+from jaxtui.screen.base import STYLES
+from jaxtui.screen.field import FixedText
+from jaxtui.screen.painted_lines import BenchmarkTable, PaintedLines
+from jaxtui.screen.toggles import Toggles
 from jaxtui.session.session import Session, SessionError
 from jaxtui.text.cells import Glyphs, Line, Segment, glyphs
-from jaxtui.ui import (
-    benchmark_answers,
-    benchmark_chart,
-    benchmark_details,
-    benchmark_distributions,
-    commands,
-)
+from jaxtui.ui import benchmark_answers, benchmark_chart, benchmark_details, benchmark_distributions
 from jaxtui.ui import benchmark_rows as rows
 from jaxtui.ui import benchmark_text as text
 from jaxtui.ui import benchmark_view as view
-from jaxtui.ui.screens.base import STYLES
 from jaxtui.ui.screens.benchmark_keys import BenchmarkKeys
 from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.benchmark_form import BenchmarkForm
-from jaxtui.ui.widgets.field import FixedText
-from jaxtui.ui.widgets.painted_lines import BenchmarkTable, PaintedLines
-from jaxtui.ui.widgets.toggles import Toggles
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport
 from jaxtui.wire.report import Diagnosis
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jaxtui import bench_runs, bench_words
+from jaxtui.screen import commands
+from jaxtui.screen.base import WorkScreen
 from jaxtui.session.session import SessionError
 from jaxtui.ui import benchmark_view as view
-from jaxtui.ui import commands
 from jaxtui.ui.benchmark_rows import Key
 from jaxtui.ui.benchmark_state import BenchmarkWork, Opened
-from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.state import REST
 from jaxtui.wire.report import Diagnosis
 
 if TYPE_CHECKING:
+    from jaxtui.screen.painted_lines import BenchmarkTable, PaintedLines
     from jaxtui.session.session import Benchmark
-    from jaxtui.ui.widgets.painted_lines import BenchmarkTable, PaintedLines
     from jaxtui.wire.benchmark import BenchmarkReport
     from jaxtui.wire.report import Fix
 
@@ -80,7 +80,7 @@ class BenchmarkKeys(WorkScreen):
 
     def action_pick_subject(self) -> None:
         """Choose whose program is timed."""
-        from jaxtui.ui.screens.dialogs import ChoiceDialog
+        from jaxtui.screen.dialogs import ChoiceDialog
 
         explorer, work = self.explorer, self.bench
         own = explorer.work.session
@@ -202,7 +202,7 @@ class BenchmarkKeys(WorkScreen):
     def _choose_run(
         self, heading: str, first: list[tuple[str, str]], chosen: Callable[[str | None], None]
     ) -> None:
-        from jaxtui.ui.screens.dialogs import ChoiceDialog
+        from jaxtui.screen.dialogs import ChoiceDialog
 
         room = min(DIALOG, int(self.size.width * 0.95)) - 8
         shown = self._shown_path()
@@ -232,8 +232,8 @@ class BenchmarkKeys(WorkScreen):
 
     def action_export(self) -> None:
         """Save what is shown as JSON, CSV or Markdown."""
-        from jaxtui.ui.screens.dialogs import ChoiceDialog
-        from jaxtui.ui.screens.writing import ask_and_write
+        from jaxtui.screen.dialogs import ChoiceDialog
+        from jaxtui.screen.writing import ask_and_write
 
         report = self.bench.report
         if report is None or not report.points:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.cells import cell_len
 
+from jaxtui.screen import commands
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import export
 from jaxtui.text.cells import fit
 from jaxtui.ui import collective_view as view
-from jaxtui.ui import commands
 from jaxtui.ui.screens.collective_travel_side import TravelSide
 from jaxtui.ui.widgets.cell_editor import CellEditor
 
@@ -54,7 +54,7 @@ class CollectiveKeys(TravelSide):
 
     def action_pick_operation(self) -> None:
         """Let the user choose the operation."""
-        from jaxtui.ui.screens.dialogs import ChoiceDialog
+        from jaxtui.screen.dialogs import ChoiceDialog
 
         work = self.collective_work
         room = min(DIALOG, int(self.size.width * 0.95)) - 8
@@ -127,7 +127,7 @@ class CollectiveKeys(TravelSide):
         ):
             go_on()
         else:
-            from jaxtui.ui.screens.dialogs import ConfirmDialog
+            from jaxtui.screen.dialogs import ConfirmDialog
 
             choices = [("stay", "Keep it, and stay here"), ("replace", "Put the collective there")]
             text = "The Map screen holds a program that is in no file."
@@ -135,8 +135,8 @@ class CollectiveKeys(TravelSide):
 
     def action_export(self) -> None:
         """Copy the collective as a script, or write it into a file."""
-        from jaxtui.ui.screens.dialogs import ChoiceDialog
-        from jaxtui.ui.screens.writing import ask_and_write
+        from jaxtui.screen.dialogs import ChoiceDialog
+        from jaxtui.screen.writing import ask_and_write
 
         text = self._script()
         if text is None:

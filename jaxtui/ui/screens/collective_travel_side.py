@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from jaxtui import travel
+from jaxtui.screen.base import WorkScreen
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.ui.collective_travel import LIMIT, TravelPicture
-from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.wire.protocol import CollectiveRan
 
 if TYPE_CHECKING:

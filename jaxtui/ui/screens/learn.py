@@ -11,8 +11,8 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from jaxtui import lessons
-from jaxtui.ui import commands
-from jaxtui.ui.screens.base import NARROW, STYLES, WorkScreen
+from jaxtui.screen import commands
+from jaxtui.screen.base import NARROW, STYLES, WorkScreen
 
 if TYPE_CHECKING:
     from jaxtui.session.session import Session

@@ -5,10 +5,11 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 
+from jaxtui.screen import commands, fields
+from jaxtui.screen.base import STYLES
+from jaxtui.screen.field import FieldMessage
 from jaxtui.session.session import AnyLayer
-from jaxtui.ui import commands, fields
 from jaxtui.ui.axes import Cells, replaced
-from jaxtui.ui.screens.base import STYLES
 from jaxtui.ui.screens.map_keys import MapKeys
 from jaxtui.ui.screens.map_view import (
     ParametersText,
@@ -23,7 +24,6 @@ from jaxtui.ui.screens.map_view import (
 from jaxtui.ui.signature import with_value
 from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.argument_table import ArgumentTable
-from jaxtui.ui.widgets.field import FieldMessage
 from jaxtui.ui.widgets.function_editor import FunctionEditor
 from jaxtui.ui.widgets.layer_list import LayerForm, LayerList
 from jaxtui.ui.widgets.result_pane import ResultPane

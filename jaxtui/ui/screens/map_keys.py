@@ -7,9 +7,9 @@ from collections.abc import Callable
 from textual.widget import Widget
 
 from jaxtui.condition import EXAMPLES, unreadable
+from jaxtui.screen import commands
+from jaxtui.screen.base import WorkScreen
 from jaxtui.session.session import LAYERS
-from jaxtui.ui import commands
-from jaxtui.ui.screens.base import WorkScreen
 from jaxtui.ui.widgets.function_editor import FunctionEditor
 from jaxtui.ui.widgets.layer_list import LayerForm, LayerList
 from jaxtui.ui.widgets.result_pane import ResultPane
@@ -74,7 +74,7 @@ class MapKeys(WorkScreen):
 
     def action_add_layer(self) -> None:
         """Put another layer around the program."""
-        from jaxtui.ui.screens.dialogs import ChoiceDialog
+        from jaxtui.screen.dialogs import ChoiceDialog
 
         async def add(transform: str | None) -> None:
             if transform is None:
@@ -199,7 +199,7 @@ class MapKeys(WorkScreen):
         unreadable: Callable[[str], str] | None,
         find: Callable[[str], None],
     ) -> None:
-        from jaxtui.ui.screens.dialogs import FindDialog
+        from jaxtui.screen.dialogs import FindDialog
 
         def chosen(answer: str | None) -> None:
             if answer is not None:

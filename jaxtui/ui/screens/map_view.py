@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jaxtui.screen import fields
 from jaxtui.session.session import AnyLayer, Session, SessionError
-from jaxtui.ui import fields
 from jaxtui.ui.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
 from jaxtui.ui.signature import rows
 from jaxtui.ui.state import Work, ended_words

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jaxtui import lessons
-from jaxtui.ui.screens.dialogs import ChoiceDialog
+from jaxtui.screen.dialogs import ChoiceDialog
 
 if TYPE_CHECKING:
     from jaxtui.ui.app import JaxtuiApp

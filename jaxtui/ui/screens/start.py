@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
+from jaxtui.screen.base import NARROW, WorkScreen
 from jaxtui.session.session import Session
-from jaxtui.ui.screens.base import NARROW, WorkScreen
 
 LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss
 FUNCTION_SHARE = 0.36  # of the lines

@@ -12,9 +12,9 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
 from jaxtui.ui.axes import Cells
 from jaxtui.ui.signature import Row
-from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
 from jaxtui.wire.report import Diagnosis
 
 UNREADABLE = "…"

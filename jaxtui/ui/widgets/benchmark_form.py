@@ -11,8 +11,8 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from jaxtui.ui.widgets.field import FieldInput, FieldMessage, FixedText
-from jaxtui.ui.widgets.toggles import Toggle, Toggles
+from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
+from jaxtui.screen.toggles import Toggle, Toggles
 from jaxtui.wire.report import Diagnosis
 
 LABEL = 11  # cells

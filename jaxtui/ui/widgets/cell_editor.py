@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtui.ui.widgets.field import FieldInput
+from jaxtui.screen.field import FieldInput
 
 LEAST = 12  # cells
 

@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from jaxtui.ui.widgets.field import FieldInput, FieldMessage
+from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.wire.report import Diagnosis
 
 INDENT = 4  # columns that a line after a colon is moved in

@@ -13,9 +13,9 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from jaxtui.screen import commands
+from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.session import AnyLayer
-from jaxtui.ui import commands
-from jaxtui.ui.widgets.field import FieldInput, FieldMessage
 from jaxtui.wire.report import Diagnosis
 
 SHORT = {

@@ -12,11 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
+from jaxtui.screen.line_scroller import LineScroller
 from jaxtui.text.cells import Line
 from jaxtui.ui import layer_colours
 from jaxtui.ui.flow_foot import FOOT
 from jaxtui.ui.flow_layout import FlowPicture, layout
-from jaxtui.ui.widgets.line_scroller import LineScroller
 from jaxtui.wire.report import Diagnosis, Flow
 
 _FOOT_MOST = 4

@@ -13,7 +13,7 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widget import Widget
 
-from jaxtui.ui.screens.base import types_text
+from jaxtui.screen.base import types_text
 
 WAITING = frozenset(
     {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jaxtui.ui.screens.base import WorkScreen
-from jaxtui.ui.screens.dialogs import PathDialog
+from jaxtui.screen.base import WorkScreen
+from jaxtui.screen.dialogs import PathDialog
 
 
 def ask_and_write(

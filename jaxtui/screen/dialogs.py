@@ -17,8 +17,8 @@ from textual.suggester import Suggester
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from jaxtui.ui import commands
-from jaxtui.ui.screens.base import ROW_BREAKPOINTS, STYLES
+from jaxtui.screen import commands
+from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jaxtui.screen import fields
 from jaxtui.session.session import SessionError
-from jaxtui.ui import fields
 
 
 @pytest.mark.parametrize("text", ["x = 4, y = 2", "{'x': 4, 'y': 2}", "x=4,y=2", "x: 4, y: 2,"])

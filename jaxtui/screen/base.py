@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -9,8 +10,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from jaxtui.ui import commands
-from jaxtui.ui.widgets.header import HeaderLine, KeyLine
+from jaxtui.screen import commands
+from jaxtui.screen.header import HeaderLine, KeyLine
 
 if TYPE_CHECKING:
     from jaxtui.ui.app import JaxtuiApp
@@ -25,7 +26,8 @@ SCREENS = (
     ("learn", "4", "Learn"),
     ("devices", "5", "Devices"),
 )
-STYLES = "../jaxtui.tcss"  # of every screen but the first, which must not wait for them
+# The styles of every screen but the first, which must not wait for them.
+STYLES = str(Path(__file__).with_name("jaxtui.tcss"))
 PAINT_SECONDS = 0.001
 NARROW = 100  # columns below which the two columns become two pages
 

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import OptionList
 
+from jaxtui.screen.dialogs import ChoiceDialog, HelpDialog, TrustDialog
 from jaxtui.session.session import load, save
-from jaxtui.ui.screens.dialogs import ChoiceDialog, HelpDialog, TrustDialog
 from jaxtui.wire.report import Diagnosis, Fix
 from tests.support import made_events as made
 from tests.support.fake_client import Bench

@@ -1,0 +1,1 @@
+"""What every screen stands on: commands, fields, dialogs, scrolling widgets."""
