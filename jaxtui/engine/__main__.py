@@ -60,8 +60,9 @@ class Engine:
         # Only now: JAX is configured and running, and Ready is out.
         from jax import effects_barrier
 
-        from jaxtui.engine import collective_requests, evaluation, inspection, results, turns
+        from jaxtui.engine import collective_requests, evaluation, inspection, turns
         from jaxtui.engine_base import devices
+        from jaxtui.results.engine import store as results
 
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation

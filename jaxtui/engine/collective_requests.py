@@ -12,10 +12,10 @@ from jaxtui.engine import collectives
 from jaxtui.engine.collective_checks import Checked
 from jaxtui.engine.collective_sources import Search
 from jaxtui.engine.provenance import place, words
-from jaxtui.engine.results import KEPT, ResultStore
 from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine_base.failures import describe
 from jaxtui.engine_base.output import rehearsal
+from jaxtui.results.engine.store import KEPT, ResultStore
 from jaxtui.session import collective_program as composing
 from jaxtui.session.session import Session
 from jaxtui.wire.protocol import (

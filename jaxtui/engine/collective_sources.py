@@ -12,12 +12,12 @@ import numpy as np
 
 from jaxtui.engine import collectives
 from jaxtui.engine.collectives import Leaves
-from jaxtui.engine.gathering import Gathered
 from jaxtui.engine.provenance import Provenance
 from jaxtui.engine.provenance import Sources as Found
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Sources
+from jaxtui.results.engine.gathering import Gathered
 from jaxtui.session.session import Session
 
 _KEPT = 8  # searches of a follower: more than results that the leader keeps

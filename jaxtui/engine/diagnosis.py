@@ -17,7 +17,6 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.engine.calls import short
 from jaxtui.engine.explanations import explain_inputs
-from jaxtui.engine.gathering import Gathered
 from jaxtui.engine.programs import MAPPING, BuiltLayer
 from jaxtui.engine.suggestions import traces, working_axes
 from jaxtui.engine.tracing import Recorder
@@ -25,6 +24,7 @@ from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, readable, shape_of
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.engine_base.prefixes import prefix_leaves
+from jaxtui.results.engine.gathering import Gathered
 from jaxtui.wire.report import Diagnosis, Fix
 
 if TYPE_CHECKING:

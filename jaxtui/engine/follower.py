@@ -164,8 +164,9 @@ def follow(options: argparse.Namespace) -> NoReturn:
 
 
 def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> Follower:
-    from jaxtui.engine import gathering, surroundings
+    from jaxtui.engine import surroundings
     from jaxtui.engine_base import devices
+    from jaxtui.results.engine import gathering
 
     place = Place(
         options.process, options.processes, options.coordinator, options.share, options.virtual

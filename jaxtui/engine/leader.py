@@ -137,7 +137,7 @@ class Leader:
 
     def gathered(self, leaves: Leaves) -> Leaves:
         """The leaves with what the followers hold of them. Raises Diagnosed."""
-        from jaxtui.engine.gathering import Gathering
+        from jaxtui.results.engine.gathering import Gathering
 
         self._together = False
         gathering = Gathering(leaves)

@@ -17,11 +17,11 @@ from jaxtui.engine import expressions
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_plan import REFUSE, Arm, Point, input_key, per_memory
 from jaxtui.engine.layouts import Case
-from jaxtui.engine.results import ResultStore
 from jaxtui.engine.timing import Sampler
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.results.engine.store import ResultStore
 from jaxtui.text import quantities
 from jaxtui.wire.benchmark import BenchStageName, Correct, Stages
 from jaxtui.wire.report import LayerReport, ProgramReport

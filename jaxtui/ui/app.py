@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.widgets import Input
 
+    from jaxtui.results.screen.view import ArrayView
     from jaxtui.ui.explorer import Explorer
     from jaxtui.ui.screens.map import MapScreen
-    from jaxtui.ui.widgets.array_view import ArrayView
     from jaxtui.wire.client import EngineClient
     from jaxtui.wire.report import Fix
 

@@ -37,10 +37,10 @@ from jaxtui.wire.protocol import (
 )
 
 if TYPE_CHECKING:
+    from jaxtui.results.screen.view import ArrayView
     from jaxtui.ui.app import JaxtuiApp
     from jaxtui.ui.benchmark_state import BenchmarkWork
     from jaxtui.ui.sweep_state import SweepWork
-    from jaxtui.ui.widgets.array_view import ArrayView
     from jaxtui.wire.report import Fix
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine

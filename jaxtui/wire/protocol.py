@@ -101,7 +101,7 @@ class Summarize(Request, frozen=True, kw_only=True):
 
 
 class FindCell(Request, frozen=True, kw_only=True):
-    """Find the next element of a result that meets a condition: see `jaxtui.condition`.
+    """Find the next element of a result that meets a condition: see `jaxtui.results.condition`.
 
     Looks on from the element after `after` (an index of the leaf, or of the block on `device`), in
     row-major order and then from the start. A newer one replaces a waiting one.

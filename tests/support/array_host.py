@@ -9,8 +9,8 @@ from typing import Any
 
 from textual.app import App, ComposeResult
 
-from jaxtui.ui.array_reading import summarize
-from jaxtui.ui.widgets.array_view import ArrayView
+from jaxtui.results.screen.reading import summarize
+from jaxtui.results.screen.view import ArrayView
 from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Output, Shard, Summary
 

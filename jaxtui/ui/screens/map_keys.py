@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.widget import Widget
 
-from jaxtui.condition import EXAMPLES, unreadable
+from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.session import LAYERS

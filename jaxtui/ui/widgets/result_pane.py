@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rich.markdown import Markdown
     from textual.widgets import TextArea
 
-    from jaxtui.ui.widgets.array_view import ArrayView
-    from jaxtui.ui.widgets.shards_view import ShardsView
+    from jaxtui.results.screen.shards_view import ShardsView
+    from jaxtui.results.screen.view import ArrayView
 
 VIEW_TABS: dict[str, ProgramView] = {
     "Equivalents": "equivalents",
@@ -217,7 +217,7 @@ class ResultPane(Vertical):
         if not ran.report.outputs:
             return
         if self.array_view is None:
-            from jaxtui.ui.widgets.array_view import ArrayView
+            from jaxtui.results.screen.view import ArrayView
 
             self.array_view = ArrayView(classes="body -of-result")
             self.mount(self.array_view)
@@ -239,7 +239,7 @@ class ResultPane(Vertical):
                 self._shards_view.update_output(None, {})
             return
         if self._shards_view is None:
-            from jaxtui.ui.widgets.shards_view import ShardsView
+            from jaxtui.results.screen.shards_view import ShardsView
 
             self._shards_view = ShardsView(classes="body -of-shards")
             self.mount(self._shards_view)

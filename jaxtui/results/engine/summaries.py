@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtui.engine.blocks import (
+from jaxtui.results.engine.blocks import (
     Block,
     Index,
     cut_on_device,
@@ -26,7 +26,7 @@ from jaxtui.engine.blocks import (
     part_of,
     undisturbed,
 )
-from jaxtui.engine.cells import Sort
+from jaxtui.results.engine.cells import Sort
 from jaxtui.wire.report import Summary
 
 PART = 1 << 17  # elements reduced at once by NumPy: what it makes of them stays in the cache

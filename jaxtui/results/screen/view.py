@@ -11,11 +11,11 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from jaxtui import condition
+from jaxtui.results import condition
+from jaxtui.results.screen.grid import HOLD, ArrayGrid
+from jaxtui.results.screen.model import Source, View
 from jaxtui.text.dtypes import family
 from jaxtui.text.numbers import DIGITS, MAX_DIGITS, NOTATIONS
-from jaxtui.ui.array_model import Source, View
-from jaxtui.ui.widgets.array_grid import HOLD, ArrayGrid
 
 __all__ = ["HOLD", "ArrayView"]
 

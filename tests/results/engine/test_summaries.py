@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxtui.engine import blocks, statistics
-from jaxtui.engine.blocks import cut_up
-from jaxtui.engine.results import ResultStore
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.results.engine import blocks
+from jaxtui.results.engine import summaries as statistics
+from jaxtui.results.engine.blocks import cut_up
+from jaxtui.results.engine.store import ResultStore
 from jaxtui.wire.protocol import Summarize
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]

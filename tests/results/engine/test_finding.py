@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxtui.engine import finding
-from jaxtui.engine.results import ResultStore
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
+from jaxtui.results.engine import finding
+from jaxtui.results.engine.store import ResultStore
 from jaxtui.wire.protocol import FindCell
 
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from jaxtui.ui.array_model import MAX_CELLS
-from jaxtui.ui.widgets.array_view import HOLD, ArrayView
+from jaxtui.results.screen.model import MAX_CELLS
+from jaxtui.results.screen.view import HOLD, ArrayView
 from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Shard
 from tests.support.array_host import ArrayHost, bounds, nested, output, rows_over

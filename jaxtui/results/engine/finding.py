@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxtui.condition import Condition
-from jaxtui.engine.blocks import Block, Index, cut_up
-from jaxtui.engine.cells import Sort
 from jaxtui.engine_base.errors import GivenUp, diagnosed
+from jaxtui.results.condition import Condition
+from jaxtui.results.engine.blocks import Block, Index, cut_up
+from jaxtui.results.engine.cells import Sort
 
 PART = 1 << 20  # elements looked at between two chances to give up
 Elements = np.ndarray[Any, Any]

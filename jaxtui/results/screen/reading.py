@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from jaxtui.text.dtypes import family
-from jaxtui.text.number_formats import Format, number
-from jaxtui.text.numbers import Extent, Style, choose, extent_of
-from jaxtui.ui.array_model import (
+from jaxtui.results.screen.heat import Scale, magnitude
+from jaxtui.results.screen.model import (
     MISSING,
     Plane,
     Rectangle,
@@ -20,7 +18,9 @@ from jaxtui.ui.array_model import (
     every_cell,
     read_value,
 )
-from jaxtui.ui.heat import Scale, magnitude
+from jaxtui.text.dtypes import family
+from jaxtui.text.number_formats import Format, number
+from jaxtui.text.numbers import Extent, Style, choose, extent_of
 from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Summary
 

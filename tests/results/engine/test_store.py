@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxtui.engine import blocks, cells, results
-from jaxtui.engine.results import ResultStore
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.results.engine import blocks, cells
+from jaxtui.results.engine import store as results
+from jaxtui.results.engine.store import ResultStore
 from jaxtui.wire.protocol import ReadWindow, Summarize, WindowRead, decode_event, frame
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32"]

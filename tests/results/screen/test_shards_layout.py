@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxtui.results.screen.shards_layout import ShardsLayout, layout
+from jaxtui.results.screen.shards_picture import ids_text
 from jaxtui.text.cells import text_of, width_of
-from jaxtui.ui.shards_layout import ShardsLayout, layout
-from jaxtui.ui.shards_picture import ids_text
 from jaxtui.wire.report import Output, Shard
 
 

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.ui.heat import LEVELS, Scale, density, magnitude, odd_mark
+from jaxtui.results.screen.heat import LEVELS, Scale, density, magnitude, odd_mark
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 ranges = st.tuples(finite, finite).map(sorted)

@@ -13,11 +13,11 @@ from rich.style import Style as RichStyle
 from textual.color import Color
 from textual.strip import Strip
 
+from jaxtui.results.screen import words
+from jaxtui.results.screen.heat import LEVELS, Scale, density, magnitude, odd_mark, sign_mark
+from jaxtui.results.screen.model import MISSING, Plane, Rectangle, View, Windows
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number, shorten
-from jaxtui.ui import array_words as words
-from jaxtui.ui.array_model import MISSING, Plane, Rectangle, View, Windows
-from jaxtui.ui.heat import LEVELS, Scale, density, magnitude, odd_mark, sign_mark
 from jaxtui.wire.report import Summary
 
 _HEAT_CELL = 2

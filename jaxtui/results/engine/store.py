@@ -18,12 +18,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtui import condition
-from jaxtui.engine import finding, statistics
-from jaxtui.engine.blocks import Block, Index, cover, ends_of, overlap
-from jaxtui.engine.cells import Sort, cells, nested, sort_of
-from jaxtui.engine.gathering import Gathered
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.results import condition
+from jaxtui.results.engine import finding
+from jaxtui.results.engine import summaries as statistics
+from jaxtui.results.engine.blocks import Block, Index, cover, ends_of, overlap
+from jaxtui.results.engine.cells import Sort, cells, nested, sort_of
+from jaxtui.results.engine.gathering import Gathered
 from jaxtui.wire.protocol import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 from jaxtui.wire.report import Output, Shard, Summary
 

@@ -15,12 +15,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
 
+from jaxtui.results.screen.model import Plane, Rectangle, Source, View, Wanted
+from jaxtui.results.screen.paint import Layout, Look, Painter, Picture, lay_out, shades
+from jaxtui.results.screen.reading import Reading
+from jaxtui.results.screen.words import Subject
 from jaxtui.text.dtypes import Family, family
 from jaxtui.text.numbers import NOTATIONS, Notation, Style, full_text
-from jaxtui.ui.array_model import Plane, Rectangle, Source, View, Wanted
-from jaxtui.ui.array_paint import Layout, Look, Painter, Picture, lay_out, shades
-from jaxtui.ui.array_reading import Reading
-from jaxtui.ui.array_words import Subject
 from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Output, Summary
 

@@ -14,11 +14,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxtui.engine.blocks import Block, Index, cover, ends_of
 from jaxtui.engine_base import devices
 from jaxtui.engine_base.arrays import readable
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Leaves
+from jaxtui.results.engine.blocks import Block, Index, cover, ends_of
 from jaxtui.text import quantities
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui import condition
-from jaxtui.condition import Condition
+from jaxtui.results import condition
+from jaxtui.results.condition import Condition
 
 
 @pytest.mark.parametrize(

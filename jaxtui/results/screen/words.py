@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtui.results.screen.model import MISSING, Source, View
 from jaxtui.text import dtypes
 from jaxtui.text.number_formats import shorten
 from jaxtui.text.numbers import Style, full_text, statistic
-from jaxtui.ui.array_model import MISSING, Source, View
 from jaxtui.wire.report import Summary
 
 Piece = tuple[str, str]  # text and the component class it is drawn in

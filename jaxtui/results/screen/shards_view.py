@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
+from jaxtui.results.screen.shards_layout import ShardsLayout, layout
 from jaxtui.screen.line_scroller import LineScroller
-from jaxtui.ui.shards_layout import ShardsLayout, layout
 from jaxtui.wire.report import Output
 
 _PARTS = (

@@ -9,7 +9,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import Input
 
-from jaxtui.ui.widgets.shards_view import ShardsView
+from jaxtui.results.screen.shards_view import ShardsView
 from jaxtui.wire.report import Output, Shard
 
 

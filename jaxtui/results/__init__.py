@@ -1,0 +1,1 @@
+"""Results: an array of any size, read in windows, and the devices its blocks lie on."""

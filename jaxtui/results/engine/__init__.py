@@ -1,0 +1,1 @@
+"""Results in the engine: kept, read, searched and summarized."""

@@ -1,0 +1,1 @@
+"""Results on the screen: the array view, heat maps and shards."""
