@@ -60,8 +60,9 @@ class Engine:
         # Only now: JAX is configured and running, and Ready is out.
         from jax import effects_barrier
 
-        from jaxtui.engine import collective_requests, evaluation, inspection, turns
+        from jaxtui.engine import collective_requests, turns
         from jaxtui.engine_base import devices
+        from jaxtui.program.engine import evaluation, inspection
         from jaxtui.results.engine import store as results
 
         self._finish_effects: Callable[[], None] = effects_barrier
@@ -229,8 +230,8 @@ def _options() -> argparse.Namespace:
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:
     place = _led(options, outbox, prints) if options.processes > 1 else None
-    from jaxtui.engine import surroundings
     from jaxtui.engine_base import devices
+    from jaxtui.program.engine import surroundings
 
     environment = devices.start(options.platform, options.devices, place)
     outbox.send(Ready(environment=environment))

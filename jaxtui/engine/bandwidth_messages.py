@@ -17,12 +17,13 @@ from jax import tree_util
 from jax.sharding import NamedSharding
 from msgspec.structs import replace
 
-from jaxtui.engine import collective_checks, collectives, evaluation, expressions, references
+from jaxtui.engine import collective_checks, collectives, references
 from jaxtui.engine.collective_checks import VALUE, VIA, Checked
-from jaxtui.engine.programs import BuiltLayer
 from jaxtui.engine_base.devices import device_set
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.output import rehearsal
+from jaxtui.program.engine import evaluation, expressions
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.session import collective_program as composing
 from jaxtui.session.collective_catalogue import Operation
 from jaxtui.session.session import Collective, Session

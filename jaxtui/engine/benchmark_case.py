@@ -8,11 +8,11 @@ from typing import Any
 import jax
 from jax import tree_util
 
-from jaxtui.engine.evaluation import Prepared
 from jaxtui.engine.layouts import Case
-from jaxtui.engine.programs import MAPPING, BuiltLayer
-from jaxtui.engine.tracing import axis_size, input_axes
 from jaxtui.engine_base.errors import diagnosed
+from jaxtui.program.engine.evaluation import Prepared
+from jaxtui.program.engine.programs import MAPPING, BuiltLayer
+from jaxtui.program.engine.tracing import axis_size, input_axes
 from jaxtui.wire.report import Fix
 
 # What a benchmark understands of a mapping layer; each strategy maps in its own way.

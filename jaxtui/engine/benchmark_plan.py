@@ -15,10 +15,9 @@ import jax
 import msgspec
 from jax import tree_util
 
-from jaxtui.engine import evaluation, operations
+from jaxtui.engine import operations
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_request import check, device_counts, notes, sweep
-from jaxtui.engine.evaluation import Prepared
 from jaxtui.engine.layouts import Case, Setup
 from jaxtui.engine.operations import Work
 from jaxtui.engine.strategies import BASELINE, DEFAULT, TABLE, Strategy, fitting
@@ -26,6 +25,8 @@ from jaxtui.engine_base import failures
 from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.memory import byte_size
+from jaxtui.program.engine import evaluation
+from jaxtui.program.engine.evaluation import Prepared
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
 from jaxtui.wire.benchmark import Parameter, PlannedArm, PlannedPoint, StrategyInfo

@@ -15,11 +15,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax, tree_util
 
-from jaxtui.engine import collective_options, collective_support, expressions
-from jaxtui.engine.expressions import Names
+from jaxtui.engine import collective_options, collective_support
 from jaxtui.engine.references import divided, mesh_groups
 from jaxtui.engine_base.devices import DeviceSet, device_set
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.program.engine import expressions
+from jaxtui.program.engine.expressions import Names
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import Operation, Option
 from jaxtui.session.session import Collective, Session

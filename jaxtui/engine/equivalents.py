@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jax import tree_util
 
-from jaxtui.engine import comparison, evaluation
+from jaxtui.engine import comparison
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_plan import Arm, Point, plan_point
 from jaxtui.engine.layouts import Case
@@ -22,6 +22,7 @@ from jaxtui.engine.strategies import on_host
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import rehearsal
+from jaxtui.program.engine import evaluation
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.protocol import Composition
 

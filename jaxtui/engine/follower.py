@@ -164,8 +164,8 @@ def follow(options: argparse.Namespace) -> NoReturn:
 
 
 def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> Follower:
-    from jaxtui.engine import surroundings
     from jaxtui.engine_base import devices
+    from jaxtui.program.engine import surroundings
     from jaxtui.results.engine import gathering
 
     place = Place(
@@ -182,8 +182,9 @@ def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> F
 def _work(follower: Follower, prints: DevicePrints) -> None:
     from jax import effects_barrier
 
-    from jaxtui.engine import collective_sources, evaluation
+    from jaxtui.engine import collective_sources
     from jaxtui.engine_base import lockstep
+    from jaxtui.program.engine import evaluation
 
     searches = collective_sources.Searches()
     while True:

@@ -14,7 +14,7 @@ import numpy as np
 from jax import tree_util
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
-from jaxtui.engine.expressions import as_struct
+from jaxtui.program.engine.expressions import as_struct
 
 LeafAxes = tuple[int | None, ...]
 

@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 from jax import tree_util
 
-from jaxtui.engine import expressions
 from jaxtui.engine.benchmark_case import case_of
 from jaxtui.engine.benchmark_plan import REFUSE, Arm, Point, input_key, per_memory
 from jaxtui.engine.layouts import Case
@@ -21,6 +20,7 @@ from jaxtui.engine.timing import Sampler
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.program.engine import expressions
 from jaxtui.results.engine.store import ResultStore
 from jaxtui.text import quantities
 from jaxtui.wire.benchmark import BenchStageName, Correct, Stages

@@ -7,7 +7,7 @@ from typing import Self
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
-from jaxtui.ui.flow_foot import place
+from jaxtui.program.screen.flow_foot import place
 from jaxtui.wire.report import Diagnosis, Fix
 
 

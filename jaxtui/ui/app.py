@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.widgets import Input
 
+    from jaxtui.program.screen.screen import MapScreen
     from jaxtui.results.screen.view import ArrayView
     from jaxtui.ui.explorer import Explorer
-    from jaxtui.ui.screens.map import MapScreen
     from jaxtui.wire.client import EngineClient
     from jaxtui.wire.report import Fix
 
@@ -95,7 +95,7 @@ class JaxtuiApp(App[None]):
         return StartScreen()
 
     def _map_screen(self) -> Screen[Any]:
-        from jaxtui.ui.screens.map import MapScreen
+        from jaxtui.program.screen.screen import MapScreen
 
         return MapScreen()
 

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from jaxtui import bench_runs, lessons
 from jaxtui.benchmarks import Recording
+from jaxtui.program.screen.work import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
 from jaxtui.session.session import Benchmark, Session, with_field
-from jaxtui.ui.state import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
 from jaxtui.wire.benchmark import BenchmarkReport, BenchStageName, StrategyInfo
 from jaxtui.wire.protocol import (
     AnyEvent,

@@ -12,10 +12,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from jaxtui.program.screen.work import NAMED, QUIET, REST, Work, ended_words
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.session import Collective, Program, Session
-from jaxtui.ui.state import NAMED, QUIET, REST, Work, ended_words
 from jaxtui.wire.protocol import (
     AnyEvent,
     AnyRequest,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from textual.timer import Timer
 
+from jaxtui.program.screen.work import QUIET, REST, Work
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.session import Devices, Session, SessionError, with_field
 from jaxtui.ui.collective_state import CollectiveWork
 from jaxtui.ui.files import Files
 from jaxtui.ui.history import History, changed
-from jaxtui.ui.state import QUIET, REST, Work
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import (

@@ -70,7 +70,7 @@ def _trip(engine: Engine, repeats: int) -> Row:
     import jax
 
     jax.config.update("jax_num_cpu_devices", 8)
-    from jaxtui.engine.evaluation import trace
+    from jaxtui.program.engine.evaluation import trace
 
     session = lessons.load(lessons.FIRST)
     composition = Composition(program=session.program, parameters=session.parameters)

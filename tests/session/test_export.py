@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxtui import lessons
-from jaxtui.engine.evaluation import run
+from jaxtui.program.engine.evaluation import run
 from jaxtui.session.export import ExportError, script
 from jaxtui.session.session import (
     Argument,

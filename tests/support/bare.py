@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax, tree_util
 from jax.sharding import PartitionSpec
 
-from jaxtui.engine import evaluation
+from jaxtui.program.engine import evaluation
 from jaxtui.session.session import AnyLayer, Argument, Devices, Program
 from jaxtui.wire.protocol import Composition, Traced
 from jaxtui.wire.report import Level

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from jaxtui.engine import evaluation
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine import evaluation
 from jaxtui.session.session import (
     AnyLayer,
     Argument,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jaxtui import bench_runs
+from jaxtui.program.screen.work import REST, Work
 from jaxtui.session.session import Benchmark, Devices, Session
 from jaxtui.ui.benchmark_state import STOP_SECONDS, BenchmarkWork
-from jaxtui.ui.state import REST, Work
 from jaxtui.wire.benchmark import BenchmarkReport
 from jaxtui.wire.protocol import (
     AnyRequest,

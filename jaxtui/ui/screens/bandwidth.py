@@ -10,13 +10,13 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from jaxtui import bandwidth_words, bench_runs
+from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import SCREENS, STYLES, WorkScreen
 from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.text.cells import Line, Segment, glyphs
 from jaxtui.ui import sweep_view
-from jaxtui.ui.state import Work
 from jaxtui.wire.report import Diagnosis
 
 if TYPE_CHECKING:

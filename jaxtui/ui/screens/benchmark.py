@@ -9,6 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from jaxtui import bench_runs
+from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.field import FixedText
@@ -21,7 +22,6 @@ from jaxtui.ui import benchmark_rows as rows
 from jaxtui.ui import benchmark_text as text
 from jaxtui.ui import benchmark_view as view
 from jaxtui.ui.screens.benchmark_keys import BenchmarkKeys
-from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.benchmark_form import BenchmarkForm
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport
 from jaxtui.wire.report import Diagnosis

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jaxtui import bench_runs, bench_words
+from jaxtui.program.screen.work import REST
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.session import SessionError
 from jaxtui.ui import benchmark_view as view
 from jaxtui.ui.benchmark_rows import Key
 from jaxtui.ui.benchmark_state import BenchmarkWork, Opened
-from jaxtui.ui.state import REST
 from jaxtui.wire.report import Diagnosis
 
 if TYPE_CHECKING:

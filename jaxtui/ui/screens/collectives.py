@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
+from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.field import FixedText
@@ -15,7 +16,6 @@ from jaxtui.ui import collective_view as view
 from jaxtui.ui.collective_blocks import Holding, holding
 from jaxtui.ui.collective_rows import Place
 from jaxtui.ui.screens.collective_keys import CollectiveKeys
-from jaxtui.ui.state import Work
 from jaxtui.ui.widgets.cell_editor import CellEditor
 from jaxtui.ui.widgets.collective_form import CollectiveForm
 from jaxtui.ui.widgets.device_rows import DeviceRows

@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
+from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.session import Devices, SessionError
 from jaxtui.text import plain, quantities
-from jaxtui.ui.state import Work
 from jaxtui.wire.report import DeviceInfo, Diagnosis, Environment
 
 FIELDS = ("platform", "count", "order", "mesh")

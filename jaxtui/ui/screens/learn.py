@@ -76,7 +76,7 @@ class LearnScreen(WorkScreen):
             self._open(index)
 
     def _open(self, index: int) -> None:
-        from jaxtui.ui.screens.picker import open_lesson
+        from jaxtui.program.screen.picker import open_lesson
 
         name = lessons.NAMES[index]
 

@@ -1,0 +1,1 @@
+"""The program: a function, its arguments and the layers around it."""

@@ -1,0 +1,1 @@
+"""The program in the engine: evaluated, traced, compiled, run and explained."""

@@ -1,0 +1,120 @@
+"""Why a layer refused its inputs, found by looking at them the way the layer does.
+
+Each explanation is None where nothing wrong is found: then JAX's own words have to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+from jax import tree_util
+
+from jaxtui.engine_base.arrays import is_array
+from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine.diagnosis.calls import Call, counted
+from jaxtui.program.engine.diagnosis.mapping import MappingCall
+from jaxtui.program.engine.diagnosis.specs import ShardMapCall
+from jaxtui.program.engine.programs import MAPPING, BuiltLayer
+from jaxtui.program.engine.tracing import Recorder, axis_size
+from jaxtui.wire.report import Diagnosis, Fix
+
+if TYPE_CHECKING:
+    from jaxtui.program.engine.evaluation import Prepared
+
+
+def explain_inputs(
+    layer: BuiltLayer,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    recorder: Recorder,
+    prepared: Prepared,
+) -> Diagnosis | None:
+    """The diagnosis of a call to `layer` that failed before it reached what the layer wraps."""
+    if layer.transform in MAPPING:
+        return MappingCall(layer, args, kwargs, recorder, prepared).explain()
+    if layer.transform == "shard_map":
+        return ShardMapCall(layer, args, kwargs, recorder, prepared).explain()
+    if layer.transform in ("grad", "value_and_grad"):
+        return GradCall(layer, args, kwargs, recorder, prepared).explain()
+    call = Call(layer, args, kwargs, recorder, prepared)
+    name = "static_argnums"
+    return call.static(name) or call.must_be_static(name) or call.too_large()
+
+
+def refuse_too_few_devices(recorder: Recorder, prepared: Prepared) -> None:
+    """Raise Diagnosed where a pmap needs more devices than there are.
+
+    Releases of JAX before 0.8 trace such a program and fail only when they compile it.
+    """
+    taken = 1
+    for level, layer in enumerate(reversed(recorder.layers)):
+        seen = recorder.recordings[level]
+        if layer.transform == "pmap" and seen.args is not None:
+            call = MappingCall(layer, seen.args, seen.kwargs, recorder, prepared)
+            taken *= axis_size(layer, seen.args, seen.kwargs) or 1
+            found = call.devices() or _too_many_together(call, taken)
+            if found is not None:
+                raise Diagnosed(found, recorder.flow())
+
+
+def _too_many_together(call: MappingCall, taken: int) -> Diagnosis | None:
+    """Releases of JAX before 0.8 take a pmap inside a pmap, and a device for each pair."""
+    count = len(call.layer.devices.devices)
+    if taken <= count:
+        return None
+    message = f"pmap inside pmap takes {taken} devices in all, and there are {count}"
+    return call.found("in_axes", message, kind="devices")
+
+
+class GradCall(Call):
+    """A call to a grad or value_and_grad."""
+
+    def explain(self) -> Diagnosis | None:
+        """Do argnums name arguments, and are those differentiable?"""
+        argnums = self.layer.settings.get("argnums", 0)
+        if type(argnums) is not int and not isinstance(argnums, tuple | list):
+            what = type(argnums).__name__
+            return self._argnums(f"argnums is an int or a tuple of ints; this is a {what}")
+        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        have = counted(len(self.args), "argument", "arguments")
+        for number in numbers:
+            if type(number) is not int or not -len(self.args) <= number < len(self.args):
+                return self._argnums(f"there is no argument {number}: {have}")
+        positions = {n % len(self.args) for n in numbers}
+        for name, position, leaf in self.leaves():
+            if position in positions and not _differentiable(leaf):
+                return self._not_differentiable(name, position, leaf)
+        return None
+
+    def _argnums(self, message: str) -> Diagnosis:
+        return self.found("argnums", message, self._other_argnums(-1))
+
+    def _not_differentiable(self, name: str, position: int, leaf: Any) -> Diagnosis:
+        dtype = leaf.dtype if is_array(leaf) else None
+        fixes: list[Fix] = []
+        if leaf is not self.args[position]:
+            pass  # a part of a pytree has no text of its own to change
+        elif dtype is not None and jnp.issubdtype(dtype, jnp.number):
+            fixes = self.value_fix(position, "as float32", "{}.astype('float32')")
+        elif isinstance(leaf, int):
+            fixes = self.value_fix(position, "as a float", "float{}")
+        message = (
+            f"{self.layer.transform} differentiates with respect to floats: {name} is "
+            f"{type(leaf).__name__ if dtype is None else dtype}"
+        )
+        return self.found("argnums", message, fixes + self._other_argnums(position))
+
+    def _other_argnums(self, wrong: int) -> list[Fix]:
+        return [
+            self.fix("argnums", str(position))
+            for position, arg in enumerate(self.args)
+            if position != wrong and all(map(_differentiable, tree_util.tree_leaves(arg)))
+        ][:2]
+
+
+def _differentiable(leaf: Any) -> bool:
+    dtype = leaf.dtype if is_array(leaf) else None
+    if dtype is None:
+        return isinstance(leaf, float | complex)
+    return bool(jnp.issubdtype(dtype, jnp.inexact))

@@ -1,0 +1,399 @@
+"""A composition evaluated: by tracing, for its shapes; or by running it, for its result."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax import tree_util
+from jax.sharding import NamedSharding, PartitionSpec
+from msgspec.structs import replace
+
+from jaxtui.engine_base import failures, global_view, lockstep, memory, processes
+from jaxtui.engine_base.devices import DeviceSet, device_set
+from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
+from jaxtui.engine_base.output import rehearsal
+from jaxtui.program.engine import expressions, programs, suggestions
+from jaxtui.program.engine.cost import elements_touched
+from jaxtui.program.engine.diagnosis import explain as diagnosis
+from jaxtui.program.engine.diagnosis import inputs as explanations
+from jaxtui.program.engine.expressions import Names, Value
+from jaxtui.program.engine.programs import BuiltLayer, Function
+from jaxtui.program.engine.tracing import Recorder, over_arrays, unheard
+from jaxtui.wire.protocol import Composition, Traced
+from jaxtui.wire.report import Diagnosis, Flow, Kind, LayerReport, Leaf
+
+TRANSFORMING = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A composition whose every text has been read, before any argument has a value."""
+
+    composition: Composition
+    devices: DeviceSet
+    known: Names
+    function: Function
+    layers: list[BuiltLayer]
+    positional: list[int]
+    keywords: dict[str, int]
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """The names of the positional arguments, in order."""
+        arguments = self.composition.program.arguments
+        return tuple(arguments[i].name for i in self.positional)
+
+    def call(self, values: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the program is called with, given one value per argument of the session."""
+        return (
+            tuple(values[i] for i in self.positional),
+            {name: values[i] for name, i in self.keywords.items()},
+        )
+
+    def recorder(self, on_level: Callable[[int, bool], None] = unheard) -> Recorder:
+        """A fresh recorder of this program."""
+        return Recorder(self.function, self.layers, self.argument_names, on_level)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What tracing found: the recorder, the arguments' values as shapes, the traced program.
+
+    `jaxpr` is None when only a run can tell.
+    """
+
+    recorder: Recorder
+    values: list[Value]
+    jaxpr: Any
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The leaves of all arguments, as shapes or the objects themselves."""
+        return tree_util.tree_leaves([value.tree for value in self.values])
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A program that ran. `leaves` are the result's: (keystr path, array or object)."""
+
+    inputs: list[Leaf]
+    layers: list[LayerReport]
+    leaves: list[tuple[str, Any]]
+    flow: Flow
+    seconds: float
+
+
+# ----------------------------------------------------------------------------------------- tracing
+
+
+def trace(composition: Composition, *, id: int = 0) -> Traced:
+    """The shape flow of `composition`, without compiling and without data."""
+    began = time.perf_counter()
+    traced = _trace(composition)
+    failure = traced.diagnosis and _with_right_fixes(traced.diagnosis, composition)
+    return replace(traced, id=id, diagnosis=failure, seconds=time.perf_counter() - began)
+
+
+def _with_right_fixes(found: Diagnosis, composition: Composition) -> Diagnosis:
+    if not found.fixes:
+        return found
+    fixes = suggestions.right_fixes(found, composition, lambda tried: _trace(tried).diagnosis)
+    return replace(found, fixes=fixes)
+
+
+def _trace(composition: Composition) -> Traced:
+    name, parameters = "", None
+    flow, cost, deferred, failure = None, None, False, None
+    try:
+        devices = device_set(composition.devices)
+        known = _known(composition, devices)
+        function = programs.resolve(composition.program, known, composition.folder)
+        name, parameters = function.name, function.parameters
+        prepared = _prepared(composition, devices, known, function)
+        shapes = trace_prepared(prepared)
+        flow, deferred = shapes.recorder.flow(), shapes.jaxpr is None
+        cost = elements_touched(shapes.jaxpr, shapes.inputs)
+        _refuse_too_large(shapes)
+    except Diagnosed as error:
+        failure, flow = error.diagnosis, error.flow or flow
+    except BaseException as error:  # objects of the user's can raise wherever they are looked at
+        failure = _unforeseen(error)
+    return Traced(
+        function=name,
+        signature=parameters,
+        flow=flow,
+        diagnosis=failure,
+        cost=cost,
+        deferred=deferred,
+    )
+
+
+def _unforeseen(error: BaseException) -> Diagnosis:
+    kind: Kind = "memory" if failures.out_of_memory(error) else "runtime"
+    return Diagnosis(kind=kind, field="program", message=failures.describe(error))
+
+
+def prepare(composition: Composition) -> Prepared:
+    """Read every text of `composition`. Raises Diagnosed at the first that does not fit."""
+    devices = device_set(composition.devices)
+    known = _known(composition, devices)
+    function = programs.resolve(composition.program, known, composition.folder)
+    return _prepared(composition, devices, known, function)
+
+
+def _known(composition: Composition, devices: DeviceSet) -> Names:
+    return expressions.names(
+        composition.program.source,
+        {**composition.parameters, **composition.swept},
+        len(devices.devices),
+        composition.folder,
+    )
+
+
+def _prepared(
+    composition: Composition, devices: DeviceSet, known: Names, function: Function
+) -> Prepared:
+    program = composition.program
+    positional, keywords = programs.split_arguments(program.arguments, function)
+    layers = programs.build_layers(program.layers, known, devices)
+    return Prepared(composition, devices, known, function, layers, positional, keywords)
+
+
+def trace_prepared(prepared: Prepared) -> Shapes:
+    """Trace a prepared program. Raises Diagnosed with the flow as far as it was reached."""
+    with _on_device_set(prepared.devices):
+        values = _abstract_values(prepared)
+        recorder = prepared.recorder()
+        try:
+            call, structs = over_arrays(
+                recorder.program(), *prepared.call([value.tree for value in values])
+            )
+            jaxpr = jax.make_jaxpr(call)(*structs)
+            explanations.refuse_too_few_devices(recorder, prepared)
+            diagnosis.refuse_misplaced_outputs(recorder)
+        except Diagnosed:
+            raise
+        except BaseException as error:  # also SystemExit: a function may call exit()
+            # Values that cannot fit are not made, whatever else is wrong.
+            _refuse_too_large(Shapes(recorder=recorder, values=values, jaxpr=None))
+            if not _only_a_run_can_tell(error, prepared):
+                found = diagnosis.explain(error, recorder, prepared)
+                raise Diagnosed(found, recorder.flow()) from error
+            jaxpr = None
+    return Shapes(recorder=recorder, values=values, jaxpr=jaxpr)
+
+
+def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
+    """Whether the program looked at a value that a real call, unlike a trace, may have for it.
+
+    What a vmap maps has no single value in a real call either.
+    """
+    looked = isinstance(error, expressions.CONCRETE_VALUE_NEEDED)
+    looked = looked and re.search(r"This (Batch|Vmap)Tracer ", str(error)) is None
+    return looked and not any(layer.transform in TRANSFORMING for layer in prepared.layers)
+
+
+# --------------------------------------------------------------------------------------- the values
+
+
+def _abstract_values(prepared: Prepared) -> list[Value]:
+    return [
+        expressions.abstract_value(a.value, prepared.known, _value_field(i))
+        for i, a in enumerate(prepared.composition.program.arguments)
+    ]
+
+
+def _concrete_values(prepared: Prepared, traced: Any) -> list[Any]:
+    """Every argument computed; of several processes each has the same, and the program `traced`."""
+    values = [
+        expressions.concrete_value(argument.value, prepared.known, _value_field(index))
+        for index, argument in enumerate(prepared.composition.program.arguments)
+    ]
+    processes.agree(lambda: (lockstep.of_program(traced), lockstep.of_values(values)))
+    return values
+
+
+def _placed_values(values: list[Any], prepared: Prepared) -> list[Any]:
+    """Each as the argument's sharding says, where it has one."""
+    arguments = prepared.composition.program.arguments
+    return [
+        _placed(value, argument.sharding, prepared, f"program.arguments.{index}.sharding")
+        if argument.sharding.strip()
+        else value
+        for index, (value, argument) in enumerate(zip(values, arguments, strict=True))
+    ]
+
+
+def _placed(value: Any, text: str, prepared: Prepared, field: str) -> Any:
+    spec = expressions.setting_value(text, prepared.known, field)
+    try:
+        if not isinstance(spec, PartitionSpec):
+            spec = PartitionSpec(spec)
+        sharding = NamedSharding(prepared.devices.mesh, spec)
+        if processes.several():
+            return global_view.place(value, sharding)
+        return jax.device_put(value, sharding)
+    except BaseException as error:
+        kind: Kind = "memory" if failures.out_of_memory(error) else "axes"
+        raise diagnosed(kind, field, failures.describe(error)) from error
+
+
+# ----------------------------------------------------------------------------------------- running
+
+
+def run(
+    composition: Composition,
+    on_stage: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> Evaluated:
+    """Evaluate `composition` as a plain script would, and keep the result on the devices.
+
+    Raises Diagnosed, or GivenUp when `cancelled()` turned true between two stages.
+    """
+    try:
+        with processes.joined(composition):
+            return _run(composition, on_stage, cancelled)
+    except GivenUp:
+        raise
+    except Diagnosed as error:
+        found = _with_right_fixes(error.diagnosis, composition)
+        raise Diagnosed(found, error.flow) from error
+    except BaseException as error:  # objects of the user's can raise wherever they are looked at
+        raise Diagnosed(_unforeseen(error)) from error
+
+
+def _run(
+    composition: Composition,
+    on_stage: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> Evaluated:
+    def stage(name: str) -> None:
+        if cancelled() and not processes.together():
+            raise GivenUp
+        on_stage(name)
+
+    stage("tracing")
+    with rehearsal():
+        traced = _refuse_what_cannot_run(composition)
+    prepared = prepare(composition)
+    stage("placing")
+    with _on_device_set(prepared.devices):
+        values = _placed_values(_concrete_values(prepared, traced), prepared)
+        args, kwargs = prepared.call(values)
+        del values  # donated buffers must have no other owner
+        return _called(prepared, args, kwargs, stage)
+
+
+def _refuse_what_cannot_run(composition: Composition) -> Any:
+    """Raise Diagnosed for what memory or the devices cannot hold, before anything is made.
+
+    The source runs once for this and once more for the call, so that what it counts or collects is
+    what a script would; any other failure is left to the call. Returns the jaxpr, if there is one.
+    """
+    try:
+        shapes = trace_prepared(prepare(composition))
+        _refuse_too_large(shapes)
+        return shapes.jaxpr
+    except Diagnosed as error:
+        if error.diagnosis.kind in ("memory", "devices"):
+            raise
+        return None
+
+
+def _called(
+    prepared: Prepared, args: tuple[Any, ...], kwargs: dict[str, Any], stage: Callable[[str], None]
+) -> Evaluated:
+    recorder = prepared.recorder(_stages(prepared, stage))
+    jax.block_until_ready((args, kwargs))
+    began = time.perf_counter()
+    try:
+        output = recorder.program()(*args, **kwargs)
+        del args, kwargs
+        stage("running")
+        jax.block_until_ready(output)
+        seconds = time.perf_counter() - began
+        diagnosis.refuse_misplaced_outputs(recorder)
+        leaves = processes.gathered(_leaves(output))
+        diagnosis.refuse_differing_copies(recorder, leaves)
+    except (Diagnosed, GivenUp):
+        raise
+    except BaseException as error:  # also SystemExit: a function may call exit()
+        raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
+    return _evaluated(recorder, leaves, seconds)
+
+
+def _leaves(output: Any) -> list[tuple[str, Any]]:
+    return [
+        (tree_util.keystr(path), leaf) for path, leaf in tree_util.tree_flatten_with_path(output)[0]
+    ]
+
+
+def _evaluated(recorder: Recorder, leaves: list[tuple[str, Any]], seconds: float) -> Evaluated:
+    flow = recorder.flow()
+    depth = len(recorder.layers)
+    return Evaluated(
+        inputs=recorder.inside(0),
+        layers=[
+            LayerReport(
+                transform=layer.transform,
+                axis_size=flow.levels[depth - layer.index].size,
+                inside=recorder.inside(depth - layer.index),
+            )
+            for layer in recorder.layers
+        ],
+        leaves=leaves,
+        flow=flow,
+        seconds=seconds,
+    )
+
+
+def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, bool], None]:
+    """Tell the stage from the levels: inside an outermost jit the function is being traced, and
+    once that trace is left JAX compiles; without one, the function itself runs."""
+    outermost = prepared.layers[-1].transform if prepared.layers else ""
+    compiled = outermost in TRANSFORMING
+
+    def on_level(level: int, entering: bool) -> None:
+        if level == (1 if compiled else 0) and entering:
+            stage("tracing" if compiled else "running")
+        elif level == 1 and compiled:
+            stage("compiling")
+
+    return on_level
+
+
+@contextlib.contextmanager
+def _on_device_set(devices: DeviceSet) -> Iterator[None]:
+    """Make the first of the chosen devices JAX's default, unless the set is JAX's own."""
+    first = devices.first
+    if devices.is_default or first is None:
+        yield
+        return
+    with jax.default_device(first):
+        yield
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+def _refuse_too_large(shapes: Shapes) -> None:
+    """Raise Diagnosed when inputs, results or what comes between cannot fit in memory."""
+    values = [
+        (memory.bytes_of(tree_util.tree_leaves(value.tree)), value.peak, _value_field(index))
+        for index, value in enumerate(shapes.values)
+    ]
+    short = memory.shortage(memory.needs(values, shapes.jaxpr))
+    if short is not None:
+        field, message = short
+        found = Diagnosis(kind="memory", field=field, message=message)
+        raise Diagnosed(found, shapes.recorder.flow())
+
+
+def _value_field(index: int) -> str:
+    return f"program.arguments.{index}.value"

@@ -1,0 +1,363 @@
+"""A composed program as callables: the function, its arguments, each layer with its settings."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxtui.engine_base import failures, global_view, processes
+from jaxtui.engine_base.devices import DeviceSet
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.program.engine import expressions
+from jaxtui.program.engine.expressions import Names
+from jaxtui.session.session import AnyLayer, Argument, Program
+from jaxtui.wire.report import Fix, Parameter
+
+# Settings that are a plain word when typed without quotes: `axis_name = "batch"`.
+WORDS = frozenset({"axis_name", "spmd_axis_name"})
+MAPPING = frozenset({"vmap", "pmap"})
+
+
+@dataclass(frozen=True)
+class Function:
+    """The user's function, the name it is shown by, and its parameters (None if it has no
+    signature that Python can read)."""
+
+    call: Callable[..., Any]
+    name: str
+    parameters: list[Parameter] | None
+
+
+@dataclass(frozen=True)
+class BuiltLayer:
+    """A layer ready to wrap: `settings` are its fields' values, those typed only."""
+
+    index: int
+    layer: AnyLayer
+    settings: dict[str, Any]
+    devices: DeviceSet
+
+    @property
+    def transform(self) -> str:
+        """JAX's name of the transformation."""
+        return self.layer.transform
+
+    def field(self, name: str) -> str:
+        """The session path of one of its fields."""
+        return f"program.layers.{self.index}.{name}"
+
+    @property
+    def axes_fields(self) -> tuple[str, str]:
+        """The fields that say how inputs and outputs are mapped."""
+        if self.transform == "shard_map":
+            return "in_specs", "out_specs"
+        if self.transform in MAPPING:
+            return "in_axes", "out_axes"
+        return "argnums" if self.transform in ("grad", "value_and_grad") else "static_argnums", ""
+
+    def wrap(self, function: Callable[..., Any], axis_size: int | None) -> Callable[..., Any]:
+        """The transformed function; `axis_size` is what a pmap is about to map over."""
+        settings = dict(self.settings)
+        if self.transform == "shard_map":
+            return jax.shard_map(function, mesh=self.devices.mesh, **settings)
+        if self.transform == "pmap" and processes.several():
+            return global_view.Pmap(function, devices=self.devices.devices, **settings)
+        if self.transform == "pmap" and not self.devices.is_default:
+            # With devices given, JAX wants exactly as many as the axis is long.
+            settings["devices"] = self.devices.devices[:axis_size]
+        return getattr(jax, self.transform)(function, **settings)  # type: ignore[no-any-return]
+
+
+# ------------------------------------------------------------------------------------ the function
+
+
+def resolve(program: Program, known: Names, folder: str) -> Function:
+    """The function of `program`. Raises Diagnosed at program.source or program.function."""
+    reference = program.function.strip()
+    if ":" in reference:
+        call, name = _imported(reference, folder)
+    else:
+        call, name = _from_source(program.source, reference, known)
+    return Function(call=call, name=name, parameters=signature(call))
+
+
+def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., Any], str]:
+    if not source.strip():
+        field = "program.function" if name else "program.source"
+        raise diagnosed("function", field, "there is no function yet: write one, or name one")
+    if name:
+        if not callable(known.source.get(name)):
+            raise diagnosed(
+                "function", "program.function", f"the source defines no function {name}"
+            )
+        return known.source[name], name
+    bound = _bound_names(source)
+    made = [n for n, value in known.source.items() if _made_by_source(value, known)]
+    for candidates in (bound.defined, bound.assigned, bound.imported, made):
+        for candidate in reversed(candidates):
+            if callable(known.source.get(candidate)):
+                return known.source[candidate], candidate
+    if bound.coroutines:
+        message = f"{bound.coroutines[-1]} is `async def`: JAX calls plain functions, `def`"
+        raise diagnosed("function", "program.source", message)
+    raise diagnosed("function", "program.source", "the source defines no function")
+
+
+def _made_by_source(value: Any, known: Names) -> bool:
+    """Whether it is a function that the source made, whichever way it came to its name."""
+    ours = getattr(value, "__globals__", None) is known.source
+    return ours and not inspect.iscoroutinefunction(value)
+
+
+@dataclass
+class _Bound:
+    """Names bound at the top level of a source, in order."""
+
+    defined: list[str]
+    assigned: list[str]
+    imported: list[str]
+    coroutines: list[str]
+
+
+@functools.lru_cache(maxsize=8)
+def _bound_names(source: str) -> _Bound:
+    bound = _Bound([], [], [], [])
+    for node in _top_level(ast.parse(source).body):
+        if isinstance(node, ast.FunctionDef):
+            bound.defined.append(node.name)
+        elif isinstance(node, ast.AsyncFunctionDef):
+            bound.coroutines.append(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            bound.imported += [alias.asname or alias.name for alias in node.names]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bound.assigned += [t.id for t in targets if isinstance(t, ast.Name)]
+    return bound
+
+
+def _top_level(statements: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The statements and those inside `if`, `try`, `with` and loops, not inside definitions."""
+    for statement in statements:
+        yield statement
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = (n for n in ast.iter_child_nodes(statement) if isinstance(n, _HOLDERS))
+            yield from _top_level(inner)
+
+
+_HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
+
+
+def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:
+    field = "program.function"
+    place, _, name = reference.rpartition(":")
+    try:
+        module = _module_of_file(place, folder) if place.endswith(".py") else _module(place, folder)
+        call = functools.reduce(getattr, name.split("."), module)
+    except BaseException as error:  # also SystemExit: a module may call exit()
+        diagnosis = failures.raised_diagnosis(error, "function", field)
+        raise Diagnosed(diagnosis) from error
+    if not callable(call):
+        raise diagnosed("function", field, f"{name} in {place} is no function")
+    return call, name.rpartition(".")[2]
+
+
+def _module(name: str, folder: str) -> Any:
+    for path in (str(Path.cwd()), str(Path(folder).resolve()) if folder else ""):
+        if path and path not in sys.path:
+            sys.path.insert(0, path)
+    return importlib.import_module(name)
+
+
+def _module_of_file(file: str, folder: str) -> Any:
+    path = expressions.find_file(file, folder).resolve()
+    return _loaded(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(path: Path, _modified: int) -> Any:
+    """The module in the file, run again only when the file has changed."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is no Python file")
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_KINDS = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional",
+    inspect.Parameter.KEYWORD_ONLY: "keyword",
+    inspect.Parameter.VAR_POSITIONAL: "var_positional",
+    inspect.Parameter.VAR_KEYWORD: "var_keyword",
+}
+
+
+def signature(call: Callable[..., Any]) -> list[Parameter] | None:
+    """The parameters of `call`, None where Python cannot tell them (some builtins)."""
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except Exception:  # also whatever a __signature__ of the user's raises
+        return None
+    empty = inspect.Parameter.empty
+    return [
+        Parameter(
+            name=p.name,
+            kind=_KINDS[p.kind],  # type: ignore[arg-type]
+            default=None if p.default is empty else failures.safe_repr(p.default, 80),
+        )
+        for p in parameters
+    ]
+
+
+# ----------------------------------------------------------------------------------- the arguments
+
+
+def split_arguments(
+    arguments: list[Argument], function: Function
+) -> tuple[list[int], dict[str, int]]:
+    """Which arguments are passed by position, in order, and which by keyword (as indices).
+
+    Raises Diagnosed at program.arguments when they do not fit the function's parameters.
+    """
+    parameters = function.parameters
+    if parameters is None:
+        return list(range(len(arguments))), {}
+    by_name = {p.name: p for p in parameters}
+    kinds = {p.kind for p in parameters}
+    positional: list[int] = []
+    keywords: dict[str, int] = {}
+    places = [p for p in parameters if p.kind == "positional"]
+    takes_any = "var_keyword" in kinds and "var_positional" not in kinds
+    for index, argument in enumerate(arguments):
+        parameter = by_name.get(argument.name)
+        by_keyword = parameter is not None and parameter.kind == "keyword"
+        # A function with **kwargs takes by name what it has no place for.
+        left_over = takes_any and parameter is None and len(positional) >= len(places)
+        if (by_keyword or left_over) and argument.name not in keywords:
+            keywords[argument.name] = index
+        else:
+            positional.append(index)
+    if len(positional) > len(places) and "var_positional" not in kinds:
+        extra = arguments[positional[len(places)]].name
+        raise diagnosed(
+            "arguments",
+            f"program.arguments.{positional[len(places)]}.name",
+            f"{function.name} takes {_count(len(places), 'argument')}: {extra} is one too many",
+        )
+    missing = [p.name for p in places[len(positional) :] if p.default is None]
+    missing += [
+        p.name
+        for p in parameters
+        if p.kind == "keyword" and p.default is None and p.name not in keywords
+    ]
+    if missing:
+        raise diagnosed(
+            "arguments",
+            "program.arguments",
+            f"{function.name} also needs {', '.join(missing)}",
+        )
+    _check_order([arguments[i].name for i in positional], [p.name for p in places], positional)
+    return positional, keywords
+
+
+def _check_order(given: list[str], places: list[str], indices: list[int]) -> None:
+    """Arguments are positional, so one under another parameter's name is surely a mistake."""
+    for index, name, place in zip(indices, given, places, strict=False):
+        if name != place and name in places:
+            raise diagnosed(
+                "arguments",
+                f"program.arguments.{index}.name",
+                f"arguments go by position: {name} stands where {place} belongs",
+                [Fix(label=f"name it {place}", field=f"program.arguments.{index}.name", text=place)]
+                if place not in given
+                else [],
+            )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+# -------------------------------------------------------------------------------------- the layers
+
+
+def build_layers(layers: list[AnyLayer], known: Names, devices: DeviceSet) -> list[BuiltLayer]:
+    """Each layer with its settings evaluated. Raises Diagnosed at the field that does not fit."""
+    return [
+        BuiltLayer(index, layer, _settings(index, layer, known, devices), devices)
+        for index, layer in enumerate(layers)
+    ]
+
+
+@functools.cache
+def _accepted(transform: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(transform).parameters)
+
+
+def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> dict[str, Any]:
+    transform = getattr(jax, layer.transform, None)
+    if transform is None:
+        raise diagnosed(
+            "unsupported",
+            f"program.layers.{index}",
+            f"JAX {jax.__version__} has no {layer.transform}",
+        )
+    accepted = _accepted(transform)
+    settings: dict[str, Any] = {}
+    for name in layer.fields:
+        text = getattr(layer, name).strip()
+        field = f"program.layers.{index}.{name}"
+        if not text:
+            continue
+        if name not in accepted:
+            raise diagnosed(
+                "unsupported", field, f"{layer.transform} of JAX {jax.__version__} has no {name}"
+            )
+        settings[name] = _setting(name, text, known, field)
+    if layer.transform == "shard_map":
+        _require_specs(index, settings, devices)
+    return settings
+
+
+def _setting(name: str, text: str, known: Names, field: str) -> Any:
+    if name in WORDS and text.isidentifier() and text != "None":
+        return text
+    value = expressions.setting_value(text, known, field)
+    if name == "axis_names":
+        # One name alone means the set of it, not the set of its letters.
+        if isinstance(value, str):
+            return {value}
+        if isinstance(value, set | frozenset | tuple | list):
+            return set(value)
+        raise diagnosed("axes", field, "axis_names are names of mesh axes, such as {'x'}")
+    return value
+
+
+def _require_specs(index: int, settings: dict[str, Any], devices: DeviceSet) -> None:
+    axes = ", ".join(repr(name) for name in devices.mesh.axis_names)
+    whole = f"P({axes})" if len(devices.mesh.axis_names) == 1 else f"P(({axes}))"
+    for name in ("in_specs", "out_specs"):
+        if name not in settings:
+            field = f"program.layers.{index}.{name}"
+            raise diagnosed(
+                "axes",
+                field,
+                f"shard_map needs {name}: for each array, which mesh axis divides which dimension",
+                [
+                    Fix(label=f"divide dimension 0 over {axes}", field=field, text=whole),
+                    Fix(label="give every device all of it", field=field, text="P()"),
+                ],
+            )

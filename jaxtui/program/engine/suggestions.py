@@ -1,0 +1,142 @@
+"""Fixes that work: settings tried by tracing, the ones nearest to what was typed first."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import jax
+import msgspec
+from jax import tree_util
+
+from jaxtui.engine_base.arrays import shape_of
+from jaxtui.engine_base.output import rehearsal
+from jaxtui.program.engine.programs import MAPPING, BuiltLayer
+from jaxtui.program.engine.tracing import Recorder, over_arrays
+from jaxtui.session.session import Session, with_field
+from jaxtui.wire.protocol import Composition
+from jaxtui.wire.report import Diagnosis, Fix
+
+BUDGET = 0.5  # seconds for all attempts of one failure; a function usually traces in a few ms
+MOST_ATTEMPTS = 64
+MOST_FIXES = 3
+
+
+def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
+    """Fixes for setting `name` (in_axes or out_axes) of `layer` under which the rest traces."""
+    if layer.transform not in MAPPING:
+        return []
+    level = len(recorder.layers) - 1 - layer.index
+    args = recorder.recordings[level].args
+    if args is None:
+        return []
+    tried = _input_axes(layer, args) if name == "in_axes" else _output_axes(recorder, level)
+    fixes: list[Fix] = []
+    deadline = time.monotonic() + BUDGET
+    for axes in itertools.islice(tried, MOST_ATTEMPTS):
+        if len(fixes) == MOST_FIXES or time.monotonic() > deadline:
+            break
+        if not _same(axes, layer.settings.get(name, 0)) and _traces(
+            layer, recorder, level, {name: axes}
+        ):
+            text = repr(axes)
+            fixes.append(Fix(label=f"{name} {text}", field=layer.field(name), text=text))
+    return fixes
+
+
+def traces(layer: BuiltLayer, recorder: Recorder) -> bool:
+    """Whether the program from `layer` inward traces as it is."""
+    return _traces(layer, recorder, len(recorder.layers) - 1 - layer.index, {})
+
+
+@rehearsal()
+def right_fixes(
+    found: Diagnosis, composition: Composition, diagnose: Callable[[Composition], Diagnosis | None]
+) -> list[Fix]:
+    """Those fixes of `found` that lead to no failure, or on to one at a field of neither.
+
+    Other devices take another engine, so what they lead to cannot be tried here.
+    """
+    session = Session(
+        program=composition.program,
+        parameters=composition.parameters,
+        devices=composition.devices,
+    )
+    right: list[Fix] = []
+    deadline = time.monotonic() + BUDGET
+    for fix in found.fixes:
+        if time.monotonic() > deadline:
+            right.append(fix)
+            continue
+        changed = with_field(session, fix.field, fix.text)
+        after = diagnose(
+            msgspec.structs.replace(composition, program=changed.program, devices=changed.devices)
+        )
+        untried = fix.field.startswith("devices.")
+        if after is None or after.field not in (found.field, *([] if untried else [fix.field])):
+            right.append(fix)
+    return right
+
+
+@rehearsal()
+def _traces(layer: BuiltLayer, recorder: Recorder, level: int, changed: dict[str, Any]) -> bool:
+    """Whether the program from `level` inward traces with the changed settings."""
+    tried = replace(layer, settings={**layer.settings, **changed})
+    inner = [*recorder.layers[: layer.index], tried]
+    seen = recorder.recordings[level]
+    attempt = Recorder(recorder.function, inner, recorder.names)
+    try:
+        call, structs = over_arrays(attempt.program(), seen.args or (), seen.kwargs)
+        jax.eval_shape(call, *structs)
+    except BaseException:  # whatever the user's function raises when it is tried
+        return False
+    return True
+
+
+def _input_axes(layer: BuiltLayer, args: tuple[Any, ...]) -> Iterable[Any]:
+    """in_axes with one entry an argument, those that change fewest entries first."""
+    now = _entries(layer.settings.get("in_axes", 0), len(args))
+    choices = [_choices(arg, current) for arg, current in zip(args, now, strict=True)]
+    if any(len(choice) == 0 for choice in choices):
+        return []
+    # More than this many combinations are not worth sorting: only the nearest are tried.
+    combinations = itertools.islice(itertools.product(*choices), 4096)
+    nearest = sorted(combinations, key=lambda axes: _distance(axes, now))
+    mapped = [axes for axes in nearest if any(a is not None for a in axes)]
+    return [axes[0] if len(axes) == 1 else tuple(axes) for axes in mapped]
+
+
+def _entries(in_axes: Any, count: int) -> list[Any]:
+    """in_axes as one entry an argument; entries that are missing are 0."""
+    if isinstance(in_axes, list | tuple):
+        return [*in_axes, *([0] * count)][:count]
+    return [in_axes] * count
+
+
+def _choices(arg: Any, current: Any) -> list[Any]:
+    """The axes one argument can be mapped over (int or None), the current one first."""
+    ranks = [len(shape_of(leaf)) for leaf in tree_util.tree_leaves(arg)]
+    axes: list[Any] = [*range(min(ranks, default=0)), None]
+    if type(current) is not int and isinstance(current, tuple | list | dict):
+        return [current, *axes]
+    return sorted(axes, key=lambda axis: not _same(axis, current))
+
+
+def _distance(axes: tuple[Any, ...], now: list[Any]) -> tuple[int, int, int]:
+    changed = sum(not _same(a, b) for a, b in zip(axes, now, strict=True))
+    unmapped = sum(a is None for a in axes)
+    return changed, unmapped, sum(a for a in axes if isinstance(a, int))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of axes; whatever was typed in their place, an array or True, is none of them."""
+    return type(one) is type(other) and bool(one == other)
+
+
+def _output_axes(recorder: Recorder, level: int) -> Iterable[Any]:
+    inner = recorder.recordings[level + 1].output
+    ranks = [len(shape_of(leaf)) for leaf in tree_util.tree_leaves(inner)]
+    return range(min(ranks, default=0) + 1)

@@ -1,0 +1,314 @@
+"""The shape flow: what every layer passes inward and brings back, recorded as it is called.
+
+The function and each layer are wrapped in a recorder, so that one trace (or one real run) of the
+whole program shows every level, and a failure shows between which two levels it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+from jax import tree_util
+from jax.sharding import PartitionSpec
+
+from jaxtui.engine_base.arrays import is_array, shape_of
+from jaxtui.engine_base.failures import safe_repr
+from jaxtui.engine_base.prefixes import prefix_leaves
+from jaxtui.program.engine.programs import MAPPING, BuiltLayer, Function
+from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
+
+
+def unheard(level: int, entering: bool) -> None:
+    """Nobody wants to know where the call is."""
+
+
+@dataclass
+class Recording:
+    """What was seen at one level: 0 is given, the last is the function's own."""
+
+    args: tuple[Any, ...] | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    output: Any = None
+    left: bool = False
+    raised: bool = False
+
+
+@dataclass
+class Recorder:
+    """Builds the program's callable and records each level the first time it is reached.
+
+    `on_level(level, entering)` hears every entry and exit, so that a run can tell its stage.
+    """
+
+    function: Function
+    layers: Sequence[BuiltLayer]  # innermost first, as in the session
+    names: tuple[str, ...]
+    on_level: Callable[[int, bool], None] = unheard
+    recordings: list[Recording] = field(init=False)
+    failed_level: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.recordings = [Recording() for _ in range(len(self.layers) + 1)]
+
+    def layer_under(self, level: int) -> BuiltLayer | None:
+        """The layer between `level` and the next one inward; None for the function's own."""
+        return None if level == len(self.layers) else self.layers[len(self.layers) - 1 - level]
+
+    def program(self) -> Callable[..., Any]:
+        """The function under all its layers, recording."""
+        return self._at(0)
+
+    def outermost(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """What JAX itself makes of the outermost layer around the rest, for a call with `args`."""
+        layer = self.layers[-1]
+        return layer.wrap(self._at(1), axis_size(layer, args, kwargs))
+
+    def _at(self, level: int) -> Callable[..., Any]:
+        layer = self.layer_under(level)
+        if layer is None:
+            return self._recorded(level, self.function.call)
+        inner = self._at(level + 1)
+
+        def transformed(*args: Any, **kwargs: Any) -> Any:
+            size = axis_size(layer, args, kwargs)
+            return layer.wrap(inner, size)(*args, **kwargs)
+
+        return self._recorded(level, transformed)
+
+    def _recorded(self, level: int, call: Callable[..., Any]) -> Callable[..., Any]:
+        recording = self.recordings[level]
+
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            if recording.args is None:
+                recording.args = as_shapes(args)
+                recording.kwargs = as_shapes(kwargs)
+            self.on_level(level, True)
+            try:
+                output = call(*args, **kwargs)
+            except BaseException:
+                if self.failed_level is None:
+                    self.failed_level = level
+                    recording.raised = True
+                raise
+            if not recording.left:
+                recording.output = as_shapes(output)
+                recording.left = True
+            self.on_level(level, False)
+            return output
+
+        # grad and jit name the function in their messages.
+        recorded.__name__ = recorded.__qualname__ = self.function.name
+        return recorded
+
+    # -------------------------------------------------------------------------- what was recorded
+
+    def flow(self) -> Flow:
+        """The shape flow as far as it was reached."""
+        return Flow(
+            function=self.function.name,
+            levels=[self._level(level) for level in range(len(self.recordings))],
+        )
+
+    def _level(self, level: int) -> Level:
+        recording = self.recordings[level]
+        outer = self.layer_under(level - 1) if level else None
+        size = None
+        if outer is not None and self.recordings[level - 1].args is not None:
+            size = axis_size(
+                outer, self.recordings[level - 1].args or (), self.recordings[level - 1].kwargs
+            )
+        return Level(
+            layer=-1 if outer is None else outer.index,
+            transform="" if outer is None else outer.transform,
+            label="given" if outer is None else label(outer, size),
+            size=size,
+            inputs=self._input_leaves(level) if recording.args is not None else None,
+            outputs=self._output_leaves(level) if recording.left else None,
+        )
+
+    def _input_leaves(self, level: int) -> list[FlowLeaf]:
+        recording = self.recordings[level]
+        assert recording.args is not None
+        layer = self.layer_under(level)
+        leaves: list[FlowLeaf] = []
+        mapped = input_marks(layer, recording.args, recording.kwargs)
+        for name, tree in self._named(recording.args, recording.kwargs):
+            for path, leaf in tree_util.tree_flatten_with_path(tree)[0]:
+                leaves.append(flow_leaf(name + tree_util.keystr(path), leaf, next(mapped)))
+        return leaves
+
+    def _output_leaves(self, level: int) -> list[FlowLeaf]:
+        output = self.recordings[level].output
+        marks = output_marks(self.layer_under(level), output)
+        return [
+            flow_leaf(tree_util.keystr(path), leaf, next(marks))
+            for path, leaf in tree_util.tree_flatten_with_path(output)[0]
+        ]
+
+    def _named(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
+        """Each argument of a call with its name; the layers keep their order."""
+        positional = list(zip(self.names, args, strict=False))
+        return positional + list(kwargs.items())
+
+    def inside(self, level: int) -> list[Leaf]:
+        """The inputs seen at `level`, as leaves of their arguments."""
+        recording = self.recordings[level]
+        return [
+            as_leaf(name, tree_util.keystr(path), leaf)
+            for name, tree in self._named(recording.args or (), recording.kwargs)
+            for path, leaf in tree_util.tree_flatten_with_path(tree)[0]
+        ]
+
+
+def over_arrays(
+    program: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Callable[..., list[Any]], list[jax.ShapeDtypeStruct]]:
+    """`program` as a function of arrays alone, and the shapes of those.
+
+    Leaves of the arguments that are no ShapeDtypeStruct are passed as they are; of the result only
+    the leaves with a dtype are returned, flat.
+    """
+    leaves, tree = tree_util.tree_flatten((tuple(args), kwargs))
+    shaped = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
+
+    def call(*arrays: Any) -> list[Any]:
+        given = iter(arrays)
+        merged = [next(given) if array else x for x, array in zip(leaves, shaped, strict=True)]
+        positional, keywords = tree_util.tree_unflatten(tree, merged)
+        output = program(*positional, **keywords)
+        return [x for x in tree_util.tree_leaves(output) if is_array(x)]
+
+    return call, [leaf for leaf, array in zip(leaves, shaped, strict=True) if array]
+
+
+def as_shapes(tree: Any) -> Any:
+    """`tree` with each array or tracer as its ShapeDtypeStruct, so that nothing is kept alive.
+
+    As it is where a class of the user's computes with its parts, and so can hold no shapes.
+    """
+    leaves, structure = tree_util.tree_flatten(tree)
+    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) if is_array(x) else x for x in leaves]
+    try:
+        return tree_util.tree_unflatten(structure, shapes)
+    except Exception:  # whatever that class raises
+        return tree
+
+
+def flow_leaf(path: str, leaf: Any, marks: list[int]) -> FlowLeaf:
+    """The FlowLeaf of an array's shape, or of any other object."""
+    if not is_array(leaf):
+        value = safe_repr(leaf, 40)
+        return FlowLeaf(path=path, shape=[], dtype=type(leaf).__name__, value=value)
+    shape = [int(size) for size in leaf.shape]
+    return FlowLeaf(path=path, shape=shape, dtype=str(leaf.dtype), marks=marks)
+
+
+def as_leaf(name: str, path: str, leaf: Any) -> Leaf:
+    """The Leaf of an array's shape; a Python number counts as the array that JAX makes of it."""
+    if isinstance(leaf, bool | int | float | complex):
+        dtype = str(jax.dtypes.canonicalize_dtype(np.result_type(type(leaf))))
+        return Leaf(name=name, path=path, shape=[], dtype=dtype)
+    if not is_array(leaf):
+        return Leaf(name=name, path=path, shape=[], dtype=type(leaf).__name__)
+    return Leaf(name=name, path=path, shape=[int(n) for n in leaf.shape], dtype=str(leaf.dtype))
+
+
+# --------------------------------------------------------------------------------- axes and leaves
+
+
+def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
+    """For every leaf of `args` (a pmap's static ones too) what in_axes or in_specs says of it.
+
+    Raises ValueError or TypeError when the setting does not fit the tree of `args`.
+    """
+    if layer.transform == "shard_map":
+        return prefix_leaves(layer.settings["in_specs"], tuple(args))
+    prefix = layer.settings.get("in_axes", 0)
+    if isinstance(prefix, list):
+        prefix = tuple(prefix)
+    static = static_arguments(layer, len(args))
+    if isinstance(prefix, tuple):
+        return prefix_leaves(tuple(None if i in static else p for i, p in enumerate(prefix)), args)
+    return prefix_leaves(tuple(None if i in static else prefix for i in range(len(args))), args)
+
+
+def static_arguments(layer: BuiltLayer, count: int) -> set[int]:
+    """The positions that a pmap or jit passes on as they are."""
+    for name in ("static_broadcasted_argnums", "static_argnums"):
+        given = layer.settings.get(name, ())
+        numbers = (given,) if isinstance(given, int) else tuple(given or ())
+        if numbers:
+            return {n + count if n < 0 else n for n in numbers}
+    return set()
+
+
+def input_marks(layer: BuiltLayer | None, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """An iterator of the marked dimensions of every input leaf, keyword arguments last."""
+    leaves = tree_util.tree_leaves(tuple(args))
+    keywords = tree_util.tree_leaves(kwargs)
+    marks: list[list[int]] = [[] for _ in leaves + keywords]
+    if layer is not None and layer.transform in (*MAPPING, "shard_map"):
+        try:
+            axes = input_axes(layer, args)
+        except (ValueError, TypeError, KeyError):
+            axes = []  # the failure that follows explains it
+        axes += [0] * len(keywords)
+        if len(axes) == len(marks):
+            marks = [dimensions(a, x) for a, x in zip(axes, leaves + keywords, strict=True)]
+    return iter(marks)
+
+
+def output_marks(layer: BuiltLayer | None, output: Any) -> Any:
+    """An iterator of the dimensions of every output leaf that the layer put back."""
+    leaves = tree_util.tree_leaves(output)
+    marks: list[list[int]] = [[] for _ in leaves]
+    if layer is not None and layer.transform in (*MAPPING, "shard_map"):
+        name = layer.axes_fields[1]
+        try:
+            axes = prefix_leaves(layer.settings.get(name, 0), output)
+        except (ValueError, TypeError):
+            axes = []
+        if len(axes) == len(leaves):
+            marks = [dimensions(a, x) for a, x in zip(axes, leaves, strict=True)]
+    return iter(marks)
+
+
+def dimensions(axis: Any, leaf: Any) -> list[int]:
+    """The dimensions of `leaf` that an axis (int or None) or a PartitionSpec maps or divides."""
+    rank = len(shape_of(leaf))
+    if isinstance(axis, PartitionSpec):
+        return [i for i, names in enumerate(axis) if names not in (None, ()) and i < rank]
+    if isinstance(axis, int) and -rank <= axis < rank:
+        return [axis % rank]
+    return []
+
+
+def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) -> int | None:
+    """How long the axis is that the layer maps; for shard_map the devices of its mesh."""
+    if layer.transform == "shard_map":
+        return int(layer.devices.mesh.size)
+    if layer.transform not in MAPPING:
+        return None
+    leaves = tree_util.tree_leaves(tuple(args)) + tree_util.tree_leaves(kwargs)
+    for leaf, marks in zip(leaves, input_marks(layer, args, kwargs), strict=True):
+        if marks:
+            return int(leaf.shape[marks[0]])
+    given = layer.settings.get("axis_size")
+    return given if isinstance(given, int) else None
+
+
+def label(layer: BuiltLayer, size: int | None) -> str:
+    """A layer's heading: "vmap batch·4", "vmap of 4", "shard_map x·4 y·2", "jit"."""
+    if layer.transform == "shard_map":
+        axes = " ".join(f"{name}·{n}" for name, n in layer.devices.mesh.shape.items())
+        return f"shard_map {axes}"
+    name = layer.settings.get("axis_name")
+    if size is None:
+        return layer.transform if name is None else f"{layer.transform} {name}"
+    return (
+        f"{layer.transform} {name}·{size}" if name is not None else f"{layer.transform} of {size}"
+    )

@@ -1,0 +1,1 @@
+"""The Map screen: composing a program and its shape flow."""

@@ -1,0 +1,245 @@
+"""The arguments: for each parameter its name, value and mapped axis; and the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from jaxtui.program.screen.axes import Cells
+from jaxtui.program.screen.signature import Row
+from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
+from jaxtui.wire.report import Diagnosis
+
+UNREADABLE = "…"
+NAME_WIDTHS, AXIS_WIDTHS = (5, 14), (5, 14)  # least and most, in cells
+
+
+@dataclass(frozen=True)
+class AxisColumn:
+    """What the axis fields edit: `field` ("in_axes") of layer `index`; "" when no layer maps.
+
+    `cells` is None when the text cannot be taken apart into cells.
+    """
+
+    transform: str = ""
+    index: int = -1
+    field: str = ""
+    default: str = ""
+    cells: Cells | None = None
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row as it is shown: the parameter, and what is wrong with it."""
+
+    row: Row
+    diagnosis: Diagnosis | None = None
+    faulty: str = ""  # the part of the argument that the diagnosis is about: value, name, sharding
+
+
+@dataclass(frozen=True)
+class Widths:
+    """How wide the columns are, in cells, with the gap to the next; the value takes the rest."""
+
+    name: int
+    axis: int
+
+
+def _widths(rows: Sequence[TableRow], column: AxisColumn) -> Widths:
+    """Wide enough for what stands in the columns, within limits."""
+    axes = [column.field, *(column.cells.texts if column.cells is not None else ())]
+    return Widths(
+        name=_fitted([row.row.name for row in rows], NAME_WIDTHS) + 1,
+        axis=_fitted(axes, AXIS_WIDTHS) + 2,
+    )
+
+
+def _fitted(texts: Sequence[str], limits: tuple[int, int]) -> int:
+    return min(limits[1], max(limits[0], *map(len, texts), 0))
+
+
+class _ArgumentRow(Vertical):
+    """One argument. The rows stay when the arguments change; what they show changes."""
+
+    DEFAULT_CSS = """
+    _ArgumentRow { height: auto; }
+    _ArgumentRow Horizontal { height: 1; }
+    _ArgumentRow .name { color: $text; text-wrap: nowrap;
+        text-overflow: ellipsis; }
+    _ArgumentRow .name.-faulty { color: $text-error; }
+    _ArgumentRow .value { width: 1fr; }
+    _ArgumentRow .axis { margin: 0 1; }
+    """
+
+    def __init__(self, shown: TableRow, column: AxisColumn, widths: Widths) -> None:
+        super().__init__()
+        self.shown = shown
+        self._first = (shown, column, widths)
+        self.value_input = FieldInput(shown.row.value)
+        self.value_input.add_class("value")
+        self.axis_input = FieldInput()
+        self.axis_input.add_class("axis")
+        self._label = FixedText(classes="name")
+        self._message = FieldMessage()
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield self._label
+            yield self.value_input
+            yield self.axis_input
+        yield self._message
+
+    def on_mount(self) -> None:
+        self.show(*self._first)
+
+    def show(self, shown: TableRow, column: AxisColumn, widths: Widths) -> None:
+        """Show another state of the argument."""
+        self.shown = shown
+        self._label.styles.width = widths.name
+        self.axis_input.styles.width = widths.axis - 2  # its margins
+        row = shown.row
+        self._label.say(row.name)
+        self.value_input.placeholder = row.default or (
+            "a further one" if row.name[0] == "*" else ""
+        )
+        self.value_input.follow(row.value)
+        self.value_input.set_class(shown.diagnosis is not None, "-faulty")
+        self._show_axis(column, row)
+        self._label.set_class(shown.diagnosis is not None and shown.faulty == "name", "-faulty")
+        self._message.show(shown.diagnosis)
+
+    def _show_axis(self, column: AxisColumn, row: Row) -> None:
+        maps = bool(column.field) and row.place is not None and row.index is not None
+        readable = maps and column.cells is not None and row.place < len(column.cells.texts)  # type: ignore[operator]
+        self.axis_input.disabled = not readable
+        self.axis_input.placeholder = column.default if maps else ""
+        if readable:
+            assert column.cells is not None
+            assert row.place is not None
+            self.axis_input.follow(column.cells.texts[row.place])
+        else:
+            self.axis_input.follow(UNREADABLE if maps else "")
+
+
+class _Heading(Widget):
+    """The names of the columns, over them."""
+
+    DEFAULT_CSS = "_Heading { height: 1; color: $text-muted; }"
+    shown: reactive[tuple[str, Widths] | None] = reactive(None)
+
+    def __init__(self, axis: str, widths: Widths) -> None:
+        super().__init__()
+        self.set_reactive(_Heading.shown, (axis, widths))
+
+    def render(self) -> str:
+        """One line."""
+        assert self.shown is not None
+        axis, widths = self.shown
+        value = max(0, self.size.width - widths.name - widths.axis)
+        return f"{'':{widths.name}}{'value':{value}} {axis}"
+
+
+class ArgumentTable(Vertical):
+    """The arguments of the function, one row each, and the parameters that values may use."""
+
+    DEFAULT_CSS = """
+    ArgumentTable { height: auto; }
+    ArgumentTable #argument-rows { height: auto; }
+    ArgumentTable #parameters-line { height: 1; }
+    ArgumentTable #parameters-line Static { width: 11; color: $text-muted; }
+    ArgumentTable #parameters { width: 1fr; }
+    """
+
+    class ValueChanged(Message):
+        """The value of a row was typed; the receiver takes it from `input`."""
+
+        def __init__(self, input: FieldInput, row: _ArgumentRow) -> None:
+            super().__init__()
+            self.input = input
+            self.row = row
+
+    class AxisChanged(ValueChanged):
+        """The axis of a row was typed."""
+
+    class ParametersChanged(Message):
+        """The parameters were typed."""
+
+        def __init__(self, input: FieldInput) -> None:
+            super().__init__()
+            self.input = input
+
+    def __init__(self, rows: Sequence[TableRow], column: AxisColumn, parameters: str) -> None:
+        super().__init__(classes="pane")
+        self.border_title = "Arguments"
+        widths = _widths(rows, column)
+        self._rows = [_ArgumentRow(row, column, widths) for row in rows]
+        self._heading = _Heading(column.field, widths)
+        self._parameters = FieldInput(
+            parameters, placeholder="none; for example batch = 4", id="parameters"
+        )
+        self._message = FieldMessage()
+        self._parameters_message = FieldMessage()
+        self._shown: object = None
+
+    def compose(self) -> ComposeResult:
+        """The rows, then the parameters."""
+        yield self._heading
+        with Vertical(id="argument-rows"):
+            yield from self._rows
+        yield self._message
+        with Horizontal(id="parameters-line"):
+            yield Static("parameters")
+            yield self._parameters
+        yield self._parameters_message
+
+    def show(
+        self,
+        rows: Sequence[TableRow],
+        column: AxisColumn,
+        parameters: str,
+        *,
+        diagnosis: Diagnosis | None = None,
+        parameters_diagnosis: Diagnosis | None = None,
+    ) -> None:
+        """Show these rows; `diagnosis` is about the arguments as a whole."""
+        shown = (tuple(rows), column, parameters, diagnosis, parameters_diagnosis)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        widths = _widths(rows, column)
+        self._heading.shown = (column.field, widths)
+        for widget, row in zip(self._rows, rows, strict=False):
+            widget.show(row, column, widths)
+        self._resize(rows, column, widths)
+        self._parameters.follow(parameters)
+        self._parameters.set_class(parameters_diagnosis is not None, "-faulty")
+        self._message.show(diagnosis)
+        self._parameters_message.show(parameters_diagnosis)
+
+    def _resize(self, rows: Sequence[TableRow], column: AxisColumn, widths: Widths) -> None:
+        """Have as many row widgets as there are rows."""
+        for widget in self._rows[len(rows) :]:
+            widget.remove()
+        del self._rows[len(rows) :]
+        added = [_ArgumentRow(row, column, widths) for row in rows[len(self._rows) :]]
+        if added:
+            self._rows += added
+            self.query_one("#argument-rows").mount_all(added)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tell what was typed in the table's terms."""
+        event.stop()
+        for row in self._rows:
+            if event.input is row.value_input:
+                self.post_message(self.ValueChanged(row.value_input, row))
+            elif event.input is row.axis_input:
+                self.post_message(self.AxisChanged(row.axis_input, row))
+        if event.input is self._parameters:
+            self.post_message(self.ParametersChanged(self._parameters))

@@ -1,0 +1,99 @@
+"""The cells of the shape flow: a leaf's dtype and shape with its marked dimensions, and arrows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtui.program.screen import layer_colours
+from jaxtui.text import dtypes
+from jaxtui.text.cells import Glyphs, Line, Segment, clean, fit, join
+from jaxtui.wire.report import FlowLeaf, Level
+
+MAPPING = ("vmap", "pmap", "shard_map")
+_VALUE_WIDTH = 24
+
+
+def short_dtype(name: str) -> str:
+    """JAX's short form, and "key" for keys of any kind; other names as they are."""
+    return "key" if dtypes.is_key(name) else clean(dtypes.short(name))
+
+
+class Cells:
+    """Makes the cells and arrows of a row; `separator` stands between the sizes of a shape."""
+
+    def __init__(self, levels: Sequence[Level], glyphs: Glyphs, separator: str) -> None:
+        self.levels = levels
+        self.glyphs = glyphs
+        self.separator = separator
+        # Of thousands of leaves most have the shape of another one.
+        self._shapes: dict[tuple[object, ...], Line] = {}
+
+    def missing(self) -> Line:
+        """The cell of a level that was not reached."""
+        return (Segment(self.glyphs.ellipsis, "quiet"),)
+
+    def leaf(
+        self, at: int, leaf: FlowLeaf, outer: FlowLeaf | None = None, static: bool = False
+    ) -> Line:
+        """The cell of a leaf at level `at`; `outer` is the same leaf one level further out."""
+        if leaf.value:
+            value = fit(clean(leaf.value), _VALUE_WIDTH, self.glyphs.ellipsis)
+            word = "static" if static else clean(leaf.dtype)
+            return (Segment(value, "value"), Segment(f" {word}", "quiet"))
+        divided = self._divided(at, leaf, outer)
+        key = (at, leaf.dtype, *leaf.shape, "marks", *leaf.marks, "divided", *divided)
+        cell = self._shapes.get(key)
+        if cell is None:
+            cell = self._shapes[key] = self._shape(at, leaf, divided)
+        return cell
+
+    def _shape(self, at: int, leaf: FlowLeaf, divided: Sequence[int]) -> Line:
+        parts = [Segment(short_dtype(leaf.dtype), "dtype"), Segment("[")]
+        for dimension, size in enumerate(leaf.shape):
+            if dimension:
+                parts.append(Segment(self.separator))
+            if dimension in leaf.marks:
+                parts.append(self._mark(at, str(size)))
+            elif dimension in divided:
+                parts.append(Segment(str(size), layer_colours.component(self.levels[at].layer)))
+            else:
+                parts.append(Segment(str(size)))
+        return join([*parts, Segment("]")])
+
+    def leaves(self, at: int, leaves: Sequence[FlowLeaf]) -> Line:
+        """The cell of a folded group: how many leaves, and which size is mapped in how many."""
+        if len(leaves) < 2:
+            return self.leaf(at, leaves[0]) if leaves else ()
+        parts = [Segment(f"{len(leaves)} leaves")]
+        sizes = {leaf.shape[mark] for leaf in leaves for mark in leaf.marks}
+        if sizes:
+            size = str(sizes.pop()) if len(sizes) == 1 else self.glyphs.ellipsis
+            parts += [Segment(" "), self._mark(at, size)]
+            having = sum(bool(leaf.marks) for leaf in leaves)
+            if having < len(leaves):
+                parts.append(Segment(f" in {having}"))
+        return tuple(parts)
+
+    def arrow(
+        self, at: int, out: bool, outer: Sequence[FlowLeaf], inner: Sequence[FlowLeaf]
+    ) -> Segment:
+        """What stands between level `at` and the next one inward for one leaf or one group."""
+        level = self.levels[at + 1]
+        unchanged = all(leaf.value for leaf in (*outer, *inner))
+        mapped = any(leaf.marks for leaf in outer)
+        if unchanged or (level.transform in MAPPING and not mapped):
+            return Segment(self.glyphs.whole, "whole")
+        sign = self.glyphs.arrow_out if out else self.glyphs.arrow_in
+        return Segment(sign, layer_colours.component(level.layer) if mapped else "arrow")
+
+    def _mark(self, at: int, size: str) -> Segment:
+        """A size marked for the layer between level `at` and the next one inward."""
+        inner = self.levels[at + 1].layer if at + 1 < len(self.levels) else 0
+        marked = f"{self.glyphs.open}{size}{self.glyphs.close}"
+        return Segment(marked, layer_colours.component(inner))
+
+    def _divided(self, at: int, leaf: FlowLeaf, outer: FlowLeaf | None) -> Sequence[int]:
+        """The dimensions that shard_map left in place when it divided them."""
+        if outer is None or self.levels[at].transform != "shard_map":
+            return ()
+        return outer.marks if len(outer.shape) == len(leaf.shape) else ()

@@ -1,0 +1,118 @@
+"""Beneath the shape flow: what is wrong and what would help, or else how to read the picture."""
+
+from __future__ import annotations
+
+import re
+
+from rich.cells import cell_len
+
+from jaxtui.program.screen.flow_table import Table
+from jaxtui.text.cells import Glyphs, Line, Segment, clean, crop, fit, pad, width_of, wrap
+from jaxtui.wire.report import Diagnosis
+
+FOOT = 2  # lines that the foot has at least, so that an error moves nothing
+FIXES = 3
+STALE = "of the program before"
+
+
+def foot(
+    table: Table | None,
+    diagnosis: Diagnosis | None,
+    stale: bool,
+    width: int,
+    lines: int,
+    signs: Glyphs,
+) -> tuple[Line, ...]:
+    """What is wrong and what would help; with nothing wrong, how to read the picture."""
+    if diagnosis is not None:
+        last = bool(diagnosis.fixes) or stale
+        shown = _message(diagnosis, width, max(1, lines - last), signs)
+        if diagnosis.fixes:
+            shown.append(_fixes(diagnosis, width, signs))
+    else:
+        shown = [_legend(table, width, signs)]
+    shown += [()] * (FOOT - len(shown))
+    if stale:
+        if diagnosis is not None and not diagnosis.fixes and width_of(shown[-1]):
+            shown.append(())
+        shown[-1] = _with_note(shown[-1], width, signs)
+    return tuple(crop(line, 0, max(0, width)) for line in shown)
+
+
+def place(diagnosis: Diagnosis) -> str:
+    """`line 2, column 5: `, or what of it the message does not say itself."""
+    line, column = diagnosis.line, diagnosis.column
+    if not isinstance(line, int) or _says(diagnosis.message, f"line {line}"):
+        return ""
+    if not isinstance(column, int):
+        return f"line {line}: "
+    if _says(diagnosis.message, f"column {column}"):
+        # A text of one line has its place told whole by the column.
+        return f"line {line}: " if line > 1 else ""
+    return f"line {line}, column {column}: "
+
+
+def _says(message: str, words: str) -> bool:
+    return re.search(rf"\b{words}\b", message) is not None
+
+
+def _message(diagnosis: Diagnosis, width: int, lines: int, signs: Glyphs) -> list[Line]:
+    text = clean(place(diagnosis) + diagnosis.message)
+    indent = cell_len(signs.cross) + 2
+    texts = wrap(text, max(1, width - indent), lines, signs.ellipsis)
+    return [
+        (
+            Segment(f" {signs.cross} " if at == 0 else " " * indent, "error"),
+            Segment(text, "message"),
+        )
+        for at, text in enumerate(texts)
+    ]
+
+
+def _fixes(diagnosis: Diagnosis, width: int, signs: Glyphs) -> Line:
+    if not diagnosis.fixes:
+        return ()
+    labels = [clean(fix.label) for fix in diagnosis.fixes[:FIXES]]
+    line = [Segment(" f ", "key"), Segment(" ")]
+    for at, label in enumerate(labels):
+        if at:
+            line.append(Segment("  or  ", "quiet"))
+        line.append(Segment(label, "fix"))
+    whole = tuple(line)
+    if width_of(whole) > width:
+        return (*crop(whole, 0, max(0, width - cell_len(signs.ellipsis))), Segment(signs.ellipsis))
+    return whole
+
+
+def _legend(table: Table | None, width: int, signs: Glyphs) -> Line:
+    """What the signs in this very picture mean; only whole parts that fit."""
+    if table is None:
+        return (Segment(fit(" Shapes appear here as you type.", width, signs.ellipsis), "quiet"),)
+    parts: list[Line] = []
+    verbs = " or ".join(verb for verb in ("maps", "divides") if verb in table.signs)
+    if verbs:
+        mark = Segment(f"{signs.open}n{signs.close}", "legend-sign")
+        parts.append((mark, Segment(f" axis that the next layer {verbs}", "quiet")))
+    if "whole" in table.signs:
+        parts.append((Segment(signs.whole, "legend-sign"), Segment(" passed on whole", "quiet")))
+    if "gradient" in table.signs:
+        parts.append((Segment(signs.gradient, "legend-sign"), Segment(" gradient", "quiet")))
+    if any(not row.open for row in table.rows):
+        parts.append((Segment(signs.folded, "legend-sign"), Segment(" enter unfolds", "quiet")))
+    line: Line = ()
+    for part in parts:
+        longer = (*line, Segment("   " if line else "  "), *part)
+        if width_of(longer) > width:
+            break
+        line = longer
+    return line
+
+
+def _with_note(line: Line, width: int, signs: Glyphs) -> Line:
+    """The line with the note at its right end that the picture is of an older program."""
+    note = fit(STALE, max(0, width - 1), signs.ellipsis)
+    room = width - cell_len(note) - 1
+    if width_of(line) > room - 2:
+        cut = crop(line, 0, max(0, room - 2 - cell_len(signs.ellipsis)))
+        line = (*cut, Segment(signs.ellipsis)) if cut else ()
+    return (*pad(line, room), Segment(note, "stale-note"))

@@ -1,0 +1,302 @@
+"""The shape flow laid into a width: lines of styled segments, as plain data.
+
+`layout` makes a FlowPicture once for a flow and a width; its lines are made when they are asked
+for, so that a picture of thousands of leaves costs what the lines on view cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+
+from rich.cells import cell_len
+
+from jaxtui.program.screen.flow_fault import locate
+from jaxtui.program.screen.flow_foot import FOOT, foot
+from jaxtui.program.screen.flow_table import Row, Table, build
+from jaxtui.text.cells import (
+    Glyphs,
+    Line,
+    Segment,
+    clean,
+    crop,
+    fit,
+    fit_middle,
+    glyphs,
+    join,
+    pad,
+    text_of,
+    width_of,
+)
+from jaxtui.wire.report import Diagnosis, Flow
+
+_MARGIN = 2  # the cursor and the fold sign
+_NAME_GAP = 2
+_FUNCTION_LEAST = 6
+_GLIMPSE_MOST = 48
+_NO_FOLDS: Mapping[str, bool] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class _Measures:
+    """Cells that the parts of a line take."""
+
+    name: int
+    columns: tuple[int, ...]
+    gap: int
+    arrow: int
+    bracket: int
+    function: int
+
+    @property
+    def pinned(self) -> int:
+        return _MARGIN + self.name + _NAME_GAP
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where each column starts, from the pinned part's end; last the bracket's."""
+        starts = [0]
+        for width in self.columns[:-1]:
+            starts.append(starts[-1] + width + 2 * self.gap + self.arrow)
+        return (*starts, starts[-1] + self.columns[-1]) if self.columns else (0, 0)
+
+    @property
+    def flowing(self) -> int:
+        """All that scrolls sideways."""
+        return self.starts[-1] + self.bracket + self.function
+
+
+@dataclass(frozen=True)
+class FlowPicture:
+    """A flow laid into `width` cells: a heading, rows that may scroll, and the foot beneath.
+
+    `x` is how far it is scrolled sideways, at most `max_x`; `stops` are the good places for it.
+    No line is wider than `width`.
+    """
+
+    width: int
+    x: int
+    glyphs: Glyphs
+    diagnosis: Diagnosis | None = None
+    stale: bool = False
+    table: Table | None = None
+    measures: _Measures | None = None
+    glimpse: str = ""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """What the body's lines show, in order."""
+        return self.table.rows if self.table else ()
+
+    @property
+    def max_x(self) -> int:
+        """The furthest that it can be scrolled sideways; 0 when it all fits."""
+        if self.measures is None:
+            return 0
+        return max(0, self.measures.flowing - (self.width - self.measures.pinned))
+
+    def scrolled(self, x: int) -> FlowPicture:
+        """The picture scrolled sideways to `x`, or as near to it as there is something to see."""
+        return replace(self, x=max(0, min(x, self.max_x)))
+
+    @cached_property
+    def stops(self) -> tuple[int, ...]:
+        """Sideways positions with a column at the left edge, and the last one."""
+        if self.measures is None:
+            return (0,)
+        starts = [x for x in self.measures.starts[:-1] if x < self.max_x]
+        return (*starts, self.max_x) if self.max_x else (0,)
+
+    @cached_property
+    def heading(self) -> Line:
+        """The labels of the columns."""
+        if self.table is None or self.measures is None:
+            return ()
+        measures = self.measures
+        space = Segment(" " * (2 * measures.gap + measures.arrow))
+        parts: list[Segment] = []
+        for label, width in zip(self.table.headings, measures.columns, strict=True):
+            parts += [*pad(label, width), space]
+        function = fit(self.table.function, measures.function, self.glyphs.ellipsis)
+        at_fault = self.table.fault and self.table.fault.heading == len(self.table.headings)
+        flowing = (
+            *crop(parts, 0, measures.starts[-1]),
+            Segment(" " * measures.bracket),
+            Segment(function, "error" if at_fault else "function"),
+        )
+        line = self._windowed((Segment(" " * measures.pinned),), pad(flowing, measures.flowing))
+        return self._with_edges(line)
+
+    def line(self, index: int, cursor: bool = False) -> Line:
+        """The body's line `index` from 0; `cursor` puts the cursor's sign in its margin."""
+        assert self.table is not None
+        assert self.measures is not None
+        row = self.table.rows[index]
+        if row.kind == "rule":
+            rule = self.glyphs.rule * min(
+                self.width - 2, self.measures.pinned - 1 + self.measures.flowing
+            )
+            return crop((Segment(" " + rule, "rule"),), 0, self.width)
+        name = fit_middle(row.name, self.measures.name, self.glyphs.ellipsis)
+        sign = self.glyphs.cursor if cursor else " "
+        fold = " "
+        if row.first:
+            fold = self.glyphs.unfolded if row.open else self.glyphs.folded
+        pinned = pad(
+            (Segment(sign, "cursor-sign"), Segment(fold, "fold"), Segment(name, "name")),
+            self.measures.pinned,
+        )
+        return self._windowed(pinned, self._flowing(index, row))
+
+    def _flowing(self, index: int, row: Row) -> Line:
+        assert self.measures is not None
+        measures = self.measures
+        space = Segment(" " * measures.gap)
+        parts: list[Segment] = []
+        for at, width in enumerate(measures.columns):
+            parts += pad(row.cells[at], width) if row.cells else (Segment(" " * width),)
+            if at + 1 < len(measures.columns):
+                arrow = pad((row.arrows[at],), measures.arrow)
+                parts += [space, *arrow, space]
+        return join([*parts, *self._function_part(index, row)])
+
+    def _function_part(self, index: int, row: Row) -> Line:
+        """The end of a row: the inputs joined into the function, and what comes out of it."""
+        assert self.table is not None
+        assert self.measures is not None
+        count = self.table.inputs
+        if row.kind == "output":
+            if index != count + 1 or not self.table.returned:
+                return ()
+            back = f" {self.glyphs.arrow_out} ".ljust(self.measures.bracket)
+            word = "returned" if len("returned") <= self.measures.function else ""
+            return (Segment(back, "arrow"), Segment(word, "quiet"))
+        middle = index == count // 2
+        if not self.table.entered:
+            return (Segment(" " * self.measures.bracket), self._glimpse()) if middle else ()
+        first, between, last = self.glyphs.joins
+        sign = first if index == 0 else last if index == count - 1 else between
+        if count == 1:
+            sign = self.glyphs.alone
+        if not middle:
+            return (Segment(" " + sign, "arrow"),)
+        into = f" {sign}{self.glyphs.into} ".ljust(self.measures.bracket)
+        return (Segment(into, "arrow"), self._glimpse())
+
+    def _glimpse(self) -> Segment:
+        assert self.table is not None
+        assert self.measures is not None
+        fault = self.table.fault
+        if fault is not None and fault.column == len(self.measures.columns):
+            text = f"{self.glyphs.cross} {fault.word}"
+            return Segment(fit(text, self.measures.function, self.glyphs.ellipsis), "error")
+        if not self.table.entered:
+            return Segment("")
+        return Segment(fit(self.glimpse, self.measures.function, self.glyphs.ellipsis), "glimpse")
+
+    def _windowed(self, pinned: Line, flowing: Line) -> Line:
+        room = self.width - width_of(pinned)
+        return crop((*pinned, *crop(flowing, self.x, self.x + max(0, room))), 0, self.width)
+
+    def _with_edges(self, heading: Line) -> Line:
+        """The heading with signs where there is more beyond the edge."""
+        assert self.measures is not None
+        left = self.measures.pinned - 1
+        if self.x > 0 and left < self.width:
+            heading = (
+                *crop(heading, 0, left),
+                Segment(self.glyphs.more_left, "edge"),
+                *crop(heading, left + 1, self.width),
+            )
+        if self.x < self.max_x:
+            more = Segment(self.glyphs.more_right, "edge")
+            heading = (*pad(heading, self.width - 1), more)
+        return crop(heading, 0, self.width)
+
+    def foot(self, lines: int = FOOT + 1) -> tuple[Line, ...]:
+        """What is beneath the rows: at least FOOT lines; a message is elided to fit `lines`."""
+        return foot(self.table, self.diagnosis, self.stale, self.width, lines, self.glyphs)
+
+    @property
+    def lines(self) -> list[Line]:
+        """The whole picture from top to bottom, nothing scrolled up."""
+        body = [self.line(index) for index in range(len(self.rows))]
+        return [self.heading, *body, *self.foot()]
+
+    @property
+    def text(self) -> str:
+        """The whole picture without styles or trailing spaces."""
+        return "\n".join(text_of(line).rstrip() for line in self.lines)
+
+    @property
+    def table_text(self) -> str:
+        """The heading and the rows as text, without the foot."""
+        shown = self.lines[: len(self.rows) + 1]
+        return "\n".join(text_of(line).rstrip() for line in shown)
+
+
+def layout(
+    flow: Flow | None,
+    diagnosis: Diagnosis | None = None,
+    folds: Mapping[str, bool] = _NO_FOLDS,
+    width: int = 80,
+    ascii: bool = False,
+    *,
+    stale: bool = False,
+    source_line: str = "",
+    arguments: Sequence[str] = (),
+    x: int = 0,
+) -> FlowPicture:
+    """The picture of `flow` in `width` cells.
+
+    `folds` says of a group (`Row.group`) whether it is folded, where the user chose; `arguments`
+    are the names of the program's arguments, for rows that the flow has no leaves of; `x` is
+    brought within what can be scrolled.
+    """
+    signs = glyphs(ascii)
+    if flow is None or not flow.levels:
+        return FlowPicture(width, 0, signs, diagnosis, stale)
+    fault = locate(flow, diagnosis, arguments)
+    glimpse = clean(source_line)
+    for tight, gap in ((False, 2), (False, 1), (True, 1)):
+        if gap == 2 or tight:
+            table = build(flow, fault, folds, signs, arguments=arguments, tight=tight)
+        measures = _measure(table, glimpse, gap, width, signs)
+        if measures.pinned + measures.flowing <= width:
+            break
+    picture = FlowPicture(width, 0, signs, diagnosis, stale, table, measures, glimpse)
+    return picture.scrolled(x)
+
+
+def _measure(table: Table, glimpse: str, gap: int, width: int, signs: Glyphs) -> _Measures:
+    """The widths of the columns; the function's takes what is left of `width`."""
+    columns = tuple(
+        max(
+            [
+                width_of(heading),
+                table.widths[at],
+                *(width_of(row.cells[at]) for row in table.rows if row.cells),
+            ]
+        )
+        for at, heading in enumerate(table.headings)
+    )
+    longest = max((cell_len(row.name) for row in table.rows), default=0)
+    wanted = max(cell_len(table.function), min(cell_len(glimpse), _GLIMPSE_MOST))
+    if table.fault is not None:
+        wanted = max(wanted, cell_len(table.fault.word) + 2)
+    measures = _Measures(
+        name=min(longest, max(4, width // 4)),
+        columns=columns,
+        gap=gap,
+        arrow=cell_len(signs.arrow_in),
+        bracket=3 + cell_len(signs.into),
+        function=0,
+    )
+    left = width - measures.pinned - measures.flowing
+    least = min(wanted, _FUNCTION_LEAST)
+    function = wanted if left < least else min(wanted, left)
+    return _Measures(
+        measures.name, measures.columns, gap, measures.arrow, measures.bracket, function
+    )

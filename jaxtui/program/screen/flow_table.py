@@ -1,0 +1,289 @@
+"""The shape flow as a table: a row a leaf, a column a level, and errors in their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+from jaxtui.program.screen import layer_colours
+from jaxtui.program.screen.flow_cells import Cells
+from jaxtui.program.screen.flow_fault import Fault, argument_of, first_reached
+from jaxtui.text.cells import Glyphs, Line, Segment, clean, fit, width_of
+from jaxtui.wire.report import Flow, FlowLeaf, Level
+
+FOLD_ABOVE = 6  # leaves of one argument; more of them fold into one row
+_LABEL_WIDTH = 28
+_OUTPUTS = "out"
+
+Kind = Literal["input", "rule", "output"]
+Track = tuple[FlowLeaf | None, ...]  # one leaf at every level, None where it is not to be seen
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a cell for each level and what stands between each two of them.
+
+    `group` is the key in `folds` of what folds with this row, "" for a row that never folds.
+    `open` is whether the group shows its leaves; `first` marks the row that carries the sign.
+    """
+
+    kind: Kind
+    name: str
+    cells: tuple[Line, ...] = ()
+    arrows: tuple[Segment, ...] = ()
+    group: str = ""
+    open: bool = True
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """The whole flow before it is laid into a width.
+
+    `inputs` is how many rows are of inputs; a rule and the outputs' rows follow them.
+    `entered` and `returned` are whether tracing reached the function and came back out of it.
+    `widths` are the columns' cells as they are without the fault, so that it narrows none.
+    `signs` are those in use: "maps", "divides", "whole", "gradient".
+    """
+
+    headings: tuple[Line, ...]
+    rows: tuple[Row, ...]
+    inputs: int
+    function: str
+    fault: Fault | None
+    entered: bool
+    returned: bool
+    signs: frozenset[str]
+    widths: tuple[int, ...]
+
+
+def build(
+    flow: Flow,
+    fault: Fault | None,
+    folds: Mapping[str, bool],
+    glyphs: Glyphs,
+    *,
+    arguments: Sequence[str] = (),
+    tight: bool = False,
+) -> Table:
+    """The table of `flow`; `folds` says of a group whether it is folded, where the user chose.
+
+    `tight` leaves out the space after the commas of a shape.
+    """
+    maker = _Rows(flow, folds, Cells(flow.levels, glyphs, "," if tight else ", "))
+    inputs = maker.inputs(arguments)
+    rows = [*inputs, Row("rule", ""), *maker.outputs()]
+    signs = _signs_in(flow, rows, glyphs)
+    widths = tuple(
+        max((width_of(row.cells[at]) for row in rows if row.cells), default=0)
+        for at in range(len(flow.levels))
+    )
+    if fault is not None:
+        rows = _with_fault(rows, fault, len(flow.levels), glyphs)
+    return Table(
+        headings=tuple(_heading(at, level, fault, glyphs) for at, level in enumerate(flow.levels)),
+        rows=tuple(rows),
+        inputs=len(inputs),
+        function=clean(flow.function),
+        fault=fault,
+        entered=bool(flow.levels) and flow.levels[-1].inputs is not None,
+        returned=bool(flow.levels) and flow.levels[-1].outputs is not None,
+        signs=signs,
+        widths=widths,
+    )
+
+
+def _heading(at: int, level: Level, fault: Fault | None, glyphs: Glyphs) -> Line:
+    label = clean(level.label).replace("·", glyphs.dot)
+    label = fit(label, _LABEL_WIDTH, glyphs.ellipsis)
+    if level.layer < 0:
+        return (Segment(label, "heading"),)
+    if fault is not None and fault.heading == at:
+        return (Segment(f"{glyphs.cross} {label}", "error"),)
+    sign = layer_colours.sign(level.layer, ascii=glyphs.is_ascii)
+    return (Segment(f"{sign} {label}", layer_colours.component(level.layer)),)
+
+
+def _signs_in(flow: Flow, rows: Sequence[Row], glyphs: Glyphs) -> frozenset[str]:
+    signs = set()
+    for outer, inner in pairwise(flow.levels):
+        if any(leaf.marks for leaf in (*(outer.inputs or ()), *(outer.outputs or ()))):
+            signs.add("divides" if inner.transform == "shard_map" else "maps")
+    arrows = {arrow.text for row in rows for arrow in row.arrows}
+    if glyphs.whole in arrows:
+        signs.add("whole")
+    if glyphs.gradient in arrows:
+        signs.add("gradient")
+    return frozenset(signs)
+
+
+class _Rows:
+    """Makes the rows of one flow."""
+
+    def __init__(self, flow: Flow, folds: Mapping[str, bool], cells: Cells) -> None:
+        self.flow = flow
+        self.folds = folds
+        self.cells = cells
+        self.gradients = [_gradients(outer, inner) for outer, inner in pairwise(flow.levels)]
+
+    def inputs(self, arguments: Sequence[str]) -> list[Row]:
+        """A row for each input leaf or folded argument; an argument without leaves has one too."""
+        reached = tuple(level.inputs is not None for level in self.flow.levels)
+        groups: dict[str, list[Track]] = {}
+        for index, given in enumerate(first_reached(self.flow)):
+            track = tuple(
+                level.inputs[index] if level.inputs and index < len(level.inputs) else None
+                for level in self.flow.levels
+            )
+            groups.setdefault(argument_of(given.path), []).append(track)
+        rows: list[Row] = []
+        for name in dict.fromkeys([*arguments, *groups]):
+            if name in groups:
+                rows += self._group("input", name, groups[name], reached)
+            else:
+                rows.append(self._empty("input", name, "no leaves", reached))
+        return rows or [self._empty("input", "no arguments" if any(reached) else "", "", reached)]
+
+    def outputs(self) -> list[Row]:
+        """A row for each output leaf of the outermost level that tracing came back to."""
+        reached = tuple(level.outputs is not None for level in self.flow.levels)
+        tracks = output_tracks(self.flow.levels)
+        if tracks:
+            return self._group("output", _OUTPUTS, tracks, reached)
+        return [self._empty("output", _OUTPUTS, "no leaves" if any(reached) else "", reached)]
+
+    def _group(
+        self, kind: Kind, name: str, tracks: list[Track], reached: tuple[bool, ...]
+    ) -> list[Row]:
+        if len(tracks) <= FOLD_ABOVE:
+            return [self._leaf(kind, name, track, reached) for track in tracks]
+        key = f"{kind}:{name}"
+        if self.folds.get(key, True):
+            return [replace(self._folded(kind, name, tracks, reached), group=key)]
+        rows = [self._leaf(kind, name, track, reached) for track in tracks]
+        return [replace(row, group=key, first=at == 0) for at, row in enumerate(rows)]
+
+    def _leaf(self, kind: Kind, group: str, track: Track, reached: tuple[bool, ...]) -> Row:
+        seen = [leaf for leaf in track if leaf is not None]
+        static = kind == "input" and len(seen) > 1 and all(leaf.value for leaf in seen)
+        cells = tuple(
+            self._unseen(reached[at])
+            if leaf is None
+            else self.cells.leaf(at, leaf, track[at - 1] if at else None, static)
+            for at, leaf in enumerate(track)
+        )
+        path = group + seen[0].path if kind == "output" else seen[0].path
+        arrows = tuple(self._arrow(kind, at, [track], reached) for at in range(len(track) - 1))
+        return Row(kind, clean(path), cells, arrows)
+
+    def _folded(self, kind: Kind, name: str, tracks: list[Track], reached: tuple[bool, ...]) -> Row:
+        columns = [[leaf for leaf in column if leaf] for column in zip(*tracks, strict=True)]
+        cells = tuple(
+            self.cells.leaves(at, column) if column else self._unseen(reached[at])
+            for at, column in enumerate(columns)
+        )
+        arrows = tuple(self._arrow(kind, at, tracks, reached) for at in range(len(columns) - 1))
+        return Row(kind, clean(name), cells, arrows, open=False, first=True)
+
+    def _empty(self, kind: Kind, name: str, text: str, reached: tuple[bool, ...]) -> Row:
+        """A row without leaves: an argument such as None, or what tracing has not come to yet."""
+        known = (Segment(text, "quiet"),) if text else ()
+        cells = tuple(known if seen else self.cells.missing() for seen in reached)
+        return Row(kind, clean(name), cells, (Segment(""),) * max(0, len(reached) - 1))
+
+    def _unseen(self, reached: bool) -> Line:
+        return () if reached else self.cells.missing()
+
+    def _arrow(
+        self, kind: Kind, at: int, tracks: list[Track], reached: tuple[bool, ...]
+    ) -> Segment:
+        """What stands between level `at` and the next for these leaves, "" where one is unseen."""
+        if not reached[at] or not reached[at + 1]:
+            return Segment("")
+        outer = [leaf for track in tracks if (leaf := track[at])]
+        inner = [leaf for track in tracks if (leaf := track[at + 1])]
+        if kind == "output" and any(id(leaf) in self.gradients[at] for leaf in outer):
+            return Segment(self.cells.glyphs.gradient, "arrow")
+        if not outer or not inner:
+            return Segment("")
+        return self.cells.arrow(at, kind == "output", outer, inner)
+
+
+# --------------------------------------------------------------------------------------- outputs
+
+
+def gradient_indices(transform: str, outer: int, inner: int) -> range:
+    """Which of `outer` output leaves a layer made by differentiating a function with `inner` ones.
+
+    `grad` gives (gradients, auxiliary) and `value_and_grad` ((value, auxiliary), gradients) of a
+    function that gives (value, auxiliary); value and auxiliary are `inner` leaves together.
+    """
+    if transform == "grad":
+        return range(max(0, min(outer, outer - inner + 1)))
+    if transform == "value_and_grad":
+        return range(inner, outer)
+    return range(0)
+
+
+def _gradients(outer: Level, inner: Level) -> set[int]:
+    """The identities of the output leaves that the layer between the levels differentiated for."""
+    outputs = outer.outputs or []
+    made = gradient_indices(inner.transform, len(outputs), len(inner.outputs or ()))
+    return {id(outputs[index]) for index in made}
+
+
+def output_tracks(levels: Sequence[Level]) -> list[Track]:
+    """The output leaves of the outermost level that was reached, each followed inward."""
+    start = next((at for at, level in enumerate(levels) if level.outputs is not None), len(levels))
+    if start == len(levels):
+        return []
+    outputs = levels[start].outputs or []
+    places: list[int | None] = list(range(len(outputs)))
+    columns: list[list[FlowLeaf | None]] = [[None] * len(outputs) for _ in range(start)]
+    columns.append(list(outputs))
+    for level in levels[start + 1 :]:
+        inner = level.outputs or []
+        made = gradient_indices(level.transform, len(outputs), len(inner))
+        places = [_inner_place(place, level.transform, made, len(inner)) for place in places]
+        columns.append([None if place is None else inner[place] for place in places])
+        outputs = inner
+    return list(zip(*columns, strict=True))
+
+
+def _inner_place(place: int | None, transform: str, made: range, inner: int) -> int | None:
+    """Where the output leaf at `place` comes from one level further in."""
+    if place is None:
+        return None
+    if transform == "grad":
+        # The differentiated value stands beside the first gradient, the auxiliary ones by theirs.
+        place = 0 if place == 0 else place - len(made) + 1 if place >= len(made) else inner
+    return place if place < inner else None
+
+
+# ------------------------------------------------------------------------------ the error's cell
+
+
+def _with_fault(rows: list[Row], fault: Fault, levels: int, glyphs: Glyphs) -> list[Row]:
+    """The rows with the error in its cell; the function's own column has no cells here."""
+    if not 0 <= fault.column < levels:
+        return rows
+    candidates = [at for at, row in enumerate(rows) if row.kind == fault.side]
+    hit = [at for at in candidates if _concerns(rows[at], fault.paths)] or candidates[:1]
+    cell = (Segment(f"{glyphs.cross} {fault.word}", "error"),)
+    return [
+        replace(row, cells=(*row.cells[: fault.column], cell, *row.cells[fault.column + 1 :]))
+        if at in hit
+        else row
+        for at, row in enumerate(rows)
+    ]
+
+
+def _concerns(row: Row, paths: Sequence[str]) -> bool:
+    """Whether the row is of one of the leaves or arguments, or a fold that has one inside."""
+    return any(
+        path in (row.name, argument_of(row.name))
+        or (not row.open and row.name == argument_of(path))
+        for path in paths
+    )

@@ -1,0 +1,306 @@
+"""The shape flow on screen: every leaf on its way through the layers, and the error in its cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment as RichSegment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.strip import Strip
+
+from jaxtui.program.screen import layer_colours
+from jaxtui.program.screen.flow_foot import FOOT
+from jaxtui.program.screen.flow_layout import FlowPicture, layout
+from jaxtui.screen.line_scroller import LineScroller
+from jaxtui.text.cells import Line
+from jaxtui.wire.report import Diagnosis, Flow
+
+_FOOT_MOST = 4
+LOW = 6  # lines below which the foot has but one, so that rows are left to see
+_COPY_WIDTH = 1000  # cells; whatever a stack needs, as copied text has no edge
+_PARTS = (
+    "name",
+    "heading",
+    "function",
+    "dtype",
+    "value",
+    "quiet",
+    "arrow",
+    "whole",
+    "fold",
+    "cursor-sign",
+    "rule",
+    "edge",
+    "glimpse",
+    "error",
+    "message",
+    "key",
+    "fix",
+    "legend-sign",
+    "stale-note",
+)
+
+
+class ShapeFlow(LineScroller):
+    """Draws a `report.Flow`: its heading and foot stay, its rows scroll, its names are pinned.
+
+    `update_flow` gives it what to draw. The cursor shows only while it has the focus; `enter` on
+    a row of a long pytree folds or unfolds it.
+    """
+
+    PREFIX = "shape-flow--"
+    UNDIMMED = frozenset({"error"})
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "shape-flow--cursor",
+        *(f"shape-flow--{part}" for part in _PARTS),
+        *layer_colours.COMPONENTS,
+    }
+    DEFAULT_CSS = (
+        """
+    ShapeFlow {
+        .shape-flow--name { text-style: bold; }
+        .shape-flow--heading { color: $foreground; text-style: bold; }
+        .shape-flow--function { color: $foreground; text-style: bold; }
+        .shape-flow--dtype { color: $foreground 70%; }
+        .shape-flow--value { color: $foreground; }
+        .shape-flow--quiet { color: $foreground 60%; }
+        .shape-flow--arrow { color: $foreground 60%; }
+        .shape-flow--whole { color: $foreground 60%; }
+        .shape-flow--fold { color: $foreground 60%; }
+        .shape-flow--cursor-sign { color: $primary; text-style: bold; }
+        .shape-flow--rule { color: $foreground 30%; }
+        .shape-flow--edge { color: $foreground; text-style: bold; }
+        .shape-flow--glimpse { color: $foreground 80%; text-style: italic; }
+        .shape-flow--error { color: $text-error; text-style: bold; }
+        .shape-flow--message { color: $text-error; }
+        .shape-flow--key { color: $footer-key-foreground; text-style: bold; }
+        .shape-flow--fix { color: $foreground; }
+        .shape-flow--legend-sign { color: $foreground; }
+        .shape-flow--stale-note { color: $foreground 60%; text-style: italic; }
+        .shape-flow--cursor { background: $block-cursor-blurred-background; }
+    }
+    """
+        + layer_colours.CSS
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("left,h", "shift(-1)", "Left", show=False),
+        Binding("right,l", "shift(1)", "Right", show=False),
+        Binding("home,g", "edge(-1)", "First row", show=False),
+        Binding("end,G", "edge(1)", "Last row", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
+        Binding("enter,space", "fold", "Fold or unfold"),
+    ]
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._flow: Flow | None = None
+        self._diagnosis: Diagnosis | None = None
+        self._stale = False
+        self._source_line = ""
+        self._arguments: tuple[str, ...] = ()
+        self._folds: dict[str, bool] = {}
+        self._x = 0
+        self._cursor = 0
+        self._body_height = 0
+        self._overflows = False
+        self._picture = layout(None, width=0)
+        self._foot: tuple[Line, ...] = ()
+
+    def update_flow(
+        self,
+        flow: Flow | None,
+        diagnosis: Diagnosis | None = None,
+        stale: bool = False,
+        source_line: str = "",
+        arguments: Sequence[str] = (),
+    ) -> None:
+        """Draw `flow`, with the error in its cell if there is a `diagnosis`.
+
+        `stale` says that the flow is of the program before; `source_line` is a glimpse of the
+        function's body; `arguments` are the program's arguments by name, so that one whose value
+        is wrong has its row even though the flow knows nothing of it.
+        """
+        self._flow = flow
+        self._diagnosis = diagnosis
+        self._stale = stale
+        self._source_line = source_line
+        self._arguments = tuple(arguments)
+        self.lay_out()
+
+    @property
+    def picture(self) -> FlowPicture:
+        """What is drawn, before it is scrolled up or down."""
+        return self._picture
+
+    @property
+    def text(self) -> str:
+        """The whole flow as plain text, nothing scrolled away, for the clipboard."""
+        return layout(
+            self._flow,
+            self._diagnosis,
+            self._folds,
+            _COPY_WIDTH,
+            self.ascii,
+            source_line=self._source_line,
+            arguments=self._arguments,
+        ).table_text
+
+    @property
+    def cursor(self) -> int:
+        """The index of the cursor's row in `picture.rows`."""
+        return self._cursor
+
+    # ------------------------------------------------------------------------------- laying out
+
+    def lay_out(self) -> None:
+        """Make the table, and the foot, for the room there is."""
+        # Whether there is a scrollbar is as before, but for the rare time that it is not.
+        self._picture = self._laid_into(self._inner_width)
+        rows = len(self._picture.rows)
+        self._body_height, foot_lines = _heights(rows, self.size.height)
+        overflow = max(0, rows - self._body_height)
+        if self._overflows is not bool(overflow):
+            self._overflows = bool(overflow)
+            self._picture = self._laid_into(self._inner_width)
+        self._foot = self._picture.foot(foot_lines)
+        self._x = self._picture.x
+        self._cursor = max(0, min(self._cursor, rows - 1))
+        self.virtual_size = Size(self.size.width, self.size.height + overflow)
+        if self.styles.is_auto_height:
+            self.refresh(layout=True)
+        self.refresh()
+
+    @property
+    def _inner_width(self) -> int:
+        scrollbar = self.styles.scrollbar_size_vertical if self._overflows else 0
+        return max(0, self.size.width - scrollbar)
+
+    def _laid_into(self, width: int) -> FlowPicture:
+        return layout(
+            self._flow,
+            self._diagnosis,
+            self._folds,
+            width,
+            self.ascii,
+            stale=self._stale,
+            source_line=self._source_line,
+            arguments=self._arguments,
+            x=self._x,
+        )
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """The heading, every row and a foot with room for a message of two lines."""
+        return 1 + len(self._picture.rows) + FOOT + 1
+
+    # --------------------------------------------------------------------------------- painting
+
+    def render_line(self, y: int) -> Strip:
+        """Line `y` from the widget's top: the heading, a row, or a line of the foot."""
+        picture = self._picture
+        foot_top = 1 + self._body_height
+        index = y - 1 + self.scroll_offset.y
+        if y == 0:
+            return self._strip(picture.heading, dim=self._stale)
+        if y >= foot_top:
+            at = y - foot_top
+            return self._strip(self._foot[at] if at < len(self._foot) else ())
+        if index >= len(picture.rows):
+            return self._strip(())
+        at_cursor = self.has_focus and index == self._cursor
+        return self._strip(picture.line(index, at_cursor), dim=self._stale, cursor=at_cursor)
+
+    def _strip(self, line: Line, dim: bool = False, cursor: bool = False) -> Strip:
+        strip = self.strip_of(line, width=self._picture.width, dim=dim)
+        if not cursor:
+            return strip
+        ground = Style(bgcolor=self.get_component_rich_style("shape-flow--cursor").bgcolor)
+        return Strip(RichSegment.apply_style(strip, post_style=ground), strip.cell_length)
+
+    def make_style(self, part: str) -> Style:
+        """The style of `part`; layers have the same colours on every screen."""
+        if part.startswith("layer--"):
+            return self.get_component_rich_style(part)
+        return super().make_style(part)
+
+    # ------------------------------------------------------------------------------------- keys
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor, over the rule between inputs and outputs."""
+        self._go_to(self._cursor + rows, 1 if rows > 0 else -1)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by what is on view."""
+        self._go_to(self._cursor + pages * max(1, self._body_height - 1), pages)
+
+    def action_edge(self, direction: int) -> None:
+        """Move the cursor to the first or the last row."""
+        self._go_to(0 if direction < 0 else len(self._picture.rows) - 1, direction)
+
+    def action_shift(self, columns: int) -> None:
+        """Scroll sideways to the next column."""
+        stops = self._picture.stops
+        beyond = [x for x in stops if (x - self._x) * columns > 0]
+        if beyond:
+            self._x = min(beyond, key=lambda x: abs(x - self._x))
+            self._picture = self._picture.scrolled(self._x)
+            self.refresh()
+
+    def action_fold(self) -> None:
+        """Fold the cursor's group, or unfold it."""
+        rows = self._picture.rows
+        if not rows or not rows[self._cursor].group:
+            return
+        row = rows[self._cursor]
+        self._folds[row.group] = row.open
+        self.lay_out()
+        first = next(at for at, other in enumerate(self._picture.rows) if other.group == row.group)
+        self._go_to(first, 1)
+
+    def _go_to(self, index: int, direction: int) -> None:
+        rows = self._picture.rows
+        if not rows:
+            return
+        index = max(0, min(index, len(rows) - 1))
+        if rows[index].kind == "rule":
+            index += direction
+        self._cursor = index
+        self.bring_into_view(index, self._body_height)
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Take the cursor to the row; fold or unfold at its sign, or on a second click."""
+        index = event.y - 1 + self.scroll_offset.y
+        on_row = 1 <= event.y < 1 + min(self._body_height, len(self._picture.rows))
+        if on_row and self._picture.rows[index].kind != "rule":
+            again = index == self._cursor
+            self._cursor = index
+            if self._picture.rows[index].first and (again or event.x <= 1):
+                self.action_fold()
+            self.refresh()
+
+
+def _heights(rows: int, height: int) -> tuple[int, int]:
+    """Lines for the rows (with a blank one under them where there is room) and for the foot.
+
+    Both depend on nothing but the number of rows, so that an error moves nothing.
+    """
+    room = height - 1 - rows
+    if room < FOOT:
+        foot = 1 if height < LOW else FOOT + (height >= 10)
+        return max(0, height - 1 - foot), foot
+    blank = int(room > FOOT + 1)
+    return rows + blank, min(_FOOT_MOST, room - blank)

@@ -1,0 +1,163 @@
+"""What the Map screen shows of the work, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtui.program.screen.argument_table import AxisColumn, TableRow
+from jaxtui.program.screen.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
+from jaxtui.program.screen.signature import rows
+from jaxtui.program.screen.work import Work, ended_words
+from jaxtui.screen import fields
+from jaxtui.session.session import AnyLayer, Session, SessionError
+from jaxtui.wire.report import Diagnosis
+
+DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
+LAST_WORDS = 3  # lines
+
+
+def script_text(session: Session) -> str:
+    """The program as a plain script, or why it cannot be one yet."""
+    from jaxtui.session.export import ExportError, script
+
+    try:
+        return script(session)
+    except ExportError as error:
+        return f"# no script yet: {error.message} (at {error.field})"
+
+
+class ParametersText:
+    """The text of the parameters as it was typed, as long as the session still means the same."""
+
+    def __init__(self) -> None:
+        self.wrong: Diagnosis | None = None
+        self._text = ""
+        self._means: dict[str, int] | None = None
+
+    def typed(self, text: str, before: dict[str, int]) -> dict[str, int]:
+        """What the parameters are once `text` was typed; those before while it cannot be read."""
+        self._text, self.wrong, self._means = text, None, before
+        try:
+            self._means = fields.parameters(text)
+        except SessionError as error:
+            self.wrong = Diagnosis(kind="value", field="parameters", message=error.message)
+        return self._means
+
+    def shown(self, parameters: dict[str, int]) -> str:
+        """The text to show for the session's parameters."""
+        if parameters == self._means:
+            return self._text
+        self.wrong = self._means = None
+        return fields.pairs_text(parameters)
+
+
+def field_of(diagnosis: Diagnosis | None) -> str:
+    """Which pane a diagnosis belongs to: source, function, arguments, layers, parameters, …"""
+    if diagnosis is None:
+        return ""
+    first, _, rest = diagnosis.field.partition(".")
+    if first != "program":
+        return first
+    return rest.partition(".")[0] or "program"
+
+
+def axis_layer(layers: Sequence[AnyLayer], selected: int) -> int | None:
+    """The layer whose axes stand beside the arguments: the selected one if it maps, else the
+    next one inward that does, else any."""
+    order = [*range(selected, -1, -1), *range(selected + 1, len(layers))]
+    return next(
+        (i for i in order if 0 <= i < len(layers) and layers[i].transform in MAPPED_FIELDS), None
+    )
+
+
+def axis_column(
+    session: Session, selected: int, typed: tuple[str, Cells] | None, count: int | None = None
+) -> AxisColumn:
+    """The axis column; `typed` are the cells as they were typed, and the text they made."""
+    layers = session.program.layers
+    index = axis_layer(layers, selected)
+    if index is None:
+        return AxisColumn()
+    layer = layers[index]
+    field = MAPPED_FIELDS[layer.transform]
+    text = getattr(layer, field)
+    number = len(session.program.arguments) if count is None else count
+    if typed is not None and typed[0] == text and len(typed[1].texts) == number:
+        cells: Cells | None = typed[1]
+    else:
+        cells = split(text, number, field)
+    return AxisColumn(layer.transform, index, field, DEFAULT_CELL[field], cells)
+
+
+def argument_rows(work: Work, diagnosis: Diagnosis | None = None) -> list[TableRow]:
+    """The rows of the argument table, each with what is wrong with it."""
+    arguments = work.session.program.arguments
+    signature = work.signature
+    faulty, part = _faulty_argument(diagnosis)
+    return [
+        TableRow(
+            row,
+            diagnosis if row.index is not None and row.index == faulty else None,
+            part,
+        )
+        for row in rows(arguments, signature)
+    ]
+
+
+def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:
+    if diagnosis is None or not diagnosis.field.startswith("program.arguments."):
+        return None, ""
+    index, _, part = diagnosis.field.removeprefix("program.arguments.").partition(".")
+    return (int(index), part) if index.isdecimal() else (None, "")
+
+
+def source_line(source: str) -> str:
+    """A glimpse of the function: what its last return gives, else its last line."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    returns = [line.removeprefix("return ") for line in lines if line.startswith("return ")]
+    return returns[-1] if returns else (lines[-1] if len(lines) > 1 else "")
+
+
+def layer_prefix(work: Work, diagnosis: Diagnosis | None) -> str:
+    """`vmap in_axes: `, before the message about that field."""
+    if diagnosis is None:
+        return ""
+    index, _, field = diagnosis.field.removeprefix("program.layers.").partition(".")
+    layers = work.session.program.layers
+    if not index.isdecimal() or int(index) >= len(layers):
+        return ""
+    return f"{layers[int(index)].transform} {field}: ".replace(" :", ":")
+
+
+def notice(work: Work) -> str:
+    """What stands over the results: why there is none, or none of what is typed."""
+    if not work.trusted:
+        return "This file has not run: its source was not accepted yet. F5 shows it and asks."
+    if work.phase == "gone" and work.gone is not None:
+        tail = "\n".join(f"  {line}" for line in last_words(work.gone.tail))
+        blame = " What is typed ended it and runs again only by F5." if work.blocked() else ""
+        head = f"{ended_words(work.gone.reason)}. R starts it again.{blame}"
+        return f"{head}\n{tail}" if tail else head
+    if work.ended:
+        return (
+            f"You ended the engine ({work.ended}). A fresh one is there; edit, or F5 to try again."
+        )
+    if work.blocked() and not work.waits_for_run:
+        return "This program ended the engine before: it runs again only by F5."
+    if work.too_large and work.traced is not None and work.traced.cost is not None:
+        return f"Touches about {quantity(work.traced.cost)} elements: F5 runs it."
+    return ""
+
+
+def last_words(tail: Sequence[str]) -> list[str]:
+    """The last lines that say something; not Python's own dump of where its threads were."""
+    dump = next((i for i, line in enumerate(tail) if line.startswith(DUMP)), len(tail))
+    return [line for line in tail[:dump] if line.strip()][-LAST_WORDS:]
+
+
+def quantity(number: int) -> str:
+    """A rough number in words: `1.2 million`."""
+    for scale, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
+        if number >= scale:
+            return f"{number / scale:.3g} {word}"
+    return str(number)
