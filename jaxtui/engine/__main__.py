@@ -60,7 +60,8 @@ class Engine:
         # Only now: JAX is configured and running, and Ready is out.
         from jax import effects_barrier
 
-        from jaxtui.engine import collective_requests, turns
+        from jaxtui.collectives.engine import requests as collective_requests
+        from jaxtui.engine import turns
         from jaxtui.engine_base import devices
         from jaxtui.program.engine import evaluation, inspection
         from jaxtui.results.engine import store as results

@@ -16,12 +16,12 @@ from typing import Any
 import jax
 import msgspec
 
+from jaxtui.collectives.engine.run import composition_of, session_of
 from jaxtui.engine import bandwidth_messages as messages
 from jaxtui.engine import sampling_statistics, timing
 from jaxtui.engine.bandwidth_messages import Subject
 from jaxtui.engine.benchmark import source_hash
 from jaxtui.engine.benchmark_plan import REFUSE, WARN
-from jaxtui.engine.collectives import composition_of, session_of
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
 from jaxtui.engine_base.devices import available_memory, environment

@@ -17,8 +17,10 @@ from jax import tree_util
 from jax.sharding import NamedSharding
 from msgspec.structs import replace
 
-from jaxtui.engine import collective_checks, collectives, references
-from jaxtui.engine.collective_checks import VALUE, VIA, Checked
+from jaxtui.collectives.engine import checks as collective_checks
+from jaxtui.collectives.engine import references
+from jaxtui.collectives.engine import run as collectives
+from jaxtui.collectives.engine.checks import VALUE, VIA, Checked
 from jaxtui.engine_base.devices import device_set
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.output import rehearsal

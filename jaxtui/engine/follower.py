@@ -182,7 +182,7 @@ def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> F
 def _work(follower: Follower, prints: DevicePrints) -> None:
     from jax import effects_barrier
 
-    from jaxtui.engine import collective_sources
+    from jaxtui.collectives.engine import sources as collective_sources
     from jaxtui.engine_base import lockstep
     from jaxtui.program.engine import evaluation
 

@@ -302,12 +302,12 @@ APP_ACTIONS = frozenset(
 
 def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
     """The keys of panes that bring their own, for the help: (title, (keys, what they do))."""
+    from jaxtui.collectives.screen.device_rows import DeviceRows
+    from jaxtui.collectives.screen.travel_view import TravelView
     from jaxtui.program.screen.shape_flow import ShapeFlow
     from jaxtui.results.screen.view import ArrayView
     from jaxtui.screen.painted_lines import BenchmarkTable
     from jaxtui.screen.toggles import Toggles
-    from jaxtui.ui.widgets.device_rows import DeviceRows
-    from jaxtui.ui.widgets.travel_view import TravelView
 
     panes = (
         ("In a result", ArrayView),

@@ -100,7 +100,7 @@ class JaxtuiApp(App[None]):
         return MapScreen()
 
     def _collectives_screen(self) -> Screen[Any]:
-        from jaxtui.ui.screens.collectives import CollectivesScreen
+        from jaxtui.collectives.screen.screen import CollectivesScreen
 
         return CollectivesScreen()
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from textual.timer import Timer
 
+from jaxtui.collectives.screen.work import CollectiveWork
 from jaxtui.program.screen.work import QUIET, REST, Work
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.session import Devices, Session, SessionError, with_field
-from jaxtui.ui.collective_state import CollectiveWork
 from jaxtui.ui.files import Files
 from jaxtui.ui.history import History, changed
 from jaxtui.wire.client import EngineClient, EngineSettings

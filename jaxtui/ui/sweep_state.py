@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from jaxtui import bandwidth_words, bench_runs
 from jaxtui.bandwidth_recording import SweepRecording
+from jaxtui.collectives.screen import work as collective_state
+from jaxtui.collectives.screen.work import CollectiveWork
 from jaxtui.program.screen.work import QUIET, Work, ended_words
 from jaxtui.session.session import Benchmark
-from jaxtui.ui import collective_state
 from jaxtui.ui.benchmark_state import STOP_SECONDS, UNTIMED
-from jaxtui.ui.collective_state import CollectiveWork
 from jaxtui.wire.bandwidth import BandwidthReport
 from jaxtui.wire.protocol import (
     AnyEvent,

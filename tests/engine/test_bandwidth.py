@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jaxtui.collectives.engine.support import takes_negative_dimensions
 from jaxtui.engine import bandwidth, bandwidth_messages
 from jaxtui.engine.bandwidth_messages import Subject, data, subject_of, wrong_elements
-from jaxtui.engine.collective_support import takes_negative_dimensions
 from jaxtui.engine.timing import Method
 from jaxtui.engine.turns import Pace, Turns
 from jaxtui.engine_base.errors import Diagnosed, GivenUp

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from jaxtui.collectives.screen.screen import CollectivesScreen
 from jaxtui.session.session import Benchmark, Collective, Devices, Session
 from jaxtui.ui.screens.bandwidth import BandwidthScreen
-from jaxtui.ui.screens.collectives import CollectivesScreen
 from jaxtui.wire import bandwidth
 from jaxtui.wire.bandwidth import SizeReport
 from jaxtui.wire.protocol import (

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax, tree_util
 
-from jaxtui.engine import collective_options, collective_support
-from jaxtui.engine.references import divided, mesh_groups
+from jaxtui.collectives.engine import options as collective_options
+from jaxtui.collectives.engine import support as collective_support
+from jaxtui.collectives.engine.references import divided, mesh_groups
 from jaxtui.engine_base.devices import DeviceSet, device_set
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions

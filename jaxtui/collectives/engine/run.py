@@ -15,10 +15,10 @@ from jax import lax, tree_util
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from jaxtui.engine import collective_checks
-from jaxtui.engine.collective_checks import AXIS_NAME, VALUE, VIA, Checked
-from jaxtui.engine.provenance import Provenance
-from jaxtui.engine.references import REFERENCES, Expected, wrong
+from jaxtui.collectives.engine import checks as collective_checks
+from jaxtui.collectives.engine.checks import AXIS_NAME, VALUE, VIA, Checked
+from jaxtui.collectives.engine.provenance import Provenance
+from jaxtui.collectives.engine.references import REFERENCES, Expected, wrong
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import evaluation, expressions

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxtui.engine import collectives
-from jaxtui.engine.collective_checks import Checked
-from jaxtui.engine.collective_sources import Search
-from jaxtui.engine.provenance import place, words
+from jaxtui.collectives.engine import run as collectives
+from jaxtui.collectives.engine.checks import Checked
+from jaxtui.collectives.engine.provenance import place, words
+from jaxtui.collectives.engine.sources import Search
 from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine_base.failures import describe
 from jaxtui.engine_base.output import rehearsal

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from jaxtui.collectives.screen import view
+from jaxtui.collectives.screen.blocks import holding
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.session import Collective, Program, Session
-from jaxtui.ui import collective_view as view
-from jaxtui.ui.collective_blocks import holding
 from jaxtui.wire.report import Diagnosis
 from tests.support import made_collectives as made
 from tests.support import made_events

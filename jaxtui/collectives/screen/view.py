@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from jaxtui.collectives.screen.blocks import Holding
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.session.session import Collective, Session
 from jaxtui.text import quantities
-from jaxtui.ui.collective_blocks import Holding
 from jaxtui.wire.protocol import CollectiveRan, ProvenanceFound
 from jaxtui.wire.report import Diagnosis, Environment
 

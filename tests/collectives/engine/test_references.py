@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxtui.engine import references
-from jaxtui.engine.references import REFERENCES, Expected, divided, mesh_groups, wrong
+from jaxtui.collectives.engine import references
+from jaxtui.collectives.engine.references import REFERENCES, Expected, divided, mesh_groups, wrong
 from jaxtui.session.collective_catalogue import OPERATIONS
 
 ALL = [[0, 1, 2]]

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from jaxtui import travel
-from jaxtui.engine import collectives
-from jaxtui.engine.collective_support import takes_negative_dimensions
+from jaxtui.collectives.engine import run as collectives
+from jaxtui.collectives.engine.support import takes_negative_dimensions
+from jaxtui.collectives.travel import model as travel
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.collective_program import VIAS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from jaxtui.collectives.screen.blocks import MOST, holding, plan
+from jaxtui.collectives.screen.rows import Place, RowsLayout, layout
 from jaxtui.text.cells import text_of
-from jaxtui.ui.collective_blocks import MOST, holding, plan
-from jaxtui.ui.collective_rows import Place, RowsLayout, layout
 from tests.support import made_collectives as made
 
 LABELS = [f"{i}  cpu" for i in range(8)]

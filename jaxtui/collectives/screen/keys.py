@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.cells import cell_len
 
+from jaxtui.collectives.screen import view
+from jaxtui.collectives.screen.cell_editor import CellEditor
+from jaxtui.collectives.screen.travel_side import TravelSide
 from jaxtui.screen import commands
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import export
 from jaxtui.text.cells import fit
-from jaxtui.ui import collective_view as view
-from jaxtui.ui.screens.collective_travel_side import TravelSide
-from jaxtui.ui.widgets.cell_editor import CellEditor
 
 if TYPE_CHECKING:
     from textual.widget import Widget
 
+    from jaxtui.collectives.screen.device_rows import DeviceRows
     from jaxtui.session.session import Collective, Program
-    from jaxtui.ui.widgets.device_rows import DeviceRows
 
 
 DIALOG = 76  # cells, as in jaxtui.tcss

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from jaxtui import travel
+from jaxtui.collectives.screen.travel_picture import LIMIT, TravelPicture
+from jaxtui.collectives.travel import model as travel
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.collective_catalogue import OPERATIONS
-from jaxtui.ui.collective_travel import LIMIT, TravelPicture
 from jaxtui.wire.protocol import CollectiveRan
 
 if TYPE_CHECKING:
-    from jaxtui.ui.collective_state import CollectiveWork
-    from jaxtui.ui.widgets.travel_view import TravelPane
+    from jaxtui.collectives.screen.travel_view import TravelPane
+    from jaxtui.collectives.screen.work import CollectiveWork
 
 
 class TravelSide(WorkScreen):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from jaxtui.collectives.screen.blocks import BlockPlan, Holding, plan
 from jaxtui.text import dtypes
 from jaxtui.text.cells import Line, Segment, fit, join, pad, width_of
-from jaxtui.ui.collective_blocks import BlockPlan, Holding, plan
 
 Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")

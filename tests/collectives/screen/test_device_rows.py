@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from jaxtui.ui.collective_blocks import Holding, holding
-from jaxtui.ui.collective_rows import Place
-from jaxtui.ui.widgets.device_rows import DeviceRows
+from jaxtui.collectives.screen.blocks import Holding, holding
+from jaxtui.collectives.screen.device_rows import DeviceRows
+from jaxtui.collectives.screen.rows import Place
 from jaxtui.wire.report import Output, Shard
 
 ROWS = 16

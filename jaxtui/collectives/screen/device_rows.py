@@ -11,9 +11,9 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
+from jaxtui.collectives.screen.blocks import Holding
+from jaxtui.collectives.screen.rows import Place, RowsLayout, layout
 from jaxtui.screen.line_scroller import LineScroller
-from jaxtui.ui.collective_blocks import Holding
-from jaxtui.ui.collective_rows import Place, RowsLayout, layout
 
 _PARTS = (
     "heading",

@@ -8,18 +8,18 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
+from jaxtui.collectives.screen import view
+from jaxtui.collectives.screen.blocks import Holding, holding
+from jaxtui.collectives.screen.cell_editor import CellEditor
+from jaxtui.collectives.screen.device_rows import DeviceRows
+from jaxtui.collectives.screen.form import CollectiveForm
+from jaxtui.collectives.screen.keys import CollectiveKeys
+from jaxtui.collectives.screen.rows import Place
+from jaxtui.collectives.screen.travel_view import TravelPane
 from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.field import FixedText
-from jaxtui.ui import collective_view as view
-from jaxtui.ui.collective_blocks import Holding, holding
-from jaxtui.ui.collective_rows import Place
-from jaxtui.ui.screens.collective_keys import CollectiveKeys
-from jaxtui.ui.widgets.cell_editor import CellEditor
-from jaxtui.ui.widgets.collective_form import CollectiveForm
-from jaxtui.ui.widgets.device_rows import DeviceRows
-from jaxtui.ui.widgets.travel_view import TravelPane
 from jaxtui.wire.protocol import ProvenanceFound
 from jaxtui.wire.report import Diagnosis
 

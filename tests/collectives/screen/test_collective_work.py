@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from jaxtui.collectives.screen.work import DRAFT, CollectiveWork
 from jaxtui.program.screen.work import REST, Work
 from jaxtui.session.session import Collective, Session
-from jaxtui.ui.collective_state import DRAFT, CollectiveWork
 from jaxtui.wire.protocol import (
     AnyRequest,
     Cancel,

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from jaxtui.engine import collectives, provenance
-from jaxtui.engine.provenance import Provenance, Sources, words
-from jaxtui.engine.references import REFERENCES
+from jaxtui.collectives.engine import provenance
+from jaxtui.collectives.engine import run as collectives
+from jaxtui.collectives.engine.provenance import Provenance, Sources, words
+from jaxtui.collectives.engine.references import REFERENCES
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.session.session import Collective, Devices, Program, Session
 

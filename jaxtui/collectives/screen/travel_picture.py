@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from jaxtui.collectives.travel.model import Block, Send, Travel
 from jaxtui.text import numbers
 from jaxtui.text.cells import Line, Segment, join, pad
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number
-from jaxtui.travel import Block, Send, Travel
 
 LIMIT = 4096  # elements of the input up to which its way is shown
 FEW = 2

@@ -11,12 +11,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from jaxtui.collectives.screen.cell_editor import CellEditor
+from jaxtui.collectives.screen.rows import Place
+from jaxtui.collectives.screen.screen import CollectivesScreen
+from jaxtui.collectives.screen.work import DRAFT
 from jaxtui.program.screen.work import REST
 from jaxtui.session.session import Collective, Devices, Session
-from jaxtui.ui.collective_rows import Place
-from jaxtui.ui.collective_state import DRAFT
-from jaxtui.ui.screens.collectives import CollectivesScreen
-from jaxtui.ui.widgets.cell_editor import CellEditor
 from jaxtui.wire.protocol import (
     CollectiveRan,
     DescribeCollectives,

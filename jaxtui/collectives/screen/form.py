@@ -10,9 +10,9 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from jaxtui.collectives.screen.view import ABOUT_VIA, OptionRow
 from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
 from jaxtui.session.session import Collective
-from jaxtui.ui.collective_view import ABOUT_VIA, OptionRow
 from jaxtui.wire.report import Diagnosis
 
 LABEL = 10  # cells

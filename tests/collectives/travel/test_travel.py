@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxtui import travel
+from jaxtui.collectives.travel import model as travel
 from jaxtui.session.collective_catalogue import OPERATIONS
 
 SIZES = list(range(2, 17))

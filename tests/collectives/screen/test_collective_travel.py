@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui import travel
+from jaxtui.collectives.screen.travel_picture import TravelPicture, positive
+from jaxtui.collectives.travel import model as travel
 from jaxtui.text.cells import text_of, width_of
-from jaxtui.ui.collective_travel import (
-    TravelPicture,
-    positive,
-)
 from tests.support import made_collectives as made
 
 NAMES = tuple(str(i) for i in range(8))

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
 
-from jaxtui.engine.provenance_trials import Array, Trial, trials
+from jaxtui.collectives.engine.provenance_trials import Array, Trial, trials
 from jaxtui.engine_base.errors import GivenUp
 
 BATCH_ELEMENTS = 2**21  # of inputs and outputs in one call

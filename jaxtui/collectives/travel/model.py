@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any
 
+from jaxtui.collectives.travel.blocks import Block, flattened, joined, nested, part_shape, parts
+from jaxtui.collectives.travel.routes import APART, ROUTES, Group, Move, Route
 from jaxtui.text import dtypes
-from jaxtui.travel_blocks import Block, flattened, joined, nested, part_shape, parts
-from jaxtui.travel_routes import APART, ROUTES, Group, Move, Route
 
 __all__ = ["Algorithm", "Block", "Send", "Step", "Travel", "algorithms", "follow", "obstacle"]
 

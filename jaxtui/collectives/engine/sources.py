@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtui.engine import collectives
-from jaxtui.engine.collectives import Leaves
-from jaxtui.engine.provenance import Provenance
-from jaxtui.engine.provenance import Sources as Found
+from jaxtui.collectives.engine import run as collectives
+from jaxtui.collectives.engine.provenance import Provenance
+from jaxtui.collectives.engine.provenance import Sources as Found
+from jaxtui.collectives.engine.run import Leaves
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Sources

@@ -1,0 +1,1 @@
+"""Collectives in the engine: run, checked against NumPy, traced to their sources."""

@@ -1,0 +1,1 @@
+"""How the data of a collective travels between devices, on plain numbers."""
