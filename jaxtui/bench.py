@@ -11,12 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from jaxtui import bandwidth_words, bench_runs, bench_words
-from jaxtui.bandwidth_recording import SweepRecording
-from jaxtui.bench_runs import AnyRun
-from jaxtui.benchmarks import Recording, failed
+from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark import words as bench_words
+from jaxtui.benchmark.bandwidth import words as bandwidth_words
+from jaxtui.benchmark.bandwidth.recording import SweepRecording
+from jaxtui.benchmark.kept_runs import AnyRun
+from jaxtui.benchmark.recording import Recording, failed
+from jaxtui.benchmark.run_recording import COMPLETE
 from jaxtui.headless import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
-from jaxtui.recordings import COMPLETE
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import session as sessions
 from jaxtui.session.session import Benchmark, Session, SessionError

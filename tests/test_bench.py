@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from jaxtui import bench_runs
-from jaxtui.benchmarks import Recording
+from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark.recording import Recording
 from jaxtui.session.session import Argument, Benchmark, Program, Session, Vmap, dumps, loads
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.protocol import (

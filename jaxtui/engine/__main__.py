@@ -60,8 +60,8 @@ class Engine:
         # Only now: JAX is configured and running, and Ready is out.
         from jax import effects_barrier
 
+        from jaxtui.benchmark.engine import turns
         from jaxtui.collectives.engine import requests as collective_requests
-        from jaxtui.engine import turns
         from jaxtui.engine_base import devices
         from jaxtui.program.engine import evaluation, inspection
         from jaxtui.results.engine import store as results
@@ -113,7 +113,7 @@ class Engine:
 
     def _plan(self, request: AnyRequest) -> AnyEvent:
         # Only now: most sessions are never timed.
-        from jaxtui.engine import benchmark_plan
+        from jaxtui.benchmark.engine import plan as benchmark_plan
 
         assert isinstance(request, PlanBench)
         with self._turns.light():
@@ -121,11 +121,11 @@ class Engine:
 
     def _bench(self, request: Timed) -> Generator[AnyEvent | None]:
         if isinstance(request, SweepBandwidth):
-            from jaxtui.engine import bandwidth
+            from jaxtui.benchmark.bandwidth.engine import sweep as bandwidth
 
             yield from bandwidth.events(request, self._turns, self._pace)
             return
-        from jaxtui.engine import benchmark
+        from jaxtui.benchmark.engine import run as benchmark
 
         yield from benchmark.events(request, self._turns, self._pace)
 
@@ -156,7 +156,7 @@ class Engine:
 
     def _inspected(self, request: Inspect, on_stage: OnStage, cancelled: IsCancelled) -> Inspected:
         if request.view == "equivalents":
-            from jaxtui.engine import equivalents
+            from jaxtui.benchmark.engine import equivalents
 
             text = equivalents.text(request.composition, on_stage, cancelled)
         else:

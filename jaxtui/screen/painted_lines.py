@@ -12,9 +12,9 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
+from jaxtui.benchmark.screen.rows import Key, Row, Table, layout
 from jaxtui.screen.line_scroller import LineScroller
 from jaxtui.text.cells import Line, glyphs
-from jaxtui.ui.benchmark_rows import Key, Row, Table, layout
 
 _PARTS = (
     *("heading", "quiet", "strong", "note", "pointer", "cursor", "name", "plain", "planned"),

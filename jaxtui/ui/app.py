@@ -105,7 +105,7 @@ class JaxtuiApp(App[None]):
         return CollectivesScreen()
 
     def _benchmark_screen(self) -> Screen[Any]:
-        from jaxtui.ui.screens.benchmark import BenchmarkScreen
+        from jaxtui.benchmark.screen.screen import BenchmarkScreen
 
         return BenchmarkScreen()
 
@@ -293,8 +293,8 @@ class JaxtuiApp(App[None]):
             )
 
     def _apply(self, fix: Fix) -> None:
+        from jaxtui.benchmark.screen.keys import BenchmarkKeys
         from jaxtui.screen.field import fix_words
-        from jaxtui.ui.screens.benchmark_keys import BenchmarkKeys
 
         screen = self.screen
         if not (isinstance(screen, BenchmarkKeys) and screen.apply(fix)):

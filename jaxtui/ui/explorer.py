@@ -37,10 +37,10 @@ from jaxtui.wire.protocol import (
 )
 
 if TYPE_CHECKING:
+    from jaxtui.benchmark.bandwidth.screen.work import SweepWork
+    from jaxtui.benchmark.screen.work import BenchmarkWork
     from jaxtui.results.screen.view import ArrayView
     from jaxtui.ui.app import JaxtuiApp
-    from jaxtui.ui.benchmark_state import BenchmarkWork
-    from jaxtui.ui.sweep_state import SweepWork
     from jaxtui.wire.report import Fix
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
@@ -101,7 +101,7 @@ class Explorer:
     def benchmark(self) -> BenchmarkWork:
         """The work on the benchmark, which begins when its screen is first opened."""
         if self._benchmark is None:
-            from jaxtui.ui.benchmark_state import BenchmarkWork
+            from jaxtui.benchmark.screen.work import BenchmarkWork
 
             self._benchmark = BenchmarkWork(
                 self.work, send=self.client.send, next_id=self.client.next_id
@@ -112,7 +112,7 @@ class Explorer:
     def sweep(self) -> SweepWork:
         """The work on a bandwidth sweep, which begins when its screen is first opened."""
         if self._sweep is None:
-            from jaxtui.ui.sweep_state import SweepWork
+            from jaxtui.benchmark.bandwidth.screen.work import SweepWork
 
             self._sweep = SweepWork(
                 self.work, self.collective, send=self.client.send, next_id=self.client.next_id

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jaxtui import bench_runs
-from jaxtui.engine.sampling_statistics import Ratio, paired_ratio
+from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark.engine.sampling_statistics import Ratio, paired_ratio
 from jaxtui.session import session
 from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session, Vmap
 from tests.performance.machine import load

@@ -68,8 +68,10 @@ def _verdicts(factor: float, processes: int) -> list[tuple[str, float]]:
 
 def benchmarks(factor: float) -> None:
     """Print what PAIRS benchmarks of this process say of an arm with `factor` times the work."""
-    from jaxtui.engine import benchmark, benchmark_plan, peaks
-    from jaxtui.engine.turns import Pace, Turns
+    from jaxtui.benchmark.engine import peaks
+    from jaxtui.benchmark.engine import plan as benchmark_plan
+    from jaxtui.benchmark.engine import run as benchmark
+    from jaxtui.benchmark.engine.turns import Pace, Turns
     from jaxtui.session.session import Argument, Benchmark, Program, Vmap
     from jaxtui.wire.protocol import Bench, BenchRound, Composition
 
@@ -102,7 +104,7 @@ def _add_strategy(turns: int) -> None:
     """`other`: as jit(vmap), of the loop with so many turns."""
     import jax
 
-    from jaxtui.engine import strategies
+    from jaxtui.benchmark.engine.strategies import table as strategies
 
     def build(_: Any) -> strategies.Built:
         step = jax.jit(jax.vmap(lambda x: task(x, turns)))

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from jaxtui import bench_runs, lessons, trust
-from jaxtui.engine.sampling_statistics import P99_FROM, paired_ratio
+from jaxtui import lessons, trust
+from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark.engine.sampling_statistics import P99_FROM, paired_ratio
 from jaxtui.session import session
 from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session, Vmap
 from jaxtui.wire.benchmark import BenchmarkReport

@@ -37,7 +37,7 @@ def turns_for(seconds: float) -> int:
     import jax
     import jax.numpy as jnp
 
-    from jaxtui.engine import timing
+    from jaxtui.benchmark.engine import timing
 
     x = jnp.ones((8, 64))
 

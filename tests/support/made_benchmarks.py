@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtui.benchmarks import Recording
+from jaxtui.benchmark.recording import Recording
 from jaxtui.session.session import Session
 from jaxtui.wire.benchmark import (
     ArmStatistics,

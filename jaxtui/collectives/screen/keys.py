@@ -92,7 +92,7 @@ class CollectiveKeys(TravelSide):
 
     def action_bandwidth(self) -> None:
         """Show the collective's sweep over message sizes."""
-        from jaxtui.ui.screens.bandwidth import BandwidthScreen
+        from jaxtui.benchmark.bandwidth.screen.screen import BandwidthScreen
 
         self.app.push_screen(BandwidthScreen())
 

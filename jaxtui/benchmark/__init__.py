@@ -1,0 +1,1 @@
+"""Benchmarks: the ways to run a function over a batch, timed against each other."""

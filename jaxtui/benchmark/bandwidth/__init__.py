@@ -1,0 +1,1 @@
+"""Bandwidth sweeps: a collective timed over message sizes."""

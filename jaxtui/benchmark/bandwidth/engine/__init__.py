@@ -1,0 +1,1 @@
+"""Bandwidth sweeps in the engine."""

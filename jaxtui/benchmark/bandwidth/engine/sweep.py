@@ -1,0 +1,319 @@
+"""A bandwidth sweep as a generator: message size by message size, resumed sample by sample.
+
+In the manner of nccl-tests: warm-up, many calls in each timing, results in memory of their own
+(out of place), every device's data checked against the reference. As in a benchmark, it yields
+events, or None where it only gives way, and thrown a GivenUp it ends with what it has.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import jax
+import msgspec
+
+from jaxtui.benchmark.bandwidth.engine import messages
+from jaxtui.benchmark.bandwidth.engine.messages import Subject
+from jaxtui.benchmark.engine import sampling_statistics, timing
+from jaxtui.benchmark.engine.plan import REFUSE, WARN
+from jaxtui.benchmark.engine.run import source_hash
+from jaxtui.benchmark.engine.timing import Method
+from jaxtui.benchmark.engine.turns import Pace, Turns
+from jaxtui.collectives.engine.run import composition_of, session_of
+from jaxtui.engine_base.devices import available_memory, environment
+from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
+from jaxtui.engine_base.failures import describe, out_of_memory
+from jaxtui.session.session import Benchmark
+from jaxtui.text import quantities
+from jaxtui.wire import bandwidth as figures
+from jaxtui.wire.bandwidth import MICRO, SizeReport, SweepPlan
+from jaxtui.wire.benchmark import BenchStageName, Noise, Round
+from jaxtui.wire.protocol import (
+    AnyEvent,
+    BandwidthMeasured,
+    BandwidthStarted,
+    BenchFinished,
+    BenchStage,
+    SweepBandwidth,
+)
+
+ROUNDS, QUICK_ROUNDS = 25, 10
+FEWEST = 5  # samples that a size gets even when its budget is over
+BUDGET = 2.0  # seconds of samples for each size
+WARM_SECONDS, WARM_MOST = 0.1, 0.5
+SWEPT = "benchmark.sweep.bytes"
+
+Events = Iterator[AnyEvent | None]
+
+
+def events(
+    request: SweepBandwidth, turns: Turns, pace: Pace, method: Method | None = None
+) -> Generator[AnyEvent | None]:
+    """Everything a SweepBandwidth has to say. Raises Diagnosed when nothing can be measured."""
+    yield from _Sweep(request, turns, pace, method).events()
+
+
+class _Sweep:
+    """One sweep, from its request to its end."""
+
+    def __init__(
+        self, request: SweepBandwidth, turns: Turns, pace: Pace, method: Method | None
+    ) -> None:
+        asked = request.benchmark
+        self.id = request.id
+        self.request = request
+        self.asked = asked
+        self.turns = turns
+        self.pace = pace if request.paced else None
+        self.method = method or Method(
+            warm_seconds=WARM_SECONDS,
+            warm_most=WARM_MOST,
+            throughput=asked.mode == "throughput",
+        )
+        self.rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
+        self.exact = asked.rounds is not None
+        self.budget = BUDGET if asked.budget is None else asked.budget
+        self.seed = random.SystemRandom().randrange(2**31) if asked.seed is None else asked.seed
+
+    def events(self) -> Events:
+        began = time.perf_counter()
+        stopped = False
+        _check(self.asked)
+        session = session_of(self.request.composition, self.request.collective)
+        yield self._stage(0, "tracing")
+        subject = messages.subject_of(session, self.request.composition.folder)
+        counts = _counts(subject, self.asked)
+        plan = self._plan(subject, counts)
+        try:
+            yield BandwidthStarted(id=self.id, environment=environment(), plan=plan)
+            for point, count in enumerate(counts):
+                yield from self._size(point, _Measured(subject, count))
+        except GivenUp:
+            stopped = True
+        yield BenchFinished(id=self.id, stopped=stopped, seconds=time.perf_counter() - began)
+
+    def _stage(self, point: int, stage: BenchStageName) -> BenchStage:
+        return BenchStage(id=self.id, point=point, arm=None, stage=stage)
+
+    def _plan(self, subject: Subject, counts: list[int]) -> SweepPlan:
+        affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        convention = subject.convention
+        asked = self.request.collective
+        swept = composition_of(subject.session, "", self.request.composition.program)
+        return SweepPlan(
+            operation=subject.operation,
+            via=asked.via,
+            options=asked.options,
+            dtype=subject.dtype.name,
+            ranks=subject.ranks,
+            devices=subject.rows,
+            groups=subject.checked.groups,
+            family=convention.family,
+            factor=convention.factor(subject.ranks),
+            formula=convention.formula,
+            size_means=convention.size,
+            count_means=convention.count,
+            bytes=[subject.bytes_of(count) for count in counts],
+            mode=self.asked.mode,
+            rounds=self.rounds,
+            exact_rounds=self.exact,
+            budget=self.budget,
+            seed=self.seed,
+            source=source_hash(swept),
+            affinity=affinity,
+            load=list(os.getloadavg()),
+            notes=_notes(subject),
+        )
+
+    # -------------------------------------------------------------------------------- one size
+
+    def _size(self, point: int, measured: _Measured) -> Events:
+        try:
+            measured.require_fitting()
+            yield from self._prepare(point, measured)
+            yield from self._time(point, measured)
+        except GivenUp:
+            if measured.samples:
+                yield self._told(point, measured)
+            raise
+        except Diagnosed as error:
+            measured.skipped = error.diagnosis.message
+        except Exception as error:
+            words = describe(error)
+            measured.skipped = f"does not fit: {words}" if out_of_memory(error) else words
+        told = self._told(point, measured)
+        if self.pace is None:
+            yield told
+        else:
+            yield from self.pace.gap(told)
+
+    def _told(self, point: int, measured: _Measured) -> BandwidthMeasured:
+        return BandwidthMeasured(id=self.id, point=point, size=measured.report())
+
+    def _prepare(self, point: int, measured: _Measured) -> Events:
+        """Place the data, call once, and look at every element that came back."""
+        yield self._stage(point, "placing")
+        host = measured.place(self.seed + point)
+        yield self._stage(point, "compiling")
+        result = measured.call_first()
+        yield self._stage(point, "comparing")
+        measured.wrong = 0
+        for wrong in messages.wrong_elements(measured.subject, host, result):
+            measured.wrong += wrong
+            yield None
+
+    def _time(self, point: int, measured: _Measured) -> Events:
+        sample = measured.sampler(throughput=self.method.throughput)
+        yield self._stage(point, "warming")
+        for _ in self.turns.alone(timing.warm(sample, self.method)):
+            yield None
+        for calls in self.turns.alone(timing.calibrated(sample, self.method)):
+            measured.calls = calls
+            yield None
+        yield self._stage(point, "timing")
+        began = time.perf_counter()
+        while not self._enough(len(measured.samples), time.perf_counter() - began):
+            before, disturbances = timing.read_meters(), self.turns.disturbances()
+            with self.turns.sample():
+                seconds = sample(measured.calls)
+            measured.noise.append(timing.noise(before, timing.read_meters()))
+            measured.disturbed.append(self.turns.disturbances() > disturbances)
+            measured.samples.append(seconds)
+            yield None
+
+    def _enough(self, done: int, spent: float) -> bool:
+        if done >= self.rounds:
+            return True
+        return not self.exact and done >= FEWEST and spent >= self.budget
+
+
+class _Measured:
+    """One message size as far as it has come."""
+
+    def __init__(self, subject: Subject, count: int) -> None:
+        self.subject = subject
+        self.count = count
+        self.size = subject.bytes_of(count)
+        self.call = subject.call()
+        self.inputs: tuple[Any, ...] = ()
+        self.first: float | None = None
+        self.wrong: int | None = None
+        self.calls = 0
+        self.samples: list[float] = []
+        self.noise: list[Noise] = []
+        self.disturbed: list[bool] = []
+        self.skipped: str | None = None
+
+    def require_fitting(self) -> None:
+        """Raise Diagnosed for a message that would take too much of what is free."""
+        needed, available = _needed(self.subject, self.count), available_memory()
+        if available is not None and needed > REFUSE * available:
+            words = f"needs {quantities.size(needed)}; {quantities.size(available)} is free"
+            raise diagnosed("memory", SWEPT, f"does not fit: {words}")
+
+    def place(self, seed: int) -> Any:
+        """Make the data and lay it on the devices; returns it as the host has it."""
+        host = messages.data(self.subject, self.count, seed)
+        self.inputs = (jax.block_until_ready(self.subject.placed(host)),)
+        return host
+
+    def call_first(self) -> jax.Array:
+        """The result of the first call, which compiles."""
+        began = time.perf_counter()
+        result: jax.Array = jax.block_until_ready(self.call(*self.inputs))
+        self.first = time.perf_counter() - began
+        return result
+
+    def sampler(self, *, throughput: bool) -> timing.Sampler:
+        """What takes the samples of this size."""
+        array = self.inputs[0]
+        return timing.sampler(self.call, self.inputs, array, throughput=throughput)
+
+    def report(self) -> SizeReport:
+        """As a message."""
+        known = SizeReport(
+            bytes=self.size,
+            count=self.count,
+            dtype=self.subject.dtype.name,
+            block=list(self.subject.block(self.count)),
+            wrong=self.wrong,
+            first=self.first,
+            skipped=self.skipped,
+        )
+        return known if not self.samples else self._with_figures(known)
+
+    def _with_figures(self, known: SizeReport) -> SizeReport:
+        where = sampling_statistics.location(self.samples)
+        factor = self.subject.convention.factor(self.subject.ranks)
+        algbw, busbw = figures.rates(self.size, where.median, factor)
+        flags = timing.flags(self.noise, self.disturbed)
+        return msgspec.structs.replace(
+            known,
+            time_us=where.median / MICRO,
+            low_us=where.low / MICRO,
+            high_us=where.high / MICRO,
+            min_us=where.minimum / MICRO,
+            algbw=algbw,
+            busbw=busbw,
+            n=where.n,
+            calls=self.calls,
+            samples=self.samples,
+            rounds=[Round(noise=n, flags=f) for n, f in zip(self.noise, flags, strict=True)],
+        )
+
+
+# --------------------------------------------------------------------------------- what is asked
+
+
+def _check(asked: Benchmark) -> None:
+    """Raise Diagnosed at the field of the benchmark that a sweep cannot follow."""
+    for name in asked.sweep:
+        if name != "bytes":
+            message = f"a collective is swept over message sizes, bytes; it has no {name}"
+            raise diagnosed("session", f"benchmark.sweep.{name}", message)
+    if asked.rounds is not None and asked.rounds < 1:
+        raise diagnosed("session", "benchmark.rounds", "at least one round is needed")
+    if asked.budget is not None and not 0 < asked.budget < float("inf"):
+        raise diagnosed("session", "benchmark.budget", "a budget is a number of seconds above 0")
+
+
+def _counts(subject: Subject, asked: Benchmark) -> list[int]:
+    """The elements of each message: of the sizes asked for, or of those that fit well."""
+    if "bytes" not in asked.sweep:
+        sizes = figures.default_sizes(simulated=environment().simulated)
+        counts = [subject.count_for(size) for size in sizes]
+        available = available_memory()
+        fitting = [c for c in counts if not available or _needed(subject, c) <= WARN * available]
+        return sorted(set(fitting or counts[:1]))
+    try:
+        sizes = figures.sizes_from(asked.sweep["bytes"])
+    except figures.SizesError as error:
+        raise diagnosed("session", f"{SWEPT}.{error.index}", error.message) from error
+    if not sizes:
+        raise diagnosed("session", SWEPT, "no size is given")
+    return sorted({subject.count_for(size) for size in sizes})
+
+
+def _needed(subject: Subject, count: int) -> int:
+    """Bytes in one memory: input, output, and as much again while XLA moves it. Virtual devices
+    share their memory, which holds the data made on the host as well."""
+    given, made = subject.footprint(count)
+    if jax.default_backend() == "cpu":
+        return subject.rows * (2 * given + 2 * made + given)
+    return 2 * (given + made)
+
+
+def _notes(subject: Subject) -> list[str]:
+    notes = []
+    if environment().simulated:
+        notes.append("simulated: virtual CPU devices share one memory, and no link is measured")
+    if subject.ranks == 1:
+        notes.append("one rank: nothing is sent")
+    sizes = {len(group) for group in subject.checked.groups}
+    if len(sizes) > 1:
+        notes.append(f"groups differ in size; n is the largest, {subject.ranks}")
+    return notes

@@ -1,0 +1,50 @@
+"""A bandwidth sweep as the screen's side holds it: gathered from events, turned into a report."""
+
+from __future__ import annotations
+
+from jaxtui.benchmark.run_recording import COMPLETE, RunRecording
+from jaxtui.session.session import Session
+from jaxtui.wire.bandwidth import BandwidthReport, SizeReport, SweepPlan, average_busbw, fit
+from jaxtui.wire.protocol import AnyEvent, BandwidthMeasured, BandwidthStarted
+
+
+class SweepRecording(RunRecording):
+    """A sweep, event by event."""
+
+    def __init__(self, request: int, session: Session, path: str = "") -> None:
+        super().__init__(request, session, path)
+        self.plan: SweepPlan | None = None
+        self.sizes: list[SizeReport] = []
+
+    def _measured(self, event: AnyEvent) -> None:
+        match event:
+            case BandwidthStarted():
+                self.environment, self.plan = event.environment, event.plan
+            case BandwidthMeasured():
+                self.sizes.append(event.size)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has a plan."""
+        return self.plan is not None
+
+    @property
+    def sampled(self) -> bool:
+        """Whether any size was measured."""
+        return any(size.samples for size in self.sizes)
+
+    @property
+    def right(self) -> bool:
+        """Whether no element was wrong, as far as they were looked at."""
+        return not any(size.wrong for size in self.sizes)
+
+    def report(self) -> BandwidthReport:
+        """All of it so far."""
+        return BandwidthReport(
+            **self._head(),
+            ok=self.error is None and self.ended == COMPLETE and self.right,
+            collective=self.plan,
+            sizes=self.sizes,
+            fit=fit(self.sizes),
+            average_busbw=average_busbw(self.sizes),
+        )

@@ -1,0 +1,229 @@
+"""The Bandwidth screen, over Collectives: a sweep of the collective over message sizes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark.bandwidth import words as bandwidth_words
+from jaxtui.benchmark.bandwidth.screen import view as sweep_view
+from jaxtui.program.screen.work import Work
+from jaxtui.screen import commands
+from jaxtui.screen.base import SCREENS, STYLES, WorkScreen
+from jaxtui.screen.header import HeaderLine
+from jaxtui.screen.painted_lines import PaintedLines
+from jaxtui.text.cells import Line, Segment, glyphs
+from jaxtui.wire.report import Diagnosis
+
+if TYPE_CHECKING:
+    from jaxtui.benchmark.bandwidth.screen.work import SweepWork
+    from jaxtui.wire.bandwidth import BandwidthReport
+
+LOW = 34  # lines under which the table and the chart take turns
+BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]
+FORMATS = [
+    ("json", "JSON: everything, every sample"),
+    ("csv", "CSV: a row for each size"),
+    ("md", "Markdown: the table and what it says"),
+    ("copy", "Copy it as CSV to the terminal's clipboard"),
+]
+INVITATION = (
+    "F5 sends messages of growing size through this collective, many calls for each timing, and "
+    "checks every element that every device gets against NumPy: time, bandwidth, #wrong.",
+    'The sizes are those of the session: sweep = { bytes = ["1K..16M"] } under [benchmark].',
+)
+
+
+class BandwidthScreen(WorkScreen):
+    """A table of sizes, and a chart of time over size."""
+
+    NAME = "bandwidth"
+    CSS_PATH = STYLES
+    VERTICAL_BREAKPOINTS = BREAKPOINTS
+    BINDINGS = commands.bindings("bandwidth")
+    SCOPED_CSS = False
+    CSS = """
+    #sweep { height: 1fr; padding: 0; }
+    #sweep-notice { display: none; height: auto; max-height: 5; padding: 0 1;
+        color: $text-warning; }
+    #sweep-notice.-shown { display: block; }
+    #sweep-progress { display: none; height: 1; padding: 0 1; color: $text-accent; }
+    #sweep-progress.-shown { display: block; }
+    #sweep PaintedLines { padding: 0 1; }
+    #sweep-chart { height: 15; padding: 0 1; }
+    .-low #sweep-chart { display: none; }
+    .-low.-flipped #sweep { display: none; }
+    .-low.-flipped #sweep-chart { display: block; height: 1fr; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.header_line = HeaderLine(SCREENS, "collectives")
+        self._shown: object = None
+        self._texts: dict[str, str] = {}
+
+    @property
+    def sweep(self) -> SweepWork:
+        """The work on the sweep."""
+        return self.explorer.sweep
+
+    def body(self) -> ComposeResult:
+        """The panes, in reading order."""
+        with Vertical(id="sweep", classes="pane") as self.pane:
+            self._notice = Static("", markup=False, id="sweep-notice")
+            self._progress = Static("", markup=False, id="sweep-progress")
+            self.lines = PaintedLines()
+            yield self._notice
+            yield self._progress
+            yield self.lines
+        self.chart = PaintedLines(id="sweep-chart", classes="pane")
+        self.chart.border_title = "Time over message size"
+        yield self.chart
+
+    def on_mount(self) -> None:
+        """Begin on the table."""
+        super().on_mount()
+        self.lines.focus()
+
+    # --------------------------------------------------------------------------- what is shown
+
+    def diagnosis(self, work: Work) -> Diagnosis | None:
+        """What is wrong with what was asked."""
+        return self.sweep.diagnosis
+
+    def show_work(self, work: Work, now: float) -> None:
+        """Bring every pane up to date."""
+        super().show_work(work, now)
+        sweep = self.sweep
+        if sweep.said:
+            self.say(sweep.said)
+            sweep.said = ""
+        self._put(self._notice, sweep.notice(now))
+        self._put(self._progress, sweep.progress().replace("·", self.jaxtui.dot))
+        self._show_sweep()
+        self.key_line.keys = self.keys(self.focused)
+
+    def _put(self, widget: Static, text: str) -> None:
+        assert widget.id is not None
+        if self._texts.get(widget.id) != text:
+            self._texts[widget.id] = text
+            widget.set_class(bool(text), "-shown")
+            widget.update(text)
+
+    def _show_sweep(self) -> None:
+        sweep = self.sweep
+        shown = (sweep.changes, self.lines.size, self.chart.size)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        report = sweep.recording.report() if sweep.recording is not None else None
+        self.pane.border_title = sweep_view.title(report, self.jaxtui.dot)
+        signs = glyphs(self.jaxtui.ascii)
+        width = max(20, self.lines.content_size.width - 1)
+        if report is None or not report.sizes:
+            texts = INVITATION if report is None else ()
+            self.lines.show(sweep_view.paragraphs(texts, width, signs))
+            self.chart.show([])
+            return
+        lines: list[Line] = sweep_view.table(report, width, signs)
+        if sweep.stale:
+            changed = "of the collective before: F5 sweeps what is typed now"
+            lines = [(Segment(changed, "warning"),), *lines]
+        lines += [(), *sweep_view.said(report, width, signs)]
+        self.lines.show(lines, stale=sweep.stale)
+        room = self.chart.content_size
+        self.chart.show(sweep_view.chart(report, room.width, room.height, signs), stale=sweep.stale)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The table and the chart are drawn anew, once the panes have their sizes."""
+        self.call_after_refresh(self.explorer.show_work)
+
+    # --------------------------------------------------------------------------------- actions
+
+    def action_run(self) -> None:
+        """Sweep the collective."""
+        explorer = self.explorer
+        if not explorer.work.trusted:
+            explorer.files.ask_trust()
+            return
+        if explorer.work.phase == "gone":
+            explorer.restart()
+        if not self.sweep.run(explorer.now()):
+            self.say("the sweep is running; ctrl+c stops it")
+        explorer.show_work()
+
+    def action_flip(self) -> None:
+        """Turn between the table and the chart, where there is no room for both."""
+        self.toggle_class("-flipped")
+        (self.chart if self.has_class("-flipped") else self.lines).focus()
+        self.call_after_refresh(self.explorer.show_work)
+
+    def action_back(self) -> None:
+        """Go back to the collective; a sweep in hand goes on."""
+        self.app.pop_screen()
+
+    def leave_field(self) -> None:
+        """There is no field to leave: leave the screen."""
+        self.action_back()
+
+    @property
+    def _measured(self) -> BandwidthReport | None:
+        recording = self.sweep.recording
+        return recording.report() if recording is not None and recording.sizes else None
+
+    def text_to_copy(self) -> str:
+        """The sizes as CSV."""
+        report = self._measured
+        return bandwidth_words.to_csv(report) if report is not None else ""
+
+    def action_export(self) -> None:
+        """Save the sweep as JSON, CSV or Markdown."""
+        from jaxtui.screen.dialogs import ChoiceDialog
+        from jaxtui.screen.writing import ask_and_write
+
+        report = self._measured
+        if report is None:
+            self.say("nothing has been measured yet")
+            return
+
+        def chosen(kind: str | None) -> None:
+            if kind == "copy":
+                self.jaxtui.copy(bandwidth_words.to_csv(report))
+            elif kind is not None:
+                text = _written(report, kind)
+                ask_and_write(self, text, "Write it to", f"bandwidth.{kind}", kind)
+
+        self.app.push_screen(ChoiceDialog("Save this sweep as", FORMATS), chosen)
+
+    # ----------------------------------------------------------------------------- the key line
+
+    def offers(self, command: commands.Command) -> bool:
+        """Only what makes sense here and now."""
+        if command.action == "app.stop":
+            return command.scope == "bandwidth" and self.sweep.running
+        if command.action == "screen.run":
+            return not self.sweep.running
+        if command.action == "screen.flip":
+            return self.has_class("-low")
+        if command.action == "app.apply_fix":
+            return bool(self.sweep.diagnosis and self.sweep.diagnosis.fixes)
+        if command.action in ("screen.export", "app.copy"):
+            return self._measured is not None
+        return True
+
+    def label_of(self, command: commands.Command) -> str:
+        """The flip key names the page that it leads to."""
+        if command.action == "screen.flip" and self.has_class("-flipped"):
+            return "table"
+        return command.label
+
+
+def _written(report: BandwidthReport, kind: str) -> str:
+    if kind == "json":
+        return bench_runs.to_json(report).decode() + "\n"
+    return (bandwidth_words.to_csv if kind == "csv" else bandwidth_words.markdown)(report)

@@ -1,0 +1,134 @@
+"""A bandwidth sweep as lines of text: the table with its bars, what it says, the chart."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from jaxtui.benchmark.bandwidth import words
+from jaxtui.benchmark.screen import chart as benchmark_chart
+from jaxtui.benchmark.screen.chart import Chart, Series, Spot
+from jaxtui.benchmark.screen.rows import Key
+from jaxtui.benchmark.words import in_ascii
+from jaxtui.text import quantities
+from jaxtui.text.cells import Glyphs, Line, Segment
+from jaxtui.wire.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
+
+BAR_MOST = 32  # cells
+# The dtype is the same in every row: it stands in the title.
+_SHOWN = tuple(index for index, name in enumerate(words.HEADINGS) if name != "type")
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def title(report: BandwidthReport | None, dot: str = "·") -> str:
+    """What is swept, for the pane's border."""
+    plan = report.collective if report is not None else None
+    if plan is None:
+        return "Bandwidth"
+    ranks = "1 rank" if plan.ranks == 1 else f"{plan.ranks} ranks"
+    parts = ["Bandwidth", f"{plan.operation} via {plan.via}", ranks, plan.dtype]
+    if report is not None and report.environment is not None and report.environment.simulated:
+        parts.append("simulated")
+    return f" {dot} ".join(parts)
+
+
+def table(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
+    """A line for each size under two of headings, a bar of the bus bandwidth at its end."""
+    sizes = [size for size in report.sizes if size.skipped is None]
+    cells = [_cells(words.row(size), glyphs) for size in sizes]
+    heads = [_cells(row, glyphs) for row in (words.HEADINGS, words.UNITS)]
+    widths = [max(len(cell) for cell in column) for column in zip(*heads, *cells, strict=True)]
+    room = min(BAR_MOST, width - sum(widths) - 2 * len(widths))
+    best = max((size.busbw or 0.0 for size in sizes), default=0.0)
+    lines = [
+        (Segment(_row(row, widths), "heading" if not i else "quiet"),)
+        for i, row in enumerate(heads)
+    ]
+    found: list[Line] = [*lines]
+    for size, row in zip(sizes, cells, strict=True):
+        style = "slower" if size.wrong else ""
+        share = (size.busbw or 0.0) / best if best else 0.0
+        found.append(
+            (Segment(_row(row, widths), style), Segment(f"  {_bar(share, room, glyphs)}", "bars"))
+        )
+    return found
+
+
+def _cells(row: Sequence[str], glyphs: Glyphs) -> list[str]:
+    return [_plain(row[index], glyphs) for index in _SHOWN]
+
+
+def _plain(text: str, glyphs: Glyphs) -> str:
+    return in_ascii(text) if glyphs.is_ascii else text
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _bar(share: float, room: int, glyphs: Glyphs) -> str:
+    if room < 4:
+        return ""
+    if glyphs.is_ascii:
+        return "#" * round(share * room)
+    eighths = round(share * room * 8)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+
+
+def said(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
+    """What the figures say, and what they mean."""
+    lines: list[Line] = []
+    if report.ended not in ("complete", "running"):
+        ended = f"Ended early: {report.ended}. What was measured stands."
+        lines += [(Segment(part, "warning"),) for part in _wrapped(ended, width, glyphs)]
+    plan = report.collective
+    for text in words.findings(report):
+        style = "warning" if "wrong" in text or "left out" in text else "strong"
+        lines += [(Segment(part, style),) for part in _wrapped(text, width, glyphs)]
+    if plan is not None:
+        for text in [*words.conventions(plan), *plan.notes]:
+            lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width, glyphs)]
+    return lines
+
+
+def paragraphs(texts: Sequence[str], width: int, glyphs: Glyphs) -> list[Line]:
+    """Quiet text, an empty line between two paragraphs."""
+    lines: list[Line] = []
+    for text in texts:
+        lines += [()] if lines else []
+        lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width, glyphs)]
+    return lines
+
+
+def _wrapped(text: str, width: int, glyphs: Glyphs) -> list[str]:
+    return textwrap.wrap(_plain(text, glyphs), width)
+
+
+def chart(report: BandwidthReport, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+    """Time over message size, and beside it the line that α and β make."""
+    sizes = [size for size in report.sizes if size.time_us]
+    if len(sizes) < 2:
+        text = "Time over message size comes here once there are two sizes."
+        return [(Segment(text, "quiet"),)]
+    measured = Series(Key("measured", 1), "measured", tuple(map(_spot, sizes)))
+    series = [measured]
+    found = report.fit
+    if found is not None:
+        model = tuple(
+            _placed(size, found.alpha_us * MICRO + size.bytes / (found.beta * GIGA))
+            for size in sizes
+        )
+        name = "alpha + S/beta" if glyphs.is_ascii else "α + S/β"
+        series.append(Series(Key("fit", 1), name, model))
+    return benchmark_chart.drawn(Chart("message size", tuple(series)), width, height, glyphs)
+
+
+def _spot(size: SizeReport) -> Spot:
+    assert size.time_us is not None
+    low, high = size.low_us or size.time_us, size.high_us or size.time_us
+    label = quantities.exact_size(size.bytes)
+    return Spot(float(size.bytes), label, size.time_us * MICRO, low * MICRO, high * MICRO)
+
+
+def _placed(size: SizeReport, seconds: float) -> Spot:
+    return Spot(float(size.bytes), quantities.exact_size(size.bytes), seconds, seconds, seconds)

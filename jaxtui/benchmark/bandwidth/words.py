@@ -1,0 +1,172 @@
+"""A bandwidth sweep in words and tables: text for a terminal, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from jaxtui.benchmark import words as bench_words
+from jaxtui.benchmark.words import in_ascii
+from jaxtui.text import plain, quantities
+from jaxtui.wire.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
+from jaxtui.wire.protocol import BenchStage
+
+# As nccl-tests has them, its second line for the units; the interval is ours.
+HEADINGS = ("size", "count", "type", "time", "± 99 %", "algbw", "busbw", "#wrong")
+UNITS = ("(B)", "(elements)", "", "(µs)", "", "(GB/s)", "(GB/s)", "")
+RIGHT = frozenset({0, 1, 3, 4, 5, 6, 7})
+
+
+# ------------------------------------------------------------------------------------- figures
+
+
+def row(size: SizeReport) -> list[str]:
+    """The cells of one size, under HEADINGS."""
+    return [
+        f"{size.bytes:,}",
+        f"{size.count:,}",
+        size.dtype,
+        _figure(size.time_us, 1),
+        _spread(size),
+        _figure(size.algbw, 3),
+        _figure(size.busbw, 3),
+        "–" if size.wrong is None else str(size.wrong),
+    ]
+
+
+def _figure(value: float | None, decimals: int) -> str:
+    if value is None:
+        return "–"
+    least = 10.0**-decimals
+    return f"{value:,.{decimals}f}" if value >= least or value == 0 else f"<{least:.{decimals}f}"
+
+
+def _spread(size: SizeReport) -> str:
+    if size.time_us is None or size.low_us is None or size.high_us is None:
+        return "–"
+    return f"± {quantities.percent((size.high_us - size.low_us) / 2 / size.time_us)}"
+
+
+def fit_text(found: Fit | None) -> str:
+    """The fit as a formula: "t = 85 µs + S / 3.21 GB/s, off by at most 14 %"."""
+    if found is None:
+        return ""
+    speed = quantities.significant(found.beta, 3)
+    alpha = quantities.significant(found.alpha_us, 3)
+    return f"t = {alpha} µs + S / {speed} GB/s, off by at most {quantities.percent(found.worst)}"
+
+
+def progress(stage: BenchStage, plan: SweepPlan | None) -> str:
+    """Where the sweep is, in one line."""
+    if plan is None:
+        return "tracing"
+    size = quantities.exact_size(plan.bytes[stage.point])
+    return f"size {stage.point + 1}/{len(plan.bytes)}  {size}  {stage.stage}"
+
+
+# ---------------------------------------------------------------------------------- whole reports
+
+
+def heading(report: BandwidthReport) -> list[str]:
+    """What was swept, on what, and what its figures count."""
+    lines = []
+    seen, plan = report.environment, report.collective
+    if seen is not None:
+        simulated = f", simulated on {seen.cores} cores" if seen.simulated else ""
+        lines.append(f"{plain.device_set(seen)}{simulated}; {seen.cpu}; {seen.host}")
+    if plan is not None:
+        lines += [_what(plan), *conventions(plan), _how(plan), *plan.notes]
+    if report.ended != "complete":
+        lines.append(f"ended early: {report.ended}")
+    return lines
+
+
+def _what(plan: SweepPlan) -> str:
+    options = "".join(f", {name}={text}" for name, text in plan.options.items() if text.strip())
+    ranks = "1 rank" if plan.ranks == 1 else f"{plan.ranks} ranks"
+    groups = f" in {len(plan.groups)} groups" if len(plan.groups) > 1 else ""
+    return f"{plan.operation} ({plan.family}) via {plan.via}{options}: n = {ranks}{groups}"
+
+
+def conventions(plan: SweepPlan) -> list[str]:
+    """What size, count and bus bandwidth mean for this collective."""
+    return [
+        f"S, the size: {plan.size_means}; count: elements {plan.count_means}",
+        f"algbw = S/t; busbw = {plan.formula} · S/t, here × {plan.factor:.4g}; "
+        "t until the slowest rank is done; GB = 10^9 bytes",
+    ]
+
+
+def _how(plan: SweepPlan) -> str:
+    most = "" if plan.exact_rounds else "at most "
+    waited = "every call waited for" if plan.mode == "latency" else "the last call waited for"
+    return f"{most}{plan.rounds} timings of many calls, {waited}, out of place, seed {plan.seed}"
+
+
+def findings(report: BandwidthReport) -> list[str]:
+    """What the sweep says: the fit, the average, and what was wrong."""
+    lines = [line for line in (fit_text(report.fit),) if line]
+    if report.average_busbw is not None:
+        average = quantities.significant(report.average_busbw, 3)
+        lines.append(f"average bus bandwidth {average} GB/s")
+    for size in report.sizes:
+        if size.skipped is not None:
+            lines.append(f"{quantities.exact_size(size.bytes)} is left out: {size.skipped}")
+        elif size.wrong:
+            what = "1 element is" if size.wrong == 1 else f"{size.wrong} elements are"
+            lines.append(f"{quantities.exact_size(size.bytes)}: {what} wrong")
+    checked = [size for size in report.sizes if size.wrong is not None]
+    if checked and not any(size.wrong for size in checked):
+        lines.append("every element on every device agrees with the NumPy reference")
+    flagged = [r.flags for size in report.sizes for r in size.rounds]
+    marked = [flags for flags in flagged if flags]
+    if marked:
+        kinds = ", ".join(sorted({flag for flags in marked for flag in flags}))
+        lines.append(f"{len(marked)} of {len(flagged)} timings are marked: {kinds}; they count")
+    return lines
+
+
+def text(report: BandwidthReport, *, ascii: bool = False) -> str:
+    """The report for a terminal."""
+    parts = ["  ".join(filter(None, (report.session, report.title)))]
+    parts.append("\n".join(heading(report)))
+    rows = [row(size) for size in report.sizes if size.skipped is None]
+    if rows:
+        parts.append(plain.aligned([list(HEADINGS), list(UNITS), *rows], RIGHT))
+    parts.append("\n".join(findings(report)))
+    whole = "\n\n".join(part for part in parts if part)
+    return in_ascii(whole) if ascii else whole
+
+
+def markdown(report: BandwidthReport) -> str:
+    """The report as Markdown."""
+    lines = [f"# {report.title or report.session or 'Bandwidth'}", ""]
+    lines += [f"- {line}" for line in [*heading(report), report.began]]
+    rows = [row(size) for size in report.sizes if size.skipped is None]
+    if rows:
+        names = [" ".join(filter(None, pair)) for pair in zip(HEADINGS, UNITS, strict=True)]
+        marks = ["---:" if i in RIGHT else "---" for i in range(len(names))]
+        lines += ["", *(bench_words.table_row(cells) for cells in (names, marks, *rows))]
+    said = findings(report)
+    if said:
+        lines += ["", *(f"- {line}" for line in said)]
+    return "\n".join(lines) + "\n"
+
+
+_COLUMNS = (
+    *("bytes", "count", "dtype", "time_us", "low_us", "high_us", "min_us", "n", "calls"),
+    *("algbw", "busbw", "wrong", "skipped"),
+)
+
+
+def to_csv(report: BandwidthReport) -> str:
+    """One row for each size: times in µs, bandwidths in GB/s."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["operation", "via", "ranks", *_COLUMNS])
+    plan = report.collective
+    place = [plan.operation, plan.via, plan.ranks] if plan is not None else ["", "", ""]
+    for size in report.sizes:
+        cells = [getattr(size, name) for name in _COLUMNS]
+        writer.writerow([*place, *("" if cell is None else cell for cell in cells)])
+    return out.getvalue()

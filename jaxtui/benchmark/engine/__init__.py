@@ -1,0 +1,1 @@
+"""Benchmarks in the engine: planned, prepared, timed and judged."""

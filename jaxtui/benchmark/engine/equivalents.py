@@ -1,0 +1,128 @@
+"""Other ways to compute what a program computes, each run once and held against its result.
+
+What a vmap or a pmap means is what a loop over the examples gives; here that is seen on the
+program itself.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jax import tree_util
+
+from jaxtui.benchmark.engine import comparison
+from jaxtui.benchmark.engine.case import case_of
+from jaxtui.benchmark.engine.plan import Arm, Point, plan_point
+from jaxtui.benchmark.engine.preparing import Placed, Preparation, computed_case, why
+from jaxtui.benchmark.engine.strategies.layouts import Case
+from jaxtui.benchmark.engine.strategies.table import on_host
+from jaxtui.engine_base import processes
+from jaxtui.engine_base.errors import GivenUp
+from jaxtui.engine_base.output import rehearsal
+from jaxtui.program.engine import evaluation
+from jaxtui.session.session import Benchmark
+from jaxtui.wire.protocol import Composition
+
+Leaves = Sequence[np.ndarray[Any, Any]]
+SAME = "the same, bit for bit"
+
+
+def text(
+    composition: Composition, on_stage: Callable[[str], None], cancelled: Callable[[], bool]
+) -> str:
+    """Each strategy with what its result is against the program's, then each as Python.
+
+    Raises Diagnosed when the program has no batch that strategies could be run over, and GivenUp
+    when `cancelled()` turned true between two of them.
+    """
+    processes.refuse("other ways to compute the same are tried")
+    # What the function prints was seen when the program ran.
+    with rehearsal():
+        point = _planned(composition)
+        expected = _result(composition, cancelled)
+        case = computed_case(point)
+        verdicts = []
+        placed: Placed = {}
+        for arm in _arms(point):
+            if cancelled():
+                raise GivenUp
+            on_stage("comparing")
+            verdicts.append(_verdict(arm, case, placed, point, expected))
+    return "\n".join(_lines(point, verdicts))
+
+
+def _planned(composition: Composition) -> Point:
+    """The strategies, those over several devices on as many as divide the batch."""
+    prepared = evaluation.prepare(composition)
+    shapes = evaluation.trace_prepared(prepared)
+    batch = case_of(prepared, [value.tree for value in shapes.values]).batch
+    count = len(prepared.devices.devices)
+    dividing = max(n for n in range(1, count + 1) if batch % n == 0)
+    return plan_point(0, {}, composition, Benchmark(devices=[dividing]))
+
+
+def _arms(point: Point) -> list[Arm]:
+    return [arm for arm in point.arms if arm.planned.role != "control"]
+
+
+def _result(composition: Composition, cancelled: Callable[[], bool]) -> Leaves:
+    leaves = evaluation.run(composition, lambda stage: None, cancelled).leaves
+    return [on_host(leaf) for _, leaf in leaves]
+
+
+def _verdict(arm: Arm, case: Case, placed: Placed, point: Point, expected: Leaves) -> str:
+    """What the strategy's result is against the program's, in words."""
+    if arm.planned.skipped is not None:
+        return arm.planned.skipped
+    try:
+        preparation = Preparation(arm, case, placed)
+        for _ in preparation.stages_in_turn():
+            pass
+        found = preparation.result().collected()
+    except BaseException as error:  # also SystemExit: the user's code may call exit()
+        return why(error)
+    return compared(expected, found, point)
+
+
+def compared(expected: Leaves, found: Leaves, point: Point) -> str:
+    """`the same, bit for bit`, or how far apart the two are."""
+    if [leaf.shape for leaf in expected] != [leaf.shape for leaf in found]:
+        return f"other shapes: {[leaf.shape for leaf in found]}"
+    if not comparison.compared(expected, found, longest=1, exact=True, epsilon=0.0).wrong:
+        return SAME
+    longest = point.reference.work.longest
+    dtypes = [leaf.dtype for leaf in tree_util.tree_leaves(point.case.structs)]
+    epsilon = comparison.epsilon_of([*dtypes, *(leaf.dtype for leaf in expected)], longest)
+    correct = comparison.compared(
+        expected, found, longest=longest, exact=point.exact, epsilon=epsilon
+    )
+    if correct.wrong:
+        return f"NOT the same: {comparison.words(correct)}"
+    return f"the same but for rounding, at most {correct.max_ulp:.2g} eps of the largest"
+
+
+def _lines(point: Point, verdicts: Sequence[str]) -> Iterator[str]:
+    case, arms = point.case, _arms(point)
+    yield f"{case.name} over a batch of {case.batch}: other ways, held against the result"
+    yield ""
+    names = [_name(arm) for arm in arms]
+    width = max(map(len, names))
+    for name, verdict in zip(names, verdicts, strict=True):
+        yield f"{name:{width}}  {verdict}"
+    yield ""
+    yield "And as Python, given the function and its arguments:"
+    for arm, name in zip(arms, names, strict=True):
+        if arm.planned.python:
+            yield ""
+            yield f"# {name}: {arm.strategy.title}"
+            yield textwrap.dedent(arm.planned.python)
+
+
+def _name(arm: Arm) -> str:
+    count = arm.planned.devices
+    if not arm.strategy.multi:
+        return arm.planned.strategy
+    return f"{arm.planned.strategy}, {count} device{'s' if count > 1 else ''}"

@@ -1,0 +1,90 @@
+"""What a `[benchmark]` asks for, checked: strategies, sweep, rounds, numbers of devices."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+
+from jaxtui.benchmark.engine.strategies.table import DEFAULT, TABLE
+from jaxtui.engine_base import processes
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.session.session import Benchmark
+from jaxtui.wire.benchmark import Parameter
+from jaxtui.wire.protocol import Composition
+from jaxtui.wire.report import Fix
+
+
+def check(benchmark: Benchmark, composition: Composition) -> None:
+    """Raise Diagnosed at the field of `benchmark` that cannot be."""
+    processes.refuse("strategies are timed")
+    for index, name in enumerate(benchmark.strategies):
+        if name not in TABLE:
+            raise _unknown_strategy(name, f"benchmark.strategies.{index}")
+    if benchmark.baseline and benchmark.baseline not in (benchmark.strategies or DEFAULT):
+        if benchmark.baseline not in TABLE:
+            raise _unknown_strategy(benchmark.baseline, "benchmark.baseline")
+        message = f"{benchmark.baseline} is not among the strategies that are timed"
+        raise diagnosed("session", "benchmark.baseline", message)
+    if benchmark.rounds is not None and benchmark.rounds < 1:
+        raise diagnosed("session", "benchmark.rounds", "at least one round is needed")
+    if benchmark.budget is not None and not 0 < benchmark.budget < float("inf"):
+        raise diagnosed("session", "benchmark.budget", "a budget is a number of seconds above 0")
+    _check_sweep(benchmark, composition)
+
+
+def _unknown_strategy(name: str, field: str) -> Diagnosed:
+    close = difflib.get_close_matches(name, TABLE, n=3, cutoff=0.5)
+    fixes = [Fix(label=f"{name} → {right}", field=field, text=right) for right in close]
+    message = f"there is no strategy {name!r}; there is {', '.join(TABLE)}"
+    return diagnosed("session", field, message, fixes)
+
+
+def _check_sweep(benchmark: Benchmark, composition: Composition) -> None:
+    program = composition.program
+    texts = [program.source, *(argument.value for argument in program.arguments)]
+    texts += [getattr(layer, name) for layer in program.layers for name in layer.fields]
+    for name, values in benchmark.sweep.items():
+        field = f"benchmark.sweep.{name}"
+        if name == "devices":
+            message = "numbers of devices are given in benchmark.devices"
+            raise diagnosed("session", field, message)
+        if not name.isidentifier():
+            raise diagnosed("session", field, f"{name!r} cannot be a name")
+        if not values:
+            raise diagnosed("session", field, f"no value of {name} is given")
+        if not any(re.search(rf"\b{re.escape(name)}\b", text) for text in texts):
+            message = f"neither the source nor an argument's value says {name}"
+            raise diagnosed("session", field, message)
+
+
+def sweep(benchmark: Benchmark) -> list[dict[str, Parameter]]:
+    """The parameters of every point: each value of each with each of the others."""
+    names = list(benchmark.sweep)
+    return [
+        dict(zip(names, values, strict=True))
+        for values in itertools.product(*benchmark.sweep.values())
+    ]
+
+
+def notes(composition: Composition) -> list[str]:
+    """What the benchmark leaves aside of the program, in words."""
+    return [
+        f"the sharding of {argument.name} is left aside: a strategy places its own inputs"
+        for argument in composition.program.arguments
+        if argument.sharding.strip()
+    ]
+
+
+def device_counts(benchmark: Benchmark, available: int) -> list[int]:
+    """On how many devices the strategies that divide the batch are timed. Raises Diagnosed."""
+    if not benchmark.devices:
+        powers = itertools.takewhile(lambda n: n < available, (2**k for k in itertools.count()))
+        return [*powers, available]
+    for index, count in enumerate(benchmark.devices):
+        if not 1 <= count <= available:
+            field = f"benchmark.devices.{index}"
+            fix = Fix(label=f"all {available}", field=field, text=str(available))
+            there = "there is 1 device" if available == 1 else f"there are {available} devices"
+            raise diagnosed("devices", field, f"{there}, not {count}", [fix])
+    return list(dict.fromkeys(benchmark.devices))

@@ -1,0 +1,318 @@
+"""A benchmark as a generator: prepared arm by arm, then resumed sample by sample.
+
+Every value it yields is an event to send, or None where it only gives way. Thrown a GivenUp, it
+ends with what it has. No setting of JAX is changed over a yield, since others work on the same
+thread in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import time
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import msgspec
+from jax import tree_util
+
+from jaxtui.benchmark.engine import comparison, peaks, timing
+from jaxtui.benchmark.engine import plan as plans
+from jaxtui.benchmark.engine import request as asked_for
+from jaxtui.benchmark.engine.plan import Arm, Point
+from jaxtui.benchmark.engine.preparing import (
+    Placed,
+    Preparation,
+    Ready,
+    computed_case,
+    program_report,
+    why,
+)
+from jaxtui.benchmark.engine.rounds import Extent, Rounds
+from jaxtui.benchmark.engine.strategies.layouts import Case
+from jaxtui.benchmark.engine.timing import Method
+from jaxtui.benchmark.engine.turns import Pace, Turns
+from jaxtui.engine_base.devices import environment
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
+from jaxtui.session.session import Benchmark
+from jaxtui.wire.benchmark import BenchStageName, Conditions, Peak, Stages
+from jaxtui.wire.protocol import (
+    AnyEvent,
+    Bench,
+    BenchFinished,
+    BenchGap,
+    BenchPeaks,
+    BenchPoint,
+    BenchPrepared,
+    BenchProgram,
+    BenchStage,
+    BenchStarted,
+    Composition,
+)
+
+ROUNDS, QUICK_ROUNDS = 25, 10
+BUDGET = 10.0  # seconds of rounds at each point, once there are enough of them
+
+Events = Iterator[AnyEvent | None]
+
+
+def events(
+    request: Bench, turns: Turns, pace: Pace, method: Method | None = None
+) -> Generator[AnyEvent | None]:
+    """Everything a Bench has to say. Raises Diagnosed when nothing of it can be timed."""
+    yield from _Run(request, turns, pace, method).events()
+
+
+class _Run:
+    """One benchmark, from its request to its end."""
+
+    def __init__(self, request: Bench, turns: Turns, pace: Pace, method: Method | None) -> None:
+        asked = request.benchmark
+        self.id = request.id
+        self.composition = request.composition
+        self.asked: Benchmark = asked
+        self.turns = turns
+        self.pace = pace if request.paced else None
+        self.method = method_for(asked) if method is None else method
+        self.extent = Extent(
+            rounds=asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS),
+            exact=asked.rounds is not None,
+            budget=BUDGET if asked.budget is None else asked.budget,
+        )
+        self.seed = random.SystemRandom().randrange(2**31) if asked.seed is None else asked.seed
+        self.order = random.Random(self.seed)
+        self.timed: list[Point] = []
+
+    def events(self) -> Events:
+        began = time.perf_counter()
+        stopped = False
+        asked_for.check(self.asked, self.composition)
+        points = asked_for.sweep(self.asked)
+        first = self._first_that_can_be(points)
+        try:
+            yield self._started(points)
+            for index, parameters in enumerate(points):
+                yield from self._point(index, parameters, first if index == first.index else None)
+            yield from self._peaks()
+        except GivenUp:
+            stopped = True
+        yield BenchFinished(id=self.id, stopped=stopped, seconds=time.perf_counter() - began)
+
+    def _first_that_can_be(self, points: list[dict[str, Any]]) -> Point:
+        failure: Diagnosed | None = None
+        for index, parameters in enumerate(points):
+            try:
+                return self._planned(index, parameters)
+            except Diagnosed as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure
+
+    def _planned(self, index: int, parameters: dict[str, Any]) -> Point:
+        return plans.plan_point(index, parameters, self.composition, self.asked)
+
+    def _started(self, points: list[dict[str, Any]]) -> BenchStarted:
+        affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        conditions = Conditions(
+            baseline=self.asked.baseline,
+            mode=self.asked.mode,
+            rounds=self.extent.rounds,
+            exact_rounds=self.extent.exact,
+            budget=self.extent.budget,
+            seed=self.seed,
+            pad=self.asked.pad,
+            source=source_hash(self.composition),
+            affinity=affinity,
+            load=list(os.getloadavg()),
+        )
+        return BenchStarted(
+            id=self.id,
+            environment=environment(),
+            conditions=conditions,
+            points=points,
+            notes=asked_for.notes(self.composition),
+        )
+
+    def _stage(self, point: int, arm: int | None, stage: BenchStageName) -> BenchStage:
+        return BenchStage(id=self.id, point=point, arm=arm, stage=stage)
+
+    def _gap(self, point: int) -> Events:
+        """Have what came painted, where the next call is timed already."""
+        if self.pace is not None:
+            yield from self.pace.gap(BenchGap(id=self.id, point=point))
+
+    # ------------------------------------------------------------------------------- one point
+
+    def _point(self, index: int, parameters: dict[str, Any], point: Point | None) -> Events:
+        yield self._stage(index, None, "tracing")
+        try:
+            point = point or self._planned(index, parameters)
+            yield BenchPoint(id=self.id, point=point.planned)
+            yield self._stage(index, None, "placing")
+            case = computed_case(point)
+        except Diagnosed as error:
+            failed = plans.failed_point(index, parameters, error.diagnosis)
+            yield BenchPoint(id=self.id, point=failed)
+            return
+        ready: list[Ready] = []
+        yield from self._prepare(point, case, ready)
+        yield from self._compare(point, ready)
+        yield BenchPoint(id=self.id, point=point.planned)
+        if not ready:
+            return
+        if not self.timed:
+            yield BenchProgram(id=self.id, report=program_report(point, ready[0]))
+        yield from self._warm(point, ready)
+        yield from self._gap(index)
+        self.timed.append(point)
+        rounds = Rounds(
+            request=self.id,
+            point=index,
+            ready=ready,
+            extent=self.extent,
+            turns=self.turns,
+            order=self.order,
+            seed=self.seed,
+            pace=self.pace,
+        )
+        yield from rounds.events()
+
+    def _prepare(self, point: Point, case: Case, ready: list[Ready]) -> Events:
+        """Make each arm ready, then the control; what cannot be falls out.
+
+        The baseline comes first and the control last. That is compiled anew, so that the A/A pair
+        shows what two compilations of one program differ by. A baseline that cannot be compiled
+        anew is none: the next one takes over.
+        """
+        placed: Placed = {}
+        for arm in point.arms:
+            if arm.runs and arm.planned.role != "control":
+                yield from self._ready(point, arm, case, placed, ready)
+        plans.choose_baseline(point, self.asked)
+        while ready:
+            ready.sort(key=lambda one: one.arm.planned.role != "baseline")
+            control, arms = point.arms[-1], len(ready)
+            yield from self._ready(point, control, case, placed, ready)
+            if len(ready) > arms:
+                return
+            baseline = ready.pop(0)
+            baseline.arm.skip(control.planned.skipped or "")
+            yield self._prepared(point, baseline)
+            plans.choose_baseline(point, self.asked)
+
+    def _ready(
+        self, point: Point, arm: Arm, case: Case, placed: Placed, ready: list[Ready]
+    ) -> Events:
+        """Place, trace, lower, compile and call an arm once, and compile it again."""
+        preparation = None
+        try:
+            preparation = Preparation(arm, case, placed)
+            for stage in preparation.stages_in_turn():
+                yield self._stage(point.index, arm.planned.arm, stage)
+            for stage in preparation.compiled_again():
+                yield self._stage(point.index, arm.planned.arm, stage)
+            ready.append(preparation.result())
+        except (GivenUp, GeneratorExit):
+            raise
+        except BaseException as error:  # also SystemExit: the user's code may call exit()
+            arm.skip(why(error))
+            yield BenchPrepared(
+                id=self.id,
+                point=point.index,
+                arm=arm.planned.arm,
+                stages=preparation.stages if preparation else Stages(),
+                skipped=arm.planned.skipped,
+            )
+        else:
+            yield self._prepared(point, ready[-1])
+
+    def _compare(self, point: Point, ready: list[Ready]) -> Events:
+        """Leave out of `ready` what gives other values than the baseline does."""
+        if not ready:
+            return
+        expected = ready[0].collected()
+        dtypes = [leaf.dtype for leaf in tree_util.tree_leaves(point.case.structs)]
+        longest = point.reference.work.longest
+        epsilon = comparison.epsilon_of([*dtypes, *(x.dtype for x in expected)], longest)
+        for one in _in_order(ready[:-1]):
+            yield self._stage(point.index, one.index, "comparing")
+            one.correct = comparison.compared(
+                expected, one.collected(), longest=longest, exact=point.exact, epsilon=epsilon
+            )
+            if one.correct.wrong:
+                one.arm.skip(comparison.words(one.correct))
+                ready.remove(one)
+                yield self._prepared(point, one)
+
+    def _prepared(self, point: Point, one: Ready) -> BenchPrepared:
+        return BenchPrepared(
+            id=self.id,
+            point=point.index,
+            arm=one.index,
+            stages=one.stages,
+            correct=one.correct,
+            stablehlo=one.stablehlo,
+            compilations=len(one.compiled),
+            calls=one.calls,
+            skipped=one.arm.planned.skipped,
+        )
+
+    def _warm(self, point: Point, ready: list[Ready]) -> Events:
+        for one in _in_order(ready):
+            one.samplers = [
+                timing.sampler(call, one.inputs, one.output, throughput=self.method.throughput)
+                for call in one.compiled
+            ]
+            one.output = None
+            sample = timing.in_turn(one.samplers)
+            yield self._stage(point.index, one.index, "warming")
+            for _ in self.turns.alone(timing.warm(sample, self.method)):
+                yield None
+            yield self._stage(point.index, one.index, "calibrating")
+            yield from self._gap(point.index)
+            for calls in self.turns.alone(timing.calibrated(sample, self.method)):
+                one.calls = calls
+                yield None
+            yield self._prepared(point, one)
+
+    # ------------------------------------------------------------------------------------ peaks
+
+    def _peaks(self) -> Events:
+        """The peaks on as many devices as anything was timed on, in the inputs' widest float."""
+        if not self.timed:
+            return
+        used = {a.planned.devices for p in self.timed for a in p.arms if a.runs}
+        leaves = tree_util.tree_leaves([point.case.structs for point in self.timed])
+        floats = [x.dtype for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
+        dtype = max(floats, key=lambda d: d.itemsize, default=jnp.dtype("float32"))
+        devices = self.timed[0].prepared.devices.devices
+        yield self._stage(self.timed[-1].index, None, "peaks")
+        yield from self._gap(self.timed[-1].index)
+        found: list[Peak] = []
+        for peak in self.turns.alone(peaks.measured(devices, sorted(used), dtype)):
+            if isinstance(peak, Peak):
+                found.append(peak)
+            yield None
+        yield BenchPeaks(id=self.id, peaks=peaks.shared(found) if _simulated(devices) else found)
+
+
+def _in_order(ready: Sequence[Ready]) -> list[Ready]:
+    """As the rows stand in the table."""
+    return sorted(ready, key=lambda one: one.index)
+
+
+def _simulated(devices: Sequence[Any]) -> bool:
+    return devices[0].platform == "cpu" and len(devices) > 1
+
+
+def method_for(asked: Benchmark) -> Method:
+    """The clock's settings for what was asked."""
+    return Method(throughput=asked.mode == "throughput")
+
+
+def source_hash(composition: Composition) -> str:
+    """A hash of the program with its parameters and devices, wherever its file lies."""
+    content = msgspec.structs.replace(composition, folder="")
+    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:16]

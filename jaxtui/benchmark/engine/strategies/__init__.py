@@ -1,0 +1,1 @@
+"""The strategies: each one way to run a function of one example over a batch."""

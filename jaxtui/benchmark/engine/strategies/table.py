@@ -1,0 +1,333 @@
+"""The ways to run a per-example function over a batch: one table, an entry for each.
+
+An entry lays out its inputs, builds its callable, brings its outputs to one layout (the batch
+leading), and prints itself as Python. A new strategy is a new entry of TABLE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax, tree_util
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxtui.benchmark.engine.strategies import as_python, layouts
+from jaxtui.benchmark.engine.strategies.layouts import (
+    AXIS,
+    Case,
+    Layout,
+    Setup,
+    inner_batch,
+    spec_of,
+)
+from jaxtui.engine_base.arrays import readable
+
+
+@dataclass(frozen=True)
+class Built:
+    """A strategy's callable: `call(*inputs)` is what is timed.
+
+    `step` is the transformed function inside it that can be lowered; None where JAX runs operation
+    by operation.
+    """
+
+    call: Callable[..., Any]
+    step: Any
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to run a per-example function over a batch.
+
+    `multi`: it divides the batch over several devices. `per_example`: its step is called once for
+    each example. `text` gives the lines of Python that stand between the inputs and `out`.
+    """
+
+    name: str
+    title: str
+    layout: Layout
+    build: Callable[[Setup], Built]
+    text: Callable[[Setup], list[str]]
+    multi: bool = False
+    per_example: bool = False
+
+    def structs(self, setup: Setup) -> tuple[Any, ...]:
+        """The shapes of what `step` is called with."""
+        case = setup.case
+        if self.per_example:
+            return tuple(jax.eval_shape(lambda *args: case.example(args, 0), *case.structs))
+        return tuple(jax.eval_shape(lambda *a: self.layout.arrange(setup, a), *case.structs))
+
+    def calls(self, setup: Setup) -> int:
+        """How many times one call of the strategy calls its step."""
+        return setup.case.batch if self.per_example else 1
+
+    def place(self, setup: Setup) -> tuple[Any, ...]:
+        """Its inputs, arranged and on their devices. The case holds arrays."""
+        return self.layout.place(setup, self.layout.arrange(setup, setup.case.args))
+
+    def step_inputs(self, setup: Setup, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What the step is called with first, given the placed inputs."""
+        if not self.per_example:
+            return inputs
+        if self.layout is layouts.SLICES:
+            return tuple(inputs[0][0])
+        return setup.case.example(inputs, 0)
+
+    def output_shapes(self, setup: Setup, step_output: Any) -> list[tuple[tuple[int, ...], Any]]:
+        """Shape and dtype of each output leaf in the common layout, given those of the step."""
+        leaves = tree_util.tree_leaves(step_output)
+        if self.per_example:
+            return [((setup.case.batch, *leaf.shape), leaf.dtype) for leaf in leaves]
+        return [(self._batch_leading(setup, leaf.shape), leaf.dtype) for leaf in leaves]
+
+    def collect(self, setup: Setup, output: Any) -> list[np.ndarray[Any, Any]]:
+        """The output's leaves on the host, the batch leading."""
+        if self.layout is layouts.SLICES:
+            rows = [tree_util.tree_leaves(example) for example in output]
+            return [np.stack([on_host(x) for x in column]) for column in zip(*rows, strict=True)]
+        leaves = [on_host(leaf) for leaf in tree_util.tree_leaves(output)]
+        return [leaf.reshape(self._batch_leading(setup, leaf.shape)) for leaf in leaves]
+
+    def _batch_leading(self, setup: Setup, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if self.layout is layouts.SPLIT and shape[:2] == (setup.count, setup.share):
+            return (setup.case.batch, *shape[2:])
+        return shape
+
+    def python(self, setup: Setup) -> str:
+        """The strategy as Python, given `jax`, `jnp`, `lax`, the function and its arguments."""
+        case = setup.case
+        lines = [] if case.text == case.name else [f"{case.name} = {case.text}"]
+        if self.multi:
+            lines.append(f"devices = {as_python.devices(setup)}")
+        lines += self.text(setup)
+        return "\n".join(lines)
+
+
+def on_host(leaf: Any) -> np.ndarray[Any, Any]:
+    """A leaf as a NumPy array; of PRNG keys their data."""
+    return np.asarray(readable(leaf))
+
+
+def fitting(case: Case, count: int) -> tuple[int, int]:
+    """The batch sizes nearest to the case's, below (0 when there is none) and above, that `count`
+    devices divide."""
+    below = case.batch // count * count
+    return below, below + count
+
+
+# --------------------------------------------------------------------------------- the callables
+
+
+def _build_loop(setup: Setup) -> Built:
+    step = _jitted_example(setup.case)
+
+    def call(examples: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return [step(*example) for example in examples]
+
+    return Built(call, step)
+
+
+def _build_loop_and_stack(setup: Setup) -> Built:
+    step = _jitted_example(setup.case)
+    example, batch = setup.case.example, setup.case.batch
+
+    def call(*args: Any) -> Any:
+        results = [step(*example(args, i)) for i in range(batch)]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
+
+    return Built(call, step)
+
+
+def _jitted_example(case: Case) -> Any:
+    """A function of its own: jit would not compile the very same one a second time."""
+
+    def per_example(*args: Any) -> Any:
+        return case.function(*args)
+
+    return jax.jit(per_example)
+
+
+def _build_lax_map(setup: Setup) -> Built:
+    return _jitted(_lax_map(setup.case, None))
+
+
+def _build_lax_map_batched(setup: Setup) -> Built:
+    return _jitted(_lax_map(setup.case, inner_batch(setup.case)))
+
+
+def _lax_map(case: Case, batch_size: int | None) -> Callable[..., Any]:
+    options = {} if batch_size is None else {"batch_size": batch_size}
+
+    def mapped(*args: Any) -> Any:
+        leaves, tree = tree_util.tree_flatten(args)
+
+        def one(example: list[Any]) -> Any:
+            given = iter(example)
+            merged = [
+                leaf if axis is None else next(given)
+                for leaf, axis in zip(leaves, case.leaf_axes_in_front, strict=True)
+            ]
+            return case.function(*tree_util.tree_unflatten(tree, merged))
+
+        moving = [
+            leaf
+            for leaf, axis in zip(leaves, case.leaf_axes_in_front, strict=True)
+            if axis is not None
+        ]
+        return lax.map(one, moving, **options)
+
+    return mapped
+
+
+def _build_vmap(setup: Setup) -> Built:
+    return Built(_vmapped(setup.case), None)
+
+
+def _build_jit_vmap(setup: Setup) -> Built:
+    return _jitted(_vmapped(setup.case))
+
+
+def _build_pmap(setup: Setup) -> Built:
+    case = setup.case.in_front()
+    inner = jax.vmap(case.function, in_axes=case.in_axes)
+    return _pmapped(setup, inner)
+
+
+def _build_pmap_without_vmap(setup: Setup) -> Built:
+    return _pmapped(setup, setup.case.function)
+
+
+def _pmapped(setup: Setup, inner: Callable[..., Any]) -> Built:
+    axes = setup.case.in_front().in_axes
+    step = jax.pmap(inner, in_axes=axes, devices=list(setup.devices))
+    return Built(step, step)
+
+
+def _build_shard_map(setup: Setup) -> Built:
+    case = setup.case
+    specs = tuple(case.map_axes(position, spec_of) for position in range(len(case.args)))
+    inner = jax.vmap(case.function, in_axes=case.in_axes)
+    # Unchecked: a loop in the function may start from a constant that all devices share.
+    mapped = jax.shard_map(
+        inner, mesh=setup.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False
+    )
+    return _jitted(mapped)
+
+
+def _vmapped(case: Case) -> Callable[..., Any]:
+    return jax.vmap(case.function, in_axes=case.in_axes, axis_name=case.axis_name)
+
+
+def _jitted(call: Callable[..., Any]) -> Built:
+    step = jax.jit(call)
+    return Built(step, step)
+
+
+# ----------------------------------------------------------------------------------- their layouts
+
+
+def _place_sharded(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    leaves, tree = tree_util.tree_flatten(args)
+    placed = [
+        jax.device_put(leaf, NamedSharding(setup.mesh, spec_of(axis)))
+        for leaf, axis in zip(leaves, setup.case.leaf_axes, strict=True)
+    ]
+    return tuple(tree_util.tree_unflatten(tree, placed))
+
+
+SHARDED = Layout("sharded", lambda setup, args: tuple(args), _place_sharded)
+
+
+# --------------------------------------------------------------------------------------- the table
+
+TABLE: dict[str, Strategy] = {
+    strategy.name: strategy
+    for strategy in (
+        Strategy(
+            "loop",
+            "a Python loop over the jitted function, on slices made before",
+            layouts.SLICES,
+            _build_loop,
+            as_python.loop,
+            per_example=True,
+        ),
+        Strategy(
+            "loop-and-stack",
+            "a Python loop that slices and stacks, too: the tutorial's",
+            layouts.WHOLE,
+            _build_loop_and_stack,
+            as_python.loop_and_stack,
+            per_example=True,
+        ),
+        Strategy(
+            "lax.map",
+            "jit of lax.map: one example after the other, compiled",
+            layouts.FRONT,
+            _build_lax_map,
+            as_python.lax_map,
+        ),
+        Strategy(
+            "lax.map-batched",
+            "jit of lax.map with batch_size: several examples at a time",
+            layouts.FRONT,
+            _build_lax_map_batched,
+            as_python.lax_map_batched,
+        ),
+        Strategy(
+            "vmap",
+            "vmap without jit, as the tutorial has it",
+            layouts.WHOLE,
+            _build_vmap,
+            as_python.vmap,
+        ),
+        Strategy(
+            "jit(vmap)",
+            "jit of vmap: the whole batch at once",
+            layouts.WHOLE,
+            _build_jit_vmap,
+            as_python.jit_vmap,
+        ),
+        Strategy(
+            "pmap",
+            "pmap of vmap: a share of the batch on each device",
+            layouts.SPLIT,
+            _build_pmap,
+            as_python.pmap,
+            multi=True,
+        ),
+        Strategy(
+            "pmap-without-vmap",
+            "pmap of the function itself, the tutorial's",
+            layouts.SPLIT,
+            _build_pmap_without_vmap,
+            as_python.pmap_without_vmap,
+            multi=True,
+        ),
+        Strategy(
+            "shard_map",
+            "jit of shard_map of vmap: a share of the batch on each device",
+            SHARDED,
+            _build_shard_map,
+            as_python.shard_map,
+            multi=True,
+        ),
+        Strategy(
+            "sharding",
+            "jit of vmap on inputs that a NamedSharding divides",
+            SHARDED,
+            _build_jit_vmap,
+            as_python.sharding,
+            multi=True,
+        ),
+    )
+}
+
+BASELINE = "jit(vmap)"
+# What is timed when nothing is chosen: all but the tutorial's mistake.
+DEFAULT = tuple(name for name in TABLE if name != "pmap-without-vmap")

@@ -1,0 +1,231 @@
+"""When is which faster? Sentences that answer it from the figures of a run, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from jaxtui.benchmark import words
+from jaxtui.benchmark.screen.rows import Key, ceiling_words, flagged_words, too_few
+from jaxtui.text.quantities import percent, significant
+from jaxtui.wire.benchmark import BenchmarkReport, PointReport, StrategyReport
+
+OVERHEAD_FROM = 1.15  # a time a batch that is this much over the baseline's is worth explaining
+
+
+def answers(report: BenchmarkReport, index: int) -> list[str]:
+    """Sentences about point `index` first, then about the sweep and the devices."""
+    if not report.points:
+        return []
+    point = report.points[index]
+    found = [*_fastest(point), *_loop(point), *_pays_off(point), *_sure(point)]
+    found += _crossings(report)
+    found += _devices(report, index)
+    return found
+
+
+def named(row: StrategyReport) -> str:
+    """`pmap on 8 devices`, `vmap`."""
+    return row.name if row.devices == 1 else f"{row.name} on {row.devices} devices"
+
+
+def _timed(point: PointReport) -> list[StrategyReport]:
+    return [row for row in point.strategies if row.median is not None]
+
+
+def _baseline(point: PointReport) -> StrategyReport | None:
+    return next((row for row in _timed(point) if row.role == "baseline"), None)
+
+
+# ------------------------------------------------------------------------------------ one point
+
+
+def _fastest(point: PointReport) -> list[str]:
+    baseline = _baseline(point)
+    others = [row for row in _timed(point) if row.speedup is not None and row is not baseline]
+    if baseline is None or not others:
+        return []
+    at = words.point_title(point)
+    place = f"At {at}: " if at else ""
+    faster = [row for row in others if row.verdict == "faster"]
+    slower = [row for row in others if row.verdict == "slower"]
+    said = []
+    if faster:
+        best = max(faster, key=_ratio)
+        assert best.speedup is not None
+        said.append(
+            f"{place}{named(best)} is {_times(best.speedup.value)} as fast as {baseline.name} "
+            f"({_interval(best)}), the fastest that is beyond noise."
+        )
+    elif all(too_few(row) for row in others):
+        said.append(f"{place}too few rounds so far for any verdict.")
+    else:
+        said.append(f"{place}nothing is faster than {baseline.name} beyond noise.")
+    if slower:
+        worst = min(slower, key=_ratio)
+        assert worst.speedup is not None
+        found = worst.speedup
+        least, most = significant(1 / found.high), significant(1 / found.low)
+        said.append(
+            f"{named(worst)} is the slowest: {_times(1 / found.value)} the time of "
+            f"{baseline.name} (99 %: {least} to {most})."
+        )
+    return said
+
+
+def _ratio(row: StrategyReport) -> float:
+    return row.speedup.value if row.speedup is not None else 1.0
+
+
+def _times(ratio: float) -> str:
+    return f"{significant(ratio)} times"
+
+
+def _interval(row: StrategyReport) -> str:
+    found = row.speedup
+    return "" if found is None else f"99 %: {found.low:.2f} to {found.high:.2f}"
+
+
+def _loop(point: PointReport) -> list[str]:
+    """What a Python loop pays for each example: the dispatch that batching saves."""
+    baseline = _baseline(point)
+    loop = next((row for row in _timed(point) if row.name == "loop"), None)
+    if baseline is None or loop is None or not point.batch or loop.verdict != "slower":
+        return []
+    assert loop.median is not None
+    assert baseline.median is not None
+    each = (loop.median - baseline.median) / point.batch
+    if loop.median < OVERHEAD_FROM * baseline.median:
+        return []
+    return [
+        f"The Python loop pays {words.seconds(each)} more for each of the {point.batch} examples "
+        f"than {baseline.name}: the smaller an example's own work, the more that matters."
+    ]
+
+
+def _pays_off(point: PointReport) -> list[str]:
+    """After how many calls the compiling of the fastest is paid back, against what needs less."""
+    rows = [row for row in _timed(point) if row.verdict in ("faster", None)]
+    best = min(rows, key=lambda row: row.median or math.inf, default=None)
+    if best is None:
+        return []
+    for other in _timed(point):
+        saved = (other.median or 0.0) - (best.median or 0.0)
+        more = ready_seconds(best) - ready_seconds(other)
+        apart = other.verdict == "slower" or (best.verdict == "faster" and other.verdict is None)
+        if apart and saved > 0 and more > saved:
+            calls = math.ceil(more / saved)
+            return [
+                f"{named(best)} takes {words.seconds(more, 2)} longer to get ready than "
+                f"{named(other)} and saves {words.seconds(saved, 2)} a call: "
+                f"it pays from {calls:,} calls on."
+            ]
+    return []
+
+
+def ready_seconds(row: StrategyReport) -> float:
+    """From the function to its first result: trace, lower, compile, first call."""
+    stages = row.stages
+    return sum(s or 0.0 for s in (stages.trace, stages.lower, stages.compile, stages.first))
+
+
+def _sure(point: PointReport) -> list[str]:
+    """How far this measurement can be believed."""
+    said = []
+    control = point.control
+    if control is not None and control.ratio is not None and control.interval is not None:
+        low, high = control.interval
+        said.append(
+            f"The same program timed twice (A/A) came out {control.ratio:.2f} "
+            f"[{low:.2f}, {high:.2f}]: differences of that size mean nothing here."
+        )
+    seen = [row.seen for row in _timed(point) if row.seen is not None]
+    unsure = [row for row in _timed(point) if row.verdict == "within noise" and not too_few(row)]
+    if unsure and seen:
+        said.append(
+            f"{_listed(named(row) for row in unsure)}: within noise. A difference would have shown "
+            f"from {percent(min(seen))} (the steadiest) to {percent(max(seen))} (the noisiest) on."
+        )
+    flagged = flagged_words(point)
+    if flagged:
+        said.append(f"{flagged}. They count; the details of a row have the median without them.")
+    return said
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(names)
+    if len(found) > 4:
+        found = [*found[:3], f"{len(found) - 3} more"]
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
+
+
+# ------------------------------------------------------------------------------------- the sweep
+
+
+def _crossings(report: BenchmarkReport) -> list[str]:
+    """Where along the sweep a verdict turns."""
+    if len(report.points) < 2:
+        return []
+    rows: dict[Key, list[tuple[str, StrategyReport]]] = {}
+    for point in report.points:
+        for row in _timed(point):
+            if row.verdict is not None:
+                key = Key(row.name, row.devices)
+                rows.setdefault(key, []).append((words.point_title(point), row))
+    said = []
+    for found in rows.values():
+        turns = [row.verdict for _, row in found]
+        if len(set(turns)) > 1:
+            said.append(f"{named(found[0][1])} is {_course(found)}.")
+    steady: dict[str, list[str]] = {}
+    for found in rows.values():
+        kinds = {row.verdict for _, row in found}
+        if len(kinds) == 1 and len(found) > 1:
+            steady.setdefault(str(kinds.pop()), []).append(named(found[0][1]))
+    for verdict, names in steady.items():
+        said.append(f"{verdict.capitalize()} all along the sweep: {_listed(names)}.")
+    return said
+
+
+def _course(found: Sequence[tuple[str, StrategyReport]]) -> str:
+    """`slower at batch 1, within noise at batch 8, faster from batch 64 on`."""
+    groups: list[tuple[str, str, str]] = []
+    for place, row in found:
+        verdict = str(row.verdict)
+        if groups and groups[-1][0] == verdict:
+            groups[-1] = (verdict, groups[-1][1], place)
+        else:
+            groups.append((verdict, place, place))
+    parts = []
+    for number, (verdict, first, last) in enumerate(groups):
+        if first == last:
+            parts.append(f"{verdict} at {first}")
+        elif number == len(groups) - 1:
+            parts.append(f"{verdict} from {first} on")
+        else:
+            parts.append(f"{verdict} from {first} to {last}")
+    return ", ".join(parts)
+
+
+def _devices(report: BenchmarkReport, index: int) -> list[str]:
+    said = []
+    scaling = [found for found in report.scaling if found.point == index]
+    for kind, meaning in (("strong", "the same batch"), ("weak", "as much a device")):
+        rows = [found for found in scaling if found.kind == kind]
+        most = max((found.devices for found in rows), default=0)
+        best = max(
+            (found for found in rows if found.devices == most),
+            key=lambda found: found.efficiency,
+            default=None,
+        )
+        if best is None:
+            continue
+        ceiling = "" if best.ceiling is None else f", of the {percent(best.ceiling)} there can be"
+        said.append(
+            f"{kind.capitalize()} scaling ({meaning}): {best.strategy} on {best.devices} devices "
+            f"reaches {percent(best.efficiency)} of {best.devices} times one{ceiling}."
+        )
+    ceiling = ceiling_words(report.environment)
+    if ceiling:
+        said.append(f"{ceiling[:1].upper()}{ceiling[1:]}.")
+    return said

@@ -1,0 +1,377 @@
+"""Time against the sweep, or against the number of devices: a chart of plain lines of text.
+
+Lines are drawn in braille dots, two by four in a cell; every series has a letter at its points and
+in the legend, so that it can be told without colours. Both scales are logarithmic where the values
+ask for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from jaxtui.benchmark.screen.rows import Key, unit_of
+from jaxtui.text.cells import Glyphs, Line, Segment, fit
+from jaxtui.text.quantities import significant
+from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, StrategyReport
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LOGARITHMIC_FROM = 4.0  # the largest over the smallest
+LEAST_WIDTH, LEAST_HEIGHT = 30, 6
+SERIES_STYLES = 6
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One measurement: seconds with the bounds of their median."""
+
+    x: float
+    label: str
+    seconds: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """The measurements of one row over the sweep."""
+
+    key: Key
+    name: str
+    spots: tuple[Spot, ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What is drawn: `across` names what goes along."""
+
+    across: str
+    series: tuple[Series, ...]
+
+
+# ------------------------------------------------------------------------------- what is drawn
+
+
+def chart_of(report: BenchmarkReport, index: int, selected: Key | None) -> Chart | None:
+    """Time over the parameter that was swept, through point `index`; else over devices."""
+    point = report.points[index]
+    name = _swept(report)
+    if name is None:
+        return _over_devices(point)
+    others = [
+        other
+        for other in report.points
+        if all(v == point.parameters.get(k) for k, v in other.parameters.items() if k != name)
+    ]
+    numbers = all(_is_number(other.parameters[name]) for other in others)
+    found: dict[Key, list[Spot]] = {}
+    for place, other in enumerate(others):
+        value = other.parameters[name]
+        x = float(value) if numbers else float(place + 1)
+        for row in other.strategies:
+            if row.median is not None:
+                key = Key(row.name, row.devices)
+                found.setdefault(key, []).append(_spot(x, str(value), row))
+    kept = _chosen(found, selected)
+    return Chart(name, tuple(_series(key, found[key]) for key in kept)) if kept else None
+
+
+def _swept(report: BenchmarkReport) -> str | None:
+    values: dict[str, set[Parameter]] = {}
+    for point in report.points:
+        for name, value in point.parameters.items():
+            values.setdefault(name, set()).add(value)
+    most = max(values, key=lambda name: len(values[name]), default=None)
+    return most if most is not None and len(values[most]) > 1 else None
+
+
+def _chosen(found: dict[Key, list[Spot]], selected: Key | None) -> list[Key]:
+    """Every strategy on the most devices it was timed on, and the row that is selected."""
+    most: dict[str, int] = {}
+    for key in found:
+        most[key.strategy] = max(most.get(key.strategy, 0), key.devices)
+    return [k for k in found if most[k.strategy] == k.devices or k == selected]
+
+
+def _over_devices(point: PointReport) -> Chart | None:
+    rows: dict[str, list[StrategyReport]] = {}
+    for row in point.strategies:
+        if row.median is not None:
+            rows.setdefault(row.name, []).append(row)
+    series = [
+        Series(
+            Key(name, max(row.devices for row in found)),
+            name,
+            tuple(
+                _spot(float(row.devices), str(row.devices), row)
+                for row in sorted(found, key=lambda row: row.devices)
+            ),
+        )
+        for name, found in rows.items()
+    ]
+    if not any(len(one.spots) > 1 for one in series):
+        return None
+    return Chart("devices", tuple(series))
+
+
+def _spot(x: float, label: str, row: StrategyReport) -> Spot:
+    median = row.median or 0.0
+    return Spot(x, label, median, row.low or median, row.high or median)
+
+
+def _series(key: Key, spots: Sequence[Spot]) -> Series:
+    name = key.strategy if key.devices == 1 else f"{key.strategy} on {key.devices}"
+    return Series(key, name, tuple(sorted(spots, key=lambda spot: spot.x)))
+
+
+def _is_number(value: Parameter) -> bool:
+    return isinstance(value, int | float) and value > 0
+
+
+# ------------------------------------------------------------------------------- how it is drawn
+
+
+@dataclass(frozen=True)
+class _Scale:
+    low: float
+    high: float
+    size: int  # in dots
+
+    @property
+    def logarithmic(self) -> bool:
+        return self.low > 0 and self.high / self.low >= LOGARITHMIC_FROM
+
+    def at(self, value: float) -> int:
+        if self.high <= self.low:
+            return self.size // 2
+        share = (value - self.low) / (self.high - self.low)
+        if self.logarithmic:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        return max(0, min(self.size - 1, round(share * (self.size - 1))))
+
+
+class _Canvas:
+    """Cells of dots, each with the style of the series that drew last, and letters over them."""
+
+    def __init__(self, width: int, height: int, *, ascii: bool) -> None:
+        self.width, self.height, self._ascii = width, height, ascii
+        self._dots = [[0] * width for _ in range(height)]
+        self._styles = [[""] * width for _ in range(height)]
+        self._letters: dict[tuple[int, int], tuple[str, str]] = {}
+
+    def dot(self, x: int, y: int, style: str) -> None:
+        """A dot at (x, y) from the lower left, in dots."""
+        column, row = x // 2, self.height - 1 - y // 4
+        if 0 <= column < self.width and 0 <= row < self.height:
+            self._dots[row][column] |= _DOTS[3 - y % 4][x % 2]
+            self._styles[row][column] = style
+
+    def line(self, start: tuple[int, int], end: tuple[int, int], style: str) -> None:
+        """Dots from one place to another."""
+        steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
+        for step in range(steps + 1):
+            share = step / steps
+            x = round(start[0] + share * (end[0] - start[0]))
+            y = round(start[1] + share * (end[1] - start[1]))
+            self.dot(x, y, style)
+
+    def letter(self, x: int, y: int, text: str, style: str) -> None:
+        """A letter in the cell of a dot, beside it where another stands there already."""
+        column, row = x // 2, self.height - 1 - y // 4
+        for shift in (0, 1, -1, 2, -2, 3):
+            place = (row, column + shift)
+            if 0 <= place[1] < self.width and place not in self._letters:
+                self._letters[place] = (text, style)
+                return
+
+    def row(self, number: int) -> list[Segment]:
+        """A line of cells."""
+        parts: list[Segment] = []
+        for column in range(self.width):
+            placed = self._letters.get((number, column))
+            if placed is not None:
+                text, style = placed
+            else:
+                dots = self._dots[number][column]
+                text, style = (
+                    (self._sign(dots), self._styles[number][column]) if dots else (" ", "")
+                )
+            if parts and parts[-1].style == style:
+                parts[-1] = Segment(parts[-1].text + text, style)
+            else:
+                parts.append(Segment(text, style))
+        return parts
+
+    def _sign(self, dots: int) -> str:
+        if not self._ascii:
+            return chr(0x2800 + dots)
+        return "'" if dots & 0x1B and not dots & 0xE4 else "."
+
+
+def lines(
+    report: BenchmarkReport,
+    index: int,
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+    selected: Key | None = None,
+) -> list[Line]:
+    """The chart with its scales and its legend in at most `height` lines if they suffice."""
+    chart = chart_of(report, index, selected) if report.points else None
+    if chart is None:
+        said = "A chart comes with a sweep (such as batch = 16, 64, 256) or several device counts."
+        return [(Segment(said, "quiet"),)]
+    return drawn(chart, width, height, glyphs, selected)
+
+
+def drawn(
+    chart: Chart, width: int, height: int, glyphs: Glyphs, selected: Key | None = None
+) -> list[Line]:
+    """A chart with its scales and its legend in at most `height` lines if they suffice."""
+    legend_width = max(len(one.name) for one in chart.series) + 4
+    beside = width >= LEAST_WIDTH + legend_width + 12
+    legend = _legend(chart, selected, glyphs)
+    below = 0 if beside else _rows_of(legend, width)
+    plot = max(LEAST_HEIGHT, height - 3 - below)
+    plotted = _plot(chart, width - (legend_width + 2 if beside else 0), plot, glyphs, selected)
+    return _with_legend(plotted, legend, width, legend_width, beside=beside)
+
+
+def _plot(
+    chart: Chart, width: int, height: int, glyphs: Glyphs, selected: Key | None
+) -> list[Line]:
+    spots = [spot for one in chart.series for spot in one.spots]
+    low, high = min(s.low for s in spots), max(s.high for s in spots)
+    unit, unit_name = unit_of([min(s.seconds for s in spots)])
+    ticks = _ticks(low, high)
+    labels = {tick: significant(tick / unit, 2) for tick in ticks}
+    margin = max(map(len, labels.values())) + 1
+    room = max(LEAST_WIDTH // 2, width - margin - 2)
+    canvas = _Canvas(room, height, ascii=glyphs.is_ascii)
+    xs = [spot.x for spot in spots]
+    across = _Scale(min(xs), max(xs), 2 * room - 6)
+    up = _Scale(low, high, 4 * height)
+    _draw(chart, canvas, across, up, selected)
+    at = {height - 1 - up.at(tick) // 4: text for tick, text in labels.items()}
+    shown_unit = unit_name.replace("µ", "u") if glyphs.is_ascii else unit_name
+    heading = f"{shown_unit} a call{_how(up)}, over {chart.across}{_how(across)}"
+    rows: list[Line] = [(Segment(fit(heading, width, glyphs.ellipsis), "quiet"),)]
+    for number in range(height):
+        text = at.get(number, "").rjust(margin)
+        edge = "+" if glyphs.is_ascii else ("┤" if number in at else "│")
+        rows.append((Segment(text, "quiet"), Segment(edge, "rule"), *canvas.row(number)))
+    rows += _below(chart, across, margin, room, glyphs)
+    return rows
+
+
+def _how(scale: _Scale) -> str:
+    return " (logarithmic)" if scale.logarithmic else ""
+
+
+def _draw(chart: Chart, canvas: _Canvas, across: _Scale, up: _Scale, selected: Key | None) -> None:
+    # The selected series last: it is not drawn over.
+    order = sorted(enumerate(chart.series), key=lambda item: item[1].key == selected)
+    for number, one in order:
+        style = style_of(number)
+        places = [(across.at(spot.x) + 2, up.at(spot.seconds)) for spot in one.spots]
+        for start, end in itertools.pairwise(places):
+            canvas.line(start, end, style)
+        for spot, (x, _) in zip(one.spots, places, strict=True):
+            canvas.line((x, up.at(spot.low)), (x, up.at(spot.high)), style)
+    for number, one in reversed(order):
+        strong = " strong" if one.key == selected else ""
+        for spot in one.spots:
+            x, y = across.at(spot.x) + 2, up.at(spot.seconds)
+            canvas.letter(x, y, LETTERS[number % len(LETTERS)], style_of(number) + strong)
+
+
+def style_of(number: int) -> str:
+    """The style of a series."""
+    return f"series-{number % SERIES_STYLES}"
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """A few round values between two."""
+    if high / low >= LOGARITHMIC_FROM:
+        first = math.floor(math.log10(low))
+        last = math.ceil(math.log10(high))
+        fine = [m * 10.0**e for e in range(first, last + 1) for m in (1, 2, 5)]
+        inside = [tick for tick in fine if low <= tick <= high]
+        coarse = [tick for tick in inside if f"{tick:e}".startswith("1.0")]
+        return coarse if len(inside) > 7 and len(coarse) > 1 else inside or [low, high]
+    step = 10 ** math.floor(math.log10((high - low) or low))
+    while (high - low) / step < 2:
+        step /= 2
+    first_step = math.ceil(low / step)
+    return [step * n for n in range(first_step, math.floor(high / step) + 1)] or [low, high]
+
+
+def _below(chart: Chart, across: _Scale, margin: int, room: int, glyphs: Glyphs) -> list[Line]:
+    rule = [glyphs.rule] * room
+    marks = [" "] * (room + 12)
+    places = {spot.x: spot.label for one in chart.series for spot in one.spots}
+    free = 0
+    for x in sorted(places):
+        cell, text = (across.at(x) + 2) // 2, places[x]
+        rule[min(cell, room - 1)] = "+" if glyphs.is_ascii else "┬"
+        start = max(0, cell - len(text) // 2)
+        if start >= free:
+            marks[start : start + len(text)] = list(text)
+            free = start + len(text) + 1
+    corner = "+" if glyphs.is_ascii else "└"
+    named = "".join(marks).rstrip()[: room + 1]
+    return [
+        (Segment(" " * margin), Segment(corner + "".join(rule), "rule")),
+        (Segment(" " * (margin + 1)), Segment(named, "quiet")),
+    ]
+
+
+def _legend(chart: Chart, selected: Key | None, glyphs: Glyphs) -> list[Line]:
+    """A letter and a name for each series, the slowest at the end of the sweep first."""
+    order = sorted(enumerate(chart.series), key=lambda item: -item[1].spots[-1].seconds)
+    return [
+        (
+            Segment(glyphs.cursor if one.key == selected else " ", "pointer"),
+            Segment(LETTERS[number % len(LETTERS)], style_of(number)),
+            Segment(f" {one.name}", "strong" if one.key == selected else ""),
+        )
+        for number, one in order
+    ]
+
+
+def _cells(line: Line) -> int:
+    return sum(len(segment.text) for segment in line)
+
+
+def _flowed(legend: Sequence[Line], width: int) -> Iterator[Line]:
+    """The legend's entries side by side."""
+    row: tuple[Segment, ...] = ()
+    for entry in legend:
+        if row and _cells(row) + _cells(entry) + 2 > width:
+            yield row
+            row = ()
+        row = (*row, *entry, Segment("  "))
+    if row:
+        yield row
+
+
+def _rows_of(legend: Sequence[Line], width: int) -> int:
+    return len(list(_flowed(legend, width)))
+
+
+def _with_legend(
+    drawn: Sequence[Line], legend: Sequence[Line], width: int, legend_width: int, *, beside: bool
+) -> list[Line]:
+    if not beside:
+        return [*drawn, *_flowed(legend, width)]
+    plot = width - legend_width
+    rows: list[Line] = []
+    for number in range(max(len(drawn), len(legend) + 1)):
+        left = drawn[number] if number < len(drawn) else ()
+        entry = legend[number - 1] if 0 < number <= len(legend) else ()
+        gap = Segment(" " * max(0, plot - _cells(left)))
+        rows.append((*left, gap, *entry))
+    return rows

@@ -1,0 +1,294 @@
+"""One row of a benchmark in full, and two runs side by side, as plain lines of text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from jaxtui.benchmark import words
+from jaxtui.benchmark.kept_runs import BETWEEN_RUNS, ComparedRow, Comparison
+from jaxtui.benchmark.screen.answers import ready_seconds
+from jaxtui.benchmark.screen.rows import Key, aligned_seconds
+from jaxtui.text.cells import Glyphs, Line, Segment, width_of
+from jaxtui.text.quantities import percent, prefixed, size
+from jaxtui.wire.benchmark import PlannedArm, PlannedPoint, PointReport, StrategyReport
+
+_STAGES = (
+    ("place", "placing inputs"),
+    ("trace", "trace"),
+    ("lower", "lower"),
+    ("compile", "compile"),
+    ("first", "first call"),
+)
+LABEL = 12  # cells
+PRINTED_LINES = 200
+PRINTED = (
+    "The function prints: Output has what it printed. What it prints while samples are taken is "
+    "part of their time."
+)
+
+
+def plain(text: str, glyphs: Glyphs) -> str:
+    """`text`, in ASCII where nothing else can be shown."""
+    if not glyphs.is_ascii:
+        return text
+    for sign, other in (("µ", "u"), ("±", "+-"), ("·", "-"), ("×", "x"), ("–", "-"), ("…", "...")):
+        text = text.replace(sign, other)
+    return text
+
+
+def wrapped(text: str, width: int, style: str = "", indent: str = "") -> list[Line]:
+    """`text` in lines of at most `width` cells."""
+    rows = textwrap.wrap(text, max(20, width), subsequent_indent=indent, break_on_hyphens=False)
+    return [(Segment(row, style),) for row in rows]
+
+
+def sentences(found: Sequence[str], width: int, glyphs: Glyphs) -> list[Line]:
+    """Sentences under one another, each with a mark."""
+    mark = "-" if glyphs.is_ascii else "•"
+    return [
+        line
+        for text in found
+        for line in wrapped(f"{mark} {plain(text, glyphs)}", width, indent="  ")
+    ]
+
+
+def printed_lines(text: str, width: int, glyphs: Glyphs) -> list[Line]:
+    """What a function printed, its newest lines; what would move a cursor is written out."""
+    found = text.splitlines()
+    left = len(found) - PRINTED_LINES
+    lines: list[Line] = []
+    if left > 0:
+        lines.append((Segment(f"{glyphs.ellipsis} {left:,} lines before these", "quiet"),))
+    for line in found[-PRINTED_LINES:]:
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line.expandtabs())
+        lines += [(Segment(part),) for part in _cut(shown, width)]
+    return lines
+
+
+def _cut(text: str, width: int) -> list[str]:
+    """`text` in pieces of at most `width` cells, none of its spaces lost."""
+    pieces, piece, used = [], "", 0
+    for character in text:
+        cells = width_of((Segment(character),))
+        if used + cells > width:
+            pieces.append(piece)
+            piece, used = "", 0
+        piece, used = piece + character, used + cells
+    return [*pieces, piece]
+
+
+# ---------------------------------------------------------------------------------------- one row
+
+
+def row_lines(point: PointReport, key: Key, width: int, glyphs: Glyphs) -> list[Line]:
+    """All that is known of a row: stages, figures, correctness, cost, its Python."""
+    row = next(
+        (r for r in point.strategies if (r.name, r.devices) == (key.strategy, key.devices)), None
+    )
+    if row is None:
+        return []
+    facts = _control_facts(point) if key.control else list(_facts(row))
+    lines = [line for label, text in facts for line in _labelled(label, plain(text, glyphs), width)]
+    if row.python:
+        lines += [(), *_python(row.python, width)]
+    return lines
+
+
+def planned_lines(point: PlannedPoint, key: Key, width: int, glyphs: Glyphs) -> list[Line]:
+    """All that is planned of a row."""
+    arm = next(
+        (
+            arm
+            for arm in point.arms
+            if (arm.strategy, arm.devices) == (key.strategy, key.devices) and arm.role != "control"
+        ),
+        None,
+    )
+    if arm is None:
+        return []
+    lines = [
+        line
+        for label, text in _planned_facts(arm)
+        for line in _labelled(label, plain(text, glyphs), width)
+    ]
+    return [*lines, (), *_python(arm.python, width)] if arm.python else lines
+
+
+def _planned_facts(arm: PlannedArm) -> Iterator[tuple[str, str]]:
+    if arm.skipped is not None:
+        yield "left out", arm.skipped
+    if arm.warning is not None:
+        yield "beware", arm.warning
+    if arm.operations is not None:
+        yield "operations", f"{arm.operations:.3g} times those of vmap"
+    if arm.flops is not None and arm.bytes is not None:
+        yield "work", f"{prefixed(arm.flops)}FLOP, at least {prefixed(arm.bytes)}B moved"
+    if arm.memory is not None:
+        yield "memory", f"holds {size(arm.memory)} at once"
+
+
+def _facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
+    if row.skipped is not None:
+        yield "left out", row.skipped
+    if row.warning is not None:
+        yield "beware", row.warning
+    yield from _stage_facts(row)
+    yield from _time_facts(row)
+    if row.correct is not None:
+        yield "right", _correct(row)
+    yield from _cost_facts(row)
+
+
+def _stage_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
+    known = [(name, getattr(row.stages, field)) for field, name in _STAGES]
+    parts = [f"{name} {words.seconds(value, 2)}" for name, value in known if value is not None]
+    if parts:
+        ready = ready_seconds(row)
+        yield (
+            "getting ready",
+            " · ".join(parts)
+            + (f"; {words.seconds(ready, 2)} until the first result" if ready else ""),
+        )
+
+
+def _time_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
+    if row.median is None:
+        return
+    between = ""
+    if row.low is not None and row.high is not None:
+        between = f", 99 %: {words.seconds(row.low)} to {words.seconds(row.high)}"
+    yield "steady", f"median {words.seconds(row.median)}{between}"
+    calls = "call" if row.calls == 1 else "calls"
+    spread = [f"least {words.seconds(row.min)}"] if row.min is not None else []
+    if row.mad is not None:
+        spread.append(f"MAD {words.seconds(row.mad, 2)}")
+    if row.iqr is not None:
+        spread.append(f"IQR {words.seconds(row.iqr, 2)}")
+    for name, value in (("p90", row.p90), ("p99", row.p99)):
+        if value is not None:
+            spread.append(f"{name} {words.seconds(value)}")
+    yield "samples", f"{row.n} of {row.calls:,} {calls} each · " + " · ".join(spread)
+    if row.clean_median is not None and row.clean_n < row.n:
+        yield (
+            "quiet rounds",
+            f"median {words.seconds(row.clean_median)} over the {row.clean_n} that nothing "
+            "disturbed",
+        )
+    if row.speedup is not None and row.p_value is not None:
+        found = row.speedup
+        seen = "" if row.seen is None else f"; it would have seen {percent(row.seen)}"
+        yield (
+            "verdict",
+            f"{row.verdict}: {found.value:.3g} times as fast as {found.against}, 99 %: "
+            f"{found.low:.3g} to {found.high:.3g}, p = {row.p_value:.2g}{seen}",
+        )
+
+
+def _correct(row: StrategyReport) -> str:
+    found = row.correct
+    assert found is not None
+    if found.wrong:
+        return f"{found.wrong:,} of {found.count:,} elements differ from the baseline's"
+    off = "" if found.max_ulp is None else f", at most {found.max_ulp:.2g} units of the last place"
+    return f"all {found.count:,} elements agree with the baseline's{off}"
+
+
+def _cost_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
+    if row.flops is not None and row.bytes is not None:
+        rates = ""
+        if row.flops_rate is not None and row.bytes_rate is not None:
+            rates = f": {prefixed(row.flops_rate)}FLOP/s, {prefixed(row.bytes_rate)}B/s"
+        peak = (
+            "" if row.of_peak is None else f", {percent(row.of_peak)} of what the roofline allows"
+        )
+        if row.roof == "reached":
+            peak += ", where the peak is the most that a strategy reached: more than was measured"
+        yield (
+            "work",
+            f"{prefixed(row.flops)}FLOP, at least {prefixed(row.bytes)}B moved{rates}{peak}",
+        )
+    if row.memory is not None:
+        yield "memory", f"holds {size(row.memory)} at once"
+    if row.stablehlo is not None:
+        times = f", compiled {row.compilations} times and timed in turn"
+        yield "program", f"StableHLO {row.stablehlo}{times if row.compilations > 1 else ''}"
+
+
+def _control_facts(point: PointReport) -> list[tuple[str, str]]:
+    control = point.control
+    if control is None:
+        return []
+    facts = [
+        ("what it is", f"{control.strategy} timed once more as if it were another strategy"),
+        ("what for", "it shows how large a difference looks where there is none"),
+    ]
+    if control.ratio is not None and control.interval is not None:
+        low, high = control.interval
+        facts.append(("came out", f"{control.ratio:.3g}, 99 %: {low:.3g} to {high:.3g}"))
+    return facts
+
+
+def _labelled(label: str, text: str, width: int) -> list[Line]:
+    indent = " " * (LABEL + 2)
+    rows = textwrap.wrap(text, max(20, width - LABEL - 2), break_on_hyphens=False) or [""]
+    first: Line = (Segment(label.ljust(LABEL + 2), "quiet"), Segment(rows[0]))
+    return [first, *((Segment(indent + row),) for row in rows[1:])]
+
+
+def _python(text: str, width: int) -> list[Line]:
+    heading: Line = (Segment("the same in plain JAX", "quiet"),)
+    return [heading, *((Segment(f"  {line}", "code"),) for line in text.splitlines())]
+
+
+# -------------------------------------------------------------------------------------- comparing
+
+
+def comparison_lines(found: Comparison, before: str, width: int, glyphs: Glyphs) -> list[Line]:
+    """Another run against the one that is shown; `before` says which it is."""
+    lines: list[Line] = wrapped(plain(f"Against the run of {before}.", glyphs), width)
+    if found.differences:
+        lines += wrapped(
+            "These differ, so a ratio is not of the program alone:", width, style="warning"
+        )
+        for what, old, new in found.differences:
+            text = f"  {what}: {old or 'nothing'}  {glyphs.arrow_in}  {new or 'nothing'}"
+            lines += wrapped(plain(text, glyphs), width, style="warning", indent="    ")
+    else:
+        lines += wrapped("Same program, same machine, same versions.", width)
+    if not found.rows:
+        return [*lines, *wrapped("Nothing was timed at the same point in both.", width)]
+    lines += wrapped(
+        f"Two runs of one program come out as much as {percent(BETWEEN_RUNS)} apart with nothing "
+        "changed: only more is called faster or slower.",
+        width,
+        style="quiet",
+    )
+    lines.append(())
+    return lines + list(_compared(found.rows, glyphs))
+
+
+def _compared(rows: Sequence[ComparedRow], glyphs: Glyphs) -> Iterator[Line]:
+    places = [" · ".join(f"{k} {v}" for k, v in row.parameters.items()) for row in rows]
+    names = [f"{row.strategy} on {row.devices}" for row in rows]
+    before = aligned_seconds([row.before for row in rows])
+    now = aligned_seconds([row.now for row in rows])
+    place = max((*map(len, places), 0))
+    name = max((*map(len, names), 8))
+    heads = ("then", "now")
+    yield (
+        Segment(
+            f"{'':{place}}  {'strategy':{name}}  {heads[0]:{len(before[0])}}  "
+            f"{heads[1]:{len(now[0])}}  then/now",
+            "heading",
+        ),
+    )
+    for row, where, called, old, new in zip(rows, places, names, before, now, strict=True):
+        word = "within noise"
+        style = ""
+        if row.apart:
+            word, style = ("faster now", "faster") if row.ratio > 1 else ("slower now", "slower")
+        if row.same_program is False:
+            word += ", another program"
+        text = f"{where:{place}}  {called:{name}}  {old}  {new}  {row.ratio:8.3f}  "
+        yield (Segment(plain(text, glyphs)), Segment(word, style))

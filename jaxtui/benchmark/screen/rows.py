@@ -1,0 +1,331 @@
+"""The table of a benchmark as plain data: a row for each strategy on its devices, laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jaxtui.benchmark import words
+from jaxtui.text.cells import Glyphs, Line, Segment, fit
+from jaxtui.text.quantities import TIME_UNITS, percent, prefixed, significant, size
+from jaxtui.wire.benchmark import Control, PlannedPoint, PointReport, StrategyReport
+from jaxtui.wire.report import Environment
+
+NOTHING = "–"
+
+
+class Key(NamedTuple):
+    """What a row is of, whichever run it is in."""
+
+    strategy: str
+    devices: int
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its figures, or `note`, which says why there are none.
+
+    `part` is the style of the row: baseline, control, faster, slower, noise, skipped, plain.
+    """
+
+    key: Key
+    name: str
+    figures: Mapping[str, str]
+    part: str = "plain"
+    note: str = ""
+    seconds: float | None = None
+
+
+# ---------------------------------------------------------------------------------------- the rows
+
+
+def planned_rows(point: PlannedPoint) -> list[Row]:
+    """What a run would time, and what it would leave out and why."""
+    rows = []
+    for arm in point.arms:
+        control = arm.role == "control"
+        key = Key(arm.strategy, arm.devices, control)
+        name = _name(arm.strategy, arm.role, arm.padded)
+        if arm.skipped is not None:
+            rows.append(
+                Row(key, name, _devices(arm.devices), "skipped", f"left out: {arm.skipped}")
+            )
+            continue
+        note = "the baseline once more: what no difference looks like" if control else ""
+        if not note and arm.flops is not None and arm.memory is not None:
+            note = f"to be timed: {prefixed(arm.flops)}FLOP, holds {size(arm.memory)}"
+        part = "control" if control else "baseline" if arm.role == "baseline" else "planned"
+        rows.append(Row(key, name, _devices(arm.devices), part, arm.warning or note))
+    return rows
+
+
+def report_rows(point: PointReport, at: Key | None = None, doing: str = "") -> list[Row]:
+    """What a run has measured at a point so far; the arm `at` is being made ready by `doing`."""
+    times = [r.median for r in point.strategies if r.median is not None]
+    if point.control is not None and point.control.median is not None:
+        times.append(point.control.median)
+    texts = dict(zip(times, aligned_seconds(times), strict=True))
+    rows = [_strategy_row(report, texts, at, doing) for report in point.strategies]
+    if point.control is not None:
+        rows.append(_control_row(point.control, texts, at, doing))
+    return rows
+
+
+def _strategy_row(
+    report: StrategyReport, texts: Mapping[float, str], at: Key | None, doing: str
+) -> Row:
+    key = Key(report.name, report.devices)
+    name = _name(report.name, report.role, report.padded)
+    figures = {
+        **_devices(report.devices),
+        "compile": _or_nothing(words.seconds(report.stages.compile, 2), report.stages.compile),
+        "first": _or_nothing(words.seconds(report.stages.first, 2), report.stages.first),
+    }
+    if report.skipped is not None:
+        return Row(key, name, figures, "skipped", f"left out: {report.skipped}")
+    if report.median is None:
+        part = "baseline" if report.role == "baseline" else "planned"
+        return Row(key, name, figures, part, f"{doing} …" if key == at else _readiness(report))
+    figures |= {
+        "median": texts[report.median],
+        "spread": words.spread(report).removeprefix("± ") if report.n > 1 else NOTHING,
+        "speedup": _speedup(report) if report.role != "baseline" else "1",
+        "verdict": _verdict(report),
+        "flops": words.rate(report.flops_rate),
+        "bytes": words.rate(report.bytes_rate),
+        "peak": NOTHING if report.of_peak is None else f"{100 * report.of_peak:.0f} %",
+        "sees": "" if report.seen is None else percent(report.seen),
+        "samples": str(report.n),
+    }
+    part = {"faster": "faster", "slower": "slower", "within noise": "noise"}.get(
+        report.verdict or "", "baseline" if report.role == "baseline" else "plain"
+    )
+    return Row(key, name, figures, part, seconds=report.median)
+
+
+def _readiness(report: StrategyReport) -> str:
+    """How far a row is that has not been timed, and at which nothing is done now."""
+    if report.stages.first is None:
+        return "waits"
+    return "compiled" if report.correct is None else "ready"
+
+
+def _speedup(report: StrategyReport) -> str:
+    """Without an interval as long as there is one round, which has none."""
+    found = report.speedup
+    return f"{found.value:.2f}" if found is not None and report.n == 1 else words.speedup(found)
+
+
+def _verdict(report: StrategyReport) -> str:
+    if report.role == "baseline":
+        return "baseline"
+    return "few rounds" if too_few(report) else report.verdict or NOTHING
+
+
+def too_few(report: StrategyReport) -> bool:
+    """Whether there are too few rounds for any verdict, however large the difference."""
+    return report.verdict == "within noise" and report.seen is None
+
+
+def _control_row(control: Control, texts: Mapping[float, str], at: Key | None, doing: str) -> Row:
+    key = Key(control.strategy, control.devices, True)
+    figures = _devices(control.devices)
+    if control.median is None:
+        note = f"{doing} …" if key == at else ""
+        return Row(key, f"A/A {control.strategy}", figures, "control", note)
+    figures |= {"median": texts[control.median], "samples": str(len(control.samples))}
+    if control.ratio is not None and control.interval is not None:
+        low, high = control.interval
+        between = f" [{low:.2f}, {high:.2f}]" if len(control.samples) > 1 else ""
+        figures["speedup"] = f"{control.ratio:.2f}{between}"
+    figures["verdict"] = control.verdict or NOTHING
+    return Row(key, f"A/A {control.strategy}", figures, "control", seconds=control.median)
+
+
+def _name(strategy: str, role: str, padded: int) -> str:
+    name = strategy + (f" +{padded}" if padded else "")
+    return f"A/A {strategy}" if role == "control" else name
+
+
+def _devices(count: int) -> dict[str, str]:
+    return {"devices": str(count)}
+
+
+def _or_nothing(text: str, value: float | None) -> str:
+    return NOTHING if value is None else text
+
+
+# ----------------------------------------------------------------------------------------- figures
+
+
+def unit_of(values: Sequence[float]) -> tuple[float, str]:
+    """One unit for several times: that of the least of them, if the largest is below 1000 of it."""
+    known = [value for value in values if value > 0] or [1.0]
+    fitting = [unit for unit in TIME_UNITS if min(known) >= unit[0] * 0.9995] or [TIME_UNITS[-1]]
+    larger = [unit for unit in TIME_UNITS if unit[0] >= fitting[0][0]]
+    return next((unit for unit in reversed(larger) if max(known) < 999.5 * unit[0]), TIME_UNITS[0])
+
+
+def aligned_seconds(values: Sequence[float], digits: int = 3) -> list[str]:
+    """Times in one unit, the points in one column: ` 3.45 ms`, `77.1  ms`."""
+    scale, unit = unit_of(values)
+    texts = [significant(value / scale, digits) for value in values]
+    heads = [text.partition(".")[0] for text in texts]
+    tails = ["".join(text.partition(".")[1:]) for text in texts]
+    wide, deep = max(map(len, heads), default=0), max(map(len, tails), default=0)
+    return [
+        f"{head.rjust(wide)}{tail.ljust(deep)} {unit}"
+        for head, tail in zip(heads, tails, strict=True)
+    ]
+
+
+# ---------------------------------------------------------------------------------------- headings
+
+
+def where(environment: Environment | None, glyphs: Glyphs) -> str:
+    """`cpu × 8 (simulated, 2 cores)`."""
+    if environment is None:
+        return ""
+    times = "x" if glyphs.is_ascii else "×"
+    note = f" (simulated, {environment.cores} cores)" if environment.simulated else ""
+    return f"{environment.platform} {times} {environment.device_count}{note}"
+
+
+def ceiling_words(environment: Environment | None) -> str:
+    """What virtual devices can gain at most, in words; "" for real ones."""
+    if environment is None or not environment.simulated:
+        return ""
+    count, cores = environment.device_count, environment.cores
+    most = min(count, cores)
+    share = percent(most / count)
+    return (
+        f"simulated: {count} virtual devices share {cores} cores, so {count} devices reach at most "
+        f"min({count}, {cores})/{count} = {share} of {count} times the speed"
+    )
+
+
+def flagged_words(point: PointReport | None) -> str:
+    """`3 of 25 rounds were disturbed (stolen, switched out)`."""
+    if point is None:
+        return ""
+    flagged = [found for found in point.rounds if found.flags]
+    if not flagged:
+        return ""
+    kinds = sorted({flag for found in flagged for flag in found.flags})
+    were = "was" if len(flagged) == 1 else "were"
+    return f"{len(flagged)} of {len(point.rounds)} rounds {were} noisy: {', '.join(kinds)}"
+
+
+# ------------------------------------------------------------------------------------- the layout
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `least` is the narrowest table, in cells, that has it."""
+
+    name: str
+    heading: str
+    right: bool = True
+    least: int = 0
+
+
+COLUMNS = (
+    Column("devices", "on"),
+    Column("compile", "compile"),
+    Column("first", "first call", least=132),
+    Column("median", "median", right=False),
+    Column("spread", "± 99 %"),
+    Column("speedup", "speed-up", right=False),
+    Column("verdict", "verdict", right=False),
+    Column("flops", "GFLOP/s", least=90),
+    Column("bytes", "GB/s", least=106),
+    Column("peak", "of peak", least=98),
+    Column("samples", "samples", least=116),
+)
+NAME_LEAST, NAME_MOST = 14, 26
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows laid out for a width."""
+
+    rows: tuple[Row, ...]
+    columns: tuple[tuple[Column, int], ...]
+    name_width: int
+    gap: int
+    width: int
+    glyphs: Glyphs
+
+    def heading(self) -> Line:
+        """The names of the columns."""
+        parts = [Segment("  " + "strategy".ljust(self.name_width), "heading")]
+        for column, width in self.columns:
+            text = column.heading.replace("±", "+-") if self.glyphs.is_ascii else column.heading
+            parts.append(Segment(" " * self.gap + _set(text, width, column.right), "heading"))
+        return tuple(parts)
+
+    def line(self, index: int, *, cursor: bool = False) -> Line:
+        """One row."""
+        row = self.rows[index]
+        mark = self.glyphs.cursor if cursor else " "
+        name = fit(row.name, self.name_width, self.glyphs.ellipsis).ljust(self.name_width)
+        name_part = "cursor" if cursor else _NAME_PARTS.get(row.part, "name")
+        parts = [Segment(mark, "pointer"), Segment(f" {name}", name_part)]
+        if row.note:
+            return (*parts, *self._noted(row))
+        for column, width in self.columns:
+            text = self._plain(row.figures.get(column.name, ""))
+            part = _VALUE_PARTS.get(column.name, "")
+            if column.name in ("verdict", "speedup"):
+                part = row.part
+            parts.append(Segment(" " * self.gap + _set(text, width, column.right), part))
+        return tuple(parts)
+
+    def _noted(self, row: Row) -> list[Segment]:
+        """The devices, a stage that is known, and the words in place of the other figures."""
+        parts: list[Segment] = []
+        used = 2 + self.name_width
+        for column, width in self.columns:
+            if column.name not in row.figures or (row.part == "skipped" and parts):
+                break
+            text = row.figures[column.name]
+            parts.append(Segment(" " * self.gap + _set(self._plain(text), width, column.right)))
+            used += self.gap + width
+        room = max(0, self.width - used - 2)
+        part = row.part if row.part == "skipped" else "note"
+        parts.append(Segment("  " + fit(self._plain(row.note), room, self.glyphs.ellipsis), part))
+        return parts
+
+    def _plain(self, text: str) -> str:
+        if not self.glyphs.is_ascii:
+            return text
+        return text.replace("µ", "u").replace("–", "-").replace("…", "...").replace("×", "x")
+
+
+_NAME_PARTS = {"control": "control", "skipped": "skipped", "baseline": "baseline"}
+_VALUE_PARTS = {"median": "median", "compile": "quiet", "first": "quiet", "samples": "quiet"}
+
+
+def _set(text: str, width: int, right: bool) -> str:
+    return text.rjust(width) if right else text.ljust(width)
+
+
+def layout(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Table:
+    """The table for so many cells: what is not there in a narrow one stands in the details."""
+    columns = [column for column in COLUMNS if column.least <= width]
+    widths = [
+        max(len(column.heading), *(len(row.figures.get(column.name, "")) for row in rows), 0)
+        if rows
+        else len(column.heading)
+        for column in columns
+    ]
+    names = max((len(row.name) for row in rows), default=NAME_LEAST)
+    called = max(NAME_LEAST, min(names, NAME_MOST))
+    gap = 2 if 2 + called + sum(widths) + 2 * len(columns) <= width else 1
+    room = width - 2 - sum(widths) - gap * len(columns)
+    name_width = max(NAME_LEAST, min(called, room))
+    return Table(
+        tuple(rows), tuple(zip(columns, widths, strict=True)), name_width, gap, width, glyphs
+    )

@@ -1,0 +1,216 @@
+"""What the Benchmark screen says around its table, as plain text: titles, progress, the plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from jaxtui.benchmark import words as bench_words
+from jaxtui.benchmark.kept_runs import KeptRun
+from jaxtui.benchmark.recording import PointRecord
+from jaxtui.benchmark.screen import rows
+from jaxtui.benchmark.screen.work import BenchmarkWork
+from jaxtui.screen.toggles import Toggle
+from jaxtui.session.session import Benchmark, Session
+from jaxtui.text.cells import Glyphs
+from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
+from jaxtui.wire.report import Environment
+
+BAR_LEAST, BAR_MOST = 10, 40  # cells
+READY = 0.4  # of a point: about what it takes to get ready
+# Every row is prepared, then every row compared, then every row warmed up.
+_PASSES = {"comparing": 1, "warming": 2, "calibrating": 2}
+# Left out as long as none are chosen, as the engine has it: a mistake to look at, not to time.
+NOT_BY_DEFAULT = frozenset({"pmap-without-vmap"})
+OPTIONS = {
+    "quick": "quick: 10 rounds are enough, which tells only large differences",
+    "pad": "pad: repeat the last example where the devices do not divide the batch",
+    "throughput": "throughput: wait for the last call of a sample only, not for each (latency)",
+}
+
+
+def function_text(session: Session) -> str:
+    """`benchmark_task(matrix)`."""
+    program = session.program
+    names = re.findall(r"^def\s+(\w+)", program.source, re.MULTILINE)
+    name = program.function.rpartition(":")[2] or (names[-1] if names else "no function")
+    return f"{name}({', '.join(argument.name for argument in program.arguments)})"
+
+
+def parameters_text(session: Session, point: PointReport | PlannedPoint | None) -> str:
+    """`batch 64 · n 256`, those of the sweep at this point in place of the session's."""
+    swept = {} if point is None else point.parameters
+    known = {**session.parameters, **swept}
+    return " · ".join(f"{name} {value}" for name, value in known.items())
+
+
+def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> list[Toggle]:
+    """All strategies, those on that would be timed."""
+    on = benchmark.strategies or [s.name for s in known if s.name not in NOT_BY_DEFAULT]
+    found = [Toggle(s.name, s.name in on, f"{s.name}: {s.title}") for s in known]
+    names = {toggle.name for toggle in found}
+    return [*found, *(Toggle(name, True) for name in on if name not in names)]
+
+
+def chosen_strategies(names: Sequence[str], known: Sequence[StrategyInfo]) -> list[str]:
+    """The field for these names: empty for the default."""
+    default = [s.name for s in known if s.name not in NOT_BY_DEFAULT]
+    return [] if list(names) == default else list(names)
+
+
+def option_toggles(benchmark: Benchmark) -> list[Toggle]:
+    """How samples are made."""
+    on = {
+        "quick": benchmark.quick,
+        "pad": benchmark.pad,
+        "throughput": benchmark.mode == "throughput",
+    }
+    return [Toggle(name, on[name], about) for name, about in OPTIONS.items()]
+
+
+def plan_words(work: BenchmarkWork) -> str:
+    """What F5 would do, in a line."""
+    if work.running:
+        return "A run is in hand: ctrl+c stops it and keeps what it has."
+    if not work.plan_fresh or work.plan is None:
+        return ""
+    points = work.plan.points
+    timed = [sum(arm.skipped is None for arm in point.arms) for point in points]
+    left = sum(arm.skipped is not None for point in points for arm in point.arms)
+    if not any(timed):
+        return "Nothing of this can be timed: the table says why."
+    asked = work.benchmark
+    rounds = asked.rounds or (10 if asked.quick else 25)
+    more = "" if asked.rounds else " or more"
+    places = "" if len(points) == 1 else f" at each of {len(points)} points"
+    said = f"F5 times {max(timed)} rows{places}, {rounds}{more} rounds, all in turn in every round"
+    return said + (f"; {left} left out" if left else "")
+
+
+def title(
+    work: BenchmarkWork,
+    session: Session,
+    environment: Environment | None,
+    point: PointReport | PlannedPoint | None,
+    place: tuple[int, int],
+    width: int,
+    glyphs: Glyphs,
+) -> str:
+    """What the table is of, in `width` cells if leaving out what is known anyway will do."""
+    report = work.report
+    seen = report.environment if report is not None and report.environment else environment
+    at = {} if point is None else point.parameters
+    swept = " · ".join(f"{name} {value}" for name, value in at.items())
+    number, of = place
+    nth = f"point {number + 1} of {of}" if of > 1 else ""
+    state, where = _state(work, report, point), rows.where(seen, glyphs)
+    name, known = function_text(session), parameters_text(session, point)
+    for parts in (
+        (name, known, where, nth, state),
+        (name, swept, where, nth, state),
+        (swept, where, nth, state),
+        (swept, nth, state),
+    ):
+        text = f" {glyphs.dot} ".join(filter(None, parts)).replace("·", glyphs.dot)
+        if len(text) <= width:
+            break
+    return text
+
+
+def _state(
+    work: BenchmarkWork, report: BenchmarkReport | None, point: PointReport | PlannedPoint | None
+) -> str:
+    if report is None or isinstance(point, PlannedPoint):
+        return "" if work.running else "not timed yet"
+    said = []
+    if work.opened is not None:
+        said.append(f"the run of {moment(report.began)}")
+    if isinstance(point, PointReport) and point.rounds and not work.running:
+        count = len(point.rounds)
+        said.append(f"{count} round{'s' if count > 1 else ''}")
+    if not work.running and report.ended not in ("complete", "running"):
+        said.append("stopped" if report.ended == "stopped" else "ended early")
+    if work.stale:
+        said.append("of the settings before")
+    return ", ".join(said)
+
+
+def progress(work: BenchmarkWork, now: float, width: int, glyphs: Glyphs) -> str:
+    """`round 12/25 ██████░░░░ 6 s left`, "" while nothing runs."""
+    recording = work.recording
+    if recording is None or recording.ended:
+        return ""
+    total = max(1, len(recording.parameters))
+    number = max(0, len(recording.points) - 1)
+    words, share = work.stage_words(now) or "starting", 0.0
+    if recording.points:
+        point = recording.points[-1]
+        arms = max(1, len(point.plan.arms))
+        if point.rounds and recording.stage is None:
+            done = len(point.noise)
+            words = f"round {done}/{point.rounds}"
+            share = READY + (1 - READY) * done / point.rounds
+        elif recording.stage is None:
+            timed = sum(arm.arm in point.samples for arm in point.plan.arms)
+            words, share = f"first round, {timed}/{_timed_arms(point)} rows", READY
+        elif recording.stage.stage == "peaks":
+            words, share = "measuring what the devices reach at most", 1.0
+        elif recording.stage.arm is not None:
+            words = f"{recording.stage.arm + 1}/{arms} {words}"
+            passed = _PASSES.get(recording.stage.stage, 0)
+            share = (passed + recording.stage.arm / arms) / (1 + max(_PASSES.values())) * READY
+    if total > 1:
+        words = f"point {number + 1}/{total}, {words}"
+    left = work.seconds_left(now) if recording.stage is None else None
+    end = "" if left is None else f"  about {duration(left)} left"
+    hints = [f"{end}  ctrl+c stops, and keeps it", f"{end}  ctrl+c stops", end]
+    if work.stopping is not None:
+        hints = ["  stopping"]
+    room = width - len(words) - 2
+    hint = next((hint for hint in hints if len(hint) + BAR_LEAST <= room), hints[-1])
+    cells = max(BAR_LEAST, min(BAR_MOST, room - len(hint)))
+    full = round((number + min(1.0, share)) / total * cells)
+    on, off = ("#", ".") if glyphs.is_ascii else ("█", "░")
+    return f"{words}  {on * full}{off * (cells - full)}{hint}"
+
+
+def _timed_arms(point: PointRecord) -> int:
+    return sum(point.skipped(arm) is None for arm in point.plan.arms)
+
+
+def duration(seconds: float) -> str:
+    """`6 s`, `2 min 5 s`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{max(1, whole)} s"
+    return f"{whole // 60} min {whole % 60} s"
+
+
+def moment(began: str) -> str:
+    """`2026-11-22 09:53` of an ISO time."""
+    return began[:16].replace("T", " ")
+
+
+def run_label(run: KeptRun, width: int) -> str:
+    """A line of the list of earlier runs."""
+    points = "" if run.points == 1 else f", {run.points} points"
+    ended = "" if run.ended == "complete" else f", {run.ended}"
+    text = f"{moment(run.began)}  {run.title or 'untitled'}  {run.strategies} rows{points}{ended}"
+    text += f"  {run.device_set}"
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def noise_line(point: PointReport | PlannedPoint | None, glyphs: Glyphs) -> str:
+    """What disturbed the rounds, for the line under the table."""
+    if not isinstance(point, PointReport):
+        return ""
+    return rows.flagged_words(point).replace("·", glyphs.dot)
+
+
+def heading_words(report: BenchmarkReport) -> list[str]:
+    """How the run was made."""
+    if report.ended == "running":
+        report = msgspec.structs.replace(report, ended="complete")
+    return [line for line in bench_words.heading(report) if line]

@@ -1,0 +1,123 @@
+"""Equivalents: the program's result by other ways, and what is said of each."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from jaxtui.benchmark.engine import equivalents
+from jaxtui.benchmark.engine.equivalents import SAME
+from jaxtui.benchmark.engine.strategies.table import DEFAULT
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
+from jaxtui.session.session import AnyLayer, Argument, Devices, Pmap, Program, Vmap
+from jaxtui.wire.protocol import Composition
+
+PRODUCT = "def f(matrix, vector):\n    return jnp.dot(matrix, vector)\n"
+MATRIX = "arange(16.0).reshape(4, 2, 2)"
+
+
+def composition(source: str, *values: str, layers: list[AnyLayer] | None = None) -> Composition:
+    return Composition(
+        program=Program(
+            source=source,
+            arguments=[Argument(name=n, value=v) for n, v in zip("abc", values, strict=False)],
+            layers=[Vmap()] if layers is None else layers,
+        ),
+        parameters={},
+        devices=Devices(platform="cpu"),
+        folder="",
+    )
+
+
+def text(asked: Composition) -> str:
+    return equivalents.text(asked, lambda stage: None, lambda: False)
+
+
+def verdicts(listing: str) -> dict[str, str]:
+    """Strategy (with its devices) -> what is said of it."""
+    rows = listing.split("\n\n")[1].splitlines()
+    return dict(re.split(r"\s{2,}", row, maxsplit=1) for row in rows)
+
+
+def test_integers_are_the_same_by_every_way_to_the_last_bit() -> None:
+    found = verdicts(text(composition(PRODUCT, "arange(16).reshape(4, 2, 2)", "ones((4, 2), int)")))
+    assert [name.partition(",")[0] for name in found] == list(DEFAULT)
+    assert set(found.values()) == {SAME}
+
+
+def test_strategies_over_devices_take_as_many_as_divide_the_batch() -> None:
+    found = verdicts(text(composition(PRODUCT, "ones((6, 2, 2))", "ones((6, 2))")))
+    assert "pmap, 6 devices" in found
+    assert "shard_map, 6 devices" in found
+    assert found["pmap, 6 devices"] == SAME
+
+
+def test_a_pmap_of_a_vmap_is_held_against_the_loop_over_its_outer_axis() -> None:
+    asked = composition(
+        PRODUCT, f"stack([{MATRIX}] * 2)", "ones((2, 4, 2))", layers=[Vmap(), Pmap()]
+    )
+    listing = text(asked)
+    assert listing.startswith("per_example over a batch of 2: ")
+    assert verdicts(listing)["loop"] == SAME
+
+
+def test_results_that_differ_by_rounding_are_told_from_wrong_ones() -> None:
+    point = equivalents._planned(composition("def f(x):\n    return jnp.sin(x)\n", "ones((4, 3))"))
+    result = np.full((4, 3), 1.0, np.float32)
+    near, far = np.nextafter(result, np.float32(2)), result + np.float32(0.1)
+    assert equivalents.compared([result], [result.copy()], point) == SAME
+    assert equivalents.compared([result], [near], point) == (
+        "the same but for rounding, at most 1 eps of the largest"
+    )
+    assert equivalents.compared([result], [far], point).startswith("NOT the same: gives wrong")
+    assert equivalents.compared([result], [result[:2]], point) == "other shapes: [(2, 3)]"
+
+
+def test_what_differs_is_said_with_how_many_elements() -> None:
+    source = "def f(x):\n    calls.append(0)\n    return x * len(calls)\ncalls = []\n"
+    found = verdicts(text(composition(source, "arange(4.0)")))
+    assert any(said.startswith("NOT the same: gives wrong values: ") for said in found.values())
+
+
+def test_a_way_that_cannot_be_gone_says_why() -> None:
+    source = "def f(x):\n    return lax.psum(x, 'batch')\n"
+    asked = composition(source, "arange(4.0)", layers=[Vmap(axis_name="batch")])
+    found = verdicts(text(asked))
+    assert found["vmap"] == SAME
+    assert "speaks to the other examples of the batch" in found["loop"]
+
+
+def test_each_way_stands_there_as_python_that_gives_the_result() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    listing = text(composition(PRODUCT, MATRIX, "arange(8.0).reshape(4, 2)"))
+    blocks = re.split(r"^# .*\n", listing.partition("And as Python")[2], flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(DEFAULT)
+    matrix, vector = jnp.arange(16.0).reshape(4, 2, 2), jnp.arange(8.0).reshape(4, 2)
+    expected = np.einsum("bij,bj->bi", matrix, vector)
+    for block in blocks:
+        known = {"jax": jax, "jnp": jnp, "np": np, "lax": jax.lax, "P": jax.sharding.PartitionSpec}
+        known |= {"f": jnp.dot, "a": matrix, "b": vector}
+        exec(block, known)
+        out = known["out"]
+        out = np.stack(out) if isinstance(out, list) else np.asarray(out)
+        np.testing.assert_array_equal(out, expected)
+
+
+def test_without_a_batch_there_are_none_and_the_reason_is_given() -> None:
+    with pytest.raises(Diagnosed) as raised:
+        text(composition(PRODUCT, "ones((2, 2))", "ones(2)", layers=[]))
+    assert "no layer says which axes hold the examples" in raised.value.diagnosis.message
+
+
+def test_it_is_given_up_between_two_ways() -> None:
+    stages: list[str] = []
+    with pytest.raises(GivenUp):
+        equivalents.text(
+            composition(PRODUCT, MATRIX, "ones((4, 2))"), stages.append, lambda: len(stages) > 2
+        )
+    assert len(stages) == 3
+    assert set(stages) == {"comparing"}
