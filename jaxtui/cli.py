@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from jaxtui.options import parse
 
 if TYPE_CHECKING:
+    from jaxtui.app.app import JaxtuiApp
     from jaxtui.config import Config
     from jaxtui.session.session import Session
-    from jaxtui.ui.app import JaxtuiApp
     from jaxtui.wire.launch import Choice
 
 USAGE = 2
@@ -225,7 +225,7 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
         session = choice.applied_to(loads(text))
     except SessionError as error:
         _refuse(": ".join(filter(None, (path, error.field, error.message))))
-    from jaxtui import trust
+    from jaxtui.app import trust
 
     return session, trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
 
@@ -244,7 +244,7 @@ def _explore(options: argparse.Namespace) -> int:
     engine = StartedEngine(choice.settings_for(session))
     try:
         with _nothing_collected():
-            from jaxtui.ui.app import JaxtuiApp
+            from jaxtui.app.app import JaxtuiApp
 
         app = JaxtuiApp(
             engine.client,

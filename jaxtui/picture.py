@@ -11,9 +11,9 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from jaxtui.app.app import JaxtuiApp
 from jaxtui.screen.commands import COMMANDS
 from jaxtui.session.session import Session
-from jaxtui.ui.app import JaxtuiApp
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.protocol import (
     AnyEvent,

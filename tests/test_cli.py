@@ -289,7 +289,7 @@ def python(code: str) -> str:
 
 def test_the_command_line_imports_neither_jax_nor_textual() -> None:
     code = (
-        "import sys, jaxtui.cli, jaxtui.headless, jaxtui.trust, jaxtui.lessons\n"
+        "import sys, jaxtui.cli, jaxtui.headless, jaxtui.app.trust, jaxtui.lessons\n"
         "print([n for n in ('jax', 'numpy', 'textual', 'rich', 'asyncio') if n in sys.modules])"
     )
     assert python(code) == "[]"
@@ -312,7 +312,7 @@ def test_the_engine_starts_before_textual_is_imported() -> None:
 
 def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None:
     code = (
-        "import sys, jaxtui.ui.app, jaxtui.wire.launch\n"
+        "import sys, jaxtui.app.app, jaxtui.wire.launch\n"
         "late = ('jaxtui.wire.client', 'jaxtui.wire.protocol', 'jaxtui.program.screen.work', 'jaxtui.program.screen.screen')\n"
         "print([name for name in late if name in sys.modules])"
     )

@@ -14,9 +14,9 @@ from jaxtui.screen import commands
 from jaxtui.screen.header import HeaderLine, KeyLine
 
 if TYPE_CHECKING:
+    from jaxtui.app.app import JaxtuiApp
+    from jaxtui.app.explorer import Explorer
     from jaxtui.program.screen.work import Work
-    from jaxtui.ui.app import JaxtuiApp
-    from jaxtui.ui.explorer import Explorer
     from jaxtui.wire.report import Diagnosis
 
 SCREENS = (

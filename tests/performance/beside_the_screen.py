@@ -14,7 +14,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from jaxtui import lessons, trust
+from jaxtui import lessons
+from jaxtui.app import trust
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.engine.sampling_statistics import P99_FROM, paired_ratio
 from jaxtui.session import session

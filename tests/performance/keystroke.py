@@ -6,7 +6,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from jaxtui import trust
+from jaxtui.app import trust
 from jaxtui.session import session
 from jaxtui.session.session import Argument, Program, Session, Vmap
 from tests.performance.startup import EXPLORER

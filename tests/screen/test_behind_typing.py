@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from textual import events
 
+from jaxtui.app.devices import DevicesScreen
 from jaxtui.screen.dialogs import ConfirmDialog
 from jaxtui.session.session import load, save
-from jaxtui.ui.screens.devices import DevicesScreen
 from jaxtui.wire.protocol import Run
 from tests.support import made_events as made
 from tests.support.fake_client import Bench

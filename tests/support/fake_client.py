@@ -11,9 +11,9 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
+from jaxtui.app.app import JaxtuiApp
+from jaxtui.app.explorer import Explorer
 from jaxtui.session.session import Session
-from jaxtui.ui.app import JaxtuiApp
-from jaxtui.ui.explorer import Explorer
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.protocol import AnyEvent, AnyRequest, Cancel, ReadWindow, Run, Trace, WindowRead
 from tests.support import made_events as made

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from textual.app import SuspendNotSupported
 
 if TYPE_CHECKING:
-    from jaxtui.ui.app import JaxtuiApp
+    from jaxtui.app.app import JaxtuiApp
 
 
 def edit_function(app: JaxtuiApp) -> None:

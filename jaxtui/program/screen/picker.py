@@ -10,8 +10,8 @@ from jaxtui import lessons
 from jaxtui.screen.dialogs import ChoiceDialog
 
 if TYPE_CHECKING:
+    from jaxtui.app.app import JaxtuiApp
     from jaxtui.program.screen.function_editor import FunctionEditor
-    from jaxtui.ui.app import JaxtuiApp
 
 FRESH = "def function(x):\n    return x\n"
 IMPORT, WRITE = " import", " write"

@@ -14,12 +14,12 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
+from jaxtui.app.start import StartScreen
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.behind_typing import after_typing, waits
 from jaxtui.screen.header import HeaderLine
 from jaxtui.session.session import Session
-from jaxtui.ui.screens.start import StartScreen
 from jaxtui.wire.launch import Choice
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.widgets import Input
 
+    from jaxtui.app.explorer import Explorer
     from jaxtui.program.screen.screen import MapScreen
     from jaxtui.results.screen.view import ArrayView
-    from jaxtui.ui.explorer import Explorer
     from jaxtui.wire.client import EngineClient
     from jaxtui.wire.report import Fix
 
@@ -110,12 +110,12 @@ class JaxtuiApp(App[None]):
         return BenchmarkScreen()
 
     def _learn_screen(self) -> Screen[Any]:
-        from jaxtui.ui.screens.learn import LearnScreen
+        from jaxtui.app.learn import LearnScreen
 
         return LearnScreen()
 
     def _devices_screen(self) -> Screen[Any]:
-        from jaxtui.ui.screens.devices import DevicesScreen
+        from jaxtui.app.devices import DevicesScreen
 
         return DevicesScreen()
 
@@ -137,7 +137,7 @@ class JaxtuiApp(App[None]):
     def begin(self) -> None:
         """The start screen is painted: go on to the screen that the session is for."""
         # Half of the explorer's own start is in these imports, none of which the first frame needs.
-        from jaxtui.ui.explorer import Explorer
+        from jaxtui.app.explorer import Explorer
 
         self.explorer = Explorer(
             self,

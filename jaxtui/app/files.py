@@ -13,7 +13,7 @@ from jaxtui.wire import launch
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from jaxtui.ui.explorer import Explorer
+    from jaxtui.app.explorer import Explorer
 
 
 class Files:
@@ -60,7 +60,7 @@ class Files:
         def answered(answer: str | None) -> None:
             if answer != "run":
                 return
-            from jaxtui import trust
+            from jaxtui.app import trust
 
             trust.sign(text, trust.folder_run(session, self.folder))
             self._explorer.work.trust(self._explorer.now())
@@ -95,7 +95,7 @@ class Files:
         )
 
     def _open(self, path: str) -> None:
-        from jaxtui import trust
+        from jaxtui.app import trust
 
         try:
             text = launch.read(path)
@@ -152,7 +152,7 @@ class Files:
             return False
 
     def _write(self, path: str) -> bool:
-        from jaxtui import trust
+        from jaxtui.app import trust
 
         session = self._explorer.work.session
         try:
@@ -169,7 +169,8 @@ class Files:
 
     def rescue(self) -> str | None:
         """Write what no file holds into the folder of this user's state: its path, None if not."""
-        from jaxtui import config, trust
+        from jaxtui import config
+        from jaxtui.app import trust
 
         folder = config.state_folder()
         path = folder / time.strftime("unsaved-%Y%m%dT%H%M%S.toml")

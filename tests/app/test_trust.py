@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxtui import config, lessons, trust
+from jaxtui import config, lessons
+from jaxtui.app import trust
 from jaxtui.session.session import Program, Session
 
 TEXT = 'title = "mine"\n'

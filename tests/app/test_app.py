@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 from textual import events
 from textual.screen import Screen
 
-from jaxtui import trust
+from jaxtui.app import trust
 from jaxtui.screen import commands
 from jaxtui.screen.dialogs import ConfirmDialog, HelpDialog, PathDialog, TrustDialog
 from jaxtui.session.session import Devices, Program, Session, load, save

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jaxtui.app.devices import DevicesScreen
 from jaxtui.session.session import Devices
-from jaxtui.ui.screens.devices import DevicesScreen
 from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.protocol import Describe, Failed, Gone, Log, Trace
 from jaxtui.wire.report import Diagnosis, Fix

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxtui.app.history import STEPS, TYPING, History
 from jaxtui.session.session import Devices, Session
-from jaxtui.ui.history import STEPS, TYPING, History
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import Trace
 from tests.support import made_events as made

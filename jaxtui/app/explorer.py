@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from textual.timer import Timer
 
+from jaxtui.app.files import Files
+from jaxtui.app.history import History, changed
 from jaxtui.collectives.screen.work import CollectiveWork
 from jaxtui.program.screen.work import QUIET, REST, Work
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.session import Devices, Session, SessionError, with_field
-from jaxtui.ui.files import Files
-from jaxtui.ui.history import History, changed
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import (
@@ -37,10 +37,10 @@ from jaxtui.wire.protocol import (
 )
 
 if TYPE_CHECKING:
+    from jaxtui.app.app import JaxtuiApp
     from jaxtui.benchmark.bandwidth.screen.work import SweepWork
     from jaxtui.benchmark.screen.work import BenchmarkWork
     from jaxtui.results.screen.view import ArrayView
-    from jaxtui.ui.app import JaxtuiApp
     from jaxtui.wire.report import Fix
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from jaxtui import lessons
+from jaxtui.app.learn import LearnScreen
 from jaxtui.program.screen.screen import MapScreen
 from jaxtui.screen.dialogs import ConfirmDialog
-from jaxtui.ui.screens.learn import LearnScreen
 from tests.support.fake_client import Bench
 
 

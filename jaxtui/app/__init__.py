@@ -1,0 +1,1 @@
+"""The explorer: the app that composes the screens of the features."""
