@@ -1,5 +1,5 @@
 """`python -m jaxtui`."""
 
-from jaxtui.cli import main
+from jaxtui.cli.main import main
 
 raise SystemExit(main())

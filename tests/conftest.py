@@ -46,7 +46,7 @@ def engine() -> Iterator[Asker]:
 def _pictures_fetch_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from textual.app import App
 
-    from jaxtui.picture import fetching_nothing
+    from jaxtui.cli.screenshot import fetching_nothing
 
     original = App.export_screenshot
 

@@ -143,7 +143,7 @@ def msgspec_json(report: Any) -> Any:
 def test_a_session_that_cannot_be_read_says_where(
     text: str, field: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from jaxtui import bench as module
+    from jaxtui.cli import bench as module
     from jaxtui.wire.launch import Choice
 
     path = tmp_path / "bad.toml"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jaxtui import headless
+from jaxtui.cli import run as headless
 
 JAXTUI = [sys.executable, "-m", "jaxtui"]
 GOOD = """

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxtui import lessons, picture
+from jaxtui import lessons
+from jaxtui.cli import screenshot as picture
 
 
 def screenshot(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from jaxtui.benchmark.bandwidth.recording import SweepRecording
 from jaxtui.benchmark.kept_runs import AnyRun
 from jaxtui.benchmark.recording import Recording, failed
 from jaxtui.benchmark.run_recording import COMPLETE
-from jaxtui.headless import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
+from jaxtui.cli.run import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import session as sessions
 from jaxtui.session.session import Benchmark, Session, SessionError

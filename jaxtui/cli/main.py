@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from jaxtui.options import parse
+from jaxtui.cli.options import parse
 
 if TYPE_CHECKING:
     from jaxtui.app.app import JaxtuiApp
@@ -122,7 +122,7 @@ def _ascii(options: argparse.Namespace, config: Config) -> bool:
 def _run(options: argparse.Namespace) -> int:
     config = _config()
     choice = _choice(options, config)
-    from jaxtui import headless
+    from jaxtui.cli import run as headless
 
     return headless.run(
         options.sessions, choice, as_json=options.json, ascii=_ascii(options, config)
@@ -133,7 +133,7 @@ def _bench(options: argparse.Namespace) -> int:
     _require_one_process(options, "timings are made in one process; `jaxtui run` takes several")
     config = _config()
     choice = _choice(options, config)
-    from jaxtui import bench
+    from jaxtui.cli import bench
 
     return bench.bench(
         options.session,
@@ -175,7 +175,7 @@ def _export(options: argparse.Namespace) -> int:
 def _devices(options: argparse.Namespace) -> int:
     config = _config()
     choice = _choice(options, config)
-    from jaxtui import headless
+    from jaxtui.cli import run as headless
 
     return headless.devices(choice, as_json=options.json, ascii=_ascii(options, config))
 
@@ -198,7 +198,7 @@ def _screenshot(options: argparse.Namespace) -> int:
     config = _config()
     choice = _choice(options, config)
     session, _ = _open(options.session, choice)
-    from jaxtui import picture
+    from jaxtui.cli import screenshot as picture
 
     return picture.draw(
         session,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxtui import __version__, lessons, options
+from jaxtui import __version__, lessons
+from jaxtui.cli import options
 from jaxtui.session.session import Devices, Session, load, loads
 from jaxtui.wire.launch import Choice
 from tests.support.asking import sized_by_terminal
@@ -289,7 +290,7 @@ def python(code: str) -> str:
 
 def test_the_command_line_imports_neither_jax_nor_textual() -> None:
     code = (
-        "import sys, jaxtui.cli, jaxtui.headless, jaxtui.app.trust, jaxtui.lessons\n"
+        "import sys, jaxtui.cli, jaxtui.cli.run, jaxtui.app.trust, jaxtui.lessons\n"
         "print([n for n in ('jax', 'numpy', 'textual', 'rich', 'asyncio') if n in sys.modules])"
     )
     assert python(code) == "[]"

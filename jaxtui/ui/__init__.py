@@ -1,1 +1,0 @@
-"""The terminal user interface, on Textual. It never imports JAX or NumPy."""

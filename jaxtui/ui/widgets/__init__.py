@@ -1,1 +1,0 @@
-"""Widgets: each draws one thing from plain data and posts messages about it."""
