@@ -27,7 +27,7 @@ def side(module: str) -> str:
     places = set(module.split(".")[1:])
     if places & {"engine", "engine_base"}:
         return "engine"
-    return "screen" if places & {"screen", "app", "cli", "ui"} else "both"
+    return "screen" if places & {"screen", "app", "cli"} else "both"
 
 
 def loaded(modules: list[str]) -> set[str]:

@@ -73,7 +73,7 @@ class JaxtuiApp(App[None]):
         self.dot, self.times = ("-", "x") if ascii else ("·", "×")
         self.set_class(ascii, "-ascii")
         if ascii:
-            from jaxtui.text.ascii_filter import PlainText
+            from jaxtui.screen.ascii_filter import PlainText
 
             self._filters.append(PlainText())
         self.first_session = session

@@ -39,7 +39,7 @@ _FOR_READERS_OF_TRACEBACKS = (
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 # jit and shard_map say where the function is that they were given, which is our recorder.
-_OUR_RECORDER = re.compile(r" at \S*jaxtui/engine/\w+\.py:\d+")
+_OUR_RECORDER = re.compile(r" at \S*jaxtui/[\w/]+\.py:\d+")
 # What a callback raised comes back as the text of its traceback.
 _CALLBACK_FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+), in (?P<name>.+)')
 # Newer releases of JAX end a message with where in the code it arose: "file.py:8:10 (<module>)".

@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from jaxtui.text.cells import Line, pad
+from jaxtui.screen.cells import Line, pad
 
 
 class LineScroller(ScrollView, can_focus=True):

@@ -13,8 +13,8 @@ from textual.message import Message
 from textual.strip import Strip
 
 from jaxtui.benchmark.screen.rows import Key, Row, Table, layout
+from jaxtui.screen.cells import Line, glyphs
 from jaxtui.screen.line_scroller import LineScroller
-from jaxtui.text.cells import Line, glyphs
 
 _PARTS = (
     *("heading", "quiet", "strong", "note", "pointer", "cursor", "name", "plain", "planned"),

@@ -299,7 +299,7 @@ def test_the_command_line_imports_neither_jax_nor_textual() -> None:
 def test_the_engine_starts_before_textual_is_imported() -> None:
     code = (
         "import sys\n"
-        "from jaxtui import cli, launch\n"
+        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import launch\n"
         "def start(settings):\n"
         "    print(settings.count, 'textual' in sys.modules)\n"
         "    raise KeyboardInterrupt\n"
@@ -314,7 +314,8 @@ def test_the_engine_starts_before_textual_is_imported() -> None:
 def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None:
     code = (
         "import sys, jaxtui.app.app, jaxtui.wire.launch\n"
-        "late = ('jaxtui.wire.client', 'jaxtui.wire.protocol', 'jaxtui.program.screen.work', 'jaxtui.program.screen.screen')\n"
+        "late = ('jaxtui.wire.client', 'jaxtui.wire.protocol', 'jaxtui.program.screen.work',"
+        "        'jaxtui.program.screen.screen')\n"
         "print([name for name in late if name in sys.modules])"
     )
     assert python(code) == "[]"

@@ -178,7 +178,7 @@ def test_virtual_devices_on_another_platform_are_diagnosed(platform):
 START = """
 import json, resource, sys
 import jax, jax.numpy as jnp, msgspec
-from jaxtui.engine import devices
+from jaxtui.engine_base import devices
 from jaxtui.engine_base.errors import Diagnosed
 platform, count = json.loads(sys.argv[1])
 try:

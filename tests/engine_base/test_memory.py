@@ -136,9 +136,10 @@ def test_where_nothing_tells_how_much_is_free_nothing_is_refused(
 
 OUT_OF_MEMORY = """
 import resource
-from jaxtui.engine import evaluation, devices, host
+from jaxtui.engine_base import devices, host
+from jaxtui.program.engine import evaluation
 from jaxtui.wire.protocol import Composition
-from jaxtui.session import Argument, Program
+from jaxtui.session.session import Argument, Program
 devices.start("cpu", 8)
 mapped = host._mapped()
 resource.setrlimit(resource.RLIMIT_AS, (mapped + 1024**3, mapped + 1024**3))

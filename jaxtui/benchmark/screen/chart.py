@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark.screen.rows import Key, unit_of
-from jaxtui.text.cells import Glyphs, Line, Segment, fit
+from jaxtui.screen.cells import Glyphs, Line, Segment, fit
 from jaxtui.text.quantities import significant
 from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, StrategyReport
 

@@ -9,7 +9,7 @@ from jaxtui.benchmark import words
 from jaxtui.benchmark.kept_runs import BETWEEN_RUNS, ComparedRow, Comparison
 from jaxtui.benchmark.screen.answers import ready_seconds
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds
-from jaxtui.text.cells import Glyphs, Line, Segment, width_of
+from jaxtui.screen.cells import Glyphs, Line, Segment, width_of
 from jaxtui.text.quantities import percent, prefixed, size
 from jaxtui.wire.benchmark import PlannedArm, PlannedPoint, PointReport, StrategyReport
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds, unit_of
-from jaxtui.text.cells import Glyphs, Line, Segment, fit
+from jaxtui.screen.cells import Glyphs, Line, Segment, fit
 from jaxtui.text.quantities import significant
 from jaxtui.wire.benchmark import PointReport
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jaxtui.benchmark import words
-from jaxtui.text.cells import Glyphs, Line, Segment, fit
+from jaxtui.screen.cells import Glyphs, Line, Segment, fit
 from jaxtui.text.quantities import TIME_UNITS, percent, prefixed, significant, size
 from jaxtui.wire.benchmark import Control, PlannedPoint, PointReport, StrategyReport
 from jaxtui.wire.report import Environment

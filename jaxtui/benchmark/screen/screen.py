@@ -20,11 +20,11 @@ from jaxtui.benchmark.screen.keys import BenchmarkKeys
 from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES
+from jaxtui.screen.cells import Glyphs, Line, Segment, glyphs
 from jaxtui.screen.field import FixedText
 from jaxtui.screen.painted_lines import BenchmarkTable, PaintedLines
 from jaxtui.screen.toggles import Toggles
 from jaxtui.session.session import Session, SessionError
-from jaxtui.text.cells import Glyphs, Line, Segment, glyphs
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport
 from jaxtui.wire.report import Diagnosis
 

@@ -12,9 +12,9 @@ from jaxtui.benchmark.kept_runs import KeptRun
 from jaxtui.benchmark.recording import PointRecord
 from jaxtui.benchmark.screen import rows
 from jaxtui.benchmark.screen.work import BenchmarkWork
+from jaxtui.screen.cells import Glyphs
 from jaxtui.screen.toggles import Toggle
 from jaxtui.session.session import Benchmark, Session
-from jaxtui.text.cells import Glyphs
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
 from jaxtui.wire.report import Environment
 

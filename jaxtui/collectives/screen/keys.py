@@ -12,9 +12,9 @@ from jaxtui.collectives.screen import view
 from jaxtui.collectives.screen.cell_editor import CellEditor
 from jaxtui.collectives.screen.travel_side import TravelSide
 from jaxtui.screen import commands
+from jaxtui.screen.cells import fit
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import export
-from jaxtui.text.cells import fit
 
 if TYPE_CHECKING:
     from textual.widget import Widget

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from jaxtui.collectives.screen.blocks import BlockPlan, Holding, plan
+from jaxtui.screen.cells import Line, Segment, fit, join, pad, width_of
 from jaxtui.text import dtypes
-from jaxtui.text.cells import Line, Segment, fit, join, pad, width_of
 
 Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")

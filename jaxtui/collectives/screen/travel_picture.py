@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from jaxtui.collectives.travel.model import Block, Send, Travel
+from jaxtui.screen.cells import Line, Segment, join, pad
 from jaxtui.text import numbers
-from jaxtui.text.cells import Line, Segment, join, pad
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number
 

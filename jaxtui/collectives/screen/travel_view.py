@@ -14,10 +14,10 @@ from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from jaxtui.collectives.screen.travel_picture import TravelPicture, positive
+from jaxtui.screen.cells import Line
 from jaxtui.screen.field import FieldInput, FixedText
 from jaxtui.screen.line_scroller import LineScroller
 from jaxtui.text import quantities
-from jaxtui.text.cells import Line
 
 MICRO, GIGA = 1e-6, 1e9
 _PARTS = ("quiet", "label", "send", "cell", "lit")

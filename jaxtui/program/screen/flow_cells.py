@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxtui.program.screen import layer_colours
+from jaxtui.screen.cells import Glyphs, Line, Segment, clean, fit, join
 from jaxtui.text import dtypes
-from jaxtui.text.cells import Glyphs, Line, Segment, clean, fit, join
 from jaxtui.wire.report import FlowLeaf, Level
 
 MAPPING = ("vmap", "pmap", "shard_map")

@@ -7,7 +7,7 @@ import re
 from rich.cells import cell_len
 
 from jaxtui.program.screen.flow_table import Table
-from jaxtui.text.cells import Glyphs, Line, Segment, clean, crop, fit, pad, width_of, wrap
+from jaxtui.screen.cells import Glyphs, Line, Segment, clean, crop, fit, pad, width_of, wrap
 from jaxtui.wire.report import Diagnosis
 
 FOOT = 2  # lines that the foot has at least, so that an error moves nothing

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from jaxtui.program.screen.flow_fault import locate
 from jaxtui.program.screen.flow_foot import FOOT, foot
 from jaxtui.program.screen.flow_table import Row, Table, build
-from jaxtui.text.cells import (
+from jaxtui.screen.cells import (
     Glyphs,
     Line,
     Segment,

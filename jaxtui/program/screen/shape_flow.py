@@ -15,8 +15,8 @@ from textual.strip import Strip
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_foot import FOOT
 from jaxtui.program.screen.flow_layout import FlowPicture, layout
+from jaxtui.screen.cells import Line
 from jaxtui.screen.line_scroller import LineScroller
-from jaxtui.text.cells import Line
 from jaxtui.wire.report import Diagnosis, Flow
 
 _FOOT_MOST = 4

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from jaxtui.text.cells import Glyphs, Line, Segment, join
+from jaxtui.screen.cells import Glyphs, Line, Segment, join
 from jaxtui.wire.report import Shard
 
 Interval = tuple[int, int]

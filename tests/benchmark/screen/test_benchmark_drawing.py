@@ -14,7 +14,7 @@ from jaxtui.benchmark.screen import details as benchmark_details
 from jaxtui.benchmark.screen import distributions as benchmark_distributions
 from jaxtui.benchmark.screen import rows as benchmark_rows
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds, layout, report_rows
-from jaxtui.text.cells import ASCII, UNICODE, Glyphs, Line, text_of, width_of
+from jaxtui.screen.cells import ASCII, UNICODE, Glyphs, Line, text_of, width_of
 from jaxtui.wire.benchmark import BenchmarkReport
 from tests.support import made_benchmarks as made
 

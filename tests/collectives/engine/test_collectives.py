@@ -484,9 +484,10 @@ def test_dimensions_from_the_end_work_or_are_refused_with_the_number_that_works(
 _SIXTEEN = """
 import json, sys
 from jaxtui.session.collective_catalogue import OPERATIONS
-from jaxtui.collectives import VIAS
-from jaxtui.engine import collectives, devices
-from jaxtui.session import Collective, Devices, Session
+from jaxtui.session.collective_program import VIAS
+from jaxtui.collectives.engine import run as collectives
+from jaxtui.engine_base import devices
+from jaxtui.session.session import Collective, Devices, Session
 devices.configure("cpu", 16)
 said = {}
 for name, words in OPERATIONS.items():

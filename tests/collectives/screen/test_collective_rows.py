@@ -6,7 +6,7 @@ import pytest
 
 from jaxtui.collectives.screen.blocks import MOST, holding, plan
 from jaxtui.collectives.screen.rows import Place, RowsLayout, layout
-from jaxtui.text.cells import text_of
+from jaxtui.screen.cells import text_of
 from tests.support import made_collectives as made
 
 LABELS = [f"{i}  cpu" for i in range(8)]

@@ -6,7 +6,7 @@ import pytest
 
 from jaxtui.collectives.screen.travel_picture import TravelPicture, positive
 from jaxtui.collectives.travel import model as travel
-from jaxtui.text.cells import text_of, width_of
+from jaxtui.screen.cells import text_of, width_of
 from tests.support import made_collectives as made
 
 NAMES = tuple(str(i) for i in range(8))

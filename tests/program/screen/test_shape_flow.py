@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Input
 
 from jaxtui.program.screen.shape_flow import ShapeFlow
-from jaxtui.text.cells import text_of
+from jaxtui.screen.cells import text_of
 from jaxtui.wire.report import Diagnosis, Fix, Flow
 from tests.support.made_flows import leaf, level, nested
 

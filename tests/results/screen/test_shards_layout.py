@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jaxtui.results.screen.shards_layout import ShardsLayout, layout
 from jaxtui.results.screen.shards_picture import ids_text
-from jaxtui.text.cells import text_of, width_of
+from jaxtui.screen.cells import text_of, width_of
 from jaxtui.wire.report import Output, Shard
 
 

@@ -15,9 +15,9 @@ from jaxtui.benchmark.bandwidth.screen import view as sweep_view
 from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import SCREENS, STYLES, WorkScreen
+from jaxtui.screen.cells import Line, Segment, glyphs
 from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.painted_lines import PaintedLines
-from jaxtui.text.cells import Line, Segment, glyphs
 from jaxtui.wire.report import Diagnosis
 
 if TYPE_CHECKING:

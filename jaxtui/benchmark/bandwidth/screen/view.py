@@ -10,8 +10,8 @@ from jaxtui.benchmark.screen import chart as benchmark_chart
 from jaxtui.benchmark.screen.chart import Chart, Series, Spot
 from jaxtui.benchmark.screen.rows import Key
 from jaxtui.benchmark.words import in_ascii
+from jaxtui.screen.cells import Glyphs, Line, Segment
 from jaxtui.text import quantities
-from jaxtui.text.cells import Glyphs, Line, Segment
 from jaxtui.wire.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
 
 BAR_MOST = 32  # cells
