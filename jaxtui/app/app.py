@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from jaxtui.app.explorer import Explorer
     from jaxtui.program.screen.screen import MapScreen
     from jaxtui.results.screen.view import ArrayView
+    from jaxtui.session.diagnosis import Fix
     from jaxtui.wire.client import EngineClient
-    from jaxtui.wire.report import Fix
 
 
 class Arrived(Message, bubble=False):
@@ -353,9 +353,9 @@ class JaxtuiApp(App[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        from jaxtui.screen.dialogs import HelpDialog
+        from jaxtui.app.help import HelpDialog, widget_keys
 
-        self.push_screen(HelpDialog(commands.widget_keys()))
+        self.push_screen(HelpDialog(widget_keys()))
 
     def action_focus_next(self) -> None:
         """Go to the next field, or back to the one that was left by escape."""

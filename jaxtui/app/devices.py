@@ -13,9 +13,10 @@ from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.field import FieldInput, FieldMessage
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Devices, SessionError
 from jaxtui.text import plain, quantities
-from jaxtui.wire.report import DeviceInfo, Diagnosis, Environment
+from jaxtui.wire.report import DeviceInfo, Environment
 
 FIELDS = ("platform", "count", "order", "mesh")
 PLACEHOLDERS = {

@@ -18,30 +18,19 @@ from jaxtui.program.screen.work import QUIET, REST, Work
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.session import Devices, Session, SessionError, with_field
+from jaxtui.wire.base import Cancelled, Describe, Failed, Printed
+from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    BenchRound,
-    BenchSample,
-    Cancelled,
-    CellFound,
-    Describe,
-    Failed,
-    FindCell,
-    Printed,
-    ReadWindow,
-    Summarize,
-    Summarized,
-    WindowRead,
-)
+from jaxtui.wire.protocol import AnyEvent
+from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
 
 if TYPE_CHECKING:
     from jaxtui.app.app import JaxtuiApp
     from jaxtui.benchmark.bandwidth.screen.work import SweepWork
     from jaxtui.benchmark.screen.work import BenchmarkWork
     from jaxtui.results.screen.view import ArrayView
-    from jaxtui.wire.report import Fix
+    from jaxtui.session.diagnosis import Fix
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
 STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the question stands

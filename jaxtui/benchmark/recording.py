@@ -12,10 +12,18 @@ from msgspec import structs
 
 from jaxtui.benchmark import roofline
 from jaxtui.benchmark.run_recording import COMPLETE, RunRecording
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Session
 from jaxtui.wire.benchmark import (
     ArmStatistics,
     BenchmarkReport,
+    BenchPeaks,
+    BenchPoint,
+    BenchPrepared,
+    BenchProgram,
+    BenchRound,
+    BenchSample,
+    BenchStarted,
     Conditions,
     Control,
     Flag,
@@ -30,17 +38,8 @@ from jaxtui.wire.benchmark import (
     Stages,
     StrategyReport,
 )
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    BenchPeaks,
-    BenchPoint,
-    BenchPrepared,
-    BenchProgram,
-    BenchRound,
-    BenchSample,
-    BenchStarted,
-)
-from jaxtui.wire.report import Diagnosis, Environment, ProgramReport
+from jaxtui.wire.protocol import AnyEvent
+from jaxtui.wire.report import Environment, ProgramReport
 
 
 class PointRecord:

@@ -8,9 +8,12 @@ from typing import Any
 from msgspec import structs
 
 from jaxtui import __version__
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Session
-from jaxtui.wire.protocol import AnyEvent, BenchFinished, BenchStage, Cancelled, Failed, Gone
-from jaxtui.wire.report import Diagnosis, Environment
+from jaxtui.wire.base import Cancelled, Failed, Gone
+from jaxtui.wire.benchmark import BenchFinished, BenchStage
+from jaxtui.wire.protocol import AnyEvent
+from jaxtui.wire.report import Environment
 
 COMPLETE, STOPPED = "complete", "stopped"
 

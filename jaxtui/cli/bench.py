@@ -21,13 +21,15 @@ from jaxtui.benchmark.run_recording import COMPLETE
 from jaxtui.cli.run import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import session as sessions
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Session, SessionError
 from jaxtui.text import plain
 from jaxtui.wire import launch
 from jaxtui.wire.bandwidth import BandwidthReport
+from jaxtui.wire.base import Composition, Printed
+from jaxtui.wire.benchmark import BenchRound, BenchStage
 from jaxtui.wire.launch import Choice
-from jaxtui.wire.protocol import AnyEvent, BenchRound, BenchStage, Composition, Printed
-from jaxtui.wire.report import Diagnosis
+from jaxtui.wire.protocol import AnyEvent
 
 AnyRecording = Recording | SweepRecording
 Format = Literal["text", "json", "csv", "markdown"]

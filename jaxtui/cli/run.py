@@ -15,38 +15,20 @@ from msgspec import Struct
 
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import session as sessions
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Collective, Session, SessionError
 from jaxtui.text import collective_tables as plain_collective
 from jaxtui.text import plain
 from jaxtui.wire import launch
+from jaxtui.wire.bandwidth import SweepBandwidth
+from jaxtui.wire.base import Cancel, Cancelled, Composition, Failed, Gone, Log, Printed, Ready
+from jaxtui.wire.benchmark import Bench
 from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.collectives import CollectiveRan, RunCollective
 from jaxtui.wire.launch import Choice
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
-    Bench,
-    Cancel,
-    Cancelled,
-    CollectiveRan,
-    Composition,
-    Failed,
-    Gone,
-    Log,
-    Printed,
-    Ran,
-    Ready,
-    Run,
-    RunCollective,
-    SweepBandwidth,
-)
-from jaxtui.wire.report import (
-    CollectiveReport,
-    Diagnosis,
-    Environment,
-    Output,
-    ProgramReport,
-    RunReport,
-)
+from jaxtui.wire.program import Ran, Run
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.report import CollectiveReport, Environment, Output, ProgramReport, RunReport
 
 VALUES = 10_000  # elements of an output; above it a summary stands for them
 

@@ -14,25 +14,13 @@ from textual.pilot import Pilot
 from jaxtui.app.app import JaxtuiApp
 from jaxtui.screen.commands import COMMANDS
 from jaxtui.session.session import Session
+from jaxtui.wire.base import Cancel, Cancelled, Described, Failed, Gone, Ready
+from jaxtui.wire.benchmark import BenchPlanned
 from jaxtui.wire.client import EngineClient, EngineSettings
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
-    BenchPlanned,
-    Cancel,
-    Cancelled,
-    CollectiveRan,
-    CollectivesDescribed,
-    Described,
-    Failed,
-    Gone,
-    ProvenanceFound,
-    Ran,
-    Ready,
-    Summarized,
-    Traced,
-    WindowRead,
-)
+from jaxtui.wire.collectives import CollectiveRan, CollectivesDescribed, ProvenanceFound
+from jaxtui.wire.program import Ran, Traced
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.results import Summarized, WindowRead
 
 REST_SECONDS = 0.6  # nothing asked and nothing open for so long: the screen shows what it will
 LIMIT_SECONDS = 120.0

@@ -21,33 +21,16 @@ from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStag
 from jaxtui.engine_base.chatter import WithoutChatter
 from jaxtui.engine_base.output import Outbox, Prints, failure, private_descriptors, redirect
 from jaxtui.engine_base.processes import Place, become
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.wire.bandwidth import SweepBandwidth
+from jaxtui.wire.base import Cancel, Describe, Described, Failed, Ready
+from jaxtui.wire.benchmark import Bench, Continue, PlanBench
+from jaxtui.wire.collectives import DescribeCollectives, FindProvenance, RunCollective
 from jaxtui.wire.framing import FramingError, read_body
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
-    Bench,
-    Cancel,
-    Continue,
-    Describe,
-    DescribeCollectives,
-    Described,
-    Failed,
-    FindCell,
-    FindProvenance,
-    Inspect,
-    Inspected,
-    PlanBench,
-    Ran,
-    ReadWindow,
-    Ready,
-    Run,
-    RunCollective,
-    Summarize,
-    SweepBandwidth,
-    Trace,
-    decode_request,
-)
-from jaxtui.wire.report import Diagnosis, ProgramReport, Summary
+from jaxtui.wire.program import Inspect, Inspected, Ran, Run, Trace
+from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_request
+from jaxtui.wire.report import ProgramReport, Summary
+from jaxtui.wire.results import FindCell, ReadWindow, Summarize
 
 CANNOT_START = 3
 NOT_FRAMES = 4

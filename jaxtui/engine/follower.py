@@ -22,7 +22,8 @@ from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import Prints, Stream, failure, private_descriptors, redirect
 from jaxtui.engine_base.processes import Given, Leaves, Place, Task, become
 from jaxtui.session.session import Program
-from jaxtui.wire.protocol import AnyEvent, Composition, Printed
+from jaxtui.wire.base import Composition, Printed
+from jaxtui.wire.protocol import AnyEvent
 
 CANNOT_START = 3
 _JOB = 1  # prints belong to a request; which one, the leader knows

@@ -14,23 +14,14 @@ from msgspec.structs import replace
 
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import Prints, failure
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
-    Bench,
-    BenchFinished,
-    Cancelled,
-    FindCell,
-    FindProvenance,
-    Inspect,
-    Run,
-    RunCollective,
-    Stage,
-    Summarize,
-    Summarized,
-    SweepBandwidth,
-)
+from jaxtui.wire.bandwidth import SweepBandwidth
+from jaxtui.wire.base import Cancelled, Stage
+from jaxtui.wire.benchmark import Bench, BenchFinished
+from jaxtui.wire.collectives import FindProvenance, RunCollective
+from jaxtui.wire.program import Inspect, Run
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Summary
+from jaxtui.wire.results import FindCell, Summarize, Summarized
 
 # Tracing recurses through C++ as well as Python; the C stack must outlast Python's own limit.
 STACK_BYTES = 64 * 1024 * 1024

@@ -21,7 +21,7 @@ from typing import Any
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import failure
 from jaxtui.engine_base.processes import Given, Leaves, Place, Sources, Task
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix
 
 LOOPBACK = "127.0.0.1"
 LOST = 5  # exit status of a leader that cannot go on

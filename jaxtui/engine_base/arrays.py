@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import tree_util
+from jax.sharding import PartitionSpec
 
 _ARRAYS = (jax.Array, np.ndarray, np.generic, jax.ShapeDtypeStruct)
 
@@ -27,3 +29,21 @@ def readable(array: Any) -> Any:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(array)
     return array
+
+
+def prefix_leaves(prefix: Any, tree: Any) -> list[Any]:
+    """For every leaf of `tree` the entry of `prefix` that holds for it (None is an entry too).
+
+    Raises ValueError (or TypeError) when `prefix` is no prefix of `tree`.
+    """
+    entries: list[Any] = []
+
+    def add(entry: Any, subtree: Any) -> None:
+        entries.extend([entry] * len(tree_util.tree_leaves(subtree)))
+
+    tree_util.tree_map(add, prefix, tree, is_leaf=_is_entry)
+    return entries
+
+
+def _is_entry(x: Any) -> bool:
+    return x is None or isinstance(x, PartitionSpec)

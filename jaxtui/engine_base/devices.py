@@ -20,7 +20,8 @@ from jaxtui.engine_base import host
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Place
 from jaxtui.session import session
-from jaxtui.wire.report import DeviceInfo, Environment, Fix
+from jaxtui.session.diagnosis import Fix
+from jaxtui.wire.report import DeviceInfo, Environment
 
 DEFAULT_AXIS = "devices"
 # Each has threads of its own: with 512, one psum took 15 s; with 100,000 the host stood still.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jaxtui.wire.report import Diagnosis, Fix, Flow, Kind
+from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
+from jaxtui.wire.report import Flow
 
 
 class Diagnosed(Exception):

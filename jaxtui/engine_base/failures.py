@@ -19,7 +19,7 @@ from typing import Any
 import jax
 from msgspec import UNSET
 
-from jaxtui.wire.report import Diagnosis, Kind
+from jaxtui.session.diagnosis import Diagnosis, Kind
 
 SOURCE_NAME = "<program>"  # the file name of the source in tracebacks
 VALUE_NAME = "<value>"  # that of a value or a setting

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax, tree_util
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxtui.engine_base.prefixes import prefix_leaves
+from jaxtui.engine_base.arrays import prefix_leaves
 
 _UNNAMED = "the axis of a pmap without axis_name"
 

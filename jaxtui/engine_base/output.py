@@ -19,9 +19,10 @@ from functools import partial
 from typing import Any, Literal
 
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.wire.base import Failed, Printed
 from jaxtui.wire.framing import FramingError
-from jaxtui.wire.protocol import AnyEvent, Failed, Printed, frame
-from jaxtui.wire.report import Diagnosis
+from jaxtui.wire.protocol import AnyEvent, frame
 
 Stream = Literal["stdout", "stderr"]
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.session.session import Session
-from jaxtui.wire.protocol import Composition
+from jaxtui.wire.base import Composition
 
 
 @dataclass(frozen=True)

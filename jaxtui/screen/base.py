@@ -11,13 +11,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from jaxtui.screen import commands
+from jaxtui.screen.behind_typing import types_text
 from jaxtui.screen.header import HeaderLine, KeyLine
 
 if TYPE_CHECKING:
     from jaxtui.app.app import JaxtuiApp
     from jaxtui.app.explorer import Explorer
     from jaxtui.program.screen.work import Work
-    from jaxtui.wire.report import Diagnosis
+    from jaxtui.session.diagnosis import Diagnosis
 
 SCREENS = (
     ("map", "1", "Map"),
@@ -30,11 +31,6 @@ SCREENS = (
 STYLES = str(Path(__file__).with_name("jaxtui.tcss"))
 PAINT_SECONDS = 0.001
 NARROW = 100  # columns below which the two columns become two pages
-
-
-def types_text(widget: Widget | None) -> bool:
-    """Whether a widget takes the keys that type a character."""
-    return widget is not None and widget.check_consume_key("x", "x")
 
 
 BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]

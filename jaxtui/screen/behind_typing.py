@@ -7,13 +7,15 @@ still wait in the queue of their field, and what these change in the queues of w
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual import actions
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widget import Widget
 
-from jaxtui.screen.base import types_text
+if TYPE_CHECKING:
+    pass
 
 WAITING = frozenset(
     {
@@ -66,3 +68,8 @@ def _pass(pumps: list[MessagePump], done: Callable[[], None]) -> None:
         done()
 
     step()
+
+
+def types_text(widget: Widget | None) -> bool:
+    """Whether a widget takes the keys that type a character."""
+    return widget is not None and widget.check_consume_key("x", "x")

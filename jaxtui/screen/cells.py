@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -106,17 +105,6 @@ ASCII = Glyphs(
 def glyphs(ascii: bool) -> Glyphs:
     """The set of signs for a terminal with or without Unicode."""
     return ASCII if ascii else UNICODE
-
-
-def clean(text: str) -> str:
-    """`text` as one line that moves no cursor: control characters and runs of space are a space."""
-    if text.isascii() and text.isprintable() and "  " not in text:
-        return text.strip()
-    shown = "".join(
-        " " if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
-        for character in text
-    )
-    return " ".join(shown.split())
 
 
 def width_of(line: Iterable[Segment]) -> int:

@@ -298,33 +298,3 @@ APP_ACTIONS = frozenset(
     for command in COMMANDS
     if command.action.startswith("app.")
 )
-
-
-def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
-    """The keys of panes that bring their own, for the help: (title, (keys, what they do))."""
-    from jaxtui.collectives.screen.device_rows import DeviceRows
-    from jaxtui.collectives.screen.travel_view import TravelView
-    from jaxtui.program.screen.shape_flow import ShapeFlow
-    from jaxtui.results.screen.view import ArrayView
-    from jaxtui.screen.painted_lines import BenchmarkTable
-    from jaxtui.screen.toggles import Toggles
-
-    panes = (
-        ("In a result", ArrayView),
-        ("In the shapes", ShapeFlow),
-        ("In what each device holds", DeviceRows),
-        ("In how it travels", TravelView),
-        ("In the strategies", Toggles),
-        ("In the table of a benchmark", BenchmarkTable),
-    )
-    return [
-        (
-            title,
-            [
-                (", ".join(key_name(key) for key in binding.key.split(",")), binding.description)
-                for binding in widget.BINDINGS
-                if isinstance(binding, Binding)
-            ],
-        )
-        for title, widget in panes
-    ]

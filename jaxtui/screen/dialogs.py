@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -17,8 +16,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from jaxtui.screen import commands
-from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES
+from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES, WorkScreen
 
 T = TypeVar("T")
 
@@ -253,65 +251,26 @@ def session_files(path: str) -> list[str]:
     return [str(folder / name) for name in names]
 
 
-SCOPE_TITLES = (
-    ("map", "On the Map screen"),
-    ("layers", "In the list of layers"),
-    ("collectives", "On the Collectives screen"),
-    ("bandwidth", "In a collective's bandwidth"),
-    ("benchmark", "On the Benchmark screen"),
-    ("devices", "On the Devices screen"),
-    ("learn", "On the Learn screen"),
-    ("app", "Everywhere"),
-)
+def ask_and_write(
+    screen: WorkScreen, text: str, title: str, name: str = "", kind: str = ""
+) -> None:
+    """Ask for a file, starting from `name`, write `text` into it, and say on `screen` how it went.
 
+    With a `kind` the name gets that extension. No file that is there is written over.
+    """
 
-KEYS = 22  # cells for the names of keys
+    def chosen(path: str | None) -> None:
+        if path is None:
+            return
+        place = f"{path}.{kind}" if kind and not path.endswith(f".{kind}") else path
+        try:
+            with open(place, "x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            screen.say(f"{place} is there already: choose another name")
+        except OSError as error:
+            screen.say(f"cannot write {place}: {error.strerror}")
+        else:
+            screen.say(f"written to {place}")
 
-
-class HelpDialog(Dialog[None]):
-    """All keys, by the pane they work in."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [("q,question_mark", "refuse", "Close")]
-    TITLE = "Keys"
-
-    def __init__(self, others: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
-        """`others` are the keys of panes that have their own: (title, (keys, what they do))."""
-        super().__init__()
-        self._others = others
-
-    def keys(self) -> str:
-        """The keys that answer."""
-        return "esc, q or ? closes"
-
-    def body(self) -> ComposeResult:
-        """The table."""
-        with VerticalScroll(can_focus=True):
-            self._table = Static()
-            yield self._table
-
-    def on_resize(self) -> None:
-        """Lay the table out in the room there is, once the box has it."""
-        self.call_after_refresh(self._lay_out)
-
-    def _lay_out(self) -> None:
-        width = self._table.content_size.width
-        if width:
-            self._table.update(Content("\n").join(self._lines(width)))
-
-    def _lines(self, width: int) -> list[Content]:
-        lines: list[Content] = []
-        room = max(16, width - KEYS - 3)
-        sections = [
-            (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
-            for scope, title in SCOPE_TITLES
-        ]
-        for title, keys in [*sections, *self._others]:
-            lines.append(Content.styled(title, "bold $accent"))
-            for names, about in keys:
-                first, *more = textwrap.wrap(about, room)
-                lines.append(
-                    Content.assemble((f"  {names:{KEYS}}", "bold"), (f" {first}", "$text"))
-                )
-                lines += [Content.styled(" " * (KEYS + 3) + part, "$text") for part in more]
-            lines.append(Content(""))
-        return lines
+    screen.app.push_screen(PathDialog(title, name, must_exist=False), chosen)

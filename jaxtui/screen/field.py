@@ -7,8 +7,8 @@ from typing import Self
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
-from jaxtui.program.screen.flow_foot import place
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.text.diagnosis import place
 
 
 class FieldInput(Input):

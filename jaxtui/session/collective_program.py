@@ -13,18 +13,9 @@ import re
 import msgspec
 
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
-from jaxtui.session.session import (
-    AnyLayer,
-    Argument,
-    Collective,
-    Jit,
-    Pmap,
-    Program,
-    Session,
-    ShardMap,
-    Vmap,
-)
-from jaxtui.wire.report import Fix
+from jaxtui.session.diagnosis import Fix
+from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.session import Argument, Collective, Program, Session
 
 DEFAULT_AXIS = "devices"
 VIAS = ("pmap", "shard_map", "vmap")

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
-from jaxtui.session.session import AnyLayer, Argument, Pmap, Session
+from jaxtui.session.layers import AnyLayer, Pmap
+from jaxtui.session.session import Argument, Session
 
 _IMPORTS = """\
 import jax

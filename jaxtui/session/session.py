@@ -13,10 +13,11 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+
+from jaxtui.session.layers import LAYERS, AnyLayer, Part
 
 RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
 
@@ -30,11 +31,7 @@ class SessionError(Exception):
         self.field = field
 
 
-class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Settings shared by every part: immutable, explicit, no unknown keys, defaults left out."""
-
-
-class Devices(_Part):
+class Devices(Part):
     """The device set: `platform` "" lets JAX choose; `count` virtual devices exist on CPU only.
 
     `order` lists device ids, a subset or another order; `mesh` maps axis names to sizes for
@@ -47,7 +44,7 @@ class Devices(_Part):
     mesh: dict[str, int] | None = None
 
 
-class Argument(_Part):
+class Argument(Part):
     """One parameter of the function: a name, the text of its value, optionally a PartitionSpec."""
 
     name: str
@@ -55,99 +52,7 @@ class Argument(_Part):
     sharding: str = ""
 
 
-class Layer(_Part, tag_field="transform"):
-    """One JAX transformation with its settings, each the text that was typed ("" is not given)."""
-
-    transform: ClassVar[str]
-    # What the fields' values are when nothing is typed, as `jax` itself has them.
-    fields: ClassVar[tuple[str, ...]]
-
-
-class Vmap(Layer, tag="vmap"):
-    """`jax.vmap`."""
-
-    transform: ClassVar[str] = "vmap"
-    fields: ClassVar[tuple[str, ...]] = (
-        "in_axes",
-        "out_axes",
-        "axis_name",
-        "axis_size",
-        "spmd_axis_name",
-        "sum_match",
-    )
-    in_axes: str = ""
-    out_axes: str = ""
-    axis_name: str = ""
-    axis_size: str = ""
-    spmd_axis_name: str = ""
-    sum_match: str = ""
-
-
-class Pmap(Layer, tag="pmap"):
-    """`jax.pmap`; its devices are those of the device set."""
-
-    transform: ClassVar[str] = "pmap"
-    fields: ClassVar[tuple[str, ...]] = (
-        "in_axes",
-        "out_axes",
-        "axis_name",
-        "axis_size",
-        "static_broadcasted_argnums",
-        "donate_argnums",
-    )
-    in_axes: str = ""
-    out_axes: str = ""
-    axis_name: str = ""
-    axis_size: str = ""
-    static_broadcasted_argnums: str = ""
-    donate_argnums: str = ""
-
-
-class ShardMap(Layer, tag="shard_map"):
-    """`jax.shard_map` over the mesh of the device set."""
-
-    transform: ClassVar[str] = "shard_map"
-    fields: ClassVar[tuple[str, ...]] = ("in_specs", "out_specs", "axis_names", "check_vma")
-    in_specs: str = ""
-    out_specs: str = ""
-    axis_names: str = ""
-    check_vma: str = ""
-
-
-class Jit(Layer, tag="jit"):
-    """`jax.jit`."""
-
-    transform: ClassVar[str] = "jit"
-    fields: ClassVar[tuple[str, ...]] = ("static_argnums", "donate_argnums")
-    static_argnums: str = ""
-    donate_argnums: str = ""
-
-
-class Grad(Layer, tag="grad"):
-    """`jax.grad`."""
-
-    transform: ClassVar[str] = "grad"
-    fields: ClassVar[tuple[str, ...]] = ("argnums", "has_aux")
-    argnums: str = ""
-    has_aux: str = ""
-
-
-class ValueAndGrad(Layer, tag="value_and_grad"):
-    """`jax.value_and_grad`."""
-
-    transform: ClassVar[str] = "value_and_grad"
-    fields: ClassVar[tuple[str, ...]] = ("argnums", "has_aux")
-    argnums: str = ""
-    has_aux: str = ""
-
-
-AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad
-LAYERS: dict[str, type[Layer]] = {
-    layer.transform: layer for layer in (Vmap, Pmap, ShardMap, Jit, Grad, ValueAndGrad)
-}
-
-
-class Program(_Part):
+class Program(Part):
     """A function (from `source`, or by reference in `function`) and the layers around it.
 
     `layers[0]` wraps the function itself and each next layer wraps the one before.
@@ -172,7 +77,7 @@ class Program(_Part):
         return names[-1] if names else ""
 
 
-class Collective(_Part):
+class Collective(Part):
     """One lax collective, the transformation that carries it, and its per-device input."""
 
     operation: str
@@ -181,7 +86,7 @@ class Collective(_Part):
     options: dict[str, str] = {}
 
 
-class Benchmark(_Part):
+class Benchmark(Part):
     """Which strategies to time over which values of the parameters.
 
     No `strategies` are all of them. `devices` are the numbers of devices that those which divide
@@ -208,7 +113,7 @@ class Benchmark(_Part):
     seed: int | None = None
 
 
-class Session(_Part):
+class Session(Part):
     """All that a user composed."""
 
     title: str = ""

@@ -10,6 +10,8 @@ import math
 import re
 from typing import Literal
 
+from jaxtui.text.printable import clean
+
 Family = Literal["float", "complex", "integer", "bool", "text"]
 
 _NAME = re.compile(r"(bfloat|float|complex|uint|int)(\d+)(\w*)")
@@ -87,3 +89,8 @@ def _next_up(value: float, digits: int) -> float:
     mantissa, _, exponent = f"{abs(value):.{digits - 1}e}".partition("e")
     following = int(mantissa.replace(".", "")) + 1
     return math.copysign(float(f"{following}e{int(exponent) - digits + 1}"), value)
+
+
+def short_dtype(name: str) -> str:
+    """JAX's short form, and "key" for keys of any kind; other names as they are."""
+    return "key" if is_key(name) else clean(short(name))

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.text import dtypes, quantities
 from jaxtui.text.dtypes import shortest, significand_bits
-from jaxtui.wire.report import Diagnosis, Environment, Fix, Leaf, ProgramReport, Shard, Summary
+from jaxtui.wire.report import Environment, Leaf, ProgramReport, Shard, Summary
 
 WIDTH = 100  # columns, where a row of numbers is wrapped
 WHOLE = 1_000  # elements; larger arrays show their first and last EDGE along each dimension

@@ -13,8 +13,17 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from jaxtui.wire.benchmark import Round
-from jaxtui.wire.report import Diagnosis, Environment
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.session import Benchmark, Collective
+from jaxtui.wire.base import (
+    Composition,
+    Event,
+    Request,
+)
+from jaxtui.wire.benchmark import (
+    Round,
+)
+from jaxtui.wire.report import Environment
 
 GIGA = 1e9
 MICRO = 1e-6
@@ -290,3 +299,30 @@ class BandwidthReport(Struct, frozen=True, kw_only=True):
     average_busbw: float | None
     composition: Any
     error: Diagnosis | None
+
+
+class SweepBandwidth(Request, frozen=True, kw_only=True):
+    """Time a collective over the message sizes in `benchmark.sweep["bytes"]`, on the worker.
+
+    `composition` as in RunCollective; of the collective's value only the dtype and the number of
+    rows are looked at. It waits and is cancelled as a Bench is, and `paced` at BandwidthMeasured.
+    """
+
+    composition: Composition
+    collective: Collective
+    benchmark: Benchmark
+    paced: bool = False
+
+
+class BandwidthStarted(Event, frozen=True, kw_only=True):
+    """A SweepBandwidth begins. BenchStages tell what it is at, their points counting the sizes."""
+
+    environment: Environment
+    plan: SweepPlan
+
+
+class BandwidthMeasured(Event, frozen=True, kw_only=True):
+    """One message size is done: measured, skipped, or as far as it came when it was stopped."""
+
+    point: int
+    size: SizeReport

@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from jaxtui.wire.report import Diagnosis, Environment, Fix, ProgramReport
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.session import Benchmark
+from jaxtui.wire.base import (
+    Composition,
+    Event,
+    Request,
+)
+from jaxtui.wire.report import Environment, ProgramReport
 
 Parameter = int | float | str
 Role = Literal["baseline", "strategy", "control"]
@@ -308,3 +315,136 @@ class BenchmarkReport(Struct, frozen=True, kw_only=True):
     notes: list[str]
     composition: Any
     error: Diagnosis | None
+
+
+class PlanBench(Request, frozen=True, kw_only=True):
+    """What a Bench of this would time, and why it would skip what it skips. Light.
+
+    A newer PlanBench replaces a waiting one. Nothing is compiled or computed.
+    """
+
+    composition: Composition
+    benchmark: Benchmark
+
+
+class Bench(Request, frozen=True, kw_only=True):
+    """Time the strategies of `benchmark` over its sweep, on the worker.
+
+    A second Bench waits for the first to end. Cancel ends a running one at the next gap between
+    two samples: it then ends with BenchFinished (`stopped`), and what was measured holds. With
+    `paced`, at each BenchGap the engine waits for Continue, or for 0.1 s, so that a screen can be
+    painted while nothing is timed.
+    """
+
+    composition: Composition
+    benchmark: Benchmark
+    paced: bool = False
+
+
+class Continue(Request, frozen=True, kw_only=True):
+    """The screen has painted what it got of the paced Bench or SweepBandwidth `target`."""
+
+    target: int
+
+
+class BenchPlanned(Event, frozen=True, kw_only=True):
+    """Answers PlanBench; `strategies` are all that there are. A `diagnosis` holds for the whole."""
+
+    strategies: list[StrategyInfo]
+    points: list[PlannedPoint]
+    notes: list[str]
+    diagnosis: Diagnosis | None = None
+
+
+class BenchStarted(Event, frozen=True, kw_only=True):
+    """A Bench begins; `points` are the values of its sweep in order."""
+
+    environment: Environment
+    conditions: Conditions
+    points: list[dict[str, int | float | str]]
+    notes: list[str]
+
+
+class BenchPoint(Event, frozen=True, kw_only=True):
+    """A point begins, as planned; sent again when its baseline falls out and another takes over."""
+
+    point: PlannedPoint
+
+
+class BenchProgram(Event, frozen=True, kw_only=True):
+    """The program as it ran at the first point, its output that of the baseline."""
+
+    report: ProgramReport
+
+
+class BenchStage(Event, frozen=True, kw_only=True):
+    """A stage of `arm` (None: of the point or the whole run) has begun."""
+
+    point: int
+    arm: int | None
+    stage: BenchStageName
+
+
+class BenchPrepared(Event, frozen=True, kw_only=True):
+    """An arm is compiled, warm (sent again), or falls out (`skipped` says why).
+
+    `stablehlo` is a hash of its program, which was compiled `compilations` times.
+    """
+
+    point: int
+    arm: int
+    stages: Stages
+    correct: Correct | None = None
+    stablehlo: str | None = None
+    compilations: int = 1
+    calls: int = 1
+    skipped: str | None = None
+
+
+class BenchSample(Event, frozen=True, kw_only=True):
+    """One sample: seconds per call, averaged over the arm's `calls` of one of its compilations."""
+
+    point: int
+    arm: int
+    round: int
+    order: int
+    compilation: int
+    seconds: float
+
+
+class BenchGap(Event, frozen=True, kw_only=True):
+    """Of a `paced` Bench: nothing is timed until Continue, so that what came can be painted.
+
+    Samples and rounds that came before it are to be painted now, and not when they came.
+    """
+
+    point: int
+
+
+class BenchRound(Event, frozen=True, kw_only=True):
+    """A round is over. `flags` are those of every round of the point so far, this one last.
+
+    `rounds` is how many there will be as far as is known, `seconds_left` an estimate for the point.
+    """
+
+    point: int
+    round: int
+    rounds: int
+    seconds_left: float
+    noise: Noise
+    flags: list[list[Flag]]
+    statistics: list[ArmStatistics]
+
+
+class BenchPeaks(Event, frozen=True, kw_only=True):
+    """What the devices reach at most, measured after the points."""
+
+    peaks: list[Peak]
+
+
+class BenchFinished(Event, frozen=True, kw_only=True):
+    """Ends a Bench or a SweepBandwidth; `stopped`: a Cancel ended it. For every point of a Bench
+    that has samples a BenchRound with more exact statistics precedes it."""
+
+    stopped: bool
+    seconds: float

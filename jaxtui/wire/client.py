@@ -16,10 +16,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.wire.base import Failed, Gone, Log, Ready
 from jaxtui.wire.framing import FramingError
 from jaxtui.wire.process import READ_BYTES, EngineProcess, EngineSettings, read_available
-from jaxtui.wire.protocol import AnyEvent, AnyRequest, Failed, Gone, Log, Ready, decode_event, frame
-from jaxtui.wire.report import Diagnosis
+from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_event, frame
 
 __all__ = ["EngineClient", "EngineSettings"]
 

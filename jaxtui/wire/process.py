@@ -19,7 +19,7 @@ from jaxtui.wire import endings
 from jaxtui.wire.framing import FrameBuffer
 
 if TYPE_CHECKING:
-    from jaxtui.wire.protocol import Gone
+    from jaxtui.wire.base import Gone
 
 READ_BYTES = 64 * 1024  # what a pipe holds on Linux
 TAIL_LINES = 200
@@ -150,7 +150,7 @@ class EngineProcess:
     def gone(self) -> Gone:
         """The event that says how it ended."""
         # The first engine starts before the protocol is loaded: the screen is painted meanwhile.
-        from jaxtui.wire.protocol import Gone
+        from jaxtui.wire.base import Gone
 
         status = self._popen.returncode
         if self.wanted:

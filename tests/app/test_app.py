@@ -17,10 +17,12 @@ from textual import events
 from textual.screen import Screen
 
 from jaxtui.app import trust
+from jaxtui.app.help import HelpDialog
 from jaxtui.screen import commands
-from jaxtui.screen.dialogs import ConfirmDialog, HelpDialog, PathDialog, TrustDialog
+from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
 from jaxtui.session.session import Devices, Program, Session, load, save
-from jaxtui.wire.protocol import Gone, Log, Run, Trace
+from jaxtui.wire.base import Gone, Log
+from jaxtui.wire.program import Run, Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from jaxtui.app.devices import DevicesScreen
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Devices
+from jaxtui.wire.base import Describe, Failed, Gone, Log
 from jaxtui.wire.client import EngineSettings
-from jaxtui.wire.protocol import Describe, Failed, Gone, Log, Trace
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.program import Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxtui.app.history import STEPS, TYPING, History
 from jaxtui.session.session import Devices, Session
 from jaxtui.wire.launch import Choice
-from jaxtui.wire.protocol import Trace
+from jaxtui.wire.program import Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from textual.pilot import Pilot
 
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from tests.support.fake_client import Bench
 
 SIZES = [(80, 24), (120, 40)]

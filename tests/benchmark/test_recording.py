@@ -17,9 +17,19 @@ from jaxtui.benchmark import roofline
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.kept_runs import RunError
 from jaxtui.benchmark.recording import Recording
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument, Benchmark, Program, Session
+from jaxtui.wire.base import Cancelled, Failed, Gone
 from jaxtui.wire.benchmark import (
     ArmStatistics,
+    BenchFinished,
+    BenchPeaks,
+    BenchPoint,
+    BenchPrepared,
+    BenchRound,
+    BenchSample,
+    BenchStage,
+    BenchStarted,
     Conditions,
     Correct,
     Noise,
@@ -29,22 +39,9 @@ from jaxtui.wire.benchmark import (
     Speedup,
     Stages,
 )
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    BenchFinished,
-    BenchPeaks,
-    BenchPoint,
-    BenchPrepared,
-    BenchRound,
-    BenchSample,
-    BenchStage,
-    BenchStarted,
-    Cancelled,
-    Failed,
-    Gone,
-    Ran,
-)
-from jaxtui.wire.report import Diagnosis, Environment, ProgramReport
+from jaxtui.wire.program import Ran
+from jaxtui.wire.protocol import AnyEvent
+from jaxtui.wire.report import Environment, ProgramReport
 
 SESSION = Session(
     title="A task | with a bar",

@@ -16,10 +16,10 @@ import pytest
 
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.recording import Recording
-from jaxtui.session.session import Argument, Benchmark, Program, Session, Vmap, dumps, loads
-from jaxtui.wire.client import EngineClient, EngineSettings
-from jaxtui.wire.protocol import (
-    AnyEvent,
+from jaxtui.session.layers import Vmap
+from jaxtui.session.session import Argument, Benchmark, Program, Session, dumps, loads
+from jaxtui.wire.base import Cancel, Cancelled, Composition, Describe, Described, Failed, Gone
+from jaxtui.wire.benchmark import (
     Bench,
     BenchFinished,
     BenchGap,
@@ -27,20 +27,12 @@ from jaxtui.wire.protocol import (
     BenchRound,
     BenchSample,
     BenchStarted,
-    Cancel,
-    Cancelled,
-    Composition,
     Continue,
-    Describe,
-    Described,
-    Failed,
-    Gone,
     PlanBench,
-    Ran,
-    Run,
-    Trace,
-    Traced,
 )
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.program import Ran, Run, Trace, Traced
+from jaxtui.wire.protocol import AnyEvent
 from tests.support.asking import Asker
 
 pytestmark = pytest.mark.long

@@ -12,20 +12,17 @@ import pytest
 
 from jaxtui.session.session import Collective, Program
 from jaxtui.text import collective_tables as plain_collective
-from jaxtui.wire.protocol import (
+from jaxtui.wire.base import Composition, Failed, Printed
+from jaxtui.wire.collectives import (
     CollectiveRan,
     CollectivesDescribed,
-    Composition,
     DescribeCollectives,
-    Failed,
     FindProvenance,
-    Printed,
     ProvenanceFound,
-    ReadWindow,
     RunCollective,
-    WindowRead,
 )
 from jaxtui.wire.report import CollectiveReport, Output, Shard
+from jaxtui.wire.results import ReadWindow, WindowRead
 
 PSUM = Collective(operation="psum", value="arange(16.0).reshape(8, 2)")
 

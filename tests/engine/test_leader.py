@@ -13,9 +13,9 @@ import pytest
 from jaxtui.engine import leader as module
 from jaxtui.engine.leader import Leader
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Program
-from jaxtui.wire.protocol import Composition
-from jaxtui.wire.report import Diagnosis
+from jaxtui.wire.base import Composition
 
 ASKED = Composition(program=Program())
 FAILURE = Diagnosis(kind="function", field="program.source", message="ValueError: no")

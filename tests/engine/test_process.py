@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from jaxtui.engine_base.output import PRINT_LIMIT
-from jaxtui.session.session import Argument, Jit, Program, Vmap
-from jaxtui.wire.framing import read_body
-from jaxtui.wire.protocol import (
-    AnyEvent,
+from jaxtui.session.layers import Jit, Vmap
+from jaxtui.session.session import Argument, Program
+from jaxtui.wire.base import (
     Cancel,
     Cancelled,
     Composition,
@@ -24,19 +23,13 @@ from jaxtui.wire.protocol import (
     Described,
     Failed,
     Printed,
-    Ran,
-    ReadWindow,
     Ready,
-    Run,
     Stage,
-    Summarize,
-    Summarized,
-    Trace,
-    Traced,
-    WindowRead,
-    decode_event,
-    frame,
 )
+from jaxtui.wire.framing import read_body
+from jaxtui.wire.program import Ran, Run, Trace, Traced
+from jaxtui.wire.protocol import AnyEvent, decode_event, frame
+from jaxtui.wire.results import ReadWindow, Summarize, Summarized, WindowRead
 from tests.support.asking import Asker
 
 

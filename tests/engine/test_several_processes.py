@@ -17,41 +17,14 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxtui.session.session import (
-    Argument,
-    Benchmark,
-    Collective,
-    Devices,
-    Grad,
-    Jit,
-    Pmap,
-    Program,
-    ShardMap,
-    Vmap,
-)
+from jaxtui.session.layers import Grad, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.session import Argument, Benchmark, Collective, Devices, Program
+from jaxtui.wire.base import Composition, Failed, Gone, Printed
+from jaxtui.wire.benchmark import Bench, BenchPlanned, PlanBench
 from jaxtui.wire.client import EngineSettings
-from jaxtui.wire.protocol import (
-    Bench,
-    BenchPlanned,
-    CellFound,
-    CollectiveRan,
-    Composition,
-    Failed,
-    FindCell,
-    FindProvenance,
-    Gone,
-    Inspect,
-    Inspected,
-    PlanBench,
-    Printed,
-    ProvenanceFound,
-    Ran,
-    ReadWindow,
-    Run,
-    RunCollective,
-    Summarize,
-    WindowRead,
-)
+from jaxtui.wire.collectives import CollectiveRan, FindProvenance, ProvenanceFound, RunCollective
+from jaxtui.wire.program import Inspect, Inspected, Ran, Run
+from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 from tests.support.asking import Asker, exists
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]

@@ -18,8 +18,8 @@ from jax.sharding import AxisType
 
 from jaxtui.engine_base import devices, host
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Devices, Session, with_field
-from jaxtui.wire.report import Diagnosis
 
 
 def diagnosis_of(asked: Devices) -> Diagnosis:

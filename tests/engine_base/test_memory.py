@@ -10,7 +10,8 @@ import jax
 import pytest
 
 from jaxtui.engine_base import devices
-from jaxtui.session.session import AnyLayer, Argument, Jit, Pmap, Program, Session, ShardMap, Vmap
+from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.session import Argument, Program, Session
 from tests.support.wrong import run_failure, trace
 
 GIB = 1024**3
@@ -138,7 +139,7 @@ OUT_OF_MEMORY = """
 import resource
 from jaxtui.engine_base import devices, host
 from jaxtui.program.engine import evaluation
-from jaxtui.wire.protocol import Composition
+from jaxtui.wire.base import Composition
 from jaxtui.session.session import Argument, Program
 devices.start("cpu", 8)
 mapped = host._mapped()

@@ -14,7 +14,8 @@ import pytest
 import jaxtui.lessons
 from jaxtui import lessons
 from jaxtui.session.session import dumps, loads
-from jaxtui.wire.protocol import BenchPlanned, Composition, PlanBench
+from jaxtui.wire.base import Composition
+from jaxtui.wire.benchmark import BenchPlanned, PlanBench
 from tests.support.asking import Asker
 
 TUTORIAL: dict[str, tuple[str, list[int], Any]] = {

@@ -21,7 +21,8 @@ from pathlib import Path
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.engine.sampling_statistics import Ratio, paired_ratio
 from jaxtui.session import session
-from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session, Vmap
+from jaxtui.session.layers import Vmap
+from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session
 from tests.performance.machine import load
 from tests.performance.table import Row
 from tests.performance.timed_loop import SOURCE, VALUE, turns_for

@@ -72,8 +72,10 @@ def benchmarks(factor: float) -> None:
     from jaxtui.benchmark.engine import plan as benchmark_plan
     from jaxtui.benchmark.engine import run as benchmark
     from jaxtui.benchmark.engine.turns import Pace, Turns
-    from jaxtui.session.session import Argument, Benchmark, Program, Vmap
-    from jaxtui.wire.protocol import Bench, BenchRound, Composition
+    from jaxtui.session.layers import Vmap
+    from jaxtui.session.session import Argument, Benchmark, Program
+    from jaxtui.wire.base import Composition
+    from jaxtui.wire.benchmark import Bench, BenchRound
 
     # The more work is let through, and nothing here is held against a peak.
     benchmark_plan.SAME = max(benchmark_plan.SAME, 1.1 * factor)

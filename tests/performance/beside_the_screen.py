@@ -19,7 +19,8 @@ from jaxtui.app import trust
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.engine.sampling_statistics import P99_FROM, paired_ratio
 from jaxtui.session import session
-from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session, Vmap
+from jaxtui.session.layers import Vmap
+from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session
 from jaxtui.wire.benchmark import BenchmarkReport
 from tests.performance.machine import load
 from tests.performance.startup import EXPLORER

@@ -10,21 +10,11 @@ from collections.abc import Callable
 
 from jaxtui import lessons
 from jaxtui.session.session import Argument, Program
+from jaxtui.wire.base import Composition, Failed, Gone, Ready
 from jaxtui.wire.client import EngineClient, EngineSettings
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
-    Composition,
-    Failed,
-    Gone,
-    Ran,
-    ReadWindow,
-    Ready,
-    Run,
-    Trace,
-    Traced,
-    WindowRead,
-)
+from jaxtui.wire.program import Ran, Run, Trace, Traced
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.results import ReadWindow, WindowRead
 from tests.performance.table import Row
 
 WAIT = 120.0  # seconds

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from jaxtui.app import trust
 from jaxtui.session import session
-from jaxtui.session.session import Argument, Program, Session, Vmap
+from jaxtui.session.layers import Vmap
+from jaxtui.session.session import Argument, Program, Session
 from tests.performance.startup import EXPLORER
 from tests.performance.table import Row
 from tests.performance.terminal import Terminal

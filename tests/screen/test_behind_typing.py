@@ -10,7 +10,7 @@ from textual import events
 from jaxtui.app.devices import DevicesScreen
 from jaxtui.screen.dialogs import ConfirmDialog
 from jaxtui.session.session import load, save
-from jaxtui.wire.protocol import Run
+from jaxtui.wire.program import Run
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import OptionList
 
-from jaxtui.screen.dialogs import ChoiceDialog, HelpDialog, TrustDialog
+from jaxtui.app.help import HelpDialog
+from jaxtui.screen.dialogs import ChoiceDialog, TrustDialog
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import load, save
-from jaxtui.wire.report import Diagnosis, Fix
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

@@ -12,18 +12,8 @@ from jaxtui.session import collective_program as collectives
 from jaxtui.session import export
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.collective_program import CollectiveError, as_program, as_session, with_input
-from jaxtui.session.session import (
-    Collective,
-    Devices,
-    Jit,
-    Pmap,
-    Program,
-    Session,
-    ShardMap,
-    Vmap,
-    dumps,
-    loads,
-)
+from jaxtui.session.layers import Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.session import Collective, Devices, Program, Session, dumps, loads
 
 OWN = "def normalize(x):\n    return x / lax.psum(jnp.sum(x), 'devices')\n"
 

@@ -14,18 +14,9 @@ import pytest
 from jaxtui import lessons
 from jaxtui.program.engine.evaluation import run
 from jaxtui.session.export import ExportError, script
-from jaxtui.session.session import (
-    Argument,
-    Devices,
-    Grad,
-    Jit,
-    Pmap,
-    Program,
-    Session,
-    ShardMap,
-    Vmap,
-)
-from jaxtui.wire.protocol import Composition
+from jaxtui.session.layers import Grad, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.session import Argument, Devices, Program, Session
+from jaxtui.wire.base import Composition
 
 
 def program(source: str, values: dict[str, str], *layers: Any) -> Program:

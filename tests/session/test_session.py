@@ -9,19 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxtui.session.layers import LAYERS, Grad, ShardMap, Vmap
 from jaxtui.session.session import (
-    LAYERS,
     RESERVED_PARAMETERS,
     Argument,
     Benchmark,
     Collective,
     Devices,
-    Grad,
     Program,
     Session,
     SessionError,
-    ShardMap,
-    Vmap,
     dumps,
     get_field,
     load,

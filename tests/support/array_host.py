@@ -11,8 +11,8 @@ from textual.app import App, ComposeResult
 
 from jaxtui.results.screen.reading import summarize
 from jaxtui.results.screen.view import ArrayView
-from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Output, Shard, Summary
+from jaxtui.wire.results import WindowRead
 
 Element = Callable[..., Any]
 

@@ -10,26 +10,12 @@ from typing import Any
 
 import pytest
 
+from jaxtui.wire.base import Cancelled, Described, Failed, Gone, Log, Printed, Ready, Stage
 from jaxtui.wire.client import EngineClient, EngineSettings
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
-    Cancelled,
-    CollectiveRan,
-    CollectivesDescribed,
-    Described,
-    Failed,
-    Gone,
-    Log,
-    Printed,
-    ProvenanceFound,
-    Ran,
-    Ready,
-    Stage,
-    Summarized,
-    Traced,
-    WindowRead,
-)
+from jaxtui.wire.collectives import CollectiveRan, CollectivesDescribed, ProvenanceFound
+from jaxtui.wire.program import Ran, Traced
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.results import Summarized, WindowRead
 
 
 def exists(pid: int) -> bool:

@@ -14,8 +14,11 @@ from textual.pilot import Pilot
 from jaxtui.app.app import JaxtuiApp
 from jaxtui.app.explorer import Explorer
 from jaxtui.session.session import Session
+from jaxtui.wire.base import Cancel
 from jaxtui.wire.client import EngineClient, EngineSettings
-from jaxtui.wire.protocol import AnyEvent, AnyRequest, Cancel, ReadWindow, Run, Trace, WindowRead
+from jaxtui.wire.program import Run, Trace
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.results import ReadWindow, WindowRead
 from tests.support import made_events as made
 
 R = TypeVar("R", bound=AnyRequest)

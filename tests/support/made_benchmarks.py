@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxtui.benchmark.recording import Recording
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Session
 from jaxtui.wire.benchmark import (
     ArmStatistics,
+    BenchFinished,
+    BenchGap,
     BenchmarkReport,
+    BenchPeaks,
+    BenchPlanned,
+    BenchPoint,
+    BenchPrepared,
+    BenchRound,
+    BenchSample,
+    BenchStage,
+    BenchStarted,
     Conditions,
     Correct,
     Flag,
@@ -23,20 +34,7 @@ from jaxtui.wire.benchmark import (
     StrategyInfo,
     Verdict,
 )
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    BenchFinished,
-    BenchGap,
-    BenchPeaks,
-    BenchPlanned,
-    BenchPoint,
-    BenchPrepared,
-    BenchRound,
-    BenchSample,
-    BenchStage,
-    BenchStarted,
-)
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.protocol import AnyEvent
 from tests.support import made_events
 
 STRATEGIES = [

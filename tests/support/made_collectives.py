@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtui.wire.protocol import CollectiveRan, CollectivesDescribed, ProvenanceFound
+from jaxtui.wire.collectives import CollectiveRan, CollectivesDescribed, ProvenanceFound
 from jaxtui.wire.report import CollectiveReport, Output, Shard
 from tests.support.made_events import flow
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtui.session.session import Argument, Devices, Program, Session, Vmap
-from jaxtui.wire.protocol import Ran, Ready, Traced
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.layers import Vmap
+from jaxtui.session.session import Argument, Devices, Program, Session
+from jaxtui.wire.base import Ready
+from jaxtui.wire.program import Ran, Traced
 from jaxtui.wire.report import (
     DeviceInfo,
-    Diagnosis,
     Environment,
     Flow,
     FlowLeaf,

@@ -11,17 +11,11 @@ from msgspec import UNSET
 
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation
-from jaxtui.session.session import (
-    AnyLayer,
-    Argument,
-    Devices,
-    Program,
-    Session,
-    get_field,
-    with_field,
-)
-from jaxtui.wire.protocol import Composition, Traced
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.layers import AnyLayer
+from jaxtui.session.session import Argument, Devices, Program, Session, get_field, with_field
+from jaxtui.wire.base import Composition
+from jaxtui.wire.program import Traced
 
 # Object ids, addresses, and where this machine keeps things.
 INTERNALS = re.compile(r"0x[0-9a-f]{6,}|site-packages|/engine/|jaxtui|\bid=\d+|/usr/|/home/|/root/")

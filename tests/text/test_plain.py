@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.text import plain
 from jaxtui.wire.report import (
     DeviceInfo,
-    Diagnosis,
     Environment,
-    Fix,
     LayerReport,
     Leaf,
     Output,

@@ -14,11 +14,7 @@ import pytest
 
 from jaxtui.session.session import Program
 from jaxtui.wire import endings
-from jaxtui.wire.client import EngineClient, EngineSettings
-from jaxtui.wire.launch import StartedEngine
-from jaxtui.wire.process import LINE_CHARACTERS, LOG_LINES_PER_SECOND, TAIL_LINES, LineLog
-from jaxtui.wire.protocol import (
-    AnyEvent,
+from jaxtui.wire.base import (
     Cancel,
     Composition,
     Describe,
@@ -28,10 +24,13 @@ from jaxtui.wire.protocol import (
     Log,
     Printed,
     Ready,
-    Run,
     Stage,
-    Trace,
 )
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.launch import StartedEngine
+from jaxtui.wire.process import LINE_CHARACTERS, LOG_LINES_PER_SECOND, TAIL_LINES, LineLog
+from jaxtui.wire.program import Run, Trace
+from jaxtui.wire.protocol import AnyEvent
 from tests.support.asking import Heard, exists
 
 SPEAK = """

@@ -9,23 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.session.session import Argument, Devices, Pmap, Program, Vmap
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.layers import Pmap, Vmap
+from jaxtui.session.session import Argument, Devices, Program
+from jaxtui.wire.base import Cancel, Composition, Failed, Printed
 from jaxtui.wire.framing import MAX_FRAME, FramingError, read_body
 from jaxtui.wire.process import FrameBuffer
-from jaxtui.wire.protocol import (
-    Cancel,
-    Composition,
-    Failed,
-    Printed,
-    ReadWindow,
-    Run,
-    Trace,
-    WindowRead,
-    decode_event,
-    decode_request,
-    frame,
-)
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.program import Run, Trace
+from jaxtui.wire.protocol import decode_event, decode_request, frame
+from jaxtui.wire.results import ReadWindow, WindowRead
 
 ids = st.integers(0, 2**63 - 1)
 small = st.integers(0, 2**31)

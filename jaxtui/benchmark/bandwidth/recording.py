@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from jaxtui.benchmark.run_recording import COMPLETE, RunRecording
 from jaxtui.session.session import Session
-from jaxtui.wire.bandwidth import BandwidthReport, SizeReport, SweepPlan, average_busbw, fit
-from jaxtui.wire.protocol import AnyEvent, BandwidthMeasured, BandwidthStarted
+from jaxtui.wire.bandwidth import (
+    BandwidthMeasured,
+    BandwidthReport,
+    BandwidthStarted,
+    SizeReport,
+    SweepPlan,
+    average_busbw,
+    fit,
+)
+from jaxtui.wire.protocol import AnyEvent
 
 
 class SweepRecording(RunRecording):

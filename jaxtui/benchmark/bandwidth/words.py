@@ -9,7 +9,7 @@ from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.words import in_ascii
 from jaxtui.text import plain, quantities
 from jaxtui.wire.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
-from jaxtui.wire.protocol import BenchStage
+from jaxtui.wire.benchmark import BenchStage
 
 # As nccl-tests has them, its second line for the units; the interval is ours.
 HEADINGS = ("size", "count", "type", "time", "± 99 %", "algbw", "busbw", "#wrong")

@@ -10,10 +10,10 @@ from jax import tree_util
 
 from jaxtui.benchmark.engine.strategies.layouts import Case
 from jaxtui.engine_base.errors import diagnosed
-from jaxtui.program.engine.evaluation import Prepared
+from jaxtui.program.engine.prepared import Prepared
 from jaxtui.program.engine.programs import MAPPING, BuiltLayer
 from jaxtui.program.engine.tracing import axis_size, input_axes
-from jaxtui.wire.report import Fix
+from jaxtui.session.diagnosis import Fix
 
 # What a benchmark understands of a mapping layer; each strategy maps in its own way.
 _UNDERSTOOD = frozenset({"in_axes", "out_axes", "axis_name", "axis_size"})

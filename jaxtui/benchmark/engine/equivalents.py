@@ -23,8 +23,9 @@ from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import evaluation
+from jaxtui.program.engine.prepared import prepare
 from jaxtui.session.session import Benchmark
-from jaxtui.wire.protocol import Composition
+from jaxtui.wire.base import Composition
 
 Leaves = Sequence[np.ndarray[Any, Any]]
 SAME = "the same, bit for bit"
@@ -56,7 +57,7 @@ def text(
 
 def _planned(composition: Composition) -> Point:
     """The strategies, those over several devices on as many as divide the batch."""
-    prepared = evaluation.prepare(composition)
+    prepared = prepare(composition)
     shapes = evaluation.trace_prepared(prepared)
     batch = case_of(prepared, [value.tree for value in shapes.values]).batch
     count = len(prepared.devices.devices)

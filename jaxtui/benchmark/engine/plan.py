@@ -26,12 +26,19 @@ from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.memory import byte_size
 from jaxtui.program.engine import evaluation
-from jaxtui.program.engine.evaluation import Prepared
+from jaxtui.program.engine.prepared import Prepared, prepare
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
-from jaxtui.wire.benchmark import Parameter, PlannedArm, PlannedPoint, StrategyInfo
-from jaxtui.wire.protocol import BenchPlanned, Composition, PlanBench
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.base import Composition
+from jaxtui.wire.benchmark import (
+    BenchPlanned,
+    Parameter,
+    PlanBench,
+    PlannedArm,
+    PlannedPoint,
+    StrategyInfo,
+)
 
 SAME = 1.05  # the most that two strategies' operations may differ by
 WARN, REFUSE = 0.5, 0.8  # of the memory that is available
@@ -156,7 +163,7 @@ def plan_point(
 ) -> Point:
     """Trace every strategy at one value of the sweep. Raises Diagnosed when it cannot be timed."""
     here = msgspec.structs.replace(composition, swept=parameters)
-    prepared = evaluation.prepare(here)
+    prepared = prepare(here)
     counts = device_counts(benchmark, len(prepared.devices.devices))
     shapes = evaluation.trace_prepared(prepared)
     case = case_of(prepared, [value.tree for value in shapes.values])

@@ -9,10 +9,10 @@ import re
 from jaxtui.benchmark.engine.strategies.table import DEFAULT, TABLE
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.session.diagnosis import Fix
 from jaxtui.session.session import Benchmark
+from jaxtui.wire.base import Composition
 from jaxtui.wire.benchmark import Parameter
-from jaxtui.wire.protocol import Composition
-from jaxtui.wire.report import Fix
 
 
 def check(benchmark: Benchmark, composition: Composition) -> None:

@@ -16,8 +16,16 @@ from jaxtui.benchmark.engine.preparing import Ready
 from jaxtui.benchmark.engine.sampling_statistics import Ratio
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.engine_base.errors import GivenUp
-from jaxtui.wire.benchmark import ArmStatistics, Flag, Noise, Speedup
-from jaxtui.wire.protocol import AnyEvent, BenchGap, BenchRound, BenchSample
+from jaxtui.wire.benchmark import (
+    ArmStatistics,
+    BenchGap,
+    BenchRound,
+    BenchSample,
+    Flag,
+    Noise,
+    Speedup,
+)
+from jaxtui.wire.protocol import AnyEvent
 
 PRECISE = 0.02  # half the width of an interval that needs no more rounds
 LIVE_RESAMPLES, FINAL_RESAMPLES = 499, 9999

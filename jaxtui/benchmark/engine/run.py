@@ -37,9 +37,8 @@ from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.engine_base.devices import environment
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.session import Benchmark
-from jaxtui.wire.benchmark import BenchStageName, Conditions, Peak, Stages
-from jaxtui.wire.protocol import (
-    AnyEvent,
+from jaxtui.wire.base import Composition
+from jaxtui.wire.benchmark import (
     Bench,
     BenchFinished,
     BenchGap,
@@ -48,9 +47,13 @@ from jaxtui.wire.protocol import (
     BenchPrepared,
     BenchProgram,
     BenchStage,
+    BenchStageName,
     BenchStarted,
-    Composition,
+    Conditions,
+    Peak,
+    Stages,
 )
+from jaxtui.wire.protocol import AnyEvent
 
 ROUNDS, QUICK_ROUNDS = 25, 10
 BUDGET = 10.0  # seconds of rounds at each point, once there are enough of them

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
 from jaxtui.screen.toggles import Toggle, Toggles
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
 
 LABEL = 11  # cells
 ABOUT = {

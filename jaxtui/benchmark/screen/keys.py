@@ -15,14 +15,15 @@ from jaxtui.benchmark.screen.work import BenchmarkWork, Opened
 from jaxtui.program.screen.work import REST
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import SessionError
-from jaxtui.wire.report import Diagnosis
 
 if TYPE_CHECKING:
-    from jaxtui.screen.painted_lines import BenchmarkTable, PaintedLines
+    from jaxtui.benchmark.screen.table import BenchmarkTable
+    from jaxtui.screen.painted_lines import PaintedLines
+    from jaxtui.session.diagnosis import Fix
     from jaxtui.session.session import Benchmark
     from jaxtui.wire.benchmark import BenchmarkReport
-    from jaxtui.wire.report import Fix
 
 DIALOG = 76  # cells, as in jaxtui.tcss
 TABS = ("answers", "samples", "chart", "row", "output", "compare")
@@ -233,8 +234,7 @@ class BenchmarkKeys(WorkScreen):
 
     def action_export(self) -> None:
         """Save what is shown as JSON, CSV or Markdown."""
-        from jaxtui.screen.dialogs import ChoiceDialog
-        from jaxtui.screen.writing import ask_and_write
+        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
 
         report = self.bench.report
         if report is None or not report.points:

@@ -17,16 +17,17 @@ from jaxtui.benchmark.screen import fields as text
 from jaxtui.benchmark.screen import rows, view
 from jaxtui.benchmark.screen.form import BenchmarkForm
 from jaxtui.benchmark.screen.keys import BenchmarkKeys
+from jaxtui.benchmark.screen.table import BenchmarkTable
 from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.cells import Glyphs, Line, Segment, glyphs
 from jaxtui.screen.field import FixedText
-from jaxtui.screen.painted_lines import BenchmarkTable, PaintedLines
+from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.toggles import Toggles
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Session, SessionError
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport
-from jaxtui.wire.report import Diagnosis
 
 LOW = 34  # lines under which the form and the details take turns
 BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]

@@ -17,29 +17,24 @@ from jaxtui import lessons
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.recording import Recording
 from jaxtui.program.screen.work import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Benchmark, Session, with_field
-from jaxtui.wire.benchmark import BenchmarkReport, BenchStageName, StrategyInfo
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
+from jaxtui.wire.base import Cancel, Cancelled, Composition, Failed, Gone, Printed, Ready
+from jaxtui.wire.benchmark import (
     Bench,
     BenchGap,
+    BenchmarkReport,
     BenchPlanned,
     BenchPoint,
     BenchRound,
     BenchSample,
     BenchStage,
-    Cancel,
-    Cancelled,
-    Composition,
+    BenchStageName,
     Continue,
-    Failed,
-    Gone,
     PlanBench,
-    Printed,
-    Ready,
+    StrategyInfo,
 )
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
 STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended
 # Stages in which nothing is timed: the seconds of these may be counted on the screen.

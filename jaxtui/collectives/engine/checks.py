@@ -24,8 +24,8 @@ from jaxtui.program.engine import expressions
 from jaxtui.program.engine.expressions import Names
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import Operation, Option
+from jaxtui.session.diagnosis import Fix
 from jaxtui.session.session import Collective, Session
-from jaxtui.wire.report import Fix
 
 VALUE = "collective.value"
 VIA = "collective.via"

@@ -8,7 +8,7 @@ from typing import Any
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.session.collective_catalogue import Option
-from jaxtui.wire.report import Fix
+from jaxtui.session.diagnosis import Fix
 
 MAY_DIFFER = frozenset({"psum", "pmax", "pmin"})  # whose groups need not be of one size
 

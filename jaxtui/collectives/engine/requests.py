@@ -18,7 +18,7 @@ from jaxtui.engine_base.output import rehearsal
 from jaxtui.results.engine.store import KEPT, ResultStore
 from jaxtui.session import collective_program as composing
 from jaxtui.session.session import Session
-from jaxtui.wire.protocol import (
+from jaxtui.wire.collectives import (
     CollectiveRan,
     CollectivesDescribed,
     DescribeCollectives,

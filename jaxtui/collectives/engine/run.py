@@ -22,12 +22,14 @@ from jaxtui.collectives.engine.references import REFERENCES, Expected, wrong
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import evaluation, expressions
+from jaxtui.program.engine.prepared import prepare
 from jaxtui.results.engine.gathering import Gathered
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Program, Session
-from jaxtui.wire.protocol import Composition
-from jaxtui.wire.report import Diagnosis, Fix, Flow
+from jaxtui.wire.base import Composition
+from jaxtui.wire.report import Flow
 
 Leaves = list[tuple[str, Any]]  # (keystr path, array), with a row for each device
 
@@ -221,7 +223,7 @@ def _has_nan(leaf: Any) -> bool:
 def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
     """What finds out which elements of `before` a result of the collective is made from."""
     program = collectives.as_program(session)
-    prepared = evaluation.prepare(composition_of(session, folder, program))
+    prepared = prepare(composition_of(session, folder, program))
     names = prepared.argument_names
     values = [
         expressions.abstract_value(argument.value, prepared.known, VALUE).tree

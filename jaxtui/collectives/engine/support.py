@@ -16,8 +16,8 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.session.collective_catalogue import Operation
+from jaxtui.session.diagnosis import Fix
 from jaxtui.session.session import Collective
-from jaxtui.wire.report import Fix
 
 OPERATION = "collective.operation"
 VIA = "collective.via"

@@ -13,6 +13,7 @@ from textual.strip import Strip
 
 from jaxtui.collectives.screen.blocks import Holding
 from jaxtui.collectives.screen.rows import Place, RowsLayout, layout
+from jaxtui.screen.field import FieldInput
 from jaxtui.screen.line_scroller import LineScroller
 
 _PARTS = (
@@ -230,3 +231,27 @@ class DeviceRows(LineScroller):
             place = self._layout.nearest(event.y - 1 + self.scroll_offset.y, event.x)
             if place is not None:
                 self.go_to(place)
+
+
+LEAST = 12  # cells
+
+
+class CellEditor(FieldInput):
+    """Stands where the element stands; enter and escape are its screen's."""
+
+    DEFAULT_CSS = """
+    CellEditor { position: absolute; layer: above; height: 1; background: $boost; }
+    """
+
+    def __init__(self, text: str, width: int) -> None:
+        super().__init__(text)
+        self._wide = max(LEAST, width + 4)
+
+    def place(self, x: int, y: int, room: int) -> None:
+        """Stand at these cells of the parent, which is `room` cells wide."""
+        self.styles.width = self._wide
+        self.styles.offset = (max(0, min(x, room - self._wide)), y)
+
+    def on_mount(self) -> None:
+        """The next key replaces what is there."""
+        self.select_all()

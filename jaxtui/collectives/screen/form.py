@@ -12,8 +12,8 @@ from textual.widgets import Input, Static
 
 from jaxtui.collectives.screen.view import ABOUT_VIA, OptionRow
 from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Collective
-from jaxtui.wire.report import Diagnosis
 
 LABEL = 10  # cells
 VALUE_WORDS = "one row for each device; `devices` is how many there are"

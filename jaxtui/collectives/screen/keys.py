@@ -9,7 +9,7 @@ import msgspec
 from rich.cells import cell_len
 
 from jaxtui.collectives.screen import view
-from jaxtui.collectives.screen.cell_editor import CellEditor
+from jaxtui.collectives.screen.device_rows import CellEditor
 from jaxtui.collectives.screen.travel_side import TravelSide
 from jaxtui.screen import commands
 from jaxtui.screen.cells import fit
@@ -135,8 +135,7 @@ class CollectiveKeys(TravelSide):
 
     def action_export(self) -> None:
         """Copy the collective as a script, or write it into a file."""
-        from jaxtui.screen.dialogs import ChoiceDialog
-        from jaxtui.screen.writing import ask_and_write
+        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
 
         text = self._script()
         if text is None:

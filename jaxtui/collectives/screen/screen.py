@@ -10,8 +10,7 @@ from textual.widgets import Input, Static
 
 from jaxtui.collectives.screen import view
 from jaxtui.collectives.screen.blocks import Holding, holding
-from jaxtui.collectives.screen.cell_editor import CellEditor
-from jaxtui.collectives.screen.device_rows import DeviceRows
+from jaxtui.collectives.screen.device_rows import CellEditor, DeviceRows
 from jaxtui.collectives.screen.form import CollectiveForm
 from jaxtui.collectives.screen.keys import CollectiveKeys
 from jaxtui.collectives.screen.rows import Place
@@ -20,8 +19,8 @@ from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.field import FixedText
-from jaxtui.wire.protocol import ProvenanceFound
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.wire.collectives import ProvenanceFound
 
 LOW = 34  # lines under which the form and the way of the data take turns
 BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]

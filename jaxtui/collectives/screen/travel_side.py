@@ -9,7 +9,7 @@ from jaxtui.collectives.screen.travel_picture import LIMIT, TravelPicture
 from jaxtui.collectives.travel import model as travel
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.collective_catalogue import OPERATIONS
-from jaxtui.wire.protocol import CollectiveRan
+from jaxtui.wire.collectives import CollectiveRan
 
 if TYPE_CHECKING:
     from jaxtui.collectives.screen.travel_view import TravelPane

@@ -12,10 +12,11 @@ from msgspec import Struct
 from jaxtui.collectives.screen.blocks import Holding
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Collective, Session
 from jaxtui.text import quantities
-from jaxtui.wire.protocol import CollectiveRan, ProvenanceFound
-from jaxtui.wire.report import Diagnosis, Environment
+from jaxtui.wire.collectives import CollectiveRan, ProvenanceFound
+from jaxtui.wire.report import Environment
 
 ABOUT_VIA = {
     "pmap": "a block on each device; inside, the devices' axis is gone",

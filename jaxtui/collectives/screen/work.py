@@ -15,25 +15,18 @@ from msgspec import Struct
 from jaxtui.program.screen.work import NAMED, QUIET, REST, Work, ended_words
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Program, Session
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
-    Cancel,
-    Cancelled,
+from jaxtui.wire.base import Cancel, Cancelled, Composition, Failed, Gone, Log, Stage
+from jaxtui.wire.collectives import (
     CollectiveRan,
     CollectivesDescribed,
-    Composition,
     DescribeCollectives,
-    Failed,
     FindProvenance,
-    Gone,
-    Log,
     ProvenanceFound,
     RunCollective,
-    Stage,
 )
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
 DRAFT = Collective(operation="psum", via="pmap", value=OPERATIONS["psum"].value)
 """What is composed as long as the session has no collective."""

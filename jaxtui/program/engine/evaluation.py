@@ -22,43 +22,15 @@ from jaxtui.program.engine import expressions, programs, suggestions
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
-from jaxtui.program.engine.expressions import Names, Value
-from jaxtui.program.engine.programs import BuiltLayer, Function
-from jaxtui.program.engine.tracing import Recorder, over_arrays, unheard
-from jaxtui.wire.protocol import Composition, Traced
-from jaxtui.wire.report import Diagnosis, Flow, Kind, LayerReport, Leaf
+from jaxtui.program.engine.expressions import Value
+from jaxtui.program.engine.prepared import Prepared, _known, _prepared, prepare
+from jaxtui.program.engine.tracing import Recorder, over_arrays
+from jaxtui.session.diagnosis import Diagnosis, Kind
+from jaxtui.wire.base import Composition
+from jaxtui.wire.program import Traced
+from jaxtui.wire.report import Flow, LayerReport, Leaf
 
 TRANSFORMING = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A composition whose every text has been read, before any argument has a value."""
-
-    composition: Composition
-    devices: DeviceSet
-    known: Names
-    function: Function
-    layers: list[BuiltLayer]
-    positional: list[int]
-    keywords: dict[str, int]
-
-    @property
-    def argument_names(self) -> tuple[str, ...]:
-        """The names of the positional arguments, in order."""
-        arguments = self.composition.program.arguments
-        return tuple(arguments[i].name for i in self.positional)
-
-    def call(self, values: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What the program is called with, given one value per argument of the session."""
-        return (
-            tuple(values[i] for i in self.positional),
-            {name: values[i] for name, i in self.keywords.items()},
-        )
-
-    def recorder(self, on_level: Callable[[int, bool], None] = unheard) -> Recorder:
-        """A fresh recorder of this program."""
-        return Recorder(self.function, self.layers, self.argument_names, on_level)
 
 
 @dataclass(frozen=True)
@@ -137,32 +109,6 @@ def _trace(composition: Composition) -> Traced:
 def _unforeseen(error: BaseException) -> Diagnosis:
     kind: Kind = "memory" if failures.out_of_memory(error) else "runtime"
     return Diagnosis(kind=kind, field="program", message=failures.describe(error))
-
-
-def prepare(composition: Composition) -> Prepared:
-    """Read every text of `composition`. Raises Diagnosed at the first that does not fit."""
-    devices = device_set(composition.devices)
-    known = _known(composition, devices)
-    function = programs.resolve(composition.program, known, composition.folder)
-    return _prepared(composition, devices, known, function)
-
-
-def _known(composition: Composition, devices: DeviceSet) -> Names:
-    return expressions.names(
-        composition.program.source,
-        {**composition.parameters, **composition.swept},
-        len(devices.devices),
-        composition.folder,
-    )
-
-
-def _prepared(
-    composition: Composition, devices: DeviceSet, known: Names, function: Function
-) -> Prepared:
-    program = composition.program
-    positional, keywords = programs.split_arguments(program.arguments, function)
-    layers = programs.build_layers(program.layers, known, devices)
-    return Prepared(composition, devices, known, function, layers, positional, keywords)
 
 
 def trace_prepared(prepared: Prepared) -> Shapes:

@@ -35,7 +35,7 @@ from jaxtui.engine_base.failures import (
 )
 from jaxtui.engine_base.memory import peak_bytes
 from jaxtui.program.engine import surroundings
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix
 
 MODULE_NAME = "__jaxtui__"  # of the source
 CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (

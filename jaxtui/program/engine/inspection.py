@@ -14,10 +14,12 @@ import jax
 
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.diagnosis import explain as diagnosis
-from jaxtui.program.engine.evaluation import prepare, trace_prepared
+from jaxtui.program.engine.evaluation import trace_prepared
+from jaxtui.program.engine.prepared import prepare
 from jaxtui.program.engine.tracing import over_arrays
 from jaxtui.text import quantities
-from jaxtui.wire.protocol import Composition, ProgramView
+from jaxtui.wire.base import Composition
+from jaxtui.wire.program import ProgramView
 
 COLLECTIVES = (
     "all-reduce",

@@ -20,8 +20,10 @@ from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.expressions import Names
-from jaxtui.session.session import AnyLayer, Argument, Program
-from jaxtui.wire.report import Fix, Parameter
+from jaxtui.session.diagnosis import Fix
+from jaxtui.session.layers import AnyLayer
+from jaxtui.session.session import Argument, Program
+from jaxtui.wire.report import Parameter
 
 # Settings that are a plain word when typed without quotes: `axis_name = "batch"`.
 WORDS = frozenset({"axis_name", "spmd_axis_name"})

@@ -16,9 +16,9 @@ from jaxtui.engine_base.arrays import shape_of
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine.programs import MAPPING, BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, over_arrays
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Session, with_field
-from jaxtui.wire.protocol import Composition
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.base import Composition
 
 BUDGET = 0.5  # seconds for all attempts of one failure; a function usually traces in a few ms
 MOST_ATTEMPTS = 64

@@ -15,9 +15,8 @@ import numpy as np
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
-from jaxtui.engine_base.arrays import is_array, shape_of
+from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
 from jaxtui.engine_base.failures import safe_repr
-from jaxtui.engine_base.prefixes import prefix_leaves
 from jaxtui.program.engine.programs import MAPPING, BuiltLayer, Function
 from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
 

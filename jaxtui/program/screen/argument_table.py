@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from jaxtui.program.screen.axes import Cells
 from jaxtui.program.screen.signature import Row
 from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
 
 UNREADABLE = "…"
 NAME_WIDTHS, AXIS_WIDTHS = (5, 14), (5, 14)  # least and most, in cells

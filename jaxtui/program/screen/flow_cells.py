@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.screen.cells import Glyphs, Line, Segment, clean, fit, join
-from jaxtui.text import dtypes
+from jaxtui.screen.cells import Glyphs, Line, Segment, fit, join
+from jaxtui.text.dtypes import short_dtype
+from jaxtui.text.printable import clean
 from jaxtui.wire.report import FlowLeaf, Level
 
 MAPPING = ("vmap", "pmap", "shard_map")
 _VALUE_WIDTH = 24
-
-
-def short_dtype(name: str) -> str:
-    """JAX's short form, and "key" for keys of any kind; other names as they are."""
-    return "key" if dtypes.is_key(name) else clean(dtypes.short(name))
 
 
 class Cells:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxtui.wire.report import Diagnosis, Flow, FlowLeaf
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.wire.report import Flow, FlowLeaf
 
 _WORDS = {"syntax": "syntax error", "function": "raised an error", "arguments": "arguments"}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.cells import cell_len
 
 from jaxtui.program.screen.flow_table import Table
-from jaxtui.screen.cells import Glyphs, Line, Segment, clean, crop, fit, pad, width_of, wrap
-from jaxtui.wire.report import Diagnosis
+from jaxtui.screen.cells import Glyphs, Line, Segment, crop, fit, pad, width_of, wrap
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text.diagnosis import place
+from jaxtui.text.printable import clean
 
 FOOT = 2  # lines that the foot has at least, so that an error moves nothing
 FIXES = 3
@@ -37,23 +37,6 @@ def foot(
             shown.append(())
         shown[-1] = _with_note(shown[-1], width, signs)
     return tuple(crop(line, 0, max(0, width)) for line in shown)
-
-
-def place(diagnosis: Diagnosis) -> str:
-    """`line 2, column 5: `, or what of it the message does not say itself."""
-    line, column = diagnosis.line, diagnosis.column
-    if not isinstance(line, int) or _says(diagnosis.message, f"line {line}"):
-        return ""
-    if not isinstance(column, int):
-        return f"line {line}: "
-    if _says(diagnosis.message, f"column {column}"):
-        # A text of one line has its place told whole by the column.
-        return f"line {line}: " if line > 1 else ""
-    return f"line {line}, column {column}: "
-
-
-def _says(message: str, words: str) -> bool:
-    return re.search(rf"\b{words}\b", message) is not None
 
 
 def _message(diagnosis: Diagnosis, width: int, lines: int, signs: Glyphs) -> list[Line]:

@@ -20,7 +20,6 @@ from jaxtui.screen.cells import (
     Glyphs,
     Line,
     Segment,
-    clean,
     crop,
     fit,
     fit_middle,
@@ -30,7 +29,9 @@ from jaxtui.screen.cells import (
     text_of,
     width_of,
 )
-from jaxtui.wire.report import Diagnosis, Flow
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text.printable import clean
+from jaxtui.wire.report import Flow
 
 _MARGIN = 2  # the cursor and the fold sign
 _NAME_GAP = 2

@@ -10,7 +10,8 @@ from typing import Literal
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_cells import Cells
 from jaxtui.program.screen.flow_fault import Fault, argument_of, first_reached
-from jaxtui.screen.cells import Glyphs, Line, Segment, clean, fit, width_of
+from jaxtui.screen.cells import Glyphs, Line, Segment, fit, width_of
+from jaxtui.text.printable import clean
 from jaxtui.wire.report import Flow, FlowLeaf, Level
 
 FOLD_ABOVE = 6  # leaves of one argument; more of them fold into one row

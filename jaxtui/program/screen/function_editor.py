@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from jaxtui.screen.field import FieldInput, FieldMessage
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
 
 INDENT = 4  # columns that a line after a colon is moved in
 

@@ -14,7 +14,7 @@ from jaxtui.program.screen.tab_line import RESULT, TabLine
 from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
-from jaxtui.session.session import LAYERS
+from jaxtui.session.layers import LAYERS
 
 ABOUT = {
     "vmap": "map over an axis on one device",

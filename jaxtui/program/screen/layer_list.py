@@ -15,8 +15,8 @@ from textual.widgets import Input, Static
 
 from jaxtui.screen import commands
 from jaxtui.screen.field import FieldInput, FieldMessage
-from jaxtui.session.session import AnyLayer
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.layers import AnyLayer
 
 SHORT = {
     "in_axes": "in",

@@ -10,9 +10,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from jaxtui.program.screen.tab_line import ERROR, NOTES, OUTPUT, PYTHON, RESULT, SHARDS, TabLine
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
-from jaxtui.wire.protocol import ProgramView, Ran
-from jaxtui.wire.report import DeviceInfo, Diagnosis
+from jaxtui.wire.program import ProgramView, Ran
+from jaxtui.wire.report import DeviceInfo
 
 if TYPE_CHECKING:
     from rich.markdown import Markdown

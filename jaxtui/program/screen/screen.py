@@ -28,9 +28,11 @@ from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.field import FieldMessage
-from jaxtui.session.session import AnyLayer
-from jaxtui.wire.protocol import Cancelled, CellFound, Failed, ProgramView, Summarized, WindowRead
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.layers import AnyLayer
+from jaxtui.wire.base import Cancelled, Failed
+from jaxtui.wire.program import ProgramView
+from jaxtui.wire.results import CellFound, Summarized, WindowRead
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.

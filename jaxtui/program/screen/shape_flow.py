@@ -17,7 +17,8 @@ from jaxtui.program.screen.flow_foot import FOOT
 from jaxtui.program.screen.flow_layout import FlowPicture, layout
 from jaxtui.screen.cells import Line
 from jaxtui.screen.line_scroller import LineScroller
-from jaxtui.wire.report import Diagnosis, Flow
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.wire.report import Flow
 
 _FOOT_MOST = 4
 LOW = 6  # lines below which the foot has but one, so that rows are left to see

@@ -9,8 +9,9 @@ from jaxtui.program.screen.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
 from jaxtui.program.screen.signature import rows
 from jaxtui.program.screen.work import Work, ended_words
 from jaxtui.screen import fields
-from jaxtui.session.session import AnyLayer, Session, SessionError
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.layers import AnyLayer
+from jaxtui.session.session import Session, SessionError
 
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines

@@ -16,29 +16,23 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.program.screen.signature import follow
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument, Session
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
+from jaxtui.wire.base import (
     Cancel,
     Cancelled,
     Composition,
     Described,
     Failed,
     Gone,
-    Inspect,
-    Inspected,
     Log,
     Printed,
-    ProgramView,
-    Ran,
     Ready,
-    Run,
     Stage,
-    Trace,
-    Traced,
 )
-from jaxtui.wire.report import Diagnosis, Environment, Flow, Parameter
+from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.report import Environment, Flow, Parameter
 
 REST = 0.3  # seconds without a keystroke after which a small program runs by itself
 SMALL = 1_000_000  # elements touched, up to which it does

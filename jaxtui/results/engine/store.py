@@ -25,8 +25,8 @@ from jaxtui.results.engine import summaries as statistics
 from jaxtui.results.engine.blocks import Block, Index, cover, ends_of, overlap
 from jaxtui.results.engine.cells import Sort, cells, nested, sort_of
 from jaxtui.results.engine.gathering import Gathered
-from jaxtui.wire.protocol import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 from jaxtui.wire.report import Output, Shard, Summary
+from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 
 KEPT = 2  # results
 MAX_CELLS = 1_000_000  # of one window

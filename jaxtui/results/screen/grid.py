@@ -21,8 +21,8 @@ from jaxtui.results.screen.reading import Reading
 from jaxtui.results.screen.words import Subject
 from jaxtui.text.dtypes import Family, family
 from jaxtui.text.numbers import NOTATIONS, Notation, Style, full_text
-from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Output, Summary
+from jaxtui.wire.results import WindowRead
 
 HOLD = 0.15  # seconds that what was on screen stays while the cells of what is wanted are read
 _ROLES = (

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from jaxtui.text.dtypes import family, shortest, significand_bits
 from jaxtui.text.number_formats import number
-from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Output, Shard
+from jaxtui.wire.results import WindowRead
 
 MISSING: Final = object()  # stands for a cell that has not been read yet
 _WINDOWS = 8  # windows kept; at most about 8 × MAX_CELLS cells

@@ -21,8 +21,8 @@ from jaxtui.results.screen.model import (
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number
 from jaxtui.text.numbers import Extent, Style, choose, extent_of
-from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Summary
+from jaxtui.wire.results import WindowRead
 
 COMPLETE = 10_000  # elements up to which a format is chosen from all of them, when all are read
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from jaxtui.program.screen.flow_cells import short_dtype
 from jaxtui.results.screen.shards_picture import Block, Tiling, picture
-from jaxtui.screen.cells import Glyphs, Line, Segment, clean, crop, glyphs, pad, width_of, wrap
+from jaxtui.screen.cells import Glyphs, Line, Segment, crop, glyphs, pad, width_of, wrap
 from jaxtui.text import dtypes, quantities
+from jaxtui.text.dtypes import short_dtype
+from jaxtui.text.printable import clean
 from jaxtui.wire.report import Output, Shard
 
 _SMALL = 9  # lines of the widget; below, the table alone is more use

@@ -19,25 +19,23 @@ from msgspec.structs import replace
 
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.recording import SweepRecording
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument, Benchmark, Collective, Program, Session, dumps
 from jaxtui.wire import bandwidth
-from jaxtui.wire.bandwidth import CONVENTIONS, BandwidthReport, SizeReport, SizesError, fit
-from jaxtui.wire.benchmark import Noise, Round
-from jaxtui.wire.protocol import (
+from jaxtui.wire.bandwidth import (
+    CONVENTIONS,
     BandwidthMeasured,
+    BandwidthReport,
     BandwidthStarted,
-    BenchFinished,
-    BenchStage,
-    Cancel,
-    Composition,
-    Failed,
-    Gone,
-    Printed,
+    SizeReport,
+    SizesError,
     SweepBandwidth,
-    Trace,
-    Traced,
+    fit,
 )
-from jaxtui.wire.report import Diagnosis, Environment
+from jaxtui.wire.base import Cancel, Composition, Failed, Gone, Printed
+from jaxtui.wire.benchmark import BenchFinished, BenchStage, Noise, Round
+from jaxtui.wire.program import Trace, Traced
+from jaxtui.wire.report import Environment
 from tests.support.made_sweeps import PLAN
 
 pytestmark = pytest.mark.long

@@ -21,19 +21,10 @@ from jaxtui.benchmark.engine.strategies.table import DEFAULT, TABLE
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
-from jaxtui.session.session import (
-    AnyLayer,
-    Argument,
-    Benchmark,
-    Devices,
-    Grad,
-    Jit,
-    Pmap,
-    Program,
-    Vmap,
-)
-from jaxtui.wire.benchmark import PlannedArm
-from jaxtui.wire.protocol import (
+from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, Vmap
+from jaxtui.session.session import Argument, Benchmark, Devices, Program
+from jaxtui.wire.base import Composition
+from jaxtui.wire.benchmark import (
     Bench,
     BenchFinished,
     BenchGap,
@@ -46,8 +37,8 @@ from jaxtui.wire.protocol import (
     BenchSample,
     BenchStage,
     BenchStarted,
-    Composition,
     PlanBench,
+    PlannedArm,
 )
 
 pytestmark = pytest.mark.long

@@ -11,8 +11,9 @@ from jaxtui.benchmark.engine import equivalents
 from jaxtui.benchmark.engine.equivalents import SAME
 from jaxtui.benchmark.engine.strategies.table import DEFAULT
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
-from jaxtui.session.session import AnyLayer, Argument, Devices, Pmap, Program, Vmap
-from jaxtui.wire.protocol import Composition
+from jaxtui.session.layers import AnyLayer, Pmap, Vmap
+from jaxtui.session.session import Argument, Devices, Program
+from jaxtui.wire.base import Composition
 
 PRODUCT = "def f(matrix, vector):\n    return jnp.dot(matrix, vector)\n"
 MATRIX = "arange(16.0).reshape(4, 2, 2)"

@@ -15,19 +15,11 @@ from textual.widgets import Input, OptionList
 
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.screen.screen import BenchmarkScreen
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Session
-from jaxtui.wire.protocol import Bench as BenchRequest
-from jaxtui.wire.protocol import (
-    BenchGap,
-    BenchRound,
-    BenchStage,
-    Cancel,
-    Continue,
-    Gone,
-    PlanBench,
-    Printed,
-)
-from jaxtui.wire.report import Diagnosis
+from jaxtui.wire.base import Cancel, Gone, Printed
+from jaxtui.wire.benchmark import Bench as BenchRequest
+from jaxtui.wire.benchmark import BenchGap, BenchRound, BenchStage, Continue, PlanBench
 from tests.support import made_benchmarks as made
 from tests.support import made_events
 from tests.support.fake_client import Bench

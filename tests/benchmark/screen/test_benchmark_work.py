@@ -9,22 +9,11 @@ import pytest
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.screen.work import STOP_SECONDS, BenchmarkWork
 from jaxtui.program.screen.work import REST, Work
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Devices, Session
-from jaxtui.wire.benchmark import BenchmarkReport
-from jaxtui.wire.protocol import (
-    AnyRequest,
-    Bench,
-    BenchGap,
-    BenchStage,
-    Cancel,
-    Cancelled,
-    Continue,
-    Failed,
-    Gone,
-    PlanBench,
-    Printed,
-)
-from jaxtui.wire.report import Diagnosis
+from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed
+from jaxtui.wire.benchmark import Bench, BenchGap, BenchmarkReport, BenchStage, Continue, PlanBench
+from jaxtui.wire.protocol import AnyRequest
 from tests.support import made_benchmarks as made
 from tests.support import made_events
 

@@ -22,8 +22,8 @@ from jaxtui.collectives.travel import model as travel
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.collective_program import VIAS
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Collective, Devices, Program, Session
-from jaxtui.wire.report import Diagnosis
 
 RING = OPERATIONS["ppermute"].given["perm"]
 HALVES = "[[0, 1, 2, 3], [4, 5, 6, 7]]"

@@ -7,8 +7,8 @@ import pytest
 from jaxtui.collectives.screen import view
 from jaxtui.collectives.screen.blocks import holding
 from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Collective, Program, Session
-from jaxtui.wire.report import Diagnosis
 from tests.support import made_collectives as made
 from tests.support import made_events
 

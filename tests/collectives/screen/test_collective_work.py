@@ -7,19 +7,11 @@ import pytest
 
 from jaxtui.collectives.screen.work import DRAFT, CollectiveWork
 from jaxtui.program.screen.work import REST, Work
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Session
-from jaxtui.wire.protocol import (
-    AnyRequest,
-    Cancel,
-    DescribeCollectives,
-    Failed,
-    FindProvenance,
-    Gone,
-    Log,
-    RunCollective,
-    Stage,
-)
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.base import Cancel, Failed, Gone, Log, Stage
+from jaxtui.wire.collectives import DescribeCollectives, FindProvenance, RunCollective
+from jaxtui.wire.protocol import AnyRequest
 from tests.support import made_collectives as made
 from tests.support import made_events
 

@@ -11,21 +11,20 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from jaxtui.collectives.screen.cell_editor import CellEditor
+from jaxtui.collectives.screen.device_rows import CellEditor
 from jaxtui.collectives.screen.rows import Place
 from jaxtui.collectives.screen.screen import CollectivesScreen
 from jaxtui.collectives.screen.work import DRAFT
 from jaxtui.program.screen.work import REST
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Devices, Session
-from jaxtui.wire.protocol import (
+from jaxtui.wire.base import Failed, Stage
+from jaxtui.wire.collectives import (
     CollectiveRan,
     DescribeCollectives,
-    Failed,
     FindProvenance,
     RunCollective,
-    Stage,
 )
-from jaxtui.wire.report import Diagnosis, Fix
 from tests.support import made_collectives as made
 from tests.support import made_events
 from tests.support.fake_client import Bench

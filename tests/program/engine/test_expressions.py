@@ -8,9 +8,10 @@ import pytest
 from msgspec import UNSET
 
 from jaxtui.program.engine import evaluation
-from jaxtui.session.session import Argument, Program, Session, Vmap
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.layers import Vmap
+from jaxtui.session.session import Argument, Program, Session
 from jaxtui.wire.protocol import frame
-from jaxtui.wire.report import Diagnosis
 from tests.support.wrong import Wrong, check, composition, run_failure, trace, wrong
 
 IDENTITY = "def f(x):\n    return x\n"

@@ -13,19 +13,8 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from jaxtui.program.engine import evaluation
-from jaxtui.session.session import (
-    AnyLayer,
-    Argument,
-    Devices,
-    Grad,
-    Jit,
-    Pmap,
-    Program,
-    Session,
-    ShardMap,
-    ValueAndGrad,
-    Vmap,
-)
+from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, ValueAndGrad, Vmap
+from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.report import FlowLeaf, Level
 from tests.support.bare import shapes
 from tests.support.wrong import composition, trace

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from jaxtui.program.engine import evaluation
-from jaxtui.session.session import Argument, Jit, Program, Session, Vmap
-from jaxtui.wire.protocol import Composition
+from jaxtui.session.layers import Jit, Vmap
+from jaxtui.session.session import Argument, Program, Session
+from jaxtui.wire.base import Composition
 from jaxtui.wire.report import Parameter
 from tests.support.bare import Case, case, check
 from tests.support.wrong import Wrong, trace, wrong

@@ -8,8 +8,10 @@ import pytest
 
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.inspection import collectives, inspect
-from jaxtui.session.session import Argument, Pmap, Program, ShardMap, Vmap
-from jaxtui.wire.protocol import Composition, ProgramView
+from jaxtui.session.layers import Pmap, ShardMap, Vmap
+from jaxtui.session.session import Argument, Program
+from jaxtui.wire.base import Composition
+from jaxtui.wire.program import ProgramView
 
 
 def composition(source: str, value: str, *layers: Any) -> Composition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.session.session import Grad, Jit, Pmap, ValueAndGrad, Vmap
+from jaxtui.session.layers import Grad, Jit, Pmap, ValueAndGrad, Vmap
 from tests.support.bare import Case, case, check
 
 # fmt: off

@@ -14,8 +14,9 @@ import pytest
 
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation, surroundings
-from jaxtui.session.session import Argument, Program, Vmap
-from jaxtui.wire.protocol import Composition
+from jaxtui.session.layers import Vmap
+from jaxtui.session.session import Argument, Program
+from jaxtui.wire.base import Composition
 
 PLAIN = "def f(x):\n    return x * 1.5"
 

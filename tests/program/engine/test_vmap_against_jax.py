@@ -7,7 +7,7 @@ import inspect
 import jax
 import pytest
 
-from jaxtui.session.session import Grad, Jit, ValueAndGrad, Vmap
+from jaxtui.session.layers import Grad, Jit, ValueAndGrad, Vmap
 from tests.support.bare import Case, case, check
 
 NODE = """

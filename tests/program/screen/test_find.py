@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from jaxtui.screen.dialogs import FindDialog
-from jaxtui.wire.protocol import CellFound, Failed, FindCell, Inspect, Inspected
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.wire.base import Failed
+from jaxtui.wire.program import Inspect, Inspected
+from jaxtui.wire.results import CellFound, FindCell
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

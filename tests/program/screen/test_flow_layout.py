@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.program.screen.flow_cells import short_dtype
 from jaxtui.program.screen.flow_layout import FlowPicture, layout
 from jaxtui.screen.cells import text_of, width_of
 from jaxtui.screen.field import summary
-from jaxtui.wire.report import Diagnosis, Fix, Flow, FlowLeaf, Level
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.text.dtypes import short_dtype
+from jaxtui.wire.report import Flow, FlowLeaf, Level
 from tests.support.made_flows import leaf, level, nested
 
 BODY = "return jnp.dot(matrix, vector)"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.wire.protocol import Cancelled, Gone, ReadWindow, Summarize
+from jaxtui.wire.base import Cancelled, Gone
+from jaxtui.wire.results import ReadWindow, Summarize
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

@@ -11,9 +11,12 @@ from jaxtui.program.screen.layer_list import LayerForm, layer_summary
 from jaxtui.program.screen.tab_line import RESULT
 from jaxtui.program.screen.work import REST
 from jaxtui.screen.field import FieldInput
-from jaxtui.session.session import Jit, Pmap, Program, Vmap
-from jaxtui.wire.protocol import Failed, Inspect, Inspected, Printed, Run, Trace
-from jaxtui.wire.report import Diagnosis, Fix, Parameter
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.layers import Jit, Pmap, Vmap
+from jaxtui.session.session import Program
+from jaxtui.wire.base import Failed, Printed
+from jaxtui.wire.program import Inspect, Inspected, Run, Trace
+from jaxtui.wire.report import Parameter
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 

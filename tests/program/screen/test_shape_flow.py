@@ -10,7 +10,8 @@ from textual.widgets import Input
 
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.screen.cells import text_of
-from jaxtui.wire.report import Diagnosis, Fix, Flow
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.wire.report import Flow
 from tests.support.made_flows import leaf, level, nested
 
 

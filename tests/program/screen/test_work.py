@@ -8,20 +8,11 @@ import msgspec
 import pytest
 
 from jaxtui.program.screen.work import QUIET, REST, Work, ended_words
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Devices, Session, with_field
-from jaxtui.wire.protocol import (
-    Cancel,
-    Cancelled,
-    Failed,
-    Gone,
-    Inspect,
-    Inspected,
-    Printed,
-    Run,
-    Stage,
-    Trace,
-)
-from jaxtui.wire.report import Diagnosis, Parameter
+from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed, Stage
+from jaxtui.wire.program import Inspect, Inspected, Run, Trace
+from jaxtui.wire.report import Parameter
 from tests.support import made_events as made
 
 WRONG = Diagnosis(kind="value", field="program.arguments.0.value", message="no")

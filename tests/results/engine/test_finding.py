@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.results.engine import finding
 from jaxtui.results.engine.store import ResultStore
-from jaxtui.wire.protocol import FindCell
+from jaxtui.wire.results import FindCell
 
 
 def found(

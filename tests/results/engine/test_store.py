@@ -20,7 +20,8 @@ from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.results.engine import blocks, cells
 from jaxtui.results.engine import store as results
 from jaxtui.results.engine.store import ResultStore
-from jaxtui.wire.protocol import ReadWindow, Summarize, WindowRead, decode_event, frame
+from jaxtui.wire.protocol import decode_event, frame
+from jaxtui.wire.results import ReadWindow, Summarize, WindowRead
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32"]
 NARROW = [name for name in ("int2", "uint2", "int4", "uint4") if hasattr(jnp, name)]

@@ -19,7 +19,7 @@ from jaxtui.results.engine import blocks
 from jaxtui.results.engine import summaries as statistics
 from jaxtui.results.engine.blocks import cut_up
 from jaxtui.results.engine.store import ResultStore
-from jaxtui.wire.protocol import Summarize
+from jaxtui.wire.results import Summarize
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 FLOATS = ["float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"]

@@ -10,8 +10,8 @@ import pytest
 
 from jaxtui.results.screen.model import MAX_CELLS
 from jaxtui.results.screen.view import HOLD, ArrayView
-from jaxtui.wire.protocol import WindowRead
 from jaxtui.wire.report import Shard
+from jaxtui.wire.results import WindowRead
 from tests.support.array_host import ArrayHost, bounds, nested, output, rows_over
 
 WIDE = (120, 40)

@@ -24,13 +24,14 @@ from jaxtui.collectives.engine.checks import VALUE, VIA, Checked
 from jaxtui.engine_base.devices import device_set
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import evaluation, expressions
+from jaxtui.program.engine import expressions
+from jaxtui.program.engine.prepared import prepare
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.session import collective_program as composing
 from jaxtui.session.collective_catalogue import Operation
+from jaxtui.session.diagnosis import Fix
 from jaxtui.session.session import Collective, Session
 from jaxtui.wire.bandwidth import CONVENTIONS, Convention
-from jaxtui.wire.report import Fix
 
 OPERATION = "collective.operation"
 CHECKED_AT_ONCE = 1 << 22  # elements of the result; what bounds the memory of a check
@@ -121,7 +122,7 @@ def subject_of(session: Session, folder: str) -> Subject:
         collectives.run(trial, folder, lambda _: None, lambda: False)
         checked = collective_checks.check(trial, folder)
     program = composing.as_program(trial)
-    prepared = evaluation.prepare(collectives.composition_of(trial, folder, program))
+    prepared = prepare(collectives.composition_of(trial, folder, program))
     return Subject(
         session=trial,
         folder=folder,

@@ -30,16 +30,16 @@ from jaxtui.engine_base.failures import describe, out_of_memory
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
 from jaxtui.wire import bandwidth as figures
-from jaxtui.wire.bandwidth import MICRO, SizeReport, SweepPlan
-from jaxtui.wire.benchmark import BenchStageName, Noise, Round
-from jaxtui.wire.protocol import (
-    AnyEvent,
+from jaxtui.wire.bandwidth import (
+    MICRO,
     BandwidthMeasured,
     BandwidthStarted,
-    BenchFinished,
-    BenchStage,
+    SizeReport,
     SweepBandwidth,
+    SweepPlan,
 )
+from jaxtui.wire.benchmark import BenchFinished, BenchStage, BenchStageName, Noise, Round
+from jaxtui.wire.protocol import AnyEvent
 
 ROUNDS, QUICK_ROUNDS = 25, 10
 FEWEST = 5  # samples that a size gets even when its budget is over

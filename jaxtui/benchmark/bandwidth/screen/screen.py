@@ -18,7 +18,7 @@ from jaxtui.screen.base import SCREENS, STYLES, WorkScreen
 from jaxtui.screen.cells import Line, Segment, glyphs
 from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.painted_lines import PaintedLines
-from jaxtui.wire.report import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
     from jaxtui.benchmark.bandwidth.screen.work import SweepWork
@@ -183,8 +183,7 @@ class BandwidthScreen(WorkScreen):
 
     def action_export(self) -> None:
         """Save the sweep as JSON, CSV or Markdown."""
-        from jaxtui.screen.dialogs import ChoiceDialog
-        from jaxtui.screen.writing import ask_and_write
+        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
 
         report = self._measured
         if report is None:

@@ -19,19 +19,12 @@ from jaxtui.benchmark.screen.work import STOP_SECONDS, UNTIMED
 from jaxtui.collectives.screen import work as collective_state
 from jaxtui.collectives.screen.work import CollectiveWork
 from jaxtui.program.screen.work import QUIET, Work, ended_words
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark
-from jaxtui.wire.bandwidth import BandwidthReport
-from jaxtui.wire.protocol import (
-    AnyEvent,
-    AnyRequest,
-    BandwidthMeasured,
-    BenchStage,
-    Cancel,
-    Continue,
-    Printed,
-    SweepBandwidth,
-)
-from jaxtui.wire.report import Diagnosis
+from jaxtui.wire.bandwidth import BandwidthMeasured, BandwidthReport, SweepBandwidth
+from jaxtui.wire.base import Cancel, Printed
+from jaxtui.wire.benchmark import BenchStage, Continue
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
 
 class Asked(Struct, frozen=True):

@@ -13,10 +13,10 @@ from jaxtui.engine_base.arrays import is_array
 from jaxtui.program.engine import suggestions
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, static_arguments
-from jaxtui.wire.report import Diagnosis, Fix, Kind
+from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 
 if TYPE_CHECKING:
-    from jaxtui.program.engine.evaluation import Prepared
+    from jaxtui.program.engine.prepared import Prepared
 
 
 class Call:

@@ -16,19 +16,18 @@ from jax import tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base import failures
-from jaxtui.engine_base.arrays import is_array, readable, shape_of
+from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable, shape_of
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.engine_base.prefixes import prefix_leaves
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
 from jaxtui.program.engine.programs import MAPPING, BuiltLayer
 from jaxtui.program.engine.suggestions import traces, working_axes
 from jaxtui.program.engine.tracing import Recorder
 from jaxtui.results.engine.gathering import Gathered
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix
 
 if TYPE_CHECKING:
-    from jaxtui.program.engine.evaluation import Prepared
+    from jaxtui.program.engine.prepared import Prepared
 
 OVER_DEVICES = frozenset({"pmap", "shard_map"})
 # Larger outputs are compared between devices by their first elements only.

@@ -17,10 +17,10 @@ from jaxtui.program.engine.diagnosis.mapping import MappingCall
 from jaxtui.program.engine.diagnosis.specs import ShardMapCall
 from jaxtui.program.engine.programs import MAPPING, BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, axis_size
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix
 
 if TYPE_CHECKING:
-    from jaxtui.program.engine.evaluation import Prepared
+    from jaxtui.program.engine.prepared import Prepared
 
 
 def explain_inputs(

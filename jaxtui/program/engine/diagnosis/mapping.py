@@ -10,7 +10,7 @@ from jaxtui.engine_base.arrays import is_array, shape_of
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.program.engine.diagnosis.calls import Call, counted, is_arraylike, short
 from jaxtui.program.engine.tracing import input_axes
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix
 
 
 class MappingCall(Call):

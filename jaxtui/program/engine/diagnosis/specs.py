@@ -11,7 +11,7 @@ from jaxtui.engine_base.arrays import shape_of
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.program.engine.diagnosis.calls import Call, counted, short
 from jaxtui.program.engine.tracing import input_axes
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix
 
 
 def axes_of(entry: Any) -> tuple[Any, ...]:

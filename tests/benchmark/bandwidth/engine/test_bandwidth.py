@@ -20,18 +20,19 @@ from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.collectives.engine.support import takes_negative_dimensions
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.collective_catalogue import OPERATIONS
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Collective, Devices, Program, Session
-from jaxtui.wire.bandwidth import CONVENTIONS, SizeReport, SweepPlan
-from jaxtui.wire.protocol import (
-    AnyEvent,
+from jaxtui.wire.bandwidth import (
+    CONVENTIONS,
     BandwidthMeasured,
     BandwidthStarted,
-    BenchFinished,
-    BenchStage,
-    Composition,
+    SizeReport,
     SweepBandwidth,
+    SweepPlan,
 )
-from jaxtui.wire.report import Diagnosis
+from jaxtui.wire.base import Composition
+from jaxtui.wire.benchmark import BenchFinished, BenchStage
+from jaxtui.wire.protocol import AnyEvent
 
 pytestmark = pytest.mark.long
 

@@ -12,23 +12,13 @@ import pytest
 
 from jaxtui.benchmark.bandwidth.screen.screen import BandwidthScreen
 from jaxtui.collectives.screen.screen import CollectivesScreen
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Benchmark, Collective, Devices, Session
 from jaxtui.wire import bandwidth
-from jaxtui.wire.bandwidth import SizeReport
-from jaxtui.wire.protocol import (
-    BandwidthMeasured,
-    BandwidthStarted,
-    BenchFinished,
-    BenchStage,
-    Continue,
-    DescribeCollectives,
-    Failed,
-    FindProvenance,
-    Gone,
-    RunCollective,
-    SweepBandwidth,
-)
-from jaxtui.wire.report import Diagnosis, Fix
+from jaxtui.wire.bandwidth import BandwidthMeasured, BandwidthStarted, SizeReport, SweepBandwidth
+from jaxtui.wire.base import Failed, Gone
+from jaxtui.wire.benchmark import BenchFinished, BenchStage, Continue
+from jaxtui.wire.collectives import DescribeCollectives, FindProvenance, RunCollective
 from tests.support import made_collectives as made
 from tests.support import made_events, made_sweeps
 from tests.support.fake_client import Bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import pytest
 
-from jaxtui.session.session import Grad, Jit, Pmap, ShardMap, ValueAndGrad, Vmap
+from jaxtui.session.layers import Grad, Jit, Pmap, ShardMap, ValueAndGrad, Vmap
 from tests.support.wrong import Wrong, check, wrong
 
 GRID = {"x": 4, "y": 2}

@@ -6,7 +6,8 @@ import jax
 import pytest
 from msgspec import UNSET
 
-from jaxtui.session.session import Argument, Grad, Jit, Pmap, Program, Session, ShardMap, Vmap
+from jaxtui.session.layers import Grad, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.session import Argument, Program, Session
 from tests.support.wrong import Wrong, check, run_failure, trace, wrong
 
 BEFORE_0_8 = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 8)

@@ -1,0 +1,111 @@
+"""The help: all keys, by screen and pane."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from jaxtui.screen import commands
+from jaxtui.screen.commands import key_name
+from jaxtui.screen.dialogs import Dialog
+
+
+def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The keys of panes that bring their own, for the help: (title, (keys, what they do))."""
+    from jaxtui.benchmark.screen.table import BenchmarkTable
+    from jaxtui.collectives.screen.device_rows import DeviceRows
+    from jaxtui.collectives.screen.travel_view import TravelView
+    from jaxtui.program.screen.shape_flow import ShapeFlow
+    from jaxtui.results.screen.view import ArrayView
+    from jaxtui.screen.toggles import Toggles
+
+    panes = (
+        ("In a result", ArrayView),
+        ("In the shapes", ShapeFlow),
+        ("In what each device holds", DeviceRows),
+        ("In how it travels", TravelView),
+        ("In the strategies", Toggles),
+        ("In the table of a benchmark", BenchmarkTable),
+    )
+    return [
+        (
+            title,
+            [
+                (", ".join(key_name(key) for key in binding.key.split(",")), binding.description)
+                for binding in widget.BINDINGS
+                if isinstance(binding, Binding)
+            ],
+        )
+        for title, widget in panes
+    ]
+
+
+SCOPE_TITLES = (
+    ("map", "On the Map screen"),
+    ("layers", "In the list of layers"),
+    ("collectives", "On the Collectives screen"),
+    ("bandwidth", "In a collective's bandwidth"),
+    ("benchmark", "On the Benchmark screen"),
+    ("devices", "On the Devices screen"),
+    ("learn", "On the Learn screen"),
+    ("app", "Everywhere"),
+)
+
+
+KEYS = 22  # cells for the names of keys
+
+
+class HelpDialog(Dialog[None]):
+    """All keys, by the pane they work in."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("q,question_mark", "refuse", "Close")]
+    TITLE = "Keys"
+
+    def __init__(self, others: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+        """`others` are the keys of panes that have their own: (title, (keys, what they do))."""
+        super().__init__()
+        self._others = others
+
+    def keys(self) -> str:
+        """The keys that answer."""
+        return "esc, q or ? closes"
+
+    def body(self) -> ComposeResult:
+        """The table."""
+        with VerticalScroll(can_focus=True):
+            self._table = Static()
+            yield self._table
+
+    def on_resize(self) -> None:
+        """Lay the table out in the room there is, once the box has it."""
+        self.call_after_refresh(self._lay_out)
+
+    def _lay_out(self) -> None:
+        width = self._table.content_size.width
+        if width:
+            self._table.update(Content("\n").join(self._lines(width)))
+
+    def _lines(self, width: int) -> list[Content]:
+        lines: list[Content] = []
+        room = max(16, width - KEYS - 3)
+        sections = [
+            (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
+            for scope, title in SCOPE_TITLES
+        ]
+        for title, keys in [*sections, *self._others]:
+            lines.append(Content.styled(title, "bold $accent"))
+            for names, about in keys:
+                first, *more = textwrap.wrap(about, room)
+                lines.append(
+                    Content.assemble((f"  {names:{KEYS}}", "bold"), (f" {first}", "$text"))
+                )
+                lines += [Content.styled(" " * (KEYS + 3) + part, "$text") for part in more]
+            lines.append(Content(""))
+        return lines

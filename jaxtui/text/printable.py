@@ -1,0 +1,16 @@
+"""Text of anyone's, as it may be shown."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def clean(text: str) -> str:
+    """`text` as one line that moves no cursor: control characters and runs of space are a space."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
+    shown = "".join(
+        " " if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
+        for character in text
+    )
+    return " ".join(shown.split())
