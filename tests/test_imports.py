@@ -7,8 +7,12 @@ What imports JAX lies in a folder `engine` or `engine_base`; what imports Textua
 from __future__ import annotations
 
 import pkgutil
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import jaxtui
 
@@ -78,3 +82,54 @@ def test_the_client_loads_little():
 
 def test_a_bare_import_of_the_package_loads_nothing():
     assert "msgspec" not in loaded(["jaxtui"])
+
+
+# ------------------------------------------------------------------- a new module on the wrong side
+
+CHECK = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+ROOT = Path(__file__).parents[1]
+
+
+def broken(folder: Path, where: str, text: str) -> list[str]:
+    """The contracts that a copy of the package breaks with `text` in a new module at `where`."""
+    shutil.copytree(
+        ROOT / "jaxtui", folder / "jaxtui", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "jaxtui" / where).write_text(text)
+    ran = subprocess.run(
+        [sys.executable, "-c", CHECK, "--no-cache"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert "Contracts:" in ran.stdout, ran.stdout + ran.stderr
+    found = [line for line in ran.stdout.splitlines() if line.endswith((" KEPT", " BROKEN"))]
+    assert len(found) == 3
+    return [line.removesuffix(" BROKEN") for line in found if line.endswith(" BROKEN")]
+
+
+FLOORS = "Imports run down the floors"
+SCREENS = "The screen's side never imports JAX, NumPy or the engine"
+ENGINES = "The engine never imports Textual or the screen's side"
+
+
+@pytest.mark.parametrize(
+    ("where", "text", "names"),
+    [
+        ("text/new.py", "import jaxtui.config\n", []),
+        ("text/new.py", "import jaxtui.screen.fields\n", [FLOORS]),
+        ("program/new.py", "if False:\n    import jaxtui.app.app\n", [FLOORS]),
+        ("program/screen/new.py", "def late():\n    import numpy\n", [SCREENS]),
+        ("results/screen/new.py", "import jaxtui.results.engine.store\n", [SCREENS]),
+        ("benchmark/engine/new.py", "import textual\n", [ENGINES]),
+        ("collectives/engine/new.py", "import jaxtui.screen.fields\n", [ENGINES]),
+        ("new.py", "", [FLOORS]),
+    ],
+)
+def test_a_new_module_on_the_wrong_side_is_caught(
+    tmp_path: Path, where: str, text: str, names: list[str]
+) -> None:
+    assert broken(tmp_path, where, text) == names

@@ -253,8 +253,8 @@ def test_a_signal_ends_the_run_and_leaves_no_process(
 
 
 def gone(process: int) -> bool:
-    """Whether the process ends within two seconds."""
-    limit = time.monotonic() + 2
+    """Whether the process ends soon; on a busy machine that takes longer."""
+    limit = time.monotonic() + 20
     while time.monotonic() < limit:
         try:
             os.kill(process, 0)

@@ -133,14 +133,12 @@ def test_stderr_of_the_users_code_is_told_apart(engine):
 def test_a_flood_of_prints_is_cut_and_says_by_how_much(engine):
     body = "if not isinstance(x, jax.core.Tracer):\n"
     body += "    for _ in range(20_000): print('0123456789' * 10)\nreturn x"
-    before_run = time.monotonic()
     answer, before = run(engine, body)
     assert isinstance(answer, Ran)
     text, notice = printed(before)[:PRINT_LIMIT], printed(before)[PRINT_LIMIT:]
     assert len(text) == PRINT_LIMIT
     assert notice == f"... {20_000 * 101 - PRINT_LIMIT} more characters were printed and left out\n"
     assert len([event for event in before if isinstance(event, Printed)]) < 1000
-    assert time.monotonic() - before_run < 20
 
 
 def test_a_flood_below_python_is_cut_too(engine):

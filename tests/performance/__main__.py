@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 
-from tests.performance import bare_script, believable, beside_the_screen, engine, keystroke, startup
+from tests.performance import (
+    bare_script,
+    believable,
+    beside_the_screen,
+    engine,
+    keystroke,
+    startup,
+    waiting,
+)
 from tests.performance.table import Row, table
 
 PARTS = {
     "engine": engine,
     "startup": startup,
     "keystroke": keystroke,
+    "waiting": waiting,
     "screen": beside_the_screen,
     # Last: these use JAX in this process, whose threads a fork for a terminal must not meet.
     "believable": believable,
