@@ -1,4 +1,9 @@
-"""The lax collectives in words: what each does, what it asks of shapes, and its options."""
+"""The lax collectives: what each does, its options, what its messages count, how its data moves.
+
+A new collective is a new entry of `_OPERATIONS`, and its reference in NumPy beside those of
+`jaxtui.collectives.engine.references`. All else asks these two: the option's kind, what is `made`,
+and the convention.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ from msgspec import Struct
 OptionKind = Literal[
     "axis",  # the name of the axis, or a tuple of names
     "groups",  # lists of positions along the axis
-    "dimension",  # a dimension of a device's block
+    "split",  # the dimension of a device's block that is cut into parts
+    "concat",  # the dimension of the result along which blocks or parts are put together
     "flag",  # True or False
     "pairs",  # (source, target) positions along the axis
     "permutation",  # for every position the one it receives from
@@ -17,6 +23,10 @@ OptionKind = Literal[
     "word",  # a text
     "operand",  # an array with a row for each device
 ]
+
+
+Made = Literal["", "sum", "mean", "largest", "smallest"]
+Family = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "permute", "broadcast"]
 
 
 class Option(Struct, frozen=True, kw_only=True):
@@ -29,19 +39,51 @@ class Option(Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
 
 
+class Convention(Struct, frozen=True, kw_only=True):
+    """What the size S of a message counts, and how S/t becomes the bus bandwidth.
+
+    Sizes and factors are those of nccl-tests (its doc/PERFORMANCE.md). With n ranks and a message
+    of S bytes that takes t, the algorithm bandwidth is S/t; the bus bandwidth, factor × S/t, is
+    what each rank's link carries whatever n is. A ring sends every rank's share over each link in
+    `passes` passes of (n−1)/n of S; 0 passes are a message that crosses a link whole. `divided`: S
+    is n blocks of `count` elements, not one. Collectives of one `family` travel alike.
+    """
+
+    family: Family
+    size: str
+    count: str
+    passes: int
+    divided: bool = False
+
+    def factor(self, ranks: int) -> float:
+        """What S/t is multiplied with for `ranks` ranks."""
+        return self.passes * (ranks - 1) / ranks if self.passes else 1.0
+
+    @property
+    def formula(self) -> str:
+        """The factor as written in formulas."""
+        return {0: "1", 1: "(n−1)/n", 2: "2(n−1)/n"}[self.passes]
+
+    def blocks(self, ranks: int) -> int:
+        """How many blocks of `count` elements S is."""
+        return ranks if self.divided else 1
+
+
 class Operation(Struct, frozen=True, kw_only=True):
     """A collective in words.
 
     `does` completes "each device gets ...", `needs` says what it asks of the blocks' shapes,
     `made` what an output element is of several input elements ("sum"; "" where data only moves).
     `value` is an input that it works on, for any number of devices, and `given` are options that
-    fit it. `operand` is false for those that look at no data.
+    fit it. `operand` is false for those that look at no data. `convention` is None for those that
+    have no one message size.
     """
 
     name: str
     does: str
     needs: str = ""
-    made: str = ""
+    made: Made = ""
+    convention: Convention | None = None
     options: tuple[Option, ...] = ()
     operand: bool = True
     value: str = "arange(devices * 2.0).reshape(devices, 2)"
@@ -51,6 +93,56 @@ class Operation(Struct, frozen=True, kw_only=True):
         """The option called `name`, if there is one."""
         return next((option for option in self.options if option.name == name), None)
 
+    def names(self, kind: OptionKind) -> list[str]:
+        """The names of the options of a kind."""
+        return [option.name for option in self.options if option.kind == kind]
+
+    @property
+    def family(self) -> Family | None:
+        """Those that travel as it does."""
+        return self.convention.family if self.convention is not None else None
+
+    @property
+    def compares(self) -> bool:
+        """Whether it picks elements by comparing them."""
+        return self.made in ("largest", "smallest")
+
+    @property
+    def stacks(self) -> bool:
+        """Whether it puts blocks together whole, which gives a new dimension unless tiled."""
+        return bool(self.names("concat")) and not self.names("split")
+
+
+_ALL_REDUCE = Convention(
+    family="all-reduce", size="the bytes that each rank gives", count="given by each rank", passes=2
+)
+_ALL_GATHER = Convention(
+    family="all-gather",
+    size="all bytes that are gathered",
+    count="given by each rank",
+    passes=1,
+    divided=True,
+)
+_REDUCE_SCATTER = Convention(
+    family="reduce-scatter",
+    size="the bytes that each rank gives",
+    count="got by each rank",
+    passes=1,
+    divided=True,
+)
+_ALL_TO_ALL = Convention(
+    family="all-to-all",
+    size="the bytes that each rank gives",
+    count="from each rank to each",
+    passes=1,
+    divided=True,
+)
+_PERMUTE = Convention(
+    family="permute", size="the bytes that each rank sends", count="sent by each rank", passes=0
+)
+_BROADCAST = Convention(
+    family="broadcast", size="the bytes that one rank sends", count="sent by one rank", passes=0
+)
 
 _AXIS = Option(
     name="axis_name",
@@ -79,19 +171,24 @@ _TILED_SPLIT = Option(
 _SQUARE = "arange(devices * devices * 1.0).reshape(devices, devices)"
 
 
-def _dimension(name: str, words: str, default: str | None = "0") -> Option:
-    return Option(name=name, kind="dimension", words=words, default=default)
+def _split(name: str, words: str, default: str | None = None) -> Option:
+    return Option(name=name, kind="split", words=words, default=default)
+
+
+def _concat(name: str, words: str, default: str | None = None) -> Option:
+    return Option(name=name, kind="concat", words=words, default=default)
 
 
 def _operand(name: str, words: str) -> Option:
     return Option(name=name, kind="operand", words=words)
 
 
-def _reduction(name: str, made: str) -> Operation:
+def _reduction(name: str, made: Made) -> Operation:
     return Operation(
         name=name,
         does=f"the {made} of all devices' blocks, element by element",
         made=made,
+        convention=_ALL_REDUCE,
         options=(_AXIS, _GROUPS),
     )
 
@@ -105,10 +202,11 @@ _OPERATIONS = (
         name="all_gather",
         does="the blocks of all devices, in order",
         needs="with tiled, blocks of at least one dimension",
+        convention=_ALL_GATHER,
         options=(
             _AXIS,
             _GROUPS,
-            _dimension("axis", "the dimension of the result along which the blocks lie"),
+            _concat("axis", "the dimension of the result along which the blocks lie", "0"),
             _TILED_GATHER,
             Option(
                 name="to",
@@ -123,11 +221,12 @@ _OPERATIONS = (
         name="all_to_all",
         does="its part of every device's block: part i goes to device i",
         needs="a split_axis as long as there are devices, with tiled a multiple of that",
+        convention=_ALL_TO_ALL,
         options=(
             _AXIS,
             _GROUPS,
-            _dimension("split_axis", "the dimension that is cut into parts", None),
-            _dimension("concat_axis", "the dimension along which the parts are put together", None),
+            _split("split_axis", "the dimension that is cut into parts"),
+            _concat("concat_axis", "the dimension along which the parts are put together"),
             _TILED_SPLIT,
         ),
         value=_SQUARE,
@@ -136,6 +235,7 @@ _OPERATIONS = (
     Operation(
         name="ppermute",
         does="the block of the device that sends to it, zeros where none does",
+        convention=_PERMUTE,
         options=(
             _AXIS,
             Option(name="perm", kind="pairs", words="pairs (source, target) of positions"),
@@ -147,10 +247,11 @@ _OPERATIONS = (
         does="its part of the sum of all devices' blocks",
         needs="a scatter_dimension as long as there are devices, with tiled a multiple of that",
         made="sum",
+        convention=_REDUCE_SCATTER,
         options=(
             _AXIS,
             _GROUPS,
-            _dimension("scatter_dimension", "the dimension that is cut into parts"),
+            _split("scatter_dimension", "the dimension that is cut into parts", "0"),
             _TILED_SPLIT,
         ),
         value=_SQUARE,
@@ -158,6 +259,7 @@ _OPERATIONS = (
     Operation(
         name="pshuffle",
         does="the block of device perm[i], on device i",
+        convention=_PERMUTE,
         options=(
             _AXIS,
             Option(
@@ -172,7 +274,8 @@ _OPERATIONS = (
         name="pswapaxes",
         does="its part of every device's block: the devices' axis and a dimension change places",
         needs="a dimension axis as long as there are devices",
-        options=(_AXIS, _GROUPS, _dimension("axis", "the dimension to swap with", None)),
+        convention=_ALL_TO_ALL,
+        options=(_AXIS, _GROUPS, _split("axis", "the dimension to swap with")),
         value=_SQUARE,
         given={"axis": "0"},
     ),
@@ -193,6 +296,7 @@ _OPERATIONS = (
     Operation(
         name="pbroadcast",
         does="the block of one device",
+        convention=_BROADCAST,
         options=(
             _AXIS,
             Option(name="source", kind="position", words="the position whose block all get"),

@@ -204,8 +204,7 @@ class _Composed:
     @property
     def operands(self) -> tuple[str, ...]:
         """The names of the function's parameters: `x` first."""
-        options = self.operation.options if self.operation else ()
-        return ("x", *(option.name for option in options if option.kind == "operand"))
+        return ("x", *(self.operation.names("operand") if self.operation else ()))
 
     def _check_options(self) -> None:
         if self.operation is None:

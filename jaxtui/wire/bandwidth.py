@@ -1,9 +1,4 @@
-"""A bandwidth sweep of a collective: its sizes, what they count, the figures, and the report.
-
-Sizes and factors are those of nccl-tests (its doc/PERFORMANCE.md). With n ranks and a message of S
-bytes that takes t, the algorithm bandwidth is S/t; the bus bandwidth, factor × S/t, is what each
-rank's link carries whatever n is. GB are 10^9 bytes.
-"""
+"""A bandwidth sweep of a collective: its sizes, the figures, and the report. GB are 10^9 bytes."""
 
 from __future__ import annotations
 
@@ -13,21 +8,15 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from jaxtui.session.collective_catalogue import Family
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Collective
-from jaxtui.wire.base import (
-    Composition,
-    Event,
-    Request,
-)
-from jaxtui.wire.benchmark import (
-    Round,
-)
+from jaxtui.wire.base import Composition, Event, Request
+from jaxtui.wire.benchmark import Round
 from jaxtui.wire.report import Environment
 
 GIGA = 1e9
 MICRO = 1e-6
-Family = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "permute", "broadcast"]
 
 
 class SizesError(Exception):
@@ -37,83 +26,6 @@ class SizesError(Exception):
         super().__init__(message)
         self.message = message
         self.index = index
-
-
-# ------------------------------------------------------------------------------------- conventions
-
-
-class Convention(Struct, frozen=True, kw_only=True):
-    """What the size S of a message counts, and how S/t becomes the bus bandwidth.
-
-    A ring sends every rank's share over each link in `passes` passes of (n−1)/n of S; 0 passes are
-    a message that crosses a link whole. `divided`: S is n blocks of `count` elements, not one.
-    """
-
-    family: Family
-    size: str
-    count: str
-    passes: int
-    divided: bool = False
-
-    def factor(self, ranks: int) -> float:
-        """What S/t is multiplied with for `ranks` ranks."""
-        return self.passes * (ranks - 1) / ranks if self.passes else 1.0
-
-    @property
-    def formula(self) -> str:
-        """The factor as written in formulas."""
-        return {0: "1", 1: "(n−1)/n", 2: "2(n−1)/n"}[self.passes]
-
-    def blocks(self, ranks: int) -> int:
-        """How many blocks of `count` elements S is."""
-        return ranks if self.divided else 1
-
-
-_ALL_REDUCE = Convention(
-    family="all-reduce", size="the bytes that each rank gives", count="given by each rank", passes=2
-)
-_ALL_GATHER = Convention(
-    family="all-gather",
-    size="all bytes that are gathered",
-    count="given by each rank",
-    passes=1,
-    divided=True,
-)
-_REDUCE_SCATTER = Convention(
-    family="reduce-scatter",
-    size="the bytes that each rank gives",
-    count="got by each rank",
-    passes=1,
-    divided=True,
-)
-_ALL_TO_ALL = Convention(
-    family="all-to-all",
-    size="the bytes that each rank gives",
-    count="from each rank to each",
-    passes=1,
-    divided=True,
-)
-_PERMUTE = Convention(
-    family="permute", size="the bytes that each rank sends", count="sent by each rank", passes=0
-)
-_BROADCAST = Convention(
-    family="broadcast", size="the bytes that one rank sends", count="sent by one rank", passes=0
-)
-
-CONVENTIONS: dict[str, Convention] = {
-    "psum": _ALL_REDUCE,
-    "pmean": _ALL_REDUCE,
-    "pmax": _ALL_REDUCE,
-    "pmin": _ALL_REDUCE,
-    "all_gather": _ALL_GATHER,
-    "psum_scatter": _REDUCE_SCATTER,
-    "all_to_all": _ALL_TO_ALL,
-    "pswapaxes": _ALL_TO_ALL,
-    "ppermute": _PERMUTE,
-    "pshuffle": _PERMUTE,
-    "pbroadcast": _BROADCAST,
-}
-"""The convention of every collective that has a message size."""
 
 
 # ------------------------------------------------------------------------------------------- sizes

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from jaxtui.wire.benchmark import Verdict
 
 CONFIDENCE = 0.99
 ALPHA = 0.01
 LEAST_EFFECT, ONE_COMPILATION = 0.03, 0.05
+RESOLUTION = 0.001  # of the smallest effect that a rank test tells
 P90_FROM, P99_FROM = 64, 662  # samples; below these a quantile is made of too few of them
 Samples = Sequence[float] | np.ndarray[Any, Any]
 
@@ -81,15 +83,7 @@ def _order_of_interval(n: int) -> int:
     As many samples as not lie below the median: the count below it is binomial(n, 1/2). With too
     few samples for 99 % it is 0, the whole range.
     """
-    tail, k = 0.0, 0
-    scale = -n * math.log(2)
-    for below in range(n // 2):
-        log_term = math.lgamma(n + 1) - math.lgamma(below + 1) - math.lgamma(n - below + 1) + scale
-        tail += math.exp(log_term)
-        if 2 * tail > 1 - CONFIDENCE:
-            break
-        k = below + 1
-    return min(k, (n - 1) // 2)
+    return min(int(stats.binom.ppf((1 - CONFIDENCE) / 2, n, 0.5)), (n - 1) // 2)
 
 
 def paired_ratio(baseline: Samples, other: Samples, *, seed: int, resamples: int = 9999) -> Ratio:
@@ -119,25 +113,9 @@ def mann_whitney(first: Samples, second: Samples) -> float:
     By the normal approximation with the corrections for ties and for continuity: where the exact
     test of a few samples does not go below 0.01, it does not either.
     """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    n, m = len(a), len(b)
-    ranks, ties = _ranks(np.concatenate([a, b]))
-    u = float(ranks[:n].sum()) - n * (n + 1) / 2
-    larger = max(u, n * m - u)
-    total = n + m
-    spread = n * m / 12 * ((total + 1) - ties / (total * (total - 1)))
-    if spread <= 0:
-        return 1.0
-    z = (larger - n * m / 2 - 0.5) / math.sqrt(spread)
-    return min(1.0, math.erfc(z / math.sqrt(2)))
-
-
-def _ranks(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float]:
-    """Average ranks from 1, and the sum of t^3 - t over groups of t equal values."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    average = last - (counts - 1) / 2
-    return average[inverse], float((counts.astype(np.float64) ** 3 - counts).sum())
+    if np.unique(np.concatenate([first, second])).size == 1:
+        return 1.0  # SciPy divides by a spread of 0
+    return float(stats.mannwhitneyu(first, second, method="asymptotic").pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -180,16 +158,17 @@ def _separable(baseline: Samples, other: Samples, ratio: Ratio, tests: int) -> f
     """How far `other`, brought level with the baseline, must move for the rank test to tell."""
     first = np.log(np.asarray(baseline, dtype=np.float64))
     level = np.log(np.asarray(other, dtype=np.float64)) + math.log(ratio.value)
-    low, high = 0.0, math.log(1000.0)
-    if mann_whitney(first, level + high) * tests >= ALPHA:
+    n, m = len(first), len(level)
+    differences = np.subtract.outer(first, level).ravel()
+    # The test counts those pairs in which `other` is slower: all with a smaller difference.
+    apart = np.concatenate([first, level + differences.max() + 1])
+    ties = float(stats.tiecorrect(stats.rankdata(apart)))
+    spread = math.sqrt(ties * n * m * (n + m + 1) / 12)
+    pairs = n * m / 2 + 0.5 + float(stats.norm.isf(ALPHA / tests / 2)) * spread
+    if pairs >= n * m:
         return None
-    while high - low > 0.001:
-        middle = (low + high) / 2
-        if mann_whitney(first, level + middle) * tests < ALPHA:
-            high = middle
-        else:
-            low = middle
-    return math.expm1(high)
+    least = float(np.partition(differences, int(pairs))[int(pairs)])
+    return math.expm1(max(0.0, math.ceil(least / RESOLUTION) * RESOLUTION))
 
 
 def verdict(p_value: float, ratio: Ratio, least: float) -> Verdict:

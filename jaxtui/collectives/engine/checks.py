@@ -17,7 +17,7 @@ from jax import lax, tree_util
 
 from jaxtui.collectives.engine import options as collective_options
 from jaxtui.collectives.engine import support as collective_support
-from jaxtui.collectives.engine.references import divided, mesh_groups
+from jaxtui.collectives.engine.references import LIMITS, divided, mesh_groups
 from jaxtui.engine_base.devices import DeviceSet, device_set
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions
@@ -70,6 +70,11 @@ class _Call:
         return [tuple(leaf.shape[1:]) for leaf in self.leaves] if self.operation.operand else []
 
     @property
+    def limits(self) -> collective_support.Limits:
+        """What there is not of it."""
+        return LIMITS[self.operation.name]
+
+    @property
     def platform(self) -> str:
         """The platform of the device set."""
         return str(self.devices.devices[0].platform)
@@ -101,7 +106,9 @@ def check(session: Session, folder: str = "") -> Checked:
     if operation is not None:
         call = _Call(operation, collective, devices, options, leaves, axes, len(groups[0]))
         _check_options(call)
-        collective_support.refuse_unsupported(operation, collective, options, call.platform)
+        collective_support.refuse_unsupported(
+            operation, call.limits, collective, options, call.platform
+        )
         _check_dtypes(call)
         _check_shapes(call)
         groups = divided(groups, options.get("axis_index_groups"))
@@ -210,21 +217,22 @@ def _check_capacity(
 
 
 def _check_options(call: _Call) -> None:
-    groups = call.options.get("axis_index_groups")
-    if groups is not None:
-        collective_options.check_groups(groups, call.length, call.operation.name)
-    perm = call.options.get("perm")
-    if call.operation.name == "ppermute":
-        collective_options.check_pairs(perm or [], call.length)
-        collective_support.refuse_partial_permutation(perm or [], call.length, call.collective.via)
-    elif perm is not None:
-        collective_options.check_permutation(perm, call.length)
-    if perm is not None:
-        _check_order_of_axes(call)
-    source = call.options.get("source")
-    if source is not None and not 0 <= source < call.length:
-        message = f"there is no position {source} on an axis of {call.length}"
-        raise diagnosed("collective", "collective.options.source", message)
+    for option in call.operation.options:
+        value, field = call.options.get(option.name), f"collective.options.{option.name}"
+        if value is None:
+            continue
+        if option.kind == "groups":
+            collective_options.check_groups(value, call.length, call.operation)
+        elif option.kind == "pairs":
+            collective_options.check_pairs(value, call.length, field)
+            via = call.collective.via
+            collective_support.refuse_partial_permutation(value, call.length, via, field)
+        elif option.kind == "permutation":
+            collective_options.check_permutation(value, call.length, field)
+        elif option.kind == "position":
+            collective_options.check_positions([value], call.length, field)
+        if option.kind in ("pairs", "permutation"):
+            _check_order_of_axes(call)
 
 
 def _check_order_of_axes(call: _Call) -> None:
@@ -249,42 +257,42 @@ def _check_dtypes(call: _Call) -> None:
             raise diagnosed("collective", VALUE, message)
         across = call.collective.via != "vmap"
         to_vmap = [Fix(label="vmap can", field=VIA, text="vmap")]
-        if key and name == "all_gather" and across:
+        if key and call.limits.gathers_no_keys and across:
             message = f"{call.collective.via} gathers no PRNG keys; their words can be gathered"
             words = Fix("their words", VALUE, f"jax.random.key_data({text})")
             raise diagnosed("unsupported", VALUE, message, [*to_vmap, words])
-        if jnp.issubdtype(leaf.dtype, jnp.complexfloating) and name in ("pmax", "pmin") and across:
+        complex_ = jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+        if complex_ and call.operation.compares and across:
             message = f"XLA has no {call.operation.made} of complex numbers between devices"
             raise diagnosed("unsupported", VALUE, message, to_vmap)
-        if leaf.dtype == jnp.bool_ and name == "psum_scatter":
+        if leaf.dtype == jnp.bool_ and call.limits.adds_no_bools:
             fixes = [Fix("count them as integers", VALUE, f"({text}).astype(int)")]
-            raise diagnosed("unsupported", VALUE, "psum_scatter adds no bool (psum does)", fixes)
+            raise diagnosed("unsupported", VALUE, f"{name} adds no bool (psum does)", fixes)
 
 
 def _check_shapes(call: _Call) -> None:
     """Without it, psum_scatter under vmap gives zeros for a dimension that does not fit."""
-    if call.operation.name == "all_gather":
-        _check_gather(call)
-        return
     for option in call.operation.options:
-        if option.kind == "dimension":
-            split = option.name != "concat_axis"
-            for block in call.blocks:
-                _check_dimension(call, option, block, divides=split)
+        if option.kind not in ("split", "concat"):
+            continue
+        for block in call.blocks:
+            if call.operation.stacks:
+                _check_stacked(call, option, block)
+            else:
+                _check_dimension(call, option, block, divides=option.kind == "split")
 
 
-def _check_gather(call: _Call) -> None:
-    axis, tiled = call.options.get("axis", 0), call.options.get("tiled", False)
-    for block in call.blocks:
-        rank = len(block) + (0 if tiled else 1)
-        if tiled and not block:
-            message = "a single number on each device cannot be tiled: stack them instead"
-            field = "collective.options.tiled"
-            raise diagnosed("collective", field, message, [Fix("stack", field, "False")])
-        if not -rank <= axis < rank:
-            field = "collective.options.axis"
-            message = f"the result has {_count(rank, 'dimension')}; there is no dimension {axis}"
-            raise diagnosed("collective", field, message, [Fix("axis 0", field, "0")])
+def _check_stacked(call: _Call, option: Option, block: tuple[int, ...]) -> None:
+    axis, tiled = call.options.get(option.name, 0), call.options.get("tiled", False)
+    rank = len(block) + (0 if tiled else 1)
+    if tiled and not block:
+        message = "a single number on each device cannot be tiled: stack them instead"
+        field = "collective.options.tiled"
+        raise diagnosed("collective", field, message, [Fix("stack", field, "False")])
+    if not -rank <= axis < rank:
+        field = f"collective.options.{option.name}"
+        message = f"the result has {_count(rank, 'dimension')}; there is no dimension {axis}"
+        raise diagnosed("collective", field, message, [Fix(f"{option.name} 0", field, "0")])
 
 
 def _check_dimension(call: _Call, option: Option, block: tuple[int, ...], *, divides: bool) -> None:

@@ -7,17 +7,16 @@ from typing import Any
 
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.failures import safe_repr
-from jaxtui.session.collective_catalogue import Option
+from jaxtui.session.collective_catalogue import Operation, Option
 from jaxtui.session.diagnosis import Fix
-
-MAY_DIFFER = frozenset({"psum", "pmax", "pmin"})  # whose groups need not be of one size
 
 
 def fitting(option: Option, value: Any, field: str) -> Any:
     """The option's value in the form that JAX takes, or Diagnosed when it is of another kind."""
     value = _plain(value)
     fits: dict[str, Callable[[Any], bool]] = {
-        "dimension": _is_integer,
+        "split": _is_integer,
+        "concat": _is_integer,
         "position": _is_integer,
         "flag": lambda x: isinstance(x, bool),
         "word": lambda x: isinstance(x, str),
@@ -26,7 +25,8 @@ def fitting(option: Option, value: Any, field: str) -> Any:
         "groups": lambda x: _is_list(x) and len(x) > 0 and all(map(_are_integers, x)),
     }
     forms = {
-        "dimension": "an integer, the number of a dimension",
+        "split": "an integer, the number of a dimension",
+        "concat": "an integer, the number of a dimension",
         "position": "an integer, a position along the axis",
         "flag": "True or False",
         "word": f"one of {', '.join(option.choices)}",
@@ -62,20 +62,18 @@ def _are_integers(value: Any) -> bool:
     return _is_list(value) and all(map(_is_integer, value))
 
 
-def check_groups(groups: Sequence[Sequence[int]], length: int, name: str) -> None:
+def check_groups(groups: Sequence[Sequence[int]], length: int, operation: Operation) -> None:
     """Raise Diagnosed unless the groups hold every position once, and are of sizes that fit.
 
     XLA's verifier fails on a device left out, and pmean divides every group by the first's size.
     """
+    name = operation.name
     field = "collective.options.axis_index_groups"
     members = [position for group in groups for position in group]
     fixes = _even_groups(length, field)
     if any(not group for group in groups):
         raise diagnosed("collective", field, "a group without devices", fixes)
-    outside = [p for p in members if not 0 <= p < length]
-    if outside:
-        message = f"there is no position {outside[0]} on an axis of {length}"
-        raise diagnosed("collective", field, message, fixes)
+    check_positions(members, length, field, fixes)
     twice = sorted({p for p in members if members.count(p) > 1})
     if twice:
         message = f"groups overlap: {_positions(twice)} in more than one place"
@@ -85,13 +83,24 @@ def check_groups(groups: Sequence[Sequence[int]], length: int, name: str) -> Non
         message = f"{_positions(missing)} in no group: every device has to be in one"
         raise diagnosed("collective", field, message, fixes)
     sizes = [len(group) for group in groups]
-    if len(set(sizes)) > 1 and name not in MAY_DIFFER:
+    same_shape = operation.family == "all-reduce"  # of the result, whatever the group's size
+    if len(set(sizes)) > 1 and not (same_shape and operation.made != "mean"):
         why = (
-            "pmean would divide every group by the size of the first"
-            if name == "pmean"
+            f"{name} would divide every group by the size of the first"
+            if operation.made == "mean"
             else f"{name} gives every device a result of one shape"
         )
         message = f"groups of {', '.join(map(str, sizes))} devices differ in size: {why}"
+        raise diagnosed("collective", field, message, fixes)
+
+
+def check_positions(
+    positions: Sequence[int], length: int, field: str, fixes: list[Fix] | None = None
+) -> None:
+    """Raise Diagnosed unless all positions are on the axis."""
+    outside = [position for position in positions if not 0 <= position < length]
+    if outside:
+        message = f"there is no position {outside[0]} on an axis of {length}"
         raise diagnosed("collective", field, message, fixes)
 
 
@@ -103,18 +112,14 @@ def _even_groups(length: int, field: str) -> list[Fix]:
     return [Fix(label="two halves", field=field, text=text)]
 
 
-def check_pairs(perm: Sequence[Sequence[int]], length: int) -> None:
+def check_pairs(perm: Sequence[Sequence[int]], length: int, field: str) -> None:
     """Raise Diagnosed unless each source and each target is there at most once.
 
     JAX takes a negative position and sends to nobody, without a word.
     """
-    field = "collective.options.perm"
     ring = "[(i, (i + 1) % devices) for i in range(devices)]"
     fixes = [Fix(label="each to the next", field=field, text=ring)]
-    outside = [p for pair in perm for p in pair if not 0 <= p < length]
-    if outside:
-        message = f"there is no position {outside[0]} on an axis of {length}"
-        raise diagnosed("collective", field, message, fixes)
+    check_positions([p for pair in perm for p in pair], length, field, fixes)
     for side, words in ((0, "sends twice"), (1, "receives twice")):
         positions = [pair[side] for pair in perm]
         twice = [p for p in positions if positions.count(p) > 1]
@@ -123,9 +128,8 @@ def check_pairs(perm: Sequence[Sequence[int]], length: int) -> None:
             raise diagnosed("collective", field, message, fixes)
 
 
-def check_permutation(perm: Sequence[int], length: int) -> None:
+def check_permutation(perm: Sequence[int], length: int, field: str) -> None:
     """Raise Diagnosed unless `perm` holds every position once."""
-    field = "collective.options.perm"
     if sorted(perm) == list(range(length)):
         return
     fixes = [Fix("from the next", field, "[(i + 1) % devices for i in range(devices)]")]

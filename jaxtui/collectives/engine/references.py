@@ -1,7 +1,8 @@
 """Each collective in NumPy, written from its definition: what the result must be.
 
 An array has one row for each device. A group is the list of the rows that take part in one
-collective, in the order of their positions along the axis; every row is in one group.
+collective, in the order of their positions along the axis; every row is in one group. A reference
+is entered together with what JAX lacks of its collective.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+
+from jaxtui.collectives.engine.support import Limits
 
 Array = np.ndarray[Any, Any]
 Groups = Sequence[Sequence[int]]
@@ -34,6 +38,23 @@ class Expected:
 
 
 Reference = Callable[..., Expected]
+
+REFERENCES: dict[str, Reference] = {}
+"""The reference of every collective in the catalogue."""
+
+LIMITS: dict[str, Limits] = {}
+"""What there is not of each, as far as it is the collective's own."""
+
+
+def _reference(limits: Limits | None = None) -> Callable[[Reference], Reference]:
+    """Make a function the reference of the collective that it is named for."""
+
+    def entered(reference: Reference) -> Reference:
+        REFERENCES[reference.__name__] = reference
+        LIMITS[reference.__name__] = limits or Limits()
+        return reference
+
+    return entered
 
 
 def mesh_groups(shape: dict[str, int], axes: Sequence[str]) -> list[list[int]]:
@@ -59,6 +80,7 @@ def divided(groups: Groups, positions: Groups | None) -> list[list[int]]:
 # -------------------------------------------------------------------------------------- reductions
 
 
+@_reference()
 def psum(x: Array, groups: Groups) -> Expected:
     """Every row of a group gets the sum of its rows."""
     x = _summable(x)
@@ -68,6 +90,7 @@ def psum(x: Array, groups: Groups) -> Expected:
     return Expected(total, _spread(scale, groups), _longest(groups))
 
 
+@_reference()
 def pmean(x: Array, groups: Groups) -> Expected:
     """psum, divided by the number of rows that were added."""
     sums = psum(x, groups)
@@ -81,16 +104,19 @@ def pmean(x: Array, groups: Groups) -> Expected:
     return Expected(rows, scale, sums.terms)
 
 
+@_reference()
 def pmax(x: Array, groups: Groups) -> Expected:
     """Every row of a group gets the largest of each element."""
     return _extreme(x, groups, np.maximum)
 
 
+@_reference()
 def pmin(x: Array, groups: Groups) -> Expected:
     """Every row of a group gets the smallest of each element."""
     return _extreme(x, groups, np.minimum)
 
 
+@_reference(Limits(adds_no_bools=True))
 def psum_scatter(
     x: Array, groups: Groups, scatter_dimension: int = 0, tiled: bool = False
 ) -> Expected:
@@ -174,6 +200,7 @@ def _longest(groups: Groups) -> int:
 # --------------------------------------------------------------------------------- moving the data
 
 
+@_reference(Limits(gathers_no_keys=True))
 def all_gather(
     x: Array, groups: Groups, axis: int = 0, tiled: bool = False, to: str = "varying"
 ) -> Expected:
@@ -183,6 +210,7 @@ def all_gather(
     return _by_group(x, groups, lambda blocks, _: join(blocks, axis=axis))
 
 
+@_reference()
 def all_to_all(
     x: Array, groups: Groups, split_axis: int, concat_axis: int, tiled: bool = False
 ) -> Expected:
@@ -196,11 +224,13 @@ def all_to_all(
     return _by_group(x, groups, exchanged)
 
 
+@_reference()
 def pswapaxes(x: Array, groups: Groups, axis: int) -> Expected:
     """The axis of the devices and dimension `axis` of the blocks change places."""
     return all_to_all(x, groups, axis, axis)
 
 
+@_reference()
 def ppermute(x: Array, groups: Groups, perm: Sequence[Sequence[int]]) -> Expected:
     """The target of each pair (source, target) gets the source's row, all others zeros."""
     rows = np.zeros_like(x)
@@ -210,16 +240,36 @@ def ppermute(x: Array, groups: Groups, perm: Sequence[Sequence[int]]) -> Expecte
     return Expected(rows)
 
 
+@_reference()
 def pshuffle(x: Array, groups: Groups, perm: Sequence[int]) -> Expected:
     """Position i gets the row at position perm[i]."""
     return _by_group(x, groups, lambda blocks, position: blocks[perm[position]])
 
 
+@_reference(
+    Limits(
+        probe=lambda x: lax.pbroadcast(x, "i", 0),
+        instead="lax.all_gather(x, axis)[source] in a function of your own gives the same",
+    )
+)
 def pbroadcast(x: Array, groups: Groups, source: int) -> Expected:
     """Every row of a group gets the row at position `source`."""
     return _by_group(x, groups, lambda blocks, _: blocks[source])
 
 
+def _ragged(x: Any) -> Any:
+    one = jnp.zeros(lax.axis_size("i"), jnp.int32)
+    return lax.ragged_all_to_all(x, x, one, one, one, one, axis_name="i")
+
+
+@_reference(
+    Limits(
+        probe=_ragged,
+        crashes_on="cpu",
+        instead="all_to_all of blocks padded to one length does work",
+        alternative="all_to_all",
+    )
+)
 def ragged_all_to_all(
     x: Array,
     groups: Groups,
@@ -255,6 +305,7 @@ def _by_group(x: Array, groups: Groups, of: Callable[[list[Array], int], Array])
 # ------------------------------------------------------------------------------- looking at no data
 
 
+@_reference()
 def axis_index(x: Array, groups: Groups) -> Expected:
     """Each row gets its own position."""
     rows = np.zeros(len(x), dtype=np.int64)
@@ -263,33 +314,13 @@ def axis_index(x: Array, groups: Groups) -> Expected:
     return Expected(rows)
 
 
+@_reference()
 def axis_size(x: Array, groups: Groups) -> Expected:
     """Each row gets how many there are in its group."""
     rows = np.zeros(len(x), dtype=np.int64)
     for group in groups:
         rows[list(group)] = len(group)
     return Expected(rows)
-
-
-REFERENCES: dict[str, Reference] = {
-    reference.__name__: reference
-    for reference in (
-        psum,
-        pmean,
-        pmax,
-        pmin,
-        all_gather,
-        all_to_all,
-        ppermute,
-        psum_scatter,
-        pshuffle,
-        pswapaxes,
-        axis_index,
-        axis_size,
-        pbroadcast,
-        ragged_all_to_all,
-    )
-}
 
 
 # --------------------------------------------------------------------------------------- comparing

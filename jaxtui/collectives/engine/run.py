@@ -160,23 +160,20 @@ def _compared(checked: Checked, before: Leaves, after: Leaves) -> tuple[int | No
 def _pairs(checked: Checked, before: Leaves, after: Leaves) -> list[tuple[list[Any], Any]]:
     """For each leaf of the result the operands that it was made from."""
     assert checked.operation is not None
-    operands = sum(option.kind == "operand" for option in checked.operation.options)
+    operands = checked.operation.names("operand")
     results = [leaf for _, leaf in after]
     if not operands:
         # Every array of a pytree is a collective of its own; without an operand there is one.
         given = [leaf for _, leaf in before] if checked.operation.operand else [before[0][1]]
         return [([x], got) for x, got in zip(given, results, strict=True)]
     named = {path.strip("[]'"): leaf for path, leaf in before}
-    order = ["x", *(o.name for o in checked.operation.options if o.kind == "operand")]
-    return [([named[name] for name in order], results[0])]
+    return [([named[name] for name in ("x", *operands)], results[0])]
 
 
 def expected(checked: Checked, operands: list[Any]) -> Expected:
     """What the reference makes of `operands`, NumPy arrays with a row for each device."""
     assert checked.operation is not None
     options = {k: v for k, v in checked.options.items() if k != "axis_index_groups"}
-    if "perm" in options and checked.operation.name == "ppermute":
-        options["perm"] = [tuple(pair) for pair in options["perm"]]
     first, *others = operands
     return REFERENCES[checked.operation.name](first, checked.groups, *others, **options)
 
@@ -203,7 +200,7 @@ def _note(count: int, checked: Checked, before: Leaves) -> str:
     if not count:
         return ""
     assert checked.operation is not None
-    if checked.operation.name in ("pmax", "pmin") and any(_has_nan(leaf) for _, leaf in before):
+    if checked.operation.compares and any(_has_nan(leaf) for _, leaf in before):
         return (
             f"the {checked.operation.made} of NaN and a number is NaN; between these devices XLA "
             "leaves NaN out"
@@ -308,7 +305,7 @@ def _of_own_function(diagnosis: Diagnosis, collective: Collective) -> Diagnosis:
 def _argument_field(field: str, collective: Collective) -> str:
     _, _, number, *_ = field.split(".")
     operation = OPERATIONS.get(collective.operation.strip())
-    operands = [o.name for o in operation.options if o.kind == "operand"] if operation else []
+    operands = operation.names("operand") if operation else []
     index = int(number)
     return VALUE if index == 0 else f"collective.options.{operands[index - 1]}"
 

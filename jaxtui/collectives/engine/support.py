@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -22,24 +23,40 @@ from jaxtui.session.session import Collective
 OPERATION = "collective.operation"
 VIA = "collective.via"
 
-_INSTEAD = {
-    "pbroadcast": "lax.all_gather(x, axis)[source] in a function of your own gives the same",
-    "ragged_all_to_all": "all_to_all of blocks padded to one length does work",
-}
+
+@dataclass(frozen=True)
+class Limits:
+    """What there is not of one collective; of most there is all.
+
+    `probe` calls it along the axis "i" on blocks of two numbers, where a transformation or a
+    backend may not implement it, and `instead` says what works there: with `alternative`, another
+    collective. Where it `crashes_on` a platform it is not tried.
+    """
+
+    probe: Callable[[Any], Any] | None = None
+    crashes_on: str | None = None
+    instead: str = ""
+    alternative: str | None = None
+    adds_no_bools: bool = False
+    gathers_no_keys: bool = False  # between devices; vmap does
 
 
 def refuse_unsupported(
-    operation: Operation, collective: Collective, options: dict[str, Any], platform: str
+    operation: Operation,
+    limits: Limits,
+    collective: Collective,
+    options: dict[str, Any],
+    platform: str,
 ) -> None:
     """Raise Diagnosed when this combination is not implemented, with the way that is."""
     name, via = operation.name, collective.via
     by_devices = [Fix(label="pmap can", field=VIA, text="pmap")]
-    if name in _INSTEAD and not _implemented(name, via, platform):
+    if not _implemented(limits, via, platform):
         where = "under vmap" if via == "vmap" else f"on {platform} devices"
-        fixes = by_devices if via == "vmap" and _implemented(name, "pmap", platform) else []
-        if name == "ragged_all_to_all":
-            fixes.append(Fix("all_to_all", OPERATION, "all_to_all"))
-        message = f"{name} is not implemented {where}; {_INSTEAD[name]}"
+        fixes = by_devices if via == "vmap" and _implemented(limits, "pmap", platform) else []
+        if limits.alternative is not None:
+            fixes.append(Fix(limits.alternative, OPERATION, limits.alternative))
+        message = f"{name} is not implemented {where}; {limits.instead}"
         raise diagnosed("unsupported", OPERATION, message, fixes)
     if via != "vmap":
         return
@@ -52,12 +69,12 @@ def refuse_unsupported(
         )
 
 
-def refuse_partial_permutation(perm: Any, length: int, via: str) -> None:
+def refuse_partial_permutation(perm: Any, length: int, via: str, field: str) -> None:
     """Raise Diagnosed for a perm that leaves positions out where that is not implemented."""
     if via == "vmap" and len(perm) < length and not _under_vmap("partial"):
         raise diagnosed(
             "unsupported",
-            "collective.options.perm",
+            field,
             "under vmap every position has to send and to receive; pmap and shard_map take "
             "a part of them",
             [Fix(label="pmap can", field=VIA, text="pmap")],
@@ -93,15 +110,15 @@ def _traces(probe: Callable[[Any], Any]) -> bool:
 
 
 @functools.cache
-def _implemented(name: str, via: str, platform: str) -> bool:
-    probe = _PROBES[name]
+def _implemented(limits: Limits, via: str, platform: str) -> bool:
+    if limits.probe is None:
+        return True
     if via == "vmap":
-        return _traces(probe)
-    if name == "ragged_all_to_all" and platform == "cpu":
-        # It lowers; compiling it fails, and ends the process in JAX 0.6.
+        return _traces(limits.probe)
+    if limits.crashes_on == platform:
         return False
     try:
-        _lower(probe, platform)
+        _lower(limits.probe, platform)
     except NotImplementedError:
         return False
     return True
@@ -116,14 +133,3 @@ def _lower(probe: Callable[[Any], Any], platform: str) -> None:
 
     mapped = jax.shard_map(body, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     jax.jit(mapped).lower(jax.ShapeDtypeStruct((1, 2), jnp.float32))
-
-
-def _ragged(x: Any) -> Any:
-    one = jnp.zeros(lax.axis_size("i"), jnp.int32)
-    return lax.ragged_all_to_all(x, x, one, one, one, one, axis_name="i")
-
-
-_PROBES: dict[str, Callable[[Any], Any]] = {
-    "pbroadcast": lambda x: lax.pbroadcast(x, "i", 0),
-    "ragged_all_to_all": _ragged,
-}

@@ -264,7 +264,7 @@ def field_of_input(collective: Collective, path: str) -> str:
     """The session's field behind an array of the input. Raises EditRefused."""
     operation = known_operation(collective)
     name = path.strip("[]'\"")
-    if operation is not None and any(o.kind == "operand" for o in operation.options):
+    if operation is not None and operation.names("operand"):
         return "collective.value" if name == "x" else f"collective.options.{name}"
     if path:
         raise EditRefused("the value is a pytree: edit its text")

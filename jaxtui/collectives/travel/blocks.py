@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtui.session.collective_catalogue import Made
+
 
 @dataclass(frozen=True)
 class Block:
@@ -18,21 +20,21 @@ class Block:
     rows: tuple[int, ...]
     values: tuple[Any, ...]
 
-    def with_added(self, other: Block, operation: str, dtype: str) -> Block:
-        """Both in one, element by element, as the operation combines them."""
+    def with_added(self, other: Block, made: Made, dtype: str) -> Block:
+        """Both in one, element by element: their largest, smallest or sum."""
         rows = tuple(sorted({*self.rows, *other.rows}))
         values = tuple(
-            combined(operation, dtype, a, b) for a, b in zip(self.values, other.values, strict=True)
+            combined(made, dtype, a, b) for a, b in zip(self.values, other.values, strict=True)
         )
         return Block(self.number, rows, values)
 
 
-def combined(operation: str, dtype: str, a: Any, b: Any) -> Any:
+def combined(made: Made, dtype: str, a: Any, b: Any) -> Any:
     """Two elements in one; integers of a dtype wrap around as they do on a device."""
-    if operation in ("pmax", "pmin"):
+    if made in ("largest", "smallest"):
         if a != a or b != b:
             return a if a != a else b
-        return max(a, b) if operation == "pmax" else min(a, b)
+        return max(a, b) if made == "largest" else min(a, b)
     if isinstance(a, list):  # complex: [re, im]
         return [operator.add(x, y) for x, y in zip(a, b, strict=True)]
     total = a + b

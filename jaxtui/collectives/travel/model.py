@@ -15,6 +15,7 @@ from typing import Any
 
 from jaxtui.collectives.travel.blocks import Block, flattened, joined, nested, part_shape, parts
 from jaxtui.collectives.travel.routes import APART, ROUTES, Group, Move, Route
+from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.text import dtypes
 
 __all__ = ["Algorithm", "Block", "Send", "Step", "Travel", "algorithms", "follow", "obstacle"]
@@ -82,7 +83,9 @@ _BY_NAME = {route.name: route for route in ROUTES}
 
 def algorithms(operation: str) -> list[Algorithm]:
     """The ways in which the data of a lax collective may travel; none where none does."""
-    return [_ALGORITHMS[route.name] for route in ROUTES if operation in route.operations]
+    known = OPERATIONS.get(operation)
+    family = known.family if known is not None else None
+    return [_ALGORITHMS[route.name] for route in ROUTES if route.family == family]
 
 
 def obstacle(algorithm: str, groups: Sequence[Sequence[int]]) -> str:
@@ -110,12 +113,12 @@ def follow(
     those of the collective, as values. Raises ValueError where `obstacle` says something or the
     algorithm is none of the operation's.
     """
-    route = _BY_NAME[algorithm]
-    if operation not in route.operations:
+    route, known = _BY_NAME[algorithm], OPERATIONS[operation]
+    if route.family != known.family:
         raise ValueError(f"{algorithm} is no way of {operation}")
     if said := obstacle(algorithm, groups):
         raise ValueError(said)
-    model = _Model(route, operation, dtype, list(shape[1:]), options or {})
+    model = _Model(route, known, dtype, list(shape[1:]), options or {})
     model.begin(values, groups)
     return model.travel()
 
@@ -124,10 +127,19 @@ class _Model:
     """Every row's blocks while an algorithm goes on."""
 
     def __init__(
-        self, route: Route, operation: str, dtype: str, shape: list[int], options: dict[str, Any]
+        self,
+        route: Route,
+        operation: Operation,
+        dtype: str,
+        shape: list[int],
+        options: dict[str, Any],
     ) -> None:
-        self.route, self.operation, self.dtype = route, operation, dtype
+        self.route, self.dtype = route, dtype
+        self.family, self.made = operation.family, operation.made
         self.shape, self.options = shape, options
+        self.split = self._dimension(operation.names("split"))
+        self.concat = self._dimension(operation.names("concat") or operation.names("split"))
+        self.tiled = bool(options.get("tiled", False))
         self.groups: list[Group] = []
         self.rows = 0
         self.holds: dict[int, dict[int, Block]] = {}
@@ -139,7 +151,7 @@ class _Model:
         for group in self.groups:
             for position, row in enumerate(group.rows):
                 flat = flattened(values[row], len(self.shape))
-                if self.operation in ("psum", "pmean"):
+                if self.family == "all-reduce" and self.made in ("sum", "mean"):
                     flat = [int(value) if isinstance(value, bool) else value for value in flat]
                 pieces = self._pieces(flat, group.size)
                 names = self._names(position, len(pieces))
@@ -160,14 +172,13 @@ class _Model:
     def _pieces(self, flat: list[Any], count: int) -> list[list[Any]]:
         if self.route.whole:
             return [flat]
-        if self.operation in ("psum_scatter", "all_to_all", "pswapaxes"):
-            return parts(flat, self.shape, self._dimension(), count)
+        if self.family in ("reduce-scatter", "all-to-all"):
+            return parts(flat, self.shape, self.split, count)
         ends = [len(flat) * i // count for i in range(count + 1)]
         return [flat[a:b] for a, b in pairwise(ends)]
 
-    def _dimension(self) -> int:
-        names = {"psum_scatter": "scatter_dimension", "all_to_all": "split_axis"}
-        return int(self.options.get(names.get(self.operation, "axis"), 0))
+    def _dimension(self, names: Sequence[str]) -> int:
+        return next((int(self.options[name]) for name in names if name in self.options), 0)
 
     def travel(self) -> Travel:
         """Play all steps."""
@@ -198,7 +209,7 @@ class _Model:
         for move, send in zip(moves, sends, strict=True):
             target = self.holds[move.target]
             if move.combined:
-                block = target[move.key].with_added(send.block, self.operation, self.dtype)
+                block = target[move.key].with_added(send.block, self.made, self.dtype)
             else:
                 block = send.block
             target[move.key] = block
@@ -223,35 +234,24 @@ class _Model:
 
     def _row(self, group: Group, position: int, row: int) -> tuple[list[Any], list[int]]:
         held = self.holds[row]
-        if self.operation == "all_gather":
+        if self.family == "all-gather":
             pieces = [list(held[i].values) for i in range(group.size)]
-            axis, tiled = self.options.get("axis", 0), bool(self.options.get("tiled", False))
-            return joined(pieces, self.shape, axis, tiled)
-        if self.operation in ("all_to_all", "pswapaxes"):
-            return self._exchanged(group, position, held)
-        if self.operation == "psum_scatter":
-            tiled = bool(self.options.get("tiled", False))
-            inner = part_shape(self.shape, self._dimension(), group.size, tiled)
-            return list(held[position].values), inner
-        if self.operation in ("ppermute", "pshuffle", "pbroadcast"):
+            return joined(pieces, self.shape, self.concat, self.tiled)
+        if self.family in ("permute", "broadcast"):
             return self._received(group, position, held), self.shape
+        if self.family in ("all-to-all", "reduce-scatter"):
+            inner = part_shape(self.shape, self.split, group.size, self.tiled)
+            if self.family == "reduce-scatter":
+                return list(held[position].values), inner
+            pieces = [list(held[self._key(q, position)].values) for q in range(group.size)]
+            return joined(pieces, inner, self.concat, self.tiled)
         whole = [value for key in sorted(held) for value in held[key].values]
-        if self.operation == "pmean":
+        if self.made == "mean":
             whole = [_divided(value, group.size) for value in whole]
         return whole, self.shape
 
-    def _exchanged(
-        self, group: Group, position: int, held: dict[int, Block]
-    ) -> tuple[list[Any], list[int]]:
-        tiled = bool(self.options.get("tiled", False))
-        split = self._dimension()
-        inner = part_shape(self.shape, split, group.size, tiled)
-        pieces = [list(held[self._key(q, position)].values) for q in range(group.size)]
-        axis = self.options.get("concat_axis", split) if self.operation == "all_to_all" else split
-        return joined(pieces, inner, axis, tiled)
-
     def _received(self, group: Group, position: int, held: dict[int, Block]) -> list[Any]:
-        source = group.source_of(self.operation, position)
+        source = group.source_of(position)
         if source is None:
             return [_zero(value) for value in held[position].values]
         return list(held[source].values)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from jaxtui.session.collective_catalogue import Family
+
 APART = 16  # bits by which a block's owner is told from its number
 
 
@@ -25,14 +27,20 @@ class Group:
         """How many positions there are."""
         return len(self.rows)
 
-    def source_of(self, operation: str, position: int) -> int | None:
-        """Whose block a position receives from a permutation or a broadcast."""
-        if operation == "pbroadcast":
-            return int(self.options["source"])
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Who sends to whom in a permutation: its pairs, or for every position its source."""
         perm = self.options["perm"]
-        if operation == "pshuffle":
-            return int(perm[position])
-        return next((int(source) for source, target in perm if target == position), None)
+        return [
+            (entry[0], entry[1]) if isinstance(entry, list | tuple) else (entry, position)
+            for position, entry in enumerate(perm)
+        ]
+
+    def source_of(self, position: int) -> int | None:
+        """Whose block a position receives from a permutation or a broadcast."""
+        if "source" in self.options:
+            return int(self.options["source"])
+        return next((source for source, target in self.pairs if target == position), None)
 
     def move(self, source: int, target: int, key: int, **how: bool) -> Move:
         """A move between two positions."""
@@ -61,7 +69,7 @@ class Route:
     rows have numbers of their own."""
 
     name: str
-    operations: frozenset[str]
+    family: Family
     words: str
     cost: str
     moves: Callable[[Group], Moves]
@@ -139,9 +147,7 @@ def rotation(group: Group) -> Moves:
 
 def permutation(group: Group) -> Moves:
     """All send at once, each to its target."""
-    perm = group.options["perm"]
-    pairs = perm if _are_pairs(perm) else [(source, i) for i, source in enumerate(perm)]
-    yield [group.move(s, t, s) for s, t in pairs if s != t]
+    yield [group.move(s, t, s) for s, t in group.pairs if s != t]
 
 
 def binomial_tree(group: Group) -> Moves:
@@ -156,21 +162,17 @@ def binomial_tree(group: Group) -> Moves:
         have *= 2
 
 
-def _are_pairs(perm: Any) -> bool:
-    return all(isinstance(entry, list | tuple) for entry in perm)
-
-
 ROUTES = (
     Route(
         name="ring all-reduce",
-        operations=frozenset({"psum", "pmean", "pmax", "pmin"}),
+        family="all-reduce",
         words="a ring reduce-scatter, then a ring all-gather",
         cost="2(n−1) α + 2(n−1)/n S/β",
         moves=ring_all_reduce,
     ),
     Route(
         name="recursive doubling",
-        operations=frozenset({"psum", "pmean", "pmax", "pmin"}),
+        family="all-reduce",
         words="pairs at distance 1, 2, 4, … exchange their sums",
         cost="⌊log₂ n⌋ (α + S/β), 2 (α + S/β) more unless n = 2^k",
         moves=doubling_all_reduce,
@@ -179,14 +181,14 @@ ROUTES = (
     ),
     Route(
         name="ring reduce-scatter",
-        operations=frozenset({"psum_scatter"}),
+        family="reduce-scatter",
         words="each block goes round once and is added to on its way",
         cost="(n−1) α + (n−1)/n S/β",
         moves=ring_reduce_scatter,
     ),
     Route(
         name="ring all-gather",
-        operations=frozenset({"all_gather"}),
+        family="all-gather",
         words="each device passes on the block that it got last",
         cost="(n−1) (α + S/β)",
         moves=ring_all_gather,
@@ -194,7 +196,7 @@ ROUTES = (
     ),
     Route(
         name="recursive doubling all-gather",
-        operations=frozenset({"all_gather"}),
+        family="all-gather",
         words="pairs at distance 1, 2, 4, … exchange all that they have",
         cost="log₂ n α + (n−1) S/β",
         moves=doubling_all_gather,
@@ -203,7 +205,7 @@ ROUTES = (
     ),
     Route(
         name="rotation",
-        operations=frozenset({"all_to_all", "pswapaxes"}),
+        family="all-to-all",
         words="in step s each device sends its part for the device s further on",
         cost="(n−1) α + (n−1)/n S/β",
         moves=rotation,
@@ -211,7 +213,7 @@ ROUTES = (
     ),
     Route(
         name="permutation",
-        operations=frozenset({"ppermute", "pshuffle"}),
+        family="permute",
         words="all send at once, each to its target",
         cost="α + S/β",
         moves=permutation,
@@ -219,7 +221,7 @@ ROUTES = (
     ),
     Route(
         name="binomial tree",
-        operations=frozenset({"pbroadcast"}),
+        family="broadcast",
         words="all that have the block send it on, twice as many after every step",
         cost="⌈log₂ n⌉ (α + S/β)",
         moves=binomial_tree,

@@ -19,11 +19,11 @@ from msgspec.structs import replace
 
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.recording import SweepRecording
+from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument, Benchmark, Collective, Program, Session, dumps
 from jaxtui.wire import bandwidth
 from jaxtui.wire.bandwidth import (
-    CONVENTIONS,
     BandwidthMeasured,
     BandwidthReport,
     BandwidthStarted,
@@ -116,19 +116,22 @@ def finished(*sizes: SizeReport) -> BandwidthReport:
 def test_factors_and_sizes_are_those_of_nccl_tests(
     operation: str, factor: float, blocks: int
 ) -> None:
-    convention = CONVENTIONS[operation]
+    convention = OPERATIONS[operation].convention
+    assert convention is not None
     assert convention.factor(8) == pytest.approx(factor)
     assert convention.blocks(8) == blocks
     assert convention.factor(1) == (1 if factor == 1 else 0)
 
 
 def test_bandwidths_are_in_billions_of_bytes() -> None:
+    all_reduce = OPERATIONS["psum"].convention
+    assert all_reduce is not None
     # 1 GB in half a second; the all-reduce of 2 ranks sends every byte once.
-    assert bandwidth.rates(10**9, 0.5, CONVENTIONS["psum"].factor(2)) == (2.0, 2.0)
+    assert bandwidth.rates(10**9, 0.5, all_reduce.factor(2)) == (2.0, 2.0)
     # The busbw of an ideal ring is its links' bandwidth B, whatever n is.
     for ranks in (2, 3, 16):
         seconds = 2 * (ranks - 1) / ranks * 10**9 / 5e9
-        _, busbw = bandwidth.rates(10**9, seconds, CONVENTIONS["psum"].factor(ranks))
+        _, busbw = bandwidth.rates(10**9, seconds, all_reduce.factor(ranks))
         assert busbw == pytest.approx(5)
 
 

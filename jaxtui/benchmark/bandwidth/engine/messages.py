@@ -28,10 +28,9 @@ from jaxtui.program.engine import expressions
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.session import collective_program as composing
-from jaxtui.session.collective_catalogue import Operation
+from jaxtui.session.collective_catalogue import Convention
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.session import Collective, Session
-from jaxtui.wire.bandwidth import CONVENTIONS, Convention
 
 OPERATION = "collective.operation"
 CHECKED_AT_ONCE = 1 << 22  # elements of the result; what bounds the memory of a check
@@ -113,7 +112,7 @@ def subject_of(session: Session, folder: str) -> Subject:
     """What is to be swept. Raises Diagnosed at the collective's field that stands against it."""
     with rehearsal():
         checked = collective_checks.check(session, folder)
-        operation, collective = _sweepable(checked, session)
+        convention, collective = _sweepable(checked, session)
         dtype, rank = _data(session, collective, folder)
         lead, options = _blocks(checked, rank)
         fitted = replace(collective, options={**collective.options, **options})
@@ -127,7 +126,7 @@ def subject_of(session: Session, folder: str) -> Subject:
         session=trial,
         folder=folder,
         checked=checked,
-        convention=CONVENTIONS[operation.name],
+        convention=convention,
         dtype=dtype,
         lead=lead,
         function=prepared.function.call,
@@ -135,7 +134,7 @@ def subject_of(session: Session, folder: str) -> Subject:
     )
 
 
-def _sweepable(checked: Checked, session: Session) -> tuple[Operation, Collective]:
+def _sweepable(checked: Checked, session: Session) -> tuple[Convention, Collective]:
     collective, operation = session.collective, checked.operation
     assert collective is not None
     if operation is None:
@@ -143,7 +142,7 @@ def _sweepable(checked: Checked, session: Session) -> tuple[Operation, Collectiv
         raise diagnosed("collective", OPERATION, message)
     if not operation.operand:
         raise diagnosed("collective", OPERATION, f"{operation.name} sends nothing: no bandwidth")
-    if operation.name not in CONVENTIONS:
+    if operation.convention is None:
         message = f"{operation.name} sends slices of any length: it has no one message size"
         fixes = [Fix("all_to_all", OPERATION, "all_to_all")]
         raise diagnosed("collective", OPERATION, message, fixes)
@@ -154,7 +153,7 @@ def _sweepable(checked: Checked, session: Session) -> tuple[Operation, Collectiv
     if jax.process_count() > 1:
         message = "other processes hold a part of the devices: a sweep is of one process' own"
         raise diagnosed("unsupported", "devices", message)
-    return operation, collective
+    return operation.convention, collective
 
 
 def _data(session: Session, collective: Collective, folder: str) -> tuple[Any, int]:
@@ -184,21 +183,18 @@ def _blocks(checked: Checked, rank: int) -> tuple[tuple[int, ...], dict[str, str
     """The dimensions of a block before its last, and the options that name them from the front."""
     operation = checked.operation
     assert operation is not None
-    tiled = bool(checked.options.get("tiled", False))
-    stacks = operation.name == "all_gather" and not tiled
+    stacks = operation.stacks and not checked.options.get("tiled", False)
+    split, concat = operation.names("split"), operation.names("concat")
     axes: dict[str, int] = {}
     for option in operation.options:
-        if option.kind == "dimension":
+        if option.name in (*split, *concat):
             axis = checked.options.get(option.name, int(option.default or 0))
             axes[option.name] = axis % (rank + 1 if stacks else rank)
     # Stacking makes a dimension of its own where the axis says.
     length = max(axes.values(), default=-1) + (0 if stacks else 1)
     lead = [1] * length
-    for name in ("split_axis", "scatter_dimension"):
-        if name in axes:
-            lead[axes[name]] = len(checked.groups[0])
-    if operation.name == "pswapaxes":
-        lead[axes["axis"]] = len(checked.groups[0])
+    for name in split:
+        lead[axes[name]] = len(checked.groups[0])
     return tuple(lead), {name: str(axis) for name, axis in axes.items()}
 
 

@@ -23,7 +23,6 @@ from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Collective, Devices, Program, Session
 from jaxtui.wire.bandwidth import (
-    CONVENTIONS,
     BandwidthMeasured,
     BandwidthStarted,
     SizeReport,
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.long
 
 FAST = Method(sample_seconds=1e-4, warm_calls=1, warm_seconds=0.0, warm_most=0.0)
 CPU = Devices(platform="cpu")
-ON_CPU = [name for name in CONVENTIONS if name != "pbroadcast"]
+ON_CPU = [n for n, o in OPERATIONS.items() if o.convention and n != "pbroadcast"]
 HALVES = "[[0, 1, 2, 3], [4, 5, 6, 7]]"
 
 
@@ -95,7 +94,8 @@ def refusal(*arguments: Any, **options: Any) -> Diagnosis:
 @pytest.mark.parametrize("operation", ON_CPU)
 def test_every_collective_is_timed_and_every_element_is_right(operation: str, via: str) -> None:
     plan, sizes = swept(made(operation, via), [256, 4096])
-    convention = CONVENTIONS[operation]
+    convention = OPERATIONS[operation].convention
+    assert convention is not None
     assert (plan.ranks, plan.devices, plan.family) == (8, 8, convention.family)
     for size, wanted in zip(sizes, (256, 4096), strict=True):
         assert size.bytes == wanted
