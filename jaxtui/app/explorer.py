@@ -306,7 +306,7 @@ class Explorer(Works):
     def _asks_before_stopping(self, now: float) -> bool:
         """Name a long run that is not on view: ctrl+c may be meant for something else."""
         shown = {getattr(screen, "NAME", "") for screen in self.app.screen_stack}
-        hidden = [work for work in self.works if work.running and work.SCREEN not in shown]
+        hidden = [work for work in self.works if work.words() and work.SCREEN not in shown]
         asked_at, self._asked_stop_at = self._asked_stop_at, now
         if not hidden or now - asked_at < STOP_ASKED:
             return False

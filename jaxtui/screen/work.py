@@ -87,17 +87,12 @@ class AwaitedWork:
         return False
 
     @property
-    def running(self) -> bool:
-        """Whether a long run is in hand, which goes on behind other screens."""
-        return False
-
-    @property
     def in_hand(self) -> Pending[Any] | None:
         """The request that ctrl+c ends the engine for."""
         return None
 
     def words(self) -> str:
-        """What a long run is at, for the line over every screen; "" when there is none."""
+        """What a long run is at, which goes on behind other screens; "" when there is none."""
         return ""
 
     def look(self, now: float) -> None:
