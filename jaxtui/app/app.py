@@ -182,15 +182,15 @@ class JaxtuiApp(App[None]):
 
     def on_array_view_window_wanted(self, event: ArrayView.WindowWanted) -> None:
         """The array view needs cells."""
-        self.explorer.read_window(event)
+        self.explorer.array_reads.read_window(event)
 
     def on_array_view_summary_wanted(self, event: ArrayView.SummaryWanted) -> None:
         """The array view needs statistics."""
-        self.explorer.summarize(event)
+        self.explorer.array_reads.summarize(event)
 
     def on_array_view_cell_wanted(self, event: ArrayView.CellWanted) -> None:
         """The array view looks for an element."""
-        self.explorer.find_cell(event)
+        self.explorer.array_reads.find_cell(event)
 
     def on_header_line_chosen(self, event: HeaderLine.Chosen) -> None:
         """Turn to the screen whose name was clicked."""

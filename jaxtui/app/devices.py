@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
-from jaxtui.program.screen.work import Work
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.field import FieldInput, FieldMessage
@@ -83,7 +83,7 @@ class DevicesScreen(WorkScreen):
         super().on_screen_resume()
         self.explorer.describe()
 
-    def show_work(self, work: Work, now: float) -> None:
+    def show_work(self, work: ProgramWork, now: float) -> None:
         """Bring the panes up to date."""
         super().show_work(work, now)
         texts = field_texts(work.session.devices)
@@ -97,7 +97,7 @@ class DevicesScreen(WorkScreen):
         environment = work.environment
         self._put(self._table, _seen(work, environment))
         self._put(self._environment, environment_text(environment) if environment else "")
-        self._put_log("\n".join(list(work.log)[-LOG_SHOWN:]))
+        self._put_log("\n".join(list(self.explorer.open_session.log)[-LOG_SHOWN:]))
         self.key_line.keys = self.keys(self.focused)
 
     def _put(self, place: Static, text: str) -> bool:
@@ -145,7 +145,7 @@ class DevicesScreen(WorkScreen):
             self.explorer.apply_devices(Devices(**values))
         self.explorer.show_work()
 
-    def diagnosis(self, work: Work) -> Diagnosis | None:
+    def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """What is wrong with what is typed on this screen."""
         found = work.diagnosis
         if found is not None and found.field.partition(".")[0] == "devices":
@@ -217,7 +217,7 @@ def environment_text(environment: Environment) -> str:
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines.items())
 
 
-def _seen(work: Work, environment: Environment | None) -> str:
+def _seen(work: ProgramWork, environment: Environment | None) -> str:
     """What JAX sees, or saw before its engine ended."""
     if work.phase == "ready" and environment is not None:
         return device_table(environment)

@@ -1,4 +1,4 @@
-"""The work on one session: owns the client, and is the one place where events arrive."""
+"""The open session: owns the client, and is the one place where events arrive."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ from textual.timer import Timer
 
 from jaxtui.app.files import Files
 from jaxtui.app.history import History, changed
-from jaxtui.collectives.screen.work import CollectiveWork
-from jaxtui.program.screen.work import QUIET, REST, Work
+from jaxtui.app.works import Works
+from jaxtui.results.screen.array_reads import ArrayReads
 from jaxtui.screen.base import WorkScreen
+from jaxtui.screen.open_session import OpenSession
+from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.session import Devices, Session, SessionError, with_field
-from jaxtui.wire.base import Cancelled, Describe, Failed, Printed
+from jaxtui.wire.base import Describe, Gone
 from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent
-from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
 
 if TYPE_CHECKING:
     from jaxtui.app.app import JaxtuiApp
-    from jaxtui.benchmark.bandwidth.screen.work import SweepWork
-    from jaxtui.benchmark.screen.work import BenchmarkWork
-    from jaxtui.results.screen.view import ArrayView
     from jaxtui.session.diagnosis import Fix
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
@@ -37,8 +35,8 @@ STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the q
 TICK = 0.1  # seconds between looks at what is waited for, while something is
 
 
-class Explorer:
-    """Routes edits to the work, events to the work, and the work to the screens of `app`."""
+class Explorer(Works):
+    """Routes edits and events to the works, and their state to the screens of `app`."""
 
     def __init__(
         self,
@@ -59,22 +57,20 @@ class Explorer:
         self.client = client
         self.now = clock
         self.files = Files(self, path, session)
-        self.work = Work(
+        opened = OpenSession(
             session,
             send=client.send,
             next_id=client.next_id,
             folder=self.files.folder,
             trusted=trusted,
         )
-        self.collective = CollectiveWork(self.work, send=client.send, next_id=client.next_id)
+        super().__init__(opened)
+        self.array_reads = ArrayReads(opened, lambda: app.map_screen)
         self._choice = choice
         self._history = History()
         self._inbox: deque[AnyEvent] = deque()
         self._inbox_lock = threading.Lock()
         self._announced = False  # that events wait
-        self._benchmark: BenchmarkWork | None = None
-        self._sweep: SweepWork | None = None
-        self._windows: dict[int, type] = {}  # requests of the array view, and of what kind
         self._stopped_at = -math.inf  # when the user last ended an engine
         self._asked_stop_at = -math.inf  # when ctrl+c last named a timing that is not on view
         self._ticking: Timer | None = None
@@ -82,41 +78,20 @@ class Explorer:
 
     def start(self) -> None:
         """Ask for what is composed; the engine answers when it is up."""
-        self.work.start(self.now())
+        self.work.restarted(self.now())
+        self.open_session.restarted(self.now())
         self.client.listen(self._hear)
         self._tick_on()
 
     @property
-    def benchmark(self) -> BenchmarkWork:
-        """The work on the benchmark, which begins when its screen is first opened."""
-        if self._benchmark is None:
-            from jaxtui.benchmark.screen.work import BenchmarkWork
-
-            self._benchmark = BenchmarkWork(
-                self.work, send=self.client.send, next_id=self.client.next_id
-            )
-        return self._benchmark
-
-    @property
-    def sweep(self) -> SweepWork:
-        """The work on a bandwidth sweep, which begins when its screen is first opened."""
-        if self._sweep is None:
-            from jaxtui.benchmark.bandwidth.screen.work import SweepWork
-
-            self._sweep = SweepWork(
-                self.work, self.collective, send=self.client.send, next_id=self.client.next_id
-            )
-        return self._sweep
-
-    @property
-    def _timings(self) -> list[BenchmarkWork | SweepWork]:
-        """The work that takes samples, as far as it has begun."""
-        return [work for work in (self._benchmark, self._sweep) if work is not None]
+    def works(self) -> list[AwaitedWork]:
+        """All that has begun and may be waited for, in the order in which ctrl+c ends it."""
+        return [*self.begun, self.array_reads]
 
     @property
     def first_screen(self) -> str:
         """The screen that the session is for."""
-        session = self.work.session
+        session = self.open_session.session
         only = session.collective is not None and not runs_program(session)
         return "collectives" if only else "map"
 
@@ -141,38 +116,24 @@ class Explorer:
         for event in events:
             self._route(event)
         self.show_work()
-        for timing in self._timings:
-            if (painted := timing.take_painted()) is not None:
+        for work in self.works:
+            if (painted := work.take_painted()) is not None:
                 self.app.call_after_refresh(self.client.send, painted)
 
     def _route(self, event: AnyEvent) -> None:
-        if event.id not in self._windows:
-            ours = self.collective.owns(event.id)
-            self.collective.on(event, self.now())
-            timed = False
-            for timing in self._timings:
-                timing.on(event, self.now())
-                timed = timed or timing.owns(event.id)
-            if timed:
+        # The program comes last: what user code prints is its own, if it is no other's.
+        for work in reversed(self.works):
+            if work.on(event, self.now()):
                 return
-            if not ours or isinstance(event, Printed):
-                self.work.on(event, self.now())
-            return
-        asked = self._windows[event.id]
-        if asked is FindCell and isinstance(event, CellFound | Failed):
-            self.app.map_screen.put_found(event)
-        elif isinstance(event, WindowRead | Summarized | Failed) or (
-            isinstance(event, Cancelled) and asked is ReadWindow
-        ):
-            self.app.map_screen.put(event)
-        if isinstance(event, WindowRead | CellFound | Failed | Cancelled):
-            del self._windows[event.id]
+        self.open_session.on(event, self.now())
 
     def show_work(self) -> None:
         """Have the screen show the state of the work."""
         now = self.now()
-        self.work.look(now)
-        self.work.meanwhile = next(filter(None, (t.words() for t in self._timings)), "")
+        for work in self.works:
+            work.look(now)
+        words = (work.words() for work in self.works)
+        self.open_session.meanwhile = next(filter(None, words), "")
         for screen in self.app.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.show_work(self.work, now)
@@ -182,9 +143,7 @@ class Explorer:
     @property
     def busy(self) -> bool:
         """Whether anything is waited for."""
-        return (
-            self.work.busy or self.collective.busy or any(timing.busy for timing in self._timings)
-        )
+        return any(work.busy for work in self.works)
 
     def _tick_on(self) -> None:
         if self._ticking is None:
@@ -194,7 +153,7 @@ class Explorer:
         if not self.busy and self._ticking is not None:
             self._ticking.stop()
             self._ticking = None
-        if any(timing.overdue(self.now()) for timing in self._timings):
+        if any(work.overdue(self.now()) for work in self.works):
             self._restart()
         self.show_work()
 
@@ -205,23 +164,24 @@ class Explorer:
 
         `typed` says that it is a keystroke of several.
         """
+        before = self.open_session.session
         try:
-            session = with_field(self.work.session, field, value)
+            session = with_field(before, field, value)
         except KeyError:
             return  # a layer or an argument that has gone since the key was pressed
         except SessionError as error:
             self.app.say(error.message)
             return
-        if session != self.work.session:
-            self._history.note(self.work.session, field, self.now(), typed=typed)
+        if session != before:
+            self._history.note(before, field, self.now(), typed=typed)
         self._put(session)
 
     def _put(self, session: Session) -> None:
-        self._follow(self.work.edit(session, self.now()))
+        self._follow(self.open_session.edit(session))
 
     def undo(self) -> None:
         """Take the last change of the session back."""
-        before = self.work.session
+        before = self.open_session.session
         session = self._history.undo(before)
         if session is None:
             self.app.say("there is no change to undo")
@@ -231,7 +191,7 @@ class Explorer:
 
     def redo(self) -> None:
         """Make the change again that was undone last."""
-        before = self.work.session
+        before = self.open_session.session
         session = self._history.redo(before)
         if session is None:
             self.app.say("there is nothing to redo")
@@ -254,28 +214,28 @@ class Explorer:
         session = self._choice.applied_to(session)
         self.files.taken_over(session, path)
         self._history.forget()
-        again = self.work.replace(session, self.files.folder, trusted, self.now())
-        self._follow(again)
+        start_again = self.open_session.replace(session, self.files.folder, trusted)
+        self._follow(start_again, replaced=True)
 
     def moved_to(self, folder: str) -> None:
         """The session's file now lies in `folder`."""
-        if folder != self.work.folder:
-            self._follow(self.work.move(folder, self.now()))
+        if folder != self.open_session.folder:
+            self.open_session.folder = folder
+            self._follow(start_again=False)
 
     def apply_devices(self, devices: Devices) -> None:
         """Work on another device set; the engine starts again if it must."""
         self.edit("devices", devices)
 
-    def _follow(self, start_again: bool) -> None:
+    def _follow(self, start_again: bool, *, replaced: bool = False) -> None:
         """After a change: another engine if the devices ask for one, a run once typing rests."""
+        for work in self.works:
+            (work.replaced if replaced else work.edited)(self.now())
         settings = self._settings()
         if settings != self.client.settings:
             self._restart(settings)
         elif start_again:
             self._restart()
-        self.collective.edited(self.now())
-        for timing in self._timings:
-            timing.edited(self.now())
         self.show_work()
         if self._resting is not None:
             self._resting.stop()
@@ -283,25 +243,23 @@ class Explorer:
 
     def _rested(self) -> None:
         self._resting = None
-        self.work.rested(self.now())
-        self.collective.rested(self.now())
+        for work in self.works:
+            work.rested(self.now())
         self.show_work()
 
     # ------------------------------------------------------------------------------- the engine
 
     def _settings(self) -> EngineSettings:
-        devices = self.work.session.devices
+        devices = self.open_session.session.devices
         return msgspec.structs.replace(
             self.client.settings, platform=devices.platform, count=devices.count
         )
 
     def _restart(self, settings: EngineSettings | None = None, *, ended: bool = False) -> None:
-        self._windows.clear()
         self.client.restart(settings)
-        self.collective.restarted(ended=ended, now=self.now())
-        for timing in self._timings:
-            timing.restarted()
-        self.work.restarted(self.now(), ended=ended)
+        for work in self.works:
+            work.restarted(self.now(), ended=ended)
+        self.open_session.restarted(self.now())
         self._tick_on()
 
     def restart(self) -> None:
@@ -312,7 +270,7 @@ class Explorer:
 
     def run(self) -> None:
         """Run what is composed."""
-        if not self.work.trusted:
+        if not self.open_session.trusted:
             self.files.ask_trust()
             return
         if self.work.run(self.now()):
@@ -321,20 +279,22 @@ class Explorer:
 
     def stop(self) -> bool:
         """End the work in hand, with the engine if need be. Returns whether there was any."""
-        now, pending = self.now(), self.work.in_hand or self.collective.in_hand
+        now, opened = self.now(), self.open_session
+        pending = next(filter(None, (work.in_hand for work in self.works)), None)
         if now - self._stopped_at < STOP_REST:
             # Pressed once more, for good measure: it is not meant for the engine that starts now.
             self._stopped_at = now
             self.app.say("stopped; a fresh engine is starting")
-        elif self.work.phase == "starting" and now - self.work.phase_since > QUIET:
+        elif opened.phase == "starting" and now - opened.phase_since > QUIET:
             self.client.kill()
-            self.work.killed(now)
+            reason = "you ended it while it was starting"
+            self._route(Gone(reason=reason, status=None, wanted=False))
         elif pending is not None and now - pending.since > QUIET:
             self._stopped_at = now
             self._restart(ended=True)
         elif self._asks_before_stopping(now):
             return True
-        elif stopped := next(filter(None, (t.stop(now) for t in self._timings)), ""):
+        elif stopped := next(filter(None, (work.stop(now) for work in self.works)), ""):
             if stopped == "end":
                 self._stopped_at = now
                 self._restart()
@@ -344,67 +304,22 @@ class Explorer:
         return True
 
     def _asks_before_stopping(self, now: float) -> bool:
-        """Name a timing that is not on view: ctrl+c may be meant for something else."""
+        """Name a long run that is not on view: ctrl+c may be meant for something else."""
         shown = {getattr(screen, "NAME", "") for screen in self.app.screen_stack}
-        names = (
-            ("benchmark", "the benchmark", self._benchmark),
-            ("bandwidth", "the sweep", self._sweep),
-        )
-        hidden = [
-            words
-            for name, words, timing in names
-            if timing and timing.running and name not in shown
-        ]
+        hidden = [work for work in self.works if work.words() and work.SCREEN not in shown]
         asked_at, self._asked_stop_at = self._asked_stop_at, now
         if not hidden or now - asked_at < STOP_ASKED:
             return False
-        self.app.say(f"{hidden[0]} is running; ctrl+c once more stops it and keeps what is there")
+        running = f"{hidden[0].TITLE} is running"
+        self.app.say(f"{running}; ctrl+c once more stops it and keeps what is there")
         return True
 
     def leave(self) -> None:
         """The explorer is left: keep what was measured so far."""
-        for timing in self._timings:
-            timing.left()
-
-    # --------------------------------------------------------------------------- what views ask
-
-    def read_window(self, event: ArrayView.WindowWanted) -> None:
-        """The array view needs cells."""
-        self._ask(
-            ReadWindow(
-                id=self.client.next_id(),
-                result=event.result,
-                leaf=event.leaf,
-                rows=event.rows,
-                columns=event.columns,
-                index=event.index,
-                device=event.device,
-            )
-        )
-
-    def summarize(self, event: ArrayView.SummaryWanted) -> None:
-        """The array view needs statistics."""
-        number, result, leaf = self.client.next_id(), event.result, event.leaf
-        self._ask(Summarize(id=number, result=result, leaf=leaf, device=event.device))
-
-    def find_cell(self, event: ArrayView.CellWanted) -> None:
-        """The array view looks for an element."""
-        self._ask(
-            FindCell(
-                id=self.client.next_id(),
-                result=event.result,
-                leaf=event.leaf,
-                device=event.device,
-                wanted=event.wanted,
-                after=event.after,
-            )
-        )
-
-    def _ask(self, request: ReadWindow | Summarize | FindCell) -> None:
-        self._windows[request.id] = type(request)
-        self.client.send(request)
+        for work in self.works:
+            work.left()
 
     def describe(self) -> None:
         """Ask for the devices as they are now."""
-        if self.work.phase == "ready":
+        if self.open_session.phase == "ready":
             self.client.send(Describe(id=self.client.next_id()))

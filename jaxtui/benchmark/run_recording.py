@@ -10,8 +10,9 @@ from msgspec import structs
 from jaxtui import __version__
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Session
+from jaxtui.wire.bandwidth import BandwidthReport
 from jaxtui.wire.base import Cancelled, Failed, Gone
-from jaxtui.wire.benchmark import BenchFinished, BenchStage
+from jaxtui.wire.benchmark import BenchFinished, BenchmarkReport, BenchStage
 from jaxtui.wire.protocol import AnyEvent
 from jaxtui.wire.report import Environment
 
@@ -73,6 +74,10 @@ class RunRecording:
     @property
     def sampled(self) -> bool:
         """Whether there is any sample."""
+        raise NotImplementedError
+
+    def report(self) -> BenchmarkReport | BandwidthReport:
+        """All of it so far."""
         raise NotImplementedError
 
     def _measured(self, event: AnyEvent) -> None:

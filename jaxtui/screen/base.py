@@ -17,7 +17,7 @@ from jaxtui.screen.header import HeaderLine, KeyLine
 if TYPE_CHECKING:
     from jaxtui.app.app import JaxtuiApp
     from jaxtui.app.explorer import Explorer
-    from jaxtui.program.screen.work import Work
+    from jaxtui.program.screen.work import ProgramWork
     from jaxtui.session.diagnosis import Diagnosis
 
 SCREENS = (
@@ -99,11 +99,11 @@ class WorkScreen(Screen[None]):
         if self.composed:
             self.show_work(self.explorer.work, self.explorer.now())
 
-    def show_work(self, work: Work, now: float) -> None:
+    def show_work(self, work: ProgramWork, now: float) -> None:
         """Show the state of the work; called after every change of it."""
         self.show_status(work, now)
 
-    def show_status(self, work: Work, now: float) -> None:
+    def show_status(self, work: ProgramWork, now: float) -> None:
         """Show what the engine is doing."""
         environment = work.environment
         line = self.header_line
@@ -152,7 +152,7 @@ class WorkScreen(Screen[None]):
         """Whether a command makes sense here and now."""
         return True
 
-    def diagnosis(self, work: Work) -> Diagnosis | None:
+    def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """What is wrong with what is typed on this screen."""
         return work.diagnosis
 
@@ -178,7 +178,7 @@ class WorkScreen(Screen[None]):
         self.key_line.say(text)
 
 
-def _how_many(work: Work) -> str:
+def _how_many(work: ProgramWork) -> str:
     """How many devices are worked on, and of how many where some are left out."""
     assert work.environment is not None
     count, order = work.environment.device_count, work.session.devices.order

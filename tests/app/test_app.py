@@ -150,7 +150,7 @@ async def test_a_flood_of_events_is_taken_in_without_losing_one() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         await bench.hear(*(Log(line=f"line {i}") for i in range(400)))
-        assert list(bench.explorer.work.log) == [f"line {i}" for i in range(400)]
+        assert list(bench.explorer.open_session.log) == [f"line {i}" for i in range(400)]
 
 
 # ------------------------------------------------------------------------------------ files

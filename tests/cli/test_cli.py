@@ -314,8 +314,8 @@ def test_the_engine_starts_before_textual_is_imported() -> None:
 def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None:
     code = (
         "import sys, jaxtui.app.app, jaxtui.wire.launch\n"
-        "late = ('jaxtui.wire.client', 'jaxtui.wire.protocol', 'jaxtui.program.screen.work',"
-        "        'jaxtui.program.screen.screen')\n"
+        "late = ('jaxtui.wire.client', 'jaxtui.wire.protocol', 'jaxtui.screen.work',"
+        "        'jaxtui.program.screen.work', 'jaxtui.program.screen.screen')\n"
         "print([name for name in late if name in sys.modules])"
     )
     assert python(code) == "[]"

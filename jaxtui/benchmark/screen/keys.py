@@ -12,9 +12,9 @@ from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.screen import view
 from jaxtui.benchmark.screen.rows import Key
 from jaxtui.benchmark.screen.work import BenchmarkWork, Opened
-from jaxtui.program.screen.work import REST
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
+from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import SessionError
 

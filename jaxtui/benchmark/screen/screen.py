@@ -18,7 +18,7 @@ from jaxtui.benchmark.screen import rows, view
 from jaxtui.benchmark.screen.form import BenchmarkForm
 from jaxtui.benchmark.screen.keys import BenchmarkKeys
 from jaxtui.benchmark.screen.table import BenchmarkTable
-from jaxtui.program.screen.work import Work
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.cells import Glyphs, Line, Segment, glyphs
@@ -113,16 +113,16 @@ class BenchmarkScreen(BenchmarkKeys):
 
     # --------------------------------------------------------------------------- what is shown
 
-    def diagnosis(self, work: Work) -> Diagnosis | None:
+    def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """What is wrong with what is typed, else why the row at the cursor is left out."""
         typed = next(iter(self._wrong.values()), None)
         return typed or self.bench.diagnosis or self.row_fault()
 
-    def show_work(self, work: Work, now: float) -> None:
+    def show_work(self, work: ProgramWork, now: float) -> None:
         """Bring every pane up to date; each leaves alone what has not changed."""
         super().show_work(work, now)
         bench = self.bench
-        bench.rested(now)
+        bench.ask_due(now)
         if bench.said:
             self.say(bench.said)
             bench.said = ""

@@ -1,7 +1,6 @@
 """What to ask the engine about a benchmark and when, and what has come of it so far.
 
-No Textual, no clock: like `state.Work`, beside which it works on the same engine. What is timed is
-the program of the session when it has a benchmark, else the tutorial's task.
+What is timed is the program of the session when it has a benchmark, else the tutorial's task.
 """
 
 from __future__ import annotations
@@ -16,10 +15,12 @@ from msgspec import Struct
 from jaxtui import lessons
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.recording import Recording
-from jaxtui.program.screen.work import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
+from jaxtui.benchmark.screen.timed_work import UNTIMED, TimedWork
+from jaxtui.screen.open_session import NAMED, OpenSession
+from jaxtui.screen.work import PRINTED_CHARACTERS, REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Benchmark, Session, with_field
-from jaxtui.wire.base import Cancel, Cancelled, Composition, Failed, Gone, Printed, Ready
+from jaxtui.wire.base import Cancelled, Composition, Failed, Gone, Printed, Ready
 from jaxtui.wire.benchmark import (
     Bench,
     BenchGap,
@@ -29,25 +30,18 @@ from jaxtui.wire.benchmark import (
     BenchRound,
     BenchSample,
     BenchStage,
-    BenchStageName,
-    Continue,
     PlanBench,
     StrategyInfo,
 )
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
-STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended
-# Stages in which nothing is timed: the seconds of these may be counted on the screen.
-UNTIMED: frozenset[BenchStageName] = frozenset(
-    {"tracing", "placing", "lowering", "compiling", "first call", "comparing"}
-)
 Subject = Literal["session", "task"]
 
 TASK = "benchmark"
 """The lesson with the tutorial's benchmark."""
 
 
-class Asked(Struct, frozen=True):
+class AskedBenchmark(Struct, frozen=True):
     """A benchmark with all that its figures depend on."""
 
     composition: Composition
@@ -61,46 +55,37 @@ class Opened(Struct, frozen=True):
     report: BenchmarkReport
 
 
-class BenchmarkWork:
+class BenchmarkWork(TimedWork[AskedBenchmark, Recording]):
     """The work on a benchmark: the state that the Benchmark screen shows."""
+
+    SCREEN, TITLE = "benchmark", "the benchmark"
+    PAINTED = BenchGap
+    KEPT_HINT = "; r lists earlier runs"
 
     def __init__(
         self,
-        work: Work,
+        open_session: OpenSession,
         *,
-        send: Callable[[AnyRequest], None],
-        next_id: Callable[[], int],
-        keep: Callable[[BenchmarkReport], Path] = bench_runs.keep,
+        keep: Callable[[bench_runs.AnyRun], Path] = bench_runs.keep,
     ) -> None:
-        self._work = work
-        self._send = send
-        self._next_id = next_id
-        self._keep = keep
+        """`keep` writes the report of a run that is over. Raises RunError."""
+        super().__init__(open_session, keep=keep)
         self.active = False  # the screen has been opened: before that nothing is asked
         self.chosen: Subject | None = None
         self.task = lessons.load(TASK)
         self.plan: BenchPlanned | None = None
-        self.plan_of: Asked | None = None
+        self.plan_of: AskedBenchmark | None = None
         self.strategies: list[StrategyInfo] = []
-        self.recording: Recording | None = None
         self.opened: Opened | None = None  # shown in place of the run
         self.other: Opened | None = None  # compared with what is shown
-        self.kept: Path | None = None
-        self.said = ""  # what there is to tell the user once, such as where a run is kept
         self.printed = {"trace": "", "run": ""}  # by the function, while planned and while timed
-        self.stopping: float | None = None
         self.stage_since = 0.0
         self.point_since = 0.0
         self.durations: list[float] = []  # of the points that are over
-        self.changes = 0  # grows with everything that a screen would show
-        self._ran_of: Asked | None = None
         self._plan_id = 0
-        self._planning: Asked | None = None
-        self._planning_since = 0.0
+        self._planning: AskedBenchmark | None = None
         self._rest_at = 0.0
-        self._known: Asked | None = None
-        self._wanted = False  # a run that waits for the engine to be up
-        self._painting: int | None = None  # the Bench that waits until what came is painted
+        self._known: AskedBenchmark | None = None
         self._report: tuple[int, BenchmarkReport] | None = None
 
     # ------------------------------------------------------------------------- what is composed
@@ -110,12 +95,12 @@ class BenchmarkWork:
         """Whose program is timed."""
         if self.chosen is not None:
             return self.chosen
-        return "task" if self._work.session.benchmark is None else "session"
+        return "task" if self.open_session.session.benchmark is None else "session"
 
     @property
     def session(self) -> Session:
         """What is timed, on the session's own devices, with its benchmark."""
-        own = self._work.session
+        own = self.open_session.session
         if self.subject == "task":
             return msgspec.structs.replace(self.task, devices=own.devices)
         return msgspec.structs.replace(own, benchmark=own.benchmark or Benchmark())
@@ -126,18 +111,13 @@ class BenchmarkWork:
         return self.session.benchmark or Benchmark()
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> AskedBenchmark:
         """All that the figures depend on."""
-        session = self.session
-        return Asked(
-            Composition(
-                program=session.program,
-                parameters=session.parameters,
-                devices=session.devices,
-                folder=self._work.folder,
-            ),
-            self.benchmark,
+        session, composition = self.session, self.open_session.composition
+        composition = msgspec.structs.replace(
+            composition, program=session.program, parameters=session.parameters
         )
+        return AskedBenchmark(composition, self.benchmark)
 
     def choose(self, subject: Subject, now: float) -> None:
         """Time the session's program, or the tutorial's task."""
@@ -152,11 +132,6 @@ class BenchmarkWork:
         return changed
 
     # ------------------------------------------------------------------------- what is shown
-
-    @property
-    def running(self) -> bool:
-        """Whether a run is in hand."""
-        return self.recording is not None and not self.recording.ended
 
     @property
     def report(self) -> BenchmarkReport | None:
@@ -197,39 +172,16 @@ class BenchmarkWork:
     @property
     def diagnosis(self) -> Diagnosis | None:
         """What is wrong with what is typed."""
-        if self.plan is not None and self.plan_of == self.asked and self.plan.diagnosis is not None:
+        if self.plan is not None and self.plan_fresh and self.plan.diagnosis is not None:
             return self.plan.diagnosis
-        recording = self.recording
-        if recording is not None and recording.error is not None and self._ran_of == self.asked:
-            return recording.error if recording.error.kind != "engine" else None
-        return None
+        return super().diagnosis
 
     @property
     def busy(self) -> bool:
-        """Whether something is waited for whose seconds are to be counted.
+        """Whether something is waited for whose seconds are to be counted on screen."""
+        return self._planning is not None or super().busy
 
-        Not while anything is timed: a repaint would share the machine with a sample.
-        """
-        if self._wanted or self.stopping is not None or self._planning is not None:
-            return True
-        return self.running and not self.timing
-
-    @property
-    def timing(self) -> bool:
-        """Whether samples are being taken, or calls that warm up for them."""
-        if self.recording is None or self.recording.ended:
-            return False
-        stage = self.recording.stage
-        started = self.recording.environment is not None
-        return started and (stage is None or stage.stage not in UNTIMED)
-
-    def words(self) -> str:
-        """What the engine does for the benchmark, for the line over every screen; "" nothing."""
-        recording = self.recording
-        if recording is None or recording.ended:
-            return ""
-        if self.stopping is not None:
-            return "stopping the benchmark"
+    def _progress_words(self, recording: Recording) -> str:
         stage = recording.stage
         if stage is not None:
             return f"benchmark: {stage.stage}"
@@ -238,19 +190,15 @@ class BenchmarkWork:
             return "benchmark"
         return f"benchmark {len(point.noise)}/{point.rounds}"
 
+    @property
+    def _runs_source(self) -> bool:
+        return self.subject == "session"
+
     def notice(self, now: float) -> str:
         """What stands over the table: why nothing comes, "" when there is nothing to say."""
-        work, recording = self._work, self.recording
-        if not work.trusted and self.subject == "session":
-            return "This file has not run: its source was not accepted yet. F5 shows it and asks."
-        if work.phase == "gone" and work.gone is not None:
-            held = " What was measured is kept." if recording and recording.sampled else ""
-            ended = ended_words(work.gone.reason)
-            return f"{ended}.{held} R starts it again, F5 as well."
-        if self.stopping is not None:
-            waited = now - self.stopping
-            if waited >= QUIET:
-                return "Stopping: the call in hand has to end. ctrl+c again ends the engine."
+        recording = self.recording
+        if hindrance := super().notice(now):
+            return hindrance
         if self._wanted:
             return "It begins as soon as the engine is up."
         if recording is None or self.opened is not None:
@@ -299,7 +247,7 @@ class BenchmarkWork:
         if not self.active:
             self.active = True
             self._rest_at = now
-        self.rested(now)
+        self.ask_due(now)
 
     def edited(self, now: float) -> None:
         """What is composed may have changed: plan it once typing rests."""
@@ -309,9 +257,9 @@ class BenchmarkWork:
             self._rest_at = now + REST
             self.changes += 1
 
-    def rested(self, now: float) -> None:
-        """Typing may have come to rest."""
-        if not self.active or self._work.phase != "ready" or now < self._rest_at:
+    def ask_due(self, now: float) -> None:
+        """Ask for what is due once typing rests; called while the screen is on view."""
+        if not self.active or self.phase != "ready" or now < self._rest_at:
             return
         if self._wanted:
             self._start(now)
@@ -319,7 +267,7 @@ class BenchmarkWork:
         if self.plan_of == asked or self._planning == asked or not self._may_plan():
             return
         self._plan_id = self._next_id()
-        self._planning, self._planning_since = asked, now
+        self._planning = asked
         self.printed["trace"] = ""
         self._send(
             PlanBench(id=self._plan_id, composition=asked.composition, benchmark=asked.benchmark)
@@ -329,73 +277,31 @@ class BenchmarkWork:
         # The plan of what is being timed is told with the run; tracing takes the place of samples.
         if self.running:
             return False
-        return self._work.trusted or self.subject == "task"
+        return self.trusted or self.subject == "task"
 
     def run(self, now: float) -> bool:
         """The user asks for a run; False while one is in hand, which another never runs beside."""
-        if self.running:
-            return False
-        self.opened = None
-        if self._work.phase == "ready":
-            self._start(now)
-        else:
-            self._wanted = True
-        self.changes += 1
-        return True
+        asked = super().run(now)
+        if asked:
+            self.opened = None
+        return asked
 
     def _start(self, now: float) -> None:
-        self._wanted = False
         if self._planning is not None:
-            self._send(Cancel(id=self._next_id(), target=self._plan_id))
+            self._cancel(self._plan_id)
             self._planning = None
-        asked = self.asked
-        self._ran_of = asked
-        number = self._next_id()
-        self.recording = Recording(number, self.session)
-        self.kept, self.stopping = None, None
         self.printed["run"] = ""
         self.durations, self.point_since, self.stage_since = [], now, now
-        self._send(
-            Bench(id=number, composition=asked.composition, benchmark=asked.benchmark, paced=True)
-        )
+        super()._start(now)
 
-    def stop(self, now: float) -> Literal["", "asked", "end"]:
-        """End the run: between two samples at first, asked again with the engine."""
-        if self._wanted:
-            self._wanted = False
-            return "asked"
-        if not self.running or self.recording is None:
-            return ""
-        if self.stopping is None:
-            self.stopping = now
-            self._send(Cancel(id=self._next_id(), target=self.recording.request))
-            self.changes += 1
-            return "asked"
-        return "end"
-
-    def overdue(self, now: float) -> bool:
-        """Whether the call in hand does not end, so that the engine is to be ended."""
-        return self.running and self.stopping is not None and now - self.stopping > STOP_SECONDS
-
-    def restarted(self) -> None:
-        """A fresh engine is starting; the old one's end is told by Gone."""
-        self._forget_engine()
-
-    def left(self) -> None:
-        """The explorer is left: a run in hand ends, and what it has is kept."""
-        if self.running and self.recording is not None:
-            self.recording.lost("stopped when the explorer was left")
-            self._conclude()
+    def _begun(self, id: int, asked: AskedBenchmark) -> tuple[Recording, AnyRequest]:
+        request = Bench(id=id, composition=asked.composition, benchmark=asked.benchmark, paced=True)
+        return Recording(id, self.session), request
 
     def _forget_engine(self) -> None:
+        super()._forget_engine()
         self._planning = None
         self.plan_of = None
-        self.stopping = None
-
-    def take_painted(self) -> Continue | None:
-        """What to send once what came is on screen."""
-        target, self._painting = self._painting, None
-        return None if target is None else Continue(id=self._next_id(), target=target)
 
     def show_run(self, opened: Opened | None) -> None:
         """Show an earlier run, or the newest again."""
@@ -410,33 +316,26 @@ class BenchmarkWork:
     # ------------------------------------------------------------------------- what is answered
 
     def owns(self, id: int) -> bool:
-        """Whether an event with this id answers a request of ours."""
-        if id == 0:
-            return False
-        recording = self.recording
-        return id == self._plan_id or (recording is not None and id == recording.request)
+        """Whether an event with this id answers a request of this work."""
+        return super().owns(id) or (id != 0 and id == self._plan_id)
 
-    def on(self, event: AnyEvent, now: float) -> None:
-        """Take in what the engine says, or the client about it."""
+    def on(self, event: AnyEvent, now: float) -> bool:
+        """Take in what the engine, or the client about it, says. True if it is for no other."""
+        if isinstance(event, Printed):
+            self._on_printed(event)
+            return self.owns(event.id)
         if isinstance(event, Gone):
             self._forget_engine()
         elif isinstance(event, Ready):
             self._rest_at = min(self._rest_at, now)
-        if isinstance(event, Printed):
-            self._on_printed(event)
-            return
-        if event.id == self._plan_id and event.id:
+        elif event.id and event.id == self._plan_id:
             self._on_plan(event)
-        recording = self.recording
-        if recording is None or not self.running:
-            return
-        self._note_moments(event, recording, now)
-        if recording.take(event):
-            if not isinstance(event, BenchSample | BenchRound):
-                self.changes += 1
-            if isinstance(event, BenchGap):
-                self._painting = event.id
-            self._conclude()
+        if self.recording is not None and self.running:
+            self._note_moments(event, self.recording, now)
+        return super().on(event, now)
+
+    def _shows(self, event: AnyEvent) -> bool:
+        return not isinstance(event, BenchSample | BenchRound)
 
     def _note_moments(self, event: AnyEvent, recording: Recording, now: float) -> None:
         if event.id != recording.request:
@@ -475,18 +374,3 @@ class BenchmarkWork:
             case Cancelled():
                 pass
         self.changes += 1
-
-    def _conclude(self) -> None:
-        """Keep a run that is over."""
-        recording = self.recording
-        if recording is None or not recording.ended:
-            return
-        self.stopping = None
-        self.changes += 1
-        if not recording.sampled:
-            return
-        try:
-            self.kept = self._keep(recording.report())
-            self.said = f"kept as {self.kept.name}; r lists earlier runs"
-        except bench_runs.RunError as error:
-            self.said = str(error)

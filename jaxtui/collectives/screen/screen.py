@@ -15,7 +15,7 @@ from jaxtui.collectives.screen.form import CollectiveForm
 from jaxtui.collectives.screen.keys import CollectiveKeys
 from jaxtui.collectives.screen.rows import Place
 from jaxtui.collectives.screen.travel_view import TravelPane
-from jaxtui.program.screen.work import Work
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.field import FixedText
@@ -95,18 +95,19 @@ class CollectivesScreen(CollectiveKeys):
 
     # --------------------------------------------------------------------------- what is shown
 
-    def diagnosis(self, work: Work) -> Diagnosis | None:
+    def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """What is wrong with the collective as it is typed."""
         return self.collective_work.diagnosis
 
-    def show_status(self, work: Work, now: float) -> None:
+    def show_status(self, work: ProgramWork, now: float) -> None:
         """What the engine is doing, the collective included."""
         super().show_status(work, now)
         line = self.header_line
-        line.doing = self.collective_work.status(now).replace("·", self.jaxtui.dot)
+        doing = self.collective_work.doing(now) or work.status(now)
+        line.doing = doing.replace("·", self.jaxtui.dot)
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
-    def show_work(self, work: Work, now: float) -> None:
+    def show_work(self, work: ProgramWork, now: float) -> None:
         """Bring every pane up to date; each leaves alone what has not changed."""
         super().show_work(work, now)
         asked = self.collective_work
@@ -209,7 +210,9 @@ class CollectivesScreen(CollectiveKeys):
             return ""
         if asked.diagnosis is not None:
             return "Nothing has run yet: see what is marked above."
-        return f"What each device holds comes here: {asked.status(self.explorer.now())}."
+        now = self.explorer.now()
+        doing = asked.doing(now) or self.explorer.work.status(now)
+        return f"What each device holds comes here: {doing}."
 
     def _say_sources(
         self,

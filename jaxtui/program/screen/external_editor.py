@@ -20,7 +20,7 @@ def edit_function(app: JaxtuiApp) -> None:
     program = app.explorer.work.session.program
     place, _, _ = program.function.rpartition(":")
     if place.endswith(".py"):
-        _run(app, os.path.join(app.explorer.work.folder, os.path.expanduser(place)))
+        _run(app, os.path.join(app.explorer.open_session.folder, os.path.expanduser(place)))
         app.explorer.work.again(app.explorer.now())
         app.explorer.show_work()
     elif program.function and place:

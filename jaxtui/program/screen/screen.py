@@ -24,7 +24,7 @@ from jaxtui.program.screen.view import (
     script_text,
     source_line,
 )
-from jaxtui.program.screen.work import Work
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.field import FieldMessage
@@ -94,7 +94,7 @@ class MapScreen(MapKeys):
 
     # --------------------------------------------------------------------------- what is shown
 
-    def show_work(self, work: Work, now: float) -> None:
+    def show_work(self, work: ProgramWork, now: float) -> None:
         """Bring every pane up to date; each leaves alone what has not changed."""
         super().show_work(work, now)
         session, diagnosis = work.session, work.diagnosis
@@ -145,7 +145,7 @@ class MapScreen(MapKeys):
         shown = diagnosis if faulty is not None and faulty != self._form_of else None
         self.layer_message.show(shown, layer_prefix(self.explorer.work, shown))
 
-    def _show_flow(self, work: Work, diagnosis: Diagnosis | None, now: float) -> None:
+    def _show_flow(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
         title = "Shapes" if work.trusted else f"Shapes · {NOT_YET}"
         if title != self.shapes.border_title:
             self.shapes.border_title = title
@@ -178,7 +178,7 @@ class MapScreen(MapKeys):
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
 
-    def _show_results(self, work: Work, diagnosis: Diagnosis | None, now: float) -> None:
+    def _show_results(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
         environment = work.environment
         self.results.show(
             work.ran,
@@ -193,7 +193,7 @@ class MapScreen(MapKeys):
             notes=work.session.notes,
         )
 
-    def _show_listing(self, work: Work, now: float) -> None:
+    def _show_listing(self, work: ProgramWork, now: float) -> None:
         """The program as a script, or as JAX and XLA have it, when such a tab is on show."""
         if self.results.tab == PYTHON:
             self.results.show_listing(script_text(work.session), "")
@@ -203,13 +203,13 @@ class MapScreen(MapKeys):
             if shown is None:
                 self.results.show_listing("", self._awaited(work, view))
             else:
-                old = shown.composition != work.composition
+                old = shown.composition != work.asked
                 self.results.show_listing(shown.text, "of the program before" if old else "")
 
-    def _awaited(self, work: Work, view: ProgramView) -> str:
+    def _awaited(self, work: ProgramWork, view: ProgramView) -> str:
         if work.phase != "ready":
             return ""
-        if view == "equivalents" and work.ran_of != work.composition:
+        if view == "equivalents" and work.ran_of != work.asked:
             return "F5 runs the program first"
         return "asking JAX"
 
@@ -237,7 +237,7 @@ class MapScreen(MapKeys):
         else:
             view.refuse_find(event.diagnosis.message)
 
-    def diagnosis(self, work: Work) -> Diagnosis | None:
+    def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """What is wrong with what is typed; the parameters only count once they can be read."""
         return work.diagnosis or self._parameters.wrong
 

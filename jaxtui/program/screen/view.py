@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from jaxtui.program.screen.argument_table import AxisColumn, TableRow
 from jaxtui.program.screen.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
 from jaxtui.program.screen.signature import rows
-from jaxtui.program.screen.work import Work, ended_words
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import fields
+from jaxtui.screen.open_session import ended_words
+from jaxtui.screen.work import UNTRUSTED
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import Session, SessionError
@@ -90,7 +92,7 @@ def axis_column(
     return AxisColumn(layer.transform, index, field, DEFAULT_CELL[field], cells)
 
 
-def argument_rows(work: Work, diagnosis: Diagnosis | None = None) -> list[TableRow]:
+def argument_rows(work: ProgramWork, diagnosis: Diagnosis | None = None) -> list[TableRow]:
     """The rows of the argument table, each with what is wrong with it."""
     arguments = work.session.program.arguments
     signature = work.signature
@@ -119,7 +121,7 @@ def source_line(source: str) -> str:
     return returns[-1] if returns else (lines[-1] if len(lines) > 1 else "")
 
 
-def layer_prefix(work: Work, diagnosis: Diagnosis | None) -> str:
+def layer_prefix(work: ProgramWork, diagnosis: Diagnosis | None) -> str:
     """`vmap in_axes: `, before the message about that field."""
     if diagnosis is None:
         return ""
@@ -130,10 +132,10 @@ def layer_prefix(work: Work, diagnosis: Diagnosis | None) -> str:
     return f"{layers[int(index)].transform} {field}: ".replace(" :", ":")
 
 
-def notice(work: Work) -> str:
+def notice(work: ProgramWork) -> str:
     """What stands over the results: why there is none, or none of what is typed."""
     if not work.trusted:
-        return "This file has not run: its source was not accepted yet. F5 shows it and asks."
+        return UNTRUSTED
     if work.phase == "gone" and work.gone is not None:
         tail = "\n".join(f"  {line}" for line in last_words(work.gone.tail))
         blame = " What is typed ended it and runs again only by F5." if work.blocked() else ""

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from jaxtui.benchmark import kept_runs as bench_runs
-from jaxtui.benchmark.screen.work import STOP_SECONDS, BenchmarkWork
-from jaxtui.program.screen.work import REST, Work
+from jaxtui.benchmark.screen.timed_work import STOP_SECONDS
+from jaxtui.benchmark.screen.work import BenchmarkWork
+from jaxtui.screen.open_session import OpenSession
+from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Devices, Session
 from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed
@@ -25,24 +27,22 @@ class Desk:
         self.sent: list[AnyRequest] = []
         self.kept: list[BenchmarkReport] = []
         self.ids = iter(range(1, 1000))
-        self.work = Work(
+        self.open_session = OpenSession(
             session or made_events.session(),
             send=self.sent.append,
             next_id=lambda: next(self.ids),
             trusted=trusted,
         )
-        self.bench = BenchmarkWork(
-            self.work, send=self.sent.append, next_id=lambda: next(self.ids), keep=self.keep
-        )
-        self.work.start(0.0)
+        self.bench = BenchmarkWork(self.open_session, keep=self.keep)
+        self.open_session.restarted(0.0)
 
     def keep(self, report: BenchmarkReport) -> Path:
         self.kept.append(report)
         return Path("/runs/run.json")
 
     def ready(self) -> Desk:
-        self.work.on(made_events.ready(), 1.0)
         self.bench.on(made_events.ready(), 1.0)
+        self.open_session.on(made_events.ready(), 1.0)
         return self
 
     def opened(self) -> Desk:
@@ -86,7 +86,7 @@ def test_a_sessions_own_benchmark_is_timed_before_the_tutorials() -> None:
 
 def test_nothing_is_planned_before_the_screen_is_opened() -> None:
     desk = Desk().ready()
-    desk.bench.rested(5.0)
+    desk.bench.ask_due(5.0)
     assert not desk.asked(PlanBench)
     desk.bench.open(5.0)
     assert len(desk.asked(PlanBench)) == 1
@@ -95,13 +95,13 @@ def test_nothing_is_planned_before_the_screen_is_opened() -> None:
 def test_a_plan_is_asked_once_and_again_only_when_something_changed() -> None:
     desk = Desk().opened()
     desk.hear([made.planned(desk.asked(PlanBench)[-1].id)])
-    desk.bench.rested(9.0)
+    desk.bench.ask_due(9.0)
     assert len(desk.asked(PlanBench)) == 1
     desk.bench.task = made_events.session(benchmark=Benchmark(rounds=3))
     desk.bench.edited(9.0)
-    desk.bench.rested(9.0 + REST / 2)
+    desk.bench.ask_due(9.0 + REST / 2)
     assert len(desk.asked(PlanBench)) == 1
-    desk.bench.rested(9.0 + REST)
+    desk.bench.ask_due(9.0 + REST)
     assert len(desk.asked(PlanBench)) == 2
 
 
@@ -134,7 +134,7 @@ def test_a_run_begins_by_itself_once_the_engine_is_up() -> None:
     desk.bench.open(0.0)
     assert desk.bench.run(0.5)
     assert not desk.asked(Bench)
-    desk.ready().bench.rested(1.0)
+    desk.ready().bench.ask_due(1.0)
     assert len(desk.asked(Bench)) == 1
 
 
@@ -286,7 +286,7 @@ def test_results_say_when_the_settings_have_changed_since() -> None:
     desk = Desk(made_events.session(benchmark=OWN)).started()
     desk.hear(made.whole(desk.request))
     assert not desk.bench.stale
-    desk.work.edit(made_events.session(benchmark=Benchmark(rounds=9)), 5.0)
+    desk.open_session.edit(made_events.session(benchmark=Benchmark(rounds=9)))
     desk.bench.edited(5.0)
     assert desk.bench.stale
 

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from jaxtui.collectives.screen.work import DRAFT, CollectiveWork
-from jaxtui.program.screen.work import REST, Work
+from jaxtui.screen.open_session import OpenSession
+from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Session
 from jaxtui.wire.base import Cancel, Failed, Gone, Log, Stage
 from jaxtui.wire.collectives import DescribeCollectives, FindProvenance, RunCollective
-from jaxtui.wire.protocol import AnyRequest
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from tests.support import made_collectives as made
 from tests.support import made_events
 
@@ -31,10 +32,12 @@ class Desk:
         self.sent: list[AnyRequest] = []
         self._id = 0
         self.now = 100.0
-        self.work = Work(session or made_events.session(), send=lambda _: None, next_id=self._next)
-        self.work.start(self.now)
-        self.work.on(made_events.ready(), self.now)
-        self.state = CollectiveWork(self.work, send=self.sent.append, next_id=self._next)
+        self.open_session = OpenSession(
+            session or made_events.session(), send=self.sent.append, next_id=self._next
+        )
+        self.state = CollectiveWork(self.open_session)
+        self.restart()
+        self.hear(made_events.ready())
 
     def _next(self) -> int:
         self._id += 1
@@ -42,9 +45,20 @@ class Desk:
 
     def edit(self, **changes: object) -> None:
         collective = msgspec.structs.replace(self.state.collective, **changes)
-        session = msgspec.structs.replace(self.work.session, collective=collective)
-        self.work.edit(session, self.now)
+        session = self.open_session.session
+        self.put(msgspec.structs.replace(session, collective=collective))
+
+    def put(self, session: Session) -> None:
+        self.open_session.edit(session)
         self.state.edited(self.now)
+
+    def hear(self, event: AnyEvent) -> None:
+        self.state.on(event, self.now)
+        self.open_session.on(event, self.now)
+
+    def restart(self, *, ended: bool = False) -> None:
+        self.state.restarted(self.now, ended=ended)
+        self.open_session.restarted(self.now)
 
     def rest(self) -> None:
         self.now += REST
@@ -72,7 +86,7 @@ def test_opening_the_screen_runs_the_tutorials_psum() -> None:
     (request,) = desk.of(RunCollective)
     assert request.collective == DRAFT
     assert len(desk.of(DescribeCollectives)) == 1
-    assert desk.work.session.collective is None
+    assert desk.open_session.session.collective is None
 
 
 def test_an_edit_runs_once_typing_rests() -> None:
@@ -86,9 +100,9 @@ def test_an_edit_runs_once_typing_rests() -> None:
 
 def test_another_argument_of_the_map_screen_runs_nothing() -> None:
     desk = Desk().ran()
-    program = msgspec.structs.replace(desk.work.session.program, arguments=[])
-    desk.work.edit(msgspec.structs.replace(desk.work.session, program=program), desk.now)
-    desk.state.edited(desk.now)
+    session = desk.open_session.session
+    program = msgspec.structs.replace(session.program, arguments=[])
+    desk.put(msgspec.structs.replace(session, program=program))
     desk.rest()
     assert len(desk.of(RunCollective)) == 1
     assert not desk.state.result_stale
@@ -197,7 +211,7 @@ def hanging() -> Desk:
 
 def test_a_collective_that_hangs_is_named_and_counted() -> None:
     desk = hanging()
-    assert desk.state.status(desk.now) == "running psum 5 s · ctrl+c ends it"
+    assert desk.state.doing(desk.now) == "running psum 5 s · ctrl+c ends it"
     assert "has been running for 5 s" in desk.state.notice(desk.now)
     assert "another branch" in desk.state.notice(desk.now)
 
@@ -212,10 +226,13 @@ def test_what_xla_says_of_missing_devices_is_passed_on() -> None:
 
 def test_a_collective_that_was_ended_runs_again_only_by_key() -> None:
     desk = hanging()
-    desk.state.restarted(ended=True, now=desk.now)
+    desk.restart(ended=True)
     desk.rest()
     assert len(desk.of(RunCollective)) == 1
     assert "You ended the engine (running psum 5 s)" in desk.state.notice(desk.now)
+    desk.hear(made_events.ready())
+    desk.rest()
+    assert len(desk.of(RunCollective)) == 1
     desk.state.run(desk.now)
     assert len(desk.of(RunCollective)) == 2
 
@@ -223,12 +240,10 @@ def test_a_collective_that_was_ended_runs_again_only_by_key() -> None:
 def test_a_collective_that_killed_its_engine_runs_again_only_by_key() -> None:
     desk = hanging()
     gone = Gone(reason="it was aborted", status=-6, wanted=False)
-    desk.state.on(gone, desk.now)
-    desk.work.on(gone, desk.now)
+    desk.hear(gone)
     assert "runs again only by F5" in desk.state.notice(desk.now)
-    desk.state.restarted(ended=False, now=desk.now)
-    desk.work.restarted(desk.now)
-    desk.work.on(made_events.ready(), desk.now)
+    desk.restart()
+    desk.hear(made_events.ready())
     desk.rest()
     assert len(desk.of(RunCollective)) == 1
     assert "ended the engine before" in desk.state.notice(desk.now)
@@ -236,18 +251,17 @@ def test_a_collective_that_killed_its_engine_runs_again_only_by_key() -> None:
 
 def test_a_fresh_engine_runs_what_is_typed_again() -> None:
     desk = Desk().ran()
-    desk.state.restarted(ended=False, now=desk.now)
-    desk.work.restarted(desk.now)
+    desk.restart()
     desk.state.rested(desk.now)
     assert len(desk.of(RunCollective)) == 1
-    desk.work.on(made_events.ready(), desk.now)
+    desk.hear(made_events.ready())
     desk.state.rested(desk.now)
     assert len(desk.of(RunCollective)) == 2
 
 
 def test_a_file_that_is_not_trusted_runs_nothing() -> None:
     desk = Desk()
-    desk.work.trusted = False
+    desk.open_session.trusted = False
     desk.state.open(desk.now)
     assert desk.of(RunCollective) == []
     assert "was not accepted" in desk.state.notice(desk.now)

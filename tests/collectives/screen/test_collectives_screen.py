@@ -15,7 +15,7 @@ from jaxtui.collectives.screen.device_rows import CellEditor
 from jaxtui.collectives.screen.rows import Place
 from jaxtui.collectives.screen.screen import CollectivesScreen
 from jaxtui.collectives.screen.work import DRAFT
-from jaxtui.program.screen.work import REST
+from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Devices, Session
 from jaxtui.wire.base import Failed, Stage

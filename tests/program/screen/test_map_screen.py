@@ -9,8 +9,8 @@ from textual.widgets import OptionList
 
 from jaxtui.program.screen.layer_list import LayerForm, layer_summary
 from jaxtui.program.screen.tab_line import RESULT
-from jaxtui.program.screen.work import REST
 from jaxtui.screen.field import FieldInput
+from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.layers import Jit, Pmap, Vmap
 from jaxtui.session.session import Program

@@ -7,7 +7,9 @@ from itertools import count
 import msgspec
 import pytest
 
-from jaxtui.program.screen.work import QUIET, REST, Work, ended_words
+from jaxtui.program.screen.work import ProgramWork
+from jaxtui.screen.open_session import OpenSession, ended_words
+from jaxtui.screen.work import QUIET, REST
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Devices, Session, with_field
 from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed, Stage
@@ -20,18 +22,19 @@ DIED = Gone(reason="it ended with status 134", status=134, wanted=False, tail=["
 
 
 class Desk:
-    """A Work with what it sent, and a clock that the test moves."""
+    """A ProgramWork with what it sent, and a clock that the test moves."""
 
     def __init__(self, session: Session | None = None, *, trusted: bool = True) -> None:
         self.sent: list[object] = []
         self.now = 100.0
-        self.work = Work(
+        self.open_session = OpenSession(
             session or made.session(),
             send=self.sent.append,
             next_id=count(1).__next__,
             trusted=trusted,
         )
-        self.work.start(self.now)
+        self.work = ProgramWork(self.open_session)
+        self.restart()
 
     def up(self) -> Desk:
         self.hear(made.ready())
@@ -46,9 +49,20 @@ class Desk:
 
     def hear(self, event: object) -> None:
         self.work.on(event, self.now)  # type: ignore[arg-type]
+        self.open_session.on(event, self.now)  # type: ignore[arg-type]
 
     def type(self, field: str, text: object) -> bool:
-        return self.work.edit(with_field(self.work.session, field, text), self.now)
+        again = self.open_session.edit(with_field(self.work.session, field, text))
+        self.work.edited(self.now)
+        return again
+
+    def replace(self, session: Session, *, trusted: bool) -> None:
+        self.open_session.replace(session, "", trusted)
+        self.work.replaced(self.now)
+
+    def restart(self, *, ended: bool = False) -> None:
+        self.work.restarted(self.now, ended=ended)
+        self.open_session.restarted(self.now)
 
     def rest(self, seconds: float = REST) -> None:
         self.now += seconds
@@ -292,7 +306,7 @@ def test_ending_a_trace_leaves_that_program_alone_until_it_changes() -> None:
     desk.type("program.source", "while True: pass")
     desk.now += 3
     traces = len(desk.of(Trace))
-    desk.work.restarted(desk.now, ended=True)
+    desk.restart(ended=True)
     assert desk.work.ended == "tracing your function for 3 s"
     desk.up()
     desk.rest()
@@ -310,7 +324,7 @@ def test_what_was_typed_behind_an_endless_trace_is_traced_by_the_fresh_engine() 
     desk.type("program.source", "while True: pass")
     desk.now += 1
     desk.type("program.source", made.SOURCE + "#")
-    desk.work.restarted(desk.now, ended=True)
+    desk.restart(ended=True)
     assert desk.trace.composition.program.source == made.SOURCE + "#"
     assert desk.work.ended
     desk.up()
@@ -326,7 +340,7 @@ def test_a_program_that_kills_the_engine_is_not_run_again_by_itself() -> None:
     desk.hear(DIED)
     assert desk.work.phase == "gone"
     assert desk.status == "engine gone · R restarts it"
-    desk.work.restarted(desk.now)
+    desk.restart()
     desk.up()
     desk.hear(made.traced(desk.trace.id))
     desk.rest()
@@ -340,7 +354,7 @@ def test_that_a_program_was_stopped_is_said_until_something_newer_happens() -> N
     desk = Desk().settled()
     desk.type("program.source", "while True: pass")
     desk.now += 3
-    desk.work.restarted(desk.now, ended=True)
+    desk.restart(ended=True)
     assert desk.status == "starting JAX"
     desk.up()
     assert desk.status == "stopped · F5 retries"
@@ -348,7 +362,7 @@ def test_that_a_program_was_stopped_is_said_until_something_newer_happens() -> N
     assert desk.status == "ready"
     desk.now += 1
     assert desk.status == "waiting to run"
-    desk.work.restarted(desk.now, ended=True)
+    desk.restart(ended=True)
     desk.up()
     assert desk.status == "stopped · F5 retries"
     desk.type("program.source", made.SOURCE)
@@ -359,7 +373,7 @@ def test_that_a_program_ended_the_engine_is_said_once_a_fresh_one_is_there() -> 
     desk = Desk().up()
     desk.hear(made.traced(desk.trace.id))
     desk.hear(DIED)
-    desk.work.restarted(desk.now)
+    desk.restart()
     desk.up()
     desk.hear(made.traced(desk.trace.id))
     assert desk.status == "crashed · F5 retries"
@@ -372,7 +386,7 @@ def test_after_a_death_the_next_edit_starts_the_engine_again() -> None:
     desk = Desk().settled()
     desk.hear(DIED)
     assert desk.type("program.arguments.0.value", "1")
-    desk.work.restarted(desk.now)
+    desk.restart()
     assert desk.trace.composition.program.arguments[0].value == "1"
 
 
@@ -387,7 +401,7 @@ def test_an_engine_that_cannot_start_is_started_again_only_by_other_devices_or_a
 def test_why_jax_cannot_start_with_these_devices_stands_until_they_change_or_it_is_tried() -> None:
     wrong = Diagnosis(kind="devices", field="devices.count", message="too many")
     for newer in (
-        lambda desk: desk.work.restarted(desk.now),
+        lambda desk: desk.restart(),
         lambda desk: desk.type("devices", Devices(platform="cpu")),
     ):
         desk = Desk()
@@ -407,20 +421,20 @@ def test_a_run_asked_of_a_dead_engine_goes_to_the_next_one() -> None:
     desk.hear(DIED)
     runs = len(desk.of(Run))
     assert desk.work.run(desk.now)
-    desk.work.restarted(desk.now)
+    desk.restart()
     assert len(desk.of(Run)) == runs + 1
 
 
 def test_the_end_of_an_engine_that_was_replaced_is_no_death() -> None:
     desk = Desk().settled()
-    desk.work.restarted(desk.now)
+    desk.restart()
     desk.hear(Gone(reason="ended", status=-9, wanted=True))
     assert desk.work.phase == "starting"
 
 
 def test_a_restarted_engine_runs_what_is_composed_again() -> None:
     desk = Desk().settled()
-    desk.work.restarted(desk.now)
+    desk.restart()
     desk.up()
     desk.hear(made.traced(desk.trace.id))
     assert len(desk.of(Run)) == 2
@@ -445,7 +459,7 @@ def test_nothing_of_an_untrusted_session_is_asked_of_the_engine() -> None:
     desk.type("program.arguments.0.value", "1")
     desk.rest()
     desk.work.run(desk.now)
-    desk.work.restarted(desk.now)
+    desk.restart()
     assert desk.sent == []
     assert "not trusted" in desk.status
     desk.work.trust(desk.now)
@@ -456,7 +470,7 @@ def test_another_untrusted_session_is_not_traced() -> None:
     desk = Desk().settled()
     sent = len(desk.sent)
     other = msgspec.structs.replace(made.session(), parameters={"n": 1})
-    desk.work.replace(other, "", False, desk.now)
+    desk.replace(other, trusted=False)
     assert len(desk.sent) == sent
 
 
@@ -465,7 +479,7 @@ def test_nothing_that_was_answered_of_a_session_stands_for_the_one_that_replaces
     desk.work.inspect("hlo", desk.now)
     desk.hear(Inspected(id=desk.of(Inspect)[0].id, view="hlo", text="HloModule"))
     other = made.session(parameters={"n": 1})
-    desk.work.replace(other, "", True, desk.now)
+    desk.replace(other, trusted=True)
     work = desk.work
     assert (work.flow, work.signature, work.traced, work.ran) == (None, None, None, None)
     assert work.views == {}
@@ -482,7 +496,7 @@ def test_what_was_asked_of_a_session_is_not_taken_for_the_one_that_replaces_it()
     desk.type("program.arguments.0.value", "1")
     desk.work.run(desk.now)
     trace, run = desk.trace.id, desk.run.id
-    desk.work.replace(made.session(parameters={"n": 1}), "", False, desk.now)
+    desk.replace(made.session(parameters={"n": 1}), trusted=False)
     assert desk.of(Cancel)[-1].target == run
     desk.hear(made.traced(trace))
     desk.hear(made.ran(run))
@@ -492,7 +506,7 @@ def test_what_was_asked_of_a_session_is_not_taken_for_the_one_that_replaces_it()
 
 def test_a_session_replaced_by_the_same_one_is_traced_and_run_anew() -> None:
     desk = Desk().settled()
-    desk.work.replace(desk.work.session, "", True, desk.now)
+    desk.replace(desk.work.session, trusted=True)
     desk.hear(made.traced(desk.trace.id))
     desk.hear(made.ran(desk.run.id))
     assert (len(desk.of(Trace)), len(desk.of(Run))) == (2, 2)
@@ -549,7 +563,7 @@ def test_a_view_is_asked_for_once_for_each_program() -> None:
     desk.work.inspect("hlo", desk.now)
     desk.work.inspect("hlo", desk.now)
     [asked] = desk.of(Inspect)
-    assert asked.composition == desk.work.composition
+    assert asked.composition == desk.work.asked
     desk.hear(Inspected(id=asked.id, view="hlo", text="HloModule"))
     desk.work.inspect("hlo", desk.now)
     assert desk.of(Inspect) == [asked]
@@ -564,7 +578,7 @@ def test_a_view_waits_until_typing_rests() -> None:
     assert not desk.of(Inspect)
     desk.rest()
     desk.work.inspect("jaxpr", desk.now)
-    assert desk.of(Inspect)[0].composition == desk.work.composition
+    assert desk.of(Inspect)[0].composition == desk.work.asked
 
 
 def test_equivalents_are_asked_for_once_the_program_has_run() -> None:
@@ -589,6 +603,7 @@ def test_a_view_that_takes_long_is_named_and_can_be_ended() -> None:
     desk = Desk().settled()
     desk.work.inspect("hlo", desk.now)
     assert desk.work.status(desk.now + 3) == "compiling 3 s · ctrl+c ends it"
-    desk.work.restarted(desk.now + 3, ended=True)
+    desk.now += 3
+    desk.restart(ended=True)
     assert not desk.work.busy or desk.work.phase == "starting"
     assert desk.work.blocked()

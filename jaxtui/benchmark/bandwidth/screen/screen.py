@@ -12,7 +12,7 @@ from textual.widgets import Static
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.screen import view as sweep_view
-from jaxtui.program.screen.work import Work
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import SCREENS, STYLES, WorkScreen
 from jaxtui.screen.cells import Line, Segment, glyphs
@@ -92,11 +92,11 @@ class BandwidthScreen(WorkScreen):
 
     # --------------------------------------------------------------------------- what is shown
 
-    def diagnosis(self, work: Work) -> Diagnosis | None:
+    def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """What is wrong with what was asked."""
         return self.sweep.diagnosis
 
-    def show_work(self, work: Work, now: float) -> None:
+    def show_work(self, work: ProgramWork, now: float) -> None:
         """Bring every pane up to date."""
         super().show_work(work, now)
         sweep = self.sweep

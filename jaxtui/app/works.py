@@ -1,0 +1,54 @@
+"""Which works there are on the open session, each begun when it is first asked for."""
+
+from __future__ import annotations
+
+import itertools
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from jaxtui.screen.open_session import OpenSession
+from jaxtui.screen.work import AwaitedWork
+
+if TYPE_CHECKING:
+    from jaxtui.benchmark.bandwidth.screen.work import SweepWork
+    from jaxtui.benchmark.screen.work import BenchmarkWork
+    from jaxtui.collectives.screen.work import CollectiveWork
+    from jaxtui.program.screen.work import ProgramWork
+
+W = TypeVar("W", bound=AwaitedWork)
+_order = itertools.count()
+
+
+class Begins(Generic[W]):
+    """An attribute of `Works` that imports and begins a work at its first use."""
+
+    def __init__(self, name: str) -> None:
+        """`name` is that of the class, with its module before a colon."""
+        self._name = name
+        self._order = next(_order)
+
+    def __get__(self, works: Works, owner: type[Works]) -> W:
+        work: Any = works.by_order.get(self._order)
+        if work is None:
+            module, _, name = self._name.partition(":")
+            work = getattr(import_module(module), name)(works.open_session)
+            works.by_order[self._order] = work
+        return work  # type: ignore[no-any-return]  # the class is only known by its name
+
+
+class Works:
+    """The works on an open session: a further one is one line here."""
+
+    work: Begins[ProgramWork] = Begins("jaxtui.program.screen.work:ProgramWork")
+    collective: Begins[CollectiveWork] = Begins("jaxtui.collectives.screen.work:CollectiveWork")
+    benchmark: Begins[BenchmarkWork] = Begins("jaxtui.benchmark.screen.work:BenchmarkWork")
+    sweep: Begins[SweepWork] = Begins("jaxtui.benchmark.bandwidth.screen.work:SweepWork")
+
+    def __init__(self, open_session: OpenSession) -> None:
+        self.open_session = open_session
+        self.by_order: dict[int, AwaitedWork] = {}
+
+    @property
+    def begun(self) -> list[AwaitedWork]:
+        """The works that have begun, in the order in which they stand above."""
+        return [work for _, work in sorted(self.by_order.items())]

@@ -1,0 +1,90 @@
+"""What the array view reads of a result: the requests, and the way of their answers back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from jaxtui.screen.open_session import OpenSession
+from jaxtui.screen.work import AwaitedWork
+from jaxtui.wire.base import Cancelled, Failed
+from jaxtui.wire.protocol import AnyEvent
+from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
+
+if TYPE_CHECKING:
+    from jaxtui.results.screen.view import ArrayView
+
+
+class ReadsArrays(Protocol):
+    """The screen with the array view."""
+
+    def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
+        """A part of the result has come, or will not."""
+
+    def put_found(self, event: CellFound | Failed) -> None:
+        """An element of the result was looked for."""
+
+
+class ArrayReads(AwaitedWork):
+    """The reads that have no answer yet. Nobody waits for them: the view shows what it has."""
+
+    def __init__(self, open_session: OpenSession, screen: Callable[[], ReadsArrays]) -> None:
+        """`screen` is asked for the screen as soon as there is an answer."""
+        super().__init__(open_session)
+        self._screen = screen
+        self._asked: dict[int, type] = {}  # of what kind each request is
+
+    def read_window(self, event: ArrayView.WindowWanted) -> None:
+        """The array view needs cells."""
+        self._ask(
+            ReadWindow(
+                id=self._next_id(),
+                result=event.result,
+                leaf=event.leaf,
+                rows=event.rows,
+                columns=event.columns,
+                index=event.index,
+                device=event.device,
+            )
+        )
+
+    def summarize(self, event: ArrayView.SummaryWanted) -> None:
+        """The array view needs statistics."""
+        number, result, leaf = self._next_id(), event.result, event.leaf
+        self._ask(Summarize(id=number, result=result, leaf=leaf, device=event.device))
+
+    def find_cell(self, event: ArrayView.CellWanted) -> None:
+        """The array view looks for an element."""
+        self._ask(
+            FindCell(
+                id=self._next_id(),
+                result=event.result,
+                leaf=event.leaf,
+                device=event.device,
+                wanted=event.wanted,
+                after=event.after,
+            )
+        )
+
+    def _ask(self, request: ReadWindow | Summarize | FindCell) -> None:
+        self._asked[request.id] = type(request)
+        self._send(request)
+
+    def restarted(self, now: float, *, ended: bool = False) -> None:
+        """A fresh engine is starting, which has none of the results."""
+        self._asked.clear()
+
+    def on(self, event: AnyEvent, now: float) -> bool:
+        """Hand an answer to the array view. True if it is one."""
+        asked = self._asked.get(event.id)
+        if asked is None:
+            return False
+        if asked is FindCell and isinstance(event, CellFound | Failed):
+            self._screen().put_found(event)
+        elif isinstance(event, WindowRead | Summarized | Failed) or (
+            isinstance(event, Cancelled) and asked is ReadWindow
+        ):
+            self._screen().put(event)
+        if isinstance(event, WindowRead | CellFound | Failed | Cancelled):
+            del self._asked[event.id]
+        return True

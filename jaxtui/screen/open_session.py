@@ -1,0 +1,126 @@
+"""The session that is open and the engine it is worked on with: what all works have in common.
+
+No Textual, no clock. Moments are seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.session import Session
+from jaxtui.wire.base import Composition, Described, Failed, Gone, Log, Ready
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.report import Environment
+
+NAMED = 2.0  # seconds after which what is waited for is named, with the way to end it
+LOG_LINES = 500
+GONE = "engine gone · R restarts it"
+
+Phase = Literal["starting", "ready", "gone"]
+
+
+def ended_words(reason: str) -> str:
+    """Why the engine ended, as a sentence without its full stop."""
+    return (
+        reason[0].upper() + reason[1:]
+        if reason[:10] == "the engine"
+        else (f"The engine has ended: {reason}")
+    )
+
+
+class OpenSession:
+    """A session with its folder and whether it is trusted, and how its engine is."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        send: Callable[[AnyRequest], None],
+        next_id: Callable[[], int],
+        folder: str = "",
+        trusted: bool = True,
+    ) -> None:
+        """`send` takes requests to the engine, each under an id of `next_id`."""
+        self.session = session
+        self.send = send
+        self.next_id = next_id
+        self.folder = folder or os.getcwd()
+        self.trusted = trusted
+        self.phase: Phase = "starting"
+        self.phase_since = 0.0
+        self.environment: Environment | None = None
+        self.gone: Gone | None = None
+        self.unstartable: Diagnosis | None = None  # why JAX did not start with these devices
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.meanwhile = ""  # what the engine does beside what the program asks of it
+        self._was_ready = False  # one that dies while it starts is not started by an edit
+
+    @property
+    def composition(self) -> Composition:
+        """What the engine needs of the session."""
+        session = self.session
+        return Composition(
+            program=session.program,
+            parameters=session.parameters,
+            devices=session.devices,
+            folder=self.folder,
+        )
+
+    def status(self, now: float) -> str:
+        """Why the engine does nothing that is asked of it, "" when it is ready for it."""
+        if not self.trusted:
+            return "not run: not trusted yet"
+        if self.phase == "gone":
+            fault = self.unstartable
+            devices = fault is not None and fault.field.startswith("devices.")
+            return "cannot start · 5 Devices" if devices else GONE
+        if self.phase == "starting":
+            waited = now - self.phase_since
+            return f"starting JAX {waited:.0f} s" if waited >= NAMED else "starting JAX"
+        return ""
+
+    # ------------------------------------------------------------------------------ changes
+
+    def edit(self, session: Session) -> bool:
+        """The user changed the session. Returns whether the engine must be started again first."""
+        before = self.composition
+        self.session = session
+        if self.composition == before:
+            return False
+        other_devices = session.devices != before.devices
+        if other_devices:
+            self.unstartable = None
+        return self.phase == "gone" and self.trusted and (self._was_ready or other_devices)
+
+    def replace(self, session: Session, folder: str, trusted: bool) -> bool:
+        """Another session takes the place of this one. Returns what `edit` returns."""
+        self.trusted = trusted
+        self.folder = folder or os.getcwd()
+        return self.edit(session)
+
+    def restarted(self, now: float) -> None:
+        """A fresh engine is starting."""
+        self.phase, self.phase_since, self.gone = "starting", now, None
+        self.unstartable = None
+        self._was_ready = False
+
+    def on(self, event: AnyEvent, now: float) -> None:
+        """Take in what the engine, or the client about it, says of itself."""
+        match event:
+            case Ready():
+                self.phase, self.phase_since, self._was_ready = "ready", now, True
+                self.environment, self.gone = event.environment, None
+            case Described():
+                self.environment = event.environment
+            case Failed(id=0):
+                self.unstartable = event.diagnosis
+            case Log():
+                self.log.append(event.line)
+            case Gone(wanted=False):
+                self.phase, self.phase_since, self.gone = "gone", now, event
+            case _:
+                pass

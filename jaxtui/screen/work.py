@@ -1,0 +1,291 @@
+"""Work that the engine is asked for and that is waited for: what the explorer says to all of it.
+
+No Textual, no clock. A work is told of edits, events and moments, and sends requests to the engine
+of its `OpenSession`. Moments are seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from msgspec import Struct
+
+from jaxtui.screen.open_session import NAMED, OpenSession, Phase
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.session import Session
+from jaxtui.wire.base import Cancel, Cancelled, Event, Gone, Request, Stage
+from jaxtui.wire.benchmark import Continue
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.report import Environment
+
+REST = 0.3  # seconds without a keystroke after which what is small runs by itself
+QUIET = 0.15  # seconds of work that are not worth showing
+PRINTED_CHARACTERS = 200_000  # of the function's output that are kept
+UNTRUSTED = "This file has not run: its source was not accepted yet. F5 shows it and asks."
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer", bound=Event)
+
+
+class Pending(Struct, Generic[Asked]):
+    """A request that has no answer yet, and what its answer will be of."""
+
+    request: AnyRequest
+    asked: Asked
+    since: float
+    stage: str = ""
+    stage_since: float = 0.0
+
+
+class AwaitedWork:
+    """Work on the open session. A kind of work overrides what concerns it.
+
+    What befalls the session or its engine is told to all works before `OpenSession` takes it in, so
+    that a work still sees how the engine was; only `edited` and `replaced` come after.
+    """
+
+    SCREEN: ClassVar[str] = ""
+    """The screen that shows it, without which ctrl+c does not stop it unasked."""
+    TITLE: ClassVar[str] = ""
+    """What it is called where it is not on view."""
+
+    def __init__(self, open_session: OpenSession) -> None:
+        self.open_session = open_session
+
+    # ------------------------------------------------------------------------- the session
+
+    @property
+    def session(self) -> Session:
+        """What is composed."""
+        return self.open_session.session
+
+    @property
+    def trusted(self) -> bool:
+        """Whether what is composed may run."""
+        return self.open_session.trusted
+
+    @property
+    def phase(self) -> Phase:
+        """How the engine is."""
+        return self.open_session.phase
+
+    @property
+    def gone(self) -> Gone | None:
+        """How the engine ended, None while there is one."""
+        return self.open_session.gone
+
+    @property
+    def environment(self) -> Environment | None:
+        """What the newest engine works with, None before one has been ready."""
+        return self.open_session.environment
+
+    # ------------------------------------------------------------------------- what is shown
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is waited for whose seconds are to be counted on screen."""
+        return False
+
+    @property
+    def in_hand(self) -> Pending[Any] | None:
+        """The request that ctrl+c ends the engine for."""
+        return None
+
+    def words(self) -> str:
+        """What a long run is at, which goes on behind other screens; "" when there is none."""
+        return ""
+
+    def look(self, now: float) -> None:
+        """Notice how long something has been waited for; called before anything is shown."""
+
+    # ------------------------------------------------------------------------- what befalls it
+
+    def edited(self, now: float) -> None:
+        """The session may have changed."""
+
+    def replaced(self, now: float) -> None:
+        """Another session has taken the place of the one before."""
+        self.edited(now)
+
+    def rested(self, now: float) -> None:
+        """Typing may have come to rest."""
+
+    def restarted(self, now: float, *, ended: bool = False) -> None:
+        """A fresh engine is starting; `ended` says that what is `in_hand` was to be ended."""
+
+    def stop(self, now: float) -> Literal["", "asked", "end"]:
+        """End a long run: "" when there is none, "end" when the engine has to end for it."""
+        return ""
+
+    def overdue(self, now: float) -> bool:
+        """Whether a stop has been waited for too long, so that the engine is to be ended."""
+        return False
+
+    def left(self) -> None:
+        """The explorer is left: keep what there is."""
+
+    def take_painted(self) -> Continue | None:
+        """What to send once what came is on screen; called when all events are in."""
+        return None
+
+    def on(self, event: AnyEvent, now: float) -> bool:
+        """Take in what the engine, or the client about it, says. True if it is for no other."""
+        return False
+
+    def _send(self, request: AnyRequest) -> None:
+        self.open_session.send(request)
+
+    def _next_id(self) -> int:
+        return self.open_session.next_id()
+
+    def _cancel(self, id: int) -> None:
+        self._send(Cancel(id=self._next_id(), target=id))
+
+
+class RequestWork(AwaitedWork, Generic[Asked, Answer]):
+    """Work that asks once typing rests: a run and the requests about it, each with one answer.
+
+    What ended an engine is not asked for again by itself.
+    """
+
+    RUN: ClassVar[type[Request]]
+    """The request whose answer is the result."""
+
+    def __init__(self, open_session: OpenSession) -> None:
+        super().__init__(open_session)
+        self.ran: Answer | None = None
+        self.ran_of: Asked | None = None
+        self.ran_lost = False  # the engine that kept the result is gone
+        self.ended = ""  # what was in hand when the user ended the engine
+        self._failure: Diagnosis | None = None
+        self._failure_of: Asked | None = None
+        self._blocked: Asked | None = None  # it ended an engine: never run by itself again
+        self._pending: dict[int, Pending[Asked]] = {}
+        self._run_id = 0
+        self._rest_at = 0.0
+        self._known = self.asked  # of the newest edit
+
+    # ------------------------------------------------------------------------- what is shown
+
+    @property
+    def asked(self) -> Asked:
+        """All that the result depends on, as it is typed."""
+        raise NotImplementedError
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is due."""
+        return bool(self._pending)
+
+    @property
+    def in_hand(self) -> Pending[Asked] | None:
+        """What has been waited for longest, a run first."""
+        waiting = self._pending.values()
+        return min(
+            waiting, key=lambda p: (not isinstance(p.request, self.RUN), p.since), default=None
+        )
+
+    @property
+    def waits_for_run(self) -> bool:
+        """Whether a run is in hand."""
+        return self._waits(self.RUN)
+
+    def blocked(self) -> bool:
+        """Whether what is typed ended an engine."""
+        return self._blocked is not None and self._blocked == self.asked
+
+    def doing(self, now: float) -> str:
+        """What the engine does for this work, once that is worth showing; "" nothing."""
+        pending, ready_since = self.in_hand, self.open_session.phase_since
+        # What was asked of an engine that was still starting is waited for since it is ready.
+        quiet = pending is None or now - max(pending.since, ready_since) < QUIET
+        if pending is None or quiet or self.phase != "ready" or not self.trusted:
+            return ""
+        return self._words(pending, now)
+
+    def _words(self, pending: Pending[Asked], now: float) -> str:
+        waited = self._waited(pending, now)
+        if waited < NAMED:
+            return self._word(pending)
+        return f"{self._word(pending, counted=True)} {waited:.0f} s · ctrl+c ends it"
+
+    def _word(self, pending: Pending[Asked], *, counted: bool = False) -> str:
+        """What is being done for a request; `counted` says that its seconds follow."""
+        raise NotImplementedError
+
+    def _waited(self, pending: Pending[Asked], now: float) -> float:
+        return now - max(pending.since, pending.stage_since, self.open_session.phase_since)
+
+    def _waits(self, kind: type[Request], asked: Asked | None = None) -> bool:
+        """Whether a request of this kind has no answer yet, of `asked` if that is given."""
+        return any(
+            isinstance(pending.request, kind) and asked in (None, pending.asked)
+            for pending in self._pending.values()
+        )
+
+    # ------------------------------------------------------------------------- what is asked
+
+    def _ask(self, request: AnyRequest, now: float) -> None:
+        self._pending[request.id] = Pending(request, self.asked, now)
+        self._send(request)
+
+    def _may_run(self, now: float) -> bool:
+        """Whether what is typed has no result, is not refused one, and may have one by now."""
+        asked = self.asked
+        done = self.ran_of == asked and not self.ran_lost
+        failed = self._failure is not None and self._failure_of == asked
+        settled = done or failed or self._waits(self.RUN, asked) or self.blocked()
+        return not settled and now >= self._rest_at
+
+    def restarted(self, now: float, *, ended: bool = False) -> None:
+        """A fresh engine is starting; `ended` says that what is `in_hand` was to be ended."""
+        pending = self.in_hand
+        if ended and pending is not None:
+            self.ended = self._words(pending, now).partition(" · ")[0]
+            self._block(pending)
+        self._forget_engine()
+
+    def _forget_engine(self) -> None:
+        self._pending.clear()
+        self._run_id = 0
+        self.ran_lost = True
+
+    def _block(self, pending: Pending[Asked]) -> None:
+        """This ended an engine."""
+        self._blocked = pending.asked
+
+    # ------------------------------------------------------------------------- what is answered
+
+    def owns(self, id: int) -> bool:
+        """Whether an event with this id answers a request of this work."""
+        return id in self._pending
+
+    def on(self, event: AnyEvent, now: float) -> bool:
+        """Take in what the engine, or the client about it, says. True if it is for no other."""
+        ours = self.owns(event.id)
+        match event:
+            case Stage() if ours:
+                pending = self._pending[event.id]
+                pending.stage, pending.stage_since = event.stage, now
+            case Cancelled():
+                self._pending.pop(event.id, None)
+            case Gone(wanted=False):
+                if (waited := self.in_hand) is not None and self.phase == "ready":
+                    self._block(waited)
+                self._forget_engine()
+            case _:
+                self._answered(event, now)
+        return ours
+
+    def _answered(self, event: AnyEvent, now: float) -> None:
+        """Take in what only this kind of work understands."""
+
+    def _take_run(self, event: Answer) -> bool:
+        """Take the result in. False for one that is no longer waited for."""
+        pending = self._pending.pop(event.id, None)
+        if pending is None or event.id != self._run_id:
+            return False
+        self.ran, self.ran_of, self.ran_lost = event, pending.asked, False
+        self._failure = self._failure_of = None
+        self.ended = ""
+        return True
