@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
+from jaxtui.screen import commands
 from jaxtui.screen.base import NARROW, WorkScreen
 from jaxtui.screen.shell import ShownWork
 from jaxtui.session.session import Session
@@ -41,6 +42,10 @@ class StartScreen(WorkScreen[ShownWork]):
         self.header_line.doing = "starting JAX"
         self.show_keys()
         self.call_after_refresh(self._begin)
+
+    def offers(self, command: commands.Command) -> bool:
+        """Everything: there is no work yet that could say otherwise."""
+        return True
 
 
 class FirstLook(Widget):
