@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import App, ScreenStackError, SystemCommand
-from textual.filter import Monochrome, NoColor
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
-from textual.theme import Theme
 
 from jaxtui.app.start import StartScreen
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.behind_typing import after_typing, waits
 from jaxtui.screen.header import HeaderLine
+from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.session.session import Session
 from jaxtui.wire.launch import Choice
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from jaxtui.results.screen.view import ArrayView
     from jaxtui.session.diagnosis import Fix
     from jaxtui.wire.client import EngineClient
+
+
+# What a filter made is kept by the filter itself, so there is one of each.
+NO_COLOR, MONOCHROME = NoColor(), Monochrome()
 
 
 class Arrived(Message, bubble=False):
@@ -72,67 +76,41 @@ class JaxtuiApp(App[None]):
         self.ascii = ascii
         self.dot, self.times = ("-", "x") if ascii else ("·", "×")
         self.set_class(ascii, "-ascii")
+        self._signs: list[LineFilter] = []
         if ascii:
             from jaxtui.screen.ascii_filter import PlainText
 
-            self._filters.append(PlainText())
-        self.first_session = session
-        self._client, self._path, self._trusted = client, path, trusted
+            self._signs.append(PlainText())
+        self._client, self._session, self._path, self._trusted = client, session, path, trusted
         self._choice, self._clock = choice or Choice(), clock
         self._theme_wanted = theme
         self._early: list[Callable[[], Awaitable[bool]]] = []  # actions of before there is work
         self.begun = False
         self.explorer: Explorer
         # Textual's own first mode stays on the start screen, which paints sooner than the others.
-        self.add_mode("map", self._map_screen)
-        self.add_mode("collectives", self._collectives_screen)
-        self.add_mode("benchmark", self._benchmark_screen)
-        self.add_mode("learn", self._learn_screen)
-        self.add_mode("devices", self._devices_screen)
+        for screen in KEYED:
+            self.add_mode(screen.name, screen.make)
 
     def get_default_screen(self) -> Screen[Any]:
         """What is painted first: the program, before the parts that edit it are loaded."""
-        return StartScreen()
-
-    def _map_screen(self) -> Screen[Any]:
-        from jaxtui.program.screen.screen import MapScreen
-
-        return MapScreen()
-
-    def _collectives_screen(self) -> Screen[Any]:
-        from jaxtui.collectives.screen.screen import CollectivesScreen
-
-        return CollectivesScreen()
-
-    def _benchmark_screen(self) -> Screen[Any]:
-        from jaxtui.benchmark.screen.screen import BenchmarkScreen
-
-        return BenchmarkScreen()
-
-    def _learn_screen(self) -> Screen[Any]:
-        from jaxtui.app.learn import LearnScreen
-
-        return LearnScreen()
-
-    def _devices_screen(self) -> Screen[Any]:
-        from jaxtui.app.devices import DevicesScreen
-
-        return DevicesScreen()
+        return StartScreen(self._session, self.begin)
 
     def on_mount(self) -> None:
         """Paint in the theme that was asked for."""
-        self.theme_changed_signal.subscribe(self, self._suit_no_color)
         if self._theme_wanted in self.available_themes:
             self.theme = self._theme_wanted
 
-    def _suit_no_color(self, _theme: Theme) -> None:
-        """With NO_COLOR, Textual's filter for its own themes paints ANSI ones black on black."""
-        if self.no_color:
-            wanted = NoColor() if self.native_ansi_color else Monochrome()
-            self._filters = [
-                wanted if isinstance(filter, Monochrome | NoColor) else filter
-                for filter in self._filters
-            ]
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's, which with NO_COLOR suit only the theme that it starts in, and the ASCII one.
+
+        Its filter without colours for its own themes paints ANSI ones black on black.
+        """
+        without = NO_COLOR if self.native_ansi_color else MONOCHROME
+        filters = [
+            without if isinstance(filter, Monochrome | NoColor) else filter
+            for filter in super().get_line_filters()
+        ]
+        return [*filters, *self._signs]
 
     def begin(self) -> None:
         """The start screen is painted: go on to the screen that the session is for."""
@@ -142,7 +120,7 @@ class JaxtuiApp(App[None]):
         self.explorer = Explorer(
             self,
             self._client(),
-            self.first_session,
+            self._session,
             path=self._path,
             trusted=self._trusted,
             choice=self._choice,
@@ -222,7 +200,7 @@ class JaxtuiApp(App[None]):
     @property
     def map_screen(self) -> MapScreen:
         """The Map screen, which is there once it was shown."""
-        return self._screen_stacks["map"][0]  # type: ignore[return-value]
+        return cast("MapScreen", self.get_screen_stack("map")[0])
 
     # --------------------------------------------------------------------------------- actions
 
@@ -254,7 +232,15 @@ class JaxtuiApp(App[None]):
 
     def action_show_screen(self, name: str) -> None:
         """Turn to a screen."""
-        self.switch_mode(name)
+        self.show_screen(name)
+
+    def show_screen(self, name: str) -> None:
+        """Turn to a screen; one without a key lies over the screen that it is opened from."""
+        screen = BY_NAME[name]
+        if screen.key:
+            self.switch_mode(name)
+        else:
+            self.push_screen(screen.make())
 
     def action_stop(self) -> None:
         """End the work in hand; with none, copy what is selected."""
@@ -293,12 +279,11 @@ class JaxtuiApp(App[None]):
             )
 
     def _apply(self, fix: Fix) -> None:
-        from jaxtui.benchmark.screen.keys import BenchmarkKeys
         from jaxtui.screen.field import fix_words
 
         screen = self.screen
-        if not (isinstance(screen, BenchmarkKeys) and screen.apply(fix)):
-            self.explorer.fix(fix)
+        if isinstance(screen, WorkScreen):
+            screen.apply(fix)
         self.say(f"fixed: {fix_words(fix)}")
 
     def action_copy(self) -> None:

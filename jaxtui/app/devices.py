@@ -38,7 +38,7 @@ APPLIED = (
 LOG_SHOWN = 200  # lines
 
 
-class DevicesScreen(WorkScreen):
+class DevicesScreen(WorkScreen[ProgramWork]):
     """Choose the devices to work on, beside what there is."""
 
     NAME = "devices"
@@ -98,7 +98,7 @@ class DevicesScreen(WorkScreen):
         self._put(self._table, _seen(work, environment))
         self._put(self._environment, environment_text(environment) if environment else "")
         self._put_log("\n".join(list(self.explorer.open_session.log)[-LOG_SHOWN:]))
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
 
     def _put(self, place: Static, text: str) -> bool:
         if self._shown.get(place) == text:
@@ -142,7 +142,7 @@ class DevicesScreen(WorkScreen):
         if not self._wrong:
             for field in self._inputs.values():
                 field.take()
-            self.explorer.apply_devices(Devices(**values))
+            self.explorer.edit("devices", Devices(**values))
         self.explorer.show_work()
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
@@ -151,13 +151,6 @@ class DevicesScreen(WorkScreen):
         if found is not None and found.field.partition(".")[0] == "devices":
             return found
         return next(iter(self._wrong.values()), None)
-
-    def offers(self, command: commands.Command) -> bool:
-        """A fix is offered when there is one."""
-        if command.action == "app.apply_fix":
-            diagnosis = self.diagnosis(self.explorer.work)
-            return diagnosis is not None and bool(diagnosis.fixes)
-        return True
 
     def text_to_copy(self) -> str:
         """What JAX sees, and the environment."""

@@ -15,50 +15,26 @@ from textual.widgets import Static
 from jaxtui.screen import commands
 from jaxtui.screen.commands import key_name
 from jaxtui.screen.dialogs import Dialog
+from jaxtui.screen.screens import SCREENS, load
 
 
 def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
     """The keys of panes that bring their own, for the help: (title, (keys, what they do))."""
-    from jaxtui.benchmark.screen.table import BenchmarkTable
-    from jaxtui.collectives.screen.device_rows import DeviceRows
-    from jaxtui.collectives.screen.travel_view import TravelView
-    from jaxtui.program.screen.shape_flow import ShapeFlow
-    from jaxtui.results.screen.view import ArrayView
-    from jaxtui.screen.toggles import Toggles
-
-    panes = (
-        ("In a result", ArrayView),
-        ("In the shapes", ShapeFlow),
-        ("In what each device holds", DeviceRows),
-        ("In how it travels", TravelView),
-        ("In the strategies", Toggles),
-        ("In the table of a benchmark", BenchmarkTable),
-    )
     return [
         (
             title,
             [
                 (", ".join(key_name(key) for key in binding.key.split(",")), binding.description)
-                for binding in widget.BINDINGS
+                for binding in load(place).BINDINGS
                 if isinstance(binding, Binding)
             ],
         )
-        for title, widget in panes
+        for screen in SCREENS
+        for title, place in screen.panes
     ]
 
 
-SCOPE_TITLES = (
-    ("map", "On the Map screen"),
-    ("layers", "In the list of layers"),
-    ("collectives", "On the Collectives screen"),
-    ("bandwidth", "In a collective's bandwidth"),
-    ("benchmark", "On the Benchmark screen"),
-    ("devices", "On the Devices screen"),
-    ("learn", "On the Learn screen"),
-    ("app", "Everywhere"),
-)
-
-
+HEADINGS = (*(heading for screen in SCREENS for heading in screen.headings), ("app", "Everywhere"))
 KEYS = 22  # cells for the names of keys
 
 
@@ -97,7 +73,7 @@ class HelpDialog(Dialog[None]):
         room = max(16, width - KEYS - 3)
         sections = [
             (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
-            for scope, title in SCOPE_TITLES
+            for scope, title in HEADINGS
         ]
         for title, keys in [*sections, *self._others]:
             lines.append(Content.styled(title, "bold $accent"))

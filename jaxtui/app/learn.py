@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 from jaxtui import lessons
 from jaxtui.screen import commands
 from jaxtui.screen.base import NARROW, STYLES, WorkScreen
+from jaxtui.screen.shell import ShownWork
 
 if TYPE_CHECKING:
     from jaxtui.session.session import Session
@@ -21,7 +22,7 @@ LEAST_BESIDE = 60  # columns below which the notes stand under the list
 BREAKPOINTS = [(0, "-one-column"), (LEAST_BESIDE, "-narrow"), (NARROW, "-wide")]
 
 
-class LearnScreen(WorkScreen):
+class LearnScreen(WorkScreen[ShownWork]):
     """A list of lessons beside the notes of the one that is marked."""
 
     NAME = "learn"
@@ -76,12 +77,10 @@ class LearnScreen(WorkScreen):
             self._open(index)
 
     def _open(self, index: int) -> None:
-        from jaxtui.program.screen.picker import open_lesson
-
         name = lessons.NAMES[index]
 
         def go_on() -> None:
-            open_lesson(self.jaxtui, name)
-            self.jaxtui.show_session()
+            self.explorer.open(lessons.load(name))
+            self.shell.show_session()
 
         self.explorer.files.unless_changed(go_on)

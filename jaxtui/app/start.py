@@ -6,11 +6,15 @@ widget draws what they will show, at the same places.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
+from jaxtui.screen import commands
 from jaxtui.screen.base import NARROW, WorkScreen
+from jaxtui.screen.shell import ShownWork
 from jaxtui.session.session import Session
 
 LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss
@@ -19,20 +23,29 @@ SHAPES_LINES = 9
 NAMES = (5, 14)  # least and most cells for an argument's name, as in the argument table
 
 
-class StartScreen(WorkScreen):
+class StartScreen(WorkScreen[ShownWork]):
     """The first frame of the explorer."""
 
     NAME = "map"
 
+    def __init__(self, session: Session, begin: Callable[[], None]) -> None:
+        """`begin` is called once this is painted."""
+        super().__init__()
+        self._session, self._begin = session, begin
+
     def body(self) -> ComposeResult:
         """One widget for all."""
-        yield FirstLook(self.jaxtui.first_session, ascii=self.jaxtui.ascii)
+        yield FirstLook(self._session, ascii=self.shell.ascii)
 
     def open(self) -> None:
         """Go on as soon as this is on screen."""
         self.header_line.doing = "starting JAX"
-        self.key_line.keys = self.keys(None)
-        self.call_after_refresh(self.jaxtui.begin)
+        self.show_keys()
+        self.call_after_refresh(self._begin)
+
+    def offers(self, command: commands.Command) -> bool:
+        """Everything: there is no work yet that could say otherwise."""
+        return True
 
 
 class FirstLook(Widget):

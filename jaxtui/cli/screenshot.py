@@ -12,7 +12,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from jaxtui.app.app import JaxtuiApp
-from jaxtui.screen.commands import COMMANDS
+from jaxtui.screen.screens import KEYED
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Cancel, Cancelled, Described, Failed, Gone, Ready
 from jaxtui.wire.benchmark import BenchPlanned
@@ -101,8 +101,9 @@ def draw(
     output: str,
 ) -> int:
     """Write the picture of `screen` to `output`. Returns the exit status."""
-    if screen not in screens():
-        print(f"jaxtui: no screen {screen!r}; there are {', '.join(screens())}", file=sys.stderr)
+    names = [known.name for known in KEYED]
+    if screen not in names:
+        print(f"jaxtui: no screen {screen!r}; there are {', '.join(names)}", file=sys.stderr)
         return 2
     client = WatchedClient(settings)
     try:
@@ -135,12 +136,6 @@ async def _drawn(app: JaxtuiApp, client: WatchedClient, screen: str, size: tuple
                 widget.cursor_blink = False
         await pilot.pause()
         return plain(app.export_screenshot(), screen)
-
-
-def screens() -> list[str]:
-    """The names of the screens that there are."""
-    shown = (re.fullmatch(r"app\.show_screen\('(\w+)'\)", c.action) for c in COMMANDS)
-    return [match[1] for match in shown if match]
 
 
 async def _until_resting(client: WatchedClient, pilot: Pilot[None]) -> None:

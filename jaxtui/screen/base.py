@@ -3,76 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
-from textual.screen import Screen
-from textual.timer import Timer
 from textual.widget import Widget
 
 from jaxtui.screen import commands
 from jaxtui.screen.behind_typing import types_text
 from jaxtui.screen.header import HeaderLine, KeyLine
+from jaxtui.screen.screens import BY_NAME, KEYED
+from jaxtui.screen.shell import Shell, ShownWork, Workbench
+from jaxtui.screen.textual_private import PromptScreen
+from jaxtui.session.diagnosis import Diagnosis, Fix
 
-if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
-    from jaxtui.app.explorer import Explorer
-    from jaxtui.program.screen.work import ProgramWork
-    from jaxtui.session.diagnosis import Diagnosis
+W = TypeVar("W", bound=ShownWork)
 
-SCREENS = (
-    ("map", "1", "Map"),
-    ("collectives", "2", "Collectives"),
-    ("benchmark", "3", "Benchmark"),
-    ("learn", "4", "Learn"),
-    ("devices", "5", "Devices"),
-)
 # The styles of every screen but the first, which must not wait for them.
 STYLES = str(Path(__file__).with_name("jaxtui.tcss"))
-PAINT_SECONDS = 0.001
 NARROW = 100  # columns below which the two columns become two pages
 
 
 BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
 SHORT = 18  # rows below which what is not needed gives its lines away
 ROW_BREAKPOINTS = [(0, "-short"), (SHORT, "-tall")]
+LOW = 34  # rows below which two panes take turns, on the screens that need both
+LOW_BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]
 
 
-class WorkScreen(Screen[None]):
-    """A screen that shows the work on the session."""
+class WorkScreen(PromptScreen, Generic[W]):
+    """A screen that shows the work `W` on the session; all else it asks of the shell."""
 
     NAME: ClassVar[str] = ""
+    FLIPPED: ClassVar[tuple[str, str]] = ("", "")  # class of the other page, and the way back
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
     VERTICAL_BREAKPOINTS = ROW_BREAKPOINTS
 
     def __init__(self) -> None:
         super().__init__()
-        self.header_line = HeaderLine(SCREENS, self.NAME)
+        entry = BY_NAME[self.NAME]
+        names = [(screen.name, screen.key, screen.title) for screen in KEYED]
+        self.header_line = HeaderLine(names, entry.over or entry.name)
         self.key_line = KeyLine()
         self.composed = False
         self.left: Widget | None = None  # the field that was left last; Tab returns to it
-        self._soon: Timer | None = None
 
     @property
-    def _update_timer(self) -> Timer:
-        # Textual paints at its next 60th of a second, and again 16 ms are gone after the answer to
-        # a key. What changes here changes rarely, so it is painted nearly at once.
-        if self._soon is None:
-            self._soon = self.set_interval(
-                PAINT_SECONDS, self._on_timer_update, name="screen_update", pause=True
-            )
-        return self._soon
+    def shell(self) -> Shell[W]:
+        """The app, as far as a screen knows it."""
+        return cast("Shell[W]", self.app)
 
     @property
-    def jaxtui(self) -> JaxtuiApp:
-        """The app, as what it is."""
-        return cast("JaxtuiApp", self.app)
-
-    @property
-    def explorer(self) -> Explorer:
-        """The work on the session."""
-        return self.jaxtui.explorer
+    def explorer(self) -> Workbench[W]:
+        """The session that is worked on."""
+        return self.shell.explorer
 
     def body(self) -> ComposeResult:
         """What stands between the header and the key line."""
@@ -92,36 +76,37 @@ class WorkScreen(Screen[None]):
         """Show the work, and keep the key line true."""
         self.composed = True
         self.show_work(self.explorer.work, self.explorer.now())
-        self.watch(self, "focused", self._show_keys)
+        self.watch(self, "focused", self.show_keys)
 
     def on_screen_resume(self) -> None:
         """Catch up with what has changed meanwhile."""
         if self.composed:
             self.show_work(self.explorer.work, self.explorer.now())
 
-    def show_work(self, work: ProgramWork, now: float) -> None:
+    def show_work(self, work: W, now: float) -> None:
         """Show the state of the work; called after every change of it."""
         self.show_status(work, now)
 
-    def show_status(self, work: ProgramWork, now: float) -> None:
+    def show_status(self, work: W, now: float) -> None:
         """Show what the engine is doing."""
         environment = work.environment
         line = self.header_line
         line.where = (
-            f"{environment.platform} {self.jaxtui.times} {_how_many(work)}"
-            f" · JAX {environment.jax}".replace("·", self.jaxtui.dot)
+            f"{environment.platform} {self.shell.times} {_how_many(work)}"
+            f" · JAX {environment.jax}".replace("·", self.shell.dot)
             if environment is not None and work.phase == "ready"
             else ""
         )
-        line.doing = work.status(now).replace("·", self.jaxtui.dot)
+        line.doing = work.status(now).replace("·", self.shell.dot)
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
     def scopes(self) -> tuple[str, ...]:
         """Where the keys that work right now come from, the nearest first."""
         return (self.NAME, "app")
 
-    def _show_keys(self, focused: Widget | None) -> None:
-        self.key_line.keys = self.keys(focused)
+    def show_keys(self) -> None:
+        """Bring the key line up to date."""
+        self.key_line.keys = self.keys(self.focused)
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
         """The key line: what leads on from what has the focus."""
@@ -145,16 +130,26 @@ class WorkScreen(Screen[None]):
         return tuple(hints)
 
     def label_of(self, command: commands.Command) -> str:
-        """What the key line says of a command here and now."""
+        """What the key line says of a command here and now; the flip key names where it leads."""
+        turned, back = self.FLIPPED
+        if command.action == "screen.flip" and turned and self.has_class(turned):
+            return back
         return command.label
 
     def offers(self, command: commands.Command) -> bool:
-        """Whether a command makes sense here and now."""
+        """Whether a command makes sense here and now; a fix does when there is one."""
+        if command.action == "app.apply_fix":
+            found = self.diagnosis(self.explorer.work)
+            return found is not None and bool(found.fixes)
         return True
 
-    def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
+    def diagnosis(self, work: W) -> Diagnosis | None:
         """What is wrong with what is typed on this screen."""
         return work.diagnosis
+
+    def apply(self, fix: Fix) -> None:
+        """Apply a fix that the diagnosis offers."""
+        self.explorer.fix(fix)
 
     def text_to_copy(self) -> str:
         """What has the focus, as text."""
@@ -178,7 +173,7 @@ class WorkScreen(Screen[None]):
         self.key_line.say(text)
 
 
-def _how_many(work: ProgramWork) -> str:
+def _how_many(work: ShownWork) -> str:
     """How many devices are worked on, and of how many where some are left out."""
     assert work.environment is not None
     count, order = work.environment.device_count, work.session.devices.order

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from textual.binding import Binding, BindingType
 
+from jaxtui.screen.screens import KEYED
+
 
 class Command(NamedTuple):
     """Something the user can do: `action` is Textual's, with its namespace.
@@ -44,11 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
     # screens
-    Command("app.show_screen('map')", "1", "Map", "Compose a program and run it"),
-    Command("app.show_screen('collectives')", "2", "Collectives", "See what each device sends"),
-    Command("app.show_screen('benchmark')", "3", "Benchmark", "Time the ways to run it"),
-    Command("app.show_screen('learn')", "4", "Learn", "The lessons, in order"),
-    Command("app.show_screen('devices')", "5", "Devices", "What JAX sees, and the device set"),
+    *(Command(f"app.show_screen('{s.name}')", s.key, s.title, s.about) for s in KEYED),
     # files and the program itself
     Command("app.undo", "u", "undo", "Undo the last change of the session"),
     Command("app.redo", "U", "redo", "Redo the change that was undone"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -252,7 +252,7 @@ def session_files(path: str) -> list[str]:
 
 
 def ask_and_write(
-    screen: WorkScreen, text: str, title: str, name: str = "", kind: str = ""
+    screen: WorkScreen[Any], text: str, title: str, name: str = "", kind: str = ""
 ) -> None:
     """Ask for a file, starting from `name`, write `text` into it, and say on `screen` how it went.
 

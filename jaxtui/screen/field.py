@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from textual.geometry import Region
 from textual.widgets import Input, Static
 
+from jaxtui.screen.textual_private import SteadyInput
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.text.diagnosis import place
 
 
-class FieldInput(Input):
+class FieldInput(SteadyInput):
     """A one-line field. What the user types is never overwritten by what was known before.
 
     `follow` brings the session's text in; `take` hands the typed text over to the session. A text
@@ -26,30 +24,9 @@ class FieldInput(Input):
     """
 
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
-        self._value_changes = False
         super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
         self.cursor_blink = False
         self._known = value
-
-    def _watch_value(self, value: str) -> None:
-        # Input asks for a new layout of the whole screen with every key, though neither its height
-        # nor its width depends on its text.
-        self._value_changes = True
-        try:
-            super()._watch_value(value)
-        finally:
-            self._value_changes = False
-
-    def refresh(
-        self,
-        *regions: Region,
-        repaint: bool = True,
-        layout: bool = False,
-        recompose: bool = False,
-    ) -> Self:
-        """Repaint the field; a changed text lays nothing out anew."""
-        layout = layout and not self._value_changes
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def follow(self, text: str) -> None:
         """Show the session's `text`, unless it is what the field said before. A cursor at the end

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
@@ -12,6 +12,7 @@ from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.screen import view
 from jaxtui.benchmark.screen.rows import Key
 from jaxtui.benchmark.screen.work import BenchmarkWork, Opened
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.work import REST
@@ -31,7 +32,15 @@ FORMATS = (("md", "Markdown: tables and sentences"), ("csv", "CSV: a row for eac
 NEWEST = " newest"
 
 
-class BenchmarkKeys(WorkScreen):
+class BenchmarkBench(Protocol):
+    """What the screen needs of the session beside its program."""
+
+    @property
+    def benchmark(self) -> BenchmarkWork:
+        """The work on the benchmark."""
+
+
+class BenchmarkKeys(WorkScreen[ProgramWork]):
     """The actions; the screen itself brings the panes."""
 
     table: BenchmarkTable
@@ -45,7 +54,7 @@ class BenchmarkKeys(WorkScreen):
     @property
     def bench(self) -> BenchmarkWork:
         """The work on the benchmark."""
-        return self.explorer.benchmark
+        return cast("BenchmarkBench", self.explorer).benchmark
 
     def put(self, benchmark: Benchmark) -> None:
         """Another benchmark takes the place of this one."""
@@ -96,7 +105,7 @@ class BenchmarkKeys(WorkScreen):
                 work.choose("session" if name == "session" else "task", explorer.now())
                 explorer.show_work()
 
-        self.jaxtui.push_screen(ChoiceDialog("What is timed?", choices), chosen)
+        self.app.push_screen(ChoiceDialog("What is timed?", choices), chosen)
 
     def action_baseline(self) -> None:
         """Compare all others with the strategy at the cursor."""
@@ -114,13 +123,13 @@ class BenchmarkKeys(WorkScreen):
 
         explorer, work = self.explorer, self.bench
         if work.subject == "session":
-            self.jaxtui.action_show_screen("map")
+            self.shell.show_screen("map")
             return
         session: Session = work.session
 
         def go_on() -> None:
             explorer.open(session)
-            self.jaxtui.action_show_screen("map")
+            self.shell.show_screen("map")
 
         explorer.files.unless_changed(go_on)
 
@@ -164,7 +173,7 @@ class BenchmarkKeys(WorkScreen):
     def action_flip(self) -> None:
         """Turn between the form and more of the details."""
         self.toggle_class("-details")
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
         self.call_after_refresh(self.explorer.show_work)
 
     # ------------------------------------------------------------------------- runs and files
@@ -245,7 +254,7 @@ class BenchmarkKeys(WorkScreen):
 
         def chosen(kind: str | None) -> None:
             if kind == "copy":
-                self.jaxtui.copy(bench_words.markdown(report))
+                self.shell.copy(bench_words.markdown(report))
             elif kind is not None:
                 text = _written(report, kind)
                 ask_and_write(self, text, "Write it to", f"benchmark.{kind}", kind)
@@ -290,24 +299,21 @@ class BenchmarkKeys(WorkScreen):
             rows = []
         return [(reason, fixes) for reason, fixes in rows if reason is not None]
 
-    def apply(self, fix: Fix) -> bool:
-        """Apply a fix of the benchmark; False for one of another part of the session."""
+    def apply(self, fix: Fix) -> None:
+        """Apply a fix; one of the benchmark to what is timed, which may be the tutorial's task."""
         if not fix.field.startswith("benchmark."):
-            return False
+            super().apply(fix)
+            return
         try:
             self.put(self.bench.fixed(fix))
         except (KeyError, SessionError) as error:
             self.say(str(error))
-        return True
 
     # ----------------------------------------------------------------------------- the key line
 
     def offers(self, command: commands.Command) -> bool:
         """Only what makes sense here and now."""
         match command.action:
-            case "app.apply_fix":
-                found = self.diagnosis(self.explorer.work)
-                return found is not None and bool(found.fixes)
             case "screen.run":
                 return not self.bench.running
             case "screen.step_point(1)":
@@ -316,13 +322,7 @@ class BenchmarkKeys(WorkScreen):
                 return self.bench.report is not None and not self.bench.running
             case "app.stop":
                 return self.bench.running
-        return True
-
-    def label_of(self, command: commands.Command) -> str:
-        """The flip key names the page that it leads to."""
-        if command.action == "screen.flip" and self.has_class("-details"):
-            return "form"
-        return command.label
+        return super().offers(command)
 
 
 def _written(report: BenchmarkReport, kind: str) -> str:

@@ -20,7 +20,7 @@ from jaxtui.benchmark.screen.keys import BenchmarkKeys
 from jaxtui.benchmark.screen.table import BenchmarkTable
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
-from jaxtui.screen.base import STYLES
+from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
 from jaxtui.screen.cells import Glyphs, Line, Segment, glyphs
 from jaxtui.screen.field import FixedText
 from jaxtui.screen.painted_lines import PaintedLines
@@ -29,8 +29,6 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Session, SessionError
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport
 
-LOW = 34  # lines under which the form and the details take turns
-BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]
 TITLES = {
     "answers": "What it says",
     "samples": "Samples",
@@ -45,8 +43,9 @@ class BenchmarkScreen(BenchmarkKeys):
     """A form, the table of strategies, and details of it that take turns."""
 
     NAME = "benchmark"
+    FLIPPED = ("-details", "form")
     CSS_PATH = STYLES
-    VERTICAL_BREAKPOINTS = BREAKPOINTS
+    VERTICAL_BREAKPOINTS = LOW_BREAKPOINTS
     BINDINGS = commands.bindings("benchmark")
     SCOPED_CSS = False
     CSS = """
@@ -109,7 +108,7 @@ class BenchmarkScreen(BenchmarkKeys):
     @property
     def glyphs(self) -> Glyphs:
         """The signs that this terminal has."""
-        return glyphs(self.jaxtui.ascii)
+        return glyphs(self.shell.ascii)
 
     # --------------------------------------------------------------------------- what is shown
 
@@ -144,7 +143,7 @@ class BenchmarkScreen(BenchmarkKeys):
         self._show_form()
         self._show_table()
         self._show_details()
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
 
     def _show_progress(self, now: float) -> None:
         line = view.progress(self.bench, now, max(30, self.size.width - 2), self.glyphs)
@@ -365,7 +364,7 @@ class BenchmarkScreen(BenchmarkKeys):
         """The details follow the row."""
         if self.tab in ("row", "samples", "chart"):
             self._show_details()
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
 
     # ------------------------------------------------------------------------- what was typed
 

@@ -58,7 +58,7 @@ class CollectiveKeys(TravelSide):
 
         work = self.collective_work
         room = min(DIALOG, int(self.size.width * 0.95)) - 8
-        ellipsis = "..." if self.jaxtui.ascii else "…"
+        ellipsis = "..." if self.shell.ascii else "…"
         choices = [
             (name, fit(label if cell_len(label) <= room else _brief(label), room, ellipsis))
             for name, label in view.choices(work.session, work.available)
@@ -88,13 +88,11 @@ class CollectiveKeys(TravelSide):
     def action_flip(self) -> None:
         """Turn between the form and the way of the data, where there is no room for both."""
         self.toggle_class("-travel")
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
 
     def action_bandwidth(self) -> None:
         """Show the collective's sweep over message sizes."""
-        from jaxtui.benchmark.bandwidth.screen.screen import BandwidthScreen
-
-        self.app.push_screen(BandwidthScreen())
+        self.shell.show_screen("bandwidth")
 
     # -------------------------------------------------------------------------------- programs
 
@@ -117,7 +115,7 @@ class CollectiveKeys(TravelSide):
         def go_on(answer: str | None = "replace") -> None:
             if answer == "replace":
                 explorer.edit("program", program)
-                self.jaxtui.action_show_screen("map")
+                self.shell.show_screen("map")
 
         if (
             there.empty
@@ -131,7 +129,7 @@ class CollectiveKeys(TravelSide):
 
             choices = [("stay", "Keep it, and stay here"), ("replace", "Put the collective there")]
             text = "The Map screen holds a program that is in no file."
-            self.jaxtui.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
+            self.app.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
 
     def action_export(self) -> None:
         """Copy the collective as a script, or write it into a file."""
@@ -147,7 +145,7 @@ class CollectiveKeys(TravelSide):
 
         def chosen(answer: str | None) -> None:
             if answer == "copy":
-                self.jaxtui.copy(text)
+                self.shell.copy(text)
             elif answer == "file":
                 ask_and_write(self, text, "Write the script to")
 
@@ -168,18 +166,9 @@ class CollectiveKeys(TravelSide):
 
     def offers(self, command: commands.Command) -> bool:
         """Only what makes sense here and now."""
-        if command.action == "app.apply_fix":
-            diagnosis = self.collective_work.diagnosis
-            return diagnosis is not None and bool(diagnosis.fixes)
         if command.action == "screen.flip":
             return self.has_class("-low")
-        return True
-
-    def label_of(self, command: commands.Command) -> str:
-        """The flip key names the page that it leads to."""
-        if command.action == "screen.flip" and self.has_class("-travel"):
-            return "form"
-        return command.label
+        return super().offers(command)
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
         """On the rows, what the cursor can do comes first."""

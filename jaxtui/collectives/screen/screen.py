@@ -17,13 +17,11 @@ from jaxtui.collectives.screen.rows import Place
 from jaxtui.collectives.screen.travel_view import TravelPane
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
-from jaxtui.screen.base import STYLES
+from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
 from jaxtui.screen.field import FixedText
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.collectives import ProvenanceFound
 
-LOW = 34  # lines under which the form and the way of the data take turns
-BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]
 EDITS = "enter edits it"
 
 
@@ -31,8 +29,9 @@ class CollectivesScreen(CollectiveKeys):
     """A form, the rows of the devices, and how the data travels between them."""
 
     NAME = "collectives"
+    FLIPPED = ("-travel", "form")
     CSS_PATH = STYLES
-    VERTICAL_BREAKPOINTS = BREAKPOINTS
+    VERTICAL_BREAKPOINTS = LOW_BREAKPOINTS
     BINDINGS = commands.bindings("collectives")
     SCOPED_CSS = False
     CSS = """
@@ -104,7 +103,7 @@ class CollectivesScreen(CollectiveKeys):
         super().show_status(work, now)
         line = self.header_line
         doing = self.collective_work.doing(now) or work.status(now)
-        line.doing = doing.replace("·", self.jaxtui.dot)
+        line.doing = doing.replace("·", self.shell.dot)
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
     def show_work(self, work: ProgramWork, now: float) -> None:
@@ -121,7 +120,7 @@ class CollectivesScreen(CollectiveKeys):
         self._show_notice(asked.notice(now))
         self._show_words(now)
         self.show_travel()
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
 
     def _show_notice(self, text: str) -> None:
         if text != self._noticed:
@@ -133,10 +132,10 @@ class CollectivesScreen(CollectiveKeys):
     def _show_rows(self, now: float) -> None:
         asked = self.collective_work
         ran, stale = asked.ran, asked.result_stale
-        title = view.verdict(ran, stale=stale, ascii=self.jaxtui.ascii)
+        title = view.verdict(ran, stale=stale, ascii=self.shell.ascii)
         took = view.took(ran.seconds) if ran is not None else ""
         parts = [part for part in ("What each device holds", title, took) if part]
-        heading = f" {self.jaxtui.dot} ".join(parts)
+        heading = f" {self.shell.dot} ".join(parts)
         if heading != self.holdings_pane.border_title:
             self.holdings_pane.border_title = heading
         if ran is None:
@@ -197,7 +196,7 @@ class CollectivesScreen(CollectiveKeys):
         if place.side == "before":
             self.rows.light(frozenset())
             words = view.before_words(held, place.row, place.element, written)
-            self._words.say(f"{words}   {EDITS}".replace("·", self.jaxtui.dot))
+            self._words.say(f"{words}   {EDITS}".replace("·", self.shell.dot))
             return
         leaf = self._leaves[1] % max(1, len(asked.ran.report.after))
         index = (place.row, *held.index(place.element))
@@ -235,7 +234,7 @@ class CollectivesScreen(CollectiveKeys):
         size = max(1, before.size)
         lit = frozenset(Place("before", *divmod(flat, size)) for flat in found.sources[shown])
         self.rows.light(lit)
-        self._words.say(view.found_words(found, written, before, shown, ascii=self.jaxtui.ascii))
+        self._words.say(view.found_words(found, written, before, shown, ascii=self.shell.ascii))
 
     # ------------------------------------------------------------------------- what was typed
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from jaxtui.collectives.screen.travel_picture import LIMIT, TravelPicture
 from jaxtui.collectives.travel import model as travel
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.wire.collectives import CollectiveRan
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from jaxtui.collectives.screen.work import CollectiveWork
 
 
-class TravelSide(WorkScreen):
+class CollectiveBench(Protocol):
+    """What the screen needs of the session beside its program."""
+
+    @property
+    def collective(self) -> CollectiveWork:
+        """The work on the collective."""
+
+
+class TravelSide(WorkScreen[ProgramWork]):
     """Makes the travel of what ran, and steps through it."""
 
     travel_pane: TravelPane
@@ -30,7 +39,7 @@ class TravelSide(WorkScreen):
     @property
     def collective_work(self) -> CollectiveWork:
         """The work on the collective."""
-        return self.explorer.collective
+        return cast("CollectiveBench", self.explorer).collective
 
     def show_travel(self) -> None:
         """Show how the data of the newest result travels."""
@@ -98,7 +107,7 @@ class TravelSide(WorkScreen):
         if self.has_class("-low"):
             self.add_class("-travel")
         self.travel_pane.go(steps)
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
 
     def action_next_algorithm(self) -> None:
         """Take another algorithm."""

@@ -12,60 +12,63 @@ from typing import TYPE_CHECKING
 from textual.app import SuspendNotSupported
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
+    from jaxtui.program.screen.work import ProgramWork
+    from jaxtui.screen.base import WorkScreen
 
 
-def edit_function(app: JaxtuiApp) -> None:
+def edit_function(screen: WorkScreen[ProgramWork]) -> None:
     """Edit the source, or the file that the function is imported from."""
-    program = app.explorer.work.session.program
+    program = screen.explorer.work.session.program
     place, _, _ = program.function.rpartition(":")
     if place.endswith(".py"):
-        _run(app, os.path.join(app.explorer.open_session.folder, os.path.expanduser(place)))
-        app.explorer.work.again(app.explorer.now())
-        app.explorer.show_work()
+        folder = screen.explorer.open_session.folder
+        _run(screen, os.path.join(folder, os.path.expanduser(place)))
+        screen.explorer.work.again(screen.explorer.now())
+        screen.explorer.show_work()
     elif program.function and place:
-        app.say(f"{program.function} is imported; edit it where its module lies")
+        screen.shell.say(f"{program.function} is imported; edit it where its module lies")
     else:
-        _edit_text(app, program.source)
+        _edit_text(screen, program.source)
 
 
-def _edit_text(app: JaxtuiApp, source: str) -> None:
+def _edit_text(screen: WorkScreen[ProgramWork], source: str) -> None:
     with tempfile.TemporaryDirectory(prefix="jaxtui-") as folder:
         path = os.path.join(folder, "function.py")
         with open(path, "w", encoding="utf-8") as file:
             file.write(source)
-        if not _run(app, path):
+        if not _run(screen, path):
             return
         try:
             with open(path, encoding="utf-8") as file:
                 text = file.read()
         except (OSError, UnicodeDecodeError) as error:
-            app.say(f"what the editor left cannot be read: {error}")
+            screen.shell.say(f"what the editor left cannot be read: {error}")
             return
-    app.explorer.edit("program.source", text)
+    screen.explorer.edit("program.source", text)
 
 
-def _run(app: JaxtuiApp, path: str) -> bool:
+def _run(screen: WorkScreen[ProgramWork], path: str) -> bool:
     """Whether the editor ended well."""
     name, text = _wanted()
     try:
         command = shlex.split(text)
     except ValueError as error:
-        app.say(f"${name} cannot be read: {error}: {text}")
+        screen.shell.say(f"${name} cannot be read: {error}: {text}")
         return False
     if not command or shutil.which(command[0]) is None:
-        app.say(f"cannot start {command[0] if command else 'an editor'}: not found; set ${name}")
+        what = command[0] if command else "an editor"
+        screen.shell.say(f"cannot start {what}: not found; set ${name}")
         return False
     try:
-        status = _lend_terminal(app, [*command, path])
+        status = _lend_terminal(screen, [*command, path])
     except SuspendNotSupported:
-        app.say("this terminal cannot be lent to an editor")
+        screen.shell.say("this terminal cannot be lent to an editor")
         return False
     if isinstance(status, str):
-        app.say(f"cannot start {command[0]}: {status}; set ${name}")
+        screen.shell.say(f"cannot start {command[0]}: {status}; set ${name}")
         return False
     if status:
-        app.say(f"{command[0]} ended with status {status}; nothing was taken from it")
+        screen.shell.say(f"{command[0]} ended with status {status}; nothing was taken from it")
     return not status
 
 
@@ -76,12 +79,12 @@ def _wanted() -> tuple[str, str]:
     return "EDITOR", os.environ.get("EDITOR") or "vi"
 
 
-def _lend_terminal(app: JaxtuiApp, command: list[str]) -> int | str:
+def _lend_terminal(screen: WorkScreen[ProgramWork], command: list[str]) -> int | str:
     """Run `command` on the terminal: its status, or why it could not start.
 
     No exception may leave `suspend`: it would not take the terminal back.
     """
-    with app.suspend():
+    with screen.app.suspend():
         try:
             return subprocess.run(command, check=False).returncode
         except (OSError, ValueError) as error:

@@ -83,13 +83,12 @@ class SourceArea(TextArea):
         """Colour the source; loads the grammar, which the first paint need not wait for."""
         self.language = "python"
 
-    async def _on_key(self, event: events.Key) -> None:
+    def on_key(self, event: events.Key) -> None:
+        """Indent the new line; every other key is TextArea's."""
         if event.key == "enter" and not self.read_only:
             event.stop()
             event.prevent_default()
-            self._replace_via_keyboard("\n" + self._indent(), *self.selection)
-            return
-        await super()._on_key(event)
+            self.replace("\n" + self._indent(), *self.selection, maintain_selection_offset=False)
 
     def _indent(self) -> str:
         """What the line after the cursor's begins with."""

@@ -11,6 +11,7 @@ from jaxtui.program.screen.layer_list import LayerForm, LayerList
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.tab_line import RESULT, TabLine
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
@@ -29,7 +30,7 @@ ABOUT = {
 ANY_CASE = "lower and upper case are the same"
 
 
-class MapKeys(WorkScreen):
+class MapKeys(WorkScreen[ProgramWork]):
     """The actions; the screen itself brings the panes."""
 
     editor: FunctionEditor
@@ -223,13 +224,13 @@ class MapKeys(WorkScreen):
         """Let the user choose another function."""
         from jaxtui.program.screen.picker import pick_function
 
-        pick_function(self.jaxtui, self.editor)
+        pick_function(self, self.editor)
 
     def action_edit_source(self) -> None:
         """Edit the source, or the file that the function comes from, in $EDITOR."""
         from jaxtui.program.screen.external_editor import edit_function
 
-        edit_function(self.jaxtui)
+        edit_function(self)
 
     # ------------------------------------------------------------------------------- pages
 
@@ -244,7 +245,7 @@ class MapKeys(WorkScreen):
         """Turn between composing and results; matters only when there is no room for both."""
         self.toggle_class("-results")
         self._leave_hidden()
-        self._show_keys(self.focused)
+        self.show_keys()
 
     def _leave_hidden(self) -> None:
         """What is typed never goes into a field of the other page; back there, it goes on in it."""
@@ -275,22 +276,10 @@ class MapKeys(WorkScreen):
             return ("layers", "map", "app")
         return ("map", "app")
 
-    def label_of(self, command: commands.Command) -> str:
-        """The flip key names the page that it leads to."""
-        if command.action == "screen.flip" and self.has_class("-results"):
-            return "compose"
-        return command.label
-
     def offers(self, command: commands.Command) -> bool:
-        """A fix is offered when there is one, the other page when there are two.
-
-        What is not needed all the time is offered where there is room.
-        """
-        if command.action == "app.apply_fix":
-            diagnosis = self.explorer.work.diagnosis
-            return diagnosis is not None and bool(diagnosis.fixes)
+        """The other page is offered when there are two, finding where there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
         if command.action == "screen.find":
             return self.has_class("-wide")
-        return True
+        return super().offers(command)

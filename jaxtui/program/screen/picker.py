@@ -10,15 +10,18 @@ from jaxtui import lessons
 from jaxtui.screen.dialogs import ChoiceDialog
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
     from jaxtui.program.screen.function_editor import FunctionEditor
+    from jaxtui.program.screen.work import ProgramWork
+    from jaxtui.screen.base import WorkScreen
+    from jaxtui.screen.shell import Workbench
 
 FRESH = "def function(x):\n    return x\n"
 IMPORT, WRITE = " import", " write"
 
 
-def pick_function(app: JaxtuiApp, editor: FunctionEditor) -> None:
+def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> None:
     """Ask where the function comes from, and take it from there."""
+    explorer = screen.explorer
     choices = [
         (WRITE, "write it here"),
         (IMPORT, "from a module or file …"),
@@ -29,20 +32,15 @@ def pick_function(app: JaxtuiApp, editor: FunctionEditor) -> None:
         if name == IMPORT:
             editor.ask_reference()
         elif name == WRITE:
-            _write_here(app)
+            _write_here(explorer)
             editor.area.focus()
         elif name is not None:
-            app.explorer.files.unless_changed(lambda: open_lesson(app, name))
+            explorer.files.unless_changed(lambda: explorer.open(lessons.load(name)))
 
-    app.push_screen(ChoiceDialog("Where is the function?", choices), chosen)
-
-
-def open_lesson(app: JaxtuiApp, name: str) -> None:
-    """Take a lesson as the session."""
-    app.explorer.open(lessons.load(name))
+    screen.app.push_screen(ChoiceDialog("Where is the function?", choices), chosen)
 
 
-def _write_here(app: JaxtuiApp) -> None:
-    program = app.explorer.work.session.program
+def _write_here(explorer: Workbench[ProgramWork]) -> None:
+    program = explorer.work.session.program
     source = program.source if program.source.strip() else FRESH
-    app.explorer.edit("program", msgspec.structs.replace(program, function="", source=source))
+    explorer.edit("program", msgspec.structs.replace(program, function="", source=source))

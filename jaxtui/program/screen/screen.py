@@ -45,6 +45,7 @@ class MapScreen(MapKeys):
     """Compose on the left; shapes and results on the right. When narrow, one page at a time."""
 
     NAME = "map"
+    FLIPPED = ("-results", "compose")
     CSS_PATH = STYLES
     BINDINGS = commands.bindings("map")
 
@@ -73,7 +74,7 @@ class MapScreen(MapKeys):
 
     def _compose_side(self) -> ComposeResult:
         # Made here and not in __init__: an Input wants its screen to be on the stack.
-        work, ascii = self.explorer.work, self.jaxtui.ascii
+        work, ascii = self.explorer.work, self.shell.ascii
         program = work.session.program
         self.editor = FunctionEditor(
             work.function_name, program.source, program.function, ascii=ascii
@@ -123,7 +124,7 @@ class MapScreen(MapKeys):
         self._show_flow(work, diagnosis, now)
         self._show_results(work, diagnosis, now)
         self._show_listing(work, now)
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
 
     def _show_layers(self, layers: list[AnyLayer], diagnosis: Diagnosis | None, where: str) -> None:
         listed = self.layer_list

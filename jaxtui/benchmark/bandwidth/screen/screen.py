@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,9 +14,8 @@ from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.screen import view as sweep_view
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
-from jaxtui.screen.base import SCREENS, STYLES, WorkScreen
+from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.cells import Line, Segment, glyphs
-from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.session.diagnosis import Diagnosis
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from jaxtui.benchmark.bandwidth.screen.work import SweepWork
     from jaxtui.wire.bandwidth import BandwidthReport
 
-LOW = 34  # lines under which the table and the chart take turns
-BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]
 FORMATS = [
     ("json", "JSON: everything, every sample"),
     ("csv", "CSV: a row for each size"),
@@ -39,12 +36,21 @@ INVITATION = (
 )
 
 
-class BandwidthScreen(WorkScreen):
+class SweepBench(Protocol):
+    """What the screen needs of the session beside its program."""
+
+    @property
+    def sweep(self) -> SweepWork:
+        """The work on the sweep."""
+
+
+class BandwidthScreen(WorkScreen[ProgramWork]):
     """A table of sizes, and a chart of time over size."""
 
     NAME = "bandwidth"
+    FLIPPED = ("-flipped", "table")
     CSS_PATH = STYLES
-    VERTICAL_BREAKPOINTS = BREAKPOINTS
+    VERTICAL_BREAKPOINTS = LOW_BREAKPOINTS
     BINDINGS = commands.bindings("bandwidth")
     SCOPED_CSS = False
     CSS = """
@@ -63,14 +69,13 @@ class BandwidthScreen(WorkScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.header_line = HeaderLine(SCREENS, "collectives")
         self._shown: object = None
         self._texts: dict[str, str] = {}
 
     @property
     def sweep(self) -> SweepWork:
         """The work on the sweep."""
-        return self.explorer.sweep
+        return cast("SweepBench", self.explorer).sweep
 
     def body(self) -> ComposeResult:
         """The panes, in reading order."""
@@ -104,9 +109,9 @@ class BandwidthScreen(WorkScreen):
             self.say(sweep.said)
             sweep.said = ""
         self._put(self._notice, sweep.notice(now))
-        self._put(self._progress, sweep.progress().replace("·", self.jaxtui.dot))
+        self._put(self._progress, sweep.progress().replace("·", self.shell.dot))
         self._show_sweep()
-        self.key_line.keys = self.keys(self.focused)
+        self.show_keys()
 
     def _put(self, widget: Static, text: str) -> None:
         assert widget.id is not None
@@ -122,8 +127,8 @@ class BandwidthScreen(WorkScreen):
             return
         self._shown = shown
         report = sweep.recording.report() if sweep.recording is not None else None
-        self.pane.border_title = sweep_view.title(report, self.jaxtui.dot)
-        signs = glyphs(self.jaxtui.ascii)
+        self.pane.border_title = sweep_view.title(report, self.shell.dot)
+        signs = glyphs(self.shell.ascii)
         width = max(20, self.lines.content_size.width - 1)
         if report is None or not report.sizes:
             texts = INVITATION if report is None else ()
@@ -192,7 +197,7 @@ class BandwidthScreen(WorkScreen):
 
         def chosen(kind: str | None) -> None:
             if kind == "copy":
-                self.jaxtui.copy(bandwidth_words.to_csv(report))
+                self.shell.copy(bandwidth_words.to_csv(report))
             elif kind is not None:
                 text = _written(report, kind)
                 ask_and_write(self, text, "Write it to", f"bandwidth.{kind}", kind)
@@ -209,17 +214,9 @@ class BandwidthScreen(WorkScreen):
             return not self.sweep.running
         if command.action == "screen.flip":
             return self.has_class("-low")
-        if command.action == "app.apply_fix":
-            return bool(self.sweep.diagnosis and self.sweep.diagnosis.fixes)
         if command.action in ("screen.export", "app.copy"):
             return self._measured is not None
-        return True
-
-    def label_of(self, command: commands.Command) -> str:
-        """The flip key names the page that it leads to."""
-        if command.action == "screen.flip" and self.has_class("-flipped"):
-            return "table"
-        return command.label
+        return super().offers(command)
 
 
 def _written(report: BandwidthReport, kind: str) -> str:
