@@ -26,7 +26,7 @@ from jaxtui.wire.protocol import AnyEvent
 from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
+    from jaxtui.app.shell_app import ShellApp
     from jaxtui.benchmark.bandwidth.screen.work import SweepWork
     from jaxtui.benchmark.screen.work import BenchmarkWork
     from jaxtui.results.screen.view import ArrayView
@@ -42,7 +42,7 @@ class Explorer:
 
     def __init__(
         self,
-        app: JaxtuiApp,
+        app: ShellApp,
         client: EngineClient,
         session: Session,
         *,

@@ -36,9 +36,7 @@ class Desk:
         self.work = Work(session, send=client.send, next_id=client.next_id)
         self.collective = CollectiveWork(self.work, send=client.send, next_id=client.next_id)
         self.benchmark = BenchmarkWork(self.work, send=client.send, next_id=client.next_id)
-        self.sweep = SweepWork(
-            self.work, self.collective, send=client.send, next_id=client.next_id
-        )
+        self.sweep = SweepWork(self.work, self.collective, send=client.send, next_id=client.next_id)
         client.listen(self._hear)
         self.work.start(self.now())
 

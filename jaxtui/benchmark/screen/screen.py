@@ -6,7 +6,7 @@ import msgspec
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.screen import answers as benchmark_answers
@@ -22,7 +22,7 @@ from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
 from jaxtui.screen.cells import Glyphs, Line, Segment, glyphs
-from jaxtui.screen.field import FixedText
+from jaxtui.screen.field import FixedText, Notice
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.toggles import Toggles
 from jaxtui.session.diagnosis import Diagnosis
@@ -53,9 +53,7 @@ class BenchmarkScreen(BenchmarkKeys):
     #benchmark-table { height: auto; padding: 0; }
     #benchmark-progress { height: 1; padding: 0 1; display: none; color: $text-accent; }
     #benchmark-progress.-shown { display: block; }
-    #benchmark-notice { display: none; height: auto; max-height: 5; padding: 0 1;
-        color: $text-warning; }
-    #benchmark-notice.-shown { display: block; }
+    #benchmark-notice { max-height: 5; }
     #benchmark-foot { height: 1; padding: 0 1; color: $text-warning; display: none; }
     #benchmark-foot.-shown { display: block; }
     #benchmark-details { height: 1fr; min-height: 6; padding: 0 1; }
@@ -83,7 +81,7 @@ class BenchmarkScreen(BenchmarkKeys):
         with Vertical(id="benchmark-table", classes="pane") as self.table_pane:
             self._progress = FixedText()
             self._progress.id = "benchmark-progress"
-            self._notice = Static("", markup=False, id="benchmark-notice")
+            self._notice = Notice(id="benchmark-notice")
             self.table = BenchmarkTable()
             self._foot = FixedText()
             self._foot.id = "benchmark-foot"
@@ -149,13 +147,7 @@ class BenchmarkScreen(BenchmarkKeys):
         line = view.progress(self.bench, now, max(30, self.size.width - 2), self.glyphs)
         self._progress.say(line)
         self._progress.set_class(bool(line), "-shown")
-        notice = self.bench.notice(now)
-        if notice != self._noticed:
-            self._noticed = notice
-            self._notice.set_class(bool(notice), "-shown")
-            self._notice.update(notice)
-
-    _noticed = ""
+        self._notice.say(self.bench.notice(now))
 
     def _show_form(self) -> None:
         bench, session = self.bench, self.bench.session

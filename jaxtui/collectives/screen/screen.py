@@ -6,7 +6,7 @@ import msgspec
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from jaxtui.collectives.screen import view
 from jaxtui.collectives.screen.blocks import Holding, holding
@@ -18,7 +18,7 @@ from jaxtui.collectives.screen.travel_view import TravelPane
 from jaxtui.program.screen.work import Work
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
-from jaxtui.screen.field import FixedText
+from jaxtui.screen.field import FixedText, Notice
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.collectives import ProvenanceFound
 
@@ -38,9 +38,7 @@ class CollectivesScreen(CollectiveKeys):
     #collective-form { height: auto; max-height: 14; }
     #holdings { padding: 0; height: auto; layers: base above; }
     #holdings DeviceRows { padding: 0 1; }
-    #holdings-notice { display: none; height: auto; max-height: 6; padding: 0 1;
-        color: $text-warning; }
-    #holdings-notice.-shown { display: block; }
+    #holdings-notice { max-height: 6; }
     #holdings-words { height: 2; padding: 0 1; }
     .-low #collective-form { max-height: 9; }
     .-low #holdings { height: 1fr; }
@@ -59,7 +57,6 @@ class CollectivesScreen(CollectiveKeys):
         self._editor: CellEditor | None = None
         self._edited: tuple[Holding, Place, str] | None = None
         self._shown: object = None
-        self._noticed = ""
         self._holdings: tuple[Holding, Holding] | None = None
 
     def body(self) -> ComposeResult:
@@ -72,7 +69,7 @@ class CollectivesScreen(CollectiveKeys):
             yield self.form
         with Vertical(id="holdings", classes="pane") as self.holdings_pane:
             self.holdings_pane.border_title = "What each device holds"
-            self._notice = Static("", markup=False, id="holdings-notice")
+            self._notice = Notice(id="holdings-notice")
             self.rows = DeviceRows()
             self._words = FixedText()
             self._words.id = "holdings-words"
@@ -116,17 +113,11 @@ class CollectivesScreen(CollectiveKeys):
         meaning = view.meaning(asked.session, asked.available, self.size.width - 2)
         self.form.show(asked.collective, rows, meaning, diagnosis, fault)
         self._show_rows(now)
-        self._show_notice(asked.notice(now))
+        if self._notice.say(asked.notice(now)):
+            self.call_after_refresh(self._fit_rows)
         self._show_words(now)
         self.show_travel()
         self.show_keys()
-
-    def _show_notice(self, text: str) -> None:
-        if text != self._noticed:
-            self._noticed = text
-            self._notice.set_class(bool(text), "-shown")
-            self._notice.update(text)
-            self.call_after_refresh(self._fit_rows)
 
     def _show_rows(self, now: float) -> None:
         asked = self.collective_work

@@ -10,7 +10,7 @@ from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerForm, LayerList
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
-from jaxtui.program.screen.tab_line import RESULT, TabLine
+from jaxtui.program.screen.tab_line import VALUES, TabLine
 from jaxtui.program.screen.work import Work
 from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands
@@ -151,10 +151,12 @@ class MapKeys(WorkScreen[Work]):
     def action_next_output(self) -> None:
         """Show the next leaf of the result."""
         self.results.step_leaf(1)
+        self.explorer.show_work()
 
     def action_previous_output(self) -> None:
         """Show the leaf before."""
         self.results.step_leaf(-1)
+        self.explorer.show_work()
 
     def action_next_tab(self) -> None:
         """Turn to the next tab."""
@@ -178,14 +180,14 @@ class MapKeys(WorkScreen[Work]):
             return self.flow_view.text
         if focused is self.layer_list or focused is self.editor.name_line:
             return self.explorer.work.session.program.source
-        if view is not None and self.results.tab == RESULT:
+        if view is not None and self.results.tab == VALUES:
             return view.cursor_text or ""
         return self.results.text_to_copy()
 
     def action_find(self) -> None:
         """Find an element of the result, or a text in the listing that is shown."""
         view = self.results.array_view
-        if self.results.tab == RESULT and view is not None:
+        if self.results.tab == VALUES and view is not None:
             self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
         elif self.results.listed:
             self._ask("Find in this text", self._sought_text, ANY_CASE, None, self._find_text)

@@ -13,15 +13,12 @@ from jaxtui.program.screen.layer_list import LayerForm, LayerList
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
-from jaxtui.program.screen.tab_line import PYTHON
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
     axis_column,
     field_of,
     layer_prefix,
-    notice,
-    script_text,
     source_line,
 )
 from jaxtui.program.screen.work import Work
@@ -31,7 +28,6 @@ from jaxtui.screen.field import FieldMessage
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.layers import AnyLayer
 from jaxtui.wire.base import Cancelled, Failed
-from jaxtui.wire.program import ProgramView
 from jaxtui.wire.results import CellFound, Summarized, WindowRead
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
@@ -122,8 +118,7 @@ class MapScreen(MapKeys):
             or (diagnosis if where == "parameters" else None),
         )
         self._show_flow(work, diagnosis, now)
-        self._show_results(work, diagnosis, now)
-        self._show_listing(work, now)
+        self.results.show(work, now)
         self.show_keys()
 
     def _show_layers(self, layers: list[AnyLayer], diagnosis: Diagnosis | None, where: str) -> None:
@@ -178,41 +173,6 @@ class MapScreen(MapKeys):
         if self.composed:
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
-
-    def _show_results(self, work: Work, diagnosis: Diagnosis | None, now: float) -> None:
-        environment = work.environment
-        self.results.show(
-            work.ran,
-            environment.devices if environment is not None else [],
-            stale=work.result_stale(now),
-            notice=notice(work),
-            printed=work.printed,
-            printed_stale=work.printed_stale(now),
-            diagnosis=diagnosis,
-            waiting="waiting for the engine" if work.busy and work.trusted else "",
-            values_gone=work.values_gone,
-            notes=work.session.notes,
-        )
-
-    def _show_listing(self, work: Work, now: float) -> None:
-        """The program as a script, or as JAX and XLA have it, when such a tab is on show."""
-        if self.results.tab == PYTHON:
-            self.results.show_listing(script_text(work.session), "")
-        elif (view := self.results.program_view) is not None:
-            work.inspect(view, now)
-            shown = work.views.get(view)
-            if shown is None:
-                self.results.show_listing("", self._awaited(work, view))
-            else:
-                old = shown.composition != work.composition
-                self.results.show_listing(shown.text, "of the program before" if old else "")
-
-    def _awaited(self, work: Work, view: ProgramView) -> str:
-        if work.phase != "ready":
-            return ""
-        if view == "equivalents" and work.ran_of != work.composition:
-            return "F5 runs the program first"
-        return "asking JAX"
 
     def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
         """A part of the result has come, or will not."""
