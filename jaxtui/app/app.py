@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from textual.app import App, ScreenStackError, SystemCommand
+from textual.app import ScreenStackError, SystemCommand
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
 
+from jaxtui.app.shell_app import ShellApp
 from jaxtui.app.start import StartScreen
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
@@ -46,7 +47,7 @@ class Arrived(Message, bubble=False):
         return isinstance(message, Arrived)
 
 
-class JaxtuiApp(App[None]):
+class JaxtuiApp(ShellApp):
     """Turns keys into actions on the `explorer`, which is there from `begin` on."""
 
     TITLE = "jaxtui"

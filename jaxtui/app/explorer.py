@@ -27,7 +27,7 @@ from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
+    from jaxtui.app.shell_app import ShellApp
     from jaxtui.session.diagnosis import Fix
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
@@ -40,7 +40,7 @@ class Explorer(Works):
 
     def __init__(
         self,
-        app: JaxtuiApp,
+        app: ShellApp,
         client: EngineClient,
         session: Session,
         *,

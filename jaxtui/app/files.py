@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from jaxtui.session.session import Session, SessionError, dumps, loads, save
 from jaxtui.wire import launch
@@ -13,13 +13,39 @@ from jaxtui.wire import launch
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from jaxtui.app.explorer import Explorer
+    from jaxtui.app.shell_app import ShellApp
+    from jaxtui.program.screen.work import ProgramWork
+
+
+class FilesExplorer(Protocol):
+    """The explorer whose session the file holds."""
+
+    @property
+    def app(self) -> ShellApp:
+        """The app, which asks."""
+
+    @property
+    def work(self) -> ProgramWork:
+        """The work on the session."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock."""
+
+    def show_work(self) -> None:
+        """Bring what is on screen up to date."""
+
+    def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None:
+        """Put another session in the place of this one."""
+
+    def moved_to(self, folder: str) -> None:
+        """Know that the file now lies in `folder`."""
 
 
 class Files:
     """The file behind the session: where it is, and whether it holds what is composed."""
 
-    def __init__(self, explorer: Explorer, path: str | None, session: Session) -> None:
+    def __init__(self, explorer: FilesExplorer, path: str | None, session: Session) -> None:
         self._explorer = explorer
         self._app = explorer.app
         self.path = path

@@ -35,7 +35,7 @@ def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 HEADINGS = (*(heading for screen in SCREENS for heading in screen.headings), ("app", "Everywhere"))
-KEYS = 22  # cells for the names of keys
+KEY_CELLS = 22  # cells for the names of keys
 
 
 class HelpDialog(Dialog[None]):
@@ -43,15 +43,12 @@ class HelpDialog(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [("q,question_mark", "refuse", "Close")]
     TITLE = "Keys"
+    KEYS = "esc, q or ? closes"
 
     def __init__(self, others: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
         """`others` are the keys of panes that have their own: (title, (keys, what they do))."""
         super().__init__()
         self._others = others
-
-    def keys(self) -> str:
-        """The keys that answer."""
-        return "esc, q or ? closes"
 
     def body(self) -> ComposeResult:
         """The table."""
@@ -70,7 +67,7 @@ class HelpDialog(Dialog[None]):
 
     def _lines(self, width: int) -> list[Content]:
         lines: list[Content] = []
-        room = max(16, width - KEYS - 3)
+        room = max(16, width - KEY_CELLS - 3)
         sections = [
             (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
             for scope, title in HEADINGS
@@ -80,8 +77,8 @@ class HelpDialog(Dialog[None]):
             for names, about in keys:
                 first, *more = textwrap.wrap(about, room)
                 lines.append(
-                    Content.assemble((f"  {names:{KEYS}}", "bold"), (f" {first}", "$text"))
+                    Content.assemble((f"  {names:{KEY_CELLS}}", "bold"), (f" {first}", "$text"))
                 )
-                lines += [Content.styled(" " * (KEYS + 3) + part, "$text") for part in more]
+                lines += [Content.styled(" " * (KEY_CELLS + 3) + part, "$text") for part in more]
             lines.append(Content(""))
         return lines

@@ -29,6 +29,12 @@ class Dialog(ModalScreen[T]):
     CSS_PATH = STYLES
     VERTICAL_BREAKPOINTS = ROW_BREAKPOINTS
     TITLE: ClassVar[str] = ""
+    KEYS: ClassVar[str] = "enter chooses, esc closes"
+
+    def __init__(self, title: str = "") -> None:
+        """`title` stands over the box, TITLE unless it is given."""
+        super().__init__()
+        self._heading = title or self.TITLE
 
     def action_refuse(self) -> None:
         """Close without an answer."""
@@ -37,17 +43,9 @@ class Dialog(ModalScreen[T]):
     def compose(self) -> ComposeResult:
         """The box."""
         with Vertical(classes="dialog") as box:
-            box.border_title = self.heading()
-            box.border_subtitle = self.keys()
+            box.border_title = self._heading
+            box.border_subtitle = self.KEYS
             yield from self.body()
-
-    def heading(self) -> str:
-        """What stands over the box."""
-        return self.TITLE
-
-    def keys(self) -> str:
-        """The keys that answer."""
-        return "enter chooses, esc closes"
 
     def body(self) -> ComposeResult:
         """What stands in the box."""
@@ -59,13 +57,8 @@ class ChoiceDialog(Dialog[str]):
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
         """`choices` are (name, what is shown)."""
-        super().__init__()
-        self._heading = title
+        super().__init__(title)
         self._choices = list(choices)
-
-    def heading(self) -> str:
-        """The question."""
-        return self._heading
 
     def body(self) -> ComposeResult:
         """The choices."""
@@ -95,6 +88,8 @@ class ConfirmDialog(ChoiceDialog):
 class TrustDialog(ConfirmDialog):
     """Shows the source of a file before anything of it runs; answers "run" or "leave"."""
 
+    KEYS = "enter chooses, esc closes; shift+tab, then arrows, scrolls"
+
     def __init__(self, path: str, text: str, function: str) -> None:
         """`function` is the reference to the file or module that it runs, "" for none."""
         runs = f" It also runs {function}, which is not shown here." if function else ""
@@ -108,10 +103,6 @@ class TrustDialog(ConfirmDialog):
             ],
         )
         self._source = text
-
-    def keys(self) -> str:
-        """The keys that answer, and those that reach the source."""
-        return "enter chooses, esc closes; shift+tab, then arrows, scrolls"
 
     def body(self) -> ComposeResult:
         """The source between the explanation and the choices."""
@@ -129,19 +120,12 @@ class TrustDialog(ConfirmDialog):
 class PathDialog(Dialog[str]):
     """Asks for a file's name; completes it from the folder."""
 
+    KEYS = "→ completes, enter takes it, esc closes"
+
     def __init__(self, title: str, path: str, *, must_exist: bool) -> None:
-        super().__init__()
-        self._heading = title
+        super().__init__(title)
         self._path = path
         self._must_exist = must_exist
-
-    def heading(self) -> str:
-        """What the file is for."""
-        return self._heading
-
-    def keys(self) -> str:
-        """The keys that answer."""
-        return "→ completes, enter takes it, esc closes"
 
     def body(self) -> ComposeResult:
         """The name, and the files that it may be."""
@@ -181,23 +165,16 @@ class PathDialog(Dialog[str]):
 class FindDialog(Dialog[str]):
     """Asks what is looked for; the same again finds the next."""
 
+    KEYS = "enter goes to the next, esc closes"
+
     def __init__(
         self, title: str, text: str, examples: str, unreadable: Callable[[str], str] | None
     ) -> None:
         """`unreadable` says why a text cannot be looked for, "" when it can; None for any text."""
-        super().__init__()
-        self._heading = title
+        super().__init__(title)
         self._text = text
         self._examples = examples
         self._unreadable = unreadable
-
-    def heading(self) -> str:
-        """What is looked through."""
-        return self._heading
-
-    def keys(self) -> str:
-        """The keys that answer."""
-        return "enter goes to the next, esc closes"
 
     def body(self) -> ComposeResult:
         """The field, and what can be typed."""

@@ -61,6 +61,28 @@ class FixedText(Static):
             self.update(text, layout=False)
 
 
+class Notice(Static):
+    """A text that takes room only while there is one."""
+
+    DEFAULT_CSS = """
+    Notice { display: none; height: auto; padding: 0 1; color: $text-warning; }
+    Notice.-shown { display: block; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__("", markup=False, id=id)
+        self._said = ""
+
+    def say(self, text: str) -> bool:
+        """Show `text`. Returns whether it is another than before."""
+        if text == self._said:
+            return False
+        self._said = text
+        self.set_class(bool(text), "-shown")
+        self.update(text)
+        return True
+
+
 class FieldMessage(Static):
     """What is wrong with the field above, and the fix for it. Not there when all is well."""
 

@@ -7,11 +7,32 @@ from typing import ClassVar
 from rich.segment import Segment as RichSegment
 from rich.style import Style
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from jaxtui.screen.cells import Line, pad
+
+# The keys, the action and what it does, of each way to go in a widget.
+WAYS = {
+    "left": ("left,h", "sideways(-1)", "Left"),
+    "right": ("right,l", "sideways(1)", "Right"),
+    "up": ("up,k", "move(-1)", "Up"),
+    "down": ("down,j", "move(1)", "Down"),
+    "page_up": ("pageup,ctrl+u", "page(-1)", "Page up"),
+    "page_down": ("pagedown,ctrl+d", "page(1)", "Page down"),
+    "first": ("home,g", "edge(-1)", "To the top"),
+    "last": ("end,G", "edge(1)", "To the end"),
+}
+
+
+def ways(names: str, **descriptions: str) -> list[BindingType]:
+    """The bindings of the ways `names`, in that order; `descriptions` say what some do here."""
+    return [
+        Binding(WAYS[name][0], WAYS[name][1], descriptions.get(name, WAYS[name][2]), show=False)
+        for name in names.split()
+    ]
 
 
 class LineScroller(ScrollView, can_focus=True):
@@ -37,6 +58,8 @@ class LineScroller(ScrollView, can_focus=True):
         scrollbar-background-active: $background;
     }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = ways("up down page_up page_down first last")
 
     def __init__(
         self, *, name: str | None = None, id: str | None = None, classes: str | None = None
@@ -73,6 +96,23 @@ class LineScroller(ScrollView, can_focus=True):
             self.scroll_to(y=line, animate=False)
         elif line >= top + room:
             self.scroll_to(y=line - room + 1, animate=False)
+
+    # ------------------------------------------------------------------------------------- keys
+
+    def action_move(self, step: int) -> None:
+        """Scroll by a line."""
+        self.scroll_relative(y=step, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by what is on view."""
+        self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False)
+
+    def action_edge(self, direction: int) -> None:
+        """Scroll to an end."""
+        if direction < 0:
+            self.scroll_home(animate=False)
+        else:
+            self.scroll_end(animate=False)
 
     # --------------------------------------------------------------------------------- painting
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
@@ -56,14 +55,6 @@ class PaintedLines(LineScroller):
         .painted--series-5 { color: $foreground; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
-        Binding("home,g", "edge(-1)", "To the top", show=False),
-        Binding("end,G", "edge(1)", "To the end", show=False),
-    ]
 
     class Resized(Message):
         """There is another room for the lines."""
@@ -112,18 +103,3 @@ class PaintedLines(LineScroller):
         for one in part.split():
             style += self.get_component_rich_style(self.PREFIX + one, partial=True)
         return style
-
-    def action_move(self, step: int) -> None:
-        """Scroll by a line."""
-        self.scroll_relative(y=step, animate=False)
-
-    def action_page(self, pages: int) -> None:
-        """Scroll by what is on view."""
-        self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False)
-
-    def action_edge(self, direction: int) -> None:
-        """Scroll to an end."""
-        if direction < 0:
-            self.scroll_home(animate=False)
-        else:
-            self.scroll_end(animate=False)

@@ -12,6 +12,8 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
 
+from jaxtui.screen.line_scroller import ways
+
 GAP = 2  # cells between two
 
 
@@ -31,10 +33,13 @@ class Toggles(Widget, can_focus=True):
     Toggles:focus { background: $foreground 4%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", "The one before"),
-        Binding("right,l", "move(1)", "The next one"),
-        Binding("up,k", "line(-1)", "The line above", show=False),
-        Binding("down,j", "line(1)", "The line below", show=False),
+        *ways(
+            "left right up down",
+            left="The one before",
+            right="The next one",
+            up="The line above",
+            down="The line below",
+        ),
         Binding("space,enter", "switch", "Switch it on or off"),
         Binding("a", "all", "All of them, or only this one"),
     ]
@@ -103,12 +108,12 @@ class Toggles(Widget, can_focus=True):
             rows.append(Content("").join(parts))
         return Content("\n").join(rows)
 
-    def action_move(self, step: int) -> None:
+    def action_sideways(self, step: int) -> None:
         """Go to the next one."""
         if self._items:
             self._go((self._at + step) % len(self._items))
 
-    def action_line(self, step: int) -> None:
+    def action_move(self, step: int) -> None:
         """Go to the line above or below."""
         lines = self._lines(self.size.width)
         for number, line in enumerate(lines):

@@ -49,9 +49,9 @@ async def test_collectives_runs_and_opens_what_lies_over_it() -> None:
         (described,) = host.client.take(DescribeCollectives)
         run = host.client.asked(RunCollective)[-1]
         await host.hear(made_collectives.described(described.id), made_collectives.psum(run.id))
-        assert "equals NumPy" in host.text
+        assert "checked against NumPy" in host.text
         await host.pilot.press("w")
-        assert host.explorer.work.session.collective.via == "pmap"
+        assert host.explorer.work.session.collective.via == "shard_map"
         await host.pilot.press("b", "m")
         assert host.shown == ["bandwidth", "map"]
         assert screen.collective_work.ran is not None

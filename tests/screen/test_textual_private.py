@@ -1,4 +1,4 @@
-"""What jaxtui takes of Textual that Textual does not promise: a test for each."""
+"""What jaxtui takes of Textual that Textual does not promise: a test for each name."""
 
 from __future__ import annotations
 

@@ -6,6 +6,9 @@ import keyword
 import re
 from collections.abc import Sequence
 
+import msgspec
+
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, SessionError
 
 Parameter = int | float | str
@@ -117,3 +120,39 @@ def read(field: str, text: str) -> object:
     if field == "baseline":
         return text.strip()
     return {"sweep": sweep, "devices": devices, "rounds": rounds, "budget": budget}[field](text)
+
+
+class TypedTexts:
+    """The fields as they were typed, as long as the benchmark still means the same."""
+
+    def __init__(self) -> None:
+        self._typed: dict[str, tuple[str, object]] = {}  # text, and what the benchmark had for it
+        self._wrong: dict[str, Diagnosis] = {}
+
+    @property
+    def wrong(self) -> Diagnosis | None:
+        """Why a typed text cannot be read."""
+        return next(iter(self._wrong.values()), None)
+
+    def shown(self, benchmark: Benchmark) -> dict[str, str]:
+        """The text of each field."""
+        found = texts(benchmark)
+        for name, (typed, meant) in self._typed.items():
+            if getattr(benchmark, name) == meant:
+                found[name] = typed
+            else:
+                self._wrong.pop(name, None)
+        return found
+
+    def typed(self, name: str, text: str, benchmark: Benchmark) -> Benchmark:
+        """The benchmark with what was typed into a field; as it is while that cannot be read."""
+        try:
+            meant = read(name, text)
+        except SessionError as error:
+            self._typed[name] = (text, getattr(benchmark, name))
+            wrong = Diagnosis(kind="session", field=error.field, message=error.message)
+            self._wrong = {name: wrong}
+            return benchmark
+        self._wrong.pop(name, None)
+        self._typed[name] = (text, meant)
+        return msgspec.structs.replace(benchmark, **{name: meant})

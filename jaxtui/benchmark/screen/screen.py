@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Protocol, cast
+
 import msgspec
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
-from jaxtui.benchmark import kept_runs as bench_runs
-from jaxtui.benchmark.screen import answers as benchmark_answers
-from jaxtui.benchmark.screen import chart as benchmark_chart
-from jaxtui.benchmark.screen import details as benchmark_details
-from jaxtui.benchmark.screen import distributions as benchmark_distributions
-from jaxtui.benchmark.screen import fields as text
-from jaxtui.benchmark.screen import rows, view
+from jaxtui.benchmark import words as bench_words
+from jaxtui.benchmark.screen import view
+from jaxtui.benchmark.screen.detail_tabs import TABS, Details, DetailTab
+from jaxtui.benchmark.screen.fields import TypedTexts
 from jaxtui.benchmark.screen.form import BenchmarkForm
-from jaxtui.benchmark.screen.keys import BenchmarkKeys
+from jaxtui.benchmark.screen.run_dialogs import RunDialogs
 from jaxtui.benchmark.screen.table import BenchmarkTable
+from jaxtui.benchmark.screen.table_pane import TablePane
+from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
-from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
-from jaxtui.screen.cells import Glyphs, Line, Segment, glyphs
-from jaxtui.screen.field import FixedText
+from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
+from jaxtui.screen.cells import Glyphs, glyphs
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.toggles import Toggles
-from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Session, SessionError
-from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport
-
-TITLES = {
-    "answers": "What it says",
-    "samples": "Samples",
-    "chart": "Chart",
-    "row": "This row",
-    "output": "Output",
-    "compare": "Compared",
-}
+from jaxtui.screen.work import REST
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.session import Benchmark, Session, SessionError
 
 
-class BenchmarkScreen(BenchmarkKeys):
+class BenchmarkBench(Protocol):
+    """What the screen needs of the session beside its program."""
+
+    @property
+    def benchmark(self) -> BenchmarkWork:
+        """The work on the benchmark."""
+
+
+class BenchmarkScreen(WorkScreen[ProgramWork]):
     """A form, the table of strategies, and details of it that take turns."""
 
     NAME = "benchmark"
@@ -53,9 +52,7 @@ class BenchmarkScreen(BenchmarkKeys):
     #benchmark-table { height: auto; padding: 0; }
     #benchmark-progress { height: 1; padding: 0 1; display: none; color: $text-accent; }
     #benchmark-progress.-shown { display: block; }
-    #benchmark-notice { display: none; height: auto; max-height: 5; padding: 0 1;
-        color: $text-warning; }
-    #benchmark-notice.-shown { display: block; }
+    #benchmark-notice { max-height: 5; }
     #benchmark-foot { height: 1; padding: 0 1; color: $text-warning; display: none; }
     #benchmark-foot.-shown { display: block; }
     #benchmark-details { height: 1fr; min-height: 6; padding: 0 1; }
@@ -70,8 +67,8 @@ class BenchmarkScreen(BenchmarkKeys):
 
     def __init__(self) -> None:
         super().__init__()
-        self._typed: dict[str, tuple[str, object]] = {}  # texts that mean what the session has
-        self._wrong: dict[str, Diagnosis] = {}
+        self.tab = TABS[0].name
+        self._texts = TypedTexts()
         self._painted: object = None
 
     def body(self) -> ComposeResult:
@@ -80,17 +77,9 @@ class BenchmarkScreen(BenchmarkKeys):
             pane.border_title = "Benchmark"
             self.form = BenchmarkForm()
             yield self.form
-        with Vertical(id="benchmark-table", classes="pane") as self.table_pane:
-            self._progress = FixedText()
-            self._progress.id = "benchmark-progress"
-            self._notice = Static("", markup=False, id="benchmark-notice")
-            self.table = BenchmarkTable()
-            self._foot = FixedText()
-            self._foot.id = "benchmark-foot"
-            yield self._progress
-            yield self._notice
-            yield self.table
-            yield self._foot
+        self.table_pane = TablePane(self.bench, self.glyphs)
+        self.table = self.table_pane.table
+        yield self.table_pane
         with Vertical(id="benchmark-details", classes="pane") as self.details_pane:
             self.details = PaintedLines()
             yield self.details
@@ -114,8 +103,8 @@ class BenchmarkScreen(BenchmarkKeys):
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """What is wrong with what is typed, else why the row at the cursor is left out."""
-        typed = next(iter(self._wrong.values()), None)
-        return typed or self.bench.diagnosis or self.row_fault()
+        left_out = view.left_out(self.bench, self.table_pane.points()[1], self.table.key)
+        return self._texts.wrong or self.bench.diagnosis or left_out
 
     def show_work(self, work: ProgramWork, now: float) -> None:
         """Bring every pane up to date; each leaves alone what has not changed."""
@@ -125,47 +114,30 @@ class BenchmarkScreen(BenchmarkKeys):
         if bench.said:
             self.say(bench.said)
             bench.said = ""
-        self._show_progress(now)
+        self.table_pane.show_progress(now)
         shown = (
             bench.changes,
-            self.point,
+            self.table_pane.point,
             self.tab,
             self.size,
             self.classes,
             work.environment,
             work.session,
-            tuple(self._wrong.values()),
+            self._texts.wrong,
             bench.plan_fresh,
         )
         if shown == self._painted:
             return
         self._painted = shown
         self._show_form()
-        self._show_table()
+        self.table_pane.show(work.environment)
         self._show_details()
         self.show_keys()
-
-    def _show_progress(self, now: float) -> None:
-        line = view.progress(self.bench, now, max(30, self.size.width - 2), self.glyphs)
-        self._progress.say(line)
-        self._progress.set_class(bool(line), "-shown")
-        notice = self.bench.notice(now)
-        if notice != self._noticed:
-            self._noticed = notice
-            self._notice.set_class(bool(notice), "-shown")
-            self._notice.update(notice)
-
-    _noticed = ""
 
     def _show_form(self) -> None:
         bench, session = self.bench, self.bench.session
         asked = bench.benchmark
-        texts = text.texts(asked)
-        for name, (typed, meant) in self._typed.items():
-            if getattr(asked, name) == meant:
-                texts[name] = typed
-            else:
-                self._wrong.pop(name, None)
+        texts = self._texts.shown(asked)
         whose = "the tutorial's task" if bench.subject == "task" else "this session's program"
         dot = self.glyphs.dot
         program = f"{view.function_text(session)} {dot} {whose}"
@@ -176,184 +148,38 @@ class BenchmarkScreen(BenchmarkKeys):
             texts,
             view.plan_words(bench),
         )
-        self.form.show_fault(next(iter(self._wrong.values()), None) or bench.diagnosis)
-
-    def points(self) -> tuple[int, int]:
-        """How many points there are, and which is shown."""
-        bench = self.bench
-        report = bench.report
-        if report is not None and report.points:
-            count = len(report.points)
-            return count, count - 1 if self.point is None else min(self.point, count - 1)
-        count = len(bench.plan.points) if bench.plan is not None else 0
-        return count, min(self.point or 0, max(0, count - 1))
-
-    def shown_point(self) -> PointReport | PlannedPoint | None:
-        """What the table is of: a point of the run, or of the plan as long as there is none."""
-        bench, (count, number) = self.bench, self.points()
-        if not count:
-            return None
-        report = bench.report
-        if report is not None and report.points:
-            return report.points[number]
-        return bench.plan.points[number] if bench.plan is not None else None
-
-    def _show_table(self) -> None:
-        bench, place = self.bench, self.points()
-        point = self.shown_point()
-        environment = self.explorer.work.environment
-        report = bench.report
-        session = bench.session
-        if report is not None and report.points:
-            session = _session_of(report, session)
-        heading = view.title(
-            bench,
-            session,
-            environment,
-            point,
-            (place[1], place[0]),
-            self.size.width - 4,
-            self.glyphs,
-        )
-        if heading != self.table_pane.border_title:
-            self.table_pane.border_title = heading.replace("[", r"\[")
-        stale = bench.stale
-        if isinstance(point, PointReport):
-            shown = rows.report_rows(point, *self._being_prepared(place[1]))
-        else:
-            shown = rows.planned_rows(point) if point is not None else []
-        error = point.error if point is not None else None
-        self.table.show_rows(shown, stale=stale)
-        foot = view.noise_line(point, self.glyphs)
-        if error is not None:
-            foot = f"{error.field}: {error.message}"
-        self._foot.say(foot)
-        self._foot.set_class(bool(foot), "-shown")
-        self.call_after_refresh(self._fit_table)
-
-    def _being_prepared(self, number: int) -> tuple[rows.Key | None, str]:
-        recording = self.bench.recording
-        if recording is None or recording.stage is None or self.bench.opened is not None:
-            return None, ""
-        stage = recording.stage
-        if stage.arm is None or stage.point != number or number >= len(recording.points):
-            return None, ""
-        arms = {arm.arm: arm for arm in recording.points[number].plan.arms}
-        arm = arms.get(stage.arm)
-        if arm is None:
-            return None, ""
-        return rows.Key(arm.strategy, arm.devices, arm.role == "control"), stage.stage
-
-    def _fit_table(self) -> None:
-        """As high as the rows where there is room for all; set only when it changes."""
-        if self.has_class("-low"):
-            wanted: int | str = "1fr"
-        else:
-            wanted = max(5, min(self.table.wanted_height, self.size.height - 20))
-        if wanted != self._table_height:
-            self._table_height = wanted
-            self.table.styles.height = wanted
-
-    _table_height: int | str = ""
+        self.form.show_fault(self._texts.wrong or bench.diagnosis)
 
     def on_resize(self, event: events.Resize) -> None:
         """The panes may need another layout."""
-        self.call_after_refresh(self._fit_table)
+        self.call_after_refresh(self.table_pane.fit)
         self.call_after_refresh(self.explorer.show_work)
 
     # ------------------------------------------------------------------------------- the details
 
     def _show_details(self) -> None:
-        if self.tab not in self.tabs():
-            self.tab = "answers"
-        names = [
-            f"‹{TITLES[tab]}›" if tab == self.tab else f" {TITLES[tab]} " for tab in self.tabs()
-        ]
+        tabs = self.tabs()
+        if self.tab not in [tab.name for tab in tabs]:
+            self.tab = TABS[0].name
+        names = [f"‹{tab.title}›" if tab.name == self.tab else f" {tab.title} " for tab in tabs]
         heading = " ".join(names)
         if heading != self.details_pane.border_title:
             self.details_pane.border_title = heading
             self.details_pane.border_subtitle = "s next"
         width = max(30, self.details.size.width - 1)
         height = max(6, self.details.size.height)
-        lines = {
-            "answers": self._answers,
-            "samples": self._samples,
-            "chart": self._chart,
-            "row": self._row,
-            "output": self._printed,
-            "compare": self._compared,
-        }[self.tab](width, height)
+        there = Details(
+            self.bench,
+            self.explorer.work.environment,
+            self.table_pane.points()[1],
+            self.table_pane.shown_point(),
+            self.table.key,
+            self.glyphs,
+            width,
+            height,
+        )
+        lines = next(tab for tab in tabs if tab.name == self.tab).lines(there)
         self.details.show(lines, stale=self.bench.stale)
-
-    def _answers(self, width: int, height: int) -> list[Line]:
-        report, (_, number) = self.bench.report, self.points()
-        signs = self.glyphs
-        if report is None or not report.points:
-            return self._before(width)
-        found = benchmark_answers.answers(report, number)
-        if self.bench.printed["run"] and self.bench.opened is None:
-            found.append(benchmark_details.PRINTED)
-        lines = benchmark_details.sentences(found, width, signs)
-        if not lines:
-            lines = [(Segment("Sentences come with the first round.", "quiet"),)]
-        made = [
-            line
-            for words in view.heading_words(report)
-            for line in benchmark_details.wrapped(
-                benchmark_details.plain(words, signs), width, "quiet", "  "
-            )
-        ]
-        return [*lines, (), *made]
-
-    def _before(self, width: int) -> list[Line]:
-        """What a run does, before there is one."""
-        said = [
-            "F5 times the same computation in every way of the table: each is checked to compute "
-            "the same first, made ready with its stages apart, then all take turns in every round, "
-            "in a new order each time.",
-            "The baseline is in twice (A/A). A verdict is given only for a difference that is "
-            "larger than what the same program shows against itself.",
-        ]
-        ceiling = rows.ceiling_words(self.explorer.work.environment)
-        if ceiling:
-            said.append(f"{ceiling[:1].upper()}{ceiling[1:]}.")
-        return benchmark_details.sentences(said, width, self.glyphs)
-
-    def _samples(self, width: int, height: int) -> list[Line]:
-        point = self.shown_point()
-        if not isinstance(point, PointReport):
-            return [(Segment("Samples come with the first round.", "quiet"),)]
-        return benchmark_distributions.lines(point, width, self.glyphs, self.table.key)
-
-    def _chart(self, width: int, height: int) -> list[Line]:
-        report, (_, number) = self.bench.report, self.points()
-        if report is None or not report.points:
-            return [(Segment("The chart comes with the first round.", "quiet"),)]
-        return benchmark_chart.lines(report, number, width, height, self.glyphs, self.table.key)
-
-    def _row(self, width: int, height: int) -> list[Line]:
-        point, key = self.shown_point(), self.table.key
-        if key is None:
-            return []
-        name = key.strategy if key.devices == 1 else f"{key.strategy} on {key.devices} devices"
-        about = next((s.title for s in self.bench.strategies if s.name == key.strategy), "")
-        first: Line = (Segment(name, "strong"), Segment(f"  {about}", "quiet"))
-        if isinstance(point, PointReport):
-            return [first, *benchmark_details.row_lines(point, key, width, self.glyphs)]
-        if point is not None:
-            return [first, *benchmark_details.planned_lines(point, key, width, self.glyphs)]
-        return [first]
-
-    def _printed(self, width: int, height: int) -> list[Line]:
-        return benchmark_details.printed_lines(self.bench.output, width, self.glyphs)
-
-    def _compared(self, width: int, height: int) -> list[Line]:
-        report, other = self.bench.report, self.bench.other
-        if report is None or other is None:
-            return []
-        found = bench_runs.compare(other.report, report)
-        before = view.moment(other.report.began)
-        return benchmark_details.comparison_lines(found, before, width, self.glyphs)
 
     def on_painted_lines_resized(self, event: PaintedLines.Resized) -> None:
         """Draw the details for the room that there is now."""
@@ -362,7 +188,7 @@ class BenchmarkScreen(BenchmarkKeys):
 
     def on_benchmark_table_moved(self, event: BenchmarkTable.Moved) -> None:
         """The details follow the row."""
-        if self.tab in ("row", "samples", "chart"):
+        if any(tab.follows for tab in TABS if tab.name == self.tab):
             self._show_details()
         self.show_keys()
 
@@ -370,19 +196,7 @@ class BenchmarkScreen(BenchmarkKeys):
 
     def on_benchmark_form_changed(self, event: BenchmarkForm.Changed) -> None:
         """A field goes into the benchmark, once it can be read."""
-        typed, name = event.input.take(), event.field
-        try:
-            meant = text.read(name, typed)
-        except SessionError as error:
-            self._typed[name] = (typed, getattr(self.bench.benchmark, name))
-            self._wrong = {
-                name: Diagnosis(kind="session", field=error.field, message=error.message)
-            }
-            self.explorer.show_work()
-            return
-        self._wrong.pop(name, None)
-        self._typed[name] = (typed, meant)
-        self.put(msgspec.structs.replace(self.bench.benchmark, **{name: meant}))
+        self.put(self._texts.typed(event.field, event.input.take(), self.bench.benchmark))
         self.explorer.show_work()
 
     def on_toggles_switched(self, event: Toggles.Switched) -> None:
@@ -408,13 +222,180 @@ class BenchmarkScreen(BenchmarkKeys):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in a field runs the benchmark."""
         event.stop()
-        if not self._wrong:
+        if self._texts.wrong is None:
             self.action_run()
 
+    # --------------------------------------------------------------------------------- actions
 
-def _session_of(report: BenchmarkReport, otherwise: Session) -> Session:
-    """The session that was timed, if this version can read it."""
-    try:
-        return bench_runs.session_of(report)
-    except bench_runs.RunError:
-        return otherwise
+    @property
+    def bench(self) -> BenchmarkWork:
+        """The work on the benchmark."""
+        return cast("BenchmarkBench", self.explorer).benchmark
+
+    def put(self, benchmark: Benchmark) -> None:
+        """Another benchmark takes the place of this one."""
+        explorer, work = self.explorer, self.bench
+        if benchmark == work.benchmark:
+            return
+        if work.subject == "session":
+            explorer.edit("benchmark", benchmark, typed=True)
+            return
+        work.task = msgspec.structs.replace(work.task, benchmark=benchmark)
+        work.edited(explorer.now())
+        self._rest()
+        explorer.show_work()
+
+    def _rest(self) -> None:
+        self.set_timer(REST + 0.01, self.explorer.show_work)
+
+    # ------------------------------------------------------------------------------- running
+
+    def action_run(self) -> None:
+        """Run the benchmark, unless one runs."""
+        explorer, work = self.explorer, self.bench
+        if work.subject == "session" and not explorer.work.trusted:
+            explorer.files.ask_trust()
+            return
+        work.open(explorer.now())
+        if not work.run(explorer.now()):
+            self.say("a benchmark is running: ctrl+c stops it, and keeps what it has")
+            return
+        self.table_pane.point = None
+        if explorer.work.phase == "gone":
+            explorer.restart()
+        explorer.show_work()
+
+    def action_pick_subject(self) -> None:
+        """Choose whose program is timed."""
+        from jaxtui.screen.dialogs import ChoiceDialog
+
+        explorer, work = self.explorer, self.bench
+        own = explorer.work.session
+        choices = [("task", f"{view.function_text(work.task)}: the tutorial's benchmark task")]
+        if not own.program.empty:
+            label = f"{view.function_text(own)}: the program of this session"
+            choices.append(("session", label))
+
+        def chosen(name: str | None) -> None:
+            if name in ("task", "session"):
+                work.choose("session" if name == "session" else "task", explorer.now())
+                explorer.show_work()
+
+        self.app.push_screen(ChoiceDialog("What is timed?", choices), chosen)
+
+    def action_baseline(self) -> None:
+        """Compare all others with the strategy at the cursor."""
+        key = self.table.key
+        if key is None:
+            self.say("there is no row yet")
+            return
+        asked = self.bench.benchmark
+        self.put(msgspec.structs.replace(asked, baseline=key.strategy))
+        self.say(f"the others are compared with {key.strategy} from the next run on")
+
+    def action_open_in_map(self) -> None:
+        """Open the tutorial's task as the session, with its benchmark."""
+
+        explorer, work = self.explorer, self.bench
+        if work.subject == "session":
+            self.shell.show_screen("map")
+            return
+        session: Session = work.session
+
+        def go_on() -> None:
+            explorer.open(session)
+            self.shell.show_screen("map")
+
+        explorer.files.unless_changed(go_on)
+
+    # -------------------------------------------------------------------------------- looking
+
+    def action_next_tab(self) -> None:
+        """Show the next of the details."""
+        self._turn(1)
+
+    def action_previous_tab(self) -> None:
+        """Show the details before."""
+        self._turn(-1)
+
+    def _turn(self, step: int) -> None:
+        names = [tab.name for tab in self.tabs()]
+        at = names.index(self.tab) if self.tab in names else 0
+        self.details.scroll_home(animate=False)
+        self._turn_to(names[(at + step) % len(names)])
+
+    def _turn_to(self, tab: str) -> None:
+        self.tab = tab
+        if self.has_class("-low"):
+            self.add_class("-details")
+        self.explorer.show_work()
+
+    def tabs(self) -> list[DetailTab]:
+        """The details that there are."""
+        return [tab for tab in TABS if tab.there(self.bench)]
+
+    def action_step_point(self, step: int) -> None:
+        """Show the next or the previous value of the sweep."""
+        count, shown = self.table_pane.points()
+        if count < 2:
+            self.say("there is one point: a sweep, such as batch = 16, 64, has several")
+            return
+        self.table_pane.point = max(0, min(count - 1, shown + step))
+        self.explorer.show_work()
+
+    def action_flip(self) -> None:
+        """Turn between the form and more of the details."""
+        self.toggle_class("-details")
+        self.show_keys()
+        self.call_after_refresh(self.explorer.show_work)
+
+    def action_earlier_runs(self) -> None:
+        """Open a run that was kept."""
+
+        def opened() -> None:
+            self.table_pane.point = None
+            self.explorer.show_work()
+
+        RunDialogs(self, self.bench).open_earlier(opened)
+
+    def action_compare(self) -> None:
+        """Hold another run against the one that is shown."""
+        RunDialogs(self, self.bench).compare(lambda: self._turn_to("compare"))
+
+    def action_export(self) -> None:
+        """Save what is shown as JSON, CSV or Markdown."""
+        RunDialogs(self, self.bench).export()
+
+    def text_to_copy(self) -> str:
+        """The run as Markdown, or the lines of the details when they have the focus."""
+        if self.focused is self.details:
+            return "\n".join(self.details.texts())
+        report = self.bench.report
+        if report is not None and report.points:
+            return bench_words.markdown(report)
+        return "\n".join(self.table.texts())
+
+    def apply(self, fix: Fix) -> None:
+        """Apply a fix; one of the benchmark to what is timed, which may be the tutorial's task."""
+        if not fix.field.startswith("benchmark."):
+            super().apply(fix)
+            return
+        try:
+            self.put(self.bench.fixed(fix))
+        except (KeyError, SessionError) as error:
+            self.say(str(error))
+
+    # ----------------------------------------------------------------------------- the key line
+
+    def offers(self, command: commands.Command) -> bool:
+        """Only what makes sense here and now."""
+        match command.action:
+            case "screen.run":
+                return not self.bench.running
+            case "screen.step_point(1)":
+                return self.table_pane.points()[0] > 1
+            case "screen.compare" | "screen.export":
+                return self.bench.report is not None and not self.bench.running
+            case "app.stop":
+                return self.bench.running
+        return super().offers(command)

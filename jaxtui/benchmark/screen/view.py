@@ -7,13 +7,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.kept_runs import KeptRun
 from jaxtui.benchmark.recording import PointRecord
 from jaxtui.benchmark.screen import rows
+from jaxtui.benchmark.screen.rows import Key
 from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.cells import Glyphs
 from jaxtui.screen.toggles import Toggle
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Benchmark, Session
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
 from jaxtui.wire.report import Environment
@@ -214,3 +217,53 @@ def heading_words(report: BenchmarkReport) -> list[str]:
     if report.ended == "running":
         report = msgspec.structs.replace(report, ended="complete")
     return [line for line in bench_words.heading(report) if line]
+
+
+def left_out(bench: BenchmarkWork, shown: int, key: Key | None) -> Diagnosis | None:
+    """Why a row of point `shown` is left out, with what would put it in."""
+    for reason, fixes in _reasons(bench, shown, key) if key is not None else ():
+        field = fixes[0].field if fixes else "benchmark"
+        return Diagnosis(kind="session", field=field, message=reason, fixes=fixes)
+    return None
+
+
+def _reasons(bench: BenchmarkWork, shown: int, key: Key) -> list[tuple[str, list[Fix]]]:
+    report, plan = bench.report, bench.plan
+    if report is not None and shown < len(report.points):
+        rows = [
+            (r.skipped, r.fixes)
+            for r in report.points[shown].strategies
+            if (r.name, r.devices) == key[:2]
+        ]
+    elif plan is not None and shown < len(plan.points):
+        rows = [
+            (arm.skipped, arm.fixes)
+            for arm in plan.points[shown].arms
+            if (arm.strategy, arm.devices) == key[:2]
+        ]
+    else:
+        rows = []
+    return [(reason, fixes) for reason, fixes in rows if reason is not None]
+
+
+def being_prepared(bench: BenchmarkWork, number: int) -> tuple[Key | None, str]:
+    """The row of point `number` that is being prepared, and the stage that it is in."""
+    recording = bench.recording
+    if recording is None or recording.stage is None or bench.opened is not None:
+        return None, ""
+    stage = recording.stage
+    if stage.arm is None or stage.point != number or number >= len(recording.points):
+        return None, ""
+    arms = {arm.arm: arm for arm in recording.points[number].plan.arms}
+    arm = arms.get(stage.arm)
+    if arm is None:
+        return None, ""
+    return Key(arm.strategy, arm.devices, arm.role == "control"), stage.stage
+
+
+def session_of(report: BenchmarkReport, otherwise: Session) -> Session:
+    """The session that was timed, if this version can read it."""
+    try:
+        return bench_runs.session_of(report)
+    except bench_runs.RunError:
+        return otherwise

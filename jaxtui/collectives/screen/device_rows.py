@@ -14,7 +14,7 @@ from textual.strip import Strip
 from jaxtui.collectives.screen.blocks import Holding
 from jaxtui.collectives.screen.rows import Place, RowsLayout, layout
 from jaxtui.screen.field import FieldInput
-from jaxtui.screen.line_scroller import LineScroller
+from jaxtui.screen.line_scroller import LineScroller, ways
 
 _PARTS = (
     "heading",
@@ -59,14 +59,15 @@ class DeviceRows(LineScroller):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "sideways(-1)", "The element to the left"),
-        Binding("right,l", "sideways(1)", "The element to the right"),
-        Binding("up,k", "vertically(-1)", "The element above"),
-        Binding("down,j", "vertically(1)", "The element below"),
-        Binding("home,g", "edge(-1)", "The first device"),
-        Binding("end,G", "edge(1)", "The last device"),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up"),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down"),
+        *ways(
+            "left right up down first last page_up page_down",
+            left="The element to the left",
+            right="The element to the right",
+            up="The element above",
+            down="The element below",
+            first="The first device",
+            last="The last device",
+        ),
         Binding("space", "fold", "Fold long blocks, or show them whole"),
         Binding("enter", "edit", "Edit the element (of what was before)"),
     ]
@@ -186,7 +187,7 @@ class DeviceRows(LineScroller):
         if self._layout is not None and (here := self.cursor) is not None:
             self.go_to(self._layout.sideways(here, step))
 
-    def action_vertically(self, step: int) -> None:
+    def action_move(self, step: int) -> None:
         """Move the cursor to the line above or below."""
         if self._layout is not None and (here := self.cursor) is not None:
             self.go_to(self._layout.vertically(here, step))

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Input, Static
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Input
 
 from jaxtui.collectives.screen import view
-from jaxtui.collectives.screen.blocks import Holding, holding
 from jaxtui.collectives.screen.device_rows import CellEditor, DeviceRows
 from jaxtui.collectives.screen.form import CollectiveForm
-from jaxtui.collectives.screen.keys import CollectiveKeys
-from jaxtui.collectives.screen.rows import Place
+from jaxtui.collectives.screen.holdings import HoldingsPane
+from jaxtui.collectives.screen.travel_side import TravelSide
 from jaxtui.collectives.screen.travel_view import TravelPane
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
-from jaxtui.screen.field import FixedText
+from jaxtui.screen.cells import fit
+from jaxtui.session import collective_program as collectives
+from jaxtui.session import export
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.wire.collectives import ProvenanceFound
+from jaxtui.session.session import Collective, Program
 
-EDITS = "enter edits it"
+DIALOG = 76  # cells, as in jaxtui.tcss
 
 
-class CollectivesScreen(CollectiveKeys):
+class CollectivesScreen(TravelSide):
     """A form, the rows of the devices, and how the data travels between them."""
 
     NAME = "collectives"
@@ -38,9 +43,7 @@ class CollectivesScreen(CollectiveKeys):
     #collective-form { height: auto; max-height: 14; }
     #holdings { padding: 0; height: auto; layers: base above; }
     #holdings DeviceRows { padding: 0 1; }
-    #holdings-notice { display: none; height: auto; max-height: 6; padding: 0 1;
-        color: $text-warning; }
-    #holdings-notice.-shown { display: block; }
+    #holdings-notice { max-height: 6; }
     #holdings-words { height: 2; padding: 0 1; }
     .-low #collective-form { max-height: 9; }
     .-low #holdings { height: 1fr; }
@@ -51,16 +54,8 @@ class CollectivesScreen(CollectiveKeys):
 
     form: CollectiveForm
     rows: DeviceRows
-    holdings_pane: Vertical
+    holdings: HoldingsPane
     travel_pane: TravelPane
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._editor: CellEditor | None = None
-        self._edited: tuple[Holding, Place, str] | None = None
-        self._shown: object = None
-        self._noticed = ""
-        self._holdings: tuple[Holding, Holding] | None = None
 
     def body(self) -> ComposeResult:
         """The panes, in reading order."""
@@ -70,15 +65,9 @@ class CollectivesScreen(CollectiveKeys):
             form.border_title = "Collective"
             self.form = CollectiveForm(work.collective, rows)
             yield self.form
-        with Vertical(id="holdings", classes="pane") as self.holdings_pane:
-            self.holdings_pane.border_title = "What each device holds"
-            self._notice = Static("", markup=False, id="holdings-notice")
-            self.rows = DeviceRows()
-            self._words = FixedText()
-            self._words.id = "holdings-words"
-            yield self._notice
-            yield self.rows
-            yield self._words
+        self.holdings = HoldingsPane(self.shell, work, self.put)
+        self.rows = self.holdings.rows
+        yield self.holdings
         self.travel_pane = TravelPane()
         yield self.travel_pane
 
@@ -116,125 +105,13 @@ class CollectivesScreen(CollectiveKeys):
         fault = view.fault_of(diagnosis, [row.name for row in rows])
         meaning = view.meaning(asked.session, asked.available, self.size.width - 2)
         self.form.show(asked.collective, rows, meaning, diagnosis, fault)
-        self._show_rows(now)
-        self._show_notice(asked.notice(now))
-        self._show_words(now)
+        self.holdings.show(now)
         self.show_travel()
         self.show_keys()
 
-    def _show_notice(self, text: str) -> None:
-        if text != self._noticed:
-            self._noticed = text
-            self._notice.set_class(bool(text), "-shown")
-            self._notice.update(text)
-            self.call_after_refresh(self._fit_rows)
-
-    def _show_rows(self, now: float) -> None:
-        asked = self.collective_work
-        ran, stale = asked.ran, asked.result_stale
-        title = view.verdict(ran, stale=stale, ascii=self.shell.ascii)
-        took = view.took(ran.seconds) if ran is not None else ""
-        parts = [part for part in ("What each device holds", title, took) if part]
-        heading = f" {self.shell.dot} ".join(parts)
-        if heading != self.holdings_pane.border_title:
-            self.holdings_pane.border_title = heading
-        if ran is None:
-            return
-        before, after = ran.report.before, ran.report.after
-        first, second = (
-            self._leaves[0] % max(1, len(before)),
-            self._leaves[1] % max(1, len(after)),
-        )
-        environment = self.explorer.work.environment
-        shown = (ran, first, second, stale, environment)
-        if shown == self._shown:
-            return
-        self._shown = shown
-        self._holdings = (holding(before[first]), holding(after[second]))
-        mesh = self.explorer.work.session.devices.mesh if self._over_mesh else None
-        labels = view.labels(self._holdings[1], environment, mesh)
-        names = (
-            view.leaf_name(before[first].path, len(before)),
-            view.leaf_name(after[second].path, len(after)),
-        )
-        self.rows.show(labels, *self._holdings, names, stale=stale)
-        self._fit_rows()
-
-    @property
-    def _over_mesh(self) -> bool:
-        return self.collective_work.collective.via == "shard_map"
-
-    def _fit_rows(self) -> None:
-        """As high as the rows where there is room for all; set only when it changes."""
-        if self.has_class("-low"):
-            most = self.holdings_pane.size.height - self._words.size.height
-            most -= self._notice.size.height if self._notice.display else 0
-        else:
-            most = self.size.height // 2 - 6
-        wanted = min(self.rows.wanted_height, max(4, most))
-        if wanted != self.rows.size.height:
-            self.rows.styles.height = wanted
-
     def on_resize(self, event: events.Resize) -> None:
         """The rows may need another height."""
-        self.call_after_refresh(self._fit_rows)
-
-    # ------------------------------------------------------------------------------ provenance
-
-    def on_device_rows_moved(self, event: DeviceRows.Moved) -> None:
-        """Ask where the element at the cursor comes from."""
-        self._show_words(self.explorer.now())
-
-    def _show_words(self, now: float) -> None:
-        asked, place = self.collective_work, self.rows.cursor
-        if self._holdings is None or place is None or asked.ran is None:
-            self._words.say(self._nothing_yet() if asked.ran is None else "")
-            return
-        before, after = self._holdings
-        held = before if place.side == "before" else after
-        written = held.format.text(held.cells[place.row][place.element]) if held.cells else ""
-        if place.side == "before":
-            self.rows.light(frozenset())
-            words = view.before_words(held, place.row, place.element, written)
-            self._words.say(f"{words}   {EDITS}".replace("·", self.shell.dot))
-            return
-        leaf = self._leaves[1] % max(1, len(asked.ran.report.after))
-        index = (place.row, *held.index(place.element))
-        asked.want_sources(leaf, index, now)
-        self._say_sources(asked.sources(leaf, index), place, written, before)
-
-    def _nothing_yet(self) -> str:
-        asked = self.collective_work
-        if asked.notice(self.explorer.now()):
-            return ""
-        if asked.diagnosis is not None:
-            return "Nothing has run yet: see what is marked above."
-        now = self.explorer.now()
-        doing = asked.doing(now) or self.explorer.work.status(now)
-        return f"What each device holds comes here: {doing}."
-
-    def _say_sources(
-        self,
-        found: ProvenanceFound | Diagnosis | None,
-        place: Place,
-        written: str,
-        before: Holding,
-    ) -> None:
-        if isinstance(found, Diagnosis):
-            self.rows.light(frozenset())
-            self._words.say(found.message)
-            return
-        if found is None:
-            # What was lit stays until the answer is there, which mostly is at once.
-            if not self.collective_work.busy:
-                self.rows.light(frozenset())
-                self._words.say("")
-            return
-        shown = self._leaves[0] % max(1, len(found.sources))
-        size = max(1, before.size)
-        lit = frozenset(Place("before", *divmod(flat, size)) for flat in found.sources[shown])
-        self.rows.light(lit)
-        self._words.say(view.found_words(found, written, before, shown, ascii=self.shell.ascii))
+        self.call_after_refresh(self.holdings.fit_rows)
 
     # ------------------------------------------------------------------------- what was typed
 
@@ -251,69 +128,162 @@ class CollectivesScreen(CollectiveKeys):
         self.put(changed, typed=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in a field runs the collective, in an element puts it into the value."""
+        """Enter in a field runs the collective."""
         event.stop()
-        if self._editor is not None and event.input is self._editor:
-            self._put_element(event.value)
-        else:
-            self.action_run()
-
-    # ------------------------------------------------------------------------ editing in place
-
-    def on_device_rows_edit_wanted(self, event: DeviceRows.EditWanted) -> None:
-        """Put a field over the element."""
-        if self._holdings is None:
-            return
-        place = event.place
-        if place.side == "after":
-            self.say("after is what comes out: edit an element of before, or the value")
-            return
-        held = self._holdings[0]
-        try:
-            field = view.field_of_input(self.collective_work.collective, held.path)
-            current = (
-                view.literal(held.cells[place.row][place.element], held.dtype) if held.cells else ""
-            )
-            view.with_element(held, place.row, place.element, current)
-        except view.EditRefused as refused:
-            self.say(str(refused))
-            return
-        self._close_editor()
-        self._edited = (held, place, field)
-        self._editor = CellEditor(current, held.format.width)
-        self.holdings_pane.mount(self._editor)
-        # `x` and `y` are of what the rows draw, inside of their padding.
-        corner = self.rows.content_region.offset - self.holdings_pane.content_region.offset
-        self._editor.place(corner.x + event.x - 1, corner.y + event.y, self.rows.size.width)
-        self._editor.focus()
-
-    def _put_element(self, text: str) -> None:
-        assert self._edited is not None
-        held, place, field = self._edited
-        try:
-            value = view.with_element(held, place.row, place.element, text)
-        except view.EditRefused as refused:
-            self.say(str(refused))
-            return
-        self._close_editor()
-        collective = self.collective_work.collective
-        name = field.removeprefix("collective.options.")
-        if name != field:
-            self.put(view.with_option(collective, name, value))
-        else:
-            self.put(msgspec.structs.replace(collective, value=value))
-
-    def _close_editor(self) -> None:
-        if self._editor is not None:
-            had_focus = self._editor.has_focus
-            self._editor.remove()
-            self._editor = self._edited = None
-            if had_focus:
-                self.rows.focus()
+        self.action_run()
 
     def leave_field(self) -> None:
         """Leave the field; that of an element is put away."""
-        if self._editor is not None and self._editor.has_focus:
-            self._close_editor()
-        else:
+        if not self.holdings.leave_editor():
             super().leave_field()
+
+    # --------------------------------------------------------------------------------- actions
+
+    def put(self, collective: Collective, *, typed: bool = False) -> None:
+        """Another collective goes into the session."""
+        if collective != self.collective_work.collective:
+            self.explorer.edit("collective", collective, typed=typed)
+
+    def action_run(self) -> None:
+        """Run the collective, whatever it did before."""
+        explorer, work = self.explorer, self.collective_work
+        if not explorer.work.trusted:
+            explorer.files.ask_trust()
+            return
+        if explorer.work.phase == "gone":
+            explorer.restart()
+        work.open(explorer.now())
+        work.run(explorer.now())
+        explorer.show_work()
+
+    def action_pick_operation(self) -> None:
+        """Let the user choose the operation."""
+        from jaxtui.screen.dialogs import ChoiceDialog
+
+        work = self.collective_work
+        room = min(DIALOG, int(self.size.width * 0.95)) - 8
+        ellipsis = "..." if self.shell.ascii else "…"
+        choices = [
+            (name, fit(label if cell_len(label) <= room else _brief(label), room, ellipsis))
+            for name, label in view.choices(work.session, work.available)
+        ]
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.put(view.with_operation(work.collective, name))
+
+        self.app.push_screen(ChoiceDialog("Which collective? Each device gets …", choices), chosen)
+
+    def action_next_via(self) -> None:
+        """Carry it by the next transformation."""
+        collective = self.collective_work.collective
+        self.put(msgspec.structs.replace(collective, via=view.next_via(collective.via)))
+
+    def action_next_output(self) -> None:
+        """Show the next array of the result."""
+        self.holdings.step_leaves(0, 1)
+        self.explorer.show_work()
+
+    def action_next_input(self) -> None:
+        """Show the next array of the input."""
+        self.holdings.step_leaves(1, 0)
+        self.explorer.show_work()
+
+    def action_flip(self) -> None:
+        """Turn between the form and the way of the data, where there is no room for both."""
+        self.toggle_class("-travel")
+        self.show_keys()
+
+    def action_bandwidth(self) -> None:
+        """Show the collective's sweep over message sizes."""
+        self.shell.show_screen("bandwidth")
+
+    # -------------------------------------------------------------------------------- programs
+
+    def program_of(self) -> Program | None:
+        """The collective as a program; says why when it is none yet."""
+        try:
+            return collectives.as_program(self.collective_work.alone)
+        except collectives.CollectiveError as error:
+            self.say(error.message)
+            return None
+
+    def action_open_in_map(self) -> None:
+        """Open the collective as a program in the Map screen."""
+        program = self.program_of()
+        if program is None:
+            return
+        explorer = self.explorer
+        there = explorer.work.session.program
+
+        def go_on(answer: str | None = "replace") -> None:
+            if answer == "replace":
+                explorer.edit("program", program)
+                self.shell.show_screen("map")
+
+        if (
+            there.empty
+            or there == program
+            or not (there.arguments or there.layers)
+            or not explorer.files.changed_in("program")
+        ):
+            go_on()
+        else:
+            from jaxtui.screen.dialogs import ConfirmDialog
+
+            choices = [("stay", "Keep it, and stay here"), ("replace", "Put the collective there")]
+            text = "The Map screen holds a program that is in no file."
+            self.app.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
+
+    def action_export(self) -> None:
+        """Copy the collective as a script, or write it into a file."""
+        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
+
+        text = self._script()
+        if text is None:
+            return
+        choices = [
+            ("copy", "Copy it to the terminal's clipboard"),
+            ("file", "Write it to a file …"),
+        ]
+
+        def chosen(answer: str | None) -> None:
+            if answer == "copy":
+                self.shell.copy(text)
+            elif answer == "file":
+                ask_and_write(self, text, "Write the script to")
+
+        self.app.push_screen(ChoiceDialog("This collective as a plain JAX script", choices), chosen)
+
+    def _script(self) -> str | None:
+        try:
+            return export.script(collectives.as_session(self.collective_work.alone))
+        except (collectives.CollectiveError, export.ExportError) as error:
+            self.say(error.message)
+            return None
+
+    def text_to_copy(self) -> str:
+        """The script of the collective."""
+        return self._script() or ""
+
+    # ----------------------------------------------------------------------------- the key line
+
+    def offers(self, command: commands.Command) -> bool:
+        """Only what makes sense here and now."""
+        if command.action == "screen.flip":
+            return self.has_class("-low")
+        return super().offers(command)
+
+    def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
+        """On the rows, what the cursor can do comes first."""
+        hints = super().keys(focused)
+        if isinstance(focused, CellEditor):
+            return (("enter", "put it into the value"), ("esc", "leave it as it was"))
+        if focused is self.rows:
+            return (("arrows", "look"), ("enter", "edit"), *hints)
+        return hints
+
+
+def _brief(label: str) -> str:
+    """What a collective gives, without its second clause."""
+    return re.split("[,:] ", label, maxsplit=1)[0]

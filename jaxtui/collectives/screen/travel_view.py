@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.geometry import Size
@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from jaxtui.collectives.screen.travel_picture import TravelPicture, positive
 from jaxtui.screen.cells import Line
 from jaxtui.screen.field import FieldInput, FixedText
-from jaxtui.screen.line_scroller import LineScroller
+from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.text import quantities
 
 MICRO, GIGA = 1e-6, 1e9
@@ -39,14 +39,15 @@ class TravelView(LineScroller):
         .travel-view--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Scroll up"),
-        Binding("down,j", "scroll_down", "Scroll down"),
-        Binding("home,g", "scroll_home", "The first device"),
-        Binding("end,G", "scroll_end", "The last device"),
-        Binding("left,h", "screen.step_travel(-1)", "The step before"),
-        Binding("right,l", "screen.step_travel(1)", "The next step"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = ways(
+        "up down first last left right",
+        up="Scroll up",
+        down="Scroll down",
+        first="The first device",
+        last="The last device",
+        left="The step before",
+        right="The next step",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +70,10 @@ class TravelView(LineScroller):
             self._lines = self._picture.lines(self._step, width - over, ascii=self.ascii)
         self.virtual_size = Size(width, max(height, len(self._lines)))
         self.refresh()
+
+    async def action_sideways(self, step: int) -> None:
+        """Go to a later or an earlier step."""
+        await self.run_action(f"screen.step_travel({step})")
 
     def render_line(self, y: int) -> Strip:
         """Line `y` from the widget's top: the heading, or a device's line."""

@@ -1,13 +1,14 @@
 """The tabs of the results: what each is called, when it is offered, and what it shows.
 
-A tab is a class here and an entry in `all_tabs`, whose order is that on screen.
+A tab is an entry in `all_tabs`, in the order on screen.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import NamedTuple, Protocol
 
 from textual.containers import VerticalScroll
 from textual.visual import VisualType
@@ -17,15 +18,11 @@ from textual.widgets.text_area import Selection
 
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import ProgramWork
+from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
-from jaxtui.wire.program import ProgramView, Ran
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from jaxtui.results.screen.shards_view import ShardsView
-    from jaxtui.results.screen.view import ArrayView
+from jaxtui.wire.program import ProgramView
+from jaxtui.wire.report import Output
 
 VALUES_GONE = "these values went with the old engine; F5 computes them again"
 OLD = "of the program before"
@@ -43,22 +40,19 @@ class Shown(NamedTuple):
 
 
 class ResultTab:
-    """One tab. What it holds is made when it is first shown."""
+    """One tab; its functions say what it shows of the work."""
 
-    name = ""
-    text = ""  # what is read in it, where that is plain text
-
-    def offered(self, work: ProgramWork) -> bool:
-        """Whether the tab is there."""
-        return True
-
-    def note(self, shown: Shown) -> str:
-        """What stands behind its name."""
-        return ""
-
-    def caption(self, shown: Shown) -> str:
-        """What the title says of it."""
-        return ""
+    def __init__(
+        self,
+        name: str,
+        *,
+        offered: Callable[[ProgramWork], bool] = lambda work: True,
+        note: Callable[[Shown], str] = lambda shown: "",
+        caption: Callable[[Shown], str] = lambda shown: "",
+    ) -> None:
+        """A `note` stands behind the name, a `caption` in the title of the pane."""
+        self.name, self.offered, self.note, self.caption = name, offered, note, caption
+        self.text = ""  # what is read in it, where that is plain text
 
     def widget(self, shown: Shown) -> Widget | None:
         """What is mounted, always the same; None before there is something to show."""
@@ -69,150 +63,95 @@ class ResultTab:
         raise NotImplementedError
 
 
-# ------------------------------------------------------------------------------------ the leaves
+class LeafView(Protocol):
+    """A widget that shows a leaf of a result."""
+
+    stale: bool
+
+    def show(self, result: int, leaf: int, output: Output, devices: Mapping[int, str]) -> None:
+        """Show leaf `leaf` of `result`; `devices` are labels by id."""
+
+    def clear(self) -> None:
+        """Show nothing."""
+
+    def lose(self, reason: str) -> None:
+        """Say why no more values can be read."""
 
 
 class LeafTab(ResultTab):
-    """Shows a leaf of the result."""
+    """Shows a leaf of the result in the widget that `place`, as `module:class`, names."""
 
-    says_stale = True  # that it is of the program before, in the caption
-
-    def __init__(self) -> None:
+    def __init__(self, name: str, place: str, *, says_stale: bool) -> None:
+        """Unless its widget `says_stale` the caption does."""
+        super().__init__(name, caption=partial(leaf_caption, says_stale))
+        self.view: LeafView | None = None
+        self._place = place
         self._of: tuple[int, int] | None = None  # the result and its leaf that are shown
 
-    def caption(self, shown: Shown) -> str:
-        """Which leaf it is, and how long the run took."""
-        work = shown.work
-        if work.ran is None:
-            waiting = work.busy and work.trusted
-            return "no result yet" + (" · waiting for the engine" if waiting else "")
-        count = len(work.ran.report.outputs)
-        if not count:
-            return "the result has no leaves"
-        parts = [f"output {shown.leaf + 1:,} of {count:,}, o: next"] if count > 1 else []
-        stale = work.result_stale(shown.now)
-        said = OLD if stale else f"ran {quantities.elapsed(work.ran.seconds)}"
-        parts += [said] if not stale or self.says_stale else []
-        text = "  ·  ".join(parts)
-        whole = text if stale else f"{text}, compiling included"
-        return whole if len(whole) <= shown.width - TITLE else text
+    def widget(self, shown: Shown) -> Widget | None:
+        """The view, made for the first leaf."""
+        if self.view is None and shown.work.ran is not None and shown.work.ran.report.outputs:
+            self.view = load(self._place)()
+        return self.view  # type: ignore[return-value]  # a LeafView is a Widget
 
     def update(self, shown: Shown) -> None:
         """Show the leaf, or none."""
-        ran = shown.work.ran
+        view, work, ran = self.view, shown.work, shown.work.ran
+        if view is None:
+            return
         if ran is None or not ran.report.outputs:
             if self._of is not None:
                 self._of = None
-                self.clear()
+                view.clear()
             return
         if self._of != (ran.result, shown.leaf):
             self._of = (ran.result, shown.leaf)
-            self.put(ran, shown.leaf, _labels(shown.work))
-        self.mark(shown)
-
-    def clear(self) -> None:
-        """Show no leaf."""
-        raise NotImplementedError
-
-    def put(self, ran: Ran, leaf: int, labels: dict[int, str]) -> None:
-        """Show another leaf; `labels` are those of the devices by id."""
-        raise NotImplementedError
-
-    def mark(self, shown: Shown) -> None:
-        """Say whether the leaf is of the program that is composed."""
-        raise NotImplementedError
+            devices = work.environment.devices if work.environment is not None else []
+            labels = {device.id: f"{device.platform}:{device.id}" for device in devices}
+            view.show(ran.result, shown.leaf, ran.report.outputs[shown.leaf], labels)
+        if work.values_gone:
+            view.lose(VALUES_GONE)
+        view.stale = work.result_stale(shown.now)
 
 
-def _any_leaf(work: ProgramWork) -> bool:
-    return work.ran is not None and bool(work.ran.report.outputs)
-
-
-class ArrayTab(LeafTab):
-    """The values."""
-
-    name = "Result"
-    says_stale = False  # the view says it
-    view: ArrayView | None = None
-
-    def widget(self, shown: Shown) -> Widget | None:
-        """The array view."""
-        if self.view is None and _any_leaf(shown.work):
-            from jaxtui.results.screen.view import ArrayView
-
-            self.view = ArrayView()
-        return self.view
-
-    def clear(self) -> None:
-        """Show no leaf."""
-        assert self.view is not None
-        self.view.clear()
-
-    def put(self, ran: Ran, leaf: int, labels: dict[int, str]) -> None:
-        """Show another leaf."""
-        assert self.view is not None
-        self.view.show(ran.result, leaf, ran.report.outputs[leaf], labels)
-
-    def mark(self, shown: Shown) -> None:
-        """Say what has become of the values."""
-        assert self.view is not None
-        if shown.work.values_gone:
-            self.view.lose(VALUES_GONE)
-        self.view.stale = shown.work.result_stale(shown.now)
-
-
-class ShardsTab(LeafTab):
-    """Which device holds which part."""
-
-    name = "Shards"
-    view: ShardsView | None = None
-
-    def widget(self, shown: Shown) -> Widget | None:
-        """The view of shards."""
-        if self.view is None and _any_leaf(shown.work):
-            from jaxtui.results.screen.shards_view import ShardsView
-
-            self.view = ShardsView()
-        return self.view
-
-    def clear(self) -> None:
-        """Show no leaf."""
-        assert self.view is not None
-        self.view.update_output(None, {})
-
-    def put(self, ran: Ran, leaf: int, labels: dict[int, str]) -> None:
-        """Show another leaf."""
-        assert self.view is not None
-        self.view.update_output(ran.report.outputs[leaf], labels)
-
-    def mark(self, shown: Shown) -> None:
-        """Draw those of the program before more quietly."""
-        assert self.view is not None
-        self.view.set_class(shown.work.result_stale(shown.now), "-stale")
-
-
-def _labels(work: ProgramWork) -> dict[int, str]:
-    devices = work.environment.devices if work.environment is not None else []
-    return {device.id: f"{device.platform}:{device.id}" for device in devices}
-
-
-# ---------------------------------------------------------------------------------- plain texts
+def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
+    """Which leaf it is, and how long the run took."""
+    work = shown.work
+    if work.ran is None:
+        waiting = work.busy and work.trusted
+        return "no result yet" + (" · waiting for the engine" if waiting else "")
+    count = len(work.ran.report.outputs)
+    if not count:
+        return "the result has no leaves"
+    parts = [f"output {shown.leaf + 1:,} of {count:,}, o: next"] if count > 1 else []
+    stale = work.result_stale(shown.now)
+    if not stale:
+        parts.append(f"ran {quantities.elapsed(work.ran.seconds)}")
+    elif not view_says_stale:
+        parts.append(OLD)
+    text = "  ·  ".join(parts)
+    whole = text if stale else f"{text}, compiling included"
+    return whole if len(whole) <= shown.width - TITLE else text
 
 
 class TextTab(ResultTab):
     """Shows a text that scrolls."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[Shown], str],
+        *,
+        drawn: Callable[[str], VisualType] = str,
+        offered: Callable[[ProgramWork], bool] = lambda work: True,
+        note: Callable[[Shown], str] = lambda shown: "",
+        caption: Callable[[Shown], str] = lambda shown: "",
+    ) -> None:
+        super().__init__(name, offered=offered, note=note, caption=caption)
+        self._read, self._draw = read, drawn
+        self._drawn: str | None = None
         self._place = Static("", markup=False)
         self._scroll = VerticalScroll(self._place, can_focus=True)
-        self._drawn: str | None = None
-
-    def read(self, shown: Shown) -> str:
-        """The text."""
-        raise NotImplementedError
-
-    def drawn(self, text: str) -> VisualType:
-        """The text as it is drawn."""
-        return text
 
     def widget(self, shown: Shown) -> Widget:
         """The text, as far as it is on view."""
@@ -220,67 +159,16 @@ class TextTab(ResultTab):
 
     def update(self, shown: Shown) -> None:
         """Show the text; the same again costs nothing."""
-        self.text = self.read(shown)
+        self.text = self._read(shown)
         if self.text != self._drawn:
             self._drawn = self.text
-            self._place.update(self.drawn(self.text))
+            self._place.update(self._draw(self.text))
 
 
-class OutputTab(TextTab):
-    """What the function printed."""
+def _markdown(text: str) -> VisualType:
+    from rich.markdown import Markdown
 
-    name = "Output"
-
-    def read(self, shown: Shown) -> str:
-        """What was printed."""
-        return _printed(shown)[0]
-
-    def drawn(self, text: str) -> VisualType:
-        """What was printed, or that nothing was."""
-        return text or "The function has printed nothing."
-
-    def note(self, shown: Shown) -> str:
-        """How many lines."""
-        return lines_text(_printed(shown)[0].count("\n"))
-
-    def caption(self, shown: Shown) -> str:
-        """Whether a program before printed it."""
-        return OLD if _printed(shown)[1] else ""
-
-
-class NotesTab(TextTab):
-    """The notes of the session."""
-
-    name = "Notes"
-
-    def offered(self, work: ProgramWork) -> bool:
-        """When there are notes."""
-        return bool(work.session.notes.strip())
-
-    def read(self, shown: Shown) -> str:
-        """The notes."""
-        return shown.work.session.notes
-
-    def drawn(self, text: str) -> VisualType:
-        """Markdown."""
-        from rich.markdown import Markdown
-
-        return Markdown(text, code_theme="ansi_dark", hyperlinks=False)
-
-
-class ErrorTab(TextTab):
-    """What is wrong with what is composed."""
-
-    name = "Error"
-
-    def offered(self, work: ProgramWork) -> bool:
-        """When something is."""
-        return work.diagnosis is not None
-
-    def read(self, shown: Shown) -> str:
-        """The diagnosis with all that is known of it."""
-        diagnosis = shown.work.diagnosis
-        return _error_text(diagnosis) if diagnosis is not None else ""
+    return Markdown(text, code_theme="ansi_dark", hyperlinks=False)
 
 
 def lines_text(number: int) -> str:
@@ -305,7 +193,9 @@ def _ended(text: str) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-def _error_text(diagnosis: Diagnosis) -> str:
+def _error_text(diagnosis: Diagnosis | None) -> str:
+    if diagnosis is None:
+        return ""
     lines = [diagnosis.message, "", f"at {diagnosis.field or 'the program'}"]
     if isinstance(diagnosis.line, int):
         column = f", column {diagnosis.column}" if isinstance(diagnosis.column, int) else ""
@@ -317,9 +207,6 @@ def _error_text(diagnosis: Diagnosis) -> str:
         lines += ["", "f applies a fix:"]
         lines += [f"  {fix.label}:  {fix.field} = {fix.text}" for fix in diagnosis.fixes]
     return "\n".join(lines)
-
-
-# ------------------------------------------------------------------------------------- listings
 
 
 class Listing(TextArea):
@@ -365,13 +252,16 @@ def _location(text: str, place: int) -> tuple[int, int]:
 class ListingTab(ResultTab):
     """Shows the program in another language; all such tabs share one listing."""
 
-    def __init__(self, listing: Callable[[], Listing]) -> None:
+    def __init__(
+        self,
+        name: str,
+        listing: Callable[[], Listing],
+        read: Callable[[Shown], str],
+        caption: Callable[[Shown], str] = lambda shown: "",
+    ) -> None:
         """`listing` makes it when it is first called."""
-        self._listing = listing
-
-    def read(self, shown: Shown) -> str:
-        """The text, "" while it is not there."""
-        raise NotImplementedError
+        super().__init__(name, caption=caption)
+        self._listing, self._read = listing, read
 
     def widget(self, shown: Shown) -> Widget:
         """The one listing."""
@@ -379,60 +269,62 @@ class ListingTab(ResultTab):
 
     def update(self, shown: Shown) -> None:
         """Put this tab's text into it."""
-        self.text = self.read(shown)
+        self.text = self._read(shown)
         self._listing().show(self.text)
 
 
-class PythonTab(ListingTab):
-    """The program as a script."""
-
-    name = "Python"
-
-    def read(self, shown: Shown) -> str:
-        """The script, or why there is none."""
-        return script_text(shown.work.session)
+def _compiled(view: ProgramView, shown: Shown) -> str:
+    """The program as JAX or XLA has it, "" while it is asked for."""
+    shown.work.inspect(view, shown.now)
+    there = shown.work.views.get(view)
+    return there.text if there is not None else ""
 
 
-class CompilerTab(ListingTab):
-    """The program as JAX or XLA has it, which is asked for when the tab is shown."""
-
-    def __init__(self, listing: Callable[[], Listing], name: str, view: ProgramView) -> None:
-        super().__init__(listing)
-        self.name = name
-        self._view = view
-
-    def read(self, shown: Shown) -> str:
-        """What was answered last."""
-        shown.work.inspect(self._view, shown.now)
-        there = shown.work.views.get(self._view)
-        return there.text if there is not None else ""
-
-    def caption(self, shown: Shown) -> str:
-        """What the text is of, or what is waited for."""
-        work = shown.work
-        there = work.views.get(self._view)
-        if there is not None:
-            return OLD if there.composition != work.asked else ""
-        if work.phase != "ready":
-            return ""
-        if self._view == "equivalents" and work.ran_of != work.asked:
-            return "F5 runs the program first"
-        return "asking JAX"
+def _compiled_caption(view: ProgramView, shown: Shown) -> str:
+    """What the text is of, or what is waited for."""
+    work = shown.work
+    there = work.views.get(view)
+    if there is not None:
+        return OLD if there.composition != work.asked else ""
+    if work.phase != "ready":
+        return ""
+    if view == "equivalents" and work.ran_of != work.asked:
+        return "F5 runs the program first"
+    return "asking JAX"
 
 
 def all_tabs() -> list[ResultTab]:
     """The tabs, in the order on screen."""
     listing = cache(Listing)
+
+    def compiler(name: str, view: ProgramView) -> ListingTab:
+        return ListingTab(name, listing, partial(_compiled, view), partial(_compiled_caption, view))
+
     return [
-        ArrayTab(),
-        ShardsTab(),
-        OutputTab(),
-        CompilerTab(listing, "Equivalents", "equivalents"),
-        CompilerTab(listing, "Jaxpr", "jaxpr"),
-        CompilerTab(listing, "StableHLO", "stablehlo"),
-        CompilerTab(listing, "HLO", "hlo"),
-        CompilerTab(listing, "Cost", "cost"),
-        PythonTab(listing),
-        NotesTab(),
-        ErrorTab(),
+        LeafTab("Result", "jaxtui.results.screen.view:ArrayView", says_stale=True),
+        LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
+        TextTab(
+            "Output",
+            lambda shown: _printed(shown)[0],
+            drawn=lambda text: text or "The function has printed nothing.",
+            note=lambda shown: lines_text(_printed(shown)[0].count("\n")),
+            caption=lambda shown: OLD if _printed(shown)[1] else "",
+        ),
+        compiler("Equivalents", "equivalents"),
+        compiler("Jaxpr", "jaxpr"),
+        compiler("StableHLO", "stablehlo"),
+        compiler("HLO", "hlo"),
+        compiler("Cost", "cost"),
+        ListingTab("Python", listing, lambda shown: script_text(shown.work.session)),
+        TextTab(
+            "Notes",
+            lambda shown: shown.work.session.notes,
+            drawn=_markdown,
+            offered=lambda work: bool(work.session.notes.strip()),
+        ),
+        TextTab(
+            "Error",
+            lambda shown: _error_text(shown.work.diagnosis),
+            offered=lambda work: work.diagnosis is not None,
+        ),
     ]

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
+from textual.widget import Widget
 
 from jaxtui.program.screen.argument_table import ArgumentTable
 from jaxtui.program.screen.axes import Cells, replaced
 from jaxtui.program.screen.function_editor import FunctionEditor
-from jaxtui.program.screen.keys import MapKeys
-from jaxtui.program.screen.layer_list import LayerForm, LayerList
+from jaxtui.program.screen.layer_list import LayerList
+from jaxtui.program.screen.layers_pane import LayersPane
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
-from jaxtui.program.screen.tab_line import PYTHON
+from jaxtui.program.screen.tab_line import VALUES, TabLine
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
     axis_column,
     field_of,
-    layer_prefix,
-    notice,
-    script_text,
     source_line,
 )
 from jaxtui.program.screen.work import ProgramWork
+from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands, fields
-from jaxtui.screen.base import STYLES
-from jaxtui.screen.field import FieldMessage
+from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.layers import AnyLayer
 from jaxtui.wire.base import Cancelled, Failed
-from jaxtui.wire.program import ProgramView
 from jaxtui.wire.results import CellFound, Summarized, WindowRead
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
 COLUMN_LINES = 15
 EDITOR_LEAST = 9
+ANY_CASE = "lower and upper case are the same"
 NOT_YET = "none yet: F5 asks whether this file may run"
 
 
-class MapScreen(MapKeys):
+class MapScreen(WorkScreen[ProgramWork]):
     """Compose on the left; shapes and results on the right. When narrow, one page at a time."""
 
     NAME = "map"
@@ -50,7 +49,11 @@ class MapScreen(MapKeys):
     BINDINGS = commands.bindings("map")
 
     arguments: ArgumentTable
-    layer_message: FieldMessage
+    editor: FunctionEditor
+    layers_pane: LayersPane
+    layer_list: LayerList
+    flow_view: ShapeFlow
+    results: ResultPane
     shapes: Vertical
 
     def __init__(self) -> None:
@@ -59,6 +62,8 @@ class MapScreen(MapKeys):
         self._parameters = ParametersText()
         self._shown_flow: object = None
         self._editor_height: int | None = None
+        self._left: Widget | None = None  # what had the focus on the page that is turned
+        self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     def body(self) -> ComposeResult:
         """The panes, in reading order."""
@@ -84,14 +89,11 @@ class MapScreen(MapKeys):
             axis_column(work.session, len(program.layers) - 1, None),
             fields.pairs_text(work.session.parameters),
         )
-        self.layer_list = LayerList(program.layers, ascii=ascii)
-        self.layer_message = FieldMessage()
+        self.layers_pane = LayersPane(self.explorer, ascii=ascii)
+        self.layer_list = self.layers_pane.listed
         yield self.editor
         yield self.arguments
-        with Vertical(id="layers", classes="pane") as layers:
-            layers.border_title = "Layers, the outermost first"
-            yield self.layer_list
-            yield self.layer_message
+        yield self.layers_pane
 
     # --------------------------------------------------------------------------- what is shown
 
@@ -107,7 +109,7 @@ class MapScreen(MapKeys):
             program.function,
             diagnosis if where in ("", "program", "source", "function") else None,
         )
-        self._show_layers(program.layers, diagnosis, where)
+        self.layers_pane.show(work)
         column = axis_column(session, self.layer_list.selected, self._cells)
         rows = argument_rows(work, diagnosis)
         self._fit_editor(len(rows), len(program.layers))
@@ -122,29 +124,8 @@ class MapScreen(MapKeys):
             or (diagnosis if where == "parameters" else None),
         )
         self._show_flow(work, diagnosis, now)
-        self._show_results(work, diagnosis, now)
-        self._show_listing(work, now)
+        self.results.show(work, now)
         self.show_keys()
-
-    def _show_layers(self, layers: list[AnyLayer], diagnosis: Diagnosis | None, where: str) -> None:
-        listed = self.layer_list
-        if len(layers) != len(listed.stack):
-            listed.selected = min(max(0, listed.selected), len(layers) - 1)
-        listed.stack = tuple(layers)
-        faulty, field = None, ""
-        if where == "layers" and diagnosis is not None:
-            _, _, index, *rest = diagnosis.field.split(".")
-            faulty, field = int(index), rest[0] if rest else ""
-        listed.faulty = faulty
-        if self.form is not None and self._form_of is not None:
-            layer = layers[self._form_of] if self._form_of < len(layers) else None
-            if layer is None or layer.transform != self.form.transform:
-                self.close_form()
-            else:
-                self.form.show(layer, diagnosis, field if faulty == self._form_of else "")
-        # What is wrong with a layer stands under the list, unless it stands in its form.
-        shown = diagnosis if faulty is not None and faulty != self._form_of else None
-        self.layer_message.show(shown, layer_prefix(self.explorer.work, shown))
 
     def _show_flow(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
         title = "Shapes" if work.trusted else f"Shapes · {NOT_YET}"
@@ -178,41 +159,6 @@ class MapScreen(MapKeys):
         if self.composed:
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
-
-    def _show_results(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
-        environment = work.environment
-        self.results.show(
-            work.ran,
-            environment.devices if environment is not None else [],
-            stale=work.result_stale(now),
-            notice=notice(work),
-            printed=work.printed,
-            printed_stale=work.printed_stale(now),
-            diagnosis=diagnosis,
-            waiting="waiting for the engine" if work.busy and work.trusted else "",
-            values_gone=work.values_gone,
-            notes=work.session.notes,
-        )
-
-    def _show_listing(self, work: ProgramWork, now: float) -> None:
-        """The program as a script, or as JAX and XLA have it, when such a tab is on show."""
-        if self.results.tab == PYTHON:
-            self.results.show_listing(script_text(work.session), "")
-        elif (view := self.results.program_view) is not None:
-            work.inspect(view, now)
-            shown = work.views.get(view)
-            if shown is None:
-                self.results.show_listing("", self._awaited(work, view))
-            else:
-                old = shown.composition != work.asked
-                self.results.show_listing(shown.text, "of the program before" if old else "")
-
-    def _awaited(self, work: ProgramWork, view: ProgramView) -> str:
-        if work.phase != "ready":
-            return ""
-        if view == "equivalents" and work.ran_of != work.asked:
-            return "F5 runs the program first"
-        return "asking JAX"
 
     def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
         """A part of the result has come, or will not."""
@@ -283,7 +229,168 @@ class MapScreen(MapKeys):
         else:
             self.explorer.show_work()
 
-    def on_layer_form_changed(self, event: LayerForm.Changed) -> None:
-        """A layer's field goes into the session."""
-        field = f"program.layers.{self._form_of}.{event.field}"
-        self.explorer.edit(field, event.input.take(), typed=True)
+    # ------------------------------------------------------------------------------- layers
+
+    async def action_select_previous(self) -> None:
+        """Select the next layer outward, which stands above."""
+        await self.layers_pane.select_previous()
+
+    async def action_select_next(self) -> None:
+        """Select the next layer inward."""
+        await self.layers_pane.select_next()
+
+    def action_add_layer(self) -> None:
+        """Put another layer around the program."""
+        self.layers_pane.add()
+
+    def action_remove_layer(self) -> None:
+        """Remove the selected layer."""
+        self.layers_pane.remove_layer()
+
+    def action_move_out(self) -> None:
+        """Swap the selected layer with the one around it."""
+        self.layers_pane.move_out()
+
+    def action_move_in(self) -> None:
+        """Swap the selected layer with the one inside it."""
+        self.layers_pane.move_in()
+
+    async def action_edit_layer(self) -> None:
+        """Open the form of the selected layer, or close it."""
+        await self.layers_pane.edit()
+
+    # ------------------------------------------------------------------------------- results
+
+    def action_next_output(self) -> None:
+        """Show the next leaf of the result."""
+        self.results.step_leaf(1)
+        self.explorer.show_work()
+
+    def action_previous_output(self) -> None:
+        """Show the leaf before."""
+        self.results.step_leaf(-1)
+        self.explorer.show_work()
+
+    def action_next_tab(self) -> None:
+        """Turn to the next tab."""
+        self.results.step_tab(1)
+        self.explorer.show_work()
+
+    def action_previous_tab(self) -> None:
+        """Turn to the tab before."""
+        self.results.step_tab(-1)
+        self.explorer.show_work()
+
+    def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
+        """Turn to the clicked tab."""
+        self.results.show_tab(event.name)
+        self.explorer.show_work()
+
+    def text_to_copy(self) -> str:
+        """What has the focus, as text."""
+        focused, view = self.focused, self.results.array_view
+        if focused is self.flow_view:
+            return self.flow_view.text
+        if focused is self.layer_list or focused is self.editor.name_line:
+            return self.explorer.work.session.program.source
+        if view is not None and self.results.tab == VALUES:
+            return view.cursor_text or ""
+        return self.results.text_to_copy()
+
+    def action_find(self) -> None:
+        """Find an element of the result, or a text in the listing that is shown."""
+        view = self.results.array_view
+        if self.results.tab == VALUES and view is not None:
+            self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
+        elif self.results.listed:
+            self._ask("Find in this text", self._sought_text, ANY_CASE, None, self._find_text)
+        else:
+            self.say("there is nothing to find here; s turns to the other tabs")
+
+    def _ask(
+        self,
+        title: str,
+        text: str,
+        examples: str,
+        unreadable: Callable[[str], str] | None,
+        find: Callable[[str], None],
+    ) -> None:
+        from jaxtui.screen.dialogs import FindDialog
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                find(answer)
+
+        self.app.push_screen(FindDialog(title, text, examples, unreadable), chosen)
+
+    def _find_element(self, text: str) -> None:
+        self._sought = text
+        if self.results.array_view is not None:
+            self.results.array_view.find(text)
+
+    def _find_text(self, text: str) -> None:
+        self._sought_text = text
+        if not self.results.find_text(text):
+            self.say(f"{text!r} is not in this text")
+
+    # ------------------------------------------------------------------------------- function
+
+    def action_pick_function(self) -> None:
+        """Let the user choose another function."""
+        from jaxtui.program.screen.picker import pick_function
+
+        pick_function(self, self.editor)
+
+    def action_edit_source(self) -> None:
+        """Edit the source, or the file that the function comes from, in $EDITOR."""
+        from jaxtui.program.screen.external_editor import edit_function
+
+        edit_function(self)
+
+    # ------------------------------------------------------------------------------- pages
+
+    def action_run(self) -> None:
+        """Run what is composed, and turn to the page on which its result will stand."""
+        self.explorer.run()
+        work = self.explorer.work
+        if work.trusted and work.diagnosis is None and not self.has_class("-results"):
+            self.action_flip()
+
+    def action_flip(self) -> None:
+        """Turn between composing and results; matters only when there is no room for both."""
+        self.toggle_class("-results")
+        self._leave_hidden()
+        self.show_keys()
+
+    def _leave_hidden(self) -> None:
+        """What is typed never goes into a field of the other page; back there, it goes on in it."""
+        if not self.has_class("-narrow"):
+            return
+        if not self.has_class("-results"):
+            if self.focused is None and self._left is not None and self._left.is_attached:
+                # A widget cannot have the focus before it is on show.
+                self.call_after_refresh(self.set_focus, self._left)
+        elif self.focused is not None and self.query_one("#compose") in self.focused.ancestors:
+            self._left = self.focused
+            self.set_focus(None)
+
+    def leave_field(self) -> None:
+        """Leave the field: a form is put away, else nothing has the focus."""
+        if self.layers_pane.edits:
+            self.layers_pane.close_form()
+        else:
+            super().leave_field()
+
+    def scopes(self) -> tuple[str, ...]:
+        """The layers' keys work while they have the focus."""
+        if self.focused is self.layer_list:
+            return ("layers", "map", "app")
+        return ("map", "app")
+
+    def offers(self, command: commands.Command) -> bool:
+        """The other page is offered when there are two, finding where there is room for its key."""
+        if command.action == "screen.flip":
+            return self.has_class("-narrow")
+        if command.action == "screen.find":
+            return self.has_class("-wide")
+        return super().offers(command)

@@ -16,7 +16,7 @@ from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_foot import FOOT
 from jaxtui.program.screen.flow_layout import FlowPicture, layout
 from jaxtui.screen.cells import Line
-from jaxtui.screen.line_scroller import LineScroller
+from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.report import Flow
 
@@ -89,14 +89,9 @@ class ShapeFlow(LineScroller):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("left,h", "shift(-1)", "Left", show=False),
-        Binding("right,l", "shift(1)", "Right", show=False),
-        Binding("home,g", "edge(-1)", "First row", show=False),
-        Binding("end,G", "edge(1)", "Last row", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
+        *ways(
+            "up down left right first last page_up page_down", first="First row", last="Last row"
+        ),
         Binding("enter,space", "fold", "Fold or unfold"),
     ]
 
@@ -251,7 +246,7 @@ class ShapeFlow(LineScroller):
         """Move the cursor to the first or the last row."""
         self._go_to(0 if direction < 0 else len(self._picture.rows) - 1, direction)
 
-    def action_shift(self, columns: int) -> None:
+    def action_sideways(self, columns: int) -> None:
         """Scroll sideways to the next column."""
         stops = self._picture.stops
         beyond = [x for x in stops if (x - self._x) * columns > 0]

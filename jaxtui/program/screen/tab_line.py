@@ -11,8 +11,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-RESULT, SHARDS, OUTPUT, ERROR, PYTHON = "Result", "Shards", "Output", "Error", "Python"
-NOTES = "Notes"
+VALUES = "Result"  # the tab that is shown first
 GAP = "  "  # between the names of tabs
 SHORT = {"Equivalents": "Equiv"}
 
@@ -30,7 +29,7 @@ class TabLine(Widget, can_focus=True):
     ]
 
     tabs: reactive[tuple[tuple[str, str], ...]] = reactive(())
-    active: reactive[str] = reactive(RESULT)
+    active: reactive[str] = reactive(VALUES)
 
     class Chosen(Message):
         """A tab was clicked."""
@@ -47,7 +46,7 @@ class TabLine(Widget, can_focus=True):
             style = "$text-muted"
             if name == self.active:
                 style = "bold underline $accent"
-            elif name == ERROR:
+            elif name == "Error":
                 style = "$text-error"
             parts += [(label, style), gap]
         return Content.assemble(*parts[:-1]).truncate(self.size.width, ellipsis=True)

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
+from textual.reactive import var
 from textual.strip import Strip
 
 from jaxtui.results.screen.shards_layout import ShardsLayout, layout
-from jaxtui.screen.line_scroller import LineScroller
+from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.wire.report import Output
 
 _PARTS = (
@@ -59,14 +60,11 @@ class ShardsView(LineScroller):
     }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("home,g", "edge(-1)", "First device", show=False),
-        Binding("end,G", "edge(1)", "Last device", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = ways(
+        "up down first last page_up page_down", first="First device", last="Last device"
+    )
+
+    stale: var[bool] = var(False, toggle_class="-stale")
 
     def __init__(
         self,
@@ -86,6 +84,17 @@ class ShardsView(LineScroller):
         self._output = output
         self._devices = dict(devices)
         self.lay_out()
+
+    def show(self, result: int, leaf: int, output: Output, devices: Mapping[int, str]) -> None:
+        """Draw the shards of leaf `leaf` of `result`."""
+        self.update_output(output, devices)
+
+    def clear(self) -> None:
+        """Draw nothing."""
+        self.update_output(None, {})
+
+    def lose(self, reason: str) -> None:
+        """Where the shards lie is known without their values."""
 
     @property
     def laid_out(self) -> ShardsLayout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jaxtui.program.screen.result_tabs import Listing
 from jaxtui.screen.dialogs import FindDialog
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.base import Failed
@@ -96,7 +97,7 @@ async def test_a_listing_is_searched_from_the_cursor_and_round_to_the_start() ->
         await bench.hear(Inspected(id=asked.id, view="jaxpr", text=listing))
         assert "MUL" not in bench.text
         await asked_for(bench, "mul")
-        area = bench.app.map_screen.results._listing
+        area = bench.app.map_screen.results.query_one(Listing)
         assert area is not None
         assert area.selected_text == "MUL"
         assert "c = MUL d" in bench.text

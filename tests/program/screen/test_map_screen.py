@@ -8,7 +8,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from jaxtui.program.screen.layer_list import LayerForm, layer_summary
-from jaxtui.program.screen.tab_line import RESULT
+from jaxtui.program.screen.tab_line import VALUES
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
@@ -104,7 +104,7 @@ async def test_what_is_typed_never_goes_into_a_field_of_the_page_that_is_turned(
         await bench.press("f6")
         assert "Results" in bench.text
         await bench.press("s")
-        assert bench.app.screen.results.tab != RESULT
+        assert bench.app.screen.results.tab != VALUES
         assert bench.session.program.source == source
         await bench.press("f6", "#")
         assert bench.session.program.source == f"#{source}"

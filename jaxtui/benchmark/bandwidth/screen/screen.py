@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Static
 
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
@@ -16,6 +15,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.cells import Line, Segment, glyphs
+from jaxtui.screen.field import Notice
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.session.diagnosis import Diagnosis
 
@@ -55,11 +55,8 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
     SCOPED_CSS = False
     CSS = """
     #sweep { height: 1fr; padding: 0; }
-    #sweep-notice { display: none; height: auto; max-height: 5; padding: 0 1;
-        color: $text-warning; }
-    #sweep-notice.-shown { display: block; }
-    #sweep-progress { display: none; height: 1; padding: 0 1; color: $text-accent; }
-    #sweep-progress.-shown { display: block; }
+    #sweep-notice { max-height: 5; }
+    #sweep-progress { height: 1; color: $text-accent; }
     #sweep PaintedLines { padding: 0 1; }
     #sweep-chart { height: 15; padding: 0 1; }
     .-low #sweep-chart { display: none; }
@@ -70,7 +67,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
     def __init__(self) -> None:
         super().__init__()
         self._shown: object = None
-        self._texts: dict[str, str] = {}
 
     @property
     def sweep(self) -> SweepWork:
@@ -80,8 +76,8 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
     def body(self) -> ComposeResult:
         """The panes, in reading order."""
         with Vertical(id="sweep", classes="pane") as self.pane:
-            self._notice = Static("", markup=False, id="sweep-notice")
-            self._progress = Static("", markup=False, id="sweep-progress")
+            self._notice = Notice(id="sweep-notice")
+            self._progress = Notice(id="sweep-progress")
             self.lines = PaintedLines()
             yield self._notice
             yield self._progress
@@ -108,17 +104,10 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         if sweep.said:
             self.say(sweep.said)
             sweep.said = ""
-        self._put(self._notice, sweep.notice(now))
-        self._put(self._progress, sweep.progress().replace("·", self.shell.dot))
+        self._notice.say(sweep.notice(now))
+        self._progress.say(sweep.progress().replace("·", self.shell.dot))
         self._show_sweep()
         self.show_keys()
-
-    def _put(self, widget: Static, text: str) -> None:
-        assert widget.id is not None
-        if self._texts.get(widget.id) != text:
-            self._texts[widget.id] = text
-            widget.set_class(bool(text), "-shown")
-            widget.update(text)
 
     def _show_sweep(self) -> None:
         sweep = self.sweep

@@ -1,0 +1,109 @@
+"""The dialogs about whole runs: open an earlier one, compare with one, save the one on show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark import words as bench_words
+from jaxtui.benchmark.screen import view
+from jaxtui.benchmark.screen.work import BenchmarkWork, Opened
+from jaxtui.program.screen.work import ProgramWork
+from jaxtui.screen.base import WorkScreen
+from jaxtui.wire.benchmark import BenchmarkReport
+
+DIALOG = 76  # cells, as in jaxtui.tcss
+FORMATS = (("md", "Markdown: tables and sentences"), ("csv", "CSV: a row for each strategy"))
+NEWEST = " newest"
+
+
+class RunDialogs:
+    """Asks on `screen` about the runs of `bench`."""
+
+    def __init__(self, screen: WorkScreen[ProgramWork], bench: BenchmarkWork) -> None:
+        self._screen, self._bench = screen, bench
+
+    def open_earlier(self, then: Callable[[], None]) -> None:
+        """Open a run that was kept, then call `then`."""
+
+        def chosen(path: str | None) -> None:
+            if path == NEWEST:
+                self._bench.show_run(None)
+            elif path is not None and (opened := self._read(path)) is not None:
+                self._bench.show_run(opened)
+            else:
+                return
+            then()
+
+        newest = [(NEWEST, "the newest of this session")] if self._bench.opened else []
+        self._choose_run("Earlier runs", newest, chosen)
+
+    def compare(self, then: Callable[[], None]) -> None:
+        """Hold another run against the one that is shown, then call `then`."""
+        if self._bench.report is None:
+            self._screen.say("nothing is shown to compare with: F5 runs, r opens an earlier run")
+            return
+
+        def chosen(path: str | None) -> None:
+            if path is not None and (opened := self._read(path)) is not None:
+                self._bench.compare_with(opened)
+                then()
+
+        self._choose_run("Compare with the run of", [], chosen)
+
+    def _choose_run(
+        self, heading: str, first: list[tuple[str, str]], chosen: Callable[[str | None], None]
+    ) -> None:
+        from jaxtui.screen.dialogs import ChoiceDialog
+
+        room = min(DIALOG, int(self._screen.size.width * 0.95)) - 8
+        shown = self._shown_path()
+        found = [
+            (str(run.path), view.run_label(run, room))
+            for run in bench_runs.kept()
+            if heading == "Earlier runs" or str(run.path) != shown
+        ]
+        if not found and not first:
+            self._screen.say(f"no {'other ' if shown else ''}run is kept in {bench_runs.folder()}")
+            return
+        self._screen.app.push_screen(ChoiceDialog(heading, [*first, *found]), chosen)
+
+    def _shown_path(self) -> str:
+        work = self._bench
+        path = work.opened.path if work.opened is not None else work.kept
+        return "" if path is None else str(path)
+
+    def _read(self, path: str) -> Opened | None:
+        from pathlib import Path
+
+        try:
+            return Opened(Path(path), bench_runs.read(path))
+        except bench_runs.RunError as error:
+            self._screen.say(str(error))
+            return None
+
+    def export(self) -> None:
+        """Save what is shown as JSON, CSV or Markdown."""
+        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
+
+        report = self._bench.report
+        if report is None or not report.points:
+            self._screen.say("nothing has been timed yet")
+            return
+        choices = [("json", "JSON: everything, every sample"), *FORMATS]
+        choices.append(("copy", "Copy it as Markdown to the terminal's clipboard"))
+
+        def chosen(kind: str | None) -> None:
+            if kind == "copy":
+                self._screen.shell.copy(bench_words.markdown(report))
+            elif kind is not None:
+                text = _written(report, kind)
+                ask_and_write(self._screen, text, "Write it to", f"benchmark.{kind}", kind)
+
+        self._screen.app.push_screen(ChoiceDialog("Save this run as", choices), chosen)
+
+
+def _written(report: BenchmarkReport, kind: str) -> str:
+    if kind == "json":
+        return bench_runs.to_json(report).decode() + "\n"
+    return bench_words.to_csv(report) if kind == "csv" else bench_words.markdown(report)

@@ -1,0 +1,107 @@
+"""The table of a benchmark in its pane: which point of a sweep it shows, progress and noise."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from jaxtui.benchmark.screen import rows, view
+from jaxtui.benchmark.screen.table import BenchmarkTable
+from jaxtui.benchmark.screen.work import BenchmarkWork
+from jaxtui.screen.cells import Glyphs
+from jaxtui.screen.field import FixedText, Notice
+from jaxtui.wire.benchmark import PlannedPoint, PointReport
+from jaxtui.wire.report import Environment
+
+
+class TablePane(Vertical):
+    """The table under its progress; a sweep has one for each point."""
+
+    def __init__(self, bench: BenchmarkWork, signs: Glyphs) -> None:
+        super().__init__(id="benchmark-table", classes="pane")
+        self._bench, self._signs = bench, signs
+        self.point: int | None = None  # which of the sweep is shown; None follows the run
+        self.table = BenchmarkTable()
+        self._progress = FixedText()
+        self._progress.id = "benchmark-progress"
+        self._notice = Notice(id="benchmark-notice")
+        self._foot = FixedText()
+        self._foot.id = "benchmark-foot"
+        self._table_height: int | str = ""
+
+    def compose(self) -> ComposeResult:
+        """What is going on, the table, how noisy it is."""
+        yield self._progress
+        yield self._notice
+        yield self.table
+        yield self._foot
+
+    def points(self) -> tuple[int, int]:
+        """How many points there are, and which is shown."""
+        bench = self._bench
+        report = bench.report
+        if report is not None and report.points:
+            count = len(report.points)
+            return count, count - 1 if self.point is None else min(self.point, count - 1)
+        count = len(bench.plan.points) if bench.plan is not None else 0
+        return count, min(self.point or 0, max(0, count - 1))
+
+    def shown_point(self) -> PointReport | PlannedPoint | None:
+        """What the table is of: a point of the run, or of the plan as long as there is none."""
+        bench, (count, number) = self._bench, self.points()
+        if not count:
+            return None
+        report = bench.report
+        if report is not None and report.points:
+            return report.points[number]
+        return bench.plan.points[number] if bench.plan is not None else None
+
+    def show_progress(self, now: float) -> None:
+        """Say how far the run is, and what is in its way."""
+        line = view.progress(self._bench, now, max(30, self.screen.size.width - 2), self._signs)
+        self._progress.say(line)
+        self._progress.set_class(bool(line), "-shown")
+        self._notice.say(self._bench.notice(now))
+
+    def show(self, environment: Environment | None) -> None:
+        """Bring the table, and what stands over and under it, up to date."""
+        bench, place = self._bench, self.points()
+        point = self.shown_point()
+        report = bench.report
+        session = bench.session
+        if report is not None and report.points:
+            session = view.session_of(report, session)
+        heading = view.title(
+            bench,
+            session,
+            environment,
+            point,
+            (place[1], place[0]),
+            self.screen.size.width - 4,
+            self._signs,
+        )
+        if heading != self.border_title:
+            self.border_title = heading.replace("[", r"\[")
+        stale = bench.stale
+        if isinstance(point, PointReport):
+            shown = rows.report_rows(point, *view.being_prepared(bench, place[1]))
+        else:
+            shown = rows.planned_rows(point) if point is not None else []
+        error = point.error if point is not None else None
+        self.table.show_rows(shown, stale=stale)
+        foot = view.noise_line(point, self._signs)
+        if error is not None:
+            foot = f"{error.field}: {error.message}"
+        self._foot.say(foot)
+        self._foot.set_class(bool(foot), "-shown")
+        self.call_after_refresh(self.fit)
+
+    def fit(self) -> None:
+        """As high as the rows where there is room for all; set only when it changes."""
+        if self.screen.has_class("-low"):
+            wanted: int | str = "1fr"
+        else:
+            wanted = max(5, min(self.table.wanted_height, self.screen.size.height - 20))
+        if wanted != self._table_height:
+            self._table_height = wanted
+            self.table.styles.height = wanted

@@ -1,0 +1,172 @@
+"""The layers of the program: the list, the form of the selected one, and what is wrong there."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from jaxtui.program.screen.layer_list import LayerForm, LayerList
+from jaxtui.program.screen.view import field_of, layer_prefix
+from jaxtui.program.screen.work import ProgramWork
+from jaxtui.screen.field import FieldMessage
+from jaxtui.screen.shell import Workbench
+from jaxtui.session.layers import LAYERS
+
+ABOUT = {
+    "vmap": "map over an axis on one device",
+    "pmap": "map over an axis, an element a device",
+    "shard_map": "a block of the data to each device of the mesh",
+    "jit": "compile it as a whole",
+    "grad": "the gradient of a scalar output",
+    "value_and_grad": "the output and its gradient",
+}
+
+
+class LayersPane(Vertical):
+    """Edits the layers of the session that `explorer` works on."""
+
+    def __init__(self, explorer: Workbench[ProgramWork], *, ascii: bool) -> None:
+        super().__init__(id="layers", classes="pane")
+        self.border_title = "Layers, the outermost first"
+        self._explorer = explorer
+        self.listed = LayerList(explorer.work.session.program.layers, ascii=ascii)
+        self.message = FieldMessage()
+        self.form: LayerForm | None = None
+        self._form_of: int | None = None  # the place of the form's layer in the session
+
+    def compose(self) -> ComposeResult:
+        """The list, and the message under it."""
+        yield self.listed
+        yield self.message
+
+    @property
+    def edits(self) -> bool:
+        """Whether the focus is in the form."""
+        focused = self.screen.focused
+        return focused is not None and self.form is not None and self.form in focused.ancestors
+
+    def show(self, work: ProgramWork) -> None:
+        """Show the layers, and what is wrong with one of them."""
+        layers, diagnosis = work.session.program.layers, work.diagnosis
+        listed = self.listed
+        if len(layers) != len(listed.stack):
+            listed.selected = min(max(0, listed.selected), len(layers) - 1)
+        listed.stack = tuple(layers)
+        faulty, field = None, ""
+        if field_of(diagnosis) == "layers" and diagnosis is not None:
+            _, _, index, *rest = diagnosis.field.split(".")
+            faulty, field = int(index), rest[0] if rest else ""
+        listed.faulty = faulty
+        if self.form is not None and self._form_of is not None:
+            layer = layers[self._form_of] if self._form_of < len(layers) else None
+            if layer is None or layer.transform != self.form.transform:
+                self.close_form()
+            else:
+                self.form.show(layer, diagnosis, field if faulty == self._form_of else "")
+        # What is wrong with a layer stands under the list, unless it stands in its form.
+        shown = diagnosis if faulty is not None and faulty != self._form_of else None
+        self.message.show(shown, layer_prefix(work, shown))
+
+    async def on_layer_list_clicked(self, event: LayerList.Clicked) -> None:
+        """Select a layer; a click on the selected one opens its form."""
+        if event.index is None:
+            self.add()
+        elif event.index == self.listed.selected:
+            await self.edit()
+        else:
+            await self._select(event.index)
+
+    async def select_previous(self) -> None:
+        """Select the next layer outward, which stands above."""
+        await self._select(self.listed.selected + 1)
+
+    async def select_next(self) -> None:
+        """Select the next layer inward."""
+        await self._select(self.listed.selected - 1)
+
+    async def _select(self, index: int) -> None:
+        layers = self._explorer.work.session.program.layers
+        if not 0 <= index < len(layers) or index == self.listed.selected:
+            return
+        self.listed.selected = index
+        if self.form is not None:
+            await self.open_form()
+        self._explorer.show_work()
+
+    def add(self) -> None:
+        """Put another layer around the program."""
+        from jaxtui.screen.dialogs import ChoiceDialog
+
+        async def put(transform: str | None) -> None:
+            if transform is None:
+                return
+            layers = self._explorer.work.session.program.layers
+            self._explorer.edit("program.layers", [*layers, LAYERS[transform]()])
+            await self._select(len(layers))
+            self.listed.focus()
+
+        choices = [(name, f"{name:16} {ABOUT[name]}") for name in LAYERS]
+        self.app.push_screen(ChoiceDialog("Put a layer around the program", choices), put)
+
+    def remove_layer(self) -> None:
+        """Remove the selected layer."""
+        layers = self._explorer.work.session.program.layers
+        index = self.listed.selected
+        if 0 <= index < len(layers):
+            self.close_form()
+            self._explorer.edit("program.layers", [*layers[:index], *layers[index + 1 :]])
+
+    def move_out(self) -> None:
+        """Swap the selected layer with the one around it."""
+        self._swap(self.listed.selected, 1)
+
+    def move_in(self) -> None:
+        """Swap the selected layer with the one inside it."""
+        self._swap(self.listed.selected, -1)
+
+    def _swap(self, index: int, step: int) -> None:
+        layers = list(self._explorer.work.session.program.layers)
+        other = index + step
+        if not (0 <= index < len(layers) and 0 <= other < len(layers)):
+            return
+        layers[index], layers[other] = layers[other], layers[index]
+        self.listed.selected = other
+        if self._form_of is not None:
+            self._form_of = other
+        self._explorer.edit("program.layers", layers)
+
+    async def edit(self) -> None:
+        """Open the form of the selected layer, or close it."""
+        if self.form is not None:
+            self.close_form()
+            return
+        if self.listed.selected < 0:
+            self.add()
+            return
+        form = await self.open_form()
+        self.screen.set_focus(form.first, scroll_visible=False)
+        # Once it is laid out: before that there is no telling where it will be.
+        self.call_after_refresh(form.scroll_visible, animate=False)
+
+    async def open_form(self) -> LayerForm:
+        """Show the fields of the selected layer under the list."""
+        self.close_form()
+        index = self.listed.selected
+        form = LayerForm(self._explorer.work.session.program.layers[index])
+        self.form, self._form_of = form, index
+        await self.mount(form)
+        return form
+
+    def close_form(self) -> None:
+        """Put the form away."""
+        if self.form is not None:
+            had_focus = self.edits
+            self.form.remove()
+            self.form = self._form_of = None
+            if had_focus:
+                self.listed.focus()
+
+    def on_layer_form_changed(self, event: LayerForm.Changed) -> None:
+        """A layer's field goes into the session."""
+        field = f"program.layers.{self._form_of}.{event.field}"
+        self._explorer.edit(field, event.input.take(), typed=True)
