@@ -16,16 +16,6 @@ from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.layers import LAYERS
 
-ABOUT = {
-    "vmap": "map over an axis on one device",
-    "pmap": "map over an axis, an element a device",
-    "shard_map": "a block of the data to each device of the mesh",
-    "jit": "compile it as a whole",
-    "grad": "the gradient of a scalar output",
-    "value_and_grad": "the output and its gradient",
-}
-
-
 ANY_CASE = "lower and upper case are the same"
 
 
@@ -84,7 +74,7 @@ class MapKeys(WorkScreen):
             await self._select(len(layers))
             self.layer_list.focus()
 
-        choices = [(name, f"{name:16} {ABOUT[name]}") for name in LAYERS]
+        choices = [(name, f"{name:16} {kind.about}") for name, kind in LAYERS.items()]
         self.app.push_screen(ChoiceDialog("Put a layer around the program", choices), add)
 
     def action_remove_layer(self) -> None:
