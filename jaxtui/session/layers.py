@@ -190,27 +190,28 @@ class Jit(Layer, tag="jit"):
     donate_argnums: DonateArgnums = ""
 
 
-class Grad(Layer, tag="grad"):
+class Derivative(Layer):
+    """A layer that gives derivatives with respect to the arguments that `argnums` names."""
+
+    differentiates = True
+    input_field = "argnums"
+    argnums: Argnums = ""
+    has_aux: Switch = ""
+
+
+class Grad(Derivative, tag="grad"):
     """`jax.grad`."""
 
     about = "the gradient of a scalar output"
-    differentiates = True
     of_scalar = True
-    input_field = "argnums"
-    argnums: Argnums = ""
-    has_aux: Switch = ""
 
 
-class ValueAndGrad(Layer, tag="value_and_grad"):
+class ValueAndGrad(Derivative, tag="value_and_grad"):
     """`jax.value_and_grad`."""
 
     about = "the output and its gradient"
-    differentiates = True
-    keeps_value = True
     of_scalar = True
-    input_field = "argnums"
-    argnums: Argnums = ""
-    has_aux: Switch = ""
+    keeps_value = True
 
 
 AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad

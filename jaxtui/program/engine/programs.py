@@ -336,7 +336,9 @@ def _setting(kind: Field, text: str, known: Names, field: str) -> Any:
     if kind.reads == "function" and value is not None and not callable(value):
         such = f", such as those in {kind.home}" if home else ""
         message = f"a function is wanted{such}; this is a {type(value).__name__}"
-        raise diagnosed("value", field, message)
+        quoted = isinstance(value, str) and value in home
+        fixes = [Fix(label=f"{value}, without quotes", field=field, text=value)] if quoted else []
+        raise diagnosed("value", field, message, fixes)
     return value
 
 
