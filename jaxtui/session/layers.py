@@ -214,6 +214,13 @@ class ValueAndGrad(Derivative, tag="value_and_grad"):
     keeps_value = True
 
 
-AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad
+class Jacfwd(Derivative, tag="jacfwd"):
+    """`jax.jacfwd`."""
+
+    about = "the Jacobian, column by column (forward mode)"
+    holomorphic: Switch = ""
+
+
+AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd
 # Every kind by JAX's name of it, in the order in which they are offered.
 LAYERS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

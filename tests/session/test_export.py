@@ -14,7 +14,14 @@ import pytest
 from jaxtui import lessons
 from jaxtui.program.engine.evaluation import run
 from jaxtui.session.export import ExportError, script
-from jaxtui.session.layers import Grad, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.layers import (
+    Grad,
+    Jacfwd,
+    Jit,
+    Pmap,
+    ShardMap,
+    Vmap,
+)
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
 
@@ -75,6 +82,14 @@ SESSIONS = {
             "def loss(w, *, x):\n    return jnp.sum((x @ w) ** 2)\n",
             {"w": "ones(3)", "x": "uniform(5, 3)"},
             Grad(),
+        )
+    ),
+    "a Jacobian in two arguments on each device": Session(
+        program=program(
+            "def f(x, y):\n    return {'a': x * y, 'b': (x ** 2).sum()}\n",
+            {"x": "arange(8 * 3.0).reshape(8, 3)", "y": "ones((8, 3))"},
+            Jacfwd(argnums="(0, 1)"),
+            Pmap(),
         )
     ),
     "an argument named as a builtin": Session(
