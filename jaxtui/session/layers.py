@@ -221,6 +221,13 @@ class Jacfwd(Derivative, tag="jacfwd"):
     holomorphic: Switch = ""
 
 
-AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd
+class Jacrev(Derivative, tag="jacrev"):
+    """`jax.jacrev`."""
+
+    about = "the Jacobian, row by row (reverse mode)"
+    holomorphic: Switch = ""
+
+
+AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev
 # Every kind by JAX's name of it, in the order in which they are offered.
 LAYERS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

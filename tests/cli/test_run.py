@@ -288,6 +288,7 @@ def test_floats_that_json_lacks_become_texts_and_others_stay() -> None:
 FUNCTION = "def f(x):\n    return jnp.sin(x) * x[0]\n"
 DERIVED = {
     "jacfwd": (FUNCTION, '[{ transform = "jacfwd" }]'),
+    "jacrev": (FUNCTION, '[{ transform = "jacrev", argnums = 0 }, { transform = "jit" }]'),
 }
 
 
@@ -301,6 +302,7 @@ def test_the_derivatives_of_a_session_are_those_of_bare_jax(tmp_path: Path) -> N
     ran = objects(jaxtui("run", "--json", *(f"{name}.toml" for name in DERIVED), cwd=tmp_path))
     bare = {
         "jacfwd": jax.jacfwd,
+        "jacrev": lambda f: jax.jit(jax.jacrev(f)),
     }
     for name, report in zip(DERIVED, ran, strict=True):
         assert report["ok"], report["error"]

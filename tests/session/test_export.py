@@ -17,6 +17,7 @@ from jaxtui.session.export import ExportError, script
 from jaxtui.session.layers import (
     Grad,
     Jacfwd,
+    Jacrev,
     Jit,
     Pmap,
     ShardMap,
@@ -90,6 +91,11 @@ SESSIONS = {
             {"x": "arange(8 * 3.0).reshape(8, 3)", "y": "ones((8, 3))"},
             Jacfwd(argnums="(0, 1)"),
             Pmap(),
+        )
+    ),
+    "a Jacobian with auxiliary outputs": Session(
+        program=program(
+            "def f(x):\n    return x ** 2, x.sum()\n", {"x": "arange(3.0)"}, Jacrev(has_aux="True")
         )
     ),
     "an argument named as a builtin": Session(
