@@ -228,6 +228,13 @@ class Jacrev(Derivative, tag="jacrev"):
     holomorphic: Switch = ""
 
 
-AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev
+class Hessian(Derivative, tag="hessian"):
+    """`jax.hessian`, the Jacobian (`jacfwd`) of the Jacobian (`jacrev`)."""
+
+    about = "the second derivatives, all of them"
+    holomorphic: Switch = ""
+
+
+AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev | Hessian
 # Every kind by JAX's name of it, in the order in which they are offered.
 LAYERS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

@@ -286,9 +286,11 @@ def test_floats_that_json_lacks_become_texts_and_others_stay() -> None:
 
 
 FUNCTION = "def f(x):\n    return jnp.sin(x) * x[0]\n"
+SCALAR = "def f(x):\n    return jnp.sum(jnp.sin(x) ** 3)\n"
 DERIVED = {
     "jacfwd": (FUNCTION, '[{ transform = "jacfwd" }]'),
     "jacrev": (FUNCTION, '[{ transform = "jacrev", argnums = 0 }, { transform = "jit" }]'),
+    "hessian": (SCALAR, '[{ transform = "hessian" }]'),
 }
 
 
@@ -303,6 +305,7 @@ def test_the_derivatives_of_a_session_are_those_of_bare_jax(tmp_path: Path) -> N
     bare = {
         "jacfwd": jax.jacfwd,
         "jacrev": lambda f: jax.jit(jax.jacrev(f)),
+        "hessian": jax.hessian,
     }
     for name, report in zip(DERIVED, ran, strict=True):
         assert report["ok"], report["error"]

@@ -16,6 +16,7 @@ from jaxtui.program.engine.evaluation import run
 from jaxtui.session.export import ExportError, script
 from jaxtui.session.layers import (
     Grad,
+    Hessian,
     Jacfwd,
     Jacrev,
     Jit,
@@ -96,6 +97,15 @@ SESSIONS = {
     "a Jacobian with auxiliary outputs": Session(
         program=program(
             "def f(x):\n    return x ** 2, x.sum()\n", {"x": "arange(3.0)"}, Jacrev(has_aux="True")
+        )
+    ),
+    "the second derivatives of each example": Session(
+        program=program(
+            "def loss(x):\n    return jnp.sum(x ** 3)\n",
+            {"x": "normal(4, 3)"},
+            Hessian(),
+            Vmap(),
+            Jit(),
         )
     ),
     "an argument named as a builtin": Session(

@@ -9,7 +9,7 @@ import pytest
 from jaxtui.session.layers import LAYERS, Jit, Layer, Pmap, ShardMap, Vmap, name_of
 from tests.support.bare import Case, case, check
 
-KINDS = [LAYERS[name] for name in ("jacfwd", "jacrev")]
+KINDS = [LAYERS[name] for name in ("jacfwd", "jacrev", "hessian")]
 VECTOR = "x = arange(1., 4.)"
 TWO = "x = arange(1., 4.)\ny = arange(2., 5.)"
 TREE = "p = {'w': arange(6.).reshape(2, 3), 'b': ones(2)}\nx = arange(1., 4.)"

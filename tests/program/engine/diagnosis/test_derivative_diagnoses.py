@@ -9,7 +9,7 @@ import pytest
 from jaxtui.session.layers import LAYERS, Layer, Vmap, name_of
 from tests.support.wrong import Wrong, check, wrong
 
-KINDS = [LAYERS[name] for name in ("jacfwd", "jacrev")]
+KINDS = [LAYERS[name] for name in ("jacfwd", "jacrev", "hessian")]
 VECTOR = "x = arange(1., 4.)"
 COMPLEX = "x = arange(3.) + 1j"
 INTEGER = "x = arange(3)"
