@@ -235,6 +235,23 @@ class Hessian(Derivative, tag="hessian"):
     holomorphic: Switch = ""
 
 
-AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev | Hessian
+class Checkpoint(Layer, tag="checkpoint"):
+    """`jax.checkpoint`, which computes again for a gradient what `policy` does not save."""
+
+    about = "compute again for the gradient, keep little"
+    traces = True
+    returns_alike = True
+    input_field = "static_argnums"
+    static_field = "static_argnums"
+    policy: Annotated[
+        str, Field("nothing is saved", reads="function", home="jax.checkpoint_policies")
+    ] = ""
+    prevent_cse: SwitchedOn = ""
+    static_argnums: Annotated[str, Field("()", "static")] = ""
+
+
+AnyLayer = (
+    Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev | Hessian | Checkpoint
+)
 # Every kind by JAX's name of it, in the order in which they are offered.
 LAYERS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

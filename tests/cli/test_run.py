@@ -291,6 +291,10 @@ DERIVED = {
     "jacfwd": (FUNCTION, '[{ transform = "jacfwd" }]'),
     "jacrev": (FUNCTION, '[{ transform = "jacrev", argnums = 0 }, { transform = "jit" }]'),
     "hessian": (SCALAR, '[{ transform = "hessian" }]'),
+    "checkpoint": (
+        SCALAR,
+        '[{ transform = "checkpoint", policy = "dots_saveable" }, { transform = "grad" }]',
+    ),
 }
 
 
@@ -306,6 +310,7 @@ def test_the_derivatives_of_a_session_are_those_of_bare_jax(tmp_path: Path) -> N
         "jacfwd": jax.jacfwd,
         "jacrev": lambda f: jax.jit(jax.jacrev(f)),
         "hessian": jax.hessian,
+        "checkpoint": lambda f: jax.grad(jax.checkpoint(f)),
     }
     for name, report in zip(DERIVED, ran, strict=True):
         assert report["ok"], report["error"]

@@ -15,6 +15,7 @@ from jaxtui import lessons
 from jaxtui.program.engine.evaluation import run
 from jaxtui.session.export import ExportError, script
 from jaxtui.session.layers import (
+    Checkpoint,
     Grad,
     Hessian,
     Jacfwd,
@@ -106,6 +107,24 @@ SESSIONS = {
             Hessian(),
             Vmap(),
             Jit(),
+        )
+    ),
+    "a policy by name": Session(
+        program=program(
+            "def loss(x):\n    return jnp.sum(jnp.sin(x) ** 2)\n",
+            {"x": "arange(3.0)"},
+            Checkpoint(policy="dots_saveable", prevent_cse="False"),
+            Grad(),
+        )
+    ),
+    "policies of names, and of one's own": Session(
+        program=program(
+            "def mine(primitive, *avals, **params):\n    return False\n"
+            "def loss(x):\n    return jnp.sum(jnp.sin(x) ** 2)\n",
+            {"x": "arange(3.0)"},
+            Checkpoint(policy="save_from_both_policies(mine, save_only_these_names(str('a')))"),
+            Checkpoint(policy="None"),
+            Grad(),
         )
     ),
     "an argument named as a builtin": Session(
