@@ -27,7 +27,6 @@ from jaxtui.wire.protocol import AnyEvent
 
 CANNOT_START = 3
 _JOB = 1  # prints belong to a request; which one, the leader knows
-_OVER_DEVICES = frozenset({"pmap", "shard_map"})
 _CALLBACKS = tuple(os.path.join("jax", "_src", name) for name in ("callback.py", "debugging.py"))
 
 
@@ -208,4 +207,4 @@ def _work(follower: Follower, prints: DevicePrints) -> None:
 
 
 def _runs_over_devices(program: Program) -> bool:
-    return any(layer.transform in _OVER_DEVICES for layer in program.layers)
+    return any(layer.over_devices for layer in program.layers)

@@ -6,10 +6,10 @@ import ast
 import builtins
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
-from jaxtui.session.layers import AnyLayer, Pmap
+from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import Argument, Session
 
 _IMPORTS = """\
@@ -44,7 +44,6 @@ def load(file):
     return np.load(file)
 """,
 }
-_WORDS = frozenset({"axis_name", "spmd_axis_name"})
 
 
 class ExportError(Exception):
@@ -124,7 +123,7 @@ class _Exporter:
 
     def _says_devices(self) -> bool:
         texts = [self.program.source, *(a.value for a in self.program.arguments)]
-        texts += [getattr(layer, name) for layer in self.program.layers for name in layer.fields]
+        texts += [text for layer in self.program.layers for text in layer.typed().values()]
         return any(re.search(r"\bdevices\b", text) for text in texts)
 
     def _mesh(self) -> str:
@@ -160,25 +159,17 @@ class _Exporter:
 
     def _value(self, text: str, field: str) -> str:
         """`text` with `jnp.` before the names that only a value knows without it."""
-        text = text.strip()
+
+        def home(name: str) -> str:
+            if name in _HELPERS:
+                self.helpers[name] = _HELPERS[name]
+                return ""
+            return "jnp"
+
         try:
-            tree = ast.parse(text, mode="eval")
+            return _qualified(text, self.bound, home)
         except (SyntaxError, ValueError) as error:
             raise ExportError(f"no Python: {error}", field) from error
-        own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-        own |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _stores(n)}
-        lines = [line.encode() for line in text.split("\n")]
-        loads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and not _stores(n)]
-        for node in sorted(loads, key=lambda n: (n.lineno, n.col_offset), reverse=True):
-            if node.id in own | self.bound:
-                continue
-            if node.id in _HELPERS:
-                self.helpers[node.id] = _HELPERS[node.id]
-            elif not hasattr(builtins, node.id):
-                line = lines[node.lineno - 1]
-                lines[node.lineno - 1] = line[: node.col_offset] + b"jnp." + line[node.col_offset :]
-        changed = b"\n".join(lines).decode()
-        return f"({changed})" if len(lines) > 1 else changed
 
     # ----------------------------------------------------------------------------------- the calls
 
@@ -213,7 +204,7 @@ class _Exporter:
 
     def _as_many_as_rows(self, index: int, layer: AnyLayer) -> str:
         """pmap wants exactly as many devices as its axis is long; more may be chosen."""
-        mapped = _first_mapped(layer.in_axes) if isinstance(layer, Pmap) else None
+        mapped = _first_mapped(getattr(layer, layer.input_field))
         if mapped is None or index != len(self.program.layers) - 1:
             return ""
         position, axis = mapped
@@ -222,15 +213,54 @@ class _Exporter:
 
     def _layer(self, index: int, layer: AnyLayer, function: str) -> str:
         settings = [function]
-        if layer.transform == "shard_map":
+        if layer.divides:
             settings.append("mesh=mesh")
-        if layer.transform == "pmap" and self.session.devices.order is not None:
+        if layer.maps_over_devices and self.session.devices.order is not None:
             settings.append(f"devices=chosen_devices{self._as_many_as_rows(index, layer)}")
-        for name in layer.fields:
-            text = getattr(layer, name).strip()
-            if text:
-                settings.append(f"{name}={_setting(name, text)}")
+        settings += written_settings(index, layer, self.bound)
         return f"jax.{layer.transform}({', '.join(settings)})"
+
+
+def written_settings(index: int, layer: AnyLayer, bound: Container[str]) -> list[str]:
+    """The settings of the layer at `index` as Python writes them: `in_axes=0`, `axis_name='i'`.
+
+    The source binds the names `bound`. Raises ExportError.
+    """
+    settings = []
+    for name, text in layer.typed().items():
+        try:
+            settings.append(f"{name}={_written(layer.fields()[name], text, bound)}")
+        except (SyntaxError, ValueError) as error:
+            field = f"program.layers.{index}.{name}"
+            raise ExportError(f"no Python: {error}", field) from error
+    return settings
+
+
+def _written(field: Field, text: str, bound: Container[str]) -> str:
+    if field.is_word(text):
+        return repr(text)
+    if field.reads == "names":
+        value = ast.parse(text, mode="eval").body
+        return "{" + text + "}" if isinstance(value, ast.Constant) else f"set(({text}))"
+    return _qualified(text, bound, lambda name: field.home) if field.home else text
+
+
+def _qualified(text: str, bound: Container[str], home: Callable[[str], str]) -> str:
+    """`text` with each name that is neither bound, its own nor a builtin as one of its `home`."""
+    text = text.strip()
+    tree = ast.parse(text, mode="eval")
+    own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    own |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _stores(n)}
+    lines = [line.encode() for line in text.split("\n")]
+    loads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and not _stores(n)]
+    for node in sorted(loads, key=lambda n: (n.lineno, n.col_offset), reverse=True):
+        if node.id in own or node.id in bound or hasattr(builtins, node.id):
+            continue
+        if module := home(node.id):
+            line, at = lines[node.lineno - 1], node.col_offset
+            lines[node.lineno - 1] = line[:at] + f"{module}.".encode() + line[at:]
+    changed = b"\n".join(lines).decode()
+    return f"({changed})" if len(lines) > 1 else changed
 
 
 def _first_mapped(in_axes: str) -> tuple[int, int] | None:
@@ -262,18 +292,7 @@ def _given_by_name(source: str, function: str, names: list[str]) -> set[str]:
 def _needs_mesh(part: AnyLayer | Argument) -> bool:
     if isinstance(part, Argument):
         return bool(part.sharding.strip())
-    return part.transform == "shard_map"
-
-
-def _setting(name: str, text: str) -> str:
-    if name in _WORDS and text.isidentifier() and text != "None":
-        return repr(text)
-    if name == "axis_names":
-        value = ast.parse(text, mode="eval").body
-        if isinstance(value, ast.Constant):
-            return "{" + text + "}"
-        return f"set(({text}))"
-    return text
+    return part.divides
 
 
 def _stores(node: ast.Name) -> bool:

@@ -1,9 +1,20 @@
-"""The kinds of layers: one class each, with all that is known of it without JAX."""
+"""The kinds of layers: one class each, with all that is known of it without JAX.
+
+A layer is one transformation of JAX with its settings. Its class says how it is named in a session
+(the tag, which is JAX's own name), which settings it has and how each is shown and read (a Field
+in the annotation), and what the transformation does to a function: whether it takes an axis away,
+runs over several devices, traces, compiles or differentiates. The engine, the screens and the
+script that a session is exported to ask the class; none of them knows a layer by its name. A new
+kind of layer is a class and its place in AnyLayer.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import functools
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, get_args
 
+import msgspec
 from msgspec import Struct
 
 
@@ -11,95 +22,236 @@ class Part(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     """Settings shared by every part: immutable, explicit, no unknown keys, defaults left out."""
 
 
-class Layer(Part, tag_field="transform"):
-    """One JAX transformation with its settings, each the text that was typed ("" is not given)."""
+class Field(Struct, frozen=True):
+    """What is known of one setting of a layer.
 
-    transform: ClassVar[str]
-    # What the fields' values are when nothing is typed, as `jax` itself has them.
-    fields: ClassVar[tuple[str, ...]]
+    `default` is what JAX takes for a field that is left empty, as the form shows it, and `short`
+    the label in the layer's line, "" for the field's own name. With `always` the line shows the
+    default too. `entry` is what JAX takes for an argument without an entry of its own; the
+    arguments' table has a cell for each argument only where it is given.
+
+    `reads` says what the text is: Python ("value"); a name that needs no quotes ("word"); one name
+    or several, which make a set ("names"); or a function ("function"). In `home`, the dotted name
+    of a module, are further names that the text may use as they are.
+    """
+
+    default: str
+    short: str = ""
+    always: bool = False
+    entry: str = ""
+    reads: Literal["value", "word", "names", "function"] = "value"
+    home: str = ""
+
+    def is_word(self, text: str) -> bool:
+        """Whether `text` is a name without quotes that stands for itself."""
+        return self.reads == "word" and text.isidentifier() and text != "None"
+
+
+InAxes = Annotated[str, Field("0", "in", always=True, entry="0")]
+OutAxes = Annotated[str, Field("0", "out", always=True)]
+AxisName = Annotated[str, Field("no name", "name", reads="word")]
+AxisSize = Annotated[str, Field("from the arguments", "size")]
+InSpecs = Annotated[str, Field("P('devices')", "in", entry="P()")]
+OutSpecs = Annotated[str, Field("P('devices')", "out")]
+StaticArgnums = Annotated[str, Field("none", "static")]
+DonateArgnums = Annotated[str, Field("()", "donate")]
+Argnums = Annotated[str, Field("0", always=True)]
+Switch = Annotated[str, Field("False")]
+SwitchedOn = Annotated[str, Field("True")]
+
+
+class Layer(Part, tag_field="transform"):
+    """One JAX transformation with its settings, each the text that was typed ("" is not given).
+
+    The class variables say what the transformation does; a kind sets those that hold for it.
+    """
+
+    about: ClassVar[str]  # what it is for, in a few words
+
+    # What becomes of axes, and where it runs.
+    maps: ClassVar[bool] = False  # takes an axis of its inputs away, and puts one back
+    divides: ClassVar[bool] = False  # divides dimensions over the axes of a mesh, and keeps them
+    over_devices: ClassVar[bool] = False  # runs over several devices, each with its part
+
+    # What becomes of the function.
+    traces: ClassVar[bool] = False  # no value can be looked at inside
+    compiles: ClassVar[bool] = False  # what is traced is compiled as a whole
+    returns_alike: ClassVar[bool] = False  # returns what the function returns, untouched
+
+    # Derivatives take the place of what the function returns, or with `keeps_value` follow it; an
+    # auxiliary output (`has_aux`) stays. With `of_scalar` the function must return one float.
+    differentiates: ClassVar[bool] = False
+    keeps_value: ClassVar[bool] = False
+    of_scalar: ClassVar[bool] = False
+
+    # The fields at which inputs and outputs that do not fit are told, and the one that names the
+    # arguments passed on as they are; "" where it has none.
+    input_field: ClassVar[str] = ""
+    output_field: ClassVar[str] = ""
+    static_field: ClassVar[str] = ""
+
+    @property
+    def transform(self) -> str:
+        """JAX's name of the transformation."""
+        return name_of(type(self))
+
+    @property
+    def maps_over_devices(self) -> bool:
+        """Whether it takes an axis away by giving each device one element of it."""
+        return self.maps and self.over_devices
+
+    @classmethod
+    def fields(cls) -> Mapping[str, Field]:
+        """Its settings by name, in the order of the form."""
+        return _fields(cls)
+
+    def typed(self) -> dict[str, str]:
+        """The settings that are given, as they were typed but for spaces around them."""
+        texts = {name: getattr(self, name).strip() for name in self.fields()}
+        return {name: text for name, text in texts.items() if text}
+
+
+def name_of(kind: type[Layer]) -> str:
+    """JAX's name of a kind of layer, which is its `transform` in a session."""
+    return str(kind.__struct_config__.tag)
+
+
+@functools.cache
+def _fields(kind: type[Layer]) -> Mapping[str, Field]:
+    return {
+        field.name: next(x for x in field.type.__metadata__ if isinstance(x, Field))
+        for field in msgspec.structs.fields(kind)
+    }
+
+
+# ---------------------------------------------------------------------------------------- the kinds
 
 
 class Vmap(Layer, tag="vmap"):
     """`jax.vmap`."""
 
-    transform: ClassVar[str] = "vmap"
-    fields: ClassVar[tuple[str, ...]] = (
-        "in_axes",
-        "out_axes",
-        "axis_name",
-        "axis_size",
-        "spmd_axis_name",
-        "sum_match",
-    )
-    in_axes: str = ""
-    out_axes: str = ""
-    axis_name: str = ""
-    axis_size: str = ""
-    spmd_axis_name: str = ""
-    sum_match: str = ""
+    about = "map over an axis on one device"
+    maps = True
+    input_field = "in_axes"
+    output_field = "out_axes"
+    in_axes: InAxes = ""
+    out_axes: OutAxes = ""
+    axis_name: AxisName = ""
+    axis_size: AxisSize = ""
+    spmd_axis_name: Annotated[str, Field("none", reads="word")] = ""
+    sum_match: Switch = ""
 
 
 class Pmap(Layer, tag="pmap"):
     """`jax.pmap`; its devices are those of the device set."""
 
-    transform: ClassVar[str] = "pmap"
-    fields: ClassVar[tuple[str, ...]] = (
-        "in_axes",
-        "out_axes",
-        "axis_name",
-        "axis_size",
-        "static_broadcasted_argnums",
-        "donate_argnums",
-    )
-    in_axes: str = ""
-    out_axes: str = ""
-    axis_name: str = ""
-    axis_size: str = ""
-    static_broadcasted_argnums: str = ""
-    donate_argnums: str = ""
+    about = "map over an axis, an element a device"
+    maps = True
+    over_devices = True
+    traces = True
+    compiles = True
+    input_field = "in_axes"
+    output_field = "out_axes"
+    static_field = "static_broadcasted_argnums"
+    in_axes: InAxes = ""
+    out_axes: OutAxes = ""
+    axis_name: AxisName = ""
+    axis_size: AxisSize = ""
+    static_broadcasted_argnums: Annotated[str, Field("()", "static")] = ""
+    donate_argnums: DonateArgnums = ""
 
 
 class ShardMap(Layer, tag="shard_map"):
     """`jax.shard_map` over the mesh of the device set."""
 
-    transform: ClassVar[str] = "shard_map"
-    fields: ClassVar[tuple[str, ...]] = ("in_specs", "out_specs", "axis_names", "check_vma")
-    in_specs: str = ""
-    out_specs: str = ""
-    axis_names: str = ""
-    check_vma: str = ""
+    about = "a block of the data to each device of the mesh"
+    divides = True
+    over_devices = True
+    traces = True
+    compiles = True
+    input_field = "in_specs"
+    output_field = "out_specs"
+    in_specs: InSpecs = ""
+    out_specs: OutSpecs = ""
+    axis_names: Annotated[str, Field("all axes of the mesh", "names", reads="names")] = ""
+    check_vma: SwitchedOn = ""
 
 
 class Jit(Layer, tag="jit"):
     """`jax.jit`."""
 
-    transform: ClassVar[str] = "jit"
-    fields: ClassVar[tuple[str, ...]] = ("static_argnums", "donate_argnums")
-    static_argnums: str = ""
-    donate_argnums: str = ""
+    about = "compile it as a whole"
+    traces = True
+    compiles = True
+    returns_alike = True
+    input_field = "static_argnums"
+    static_field = "static_argnums"
+    static_argnums: StaticArgnums = ""
+    donate_argnums: DonateArgnums = ""
 
 
-class Grad(Layer, tag="grad"):
+class Derivative(Layer):
+    """A layer that gives derivatives with respect to the arguments that `argnums` names."""
+
+    differentiates = True
+    input_field = "argnums"
+    argnums: Argnums = ""
+    has_aux: Switch = ""
+
+
+class Grad(Derivative, tag="grad"):
     """`jax.grad`."""
 
-    transform: ClassVar[str] = "grad"
-    fields: ClassVar[tuple[str, ...]] = ("argnums", "has_aux")
-    argnums: str = ""
-    has_aux: str = ""
+    about = "the gradient of a scalar output"
+    of_scalar = True
 
 
-class ValueAndGrad(Layer, tag="value_and_grad"):
+class ValueAndGrad(Derivative, tag="value_and_grad"):
     """`jax.value_and_grad`."""
 
-    transform: ClassVar[str] = "value_and_grad"
-    fields: ClassVar[tuple[str, ...]] = ("argnums", "has_aux")
-    argnums: str = ""
-    has_aux: str = ""
+    about = "the output and its gradient"
+    of_scalar = True
+    keeps_value = True
 
 
-AnyLayer = Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad
+class Jacfwd(Derivative, tag="jacfwd"):
+    """`jax.jacfwd`."""
+
+    about = "the Jacobian, column by column (forward mode)"
+    holomorphic: Switch = ""
 
 
-LAYERS: dict[str, type[Layer]] = {
-    layer.transform: layer for layer in (Vmap, Pmap, ShardMap, Jit, Grad, ValueAndGrad)
-}
+class Jacrev(Derivative, tag="jacrev"):
+    """`jax.jacrev`."""
+
+    about = "the Jacobian, row by row (reverse mode)"
+    holomorphic: Switch = ""
+
+
+class Hessian(Derivative, tag="hessian"):
+    """`jax.hessian`, the Jacobian (`jacfwd`) of the Jacobian (`jacrev`)."""
+
+    about = "the second derivatives, all of them"
+    holomorphic: Switch = ""
+
+
+class Checkpoint(Layer, tag="checkpoint"):
+    """`jax.checkpoint`, which computes again for a gradient what `policy` does not save."""
+
+    about = "compute again for the gradient, keep little"
+    traces = True
+    returns_alike = True
+    input_field = "static_argnums"
+    static_field = "static_argnums"
+    policy: Annotated[
+        str, Field("nothing is saved", reads="function", home="jax.checkpoint_policies")
+    ] = ""
+    prevent_cse: SwitchedOn = ""
+    static_argnums: Annotated[str, Field("()", "static")] = ""
+
+
+AnyLayer = (
+    Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev | Hessian | Checkpoint
+)
+# Every kind by JAX's name of it, in the order in which they are offered.
+LAYERS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

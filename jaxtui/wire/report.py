@@ -113,7 +113,8 @@ class Level(Struct, frozen=True, kw_only=True):
     `layer` indexes the program's layers; -1 is the given level, outside all of them. `label` is
     "given" or such as "vmap batch·4". `size` is the mapped axis' size, None where nothing is
     mapped. `outputs` is None when tracing did not come back to this level, `inputs` is None when
-    tracing failed before it reached this level.
+    tracing failed before it reached this level. The last `auxiliary` of the outputs are what
+    `layer` hands on beside what it differentiates (`has_aux`).
     """
 
     layer: int
@@ -122,6 +123,7 @@ class Level(Struct, frozen=True, kw_only=True):
     size: int | None
     inputs: list[FlowLeaf] | None
     outputs: list[FlowLeaf] | None
+    auxiliary: int = 0
 
 
 class Flow(Struct, frozen=True, kw_only=True):

@@ -283,3 +283,40 @@ def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
 def test_floats_that_json_lacks_become_texts_and_others_stay() -> None:
     values = [1.5, float("nan"), [float("inf"), float("-inf")], True, "key", None, 3]
     assert headless.finite_or_text(values) == [1.5, "nan", ["inf", "-inf"], True, "key", None, 3]
+
+
+FUNCTION = "def f(x):\n    return jnp.sin(x) * x[0]\n"
+SCALAR = "def f(x):\n    return jnp.sum(jnp.sin(x) ** 3)\n"
+DERIVED = {
+    "jacfwd": (FUNCTION, '[{ transform = "jacfwd" }]'),
+    "jacrev": (FUNCTION, '[{ transform = "jacrev", argnums = 0 }, { transform = "jit" }]'),
+    "hessian": (SCALAR, '[{ transform = "hessian" }]'),
+    "checkpoint": (
+        SCALAR,
+        '[{ transform = "checkpoint", policy = "dots_saveable" }, { transform = "grad" }]',
+    ),
+}
+
+
+def test_the_derivatives_of_a_session_are_those_of_bare_jax(tmp_path: Path) -> None:
+    import jax
+    import jax.numpy as jnp
+
+    for name, (source, layers) in DERIVED.items():
+        text = session(source, "arange(1., 4.)", more=f"layers = {layers}")
+        (tmp_path / f"{name}.toml").write_text(text)
+    ran = objects(jaxtui("run", "--json", *(f"{name}.toml" for name in DERIVED), cwd=tmp_path))
+    bare = {
+        "jacfwd": jax.jacfwd,
+        "jacrev": lambda f: jax.jit(jax.jacrev(f)),
+        "hessian": jax.hessian,
+        "checkpoint": lambda f: jax.grad(jax.checkpoint(f)),
+    }
+    for name, report in zip(DERIVED, ran, strict=True):
+        assert report["ok"], report["error"]
+        known: dict[str, Any] = {"jnp": jnp}
+        exec(DERIVED[name][0], known)
+        expected = bare[name](known["f"])(jnp.arange(1.0, 4.0))
+        [output] = report["program"]["outputs"]
+        assert output["shape"] == list(expected.shape)
+        assert output["values"] == expected.tolist()

@@ -14,7 +14,17 @@ import pytest
 from jaxtui import lessons
 from jaxtui.program.engine.evaluation import run
 from jaxtui.session.export import ExportError, script
-from jaxtui.session.layers import Grad, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.layers import (
+    Checkpoint,
+    Grad,
+    Hessian,
+    Jacfwd,
+    Jacrev,
+    Jit,
+    Pmap,
+    ShardMap,
+    Vmap,
+)
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
 
@@ -74,6 +84,46 @@ SESSIONS = {
         program=program(
             "def loss(w, *, x):\n    return jnp.sum((x @ w) ** 2)\n",
             {"w": "ones(3)", "x": "uniform(5, 3)"},
+            Grad(),
+        )
+    ),
+    "a Jacobian in two arguments on each device": Session(
+        program=program(
+            "def f(x, y):\n    return {'a': x * y, 'b': (x ** 2).sum()}\n",
+            {"x": "arange(8 * 3.0).reshape(8, 3)", "y": "ones((8, 3))"},
+            Jacfwd(argnums="(0, 1)"),
+            Pmap(),
+        )
+    ),
+    "a Jacobian with auxiliary outputs": Session(
+        program=program(
+            "def f(x):\n    return x ** 2, x.sum()\n", {"x": "arange(3.0)"}, Jacrev(has_aux="True")
+        )
+    ),
+    "the second derivatives of each example": Session(
+        program=program(
+            "def loss(x):\n    return jnp.sum(x ** 3)\n",
+            {"x": "normal(4, 3)"},
+            Hessian(),
+            Vmap(),
+            Jit(),
+        )
+    ),
+    "a policy by name": Session(
+        program=program(
+            "def loss(x):\n    return jnp.sum(jnp.sin(x) ** 2)\n",
+            {"x": "arange(3.0)"},
+            Checkpoint(policy="dots_saveable", prevent_cse="False"),
+            Grad(),
+        )
+    ),
+    "policies of names, and of one's own": Session(
+        program=program(
+            "def mine(primitive, *avals, **params):\n    return False\n"
+            "def loss(x):\n    return jnp.sum(jnp.sin(x) ** 2)\n",
+            {"x": "arange(3.0)"},
+            Checkpoint(policy="save_from_both_policies(mine, save_only_these_names(str('a')))"),
+            Checkpoint(policy="None"),
             Grad(),
         )
     ),

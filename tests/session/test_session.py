@@ -36,7 +36,7 @@ whole = st.integers(-(2**62), 2**62)
 
 def layer(kind: str) -> st.SearchStrategy[object]:
     struct = LAYERS[kind]
-    return st.builds(struct, **dict.fromkeys(struct.fields, texts))
+    return st.builds(struct, **dict.fromkeys(struct.fields(), texts))
 
 
 sessions = st.builds(
@@ -201,7 +201,7 @@ def text_fields(session: Session) -> list[str]:
     for index in range(len(session.program.arguments)):
         fields += [f"program.arguments.{index}.{part}" for part in ("name", "value", "sharding")]
     for index, layer in enumerate(session.program.layers):
-        fields += [f"program.layers.{index}.{part}" for part in layer.fields]
+        fields += [f"program.layers.{index}.{part}" for part in layer.fields()]
     return fields
 
 

@@ -15,13 +15,13 @@ from jax import lax, tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.program.engine import evaluation
-from jaxtui.session.layers import AnyLayer
+from jaxtui.session.layers import LAYERS, AnyLayer
 from jaxtui.session.session import Argument, Devices, Program
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from jaxtui.wire.report import Level
 
-TRANSFORMATIONS = ("vmap", "pmap", "shard_map", "jit", "grad", "value_and_grad")
+TRANSFORMATIONS = tuple(LAYERS)
 Shapes = list[tuple[tuple[int, ...], str]]
 
 

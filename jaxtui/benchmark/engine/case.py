@@ -11,9 +11,10 @@ from jax import tree_util
 from jaxtui.benchmark.engine.strategies.layouts import Case
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.program.engine.prepared import Prepared
-from jaxtui.program.engine.programs import MAPPING, BuiltLayer
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import axis_size, input_axes
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.export import written_settings
 
 # What a benchmark understands of a mapping layer; each strategy maps in its own way.
 _UNDERSTOOD = frozenset({"in_axes", "out_axes", "axis_name", "axis_size"})
@@ -50,7 +51,7 @@ def case_of(prepared: Prepared, values: list[Any]) -> Case:
 
 def mapping_layer(layers: Sequence[BuiltLayer]) -> BuiltLayer:
     """The layer that says what the examples are. Raises Diagnosed when none does so clearly."""
-    mapping = [layer for layer in layers if layer.transform in MAPPING]
+    mapping = [layer for layer in layers if layer.kind.maps]
     if not mapping:
         message = (
             "no layer says which axes hold the examples of the batch: put the function in a vmap, "
@@ -60,16 +61,16 @@ def mapping_layer(layers: Sequence[BuiltLayer]) -> BuiltLayer:
     chosen = mapping[-1]
     for layer in layers:
         field = f"program.layers.{layer.index}"
-        if layer.transform == "shard_map":
+        if layer.kind.divides:
             message = (
                 "a shard_map says how arrays are divided, not which axis holds the examples: "
                 "take it away, `shard_map` is a strategy of its own"
             )
             raise diagnosed("axes", field, message)
-        if layer.transform == "pmap" and layer is not chosen:
+        if layer.kind.maps_over_devices and layer is not chosen:
             message = "a pmap inside the batch cannot be timed: `pmap` is a strategy of its own"
             raise diagnosed("axes", field, message)
-        if layer.index > chosen.index and (layer.transform != "jit" or layer.settings):
+        if layer.index > chosen.index and (not layer.kind.returns_alike or layer.settings):
             message = (
                 f"what is timed is a function of one example under its {chosen.transform}; this "
                 f"{layer.transform} is outside of it"
@@ -129,9 +130,8 @@ def _per_example(
     call, text = prepared.function.call, prepared.function.name
     for layer in prepared.layers[:depth]:
         call = layer.wrap(call, None)
-        typed = [(name, getattr(layer.layer, name).strip()) for name in layer.layer.fields]
-        settings = "".join(f", {name}={value}" for name, value in typed if value)
-        text = f"jax.{layer.transform}({text}{settings})"
+        settings = written_settings(layer.index, layer.kind, prepared.known.source)
+        text = f"jax.{layer.transform}({', '.join([text, *settings])})"
     if not keywords:
         return call, text
     count = len(prepared.argument_names)

@@ -43,7 +43,7 @@ def _unknown_strategy(name: str, field: str) -> Diagnosed:
 def _check_sweep(benchmark: Benchmark, composition: Composition) -> None:
     program = composition.program
     texts = [program.source, *(argument.value for argument in program.arguments)]
-    texts += [getattr(layer, name) for layer in program.layers for name in layer.fields]
+    texts += [text for layer in program.layers for text in layer.typed().values()]
     for name, values in benchmark.sweep.items():
         field = f"benchmark.sweep.{name}"
         if name == "devices":

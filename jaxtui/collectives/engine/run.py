@@ -243,9 +243,9 @@ def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
 
     def carry(body: Callable[..., Any]) -> Callable[..., Any]:
         wrapped = layer.wrap(body, rows)
-        return wrapped if layer.transform == "pmap" else jax.jit(wrapped)
+        return wrapped if layer.kind.maps_over_devices else jax.jit(wrapped)
 
-    kept = 1 if layer.transform == "shard_map" else 0
+    kept = 1 if layer.kind.divides else 0
     return Provenance(function, carry, [leaf for _, leaf in before], kept)
 
 

@@ -30,8 +30,6 @@ from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from jaxtui.wire.report import Flow, LayerReport, Leaf
 
-TRANSFORMING = ("jit", "pmap", "shard_map")  # inside these no value can be looked at
-
 
 @dataclass(frozen=True)
 class Shapes:
@@ -142,7 +140,7 @@ def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
     """
     looked = isinstance(error, expressions.CONCRETE_VALUE_NEEDED)
     looked = looked and re.search(r"This (Batch|Vmap)Tracer ", str(error)) is None
-    return looked and not any(layer.transform in TRANSFORMING for layer in prepared.layers)
+    return looked and not any(layer.kind.traces for layer in prepared.layers)
 
 
 # --------------------------------------------------------------------------------------- the values
@@ -302,8 +300,7 @@ def _evaluated(recorder: Recorder, leaves: list[tuple[str, Any]], seconds: float
 def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, bool], None]:
     """Tell the stage from the levels: inside an outermost jit the function is being traced, and
     once that trace is left JAX compiles; without one, the function itself runs."""
-    outermost = prepared.layers[-1].transform if prepared.layers else ""
-    compiled = outermost in TRANSFORMING
+    compiled = bool(prepared.layers) and prepared.layers[-1].kind.compiles
 
     def on_level(level: int, entering: bool) -> None:
         if level == (1 if compiled else 0) and entering:

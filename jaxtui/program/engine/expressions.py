@@ -13,9 +13,10 @@ import functools
 import linecache
 import sys
 import types
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -282,13 +283,15 @@ def concrete_value(text: str, known: Names, field: str) -> Any:
         raise Diagnosed(value_diagnosis(error, text, known, field)) from error
 
 
-def setting_value(text: str, known: Names, field: str) -> Any:
-    """The value of a layer's setting, which knows only what a source knows."""
+def setting_value(
+    text: str, known: Names, field: str, home: Mapping[str, Any] = MappingProxyType({})
+) -> Any:
+    """The value of a layer's setting, which knows what a source knows, and the names in `home`."""
     code = compile_value(text, field)
     try:
-        return eval(code, dict(known.source))
+        return eval(code, {**home, **known.source})
     except BaseException as error:  # also SystemExit: a setting may call exit()
-        raise Diagnosed(value_diagnosis(error, text, known, field)) from error
+        raise Diagnosed(value_diagnosis(error, text, known, field, home)) from error
 
 
 def compile_value(text: str, field: str) -> types.CodeType:
@@ -309,8 +312,11 @@ def as_struct(array: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(array.shape, array.dtype, weak_type=weak)
 
 
-def value_diagnosis(error: BaseException, text: str, known: Names, field: str) -> Diagnosis:
-    """What evaluating `text` raised; a misspelt name comes with its likely spellings."""
+def value_diagnosis(
+    error: BaseException, text: str, known: Names, field: str, more: Iterable[str] = ()
+) -> Diagnosis:
+    """What evaluating `text` raised; a misspelt name comes with its likely spellings, of what is
+    known and of `more` names."""
     message = describe(error)
     if out_of_memory(error):
         return Diagnosis(kind="memory", field=field, message=f"does not fit in memory: {message}")
@@ -318,7 +324,7 @@ def value_diagnosis(error: BaseException, text: str, known: Names, field: str) -
     if isinstance(error, NameError) and (wrong := getattr(error, "name", None)):
         fixes = [
             Fix(label=f"{wrong} → {right}", field=field, text=changed)
-            for right in difflib.get_close_matches(wrong, known.values, n=3, cutoff=0.7)
+            for right in difflib.get_close_matches(wrong, [*known.values, *more], n=3, cutoff=0.7)
             if (changed := renamed(text, wrong, right)) is not None
         ]
     return Diagnosis(kind="value", field=field, message=message, fixes=fixes)

@@ -50,7 +50,7 @@ def inspect(composition: Composition, view: ProgramView) -> str:
     recorder = prepared.recorder()
     args, kwargs = prepared.call([value.tree for value in shapes.values])
     try:
-        if prepared.layers and prepared.layers[-1].transform == "pmap":
+        if prepared.layers and prepared.layers[-1].kind.maps_over_devices:
             # Under a jit, JAX before 0.8 hides what a pmap compiles to.
             lowered = recorder.outermost(args, kwargs).lower(*args, **kwargs)
         else:

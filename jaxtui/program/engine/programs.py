@@ -7,6 +7,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,13 +22,9 @@ from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.expressions import Names
 from jaxtui.session.diagnosis import Fix
-from jaxtui.session.layers import AnyLayer
+from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import Argument, Program
 from jaxtui.wire.report import Parameter
-
-# Settings that are a plain word when typed without quotes: `axis_name = "batch"`.
-WORDS = frozenset({"axis_name", "spmd_axis_name"})
-MAPPING = frozenset({"vmap", "pmap"})
 
 
 @dataclass(frozen=True)
@@ -45,36 +42,27 @@ class BuiltLayer:
     """A layer ready to wrap: `settings` are its fields' values, those typed only."""
 
     index: int
-    layer: AnyLayer
+    kind: AnyLayer
     settings: dict[str, Any]
     devices: DeviceSet
 
     @property
     def transform(self) -> str:
         """JAX's name of the transformation."""
-        return self.layer.transform
+        return self.kind.transform
 
     def field(self, name: str) -> str:
         """The session path of one of its fields."""
         return f"program.layers.{self.index}.{name}"
 
-    @property
-    def axes_fields(self) -> tuple[str, str]:
-        """The fields that say how inputs and outputs are mapped."""
-        if self.transform == "shard_map":
-            return "in_specs", "out_specs"
-        if self.transform in MAPPING:
-            return "in_axes", "out_axes"
-        return "argnums" if self.transform in ("grad", "value_and_grad") else "static_argnums", ""
-
     def wrap(self, function: Callable[..., Any], axis_size: int | None) -> Callable[..., Any]:
         """The transformed function; `axis_size` is what a pmap is about to map over."""
         settings = dict(self.settings)
-        if self.transform == "shard_map":
-            return jax.shard_map(function, mesh=self.devices.mesh, **settings)
-        if self.transform == "pmap" and processes.several():
+        if self.kind.divides:
+            settings["mesh"] = self.devices.mesh
+        if self.kind.maps_over_devices and processes.several():
             return global_view.Pmap(function, devices=self.devices.devices, **settings)
-        if self.transform == "pmap" and not self.devices.is_default:
+        if self.kind.maps_over_devices and not self.devices.is_default:
             # With devices given, JAX wants exactly as many as the axis is long.
             settings["devices"] = self.devices.devices[:axis_size]
         return getattr(jax, self.transform)(function, **settings)  # type: ignore[no-any-return]
@@ -319,32 +307,38 @@ def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> 
         )
     accepted = _accepted(transform)
     settings: dict[str, Any] = {}
-    for name in layer.fields:
-        text = getattr(layer, name).strip()
+    for name, text in layer.typed().items():
         field = f"program.layers.{index}.{name}"
-        if not text:
-            continue
         if name not in accepted:
             raise diagnosed(
                 "unsupported", field, f"{layer.transform} of JAX {jax.__version__} has no {name}"
             )
-        settings[name] = _setting(name, text, known, field)
-    if layer.transform == "shard_map":
+        settings[name] = _setting(layer.fields()[name], text, known, field)
+    if layer.divides:
         _require_specs(index, settings, devices)
     return settings
 
 
-def _setting(name: str, text: str, known: Names, field: str) -> Any:
-    if name in WORDS and text.isidentifier() and text != "None":
+def _setting(kind: Field, text: str, known: Names, field: str) -> Any:
+    """The value of a setting's text. Raises Diagnosed at `field`."""
+    if kind.is_word(text):
         return text
-    value = expressions.setting_value(text, known, field)
-    if name == "axis_names":
+    home = vars(pkgutil.resolve_name(kind.home)) if kind.home else {}
+    value = expressions.setting_value(text, known, field, home)
+    if kind.reads == "names":
         # One name alone means the set of it, not the set of its letters.
         if isinstance(value, str):
             return {value}
         if isinstance(value, set | frozenset | tuple | list):
             return set(value)
-        raise diagnosed("axes", field, "axis_names are names of mesh axes, such as {'x'}")
+        name = field.rpartition(".")[2]
+        raise diagnosed("axes", field, f"{name} are names of mesh axes, such as {{'x'}}")
+    if kind.reads == "function" and value is not None and not callable(value):
+        such = f", such as those in {kind.home}" if home else ""
+        message = f"a function is wanted{such}; this is a {type(value).__name__}"
+        quoted = isinstance(value, str) and value in home
+        fixes = [Fix(label=f"{value}, without quotes", field=field, text=value)] if quoted else []
+        raise diagnosed("value", field, message, fixes)
     return value
 
 

@@ -14,7 +14,7 @@ from jax import tree_util
 
 from jaxtui.engine_base.arrays import shape_of
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine.programs import MAPPING, BuiltLayer
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Session, with_field
@@ -27,7 +27,7 @@ MOST_FIXES = 3
 
 def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     """Fixes for setting `name` (in_axes or out_axes) of `layer` under which the rest traces."""
-    if layer.transform not in MAPPING:
+    if not layer.kind.maps:
         return []
     level = len(recorder.layers) - 1 - layer.index
     args = recorder.recordings[level].args

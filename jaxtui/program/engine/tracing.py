@@ -17,7 +17,7 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
 from jaxtui.engine_base.failures import safe_repr
-from jaxtui.program.engine.programs import MAPPING, BuiltLayer, Function
+from jaxtui.program.engine.programs import BuiltLayer, Function
 from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
 
 
@@ -127,6 +127,7 @@ class Recorder:
             size=size,
             inputs=self._input_leaves(level) if recording.args is not None else None,
             outputs=self._output_leaves(level) if recording.left else None,
+            auxiliary=0 if outer is None else auxiliary(outer, recording.output),
         )
 
     def _input_leaves(self, level: int) -> list[FlowLeaf]:
@@ -224,9 +225,9 @@ def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
 
     Raises ValueError or TypeError when the setting does not fit the tree of `args`.
     """
-    if layer.transform == "shard_map":
-        return prefix_leaves(layer.settings["in_specs"], tuple(args))
-    prefix = layer.settings.get("in_axes", 0)
+    prefix = layer.settings.get(layer.kind.input_field, 0)
+    if layer.kind.divides:
+        return prefix_leaves(prefix, tuple(args))
     if isinstance(prefix, list):
         prefix = tuple(prefix)
     static = static_arguments(layer, len(args))
@@ -237,12 +238,9 @@ def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
 
 def static_arguments(layer: BuiltLayer, count: int) -> set[int]:
     """The positions that a pmap or jit passes on as they are."""
-    for name in ("static_broadcasted_argnums", "static_argnums"):
-        given = layer.settings.get(name, ())
-        numbers = (given,) if isinstance(given, int) else tuple(given or ())
-        if numbers:
-            return {n + count if n < 0 else n for n in numbers}
-    return set()
+    given = layer.settings.get(layer.kind.static_field, ())
+    numbers = (given,) if isinstance(given, int) else tuple(given or ())
+    return {n + count if n < 0 else n for n in numbers}
 
 
 def input_marks(layer: BuiltLayer | None, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -250,7 +248,7 @@ def input_marks(layer: BuiltLayer | None, args: Sequence[Any], kwargs: dict[str,
     leaves = tree_util.tree_leaves(tuple(args))
     keywords = tree_util.tree_leaves(kwargs)
     marks: list[list[int]] = [[] for _ in leaves + keywords]
-    if layer is not None and layer.transform in (*MAPPING, "shard_map"):
+    if layer is not None and (layer.kind.maps or layer.kind.divides):
         try:
             axes = input_axes(layer, args)
         except (ValueError, TypeError, KeyError):
@@ -265,15 +263,20 @@ def output_marks(layer: BuiltLayer | None, output: Any) -> Any:
     """An iterator of the dimensions of every output leaf that the layer put back."""
     leaves = tree_util.tree_leaves(output)
     marks: list[list[int]] = [[] for _ in leaves]
-    if layer is not None and layer.transform in (*MAPPING, "shard_map"):
-        name = layer.axes_fields[1]
+    if layer is not None and (layer.kind.maps or layer.kind.divides):
         try:
-            axes = prefix_leaves(layer.settings.get(name, 0), output)
+            axes = prefix_leaves(layer.settings.get(layer.kind.output_field, 0), output)
         except (ValueError, TypeError):
             axes = []
         if len(axes) == len(leaves):
             marks = [dimensions(a, x) for a, x in zip(axes, leaves, strict=True)]
     return iter(marks)
+
+
+def auxiliary(layer: BuiltLayer, output: Any) -> int:
+    """How many leaves of the function's `output` the layer does not differentiate."""
+    pair = layer.settings.get("has_aux") and isinstance(output, tuple) and len(output) == 2
+    return len(tree_util.tree_leaves(output[1])) if pair else 0
 
 
 def dimensions(axis: Any, leaf: Any) -> list[int]:
@@ -288,9 +291,9 @@ def dimensions(axis: Any, leaf: Any) -> list[int]:
 
 def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) -> int | None:
     """How long the axis is that the layer maps; for shard_map the devices of its mesh."""
-    if layer.transform == "shard_map":
+    if layer.kind.divides:
         return int(layer.devices.mesh.size)
-    if layer.transform not in MAPPING:
+    if not layer.kind.maps:
         return None
     leaves = tree_util.tree_leaves(tuple(args)) + tree_util.tree_leaves(kwargs)
     for leaf, marks in zip(leaves, input_marks(layer, args, kwargs), strict=True):
@@ -302,9 +305,9 @@ def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) ->
 
 def label(layer: BuiltLayer, size: int | None) -> str:
     """A layer's heading: "vmap batch·4", "vmap of 4", "shard_map x·4 y·2", "jit"."""
-    if layer.transform == "shard_map":
+    if layer.kind.divides:
         axes = " ".join(f"{name}·{n}" for name, n in layer.devices.mesh.shape.items())
-        return f"shard_map {axes}"
+        return f"{layer.transform} {axes}"
     name = layer.settings.get("axis_name")
     if size is None:
         return layer.transform if name is None else f"{layer.transform} {name}"

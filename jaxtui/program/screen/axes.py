@@ -8,10 +8,6 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-MAPPED_FIELDS = {"vmap": "in_axes", "pmap": "in_axes", "shard_map": "in_specs"}
-# What JAX takes an entry that is not given for. `shard_map` without specs has no such default.
-DEFAULT_CELL = {"in_axes": "0", "in_specs": "P()"}
-
 
 @dataclass(frozen=True)
 class Cells:
@@ -25,8 +21,11 @@ class Cells:
     shared: bool = False
 
 
-def split(text: str, count: int, field: str = "in_axes") -> Cells | None:
-    """The cells of `text` for `count` arguments, None when `text` cannot be taken apart."""
+def split(text: str, count: int, entry: str = "0") -> Cells | None:
+    """The cells of `text` for `count` arguments, None when `text` cannot be taken apart.
+
+    `entry` is what JAX takes an entry that is not given for: "0" in `in_axes`, "P()" in `in_specs`.
+    """
     source = text.strip()
     if not source:
         return Cells(("",) * count, shared=True)
@@ -36,22 +35,21 @@ def split(text: str, count: int, field: str = "in_axes") -> Cells | None:
         return None
     if isinstance(node, ast.Tuple | ast.List):
         return _elements(source, node, count)
-    if _stands_for_all(node, field):
+    if _stands_for_all(node, entry):
         return Cells((source,) * count, shared=True)
     return None
 
 
-def replaced(cells: Cells, index: int, text: str, field: str = "in_axes") -> tuple[str, Cells]:
+def replaced(cells: Cells, index: int, text: str, entry: str = "0") -> tuple[str, Cells]:
     """The text, and its cells as they were typed, once cell `index` says `text`.
 
-    Cells that are empty are written as the default that JAX takes them for. The cells are returned
+    Cells that are empty are written as the `entry` that JAX takes them for. The cells are returned
     because a half-typed cell may not come back out of the text.
     """
     texts = tuple(text if at == index else cell for at, cell in enumerate(cells.texts))
     if not any(cell.strip() for cell in texts) and not cells.surplus:
         return "", Cells(texts)
-    default = DEFAULT_CELL[field]
-    parts = [cell.strip() or default for cell in (*texts, *cells.surplus)]
+    parts = [cell.strip() or entry for cell in (*texts, *cells.surplus)]
     inner = f"{parts[0]}," if len(parts) == 1 else ", ".join(parts)
     return f"({inner})", Cells(texts, cells.surplus)
 
@@ -68,9 +66,9 @@ def _elements(source: str, node: ast.Tuple | ast.List, count: int) -> Cells | No
     return Cells(tuple(known[:count]), tuple(known[count:]))
 
 
-def _stands_for_all(node: ast.expr, field: str) -> bool:
+def _stands_for_all(node: ast.expr, entry: str) -> bool:
     """Whether JAX takes the expression as one entry for every argument."""
-    if field == "in_specs":
+    if entry.endswith(")"):  # a spec is a call
         return isinstance(node, ast.Call | ast.Constant)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         node = node.operand

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from jaxtui.program.screen import layer_colours
 from jaxtui.screen.cells import Glyphs, Line, Segment, fit, join
+from jaxtui.session.layers import LAYERS, Layer
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean
 from jaxtui.wire.report import FlowLeaf, Level
 
-MAPPING = ("vmap", "pmap", "shard_map")
 _VALUE_WIDTH = 24
+
+
+def kind_of(level: Level) -> type[Layer]:
+    """The kind of the layer around `level`; around what is given it is the bare Layer."""
+    return LAYERS.get(level.transform, Layer)
 
 
 class Cells:
@@ -77,7 +82,8 @@ class Cells:
         level = self.levels[at + 1]
         unchanged = all(leaf.value for leaf in (*outer, *inner))
         mapped = any(leaf.marks for leaf in outer)
-        if unchanged or (level.transform in MAPPING and not mapped):
+        kind = kind_of(level)
+        if unchanged or ((kind.maps or kind.divides) and not mapped):
             return Segment(self.glyphs.whole, "whole")
         sign = self.glyphs.arrow_out if out else self.glyphs.arrow_in
         return Segment(sign, layer_colours.component(level.layer) if mapped else "arrow")
@@ -89,7 +95,7 @@ class Cells:
         return Segment(marked, layer_colours.component(inner))
 
     def _divided(self, at: int, leaf: FlowLeaf, outer: FlowLeaf | None) -> Sequence[int]:
-        """The dimensions that shard_map left in place when it divided them."""
-        if outer is None or self.levels[at].transform != "shard_map":
+        """The dimensions that the layer left in place when it divided them."""
+        if outer is None or not kind_of(self.levels[at]).divides:
             return ()
         return outer.marks if len(outer.shape) == len(leaf.shape) else ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.layers import LAYERS
 from jaxtui.wire.report import Flow, FlowLeaf
 
 _WORDS = {"syntax": "syntax error", "function": "raised an error", "arguments": "arguments"}
@@ -64,8 +65,9 @@ def _layer_fault(flow: Flow, diagnosis: Diagnosis, layer: int, field: str) -> Fa
     if not columns:
         return None
     column = columns[0]
-    word = field or flow.levels[column].transform
-    if field in ("out_axes", "out_specs"):
+    transform = flow.levels[column].transform
+    word = field or transform
+    if field and field == LAYERS[transform].output_field:
         return Fault(column - 1, column, "output", (), word)
     return Fault(column, column, "input", _named_in(diagnosis.message, flow), word)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.program.screen.flow_cells import Cells
+from jaxtui.program.screen.flow_cells import Cells, kind_of
 from jaxtui.program.screen.flow_fault import Fault, argument_of, first_reached
 from jaxtui.screen.cells import Glyphs, Line, Segment, fit, width_of
 from jaxtui.text.printable import clean
@@ -111,7 +111,7 @@ def _signs_in(flow: Flow, rows: Sequence[Row], glyphs: Glyphs) -> frozenset[str]
     signs = set()
     for outer, inner in pairwise(flow.levels):
         if any(leaf.marks for leaf in (*(outer.inputs or ()), *(outer.outputs or ()))):
-            signs.add("divides" if inner.transform == "shard_map" else "maps")
+            signs.add("divides" if kind_of(inner).divides else "maps")
     arrows = {arrow.text for row in rows for arrow in row.arrows}
     if glyphs.whole in arrows:
         signs.add("whole")
@@ -215,24 +215,24 @@ class _Rows:
 # --------------------------------------------------------------------------------------- outputs
 
 
-def gradient_indices(transform: str, outer: int, inner: int) -> range:
-    """Which of `outer` output leaves a layer made by differentiating a function with `inner` ones.
+def _derivatives(outer: Level, inner: Level) -> range:
+    """Which output leaves of `outer` the layer between the levels made by differentiating.
 
-    `grad` gives (gradients, auxiliary) and `value_and_grad` ((value, auxiliary), gradients) of a
-    function that gives (value, auxiliary); value and auxiliary are `inner` leaves together.
+    They take the place of what it differentiated, before what is auxiliary; a layer that keeps the
+    value has them after all that the function returned.
     """
-    if transform == "grad":
-        return range(max(0, min(outer, outer - inner + 1)))
-    if transform == "value_and_grad":
-        return range(inner, outer)
-    return range(0)
+    kind, outputs, returned = kind_of(inner), outer.outputs or (), inner.outputs or ()
+    if not kind.differentiates:
+        return range(0)
+    if kind.keeps_value:
+        return range(len(returned), len(outputs))
+    return range(max(0, len(outputs) - inner.auxiliary))
 
 
 def _gradients(outer: Level, inner: Level) -> set[int]:
     """The identities of the output leaves that the layer between the levels differentiated for."""
     outputs = outer.outputs or []
-    made = gradient_indices(inner.transform, len(outputs), len(inner.outputs or ()))
-    return {id(outputs[index]) for index in made}
+    return {id(outputs[index]) for index in _derivatives(outer, inner)}
 
 
 def output_tracks(levels: Sequence[Level]) -> list[Track]:
@@ -244,23 +244,26 @@ def output_tracks(levels: Sequence[Level]) -> list[Track]:
     places: list[int | None] = list(range(len(outputs)))
     columns: list[list[FlowLeaf | None]] = [[None] * len(outputs) for _ in range(start)]
     columns.append(list(outputs))
-    for level in levels[start + 1 :]:
+    for outer, level in pairwise(levels[start:]):
         inner = level.outputs or []
-        made = gradient_indices(level.transform, len(outputs), len(inner))
-        places = [_inner_place(place, level.transform, made, len(inner)) for place in places]
+        places = [_inner_place(place, outer, level) for place in places]
         columns.append([None if place is None else inner[place] for place in places])
-        outputs = inner
     return list(zip(*columns, strict=True))
 
 
-def _inner_place(place: int | None, transform: str, made: range, inner: int) -> int | None:
+def _inner_place(place: int | None, outer: Level, inner: Level) -> int | None:
     """Where the output leaf at `place` comes from one level further in."""
     if place is None:
         return None
-    if transform == "grad":
-        # The differentiated value stands beside the first gradient, the auxiliary ones by theirs.
-        place = 0 if place == 0 else place - len(made) + 1 if place >= len(made) else inner
-    return place if place < inner else None
+    made, returned = _derivatives(outer, inner), len(inner.outputs or ())
+    differentiated = returned - inner.auxiliary
+    if made.start == 0 and made and differentiated > 0:
+        # Each differentiated value stands beside the first of its derivatives.
+        each = max(1, len(made) // differentiated)
+        if place in made and place % each:
+            return None
+        place = place // each if place in made else place - len(made) + differentiated
+    return place if place < returned else None
 
 
 # ------------------------------------------------------------------------------ the error's cell

@@ -18,46 +18,15 @@ from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.layers import AnyLayer
 
-SHORT = {
-    "in_axes": "in",
-    "out_axes": "out",
-    "in_specs": "in",
-    "out_specs": "out",
-    "axis_name": "name",
-    "axis_size": "size",
-    "axis_names": "names",
-    "static_argnums": "static",
-    "static_broadcasted_argnums": "static",
-    "donate_argnums": "donate",
-}
-# What JAX takes for a field that is left empty; shown where nothing is typed.
-DEFAULTS = {
-    "in_axes": "0",
-    "out_axes": "0",
-    "axis_name": "no name",
-    "axis_size": "from the arguments",
-    "spmd_axis_name": "none",
-    "sum_match": "False",
-    "static_broadcasted_argnums": "()",
-    "donate_argnums": "()",
-    "static_argnums": "none",
-    "in_specs": "P('devices')",
-    "out_specs": "P('devices')",
-    "axis_names": "all axes of the mesh",
-    "check_vma": "True",
-    "argnums": "0",
-    "has_aux": "False",
-}
-SHOWN_DEFAULTS = ("in_axes", "out_axes", "argnums")
-
 
 def layer_summary(layer: AnyLayer) -> str:
     """A layer in a line: `in (0, None)  out 0  name batch`."""
+    typed = layer.typed()
     parts = []
-    for field in layer.fields:
-        text = getattr(layer, field).strip() or (DEFAULTS[field] if field in SHOWN_DEFAULTS else "")
+    for name, field in layer.fields().items():
+        text = typed.get(name, field.default if field.always else "")
         if text:
-            parts.append(f"{SHORT.get(field, field)} {text}")
+            parts.append(f"{field.short or name} {text}")
     return "  ".join(parts)
 
 
@@ -149,10 +118,10 @@ class LayerForm(Vertical):
         super().__init__()
         self.transform = layer.transform
         self._fields = {
-            name: FieldInput(getattr(layer, name), placeholder=f"{DEFAULTS[name]} (default)")
-            for name in layer.fields
+            name: FieldInput(getattr(layer, name), placeholder=f"{field.default} (default)")
+            for name, field in layer.fields().items()
         }
-        self._messages = {name: FieldMessage() for name in layer.fields}
+        self._messages = {name: FieldMessage() for name in self._fields}
 
     def compose(self) -> ComposeResult:
         """A label and a field on each line."""

@@ -12,15 +12,6 @@ from jaxtui.screen.field import FieldMessage
 from jaxtui.screen.shell import Workbench
 from jaxtui.session.layers import LAYERS
 
-ABOUT = {
-    "vmap": "map over an axis on one device",
-    "pmap": "map over an axis, an element a device",
-    "shard_map": "a block of the data to each device of the mesh",
-    "jit": "compile it as a whole",
-    "grad": "the gradient of a scalar output",
-    "value_and_grad": "the output and its gradient",
-}
-
 
 class LayersPane(Vertical):
     """Edits the layers of the session that `explorer` works on."""
@@ -105,7 +96,7 @@ class LayersPane(Vertical):
             await self._select(len(layers))
             self.listed.focus()
 
-        choices = [(name, f"{name:16} {ABOUT[name]}") for name in LAYERS]
+        choices = [(name, f"{name:16} {kind.about}") for name, kind in LAYERS.items()]
         self.app.push_screen(ChoiceDialog("Put a layer around the program", choices), put)
 
     def remove_layer(self) -> None:

@@ -215,7 +215,7 @@ class MapScreen(WorkScreen[ProgramWork]):
             return
         if column.cells.texts[row.place] == text:
             return
-        joined, cells = replaced(column.cells, row.place, text, column.field)
+        joined, cells = replaced(column.cells, row.place, text, column.default)
         self._cells = (joined, cells)
         field = f"program.layers.{column.index}.{column.field}"
         self.explorer.edit(field, joined, typed=True)

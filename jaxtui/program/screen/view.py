@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxtui.program.screen.argument_table import AxisColumn, TableRow
-from jaxtui.program.screen.axes import DEFAULT_CELL, MAPPED_FIELDS, Cells, split
+from jaxtui.program.screen.axes import Cells, split
 from jaxtui.program.screen.signature import rows
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import fields
@@ -68,9 +68,13 @@ def axis_layer(layers: Sequence[AnyLayer], selected: int) -> int | None:
     """The layer whose axes stand beside the arguments: the selected one if it maps, else the
     next one inward that does, else any."""
     order = [*range(selected, -1, -1), *range(selected + 1, len(layers))]
-    return next(
-        (i for i in order if 0 <= i < len(layers) and layers[i].transform in MAPPED_FIELDS), None
-    )
+    return next((i for i in order if 0 <= i < len(layers) and _entry(layers[i])), None)
+
+
+def _entry(layer: AnyLayer) -> str:
+    """What an argument has without an entry of its own; "" where none has one of its own."""
+    field = layer.fields().get(layer.input_field)
+    return "" if field is None else field.entry
 
 
 def axis_column(
@@ -82,14 +86,14 @@ def axis_column(
     if index is None:
         return AxisColumn()
     layer = layers[index]
-    field = MAPPED_FIELDS[layer.transform]
+    field, entry = layer.input_field, _entry(layer)
     text = getattr(layer, field)
     number = len(session.program.arguments) if count is None else count
     if typed is not None and typed[0] == text and len(typed[1].texts) == number:
         cells: Cells | None = typed[1]
     else:
-        cells = split(text, number, field)
-    return AxisColumn(layer.transform, index, field, DEFAULT_CELL[field], cells)
+        cells = split(text, number, entry)
+    return AxisColumn(layer.transform, index, field, entry, cells)
 
 
 def argument_rows(work: ProgramWork, diagnosis: Diagnosis | None = None) -> list[TableRow]:

@@ -64,6 +64,12 @@ def test_a_pmap_of_a_vmap_is_held_against_the_loop_over_its_outer_axis() -> None
     assert verdicts(listing)["loop"] == SAME
 
 
+def test_the_layers_of_one_example_are_written_as_python() -> None:
+    centred = "def f(x):\n    return x - lax.pmean(x, 'i')\n"
+    asked = composition(centred, MATRIX, layers=[Vmap(axis_name="i", in_axes="1"), Vmap()])
+    assert "jax.vmap(f, in_axes=1, axis_name='i')" in text(asked)
+
+
 def test_results_that_differ_by_rounding_are_told_from_wrong_ones() -> None:
     point = equivalents._planned(composition("def f(x):\n    return jnp.sin(x)\n", "ones((4, 3))"))
     result = np.full((4, 3), 1.0, np.float32)

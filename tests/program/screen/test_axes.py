@@ -39,10 +39,10 @@ def test_what_cannot_be_taken_apart_is_left_alone(text: str) -> None:
 
 
 def test_a_call_is_one_spec_for_all_arguments_only_in_in_specs() -> None:
-    found = split("P('x')", 2, "in_specs")
+    found = split("P('x')", 2, "P()")
     assert found is not None
     assert found.texts == ("P('x')", "P('x')")
-    assert split("P('x')", 2, "in_axes") is None
+    assert split("P('x')", 2, "0") is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from jaxtui.program.screen import layer_colours
@@ -180,6 +181,7 @@ def test_auxiliary_outputs_stand_beside_where_they_come_from() -> None:
         out=[leaf("[0][0]", 3), leaf("[0][1]", 2), leaf("[1]", 5)],
         inside=[leaf("[0]"), leaf("[1]", 5)],
     )
+    flow.levels[1] = replace(flow.levels[1], auxiliary=1)
     outputs = layout(flow).text.splitlines()[5:8]
     assert outputs == [
         "  out[0][0]  f32[3]  ∂  f32[]  ←",

@@ -92,11 +92,11 @@ class Subject:
     def call(self) -> Callable[..., Any]:
         """The collective over the devices; a new one each time, with no compiled code."""
         wrapped = self.layer.wrap(self.function, self.rows)
-        return wrapped if self.layer.transform == "pmap" else jax.jit(wrapped)
+        return wrapped if self.layer.kind.maps else jax.jit(wrapped)
 
     def placed(self, host: np.ndarray[Any, Any]) -> jax.Array:
         """A row of `host` on each device, lying as the collective takes it."""
-        if self.layer.transform == "pmap":
+        if self.layer.kind.maps:
             # What a pmap gives back lies as it wants it, in every release of JAX.
             same: jax.Array = self.layer.wrap(lambda block: block, self.rows)(host)
             return same

@@ -78,8 +78,9 @@ class Call:
         """Values of in_axes under which the rest traces."""
         return suggestions.working_axes(self.layer, self.recorder, "in_axes")
 
-    def static(self, name: str) -> Diagnosis | None:
-        """pmap and jit: do the static arguments, named by the field `name`, exist and hash?"""
+    def static(self) -> Diagnosis | None:
+        """Do the static arguments of a layer that has such a field exist and hash?"""
+        name = self.layer.kind.static_field
         given = self.layer.settings.get(name)
         if given is None:
             return None
@@ -124,8 +125,11 @@ class Call:
                 return Diagnosis(kind="value", field=field, message=message)
         return None
 
-    def must_be_static(self, name: str) -> Diagnosis | None:
-        """pmap and jit: is everything that is no array named by the field `name`?"""
+    def must_be_static(self) -> Diagnosis | None:
+        """Does the field of static arguments, if the layer has one, name all that is no array?"""
+        name = self.layer.kind.static_field
+        if not name:
+            return None
         static = static_arguments(self.layer, len(self.args))
         for what, position, leaf in self.leaves():
             if is_arraylike(leaf) or position in static:

@@ -6,6 +6,7 @@ The exceptions are the calls that JAX answers wrongly without a word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable, shape_o
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
-from jaxtui.program.engine.programs import MAPPING, BuiltLayer
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import traces, working_axes
 from jaxtui.program.engine.tracing import Recorder
 from jaxtui.results.engine.gathering import Gathered
@@ -29,7 +30,6 @@ from jaxtui.session.diagnosis import Diagnosis, Fix
 if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared
 
-OVER_DEVICES = frozenset({"pmap", "shard_map"})
 # Larger outputs are compared between devices by their first elements only.
 COMPARED_ELEMENTS = 1_000_000
 
@@ -60,13 +60,13 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
         return _plain(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
         return _explain_outputs(error, layer, recorder, level)
-    return _plain(error, layer, layer.axes_fields[0], [])
+    return _plain(error, layer, layer.kind.input_field, [])
 
 
 def _nested(error: BaseException, layer: BuiltLayer, recorder: Recorder) -> Diagnosis | None:
     """Whether the devices are taken by a layer further out, which JAX puts in terms of meshes."""
-    outer = [x for x in recorder.layers[layer.index + 1 :] if x.transform in OVER_DEVICES]
-    if layer.transform not in OVER_DEVICES or not outer or "context mesh" not in str(error):
+    outer = [x for x in recorder.layers[layer.index + 1 :] if x.kind.over_devices]
+    if not layer.kind.over_devices or not outer or "context mesh" not in str(error):
         return None
     message = (
         f"JAX {jax.__version__} takes no {layer.transform} inside a {outer[0].transform}, which "
@@ -89,7 +89,7 @@ def _named_field(error: BaseException, layer: BuiltLayer) -> str:
     """The field that JAX's message speaks of, else the one that says how inputs are mapped."""
     message = failures.describe(error)
     named = [name for name in layer.settings if name in message]
-    return named[0] if named else layer.axes_fields[0]
+    return named[0] if named else layer.kind.input_field
 
 
 def _plain(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix]) -> Diagnosis:
@@ -98,8 +98,17 @@ def _plain(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix])
         kind="runtime" if isinstance(error, jax.errors.JaxRuntimeError) else "axes",
         field=layer.field(name) if name else f"program.layers.{layer.index}",
         message=failures.describe(error),
-        fixes=fixes,
+        fixes=[*fixes, *_advised(error, layer)],
     )
+
+
+def _advised(error: BaseException, layer: BuiltLayer) -> list[Fix]:
+    """The settings of the layer that JAX's own message says to pass, such as holomorphic=True."""
+    return [
+        Fix(label=f"{name} {value}", field=layer.field(name), text=value)
+        for name, value in re.findall(r"\bpass (\w+)=(\w+)", str(error))
+        if name in layer.kind.fields()
+    ]
 
 
 # ------------------------------------------------------------------------------ inside the function
@@ -125,7 +134,7 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
     elif isinstance(error, NotImplementedError) and failures.left_unsaid(error):
         advice, fixes = _without_check(recorder)
     elif isinstance(error, TypeError | ValueError):
-        innermost = next((x for x in recorder.layers if x.transform in MAPPING), None)
+        innermost = next((x for x in recorder.layers if x.kind.maps), None)
         # What only a run shows, such as operands on different devices, no axes can mend.
         if innermost is not None and not traces(innermost, recorder):
             fixes = working_axes(innermost, recorder, "in_axes")
@@ -149,7 +158,7 @@ def _without_check(recorder: Recorder) -> tuple[str, list[Fix]]:
     checked = [
         layer
         for layer in recorder.layers
-        if layer.transform == "shard_map" and layer.settings.get("check_vma") is not False
+        if layer.kind.divides and layer.settings.get("check_vma") is not False
     ]
     said = f", raised within JAX {jax.__version__}, which does not say what it lacks"
     if not checked:
@@ -165,7 +174,7 @@ def _axes_in_reach(recorder: Recorder) -> str:
     """What there is to name, for a failure that JAX leaves without a word."""
     names = []
     for layer in recorder.layers:
-        if layer.transform == "shard_map":
+        if layer.kind.divides:
             names += [repr(name) for name in layer.devices.mesh.axis_names]
         elif layer.settings.get("axis_name") is not None:
             names.append(repr(layer.settings["axis_name"]))
@@ -184,7 +193,7 @@ def _name_an_axis(message: str, recorder: Recorder) -> list[Fix]:
             text=name,
         )
         for layer in recorder.layers
-        if layer.transform in MAPPING
+        if layer.kind.maps
     ]
 
 
@@ -196,12 +205,12 @@ def _explain_outputs(
 ) -> Diagnosis:
     """Why `layer` could not bring back what was returned to it."""
     output = recorder.recordings[level + 1].output
-    if layer.transform in ("grad", "value_and_grad"):
+    if layer.kind.differentiates:
         return _explain_differentiated(error, layer, output)
-    name = layer.axes_fields[1]
+    name = layer.kind.output_field
     fixes = working_axes(layer, recorder, name) if name else []
     found = _plain(error, layer, name, fixes)
-    if layer.transform in MAPPING and found.kind == "axes":
+    if layer.kind.maps and found.kind == "axes":
         size = layer.settings.get("axis_size")
         if isinstance(size, int) and size < 0:
             message = f"axis_size is the number of examples: there cannot be {size}"
@@ -209,7 +218,7 @@ def _explain_outputs(
         explained = _out_axes_message(layer, output)
         if explained:
             return Diagnosis(kind="axes", field=found.field, message=explained, fixes=fixes)
-    if layer.transform == "shard_map" and "require replication" in str(error):
+    if layer.kind.divides and "require replication" in str(error):
         return _explain_replication(error, layer)
     return found
 
@@ -235,7 +244,8 @@ def _explain_replication(error: BaseException, layer: BuiltLayer) -> Diagnosis:
 
 
 def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any) -> Diagnosis:
-    """Why what the function returned cannot be differentiated: not one float, or no pair."""
+    """Why what the function returned cannot be differentiated: no float, or no pair."""
+    floats = "one float" if layer.kind.of_scalar else "floats"
     leaves = tree_util.tree_leaves(output)
     name = ""
     fixes: list[Fix] = []
@@ -246,27 +256,29 @@ def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any
                 fixes = [Fix("without has_aux", layer.field("has_aux"), "")]
             wanted = "a function that returns a pair, the value and the rest; has_aux says so"
         else:
-            wanted, leaves = "a pair whose first is one float", tree_util.tree_leaves(output[0])
+            wanted, leaves = f"a pair whose first is {floats}", tree_util.tree_leaves(output[0])
     else:
-        wanted = "a function that returns one float"
+        wanted = f"a function that returns {floats}"
         if isinstance(output, tuple) and len(output) == 2:
             aux = layer.field("has_aux")
             fixes = [Fix("has_aux: the second is not differentiated", aux, "True")]
-    if (
-        not name
-        and len(leaves) == 1
-        and is_array(leaves[0])
-        and leaves[0].shape == ()
-        and is_float(leaves[0])
-    ):
-        return _plain(error, layer, "", [])
+    if not name and _as_wanted(leaves, layer):
+        said = failures.describe(error)
+        return _plain(error, layer, next((x for x in layer.settings if f"{x}=" in said), ""), [])
     shapes = ", ".join(short(leaf) for leaf in leaves) or "None"
     return Diagnosis(
         kind="axes",
         field=layer.field(name) if name else f"program.layers.{layer.index}",
         message=f"{layer.transform} needs {wanted}; this one returns {shapes}",
-        fixes=fixes,
+        fixes=[*fixes, *_advised(error, layer)],
     )
+
+
+def _as_wanted(leaves: Sequence[Any], layer: BuiltLayer) -> bool:
+    """Whether a layer that differentiates has no fault to find with the leaves it was returned."""
+    if layer.kind.of_scalar and [shape_of(leaf) for leaf in leaves] != [()]:
+        return False
+    return all(is_array(leaf) and is_float(leaf) for leaf in leaves)
 
 
 def is_float(leaf: Any) -> bool:
@@ -283,7 +295,7 @@ def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
         return f"out_axes {axes!r} does not fit what the function returns: {structure}"
     for axis, leaf in zip(entries, tree_util.tree_leaves(output), strict=True):
         rank = len(shape_of(leaf))
-        if isinstance(axis, int) and axis < 0 and layer.transform == "pmap":
+        if isinstance(axis, int) and axis < 0 and layer.kind.over_devices:
             return f"pmap of JAX {jax.__version__} takes no negative out_axes: 0 to {rank} fit"
         if isinstance(axis, int) and not -rank - 1 <= axis <= rank:
             return f"an output of {short(leaf)} has no place for a new axis {axis}: 0 to {rank} fit"
@@ -309,7 +321,7 @@ def refuse_misplaced_outputs(recorder: Recorder) -> None:
     Releases of JAX whose pmap is built on shard_map do so for a negative out_axes.
     """
     for level, layer in enumerate(reversed(recorder.layers)):
-        if layer.transform != "pmap" or not recorder.recordings[level].left:
+        if not layer.kind.maps_over_devices or not recorder.recordings[level].left:
             continue
         outer = tree_util.tree_leaves(recorder.recordings[level].output)
         inner = tree_util.tree_leaves(recorder.recordings[level + 1].output)
@@ -336,11 +348,11 @@ def refuse_differing_copies(recorder: Recorder, leaves: Sequence[tuple[str, Any]
     """Raise Diagnosed where one of `leaves` (keystr path, value), the output's, is declared the
     same on all devices and differs between them."""
     layer = recorder.layers[-1] if recorder.layers else None
-    while layer is not None and layer.transform == "jit" and layer.index:
+    while layer is not None and layer.kind.returns_alike and layer.index:
         layer = recorder.layers[layer.index - 1]
     if layer is None or not _may_differ(layer):
         return
-    name = layer.axes_fields[1]
+    name = layer.kind.output_field
     for path, leaf in leaves:
         if isinstance(leaf, jax.Array | Gathered) and (pair := _differing_devices(leaf)):
             what = path or "the output"
@@ -355,7 +367,7 @@ def refuse_differing_copies(recorder: Recorder, leaves: Sequence[tuple[str, Any]
                         f"{layer.settings[name]!r}), but devices {pair[0]} and {pair[1]} hold "
                         f"different values: JAX would silently return device {pair[0]}'s"
                     ),
-                    fixes=[fix] if layer.transform == "pmap" else [],
+                    fixes=[fix] if layer.kind.maps else [],
                 ),
                 recorder.flow(),
             )
@@ -363,10 +375,10 @@ def refuse_differing_copies(recorder: Recorder, leaves: Sequence[tuple[str, Any]
 
 def _may_differ(layer: BuiltLayer) -> bool:
     """Whether JAX takes this layer's word for it that outputs are the same on all devices."""
-    if layer.transform == "pmap":
+    if layer.kind.maps_over_devices:
         axes = layer.settings.get("out_axes", 0)
         return None in tree_util.tree_leaves(axes, is_leaf=lambda x: x is None)
-    return layer.transform == "shard_map" and layer.settings.get("check_vma") is False
+    return layer.kind.divides and layer.settings.get("check_vma") is False
 
 
 def _differing_devices(array: jax.Array | Gathered) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.diagnosis.calls import Call, counted
 from jaxtui.program.engine.diagnosis.mapping import MappingCall
 from jaxtui.program.engine.diagnosis.specs import ShardMapCall
-from jaxtui.program.engine.programs import MAPPING, BuiltLayer
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, axis_size
 from jaxtui.session.diagnosis import Diagnosis, Fix
 
@@ -31,15 +31,14 @@ def explain_inputs(
     prepared: Prepared,
 ) -> Diagnosis | None:
     """The diagnosis of a call to `layer` that failed before it reached what the layer wraps."""
-    if layer.transform in MAPPING:
+    if layer.kind.maps:
         return MappingCall(layer, args, kwargs, recorder, prepared).explain()
-    if layer.transform == "shard_map":
+    if layer.kind.divides:
         return ShardMapCall(layer, args, kwargs, recorder, prepared).explain()
-    if layer.transform in ("grad", "value_and_grad"):
+    if layer.kind.differentiates:
         return GradCall(layer, args, kwargs, recorder, prepared).explain()
     call = Call(layer, args, kwargs, recorder, prepared)
-    name = "static_argnums"
-    return call.static(name) or call.must_be_static(name) or call.too_large()
+    return call.static() or call.must_be_static() or call.too_large()
 
 
 def refuse_too_few_devices(recorder: Recorder, prepared: Prepared) -> None:
@@ -50,7 +49,7 @@ def refuse_too_few_devices(recorder: Recorder, prepared: Prepared) -> None:
     taken = 1
     for level, layer in enumerate(reversed(recorder.layers)):
         seen = recorder.recordings[level]
-        if layer.transform == "pmap" and seen.args is not None:
+        if layer.kind.maps_over_devices and seen.args is not None:
             call = MappingCall(layer, seen.args, seen.kwargs, recorder, prepared)
             taken *= axis_size(layer, seen.args, seen.kwargs) or 1
             found = call.devices() or _too_many_together(call, taken)
@@ -68,7 +67,7 @@ def _too_many_together(call: MappingCall, taken: int) -> Diagnosis | None:
 
 
 class GradCall(Call):
-    """A call to a grad or value_and_grad."""
+    """A call to a layer that differentiates."""
 
     def explain(self) -> Diagnosis | None:
         """Do argnums name arguments, and are those differentiable?"""

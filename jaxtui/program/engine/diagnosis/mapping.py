@@ -18,16 +18,13 @@ class MappingCall(Call):
 
     def explain(self) -> Diagnosis | None:
         """Does in_axes fit the arguments, and do the mapped sizes agree?"""
-        if self.layer.transform == "pmap":
-            name = "static_broadcasted_argnums"
-            found = self.static(name) or self._static_from_the_end(name) or self._setting()
-            found = found or self.must_be_static(name)
-        else:
-            found = self._setting()
+        found = self.static() or self._static_from_the_end() or self._setting()
+        found = found or self.must_be_static()
         found = found or self._structure() or self._axes() or self._sizes()
         return found or self.too_large()
 
-    def _static_from_the_end(self, name: str) -> Diagnosis | None:
+    def _static_from_the_end(self) -> Diagnosis | None:
+        name = self.layer.kind.static_field
         given = self.layer.settings.get(name, ())
         numbers = (given,) if isinstance(given, int) else tuple(given or ())
         if all(number >= 0 for number in numbers):
@@ -38,7 +35,7 @@ class MappingCall(Call):
 
     def _setting(self) -> Diagnosis | None:
         in_axes = self.layer.settings.get("in_axes", 0)
-        if isinstance(in_axes, list) and self.layer.transform == "pmap":
+        if isinstance(in_axes, list) and self.layer.kind.over_devices:
             text = repr(tuple(in_axes))
             return self.found(
                 "in_axes",
@@ -93,7 +90,7 @@ class MappingCall(Call):
             if type(axis) is not int:
                 what = f"the axis of {name} is {safe_repr(axis, 40)}: an int or None is wanted"
                 return self.found("in_axes", what, self.working_axes())
-            if axis < 0 and self.layer.transform == "pmap":
+            if axis < 0 and self.layer.kind.over_devices:
                 what = f"pmap takes no negative in_axes: the axis of {name} is {axis}"
                 return self.found("in_axes", what, self._counted_from_the_front())
             if -len(shape) <= axis < len(shape):
@@ -129,7 +126,7 @@ class MappingCall(Call):
         sizes = self._mapped_sizes()
         wanted = self.layer.settings.get("axis_size")
         if not sizes:
-            if wanted is None or self.layer.transform == "pmap":
+            if wanted is None or self.layer.kind.over_devices:
                 return self._nothing_mapped()
             return None
         if len({size for _, _, size, _ in sizes}) > 1:
@@ -143,10 +140,10 @@ class MappingCall(Call):
                 f"axis_size is {wanted}, but axis {axis} of {name} is {size}",
                 [self.fix("axis_size", str(size))],
             )
-        return self.devices() if self.layer.transform == "pmap" else None
+        return self.devices() if self.layer.kind.over_devices else None
 
     def _nothing_mapped(self) -> Diagnosis:
-        if self.layer.transform == "pmap":
+        if self.layer.kind.over_devices:
             return self.found(
                 "in_axes",
                 "pmap needs at least one mapped argument: here every one is passed whole",

@@ -54,7 +54,7 @@ class ShardMapCall(Call):
 
     def _other_axes(self, field: str, wrong: str) -> list[Fix]:
         """The text of `field` with each axis of the mesh in the place of the `wrong` one."""
-        text = getattr(self.layer.layer, field)
+        text = getattr(self.layer.kind, field)
         quoted = [f"'{wrong}'", f'"{wrong}"']
         changed = [
             text.replace(old, repr(axis)) for axis in self._mesh for old in quoted if old in text
@@ -106,7 +106,7 @@ class ShardMapCall(Call):
 
     def _as_tuple(self) -> Diagnosis:
         name = "in_specs"
-        text: str = getattr(self.layer.layer, name).strip()
+        text: str = getattr(self.layer.kind, name).strip()
         inside = text.removeprefix("[").removesuffix("]").rstrip().removesuffix(",")
         fixes = [self.fix(name, f"({inside},)")] if text.startswith("[") else []
         return self.found(name, "shard_map wants in_specs as a tuple", fixes)

@@ -1,0 +1,55 @@
+"""Every setting of a kind of layer is a parameter of JAX's own, or refused where it is not."""
+
+from __future__ import annotations
+
+import inspect
+
+import jax
+import pytest
+
+from jaxtui.session.layers import LAYERS, Vmap
+from jaxtui.session.session import Argument, Program, Session
+from tests.support.wrong import trace
+
+FIELDS = [(name, field) for name, kind in LAYERS.items() for field in kind.fields()]
+
+
+def session(name: str, **settings: str) -> Session:
+    program = Program(
+        source="f = lambda x: x",
+        arguments=[Argument(name="x", value="ones(8)")],
+        layers=[LAYERS[name](**settings)],
+    )
+    return Session(program=program)
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+def test_a_setting_is_one_of_jax_or_refused_at_its_field(name: str, field: str) -> None:
+    found = trace(session(name, **{field: "None"})).diagnosis
+    unsupported = found is not None and found.kind == "unsupported"
+    has = field in inspect.signature(getattr(jax, name)).parameters
+    assert unsupported != has
+    if found is not None and unsupported:
+        assert found.field == f"program.layers.0.{field}"
+        assert found.message == f"{name} of JAX {jax.__version__} has no {field}"
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_kind_that_jax_lacks_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = session(name)
+    monkeypatch.delattr(jax, name)
+    found = trace(made).diagnosis
+    assert found is not None
+    assert (found.kind, found.field) == ("unsupported", "program.layers.0")
+    assert found.message == f"JAX {jax.__version__} has no {name}"
+
+
+@pytest.mark.parametrize("wanted", ["word", "'word'"])
+def test_a_word_is_read_with_and_without_quotes(wanted: str) -> None:
+    made = session("vmap")
+    program = Program(
+        source="f = lambda x: lax.psum(x, 'word')",
+        arguments=made.program.arguments,
+        layers=[Vmap(axis_name=wanted)],
+    )
+    assert trace(Session(program=program)).diagnosis is None

@@ -1,0 +1,94 @@
+"""Every kind of layer on the Map screen: offered, added, edited in its form, drawn in the flow."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import OptionList, Static
+
+from jaxtui.program.screen.flow_layout import layout
+from jaxtui.program.screen.flow_table import output_tracks
+from jaxtui.program.screen.layer_list import LayerForm, layer_summary
+from jaxtui.screen.field import FieldInput
+from jaxtui.session.layers import LAYERS, AnyLayer, Vmap
+from jaxtui.session.session import Argument, Program, Session
+from jaxtui.wire.report import Flow
+from tests.support.fake_client import Bench
+from tests.support.wrong import trace
+
+VECTOR = {"x": "arange(3.)"}
+TREE = {"p": "{'w': ones((2, 3)), 'b': ones(2)}", "x": "ones(3)"}
+LOSSES = "def f(p, x):\n    h = p['w'] @ x + p['b']\n    return {'h': h, 'sum': h.sum()}\n"
+AUXILIARY = "def f(x):\n    return {'a': x, 'b': x.sum()}, (x, x)\n"
+# One argument, two, a tree, and what is not differentiated.
+DERIVATIVES = [
+    ("def f(x):\n    return x ** 2\n", VECTOR, {}),
+    ("def f(x):\n    return x, x.sum()\n", VECTOR, {}),
+    (LOSSES, TREE, {}),
+    (LOSSES, TREE, {"argnums": "(0, 1)"}),
+    (AUXILIARY, VECTOR, {"has_aux": "True"}),
+]
+JACOBIANS = [
+    kind for kind in LAYERS.values() if kind.differentiates and not (kind.of_scalar or kind.traces)
+]
+
+
+def traced(source: str, values: dict[str, str], *layers: AnyLayer) -> Flow:
+    arguments = [Argument(name=name, value=value) for name, value in values.items()]
+    program = Program(source=source, arguments=arguments, layers=list(layers))
+    found = trace(Session(program=program))
+    assert found.diagnosis is None, found.diagnosis
+    assert found.flow is not None
+    return found.flow
+
+
+@pytest.mark.parametrize("name", LAYERS)
+async def test_a_kind_is_chosen_by_its_sentence_and_its_fields_are_edited(name: str) -> None:
+    kind = LAYERS[name]
+    async with Bench().open() as bench:
+        await bench.settled()
+        bench.app.map_screen.layer_list.focus()
+        await bench.press("a")
+        options = bench.app.screen.query_one(OptionList)
+        place = list(LAYERS).index(name)
+        assert f"{name:16} {kind.about}" in str(options.get_option_at_index(place).prompt)
+        options.highlighted = place
+        await bench.press("enter")
+        assert bench.session.program.layers[1] == kind()
+        await bench.press("enter")
+        form = bench.app.map_screen.query_one(LayerForm)
+        await bench.until(lambda: bench.app.focused is form.first)
+        labels = [str(label.content) for label in form.query("Static.label").results(Static)]
+        assert labels == list(kind.fields())
+        shown = [field.placeholder for field in form.query(FieldInput)]
+        assert shown == [f"{field.default} (default)" for field in kind.fields().values()]
+        await bench.press("1")
+        assert getattr(bench.session.program.layers[1], labels[0]) == "1"
+        assert layer_summary(bench.session.program.layers[1]) in bench.text
+
+
+@pytest.mark.parametrize("kind", JACOBIANS)
+@pytest.mark.parametrize(("source", "values", "settings"), DERIVATIVES)
+def test_each_output_stands_beside_the_first_of_its_derivatives(
+    kind: type[AnyLayer], source: str, values: dict[str, str], settings: dict[str, str]
+) -> None:
+    flow = traced(source, values, kind(**settings))
+    tracks = output_tracks(flow.levels)
+    outer, inner = flow.levels[0].outputs or [], flow.levels[1].outputs or []
+    assert [track[0] for track in tracks] == outer
+    assert [track[1] for track in tracks if track[1]] == inner
+    beside = None
+    for given, found in tracks:
+        assert given is not None
+        beside = found or beside
+        # The path of a derivative goes on from the path of what it is the derivative of.
+        assert beside is not None
+        assert given.path.startswith(beside.path)
+
+
+@pytest.mark.parametrize("kind", JACOBIANS)
+def test_derivatives_are_marked_and_what_is_auxiliary_is_not(kind: type[AnyLayer]) -> None:
+    flow = traced(AUXILIARY, VECTOR, kind(has_aux="True"), Vmap(in_axes="None", axis_size="2"))
+    lines = layout(flow, width=100).text.splitlines()
+    rows = [line for line in lines if line.lstrip().startswith("out")]
+    assert [row.count("∂") for row in rows] == [1, 1, 0, 0]
+    assert "gradient" in lines[-1]
