@@ -119,10 +119,10 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self, *, name: str | None = None, id: str | None = None, classes: str | None = None
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._reading: Reading | None = None  # what is wanted on screen
+        self._reading: Reading | None = None  # of the leaf to show
         self._view = View.of(())
         self._device: int | None = None
-        self._picture: Picture | None = None  # what is on screen
+        self._picture: Picture | None = None  # what is drawn, which may be older
         self._hold: Timer | None = None
         self._late = False  # whether the wanted cells take longer than HOLD
         self._waiting: Timer | None = None
