@@ -1,4 +1,4 @@
-"""The Devices screen: what JAX sees, the device set to work on, and the engine's log."""
+"""The Devices screen: the devices that JAX sees, the device set in use, and the engine's log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOG_SHOWN = 200  # lines
 
 
 class DevicesScreen(WorkScreen[ProgramWork]):
-    """Choose the devices to work on, beside what there is."""
+    """A form for the device set, and panes about devices, environment and engine."""
 
     NAME = "devices"
     CSS_PATH = STYLES
@@ -56,7 +56,6 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         self._shown: dict[Static, str] = {}
 
     def body(self) -> ComposeResult:
-        """The form first, then what there is."""
         texts = field_texts(self.explorer.work.session.devices)
         with VerticalScroll(id="devices-screen", can_focus=False):
             with Vertical(id="device-set", classes="pane") as pane:
@@ -79,12 +78,10 @@ class DevicesScreen(WorkScreen[ProgramWork]):
             yield content
 
     def on_screen_resume(self) -> None:
-        """Ask how the devices are now."""
         super().on_screen_resume()
         self.explorer.describe()
 
     def show_work(self, work: ProgramWork, now: float) -> None:
-        """Bring the panes up to date."""
         super().show_work(work, now)
         texts = field_texts(work.session.devices)
         diagnosis = work.diagnosis
@@ -108,7 +105,7 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         return True
 
     def _put_log(self, text: str) -> None:
-        """The newest line stays in view, unless the user has scrolled back."""
+        """Show the log, scrolled to its end unless the user has scrolled back."""
         pane = self._log.parent
         if not isinstance(pane, VerticalScroll):
             return  # the screen is being taken down
@@ -117,19 +114,18 @@ class DevicesScreen(WorkScreen[ProgramWork]):
             pane.scroll_end(animate=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """A field that is typed anew is not wrong until it is applied."""
+        """Clear the error of the field that is edited."""
         for name, field in self._inputs.items():
             if field is event.input:
                 self._wrong.pop(name, None)
                 self._messages[name].show(None)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter applies the form."""
         event.stop()
         self.action_apply_devices()
 
     def action_apply_devices(self) -> None:
-        """Work on the device set of the form, once all of it can be read."""
+        """Apply the device set of the form, if every field can be read."""
         values: dict[str, Any] = {}
         self._wrong = {}
         for name in FIELDS:
@@ -146,19 +142,18 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """What is wrong with what is typed on this screen."""
+        """Return the error of a field on this screen, or None."""
         found = work.diagnosis
         if found is not None and found.field.partition(".")[0] == "devices":
             return found
         return next(iter(self._wrong.values()), None)
 
     def text_to_copy(self) -> str:
-        """What JAX sees, and the environment."""
         return "\n".join(filter(None, map(self._shown.get, (self._table, self._environment))))
 
 
 def field_texts(devices: Devices) -> dict[str, str]:
-    """The device set as it is typed."""
+    """Return the text of each field for a device set."""
     return {
         "platform": devices.platform,
         "count": "" if devices.count is None else str(devices.count),
@@ -168,7 +163,7 @@ def field_texts(devices: Devices) -> dict[str, str]:
 
 
 def device_table(environment: Environment) -> str:
-    """A line for each device, its columns lined up; numbers to the right."""
+    """Return an aligned table with a line for each device."""
     header = ["id", "platform", "kind", "process", "memory in use", "of"]
     rows = [header, *(_device_row(device) for device in environment.devices)]
     lines = [plain.aligned(rows, right=frozenset({0, 3, 4, 5}))]
@@ -191,12 +186,12 @@ def _device_row(device: DeviceInfo) -> list[str]:
 
 
 def _memory(size: int | None) -> str:
-    """Bytes in words; a backend may not tell."""
+    """Format a size in bytes; None stands for a backend that does not report it."""
     return "not told" if size is None else quantities.size(size)
 
 
 def environment_text(environment: Environment) -> str:
-    """Versions, host and settings, a line each."""
+    """Return versions, host and settings, a line each."""
     lines = {
         "JAX": f"{environment.jax}, jaxlib {environment.jaxlib}, NumPy {environment.numpy}",
         "Python": environment.python,
@@ -211,7 +206,7 @@ def environment_text(environment: Environment) -> str:
 
 
 def _seen(work: ProgramWork, environment: Environment | None) -> str:
-    """What JAX sees, or saw before its engine ended."""
+    """Return the devices that JAX sees, or that it saw before its engine ended."""
     if work.phase == "ready" and environment is not None:
         return device_table(environment)
     why = "JAX is starting."

@@ -1,4 +1,4 @@
-"""The sessions before the newest changes: undo and redo."""
+"""Undo and redo."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PARTS = {
 
 
 class History:
-    """Steps back and forth through the sessions that were. Moments are seconds that never go back.
+    """The sessions to undo and redo to. Times are in seconds of a monotonic clock.
 
-    What is typed into one field without a pause is one step.
+    Typing into one field without a pause is one step.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class History:
         self._typed_at = -math.inf
 
     def note(self, before: Session, field: str, now: float, *, typed: bool) -> None:
-        """`before` is about to be changed in `field`; `typed` by a keystroke, or all at once."""
+        """Record `before`, as `field` is about to change: by a keystroke (`typed`) or at once."""
         goes_on = typed and field == self._typed_in and now - self._typed_at < TYPING
         if not goes_on:
             self._before.append(before)
@@ -39,15 +39,15 @@ class History:
         self._after.clear()
 
     def undo(self, session: Session) -> Session | None:
-        """The session before the last step, None when there is none. `session` can be redone."""
+        """Return the session before the last step, or None; `session` can then be redone."""
         return self._step(self._before, self._after, session)
 
     def redo(self, session: Session) -> Session | None:
-        """The session that the last undo left, None when there is none."""
+        """Return the session that the last undo replaced, or None."""
         return self._step(self._after, self._before, session)
 
     def forget(self) -> None:
-        """Another session has been opened."""
+        """Drop all steps, since another session has been opened."""
         self._before.clear()
         self._after.clear()
         self._typed_in = ""
@@ -66,6 +66,6 @@ class History:
 
 
 def changed(before: Session, after: Session) -> str:
-    """The parts in which two sessions differ, in words: what changed may be on another screen."""
+    """Name the parts in which two sessions differ; what changed may be on another screen."""
     words = [name for part, name in _PARTS.items() if getattr(before, part) != getattr(after, part)]
     return " and ".join(words) or "the title or the notes"

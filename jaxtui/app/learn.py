@@ -23,7 +23,7 @@ BREAKPOINTS = [(0, "-one-column"), (LEAST_BESIDE, "-narrow"), (NARROW, "-wide")]
 
 
 class LearnScreen(WorkScreen[ShownWork]):
-    """A list of lessons beside the notes of the one that is marked."""
+    """A list of lessons, beside the notes of the highlighted one."""
 
     NAME = "learn"
     CSS_PATH = STYLES
@@ -36,7 +36,6 @@ class LearnScreen(WorkScreen[ShownWork]):
         self._notes = Static("", markup=False)
 
     def body(self) -> ComposeResult:
-        """The list, then the notes."""
         with Horizontal(id="learn-screen"):
             options = [
                 Option(Content(f"{number:2} {session.title}"), id=name)
@@ -50,14 +49,12 @@ class LearnScreen(WorkScreen[ShownWork]):
                 yield self._notes
 
     def on_mount(self) -> None:
-        """Start on the list."""
         super().on_mount()
         listed = self.query_one(OptionList)
         listed.highlighted = 0
         listed.focus()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Show the notes of the marked lesson."""
         from rich.markdown import Markdown
 
         session = self._lessons[lessons.NAMES[event.option_index]]
@@ -67,11 +64,9 @@ class LearnScreen(WorkScreen[ShownWork]):
         self.query_one("#notes").scroll_home(animate=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Open the chosen lesson in its screen."""
         self._open(event.option_index)
 
     def action_open_lesson(self) -> None:
-        """Open the marked lesson in its screen."""
         index = self.query_one(OptionList).highlighted
         if index is not None:
             self._open(index)

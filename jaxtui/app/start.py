@@ -1,7 +1,7 @@
-"""What is painted first: the program as plain text, where the Map screen then has it to edit.
+"""The first frame: the program as plain text, in the places where the Map screen has it.
 
-The widgets of the Map screen take longer to load than Textual itself. Until they are there, one
-widget draws what they will show, at the same places.
+The widgets of the Map screen take longer to import than Textual itself. Until they are loaded, one
+widget draws what they will show.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAMES = (5, 14)  # least and most cells for an argument's name, as in the argume
 
 
 class StartScreen(WorkScreen[ShownWork]):
-    """The first frame of the explorer."""
+    """Shows the first frame of the explorer, then lets the app go on."""
 
     NAME = "map"
 
@@ -34,11 +34,9 @@ class StartScreen(WorkScreen[ShownWork]):
         self._session, self._begin = session, begin
 
     def body(self) -> ComposeResult:
-        """One widget for all."""
         yield FirstLook(self._session, ascii=self.shell.ascii)
 
     def open(self) -> None:
-        """Go on as soon as this is on screen."""
         self.header_line.doing = "starting JAX"
         self.show_keys()
         self.call_after_refresh(self._begin)
@@ -49,7 +47,7 @@ class StartScreen(WorkScreen[ShownWork]):
 
 
 class FirstLook(Widget):
-    """The function and its arguments as text."""
+    """The function and its arguments as text, in one column or two."""
 
     DEFAULT_CSS = "FirstLook { height: 1fr; }"
 
@@ -59,7 +57,6 @@ class FirstLook(Widget):
         self._rule = "-" if ascii else "─"
 
     def render(self) -> Content:
-        """The panes, in one column or two."""
         width, height = self.size
         if width < NARROW:
             lines = [self._title("Shapes", width), *[Content("")] * (SHAPES_LINES - 1)]

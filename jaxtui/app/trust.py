@@ -1,10 +1,11 @@
-"""Which session files may run when opened: those that this user's jaxtui wrote or accepted.
+"""Which session files may run when opened: those that this user's jaxtui saved or accepted.
 
-A session is code. Its exact text is signed with a key that only this user can read, and opening a
-file with a signed text runs it without asking. Text that anyone changed since is no longer trusted.
-Where the function comes from a file or module, the session's folder is signed with it: the same
-text beside other files is another program.
-Nothing here raises: where the folder cannot be written, nothing is remembered.
+A session is code. Its exact text is signed with a key that only this user can read, and a file
+whose text has been signed runs without asking. Any change of the text invalidates the signature. If
+the function comes from a file or module, the session's folder is signed too, since the same text
+beside other files is another program.
+
+Nothing here raises: if the data folder cannot be written, no signature is stored.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ KEPT = 5_000  # signatures; the oldest are forgotten
 
 
 def folder_run(session: Session, folder: str) -> str:
-    """The folder whose files the session runs: `folder`, or "" when its own text is all."""
+    """Return the folder whose files the session runs, or "" if it runs only its own text."""
     return os.path.realpath(folder) if session.program.function.strip() else ""
 
 
 def is_trusted(text: str, folder: str = "") -> bool:
-    """Whether this very session text was signed by this user, or is a built-in lesson.
+    """Whether this user has signed exactly this text, or it is that of a built-in lesson.
 
-    `folder` is what `folder_run` says of it.
+    `folder` is the result of `folder_run`.
     """
     if any(lessons.text(name) == text for name in lessons.NAMES):
         return True
@@ -44,9 +45,9 @@ def is_trusted(text: str, folder: str = "") -> bool:
 
 
 def sign(text: str, folder: str = "") -> bool:
-    """Trust this very session text, with the files in `folder` that it runs, from now on.
+    """Trust exactly this session text, with the files in `folder` that it runs, from now on.
 
-    Returns whether it could be remembered.
+    Returns whether the signature could be stored.
     """
     kept_in = config.data_folder()
     try:
@@ -65,7 +66,7 @@ def _signature(key: bytes, text: str, folder: str) -> str:
 
 
 def _read_key(folder: Path) -> bytes | None:
-    """The key, None when there is none, or none that only this user can read and write."""
+    """Return the key, or None unless there is one that only this user can read and write."""
     try:
         with (folder / "trust.key").open("rb") as file:
             status = os.fstat(file.fileno())
@@ -90,7 +91,7 @@ def _read_signatures(folder: Path) -> list[str]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file that only this user can read, as a whole or not at all. Raises OSError."""
+    """Write a file that only this user can read, atomically. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -1,9 +1,9 @@
-"""What is looked for in an array, as it is typed: `nan`, `max`, `> 0.5`, `= 3`, `[0, 12]`."""
+"""Search conditions as typed: `nan`, `max`, `> 0.5`, `= 3`, or an index such as `[0, 12]`."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, cast
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ _COMPARED = re.compile(r"^(==|=|!=|>=|<=|>|<)?\s*(.+)$")
 
 
 class Condition(Struct, frozen=True):
-    """A named element (`nan`, `inf`, `-inf`, `max`, `min`), or a comparison with a number."""
+    """A named element (`nan`, `inf`, `-inf`, `max`, `min`), or a comparison with `number`."""
 
     name: str = ""
     operator: Operator = "="
@@ -23,7 +23,7 @@ class Condition(Struct, frozen=True):
 
 
 def index(text: str) -> list[int] | None:
-    """The index that `text` is: in brackets or with a comma; None where it is a condition."""
+    """Parse `text` as an index, in brackets or with commas; return None if it is a condition."""
     match = _INDEX.match(text.strip())
     if match is None or not ("[" in text or "," in text):
         return None
@@ -31,7 +31,7 @@ def index(text: str) -> list[int] | None:
 
 
 def parse(text: str) -> Condition:
-    """The condition that `text` is. Raises ValueError with what can be typed."""
+    """Parse a condition. Raises ValueError with a message that lists what can be typed."""
     typed = text.strip().lower()
     name = "inf" if typed == "+inf" else typed
     if name in NAMES:
@@ -39,14 +39,14 @@ def parse(text: str) -> Condition:
     match = _COMPARED.match(typed)
     if match is None:
         raise ValueError(f"type {EXAMPLES}")
-    operator = "=" if match[1] in (None, "==") else match[1]
+    operator = cast("Operator", "=" if match[1] in (None, "==") else match[1])
     if match[2] in NAMES and operator == "=":
         return Condition(name=match[2])
-    return Condition(operator=operator, number=_number(match[2], text))  # type: ignore[arg-type]
+    return Condition(operator=operator, number=_number(match[2], text))
 
 
 def unreadable(text: str) -> str:
-    """Why `text` is neither a condition nor an index, "" when it is one."""
+    """Return why `text` is neither a condition nor an index, or "" if it is one of them."""
     try:
         if index(text) is None:
             parse(text)
@@ -63,6 +63,6 @@ def _number(typed: str, text: str) -> complex:
             number: complex = kind(typed.replace(" ", ""))
         except ValueError:
             continue
-        if number == number:  # NaN compares with nothing; its name finds it
+        if number == number:  # NaN equals nothing: it is searched for by name
             return number
     raise ValueError(f"{text.strip()!r} is none of {EXAMPLES}")

@@ -1,7 +1,7 @@
-"""The lax collectives in words, and a session's collective as an ordinary program.
+"""The lax collectives by name, and a session's collective as an ordinary program.
 
-A collective is a program: one function that calls it on each device's own block, under one layer
-that names the axis. So it runs, opens in the Map screen and exports like any other program.
+A collective becomes a program: a function that calls it on each device's own block, under one layer
+that names the axis. So it runs, opens on the Map screen and exports like any other program.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ import msgspec
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
-from jaxtui.session.session import Argument, Collective, Program, Session
+from jaxtui.session.session import Argument, Collective, FieldError, Program, Session
 
 DEFAULT_AXIS = "devices"
 VIAS = ("pmap", "shard_map", "vmap")
-BOTH = "before_and_after"  # the name of the function that hands its input back beside the result
+BOTH = "before_and_after"  # the name of the function that returns its input beside the result
 
 
-class CollectiveError(Exception):
-    """A collective that cannot be a program yet; `field` is the part at fault."""
+class CollectiveError(FieldError):
+    """A collective that cannot be turned into a program yet; `field` is the part at fault."""
 
     def __init__(self, message: str, field: str, fixes: list[Fix] | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field
+        super().__init__(message, field)
         self.fixes = fixes or []
 
 
@@ -36,9 +34,9 @@ class CollectiveError(Exception):
 
 
 def operation_of(session: Session) -> Operation | None:
-    """The collective that the session names; None for a function of the user's own.
+    """Return the collective that the session names, or None for a function of the user's.
 
-    Raises CollectiveError at collective.operation when it is neither.
+    Raises CollectiveError at `collective.operation` if it is neither.
     """
     collective = _collective(session)
     name = collective.operation.strip()
@@ -58,7 +56,7 @@ def operation_of(session: Session) -> Operation | None:
 
 
 def own_functions(source: str) -> list[str]:
-    """What a source defines, assigns or imports at its top level; none while it is no Python."""
+    """Return the names that a source binds at top level; [] if it is not valid Python."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):
@@ -75,9 +73,9 @@ def own_functions(source: str) -> list[str]:
 
 
 def axes_of(session: Session) -> tuple[str, ...]:
-    """The axes that the collective goes along: the option axis_name, or all there are.
+    """Return the axes that the collective runs over: the option axis_name, or all axes.
 
-    Raises CollectiveError at collective.options.axis_name.
+    Raises CollectiveError at `collective.options.axis_name`.
     """
     collective = _collective(session)
     text = collective.options.get("axis_name", "").strip()
@@ -101,9 +99,9 @@ def axes_of(session: Session) -> tuple[str, ...]:
 
 
 def layer_axes(session: Session) -> tuple[str, ...]:
-    """The axes that the carrying layer has: those of the mesh, or the one that pmap or vmap maps.
+    """Return the axes of the layer: those of the mesh, or the one that pmap or vmap maps.
 
-    Raises CollectiveError at collective.options.axis_name.
+    Raises CollectiveError at `collective.options.axis_name`.
     """
     collective = _collective(session)
     if collective.via == "shard_map":
@@ -113,7 +111,7 @@ def layer_axes(session: Session) -> tuple[str, ...]:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """Axis names as typed: `x`, `"x"`, `x, y` or `("x", "y")`."""
+    """Parse axis names as typed: `x`, `"x"`, `x, y` or `("x", "y")`."""
     words = re.sub(r"[()\[\]\"',]", " ", text).split()
     if not words or not all(word.isidentifier() for word in words):
         raise CollectiveError(
@@ -133,9 +131,9 @@ def _collective(session: Session) -> Collective:
 
 
 def runs_program(session: Session) -> bool:
-    """Whether the session has a program besides its collective.
+    """Whether the session has a program to run besides its collective.
 
-    With a collective, a source without arguments and layers only defines what it uses.
+    With a collective, a source without arguments and layers only defines what the collective uses.
     """
     program = session.program
     if program.empty:
@@ -144,25 +142,28 @@ def runs_program(session: Session) -> bool:
 
 
 def as_session(session: Session) -> Session:
-    """The session with its collective as its program: to open in the Map screen, or to export."""
+    """Return the session with its collective as its program, to open in Map or to export.
+
+    Raises CollectiveError.
+    """
     return msgspec.structs.replace(session, program=as_program(session), collective=None)
 
 
 def as_program(session: Session) -> Program:
-    """The session's collective as an ordinary program. Raises CollectiveError."""
+    """Return the session's collective as an ordinary program. Raises CollectiveError."""
     return _Composed(session).program()
 
 
 def with_input(session: Session) -> Program:
-    """The collective as a program that returns (input, result), so that both are seen as placed.
+    """Return a program that gives (input, result), to show how both are placed.
 
-    The input is a dict of the operands by name where there are several. Raises CollectiveError.
+    With several operands, the input is a dict of them by name. Raises CollectiveError.
     """
     return _Composed(session).program(both=True)
 
 
 class _Composed:
-    """The parts of a program made from one session's collective."""
+    """Builds a program from a session's collective."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -177,7 +178,7 @@ class _Composed:
         self._check_options()
 
     def program(self, *, both: bool = False) -> Program:
-        """The program; with `both` it hands its input back beside the result."""
+        """Build the program; with `both`, it returns its input beside the result."""
         if self._plain_call and not both:
             return Program(
                 source=self.session.program.source,
@@ -197,13 +198,13 @@ class _Composed:
 
     @property
     def _plain_call(self) -> bool:
-        """Whether the user's own function can stand under the layer as it is."""
+        """Whether the layer can wrap the user's own function as it is."""
         others = [name for name in self.collective.options if name != "axis_name"]
         return self.operation is None and self.collective.via != "shard_map" and not others
 
     @property
     def operands(self) -> tuple[str, ...]:
-        """The names of the function's parameters: `x` first."""
+        """The names of the function's parameters, `x` first."""
         return ("x", *(self.operation.names("operand") if self.operation else ()))
 
     def _check_options(self) -> None:
@@ -268,7 +269,7 @@ class _Composed:
     def _arguments(self) -> list[Argument]:
         value = self.collective.value
         if not value.strip() and self.operation is not None and not self.operation.operand:
-            # It looks at no data; something has to say how long the axis is.
+            # It reads no data, but an argument has to give the axis its size.
             value = self.operation.value
         options = self.collective.options
         return [
@@ -283,14 +284,14 @@ class _Composed:
         if self.collective.via == "vmap":
             return [Vmap(axis_name=axes[0])]
         spec = f'P("{axes[0]}")' if len(axes) == 1 else f"P({_tuple(axes)})"
-        # shard_map cannot type a grouped sum; without the check it can still run it.
+        # The type check of shard_map rejects a grouped sum, which runs without the check.
         grouped = "axis_index_groups" in self.session.program.source or any(
             _one_line(text) not in ("", "None")
             for name, text in self.collective.options.items()
             if name == "axis_index_groups"
         )
         layer = ShardMap(in_specs=spec, out_specs=spec, check_vma="False" if grouped else "")
-        # Without jit, every call of a shard_map is traced anew.
+        # Without jit, every call of a shard_map is traced again.
         return [layer, Jit()]
 
 
@@ -303,7 +304,7 @@ def _keywords(names: tuple[str, ...]) -> str:
 
 
 def _one_line(text: str) -> str:
-    """An option's text as it can stand in a call; as typed while it is no Python."""
+    """Return an option's text in one line; unchanged if it is not valid Python."""
     try:
         return ast.unparse(ast.parse(text.strip(), mode="eval"))
     except (SyntaxError, ValueError):

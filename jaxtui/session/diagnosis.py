@@ -1,4 +1,4 @@
-"""What went wrong, in the user's terms: the field at fault, the message, and the fixes."""
+"""Diagnoses: what went wrong in the user's terms, the field at fault, and possible fixes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 Kind = Literal[
-    "session",  # the file, or a field that no session can have
+    "session",  # the file, or a field that a session does not have
     "syntax",  # text that is not Python
-    "value",  # an argument's or a layer's text is Python but does not give a fitting value
+    "value",  # an argument's or a layer's text is Python, but its value does not fit
     "function",  # the user's function raised
     "arguments",  # the arguments do not fit the function's parameters
     "axes",  # a layer's axes or specs do not fit the shapes
-    "devices",  # the device set cannot carry the program
+    "devices",  # the device set cannot run the program
     "unsupported",  # the installed JAX lacks it
     "memory",  # it does not fit
     "collective",
@@ -33,8 +33,8 @@ class Fix(Struct, frozen=True):
 class Diagnosis(Struct, frozen=True, kw_only=True):
     """A failure in the user's terms.
 
-    `field` is the session path of the field at fault; `line` and `column` (from 1) are positions
-    in that field's text; `frames` are the user's own lines of the traceback, outermost first.
+    `field` is the session path of the field at fault; `line` and `column` (from 1) are a position
+    in its text; `frames` are the traceback lines in the user's own code, outermost first.
     """
 
     kind: Kind

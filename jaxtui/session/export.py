@@ -1,4 +1,4 @@
-"""A session as a plain Python script: the same computation in bare JAX, without jaxtui."""
+"""Export a session as a plain Python script: the same computation in bare JAX, without jaxtui."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterator
 
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
 from jaxtui.session.layers import AnyLayer, Field
-from jaxtui.session.session import Argument, Session
+from jaxtui.session.session import Argument, FieldError, Session
 
 _IMPORTS = """\
 import jax
@@ -46,19 +46,14 @@ def load(file):
 }
 
 
-class ExportError(Exception):
-    """A session that cannot be a script yet; `field` is the part that is missing or no Python."""
-
-    def __init__(self, message: str, field: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field
+class ExportError(FieldError):
+    """A session that cannot be exported yet; `field` is missing or not valid Python."""
 
 
 def script(session: Session) -> str:
-    """The program of `session` as a script that prints its result. Raises ExportError.
+    """Return the program of `session` as a script that prints its result. Raises ExportError.
 
-    Where the session has a collective and no program besides, that is its collective's.
+    If the session has a collective and no other program, the script runs the collective.
     """
     if session.collective is not None and not runs_program(session):
         try:
@@ -72,8 +67,10 @@ def script(session: Session) -> str:
 
 
 class _Exporter:
-    """Writes the parts of one script; values are rewritten before they are placed, so that it is
-    known which helpers they use."""
+    """Writes the parts of one script.
+
+    Argument values are rewritten first, since this tells which helper functions they use.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -82,7 +79,7 @@ class _Exporter:
         self.helpers: dict[str, str] = {}
 
     def parts(self) -> Iterator[str]:
-        """The script's parts from top to bottom, separated by blank lines."""
+        """Yield the parts of the script in order; blank lines separate them."""
         inputs = self._inputs()
         yield self._heading()
         yield self._devices_and_imports()
@@ -115,13 +112,13 @@ class _Exporter:
             lines.append(f"chosen_devices = [by_id[i] for i in {order}]")
             lines.append('jax.config.update("jax_default_device", chosen_devices[0])')
             lines.append("devices = len(chosen_devices)")
-        elif self._says_devices() or (mesh and self.session.devices.mesh is None):
+        elif self._uses_devices() or (mesh and self.session.devices.mesh is None):
             lines.append("devices = jax.device_count()")
         if mesh:
             lines.append(self._mesh())
         return "\n".join(lines)
 
-    def _says_devices(self) -> bool:
+    def _uses_devices(self) -> bool:
         texts = [self.program.source, *(a.value for a in self.program.arguments)]
         texts += [text for layer in self.program.layers for text in layer.typed().values()]
         return any(re.search(r"\bdevices\b", text) for text in texts)
@@ -131,7 +128,7 @@ class _Exporter:
         sizes = "(devices,)" if mesh is None else f"{tuple(mesh.values())}"
         names = tuple(mesh) if mesh is not None else ("devices",)
         laid = "chosen_devices" if self.session.devices.order is not None else "jax.devices()"
-        # Auto axes: shard_map takes arrays that are not sharded yet.
+        # Auto axes, so that shard_map takes arrays that are not sharded yet.
         types = f"(jax.sharding.AxisType.Auto,) * {len(names)}"
         return (
             "mesh = jax.sharding.Mesh(\n"
@@ -153,12 +150,12 @@ class _Exporter:
         return "\n".join(lines)
 
     def variable(self, name: str) -> str:
-        """The script's name for an argument: its own unless that already means something else."""
+        """Return the script's name for an argument, changed if it has another meaning there."""
         plain = name if name.isidentifier() and not keyword.iskeyword(name) else "argument"
         return f"{plain}_" if plain in self.bound or hasattr(builtins, plain) else plain
 
     def _value(self, text: str, field: str) -> str:
-        """`text` with `jnp.` before the names that only a value knows without it."""
+        """Put `jnp.` before the names in `text` that only jaxtui resolves without it."""
 
         def home(name: str) -> str:
             if name in _HELPERS:
@@ -188,7 +185,7 @@ class _Exporter:
         return "\n".join(lines)
 
     def _function(self) -> tuple[str, list[str]]:
-        """The function's name in the script and the lines that it needs."""
+        """Return the function's name in the script, and the lines that it needs first."""
         reference = self.program.function.strip()
         if ":" not in reference:
             return reference or _last_function(self.program.source), []
@@ -202,8 +199,8 @@ class _Exporter:
             ]
         return f"{place}.{name}", [f"import {place}", ""]
 
-    def _as_many_as_rows(self, index: int, layer: AnyLayer) -> str:
-        """pmap wants exactly as many devices as its axis is long; more may be chosen."""
+    def _device_slice(self, index: int, layer: AnyLayer) -> str:
+        """Return a slice of the chosen devices: pmap needs exactly as many as its axis is long."""
         mapped = _first_mapped(getattr(layer, layer.input_field))
         if mapped is None or index != len(self.program.layers) - 1:
             return ""
@@ -216,7 +213,7 @@ class _Exporter:
         if layer.divides:
             settings.append("mesh=mesh")
         if layer.maps_over_devices and self.session.devices.order is not None:
-            settings.append(f"devices=chosen_devices{self._as_many_as_rows(index, layer)}")
+            settings.append(f"devices=chosen_devices{self._device_slice(index, layer)}")
         settings += written_settings(index, layer, self.bound)
         return f"jax.{layer.transform}({', '.join(settings)})"
 
@@ -264,7 +261,7 @@ def _qualified(text: str, bound: Container[str], home: Callable[[str], str]) -> 
 
 
 def _first_mapped(in_axes: str) -> tuple[int, int] | None:
-    """The first argument that a plain in_axes maps, and its axis."""
+    """Return the first argument that a literal in_axes maps, and its axis."""
     try:
         axes = ast.literal_eval(in_axes or "0")
     except (ValueError, SyntaxError):
@@ -276,7 +273,7 @@ def _first_mapped(in_axes: str) -> tuple[int, int] | None:
 
 
 def _given_by_name(source: str, function: str, names: list[str]) -> set[str]:
-    """Those of the arguments `names` that the function takes by keyword only."""
+    """Return those of the arguments `names` that the function only takes by keyword."""
     found: set[str] = set()
     for statement in _statements(source):
         if isinstance(statement, ast.FunctionDef) and statement.name == function:
@@ -311,7 +308,7 @@ def _statements(source: str) -> list[ast.stmt]:
 
 
 def _bound_by(source: str) -> set[str]:
-    """The names that the source binds at its top level."""
+    """Return the names that the source binds at top level."""
     bound: set[str] = set()
     for statement in _statements(source):
         if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):

@@ -1,9 +1,9 @@
 """What a user composes: the session, its TOML file, and edits addressed by field path.
 
-A session is plain, frozen data. Fields that hold Python (values, axes, sources) are the text that
-was typed, so that a half-typed field survives in the file and on the wire. A field is named by its
-path from the session, such as `program.layers.0.in_axes`: diagnoses point with it and
-`with_field` edits with it.
+A session is immutable, plain data. Fields that hold Python code (values, axes, sources) keep the
+text as typed, so that unfinished input can be saved and sent to the engine. A field is addressed by
+its path from the session, such as `program.layers.0.in_axes`; diagnoses refer to this path and
+`with_field` edits by it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from jaxtui.session.layers import LAYERS, AnyLayer, Part
 RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
 
 
-class SessionError(Exception):
-    """A session that cannot be read. `field` is the path of the part at fault, "" for the file."""
+class FieldError(Exception):
+    """An error in a session; `field` is the path of the part at fault, "" for the whole file."""
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
@@ -31,11 +31,16 @@ class SessionError(Exception):
         self.field = field
 
 
-class Devices(Part):
-    """The device set: `platform` "" lets JAX choose; `count` virtual devices exist on CPU only.
+class SessionError(FieldError):
+    """A session that cannot be read."""
 
-    `order` lists device ids, a subset or another order; `mesh` maps axis names to sizes for
-    shard_map and defaults to one axis, "devices", over the whole set.
+
+class Devices(Part):
+    """The device set.
+
+    With `platform` "" JAX chooses; `count` asks for that many virtual devices, on CPU only. `order`
+    lists device ids, a subset or in another order; `mesh` maps axis names to sizes for shard_map
+    and defaults to one axis, "devices", over the whole set.
     """
 
     platform: str = ""
@@ -45,7 +50,7 @@ class Devices(Part):
 
 
 class Argument(Part):
-    """One parameter of the function: a name, the text of its value, optionally a PartitionSpec."""
+    """An argument of the function: its name, its value as typed, optionally a PartitionSpec."""
 
     name: str
     value: str = ""
@@ -53,9 +58,9 @@ class Argument(Part):
 
 
 class Program(Part):
-    """A function (from `source`, or by reference in `function`) and the layers around it.
+    """A function, from `source` or by reference in `function`, and the layers around it.
 
-    `layers[0]` wraps the function itself and each next layer wraps the one before.
+    `layers[0]` wraps the function itself, and each further layer wraps the one before.
     """
 
     source: str = ""
@@ -70,7 +75,7 @@ class Program(Part):
 
     @property
     def function_name(self) -> str:
-        """The function's name as far as the text tells it, else ""."""
+        """The function's name as far as the text shows it, else ""."""
         if self.function:
             return self.function.rpartition(":")[2]
         names = re.findall(r"^def\s+(\w+)", self.source, re.MULTILINE)
@@ -78,7 +83,7 @@ class Program(Part):
 
 
 class Collective(Part):
-    """One lax collective, the transformation that carries it, and its per-device input."""
+    """A lax collective, the transformation that gives it its axis, and its per-device input."""
 
     operation: str
     via: str = "pmap"
@@ -87,18 +92,19 @@ class Collective(Part):
 
 
 class Benchmark(Part):
-    """Which strategies to time over which values of the parameters.
+    """Which strategies to time, and over which values of the parameters.
 
-    No `strategies` are all of them. `devices` are the numbers of devices that those which divide
-    the batch are timed on; none given are 1, 2, 4, ... up to all. `rounds` is exact; without it at
-    least 25 (10 with `quick`) and more until `budget` seconds are over or every interval is narrow.
-    `mode` is "latency" (every call is waited for) or "throughput" (the last of a sample). `pad`
-    repeats the last example where the devices do not divide the batch. `baseline` is the strategy
-    that all others are compared with, "" the fastest way that JAX's guides name, `jit(vmap)`.
+    Without `strategies`, all are timed. `devices` are the device counts for strategies that divide
+    the batch; by default 1, 2, 4, ... up to all. `rounds` is exact; without it there are at least
+    25 rounds (10 with `quick`), and more until `budget` seconds have passed or every interval is
+    narrow. `mode` is "latency" (wait for every call) or "throughput" (wait for the last call of a
+    sample). `pad` repeats the last example if the devices do not divide the batch. `baseline` is
+    the strategy that all others are compared with; "" stands for `jit(vmap)`, the fastest one that
+    JAX's guides name.
 
-    Of a collective only message sizes are swept: `{"bytes": [4096, "64K", "1M..16M"]}`, where a
-    range doubles. Each size gets 25 timings (10 with `quick`), or as many as `budget` seconds
-    (2 of them unless given) allow, `rounds` exactly if given.
+    For a collective, only message sizes can be swept: `{"bytes": [4096, "64K", "1M..16M"]}`, where
+    a range doubles at each step. Each size gets 25 timings (10 with `quick`) or as many as fit into
+    `budget` seconds (by default 2), or exactly `rounds`.
     """
 
     strategies: list[str] = []
@@ -114,7 +120,7 @@ class Benchmark(Part):
 
 
 class Session(Part):
-    """All that a user composed."""
+    """Everything that a user has composed."""
 
     title: str = ""
     notes: str = ""
@@ -129,7 +135,7 @@ class Session(Part):
 
 
 def loads(text: str) -> Session:
-    """The session in TOML `text`. Raises SessionError with the field at fault."""
+    """Parse a session from TOML. Raises SessionError with the field at fault."""
     import tomllib
 
     try:
@@ -140,7 +146,7 @@ def loads(text: str) -> Session:
 
 
 def from_builtins(data: dict[str, Any]) -> Session:
-    """The session in plain `data` (as parsed from TOML). Raises SessionError."""
+    """Convert plain `data`, as parsed from TOML, to a session. Raises SessionError."""
     try:
         session = msgspec.convert(_with_typed_text(data), Session)
     except msgspec.ValidationError as error:
@@ -150,7 +156,7 @@ def from_builtins(data: dict[str, Any]) -> Session:
 
 
 def load(path: str | os.PathLike[str]) -> Session:
-    """The session in the file at `path`. Raises SessionError, also when it cannot be read."""
+    """Read a session from a file. Raises SessionError, also if the file cannot be read."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -160,11 +166,11 @@ def load(path: str | os.PathLike[str]) -> Session:
 
 
 def dumps(session: Session) -> str:
-    """The session as TOML; `loads(dumps(session)) == session`."""
+    """Write a session as TOML; `loads(dumps(session)) == session`."""
     import tomli_w
 
     data = msgspec.to_builtins(session)
-    # In a string over several lines a reader may take \r\n for \n.
+    # TOML readers may turn \r\n into \n in a string over several lines.
     multiline = r"\r\n" not in repr(data)
 
     def written(part: dict[str, Any]) -> str:
@@ -182,14 +188,14 @@ def dumps(session: Session) -> str:
 
 
 def save(session: Session, path: str | os.PathLike[str]) -> str:
-    """Write the session to `path` as a whole or not at all; returns the text written."""
+    """Write a session to `path` atomically, and return the text written."""
     text = dumps(session)
     target = Path(path)
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-        # mkstemp makes private files; a session is as readable as any file the user makes.
+        # mkstemp makes private files; a session gets the permissions of any new file.
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, target.stat().st_mode if target.exists() else 0o666 & ~mask)
@@ -201,7 +207,7 @@ def save(session: Session, path: str | os.PathLike[str]) -> str:
 
 
 def check_parameters(parameters: dict[str, int]) -> None:
-    """Raise SessionError unless every parameter can be a name in a value."""
+    """Raise SessionError unless every parameter is a usable name and a 64-bit integer."""
     for name in parameters:
         if not name.isidentifier() or keyword.iskeyword(name):
             raise SessionError(f"{name!r} cannot be a name", f"parameters.{name}")
@@ -212,7 +218,7 @@ def check_parameters(parameters: dict[str, int]) -> None:
 
 
 def _with_typed_text(data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with bare TOML scalars in text fields (`in_axes = 0`) as one would type them."""
+    """Replace bare TOML scalars in text fields (`in_axes = 0`) by the text one would type."""
     collective = data.get("collective")
     if isinstance(collective, dict):
         collective = _item_as_text(collective, ("value",))
@@ -243,7 +249,7 @@ def _item_as_text(item: Any, keys: tuple[str, ...] | None) -> Any:
 
 
 def _session_error(error: msgspec.ValidationError) -> SessionError:
-    """msgspec says `... - at `$.program.layers[0].in_axes``; the field is that path with dots."""
+    """Convert msgspec's message, `... - at `$.program.layers[0].in_axes``, to a dotted path."""
     message, _, path = str(error).partition(" - at `$")
     path = path.partition("[...]")[0]  # msgspec does not say which key of a dict it was
     field = path.rstrip("`").replace("[", ".").replace("]", "").lstrip(".")
@@ -256,7 +262,7 @@ def _session_error(error: msgspec.ValidationError) -> SessionError:
 
 
 def get_field(session: Session, field: str) -> Any:
-    """The value at `field`. Raises KeyError when there is no such field."""
+    """Return the value at `field`. Raises KeyError if there is no such field."""
     value: Any = session
     for key in field.split("."):
         try:
@@ -272,9 +278,9 @@ def get_field(session: Session, field: str) -> Any:
 
 
 def with_field(session: Session, field: str, value: Any) -> Session:
-    """`session` with `value` at `field`; text is read as TOML would be where a number is due.
+    """Return `session` with `value` at `field`; text is converted where a number is expected.
 
-    Raises KeyError when there is no such field and SessionError when the value does not fit.
+    Raises KeyError if there is no such field, and SessionError if the value does not fit.
     """
     try:
         changed: Session = _replaced(session, field.split("."), value)

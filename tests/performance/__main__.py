@@ -21,14 +21,14 @@ PARTS = {
     "keystroke": keystroke,
     "waiting": waiting,
     "screen": beside_the_screen,
-    # Last: these use JAX in this process, whose threads a fork for a terminal must not meet.
+    # Last, since these start JAX's threads in this process, and a terminal has to fork it.
     "believable": believable,
     "pyperf": bare_script,
 }
 
 
 def main() -> int:
-    """Measure the parts that were asked for and print them as one table."""
+    """Measure the parts given on the command line, and print them as one table."""
     parser = argparse.ArgumentParser(prog="python -m tests.performance")
     parser.add_argument("parts", nargs="*", metavar="WHAT", help=", ".join(PARTS))
     parser.add_argument("--repeats", type=int, default=5, help="pairs of each comparison")

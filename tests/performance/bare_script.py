@@ -1,8 +1,8 @@
 """`jaxtui bench` against the same code in a bare script that pyperf times.
 
-From one process to the next a median differs by ten times what it differs within one, so that only
-many pairs of neighbouring processes tell anything. A second bare script beside the first shows what
-no difference looks like.
+Medians differ ten times as much between processes as within one, so only many pairs of neighbouring
+processes are conclusive. A second bare script next to the first shows what no difference looks
+like.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.performance.machine import load
 from tests.performance.table import Row
 from tests.performance.timed_loop import SOURCE, VALUE, turns_for
 
-CALLS = {"10 us": 10e-6, "1 ms": 1e-3, "50 ms": 50e-3}  # seconds that a call is to take
+CALLS = {"10 us": 10e-6, "1 ms": 1e-3, "50 ms": 50e-3}  # seconds per call
 SECONDS = 1.0  # of samples in each process
 QUIET = 0.03  # the largest difference on a quiet machine
 BARE = """
@@ -62,7 +62,7 @@ runner.bench_time_func("call", measure)
 
 
 def rows(repeats: int) -> list[Row]:
-    """The difference for each length of call, over two pairs for each repeat."""
+    """Return the difference for each length of call, over two pairs per repeat."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     order = random.Random(0)
     return [_compared(name, seconds, 2 * repeats, order) for name, seconds in CALLS.items()]
@@ -70,7 +70,7 @@ def rows(repeats: int) -> list[Row]:
 
 @dataclass
 class _Medians:
-    """Seconds of a call, one of each kind of process from each pair."""
+    """Seconds per call, one figure of each kind of process from each pair."""
 
     bare: list[float] = field(default_factory=list)
     again: list[float] = field(default_factory=list)
@@ -100,7 +100,7 @@ def _words(ratio: Ratio) -> str:
 
 
 def _measured(seconds: float, pairs: int, order: random.Random) -> _Medians:
-    """The medians of `pairs` times three processes, the three in a new order each time."""
+    """Run three processes `pairs` times, each time in another order."""
     found = _Medians()
     with tempfile.TemporaryDirectory() as folder:
         timed = _Timed(Path(folder), seconds)
@@ -116,7 +116,7 @@ def _measured(seconds: float, pairs: int, order: random.Random) -> _Medians:
 
 
 class _Timed:
-    """Times one loop, as a bare script and as a session, each time in processes of its own."""
+    """Times one loop, as a bare script and as a session, in a new process each time."""
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self._folder = folder
@@ -140,13 +140,13 @@ class _Timed:
             program=Program(
                 source=SOURCE, arguments=[Argument(name="x", value=VALUE)], layers=[Vmap()]
             ),
-            # Its method in all else; the usual 10 s would only make each process longer.
+            # Otherwise as usual; the default budget of 10 s would only take longer.
             benchmark=Benchmark(strategies=["jit(vmap)"], quick=True, budget=SECONDS),
         )
         session.save(composed, self._session)
 
     def bare(self) -> float:
-        """Seconds of a call by pyperf."""
+        """Return the seconds of a call by pyperf."""
         import pyperf
 
         output = self._new_file()
@@ -154,7 +154,7 @@ class _Timed:
         return float(pyperf.BenchmarkSuite.load(str(output)).get_benchmark("call").median())
 
     def ours(self) -> float:
-        """Seconds of a call by `jaxtui bench`."""
+        """Return the seconds of a call by `jaxtui bench`."""
         output = self._new_file()
         self._run(["-m", "jaxtui", "bench", str(self._session), "-o", str(output)])
         (point,) = bench_runs.read(output).points

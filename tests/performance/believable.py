@@ -1,7 +1,7 @@
-"""Benchmarks: how often they claim what is not there, and miss what is.
+"""Benchmarks: how often they report a difference that is not there, or miss one that is.
 
 The rates are counted over real benchmarks, not taken from theory. Where a program lies in memory
-changes its time by a constant of the process, so that the pairs come from many processes.
+changes its time by a constant of the process, so the pairs come from many processes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAIRS = 10  # in each process
 
 
 def rows(repeats: int) -> list[Row]:
-    """Every figure of a benchmark's believability; 60 A/A pairs in 6 processes for each repeat."""
+    """Return the error rates; per repeat, 60 A/A pairs in 6 processes."""
     identical = _verdicts(1.0, 6 * repeats)
     slower = _verdicts(1.25, 2 * repeats)
     wrong = sum(verdict != "within noise" for verdict, _ in identical)
@@ -50,7 +50,7 @@ def rows(repeats: int) -> list[Row]:
 
 
 def _verdicts(factor: float, processes: int) -> list[tuple[str, float]]:
-    """Of each pair what the benchmark says of the second arm, and the ratio that it found."""
+    """Return, for each pair, the verdict on the second arm and the measured ratio."""
     code = f"from tests.performance.believable import benchmarks; benchmarks({factor})"
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     found: list[tuple[str, float]] = []
@@ -67,7 +67,7 @@ def _verdicts(factor: float, processes: int) -> list[tuple[str, float]]:
 
 
 def benchmarks(factor: float) -> None:
-    """Print what PAIRS benchmarks of this process say of an arm with `factor` times the work."""
+    """Print the results of PAIRS benchmarks against an arm with `factor` times the work."""
     from jaxtui.benchmark.engine import peaks
     from jaxtui.benchmark.engine import plan as benchmark_plan
     from jaxtui.benchmark.engine import run as benchmark
@@ -77,14 +77,14 @@ def benchmarks(factor: float) -> None:
     from jaxtui.wire.base import Composition
     from jaxtui.wire.benchmark import Bench, BenchRound
 
-    # The more work is let through, and nothing here is held against a peak.
+    # Allow an arm with more work, and measure no peaks.
     benchmark_plan.SAME = max(benchmark_plan.SAME, 1.1 * factor)
     peaks.measured = lambda *_: iter(())
     turns = turns_for(1e-3)
     _add_strategy(int(turns * factor))
     composition = Composition(
         program=Program(
-            # A sweep is over what is used.
+            # Only a parameter that is used can be swept.
             source=SOURCE,
             arguments=[Argument(name="x", value=f"{VALUE} * pair**0")],
             layers=[Vmap()],
@@ -103,7 +103,7 @@ def benchmarks(factor: float) -> None:
 
 
 def _add_strategy(turns: int) -> None:
-    """`other`: as jit(vmap), of the loop with so many turns."""
+    """Add the strategy `other`: jit(vmap) of the loop with `turns` turns."""
     import jax
 
     from jaxtui.benchmark.engine.strategies import table as strategies

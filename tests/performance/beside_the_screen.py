@@ -1,4 +1,4 @@
-"""What the screen costs a benchmark, and what a benchmark costs who types meanwhile."""
+"""What the screen costs a benchmark, and what a benchmark costs someone who types meanwhile."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from tests.performance.timed_loop import SOURCE, VALUE, turns_in_another_process
 
 ROUNDS = 350  # with the baseline twice in each 700 samples
 KEYS = 40  # for each repeat, on each screen
-LONG = 100_000  # rounds: more than there are keys for
+LONG = 100_000  # rounds: more than the keys take
 F5, BACKSPACE, END, LEFT = "\x1b[15~", "\x7f", "\x1b[F", "\x1b[D"
 
 
 def rows(repeats: int) -> list[Row]:
-    """The slowest samples with and without a screen; the seconds of a key while samples come."""
+    """Return the slowest samples with and without a screen, and the seconds of a key meanwhile."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     return [_slowest(repeats), *_keys(repeats * KEYS)]
 
@@ -44,7 +44,7 @@ def rows(repeats: int) -> list[Row]:
 
 
 def _slowest(pairs: int) -> Row:
-    """p99 of 700 samples taken by the screen over that of as many without one, in turns."""
+    """Compare the p99 of 700 samples taken by the screen with that of 700 taken without one."""
     composed = Session(
         title="beside the screen",
         devices=Devices(platform="cpu"),
@@ -80,7 +80,7 @@ def _slowest(pairs: int) -> Row:
 
 
 def _p99(timed: Callable[[Path], None], composed: Session) -> float:
-    """The 99th percentile of the samples of one run, its control among them, in seconds."""
+    """Return the 99th percentile, in seconds, of the samples of a run and its control."""
     with _own_folders() as folder:
         file = folder / "timed.toml"
         trust.sign(session.save(composed, file))
@@ -123,7 +123,7 @@ def _kept_run() -> BenchmarkReport:
 
 @contextmanager
 def _own_folders() -> Iterator[Path]:
-    """A folder in which this process, and those that it starts, keep runs and signatures."""
+    """Give this process and its children a new folder for kept runs and signatures."""
     names = ("XDG_STATE_HOME", "XDG_DATA_HOME")
     before = {name: os.environ.get(name) for name in names}
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +142,7 @@ def _own_folders() -> Iterator[Path]:
 
 
 def _keys(count: int) -> list[Row]:
-    """The seconds from a key to what it changes, while the tutorial's benchmark runs."""
+    """Measure the time from a key to its change on screen while the tutorial's benchmark runs."""
     composed = lessons.load("benchmark")
     (matrix,) = composed.program.arguments
     matrix = replace(matrix, value="normal(8, n, n)")
@@ -188,7 +188,7 @@ def _keys(count: int) -> list[Row]:
 
 
 def _wait_for_a_round(terminal: Terminal) -> None:
-    """Until one more round is over."""
+    """Wait until one more round is over."""
 
     def number(text: str) -> int:
         found = re.search(rf"(?:round|benchmark) (\d+)/{LONG}", text)
@@ -200,7 +200,7 @@ def _wait_for_a_round(terminal: Terminal) -> None:
 
 
 def _focus(terminal: Terminal, content: str) -> None:
-    """Tab until the cursor is in the field with `content`."""
+    """Press tab until the cursor is in the field with `content`."""
     for _ in range(12):
         terminal.type("\t")
         terminal.listen(0.3)
@@ -217,10 +217,10 @@ def _leave_the_field(terminal: Terminal) -> None:
 
 
 def _typed(terminal: Terminal, before: str, pause: random.Random) -> tuple[float, float]:
-    """Seconds until a 0 typed after `before` is painted, and until it is gone after a backspace."""
+    """Return the seconds to paint a 0 typed after `before`, and a backspace that removes it."""
     seconds = []
     for key, after in (("0", "0"), (BACKSPACE, r"(?!0)")):
-        terminal.listen(pause.uniform(0.05, 0.25))  # anywhere in a round
+        terminal.listen(pause.uniform(0.05, 0.25))  # at a random moment of a round
         terminal.type(key)
         seconds.append(terminal.painted(re.compile(before + after)))
     return seconds[0], seconds[1]

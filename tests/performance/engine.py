@@ -1,4 +1,4 @@
-"""The engine: what a request costs over the same call in process, and large results."""
+"""The engine: the overhead of a request over the same call in process, and large results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WAIT = 120.0  # seconds
 
 
 class Engine:
-    """An engine asked one thing at a time."""
+    """An engine that is sent one request at a time."""
 
     def __init__(self) -> None:
         self.events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
@@ -31,7 +31,7 @@ class Engine:
         self.until(Ready)
 
     def until(self, kind: type[AnyEvent]) -> AnyEvent:
-        """The next event of `kind`."""
+        """Return the next event of `kind`."""
         while True:
             event = self.events.get(timeout=WAIT)
             if isinstance(event, kind):
@@ -46,7 +46,7 @@ class Engine:
 
 
 def rows(repeats: int) -> list[Row]:
-    """Every figure of the engine."""
+    """Return the figures of the engine."""
     engine = Engine()
     try:
         return [_trip(engine, repeats * 40), *_large(engine, repeats)]
@@ -55,7 +55,7 @@ def rows(repeats: int) -> list[Row]:
 
 
 def _trip(engine: Engine, repeats: int) -> Row:
-    """A Trace of the first example through the engine against the same trace in this process."""
+    """Compare a Trace of the first example through the engine with one in this process."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     import jax
 
@@ -71,14 +71,14 @@ def _trip(engine: Engine, repeats: int) -> Row:
     def in_process() -> None:
         trace(composition)
 
-    pairs = [(_timed(through_the_engine), _timed(in_process)) for _ in range(repeats)]
+    pairs = [(timed(through_the_engine), timed(in_process)) for _ in range(repeats)]
     asked, called = (statistics.median(side) for side in zip(*pairs[repeats // 4 :], strict=True))
     detail = f"{asked * 1e3:.2f} ms and {called * 1e3:.2f} ms"
     return Row("a request's trip over the call in process", (asked - called) * 1e3, "ms", 1, detail)
 
 
 def _large(engine: Engine, repeats: int) -> list[Row]:
-    """Opening and paging 10⁹ elements against 10³."""
+    """Compare opening and paging 10⁹ elements with 10³."""
     opened: list[tuple[float, float]] = []
     paged: list[tuple[float, float]] = []
     grown = 0.0
@@ -99,10 +99,10 @@ def _large(engine: Engine, repeats: int) -> list[Row]:
 
 
 def _open_and_page(engine: Engine, size: int) -> tuple[float, float]:
-    """Seconds for the first window of a result of size³, and for the median later one.
+    """Return the seconds for the first window of a result of size³, and for the median later one.
 
-    The first is asked for a moment after the result is there, as a screen does: right after it
-    the processor's caches are still full of what was computed.
+    As on a screen, the first is requested a moment after the result is there: right after it, the
+    processor's caches are still full of what was computed.
     """
     program = Program(
         source="def f(x):\n    return x\n",
@@ -130,10 +130,11 @@ def _open_and_page(engine: Engine, size: int) -> tuple[float, float]:
         return ask
 
     time.sleep(0.05)
-    return _timed(window(0)), statistics.median(_timed(window(7 * i)) for i in range(1, 60))
+    return timed(window(0)), statistics.median(timed(window(7 * i)) for i in range(1, 60))
 
 
-def _timed(call: Callable[[], object]) -> float:
+def timed(call: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
     began = time.perf_counter()
     call()
     return time.perf_counter() - began

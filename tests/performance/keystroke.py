@@ -27,7 +27,7 @@ SESSION = Session(
 
 
 def rows(repeats: int) -> list[Row]:
-    """The median over `repeats` × 20 keys, each of which changes a shape in the flow."""
+    """Return the median over `repeats` × 20 keys, each of which changes a shape in the flow."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "keystrokes.toml"
         trust.sign(session.save(SESSION, file))
@@ -42,7 +42,7 @@ def rows(repeats: int) -> list[Row]:
 
 
 def _focus_the_value(terminal: Terminal) -> None:
-    """Tab until the cursor is in the value of x, and put it behind its 4."""
+    """Press tab until the cursor is in the value of x, and move it behind the 4."""
     for _ in range(8):
         terminal.type("\t")
         terminal.settle()
@@ -57,9 +57,9 @@ def _focus_the_value(terminal: Terminal) -> None:
 
 
 def _key_and_back(terminal: Terminal) -> tuple[float, float]:
-    """Seconds from a typed 0 to a batch of 40, and from a backspace to one of 4."""
+    """Return the seconds from a typed 0 to a batch of 40, and from a backspace to one of 4."""
     there = _until(terminal, "0", "‹40›")
-    # A run that goes out by itself must not be in the way of the next key.
+    # An automatic run must not delay the next key.
     terminal.settle(0.6)
     back = _until(terminal, BACKSPACE, "‹4›")
     terminal.settle(0.6)

@@ -1,4 +1,4 @@
-"""The machine that is measured on."""
+"""The machine that the measurements run on."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def load() -> str:
-    """How busy the machine was: on a busy one less is seen."""
+    """Say how busy the machine is: on a busy one, less can be measured."""
     return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"

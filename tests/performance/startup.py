@@ -37,7 +37,7 @@ EXPLORER = [sys.executable, "-m", "jaxtui"]
 
 
 def rows(repeats: int) -> list[Row]:
-    """Every figure of start-up, each pair measured in turns."""
+    """Return the figures of start-up, each pair measured alternately."""
     paints: list[tuple[float, float]] = []
     results: list[tuple[float, float]] = []
     memory = 0

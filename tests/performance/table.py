@@ -1,4 +1,4 @@
-"""The measurements as one table: what was measured, how it came out, what it is meant to be."""
+"""The measurements as a table: what was measured, the figure, its bound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: `value` in `unit`, at most `bound`; `detail` has what it was made from."""
+    """One figure: `value` in `unit`, at most `bound`; `detail` says what it was computed from."""
 
     name: str
     value: float
@@ -18,12 +18,12 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether the figure is what it is meant to be."""
+        """Whether the figure is within its bound."""
         return self.bound is None or self.value <= self.bound
 
 
 def table(rows: Iterable[Row]) -> str:
-    """The rows, aligned."""
+    """Return the rows as an aligned table."""
     lines = [("", "measured", "at most", "", "")]
     for row in rows:
         bound = "" if row.bound is None else f"{row.bound:.4g} {row.unit}"

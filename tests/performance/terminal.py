@@ -1,4 +1,4 @@
-"""A program in a pseudo-terminal, its screen read as a person would read it."""
+"""A program in a pseudo-terminal, with its screen as text."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class Terminal:
-    """Runs `command` in a terminal of `columns` × `rows`; use as a context manager.
+    """Runs `command` in a terminal of `columns` × `rows`; a context manager.
 
-    `began` is the moment (time.perf_counter, seconds) just before the program was started.
+    `began` is the time (time.perf_counter, seconds) just before the program started.
     """
 
     def __init__(self, command: Sequence[str], columns: int = 120, rows: int = 40) -> None:
@@ -60,13 +60,13 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What the screen shows now, a line per row."""
+        """The text on the screen now, a line per row."""
         self._follow()
         return "\n".join(self._screen.display)
 
     @property
     def cursor(self) -> tuple[int, int]:
-        """Row and column of the cursor, from 0: where what is typed goes."""
+        """Row and column of the cursor, from 0."""
         self._follow()
         return self._screen.cursor.y, self._screen.cursor.x
 
@@ -75,7 +75,7 @@ class Terminal:
         os.write(self._descriptor, keys.encode())
 
     def wait(self, shown: Callable[[str], bool], seconds: float = 30.0) -> float:
-        """The seconds from now until `shown(text)` holds. Raises TimeoutError with the screen."""
+        """Return the seconds until `shown(text)` holds. Raises TimeoutError with the screen."""
         began = time.perf_counter()
         while not shown(self.text):
             if time.perf_counter() - began > seconds:
@@ -84,14 +84,15 @@ class Terminal:
         return time.perf_counter() - began
 
     def written(self, text: str, seconds: float = 30.0) -> float:
-        """The seconds until the program has written `text` in one piece; the screen follows after.
+        """Return the seconds until the program has written `text` in one piece.
 
-        Following the screen costs more than what is measured here. Raises TimeoutError.
+        The screen is updated only afterwards, which costs more than what is measured here. Raises
+        TimeoutError.
         """
         return self._came(lambda data: text.encode() in data, seconds, text)
 
     def painted(self, pattern: re.Pattern[str], seconds: float = 30.0) -> float:
-        """Like `written`, of a text in whatever styles."""
+        """Like `written`, for a pattern that styles may interrupt."""
         return self._came(
             lambda data: bool(pattern.search(_ESCAPES.sub("", data.decode(errors="replace")))),
             seconds,
@@ -108,13 +109,13 @@ class Terminal:
         return time.perf_counter() - began
 
     def listen(self, seconds: float) -> None:
-        """Take in what comes for so long; the screen follows when it is looked at."""
+        """Receive output for `seconds`; the screen is updated when it is looked at."""
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
             self._receive(left)
 
     def discard(self, until: Callable[[], bool], seconds: float = 300.0) -> None:
-        """Take in what comes without following it, which would use the machine, for good."""
+        """Drop output without updating the screen, which would use the machine."""
         end = time.perf_counter() + seconds
         while not until():
             if time.perf_counter() > end:
@@ -123,7 +124,7 @@ class Terminal:
             self._unread = b""
 
     def settle(self, quiet: float = 0.3) -> None:
-        """Read until nothing has come for `quiet` seconds."""
+        """Read until no output has come for `quiet` seconds."""
         while self._read(quiet):
             pass
 
@@ -133,7 +134,7 @@ class Terminal:
         return bool(came)
 
     def _receive(self, seconds: float) -> bytes:
-        """What came, at the latest after `seconds`; b"" when nothing did."""
+        """Return the output that comes within `seconds`, b"" if none does."""
         ready, _, _ = select.select([self._descriptor], [], [], seconds)
         if not ready:
             return b""

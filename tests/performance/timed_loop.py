@@ -1,4 +1,4 @@
-"""A loop that takes as long as is asked for, to be timed in several ways."""
+"""A loop that takes a given time, to be timed in several ways."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ VALUE = "ones((8, 64))"
 
 
 def task(x: Any, turns: int) -> Any:
-    """The same in this process."""
+    """The same loop in this process."""
     from jax import lax
 
     return lax.fori_loop(0, turns, lambda i, y: y * 0.999 + 0.001, x)
 
 
 def turns_in_another_process(seconds: float) -> int:
-    """As turns_for; this process, which may have to fork, keeps clear of JAX's threads."""
+    """Like `turns_for`, without JAX's threads in this process, which may have to fork."""
     code = f"from tests.performance.timed_loop import turns_for; print(turns_for({seconds}))"
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
@@ -33,7 +33,7 @@ def turns_in_another_process(seconds: float) -> int:
 
 
 def turns_for(seconds: float) -> int:
-    """So many turns of the loop take about `seconds`, dispatch included."""
+    """Return the number of turns that take about `seconds`, dispatch included."""
     import jax
     import jax.numpy as jnp
 

@@ -1,4 +1,4 @@
-"""What nobody should wait for: a refusal, a deaf engine, a client that closes, a frame."""
+"""Waits that should be short: a refusal, an engine that never reads, closing, a frame."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import asyncio
 import math
 import statistics
 import sys
-import time
-from collections.abc import Callable
 
 from jaxtui.session.session import Argument, Program
 from jaxtui.wire.base import Composition
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.program import Ran, Run, Trace
-from tests.performance.engine import Engine
+from tests.performance.engine import Engine, timed
 from tests.performance.table import Row
 from tests.support.array_host import ArrayHost, bounds, output
 
@@ -22,7 +20,7 @@ MEGABYTE = Composition(program=Program(source="x" * 1_000_000))
 
 
 def rows(repeats: int) -> list[Row]:
-    """Every figure of waiting; each the slowest of `repeats`, on a machine that may be busy."""
+    """Return the figures of waiting, mostly the slowest of `repeats`, as a machine may be busy."""
     return [
         Row("a run that no memory holds, refused", _refusal(repeats), "ms", 200, ""),
         Row("20 MB sent to an engine that never reads", _sending(repeats), "ms", 500, ""),
@@ -32,14 +30,8 @@ def rows(repeats: int) -> list[Row]:
     ]
 
 
-def _timed(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
-
-
 def _refusal(repeats: int) -> float:
-    """Milliseconds from asking for 4 TB to the answer."""
+    """Return the milliseconds from a request for 4 TB to the answer."""
     from jaxtui.wire.base import Failed
 
     engine = Engine()
@@ -53,13 +45,13 @@ def _refusal(repeats: int) -> float:
             pass
 
     try:
-        return max(_timed(ask) for _ in range(repeats)) * 1e3
+        return max(timed(ask) for _ in range(repeats)) * 1e3
     finally:
         engine.client.close()
 
 
 def _sending(repeats: int) -> float:
-    """Milliseconds until 20 requests of a megabyte each are given away."""
+    """Return the milliseconds to send 20 requests of a megabyte each."""
     client = EngineClient(NEVER_READS)
     client.start()
 
@@ -68,24 +60,24 @@ def _sending(repeats: int) -> float:
             client.send(Trace(id=client.next_id(), composition=MEGABYTE))
 
     try:
-        return max(_timed(send) for _ in range(repeats)) * 1e3
+        return max(timed(send) for _ in range(repeats)) * 1e3
     finally:
         client.close()
 
 
 def _closing(repeats: int) -> float:
-    """Milliseconds until a client with a deaf engine is closed."""
+    """Return the milliseconds to close a client whose engine never reads."""
     figures = []
     for _ in range(repeats):
         client = EngineClient(NEVER_READS)
         client.start()
         client.send(Trace(id=client.next_id(), composition=MEGABYTE))
-        figures.append(_timed(client.close))
+        figures.append(timed(client.close))
     return max(figures) * 1e3
 
 
 def _flood(repeats: int) -> float:
-    """Milliseconds that a run takes longer when its function prints far more than is shown."""
+    """Return the milliseconds that a run takes longer if it prints far more than is shown."""
     engine = Engine()
     added = []
     try:
@@ -98,7 +90,7 @@ def _flood(repeats: int) -> float:
                 )
                 program = Program(source=source, arguments=[Argument(name="x", value="1.0")])
                 request = Run(id=engine.client.next_id(), composition=Composition(program=program))
-                seconds.append(_timed(lambda request=request: engine.ask(request, Ran)))
+                seconds.append(timed(lambda request=request: engine.ask(request, Ran)))
             added.append(seconds[0] - seconds[1])
     finally:
         engine.client.close()
@@ -106,7 +98,7 @@ def _flood(repeats: int) -> float:
 
 
 def _frame(repeats: int) -> Row:
-    """Painting a screenful of 10¹⁵ elements against one of 10⁶."""
+    """Compare painting a screenful of 10¹⁵ elements with one of 10⁶."""
     seconds = {}
     for shape in ((10**3, 10**3), (10**9, 10**6)):
         seconds[shape] = min(asyncio.run(_frames(shape, repeats)))
@@ -124,6 +116,4 @@ async def _frames(shape: tuple[int, int], repeats: int) -> list[float]:
         await pilot.pause(0.5)
         view = host.view
         height = view.scrollable_content_region.height
-        return [
-            _timed(lambda: [view.render_line(y) for y in range(height)]) for _ in range(repeats)
-        ]
+        return [timed(lambda: [view.render_line(y) for y in range(height)]) for _ in range(repeats)]

@@ -36,7 +36,7 @@ def output(
 
 
 def rows_over(devices: int, shape: Sequence[int]) -> list[Shard]:
-    """Shards of an array whose first dimension is divided over so many devices."""
+    """Return the shards of an array whose first dimension is divided over `devices`."""
     size = shape[0] // devices
     whole = [[0, length] for length in shape[1:]]
     return [
@@ -65,7 +65,7 @@ def bounds(low: float, high: float, count: int, exact: bool = True) -> Summary:
 
 
 class ArrayHost(App[None]):
-    """Answers what the view asks for after `delay` seconds, and remembers it."""
+    """Answers the view's requests after `delay` seconds, and records them."""
 
     CSS = "Screen { layout: vertical; }"
 

@@ -1,4 +1,4 @@
-"""A real engine to ask synchronously, and a way to wait for what a client hears."""
+"""A real engine for synchronous requests, and the events of a client to wait for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jaxtui.wire.results import Summarized, WindowRead
 
 
 def exists(pid: int) -> bool:
-    """Whether there is a process `pid`, be it one that has ended and that nobody has waited for."""
+    """Whether process `pid` exists, zombies included."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -28,9 +28,9 @@ def exists(pid: int) -> bool:
 
 
 def sized_by_terminal() -> dict[str, str]:
-    """The environment for a program in a terminal of its own.
+    """Return the environment for a program that asks its own terminal for the size.
 
-    readline exports the size of a terminal (or of none) from any process that imports it.
+    Importing readline exports the size of a terminal (or of none) from the importing process.
     """
     return {key: text for key, text in os.environ.items() if key not in ("COLUMNS", "LINES")}
 
@@ -49,7 +49,7 @@ FINAL = (
 
 
 class Heard:
-    """The events of a client, to be waited for one by one or by kind."""
+    """The events of a client, to wait for one by one or by kind."""
 
     def __init__(self, client: EngineClient) -> None:
         self.client = client
@@ -58,7 +58,7 @@ class Heard:
         client.listen(self._queue.put)
 
     def until(self, wanted: Callable[[AnyEvent], bool], seconds: float = 30.0) -> AnyEvent:
-        """The next event that is `wanted`; fails when the engine is gone or time is up."""
+        """Return the next event that is `wanted`; fail if the engine ends or time is up."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -76,7 +76,7 @@ class Heard:
         return self.until(lambda event: isinstance(event, kind), seconds)
 
     def nothing_for(self, seconds: float) -> list[AnyEvent]:
-        """The events that come within `seconds`."""
+        """Return the events that arrive within `seconds`."""
         end = time.monotonic() + seconds
         came: list[AnyEvent] = []
         while (left := end - time.monotonic()) > 0:
@@ -89,7 +89,7 @@ class Heard:
 
 
 class Asker:
-    """A ready engine to ask synchronously.
+    """A running engine for synchronous requests.
 
     `ask(Trace(id=engine.next_id(), composition=...))` returns the answer and the events before it.
     """
@@ -105,9 +105,9 @@ class Asker:
         return self.client.next_id()
 
     def ask(self, request: AnyRequest, seconds: float = 30.0) -> tuple[AnyEvent, list[AnyEvent]]:
-        """(the final event that answers `request`, the others of that request before it).
+        """Send a request; return (its final event, its other events before that).
 
-        For Summarize the final event is the exact summary.
+        For Summarize, the final event is the exact summary.
         """
         start = len(self.heard.all)
         self.client.send(request)

@@ -1,4 +1,4 @@
-"""A program beside the same program in bare JAX, and what it means that the two agree."""
+"""Programs next to the same computation in bare JAX, and how the two are compared."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def case(
 
 
 class Spied:
-    """Bare JAX with a witness around the function and around every transformed function."""
+    """Bare JAX that records shapes at the function and at every transformed function."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[Shapes, Shapes]] = []
@@ -130,7 +130,7 @@ class Spied:
 
 
 def shapes(tree: Any) -> Shapes:
-    """Shape and dtype of each leaf; the type's name for what is no array."""
+    """Return shape and dtype of each leaf; a type's name for a leaf that is not an array."""
     return [
         (tuple(x.shape), str(x.dtype)) if hasattr(x, "dtype") else ((), type(x).__name__)
         for x in tree_util.tree_leaves(tree)
@@ -138,7 +138,7 @@ def shapes(tree: Any) -> Shapes:
 
 
 def bare_result(case: Case) -> tuple[Any, list[tuple[Shapes, Shapes]]]:
-    """What bare JAX gives for `case`, and what it saw at each level, outermost first."""
+    """Return the result of `case` in bare JAX, and the shapes at each level, outermost first."""
     devices = [jax.devices()[i] for i in case.order] if case.order else jax.devices()
     sizes = case.mesh or {"devices": len(devices)}
     grid = np.array(devices).reshape(tuple(sizes.values()))
@@ -165,7 +165,7 @@ def bare_result(case: Case) -> tuple[Any, list[tuple[Shapes, Shapes]]]:
 
 
 def check(case: Case) -> None:
-    """The engine traces and runs `case` as bare JAX does, at every level."""
+    """Check that the engine traces and runs `case` as bare JAX does, at every level."""
     expected, levels = bare_result(case)
     traced = evaluation.trace(case.composition)
     assert traced.diagnosis is None, traced.diagnosis
@@ -195,7 +195,7 @@ def assert_same_leaves(leaves: list[tuple[str, Any]], expected: Any) -> None:
 def elements(array: Any) -> bytes:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
-    # NumPy cannot put together an empty array that lies on several devices.
+    # NumPy cannot assemble an empty array over several devices.
     return np.asarray(array).tobytes() if array.size else b""
 
 
@@ -209,7 +209,7 @@ def level_shapes(level: Level) -> tuple[Shapes, Shapes]:
 
 
 def assert_trace_foretold(traced: Traced, ran: list[Level]) -> None:
-    """The trace showed the shapes of the run, unless it said that only a run can tell."""
+    """The trace has the shapes of the run, unless it was deferred to the run."""
     if traced.deferred:
         return
     assert traced.flow is not None

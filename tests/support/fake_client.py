@@ -1,4 +1,4 @@
-"""A client without an engine: records what is asked, and lets a test say what is answered."""
+"""A client without an engine: records requests, and lets a test send the answers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class FakeClient:
     # ------------------------------------------------------------------------- for the test
 
     def say(self, event: AnyEvent) -> None:
-        """Have the engine say something."""
+        """Send an event as the engine would."""
         assert self._listener is not None
         self._listener(event)
 
@@ -72,7 +72,7 @@ class FakeClient:
         return [request for request in self.requests if isinstance(request, kind)]
 
     def take(self, kind: type[R]) -> list[R]:
-        """The requests of a kind, which are then no longer among the requests."""
+        """Return the requests of a kind, and forget them."""
         taken = self.asked(kind)
         self.requests = [request for request in self.requests if not isinstance(request, kind)]
         return taken
@@ -89,12 +89,12 @@ class FakeClient:
 
     @property
     def cancels(self) -> list[int]:
-        """The ids of requests that were given up."""
+        """The ids of cancelled requests."""
         return [request.target for request in self.requests if isinstance(request, Cancel)]
 
 
 class Bench:
-    """An explorer on a FakeClient, and what a test does to it."""
+    """An explorer on a FakeClient, with the actions of a test."""
 
     def __init__(self, session: Session | None = None, **options: Any) -> None:
         self.client = FakeClient()
@@ -105,7 +105,7 @@ class Bench:
 
     @property
     def explorer(self) -> Explorer:
-        """The work, once the first frame is painted."""
+        """The explorer, once the first frame is painted."""
         return self.app.explorer
 
     @asynccontextmanager
@@ -118,10 +118,10 @@ class Bench:
             yield self
 
     async def settle(self) -> None:
-        """Let all that was set off come to its end, and the screen be laid out.
+        """Let everything pending finish, and the screen be laid out.
 
-        Textual's own pause waits until the process is idle, which takes a second where it never
-        is. All here is done once messages have gone round and the update timer has fired.
+        Textual's own pause waits for an idle process, for up to a second if it never is. Here all
+        is done once messages have been processed and the update timer has fired.
         """
         for _ in range(2):
             await self.pilot._wait_for_screen()
@@ -129,7 +129,7 @@ class Bench:
         await self.pilot._wait_for_screen()
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Settle until something holds, for what takes several rounds of layout."""
+        """Settle until `true` returns true, for what takes several rounds of layout."""
         for _ in range(50):
             if true():
                 return
@@ -142,21 +142,21 @@ class Bench:
         await self.settle()
 
     async def settled(self) -> Bench:
-        """The engine is up, and what is composed has been traced and has run."""
+        """Let the engine start, trace the session and run it."""
         await self.hear(made.ready())
         await self.hear(made.traced(self.client.trace.id))
         await self.hear(made.ran(self.client.run.id))
         return self
 
     async def hear(self, *events: AnyEvent) -> None:
-        """The engine says something, and the screen has shown it."""
+        """Send events of the engine, and let the screen show them."""
         for event in events:
             self.client.say(event)
         await self.settle()
         await self.answer_windows()
 
     async def answer_windows(self) -> None:
-        """Answer what the array view asks for."""
+        """Answer the requests of the array view."""
         for request in (wanted := self.client.take(ReadWindow)):
             rows = request.index[request.rows or 0]
             columns = request.index[request.columns or 0]
@@ -187,12 +187,12 @@ class Bench:
         await self.answer_windows()
 
     async def trace_answered(self, **answer: Any) -> None:
-        """The engine answers the newest Trace."""
+        """Answer the newest Trace."""
         await self.hear(made.traced(self.client.trace.id, **answer))
 
     @property
     def session(self) -> Session:
-        """What is composed."""
+        """The session as composed so far."""
         return self.explorer.work.session
 
     @property

@@ -1,4 +1,4 @@
-"""Answers of an engine about benchmarks, made by hand: the same on every machine."""
+"""Benchmark answers of the engine, made by hand and the same on every machine."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ ROWS: list[tuple[str, int, Role, float, float, Verdict | None]] = [
     ("pmap", 8, "strategy", 32.7, 2.0, "faster"),
     ("jit(vmap)", 1, "control", 65.9, 0.99, "within noise"),
 ]
-SKIPPED = 4  # the arm that is left out; the control comes after it
+SKIPPED = 4  # number of the arm that is skipped; the control comes after it
 ROUNDS = 3
 
 
 def arms() -> list[PlannedArm]:
-    """The arms of a point: those of ROWS, and one that is left out."""
+    """Return the arms of a point: those of ROWS, and one that is skipped."""
     found = [
         PlannedArm(
             arm=number,
@@ -121,7 +121,7 @@ def started(id: int, sweep: Sequence[dict[str, Parameter]] = ({},)) -> list[AnyE
 def prepared(
     id: int, number: int = 0, parameters: dict[str, Parameter] | None = None
 ) -> list[AnyEvent]:
-    """A point is planned, and every arm is made ready."""
+    """Return the events that plan a point and prepare each of its arms."""
     events: list[AnyEvent] = [BenchPoint(id=id, point=point(number, parameters))]
     for arm in arms():
         if arm.skipped is None:
@@ -144,7 +144,7 @@ def prepared(
 def rounds(
     id: int, number: int = 0, count: int = ROUNDS, factor: float = 1.0, of: int = 25
 ) -> list[AnyEvent]:
-    """Rounds of a point, in the last of which something was noisy."""
+    """Return the rounds of a point, the last of which has a noise flag."""
     events: list[AnyEvent] = []
     for n in range(count):
         events += [
@@ -237,7 +237,7 @@ def swept(id: int) -> list[AnyEvent]:
 
 
 def report(events: Sequence[AnyEvent], session: Session | None = None) -> BenchmarkReport:
-    """What is kept of a run with these events."""
+    """Return the report of a run with these events."""
     recording = Recording(events[0].id, session or made_events.session())
     for event in events:
         recording.take(event)

@@ -1,4 +1,4 @@
-"""Answers of an engine about collectives, made by hand: the same on every machine."""
+"""Collective answers of the engine, made by hand and the same on every machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEVICES = 8
 
 
 def output(rows: Sequence[Any], dtype: str = "float32", path: str = "") -> Output:
-    """An array with a row for each device, each on its own."""
+    """Return an array with one row on each device."""
     shape = [len(rows)]
     block = rows[0]
     while isinstance(block, list):
@@ -27,7 +27,7 @@ def output(rows: Sequence[Any], dtype: str = "float32", path: str = "") -> Outpu
 
 
 def on_one_device(rows: Sequence[Any]) -> Output:
-    """The same, all on device 0."""
+    """Return the same array, all of it on device 0."""
     made = output(rows)
     index = [[0, n] for n in made.shape]
     return Output(
@@ -91,7 +91,7 @@ def all_to_all(id: int) -> CollectiveRan:
 
 
 def sources_of(operation: str, row: int, index: Sequence[int]) -> tuple[list[int], str]:
-    """The flat indices that an element of the results above is made from, and the words."""
+    """Return the flat source indices of an element of these results, and their description."""
     element = index[-1]
     match operation:
         case "all_gather":
@@ -119,7 +119,7 @@ def sources(
 
 
 def described(id: int) -> CollectivesDescribed:
-    """A JAX that has these."""
+    """Return the collectives of a JAX that has these four."""
     return CollectivesDescribed(
         id=id,
         options={

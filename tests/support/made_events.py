@@ -1,4 +1,4 @@
-"""Answers of an engine, made by hand: the same on every machine."""
+"""Answers of the engine, made by hand and the same on every machine."""
 
 from __future__ import annotations
 

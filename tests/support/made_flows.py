@@ -1,4 +1,4 @@
-"""Shape flows for the tests of what draws them."""
+"""Shape flows made by hand, for the tests of what draws them."""
 
 from __future__ import annotations
 

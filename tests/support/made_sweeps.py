@@ -1,4 +1,4 @@
-"""The plan of a bandwidth sweep, as the engine tells it."""
+"""The plan of a bandwidth sweep, as the engine sends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong programs, what the engine says of them, and whether the fixes it offers are right."""
+"""Programs that fail, their expected diagnoses, and whether the fixes offered are right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERNALS = re.compile(r"0x[0-9a-f]{6,}|site-packages|/engine/|jaxtui|\bid=\d+|/
 
 @dataclass(frozen=True)
 class Wrong:
-    """A program that fails: where, how, with which words, and how many fixes come with it."""
+    """A program that fails: the field at fault, the kind, a pattern of words, how many fixes."""
 
     source: str
     given: str
@@ -103,7 +103,7 @@ def full_field(session: Session, at: str) -> str:
 
 
 def check(case: Wrong) -> Diagnosis:
-    """The diagnosis of `case` is as it says, from a trace and from a run, and its fixes fix."""
+    """Check the diagnosis of `case` from a trace and from a run, and that its fixes work."""
     session = case.session
     traced = trace(session).diagnosis
     ran = run_failure(session)
@@ -133,8 +133,7 @@ def assert_plain(found: Diagnosis) -> None:
 
 
 def assert_fixes_fix(case: Wrong, session: Session, found: Diagnosis) -> None:
-    """Every fix changes a field that is there, and the program then traces, or goes on to the
-    next failure that the case foretells."""
+    """Each fix changes an existing field, and then the program traces or fails at `leads_to`."""
     for fix in found.fixes:
         get_field(session, fix.field)
         after = trace(with_field(session, fix.field, fix.text)).diagnosis

@@ -1,8 +1,8 @@
-"""What each device holds of a result, and how a part of it comes to the host.
+"""Blocks of an array on each device, and reading parts of them into host memory.
 
-On a CPU device a block's memory is the host's own and is looked at in place. Elsewhere, and for
-dtypes narrower than a byte (which the backend packs), the part is cut out on the device and only
-then transferred.
+A block on a CPU device is viewed in place, without a copy. On other devices, and for dtypes
+narrower than a byte (which the backend packs), the requested part is sliced on the device and only
+that part is transferred.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ import numpy as np
 from jax import lax
 
 Index = tuple[tuple[int, int], ...]  # (start, stop) for each dimension
-WHOLE = 65_536  # bytes; a block up to this size is transferred as a whole, which compiles nothing
+WHOLE = 65_536  # bytes; a block up to this size is transferred whole, without compiling a slice
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of an array: `data` lies at `index` of the whole, on `device` (None is the host).
+    """The part `index` of an array, stored as `data` on `device` (None for the host).
 
-    `data` may have one dimension more than `index` (the words of a key), which is never divided.
+    `data` may have one trailing dimension more than `index` (the words of a PRNG key), which is
+    never split.
     """
 
     device: int | None
@@ -36,55 +37,61 @@ class Block:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Extents in the whole's dimensions."""
+        """The block's shape in the dimensions of the whole array."""
         return tuple(stop - start for start, stop in self.index)
 
     @property
     def size(self) -> int:
-        """How many elements of the whole it holds."""
+        """The number of elements; a PRNG key counts as one."""
         return math.prod(self.shape)
 
     @cached_property
     def on_host(self) -> bool:
-        """Whether NumPy can look at the data where it lies, without a copy."""
+        """Whether NumPy can view the data in place, without a copy."""
         if isinstance(self.data, np.ndarray):
             return True
         return self.platform == "cpu" and not _packed(self.data.dtype)
 
     @property
     def platform(self) -> str:
-        """The platform of the block's device, "cpu" for the host."""
+        """The platform of the block's device; "cpu" for the host."""
         if isinstance(self.data, np.ndarray):
             return "cpu"
         return str(next(iter(self.data.devices())).platform)
 
     def read(self, part: Index) -> np.ndarray[Any, Any]:
-        """The elements at `part`, in the block's own coordinates."""
+        """Return the elements at `part`, given in the block's own coordinates."""
         if self.on_host or self.data.nbytes <= WHOLE:
             return part_of(np.asarray(self.data), part)
         starts, sizes = _bucket(part, self.data.shape)
         with undisturbed():
             cut = np.asarray(_cut(self.data, offsets(starts), sizes))
-        # `starts` has one more for a key's words, which are never divided.
+        # `starts` has an extra entry for a key's words, which are never split.
         return part_of(
             cut,
             tuple((low - at, high - at) for (low, high), at in zip(part, starts, strict=False)),
         )
 
     def take(self, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The elements at flat `positions` (int64, row-major)."""
+        """Return the elements at flat, row-major `positions` (int64)."""
         if self.on_host:
             view = np.asarray(self.data)
             if view.flags.c_contiguous:
-                return view.reshape(-1).take(positions, mode="clip")  # clips nothing; is faster
+                # All positions are in range; "clip" is faster than the default mode.
+                return view.reshape(-1).take(positions, mode="clip")
             return view[np.unravel_index(positions, view.shape)]
         indices = np.unravel_index(positions, self.data.shape)
         with undisturbed():
             return np.asarray(_gather(self.data, tuple(offsets(index) for index in indices)))
 
 
+def whole(shape: Sequence[int]) -> Index:
+    """Return the index that covers an array of `shape`."""
+    return tuple((0, extent) for extent in shape)
+
+
 def ends_of(index: Sequence[slice], shape: tuple[int, ...]) -> Index:
-    """A block's index as JAX gives it, for an array of `shape`, in numbers."""
+    """Convert a shard's index as JAX gives it (slices, possibly open) to (start, stop) pairs."""
     return tuple(
         (ends.start or 0, extent if ends.stop is None else ends.stop)
         for ends, extent in zip(index, shape, strict=False)
@@ -92,7 +99,7 @@ def ends_of(index: Sequence[slice], shape: tuple[int, ...]) -> Index:
 
 
 def cut_up(shape: Sequence[int], limit: int) -> Iterator[Index]:
-    """Parts that cover `shape`, each of at most `limit` elements and most of one size."""
+    """Split `shape` into parts of at most `limit` elements each, most of them of one size."""
     if math.prod(shape) == 0:
         return
     axis = 0
@@ -101,7 +108,7 @@ def cut_up(shape: Sequence[int], limit: int) -> Iterator[Index]:
     if not shape:
         yield ()
         return
-    rest = tuple((0, extent) for extent in shape[axis + 1 :])
+    rest = whole(shape[axis + 1 :])
     fitting = max(1, limit // math.prod(shape[axis + 1 :]))
     step = math.ceil(shape[axis] / math.ceil(shape[axis] / fitting))
     for lead in np.ndindex(*shape[:axis]):
@@ -111,7 +118,7 @@ def cut_up(shape: Sequence[int], limit: int) -> Iterator[Index]:
 
 
 def cover(blocks: Sequence[Block]) -> tuple[Block, ...]:
-    """One block for each part of the whole: what is replicated counts once."""
+    """Return one block for each distinct part of the array, leaving out replicas."""
     parts: dict[Index, Block] = {}
     for block in blocks:
         parts.setdefault(block.index, block)
@@ -119,7 +126,10 @@ def cover(blocks: Sequence[Block]) -> tuple[Block, ...]:
 
 
 def overlap(index: Index, part: Index) -> tuple[Index, Index] | None:
-    """Where a block at `index` meets `part`: in the block's coordinates and in the part's."""
+    """Intersect a block at `index` with `part`; return None if they are disjoint.
+
+    Returns the intersection in the block's coordinates and in the part's.
+    """
     inside, outside = [], []
     for (start, stop), (low, high) in zip(index, part, strict=True):
         first, last = max(start, low), min(stop, high)
@@ -131,7 +141,7 @@ def overlap(index: Index, part: Index) -> tuple[Index, Index] | None:
 
 
 def part_of(array: np.ndarray[Any, Any], part: Index) -> np.ndarray[Any, Any]:
-    """A view; the ellipsis keeps it an array where nothing is left to index."""
+    """Return `array[part]` as a view; the ellipsis keeps a zero-dimensional one an array."""
     where: Any = (*(slice(low, high) for low, high in part), ...)
     view: np.ndarray[Any, Any] = array[where]
     return view
@@ -139,7 +149,7 @@ def part_of(array: np.ndarray[Any, Any], part: Index) -> np.ndarray[Any, Any]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """64-bit types, and none of the debugging modes that the user's code may have turned on."""
+    """Enable 64-bit types, and disable the debugging modes that user code may have enabled."""
     wide = jax.enable_x64(True) if hasattr(jax, "enable_x64") else _experimental_x64()
     with (
         wide,
@@ -152,7 +162,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def _experimental_x64() -> contextlib.AbstractContextManager[None]:
-    """The same context manager, where JAX (before 0.8) has it in another place."""
+    """Return `enable_x64` from its place in JAX before 0.8."""
     from jax import experimental
 
     manager: contextlib.AbstractContextManager[None] = vars(experimental)["enable_x64"]()
@@ -160,7 +170,7 @@ def _experimental_x64() -> contextlib.AbstractContextManager[None]:
 
 
 def _packed(dtype: Any) -> bool:
-    """Whether the backend stores several elements in a byte."""
+    """Whether the backend packs several elements of `dtype` into a byte."""
     info = jnp.iinfo if jnp.issubdtype(dtype, jnp.integer) else jnp.finfo
     return (
         dtype != np.bool_
@@ -170,11 +180,12 @@ def _packed(dtype: Any) -> bool:
 
 
 def _bucket(part: Index, shape: Sequence[int]) -> tuple[list[int], tuple[int, ...]]:
-    """Starts and sizes of a slightly larger part, so that few distinct sizes are compiled.
+    """Enlarge a part to one of few sizes, so that few distinct slices are compiled.
 
-    Sizes are powers of two as far as the block reaches; starts move back where it ends.
+    Sizes are 1 or powers of two from 8 on, limited to the block's extent; starts move back where
+    the enlarged part would reach beyond the block. Returns (starts, sizes).
     """
-    full = [*part, *((0, extent) for extent in shape[len(part) :])]
+    full = [*part, *whole(shape[len(part) :])]
     sizes = tuple(
         min(extent, 1 if stop - start <= 1 else max(8, 1 << (stop - start - 1).bit_length()))
         for (start, stop), extent in zip(full, shape, strict=True)
@@ -187,13 +198,13 @@ def _bucket(part: Index, shape: Sequence[int]) -> tuple[list[int], tuple[int, ..
 
 
 def offsets(values: Any) -> np.ndarray[Any, Any]:
-    """int32 where the values fit, which all accelerators index with at full speed."""
+    """Return `values` as int32 if they fit, the fastest index on every accelerator, else int64."""
     wide = np.asarray(values, dtype=np.int64)
     return wide.astype(np.int32) if wide.size == 0 or wide.max() < 2**31 else wide
 
 
 def cut_on_device(data: jax.Array, starts: jax.Array, sizes: tuple[int, ...]) -> jax.Array:
-    """`data[starts : starts + sizes]` in a traced function; `starts` has one for each dimension."""
+    """Slice `data[starts : starts + sizes]` in a traced function, one start per dimension."""
     return lax.dynamic_slice(data, [starts[i] for i in range(len(sizes))], sizes)
 
 

@@ -1,4 +1,4 @@
-"""Where in a result something is: the next element that meets a condition, block by block."""
+"""Search a result for the next element that meets a condition, block by block."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from jaxtui.results.condition import Condition
 from jaxtui.results.engine.blocks import Block, Index, cut_up
 from jaxtui.results.engine.cells import Sort
 
-PART = 1 << 20  # elements looked at between two chances to give up
+PART = 1 << 20  # elements examined between two checks for cancellation
 Elements = np.ndarray[Any, Any]
-Test = Callable[[Elements], Any]
+Predicate = Callable[[Elements], Any]
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -35,27 +35,29 @@ def find(
     after: Sequence[int],
     cancelled: Callable[[], bool],
 ) -> tuple[int, ...] | None:
-    """The index of the first element after `after` (row-major, then from the start) that is wanted.
+    """Return the index of the next element after `after` that meets `wanted`, or None.
 
-    `parts` are disjoint blocks of an array of `shape`. None when no element is. Raises Diagnosed
-    for a condition that the elements' sort does not know, and GivenUp once `cancelled()` is true.
+    The search is in row-major order and wraps around at the end. `parts` are disjoint blocks of an
+    array of `shape`. Raises Diagnosed if the condition does not apply to elements of this sort, and
+    GivenUp once `cancelled()` returns true.
     """
-    _refuse(sort, wanted)
+    _check_applicable(sort, wanted)
     if not math.prod(shape):
         return None
-    test = _test(parts, sort, wanted, cancelled)
-    if test is None:
+    predicate = _predicate(parts, sort, wanted, cancelled)
+    if predicate is None:
         return None
     start = _flat(after, shape) + 1
     for begin in (start, 0):
-        found = [_first(part, shape, sort, test, begin, cancelled) for part in parts]
+        found = [_first(part, shape, sort, predicate, begin, cancelled) for part in parts]
         positions = [position for position in found if position is not None]
         if positions:
             return tuple(int(i) for i in np.unravel_index(min(positions), shape)) if shape else ()
     return None
 
 
-def _refuse(sort: Sort, wanted: Condition) -> None:
+def _check_applicable(sort: Sort, wanted: Condition) -> None:
+    """Raise Diagnosed if the condition does not apply to elements of this sort."""
     if sort in ("key", "text"):
         what = "PRNG keys" if sort == "key" else "text"
         raise diagnosed("value", "", f"{what} cannot be compared: type an index to go there")
@@ -66,10 +68,10 @@ def _refuse(sort: Sort, wanted: Condition) -> None:
         raise diagnosed("value", "", "the elements are no complex numbers")
 
 
-def _test(
+def _predicate(
     parts: Sequence[Block], sort: Sort, wanted: Condition, cancelled: Callable[[], bool]
-) -> Test | None:
-    """Whether each of some elements is wanted; None when none can be."""
+) -> Predicate | None:
+    """Return the elementwise test for `wanted`, or None if no element can meet it."""
     match wanted.name:
         case "nan":
             return np.isnan if sort in ("float", "complex") else None
@@ -87,7 +89,7 @@ def _test(
 
 
 def _as_stored(number: complex, part: Block, sort: Sort) -> Any:
-    """The number as the elements' dtype holds it: 0.1 finds what is shown as 0.1."""
+    """Round `number` to the elements' dtype, so that 0.1 finds what is displayed as 0.1."""
     if sort not in ("float", "complex"):
         return number
     with np.errstate(all="ignore"):
@@ -95,19 +97,19 @@ def _as_stored(number: complex, part: Block, sort: Sort) -> Any:
 
 
 def _wide(elements: Elements, sort: Sort) -> Elements:
-    """Numbers of any width as ones that NumPy knows all about; nothing is lost."""
+    """Convert to a dtype that NumPy supports in full, without loss."""
     if sort == "float":
-        with np.errstate(all="ignore"):  # of signalling NaNs
+        with np.errstate(all="ignore"):  # signalling NaNs would warn
             return elements.astype(np.float64)
     if sort == "integer" and not np.issubdtype(elements.dtype, np.integer):
-        return elements.astype(np.int64)  # int4 and the like
+        return elements.astype(np.int64)  # int4 and other extension types
     return elements
 
 
 def _extreme(
     parts: Sequence[Block], sort: Sort, largest: bool, cancelled: Callable[[], bool]
 ) -> Any:
-    """The largest or the smallest finite element, None when there is none."""
+    """Return the largest or smallest finite element, or None if there is none."""
     best: Any = None
     for part in parts:
         for _, elements in _pieces(part, sort, cancelled):
@@ -123,16 +125,16 @@ def _first(
     part: Block,
     shape: tuple[int, ...],
     sort: Sort,
-    test: Test,
+    predicate: Predicate,
     begin: int,
     cancelled: Callable[[], bool],
 ) -> int | None:
-    """The first position at or after `begin`, counted over the whole, of an element that is wanted.
+    """Return the flat position in the whole array of the first match at or after `begin`.
 
-    Elements that follow each other in a block do so in the whole.
+    The elements of a block come in the same order as in the whole array.
     """
     for index, elements in _pieces(part, sort, cancelled, begin, shape):
-        hits = np.flatnonzero(test(elements))
+        hits = np.flatnonzero(predicate(elements))
         if not hits.size:
             continue
         if not shape:
@@ -156,7 +158,7 @@ def _pieces(
     begin: int = 0,
     shape: tuple[int, ...] = (),
 ) -> Iterator[tuple[Index, Elements]]:
-    """The block's elements in row-major order, without those pieces that end before `begin`."""
+    """Yield the block's elements in row-major order, without pieces that end before `begin`."""
     for index in cut_up(part.shape, PART):
         if begin:
             last = [

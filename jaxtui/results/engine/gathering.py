@@ -1,7 +1,7 @@
-"""What the devices of other processes hold of a result, brought to this one.
+"""Collecting the blocks of a result that the devices of other processes hold.
 
-A follower describes each block that it holds and sends its bytes; the leader puts them beside its
-own blocks, which stay where they are.
+Each follower describes the blocks that it holds and sends their bytes; the leader combines them
+with its own blocks, which stay on their devices.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from jaxtui.text import quantities
 
 @dataclass(frozen=True)
 class Gathered:
-    """An array over the devices of several processes, of which all blocks are at hand.
+    """An array over the devices of several processes, with all of its blocks at hand.
 
-    `array` is the array itself, `blocks` are in its devices' order; those of other processes hold
-    NumPy arrays. Of PRNG keys they hold the words.
+    `blocks` are in the order of the array's devices; those of other processes hold NumPy arrays.
+    For PRNG keys, the blocks hold the key words.
     """
 
     array: jax.Array
@@ -35,21 +35,19 @@ class Gathered:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The whole array's."""
         return self.array.shape
 
     @property
     def dtype(self) -> Any:
-        """The array's, a key dtype for PRNG keys."""
+        """The array's dtype; a key dtype for PRNG keys."""
         return self.array.dtype
 
     @property
     def size(self) -> int:
-        """How many elements the whole has."""
         return self.array.size
 
     def on_host(self) -> np.ndarray[Any, Any]:
-        """The whole array; of PRNG keys their words, along one more dimension."""
+        """Return the whole array as a NumPy array; keys as words along a trailing dimension."""
         first = np.asarray(self.blocks[0].data)
         whole = np.empty((*self.shape, *first.shape[len(self.shape) :]), first.dtype)
         for block in cover(self.blocks):
@@ -59,9 +57,9 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Piece:
-    """A block of leaf number `leaf` on `device`, as it is described to the leader.
+    """The description of a block of leaf number `leaf` on `device`, sent to the leader.
 
-    With `like`, the block on that device holds the very same bytes, and none follow.
+    If `like` is given, the bytes equal those of the block on device `like` and are not sent.
     """
 
     leaf: int
@@ -72,18 +70,18 @@ class Piece:
 
 
 def spread(value: Any) -> bool:
-    """Whether `value` is an array of which other processes hold a part, and can be read."""
+    """Whether `value` is an array that can be read and that other processes hold a part of."""
     if not isinstance(value, jax.Array) or isinstance(value, jax.core.Tracer):
         return False
     return not value.is_fully_addressable and not value.is_deleted()
 
 
 def hold(leaves: Leaves, numbers: Sequence[int]) -> Iterator[tuple[Piece, Any]]:
-    """Each block that this process holds of those of `leaves`, with its bytes."""
+    """Yield each block of the leaves `numbers` that this process holds, with its bytes."""
     for number in numbers:
         value = leaves[number][1] if number < len(leaves) else None
         if not isinstance(value, jax.Array):
-            continue  # the leader misses its blocks, and says so
+            continue  # the leader reports that its blocks are missing
         first: dict[str, tuple[int, np.ndarray[Any, Any]]] = {}
         for shard in readable(value).addressable_shards:
             data = np.ascontiguousarray(np.asarray(shard.data)).reshape(shard.data.shape)
@@ -96,38 +94,38 @@ def hold(leaves: Leaves, numbers: Sequence[int]) -> Iterator[tuple[Piece, Any]]:
 
 
 def _bytes(data: np.ndarray[Any, Any]) -> memoryview:
-    """The array's bytes, also of dtypes that no buffer knows."""
+    """Return the array's bytes, also for dtypes that the buffer protocol does not support."""
     return data.reshape(-1).view(np.uint8).data
 
 
 class Gathering:
-    """The leader's blocks of a result, to be completed by its followers'."""
+    """The leader's blocks of a result, completed with those of its followers."""
 
     def __init__(self, leaves: Leaves) -> None:
         self._leaves = leaves
         self._data = {
             number: readable(value) for number, (_, value) in enumerate(leaves) if spread(value)
         }
-        self._come: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
+        self._received: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
         _require_room(self._data.values())
 
     @property
     def wanted(self) -> list[int]:
-        """The numbers of the leaves of which other processes hold a part."""
+        """The numbers of the leaves that other processes hold a part of."""
         return list(self._data)
 
     def add(self, pieces: list[tuple[Piece, bytes]]) -> None:
-        """Take what one follower holds."""
+        """Add the blocks of one follower."""
         for piece, data in pieces:
             key = (piece.leaf, piece.device)
             if piece.like is not None:
-                self._come[key] = self._come[piece.leaf, piece.like]
+                self._received[key] = self._received[piece.leaf, piece.like]
             else:
                 array = np.frombuffer(data, np.uint8).view(piece.dtype)
-                self._come[key] = array.reshape(piece.shape)
+                self._received[key] = array.reshape(piece.shape)
 
     def complete(self) -> Leaves:
-        """The leaves, the spread ones as Gathered. Raises Diagnosed when a block is missing."""
+        """Return the leaves, spread ones as Gathered. Raises Diagnosed if a block is missing."""
         return [
             (path, self._gathered(number, value, path) if number in self._data else value)
             for number, (path, value) in enumerate(self._leaves)
@@ -139,11 +137,11 @@ class Gathering:
         blocks = []
         places: Any = data.sharding.devices_indices_map(data.shape)
         for device, index in places.items():
-            block = mine.get(device.id, self._come.get((number, device.id)))
+            block = mine.get(device.id, self._received.get((number, device.id)))
             ends: Index = ends_of(index, value.shape)
             shape = tuple(stop - start for start, stop in ends)
             if not math.prod(shape):
-                # Releases of JAX differ in what they put on a device of an empty array.
+                # Releases of JAX differ in what an empty array has on each device.
                 block = np.empty((*shape, *data.shape[value.ndim :]), data.dtype)
             elif block is None or block.shape[: value.ndim] != shape:
                 what = f"output {path}" if path else "the output"
@@ -157,7 +155,7 @@ class Gathering:
 
 
 def _require_room(arrays: Iterable[jax.Array]) -> None:
-    """Raise Diagnosed where what the other processes hold does not fit in this one's memory."""
+    """Raise Diagnosed unless the blocks of other processes fit into this process's memory."""
     needed = 0
     for array in arrays:
         held = math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize

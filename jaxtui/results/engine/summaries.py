@@ -1,9 +1,9 @@
 """Minimum, maximum, mean and standard deviation of blocks, wherever they are.
 
-A block is gone through in parts, so that memory stays bounded and the work can be given up
-between two of them. Parts on CPU devices are reduced by NumPy (fewer than 1 ns an element where a
-fused XLA:CPU reduction to float64 took 6), all others on their device. Each part gives its moments
-about its own mean, and moments are merged pairwise (Chan, Golub and LeVeque 1983).
+Blocks are reduced in parts, so that memory stays bounded and the work can be cancelled between two
+parts. NumPy reduces parts on CPU devices (in under 1 ns per element, where a fused XLA:CPU
+reduction to float64 took 6); others are reduced on their device. Each part gives its moments about
+its own mean, and moments are merged pairwise (Chan, Golub and LeVeque 1983).
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from jaxtui.results.engine.blocks import (
 from jaxtui.results.engine.cells import Sort
 from jaxtui.wire.report import Summary
 
-PART = 1 << 17  # elements reduced at once by NumPy: what it makes of them stays in the cache
+PART = 1 << 17  # elements reduced at once by NumPy: its temporaries stay in the cache
 DEVICE_PART = 1 << 26  # elements reduced at once on an accelerator
-TRANSFER = 1 << 22  # elements transferred at once to be reduced by NumPy
-LARGE = 1 << 23  # elements from which a sample comes first
-SAMPLE = 500_000  # elements of a sample: of 10**9 floats gathered and reduced in about 50 ms
+TRANSFER = 1 << 22  # elements transferred at once for NumPy to reduce
+LARGE = 1 << 23  # elements; above this, a sample is summarized first
+SAMPLE = 500_000  # elements; out of 10**9 floats, gathered and reduced in about 50 ms
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What is known of some real numbers x = origin + y * 2**exponent, `count` of them finite.
+    """Moments of real numbers x = origin + y * 2**exponent, of which `count` are finite.
 
-    `mean` is that of y, `spread` the sum of squares of y about it. The exponent keeps squares of
-    huge and tiny floats in range; the origin keeps differences of large integers exact, and
-    `total` is the integers' exact sum (None for floats).
+    `mean` is the mean of y, `spread` the sum of squared deviations of y from it. The exponent keeps
+    the squares of huge and tiny floats in range; the origin keeps differences of large integers
+    exact, and `total` is the exact sum of integers (None for floats).
     """
 
     count: int = 0
@@ -56,7 +56,7 @@ class Moments:
     total: int | None = None
 
     def merged(self, other: Moments) -> Moments:
-        """The moments of both together."""
+        """Return the moments of both sets of numbers together."""
         non_finite = self.non_finite + other.non_finite
         if not self.count or not other.count:
             return replace(self if self.count else other, non_finite=non_finite)
@@ -80,12 +80,13 @@ class Moments:
         )
 
     def _at(self, exponent: int) -> tuple[float, float]:
+        """Return mean and spread for another exponent."""
         shift = self.exponent - exponent
         return math.ldexp(self.mean, shift), math.ldexp(self.spread, 2 * shift)
 
     @property
     def average(self) -> float:
-        """The mean of x, never outside of its range."""
+        """The mean of x, kept within its range against rounding."""
         if self.total is not None:
             return self.total / self.count
         mean = min(max(self.mean, self._scaled(self.minimum)), self._scaled(self.maximum))
@@ -96,7 +97,7 @@ class Moments:
         """The population standard deviation of x."""
         if self.minimum == self.maximum:
             return 0.0
-        # No deviation exceeds half the range; rounding could, beyond what a float holds.
+        # A deviation is at most half the range; rounding could exceed it, and overflow.
         if self.total is not None:
             half = (int(self.maximum) - int(self.minimum)) / 2
         else:
@@ -111,18 +112,18 @@ Parts = tuple[Moments, ...]  # one for real numbers, two (real, imaginary) for c
 
 
 def summaries(blocks: Sequence[Block], sort: Sort, count: int) -> Iterator[Summary | None]:
-    """Statistics of `count` elements, of which the `blocks` (disjoint) hold all or some.
+    """Yield statistics of `count` elements, all or some of which are in the disjoint `blocks`.
 
-    Yields a Summary of a sample first where there are many elements, then None after every part
-    (some milliseconds of work at most on the host), and last the Summary over all that the blocks
-    hold, which is `exact` if that is all.
+    If there are many elements, a Summary of a sample comes first. Then comes None after every part
+    (at most some milliseconds of work on the host), and last the Summary of all elements in the
+    blocks, which is `exact` if these are all `count`.
     """
     if sort in ("key", "text"):
         yield Summary(minimum=None, maximum=None, mean=None, std=None, non_finite=0, count=count)
         return
     held = sum(block.size for block in blocks)
     if held > LARGE:
-        yield _summary(_sampled(blocks, sort, held), sort, count, exact=False)
+        yield _summary(_sample(blocks, sort, held), sort, count, exact=False)
     parts: Parts = ()
     for block in blocks:
         for found in _block_moments(block, sort):
@@ -138,7 +139,7 @@ def _merged(parts: Parts, found: Parts) -> Parts:
 
 
 def _summary(parts: Parts, sort: Sort, count: int, *, exact: bool) -> Summary:
-    """A sample's count of non-finite elements is scaled up to what it stands for."""
+    """Build a Summary; a sample's number of non-finite elements is scaled up to `count`."""
     first = parts[0] if parts else Moments()
     seen = first.count + first.non_finite
     # In integers: a float product would be off by one for counts above 2**53.
@@ -156,8 +157,8 @@ def _summary(parts: Parts, sort: Sort, count: int, *, exact: bool) -> Summary:
     )
 
 
-def _sampled(blocks: Sequence[Block], sort: Sort, held: int) -> Parts:
-    """The moments of about SAMPLE elements: one at random from each stretch of equal length."""
+def _sample(blocks: Sequence[Block], sort: Sort, held: int) -> Parts:
+    """Return the moments of about SAMPLE elements, one at random from each of equal stretches."""
     generator = np.random.default_rng(0)
     parts: Parts = ()
     for block in blocks:
@@ -172,12 +173,12 @@ def _sampled(blocks: Sequence[Block], sort: Sort, held: int) -> Parts:
 
 
 def _block_moments(block: Block, sort: Sort) -> Iterator[Parts]:
-    """The moments of a block, part by part."""
+    """Yield the moments of a block, part by part."""
     if block.platform != "cpu" and isinstance(block.data, jax.Array):
         for part in cut_up(block.shape, DEVICE_PART):
             yield device_moments(block.data, part, sort)
         return
-    # What cannot be looked at in place comes in larger parts, since each costs a call.
+    # Data without a view in place is read in larger parts, since each read costs a call.
     for whole in cut_up(block.shape, block.size if block.on_host else TRANSFER):
         elements = block.read(whole)
         for part in cut_up(elements.shape, PART):
@@ -188,7 +189,7 @@ def _block_moments(block: Block, sort: Sort) -> Iterator[Parts]:
 
 
 def host_moments(elements: np.ndarray[Any, Any], sort: Sort) -> Parts:
-    """The moments of `elements` (bool, integer, float or complex), by NumPy."""
+    """Compute the moments of `elements` (bool, integer, float or complex) with NumPy."""
     if sort == "bool":
         return (_of_bools(elements),)
     if sort == "integer":
@@ -221,12 +222,12 @@ def _of_bools(elements: np.ndarray[Any, Any]) -> Moments:
 def _of_integers(elements: np.ndarray[Any, Any]) -> Moments:
     if not elements.size:
         return Moments()
-    narrow = elements.dtype.itemsize == 1 and elements.dtype.kind == "V"  # 4 bits and fewer
+    narrow = elements.dtype.itemsize == 1 and elements.dtype.kind == "V"  # int4 and narrower
     native = np.dtype(np.int8) if narrow else elements.dtype.newbyteorder("=")
     elements = elements.astype(native, copy=False)
     low, high = int(elements.min()), int(elements.max())
     if elements.dtype.itemsize == 8:
-        # In halves, which cannot overflow; a difference wraps around to what it is as uint64.
+        # Sums of halves cannot overflow; a difference wraps around to the right uint64.
         upper = int(np.sum(elements >> 32, dtype=np.int64))
         lower = int(np.sum(elements & 0xFFFFFFFF, dtype=np.int64))
         total = (upper << 32) + lower
@@ -249,7 +250,7 @@ def _of_integers(elements: np.ndarray[Any, Any]) -> Moments:
 
 
 def _of_floats(elements: np.ndarray[Any, Any]) -> Moments:
-    """Of float64 elements; their sum tells in one pass whether all are finite."""
+    """Return moments of float64 elements; if their sum is finite, so are all of them."""
     if np.isfinite(elements.sum()):
         return _of_finite(elements, 0)
     finite = elements[np.isfinite(elements)]
@@ -267,7 +268,7 @@ def _of_finite(elements: np.ndarray[Any, Any], non_finite: int) -> Moments:
     about = elements - mean
     spread = _sum_of_squares(about)
     if spread < 1e-20 * mean * mean * elements.size:
-        # The mean's own rounding counts when the spread is this small.
+        # With a spread this small, the rounding error of the mean matters.
         slip = float(about.mean())
         mean += slip
         spread = max(0.0, spread - slip * slip * elements.size)
@@ -283,13 +284,13 @@ def _of_finite(elements: np.ndarray[Any, Any], non_finite: int) -> Moments:
 
 
 def _sum_of_squares(elements: np.ndarray[Any, Any]) -> float:
-    # On one thread: the threads that np.dot shares the work with spin for each other, which on
-    # busy cores took 3 to 16 times as long.
+    # einsum runs on one thread: the threads of np.dot spin while waiting for each other, which
+    # took 3 to 16 times as long on busy cores.
     return float(np.einsum("i,i->", elements, elements))
 
 
 def scale(low: float, high: float) -> int:
-    """The exponent to scale with, 0 as long as float64 holds the squares without it."""
+    """Return the exponent to scale by; 0 if float64 can hold the squares as they are."""
     largest = max(abs(low), abs(high))
     exponent = math.frexp(largest)[1] if largest else -1100
     return exponent if abs(exponent) > 400 else 0
@@ -299,7 +300,7 @@ def scale(low: float, high: float) -> int:
 
 
 def device_moments(data: jax.Array, part: Index, sort: Sort) -> Parts:
-    """The moments of a part of `data`, reduced on its device; a few numbers are transferred."""
+    """Compute the moments of a part of `data` on its device, and transfer only these."""
     starts = offsets([start for start, _ in part])
     sizes = tuple(stop - start for start, stop in part)
     with undisturbed():
@@ -310,7 +311,7 @@ def device_moments(data: jax.Array, part: Index, sort: Sort) -> Parts:
         if not count:
             return tuple(Moments(non_finite=lost) for _ in ends)
         exponents = [scale(float(low), float(high)) for low, high in ends]
-        # Twice half of it: a float64 cannot hold 2**1074.
+        # Two factors of half the exponent each: float64 cannot hold 2**1074.
         factors = np.array(
             [(2.0 ** -(e // 2), 2.0 ** -(e - e // 2)) for e in exponents], dtype=np.float64
         )
@@ -354,7 +355,7 @@ def _reduce_integers_of(data: jax.Array, starts: jax.Array, sizes: tuple[int, ..
 
 
 def _real_parts(elements: jax.Array) -> tuple[list[jax.Array], jax.Array]:
-    """float64 real and imaginary parts, and where both are finite."""
+    """Return the real and imaginary parts as float64, and a mask of where both are finite."""
     is_complex = jnp.issubdtype(elements.dtype, jnp.complexfloating)
     parts = [elements.real, elements.imag] if is_complex else [elements]
     wide = [part.astype(jnp.float64) for part in parts]

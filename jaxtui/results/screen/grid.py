@@ -1,4 +1,4 @@
-"""The grid of an array view: what is wanted on screen, what has been read of it, what is drawn."""
+"""The grid of the array view: the part wanted on screen, what is read of it, what is drawn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
 
-from jaxtui.results.screen.model import Plane, Rectangle, Source, View, Wanted
+from jaxtui.results.screen.model import Plane, Rectangle, Source, View, WindowRequest
 from jaxtui.results.screen.paint import Layout, Look, Painter, Picture, lay_out, shades
 from jaxtui.results.screen.reading import Reading
 from jaxtui.results.screen.words import Subject
@@ -24,7 +24,7 @@ from jaxtui.text.numbers import NOTATIONS, Notation, Style, full_text
 from jaxtui.wire.report import Output, Summary
 from jaxtui.wire.results import WindowRead
 
-HOLD = 0.15  # seconds that what was on screen stays while the cells of what is wanted are read
+HOLD = 0.15  # seconds; how long the old picture stays while cells of the new one are read
 _ROLES = (
     "cell",
     "name",
@@ -45,11 +45,27 @@ _ROLES = (
 _PREFIX = "array-view--"
 
 
-class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
-    """Draws a leaf of a result, of which it only ever holds the windows around what is on screen.
+class LeafRequest(Message):
+    """Something is to be read of a leaf, or of a device's block of it."""
 
-    It asks for them, and for statistics, with messages; whoever hosts it brings the answers with
-    `put` and `put_summary`, or says with `refuse` that there will be none.
+    def __init__(self, view: ArrayGrid, source: Source, device: int | None) -> None:
+        super().__init__()
+        self.array_view = view
+        self.result = source.result
+        self.leaf = source.leaf
+        self.device = device
+
+    @property
+    def control(self) -> ArrayGrid:
+        """The view that sent the message."""
+        return self.array_view
+
+
+class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
+    """Draws a leaf of a result while holding only the windows around the visible part.
+
+    Windows and statistics are requested by messages. The host passes the answers to `put` and
+    `put_summary`, or reports with `refuse` that a window cannot be read.
     """
 
     DEFAULT_CSS = """
@@ -85,51 +101,30 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
     ALLOW_SELECT = False
 
     stale: reactive[bool] = reactive(False)
-    """Whether the result belongs to a program from before the last change: it is dimmed."""
+    """Whether the program has changed since it gave this result, which is then dimmed."""
 
-    class WindowWanted(Message, namespace="array_view"):
+    class WindowWanted(LeafRequest, namespace="array_view"):
         """Cells are needed; the fields are those of `ReadWindow`."""
 
-        def __init__(self, view: ArrayGrid, source: Source, wanted: Wanted) -> None:
-            super().__init__()
-            self.array_view = view
-            self.result = source.result
-            self.leaf = source.leaf
+        def __init__(self, view: ArrayGrid, source: Source, wanted: WindowRequest) -> None:
+            super().__init__(view, source, wanted.device)
             self.rows = wanted.rows
             self.columns = wanted.columns
             self.index = [list(part) for part in wanted.index]
-            self.device = wanted.device
 
-        @property
-        def control(self) -> ArrayGrid:
-            """The view that asks."""
-            return self.array_view
-
-    class SummaryWanted(Message, namespace="array_view"):
-        """Statistics of the leaf, or of a device's block of it, are needed."""
-
-        def __init__(self, view: ArrayGrid, source: Source, device: int | None) -> None:
-            super().__init__()
-            self.array_view = view
-            self.result = source.result
-            self.leaf = source.leaf
-            self.device = device
-
-        @property
-        def control(self) -> ArrayGrid:
-            """The view that asks."""
-            return self.array_view
+    class SummaryWanted(LeafRequest, namespace="array_view"):
+        """Statistics are needed."""
 
     def __init__(
         self, *, name: str | None = None, id: str | None = None, classes: str | None = None
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._reading: Reading | None = None  # what is wanted on screen
+        self._reading: Reading | None = None  # of the leaf to show
         self._view = View.of(())
         self._device: int | None = None
-        self._picture: Picture | None = None  # what is on screen
+        self._picture: Picture | None = None  # what is drawn, which may be older
         self._hold: Timer | None = None
-        self._late = False  # whether what is wanted has been waited for longer than HOLD
+        self._late = False  # whether the wanted cells take longer than HOLD
         self._waiting: Timer | None = None
         self._waited = 0  # seconds
         self._heat = False
@@ -143,9 +138,9 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
     # -------------------------------------------------------------------------- what is shown
 
     def show(self, result: int, leaf: int, output: Output, devices: Mapping[int, str]) -> None:
-        """Show leaf `leaf` of `result`; `devices` are the labels of the ids in its shards.
+        """Show leaf `leaf` of `result`; `devices` maps the ids in its shards to labels.
 
-        The dimensions on screen and the cursor stay where they are if the rank is the same.
+        The dimensions on screen and the cursor stay as they are if the rank is the same.
         """
         source = Source(result, leaf, output, dict(devices))
         if self._reading is not None and self._reading.source == source:
@@ -164,7 +159,6 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._advance()
 
     def clear(self) -> None:
-        """Show nothing."""
         self._reading = None
         self._picture = None
         self._late = False
@@ -174,13 +168,13 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def put(self, window: WindowRead) -> None:
-        """Take an answer to WindowWanted; of another result than the one shown it is dropped."""
+        """Take an answer to WindowWanted, and drop it if it is of another result."""
         left = self._left()
         if self._reading is not None and self._reading.put(window):
             self._advance(left)
 
     def put_summary(self, summary: Summary, device: int | None, result: int | None = None) -> None:
-        """Take an answer to SummaryWanted; of another result than the one shown it is dropped."""
+        """Take an answer to SummaryWanted, and drop it if it is of another result."""
         reading = self._reading
         if reading is None or result not in (None, reading.source.result):
             return
@@ -189,7 +183,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._advance(left)
 
     def refuse(self, reason: str) -> None:
-        """Say that the window asked for does not come, and why; the next scroll asks again."""
+        """Show why the requested window cannot be read; scrolling requests another."""
         if self._reading is not None:
             self._reading.windows.outstanding = None
             self._notice = reason
@@ -197,10 +191,10 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self._paint()
 
     def lose(self, reason: str) -> None:
-        """Nothing more of what is shown can be read, and why; what was read can still be seen.
+        """Show why nothing more can be read; cells that have been read stay visible.
 
-        Until something else is shown no window is asked for. Values that came with the output
-        are not lost.
+        No window is requested until another leaf is shown. Values that came with the output are not
+        affected.
         """
         reading = self._reading
         if reading is None or reading.local or reason == self._lost:
@@ -212,7 +206,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def cursor_text(self) -> str | None:
-        """The element at the cursor with all its digits; None where it has not been read."""
+        """The element at the cursor with all digits, or None if it has not been read."""
         if self._reading is None or self._view.empty:
             return None
         cell = self._reading.cell(self._view, self._device)
@@ -233,7 +227,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return lay_out(size.width, size.height, view, cell)
 
     def _left(self) -> int:
-        """The first column in view."""
+        """Return the first column in view."""
         picture = self._wanted_picture(0, 0)
         if picture is None:
             return 0
@@ -258,9 +252,9 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         )
 
     def _advance(self, left: int | None = None) -> None:
-        """Bring what is wanted on screen: at once if its cells are here, else when they come.
+        """Draw what is wanted, now if its cells have been read, else when they come.
 
-        `left` is the column to keep in view first when cells change their width.
+        `left` is the column to keep first in view when the width of cells changes.
         """
         reading, view = self._reading, self._view
         if reading is None or not self.is_attached or not self.size:
@@ -284,7 +278,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self._hold = self.set_timer(HOLD, self._give_up_holding)
 
     def _set_extent(self, layout: Layout) -> None:
-        """Let the scrollbars reach the last row and column, and no further."""
+        """Let the scrollbars end at the last row and column."""
         view = self._view
         extent = Size(
             layout.gutter + view.column_count * layout.cell, layout.chrome + view.row_count
@@ -322,7 +316,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._advance()
 
     def _count_waiting(self) -> None:
-        """While cells are late the foot says for how long."""
+        """Start or stop counting the seconds that the foot shows while cells are late."""
         if self._late and self._waiting is None:
             self._waited = 0
             self._waiting = self.set_interval(1.0, self._waited_more)
@@ -349,7 +343,6 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
     # ------------------------------------------------------------------------------- drawing
 
     def render_line(self, y: int) -> Strip:
-        """The line `y` of the widget."""
         width = self.size.width
         picture, look = self._picture, self._look()
         if self._reading is None or picture is None:
@@ -362,7 +355,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return painter.line(y).adjust_cell_length(width, look.roles["cell"])
 
     def _look(self) -> Look:
-        """The styles, kept until something is to be drawn anew."""
+        """Return the styles, cached until the next refresh."""
         if self._kept_look is None:
             self._kept_look = self._make_look()
         return self._kept_look
@@ -375,7 +368,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         return Look(roles, self._shades(), self.has_focus)
 
     def _shades(self) -> tuple[RichStyle, ...]:
-        """A style for each level of a heat map; none where colours cannot be told apart."""
+        """Return a style for each level of a heat map; none if hues cannot be told apart."""
         ends = tuple(
             self.get_component_styles(_PREFIX + name).color for name in ("heat-negative", "heat")
         )
@@ -390,39 +383,32 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
     ) -> Self:
-        """Draw anew, with the styles of now."""
         self._kept_look = None
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def notify_style_update(self) -> None:
-        """The theme, or what is around, has changed."""
         self._kept_look = None
         super().notify_style_update()
 
     # ------------------------------------------------------------------------------- events
 
     def on_resize(self) -> None:
-        """What fits has changed."""
         self.set_class(self.size.height < 8, "-short")
         self._advance()
 
     def watch_scroll_x(self, old_value: float, new_value: float) -> None:
-        """Other columns are wanted."""
         super().watch_scroll_x(old_value, new_value)
         if round(old_value) != round(new_value):
             self._advance()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Other rows are wanted."""
         super().watch_scroll_y(old_value, new_value)
         if round(old_value) != round(new_value):
             self._advance()
 
     def watch_stale(self) -> None:
-        """The header says so."""
         self._advance()
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """The cursor shows where the keys go."""
         super().watch_has_focus(has_focus)
         self.refresh()

@@ -1,4 +1,4 @@
-"""Heat maps: where an element lies between the least and the greatest, as a shade or as signs."""
+"""Heat maps: where an element lies between minimum and maximum, as a shade or as characters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxtui.text.number_formats import number
 
-LEVELS = 24  # shades told apart; more than a terminal's reader can
+LEVELS = 24  # shades on each side of zero; more than a reader can tell apart
 _BLOCKS = ("  ", " ░", "░░", "░▒", "▒▒", "▒▓", "▓▓", "▓█", "██")
 _SIGNED_BLOCKS = " ░▒▓█"
 _ASCII = " .:=*#%@"
@@ -16,18 +16,18 @@ _ASCII = " .:=*#%@"
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A range of elements; it diverges from zero when that lies inside."""
+    """The range of the elements; it diverges from zero if zero lies inside."""
 
     low: float
     high: float
 
     @property
     def diverging(self) -> bool:
-        """Whether negative and positive elements are told apart."""
+        """Whether negative and positive elements have different hues."""
         return self.low < 0 < self.high
 
     def position(self, value: float) -> float:
-        """From 0 (least) to 1 (greatest); when diverging from -1 to 1 with zero as 0."""
+        """Map `value` to [0, 1], or to [-1, 1] with zero at 0 if the scale diverges."""
         if self.diverging:
             return max(-1.0, min(1.0, value / max(-self.low, self.high)))
         if self.high <= self.low:
@@ -35,12 +35,12 @@ class Scale:
         return max(0.0, min(1.0, (value - self.low) / (self.high - self.low)))
 
     def level(self, value: float) -> int:
-        """The position in whole shades, from -LEVELS to LEVELS."""
+        """Return the position as the number of a shade, from -LEVELS to LEVELS."""
         return round(self.position(value) * LEVELS)
 
 
 def magnitude(cell: Any) -> float | None:
-    """What a heat map shows of a cell: its value, of a complex one the magnitude."""
+    """Return what a heat map shows of a cell: its value, or the modulus of a complex number."""
     if isinstance(cell, list | tuple):
         return math.hypot(*(float(number(part)) for part in cell))
     try:
@@ -50,14 +50,14 @@ def magnitude(cell: Any) -> float | None:
 
 
 def odd_mark(value: float | None, ascii_only: bool) -> str:
-    """Two characters for what has no place on the scale."""
+    """Return two characters for an element that has no place on the scale."""
     if value is None or math.isnan(value):
         return "xx" if ascii_only else "××"
     return ("+" if value > 0 else "-") + ("i" if ascii_only else "∞")
 
 
 def density(scale: Scale, value: float, ascii_only: bool) -> str:
-    """Two characters as dense as the element is large; of a negative one the first is its sign."""
+    """Return two characters, denser for a larger value; a minus sign marks a negative one."""
     position = scale.position(value)
     if scale.diverging and value < 0:
         ramp = _ASCII if ascii_only else _SIGNED_BLOCKS
@@ -68,5 +68,5 @@ def density(scale: Scale, value: float, ascii_only: bool) -> str:
 
 
 def sign_mark(scale: Scale, value: float) -> str:
-    """Two characters to stand on a shade: hues alone do not tell the signs apart."""
+    """Return two characters to draw on a shade, since hue alone does not show the sign."""
     return " -" if scale.diverging and value < 0 else "  "

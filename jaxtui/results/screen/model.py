@@ -1,4 +1,4 @@
-"""What the array view looks at: the source, which of its dimensions are on screen, its windows."""
+"""The model of the array view: an array, the dimensions on screen, and the windows read of it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ from jaxtui.wire.results import WindowRead
 
 MISSING: Final = object()  # stands for a cell that has not been read yet
 _WINDOWS = 8  # windows kept; at most about 8 × MAX_CELLS cells
-MAX_CELLS = 30_000  # cells asked for at once, so that an answer stays a matter of milliseconds
+MAX_CELLS = 30_000  # cells per request, so that it takes no more than milliseconds to answer
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Where the elements on one device, or all of them, lie: `start` and `shape` per dimension."""
+    """A region of an array: where it starts and its extent, for each dimension."""
 
     start: tuple[int, ...]
     shape: tuple[int, ...]
 
+    @property
+    def index(self) -> list[list[int]]:
+        """[start, stop] for each dimension."""
+        return [[a, a + size] for a, size in zip(self.start, self.shape, strict=True)]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An output leaf of a result, and the labels of the devices that hold it."""
+    """An output leaf of a result, with labels for the devices that hold it."""
 
     result: int
     leaf: int
@@ -35,20 +40,19 @@ class Source:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The global shape."""
         return tuple(self.output.shape)
 
     @property
     def name(self) -> str:
-        """`out` and the leaf's path in it."""
+        """`out` followed by the leaf's path."""
         return "out" + self.output.path
 
     def shard(self, device: int) -> Shard | None:
-        """The shard on a device, None where there is none."""
+        """Return the shard on a device, or None if there is none."""
         return next((shard for shard in self.output.shards if shard.device == device), None)
 
     def block(self, device: int | None) -> Block:
-        """What the device holds; all of the array for None or a device without a shard."""
+        """Return the region on `device`; the whole array for None or without a shard there."""
         shard = None if device is None else self.shard(device)
         if shard is None:
             return Block((0,) * len(self.shape), self.shape)
@@ -58,7 +62,7 @@ class Source:
         )
 
     def holders(self, index: Sequence[int]) -> list[int]:
-        """The devices that hold the element at a global index."""
+        """Return the devices that hold the element at a global index."""
         return [
             shard.device
             for shard in self.output.shards
@@ -68,10 +72,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Which dimensions are rows and columns, and where the cursor stands in all of them.
+    """Which dimensions are rows and columns, and the index of the cursor.
 
-    `rows` and `columns` are None when the rank is too small for them; `other` is the dimension
-    that is stepped through, None when all are on screen.
+    `rows` and `columns` are None if the rank is too low for them; `other` is the dimension that
+    `step` moves along, None if all dimensions are on screen.
     """
 
     shape: tuple[int, ...]
@@ -82,7 +86,7 @@ class View:
 
     @classmethod
     def of(cls, shape: Sequence[int]) -> View:
-        """The last two dimensions as rows and columns, the cursor on the first element."""
+        """Show the last two dimensions as rows and columns, the cursor on the first element."""
         rank = len(shape)
         return cls(
             shape=tuple(shape),
@@ -99,72 +103,66 @@ class View:
 
     @property
     def row_count(self) -> int:
-        """How many rows there are."""
         return 1 if self.rows is None else self.shape[self.rows]
 
     @property
     def column_count(self) -> int:
-        """How many columns there are."""
         return 1 if self.columns is None else self.shape[self.columns]
 
     @property
     def row(self) -> int:
-        """The cursor's row."""
         return 0 if self.rows is None else self.index[self.rows]
 
     @property
     def column(self) -> int:
-        """The cursor's column."""
         return 0 if self.columns is None else self.index[self.columns]
 
     @property
     def empty(self) -> bool:
-        """Whether a dimension is zero."""
         return 0 in self.shape
 
     def at(self, row: int, column: int) -> View:
-        """The cursor at a row and column, or at the nearest that exist."""
+        """Move the cursor to a row and column, or to the nearest that exist."""
         index = list(self.index)
         if self.rows is not None:
             index[self.rows] = row
         if self.columns is not None:
             index[self.columns] = column
-        return replace(self, index=_inside(index, self.shape))
+        return replace(self, index=_clip(index, self.shape))
 
     def step(self, by: int) -> View:
-        """The cursor moved along the dimension that is stepped through."""
+        """Move the cursor along the dimension `other`."""
         if self.other is None:
             return self
         index = list(self.index)
         index[self.other] += by
-        return replace(self, index=_inside(index, self.shape))
+        return replace(self, index=_clip(index, self.shape))
 
     def choose_other(self, by: int) -> View:
-        """Another dimension to step through."""
+        """Select another dimension to step along, `by` places after the current one."""
         if self.other is None:
             return self
         others = self.others
         return replace(self, other=others[(others.index(self.other) + by) % len(others)])
 
     def transposed(self) -> View:
-        """Rows and columns exchanged."""
         return replace(self, rows=self.columns, columns=self.rows)
 
     def next_rows(self) -> View:
-        """The next dimension as rows; with no other to take, rows and columns are exchanged."""
+        """Show the next dimension as rows; if all are on screen, transpose."""
         if not self.others or self.rows is None:
             return self.transposed()
         return self._with_axes(_following(self.rows, self.others), self.columns)
 
     def next_columns(self) -> View:
-        """The next dimension as columns; with no other to take, they are exchanged with rows."""
+        """Show the next dimension as columns; if all are on screen, transpose."""
         if not self.others or self.columns is None:
             return self.transposed()
         return self._with_axes(self.rows, _following(self.columns, self.others))
 
     def onto(self, shape: Sequence[int], index: Sequence[int]) -> View:
-        """The same dimensions of an array of equal rank, the cursor near `index`."""
-        return replace(self, shape=tuple(shape), index=_inside(index, shape))
+        """Show the same dimensions of an array of equal rank, the cursor near `index`."""
+        return replace(self, shape=tuple(shape), index=_clip(index, shape))
 
     def _with_axes(self, rows: int | None, columns: int | None) -> View:
         given_back = ({self.rows, self.columns} - {rows, columns}).pop()
@@ -173,11 +171,11 @@ class View:
 
 
 def _following(axis: int, others: list[int]) -> int:
-    """The next of the other dimensions after `axis`, round to the first."""
+    """Return the first of `others` after `axis`, wrapping around at the end."""
     return next((other for other in others if other > axis), others[0])
 
 
-def _inside(index: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+def _clip(index: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(max(0, min(at, size - 1)) for at, size in zip(index, shape, strict=True))
 
 
@@ -185,7 +183,7 @@ def _inside(index: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
 
 
 class Plane(NamedTuple):
-    """The rows and columns that a view shows: `fixed` is the index without them."""
+    """A two-dimensional slice of an array; `fixed` is the index in all other dimensions."""
 
     device: int | None
     rows: int | None
@@ -194,20 +192,18 @@ class Plane(NamedTuple):
 
     @classmethod
     def of(cls, view: View, device: int | None) -> Plane:
-        """The plane of a view."""
         return cls(device, view.rows, view.columns, tuple(view.index[a] for a in view.others))
 
 
 class Rectangle(NamedTuple):
-    """Rows `top` to `bottom` and columns `left` to `right`, the ends not included."""
+    """Rows `top` to `bottom` and columns `left` to `right`, as half-open ranges."""
 
     top: int
     bottom: int
     left: int
     right: int
 
-    def holds(self, other: Rectangle) -> bool:
-        """Whether all of the other lies in this one."""
+    def contains(self, other: Rectangle) -> bool:
         return (
             self.top <= other.top
             and other.bottom <= self.bottom
@@ -216,7 +212,7 @@ class Rectangle(NamedTuple):
         )
 
     def grown(self, share: float, row_count: int, column_count: int) -> Rectangle:
-        """Larger by `share` of its size on each side, within so many rows and columns."""
+        """Extend by `share` of the size on each side, within so many rows and columns."""
         rows = round((self.bottom - self.top) * share)
         columns = round((self.right - self.left) * share)
         return Rectangle(
@@ -228,13 +224,12 @@ class Rectangle(NamedTuple):
 
     @property
     def cells(self) -> int:
-        """How many cells it has."""
         return (self.bottom - self.top) * (self.right - self.left)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A window to ask the engine for, in the terms of ReadWindow."""
+class WindowRequest:
+    """A window to read; the fields are those of `ReadWindow`."""
 
     device: int | None
     rows: int | None
@@ -242,8 +237,7 @@ class Wanted:
     index: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, view: View, device: int | None, part: Rectangle) -> Wanted:
-        """The request for a part of a view."""
+    def of(cls, view: View, device: int | None, part: Rectangle) -> WindowRequest:
         index = [(at, at + 1) for at in view.index]
         if view.rows is not None:
             index[view.rows] = (part.top, part.bottom)
@@ -252,21 +246,20 @@ class Wanted:
         return cls(device, view.rows, view.columns, tuple(index))
 
     @classmethod
-    def answered_by(cls, window: WindowRead) -> Wanted:
-        """The request that a window answers."""
+    def answered_by(cls, window: WindowRead) -> WindowRequest:
+        """Return the request that a window answers."""
         index = tuple((start, stop) for start, stop in window.index)
         return cls(window.device, window.rows, window.columns, index)
 
     @property
     def part(self) -> Rectangle:
-        """The rows and columns asked for."""
+        """The rows and columns to read."""
         rows = (0, 1) if self.rows is None else self.index[self.rows]
         columns = (0, 1) if self.columns is None else self.index[self.columns]
         return Rectangle(*rows, *columns)
 
     @property
     def plane(self) -> Plane:
-        """The plane that the window lies in."""
         pinned = (self.rows, self.columns)
         fixed = tuple(a for axis, (a, _) in enumerate(self.index) if axis not in pinned)
         return Plane(self.device, self.rows, self.columns, fixed)
@@ -274,24 +267,24 @@ class Wanted:
 
 @dataclass(slots=True)
 class Windows:
-    """The newest windows of one source, and the one that is on its way."""
+    """The windows most recently read of a source, and the outstanding request."""
 
-    outstanding: Wanted | None = None
+    outstanding: WindowRequest | None = None
     _kept: list[tuple[Plane, Rectangle, list[list[Any]]]] = field(default_factory=list)
 
-    def keep(self, wanted: Wanted, cells: list[list[Any]]) -> None:
-        """Keep a window that came, and let the next one be asked for if it was waited for."""
+    def keep(self, wanted: WindowRequest, cells: list[list[Any]]) -> None:
+        """Add a window; the next can be requested if this was the outstanding one."""
         if wanted == self.outstanding:
             self.outstanding = None
         self._kept.insert(0, (wanted.plane, wanted.part, cells))
         del self._kept[_WINDOWS:]
 
     def has(self, plane: Plane, part: Rectangle) -> bool:
-        """Whether one window holds all of the part."""
-        return any(at == plane and kept.holds(part) for at, kept, _ in self._kept)
+        """Whether a single window contains all of `part`."""
+        return any(at == plane and kept.contains(part) for at, kept, _ in self._kept)
 
     def row(self, plane: Plane, row: int, left: int, right: int) -> list[Any]:
-        """The cells of a row, MISSING where none has come."""
+        """Return the cells of a row, MISSING where none have been read."""
         found: list[Any] = [MISSING] * (right - left)
         for at, part, cells in reversed(self._kept):
             if at == plane and part.top <= row < part.bottom:
@@ -301,8 +294,12 @@ class Windows:
                     found[first - left : last - left] = read
         return found
 
-    def next(self, view: View, device: int | None, visible: Rectangle) -> Wanted | None:
-        """The window to ask for now: a page more on each side, before the last one runs out."""
+    def next(self, view: View, device: int | None, visible: Rectangle) -> WindowRequest | None:
+        """Return the window to request now, or None.
+
+        It has a margin around what is visible, a page wide unless that is too many cells, and is
+        requested when less than half a margin is left.
+        """
         if self.outstanding is not None:
             return None
         counts = (view.row_count, view.column_count)
@@ -311,12 +308,12 @@ class Windows:
         )
         if self.has(Plane.of(view, device), visible.grown(margin / 2, *counts)):
             return None
-        self.outstanding = Wanted.of(view, device, visible.grown(margin, *counts))
+        self.outstanding = WindowRequest.of(view, device, visible.grown(margin, *counts))
         return self.outstanding
 
 
-def cells_of_values(source: Source, wanted: Wanted) -> list[list[Any]]:
-    """A window cut out of the values that came with an output, in the form of WindowRead."""
+def cells_of_values(source: Source, wanted: WindowRequest) -> list[list[Any]]:
+    """Return a window as `WindowRead.cells` has it, from values that came with an output."""
     starts = source.block(wanted.device).start
     part = wanted.part
 
@@ -334,7 +331,7 @@ def cells_of_values(source: Source, wanted: Wanted) -> list[list[Any]]:
 
 
 def read_value(value: Any, dtype: str) -> Any:
-    """An element of `Output.values` as the cell that a WindowRead would have."""
+    """Convert an element of `Output.values` to a cell of `WindowRead`."""
     kind = family(dtype)
     if kind == "float":
         return shortest(number(value), significand_bits(dtype))
@@ -343,8 +340,17 @@ def read_value(value: Any, dtype: str) -> Any:
     return value
 
 
+def slices_text(index: Sequence[Sequence[int]], shape: Sequence[int]) -> str:
+    """Return a block's index as one would write it: "[0:1, :]"."""
+    parts = [
+        ":" if [start, stop] == [0, size] else f"{start}:{stop}"
+        for (start, stop), size in zip(index, shape, strict=True)
+    ]
+    return f"[{', '.join(parts)}]"
+
+
 def every_cell(values: Any, rank: int) -> list[Any]:
-    """All elements of nested lists `rank` deep."""
+    """Flatten lists nested `rank` deep."""
     cells = [values]
     for _ in range(rank):
         cells = [cell for inner in cells for cell in inner]

@@ -1,4 +1,4 @@
-"""Draws the array view, line by line: a picture is plain data, a line of it depends on no more."""
+"""Draws the array view line by line, from plain data alone."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from jaxtui.text.number_formats import Format, number, shorten
 from jaxtui.wire.report import Summary
 
 _HEAT_CELL = 2
-_LEGEND = 12  # characters of the legend's bar
+_LEGEND = 12  # characters in the bar of the legend
 _STEPS = (1, 2, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things stand, in characters: lines of header, labels and foot; the cells between."""
+    """The sizes of header, labels, cells and foot, in lines and characters."""
 
     width: int
     header: int
@@ -40,7 +40,7 @@ class Layout:
 
     @property
     def chrome(self) -> int:
-        """Lines that do not scroll."""
+        """The number of lines that do not scroll."""
         return self.header + self.labels + self.foot
 
     @property
@@ -49,7 +49,7 @@ class Layout:
         return self.header + self.labels
 
     def visible(self, view: View, top: int, left: int) -> Rectangle:
-        """The rows and columns on screen when these are the first."""
+        """Return the rows and columns on screen if row `top` and column `left` come first."""
         return Rectangle(
             top,
             min(view.row_count, top + self.rows),
@@ -60,7 +60,7 @@ class Layout:
 
 @lru_cache(maxsize=64)
 def lay_out(width: int, height: int, view: View, cell: int) -> Layout:
-    """The layout for so many characters and lines, of cells so wide."""
+    """Lay out `width` by `height` characters, with cells at most `cell` wide."""
     header = int(height >= 3)
     labels = int(height >= 4 and view.columns is not None)
     foot = 2 if height >= 9 else int(height >= 5)
@@ -81,7 +81,7 @@ def lay_out(width: int, height: int, view: View, cell: int) -> Layout:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that is drawn: the subject, where it is scrolled to, how its cells are written."""
+    """Everything that is drawn: the subject, the scroll position, the format of the cells."""
 
     subject: words.Subject
     windows: Windows
@@ -93,31 +93,29 @@ class Picture:
 
     @property
     def cell(self) -> int:
-        """How wide a cell wants to be."""
+        """The width that a cell needs."""
         return _HEAT_CELL if self.scale is not None else self.format.width + 2
 
     @property
     def plane(self) -> Plane:
-        """The plane of cells."""
         return Plane.of(self.subject.view, self.subject.device)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The styles: of each role, and of each shade from -LEVELS to LEVELS (none in monochrome)."""
+    """The styles by role, and by shade from -LEVELS to LEVELS (empty if monochrome)."""
 
     roles: dict[str, RichStyle]
     shades: tuple[RichStyle, ...]
     focused: bool
 
     def shade(self, level: int) -> RichStyle:
-        """The style of a level."""
         return self.shades[level + LEVELS]
 
 
 @dataclass(frozen=True, slots=True)
 class Painter:
-    """Draws one picture in one look and layout."""
+    """Draws a picture in a given look and layout."""
 
     picture: Picture
     layout: Layout
@@ -125,7 +123,6 @@ class Painter:
     notice: str = ""
 
     def line(self, y: int) -> Strip:
-        """The line `y` of the widget."""
         layout, picture = self.layout, self.picture
         row = picture.top + y - layout.body
         foot = y - layout.body - layout.rows
@@ -164,9 +161,9 @@ class Painter:
             role = "cursor-index" if row == view.row else "index"
             label = str(row).rjust(layout.gutter - 1) + " "
             segments.append(Segment(label, self.look.roles[role]))
-        draw: Callable[[Any, bool], tuple[str, RichStyle]] = self._written
+        draw: Callable[[Any, bool], tuple[str, RichStyle]] = self._table_cell
         if self.picture.scale is not None:
-            draw = self._shaded
+            draw = self._heat_cell
         run, run_style = "", self.look.roles["cell"]
         cursor = view.column if row == view.row else -1
         for column, cell in enumerate(cells, part.left):
@@ -179,8 +176,8 @@ class Painter:
         segments.append(Segment(run, run_style))
         return segments
 
-    def _written(self, cell: Any, cursor: bool) -> tuple[str, RichStyle]:
-        """A cell of the table."""
+    def _table_cell(self, cell: Any, cursor: bool) -> tuple[str, RichStyle]:
+        """Return text and style of a cell in the table."""
         roles, room = self.look.roles, self.layout.cell - 2
         if cell is MISSING:
             text, role = self.picture.subject.signs.missing.rjust(room), "muted"
@@ -202,8 +199,8 @@ class Painter:
             return "cell" if all(math.isfinite(number(part)) for part in cell) else "odd"
         return "cell"
 
-    def _shaded(self, cell: Any, cursor: bool) -> tuple[str, RichStyle]:
-        """A cell of the heat map."""
+    def _heat_cell(self, cell: Any, cursor: bool) -> tuple[str, RichStyle]:
+        """Return text and style of a cell in the heat map."""
         roles, signs, scale = self.look.roles, self.picture.subject.signs, self.picture.scale
         assert scale is not None
         if cursor:
@@ -220,7 +217,7 @@ class Painter:
     # ------------------------------------------------------------------------------------ labels
 
     def _column_labels(self) -> list[Segment]:
-        """The columns' indices; only every so many where they are wider than the cells."""
+        """Return the columns' indices, leaving some out if they are wider than cells."""
         picture, layout = self.picture, self.layout
         view = picture.subject.view
         part = layout.visible(view, picture.top, picture.left)
@@ -250,7 +247,7 @@ class Painter:
         return segments
 
     def _label_at(self, column: int, over_end: bool) -> int:
-        """Where a column's label starts: over the end of its numbers or over the cell's start."""
+        """Return where a label starts: above the end of the numbers, or the cell's start."""
         start = self.layout.gutter + (column - self.picture.left) * self.layout.cell
         if over_end and family(self.picture.subject.source.output.dtype) != "text":
             return start + self.layout.cell - 1 - len(str(column))
@@ -278,7 +275,7 @@ class Painter:
         return [*line, ("  ", "muted"), *rest] if rest else line
 
     def _statistics(self) -> list[list[words.Piece]]:
-        """The statistics from long to short."""
+        """Return the statistics in variants, longest first."""
         picture = self.picture
         dtype = picture.subject.source.output.dtype
         if picture.summary is None:
@@ -288,7 +285,7 @@ class Painter:
         return [*variants, *words.statistics(picture.summary, dtype)]
 
     def _legend(self) -> list[words.Piece]:
-        """The scale's shades or signs from its low end to its high end."""
+        """Return the shades or characters from the low to the high end of the scale."""
         scale, shades = self.picture.scale, self.look.shades
         if scale is None:
             return []
@@ -302,7 +299,7 @@ class Painter:
 
 
 def shades(ground: Color, negative: Color, positive: Color) -> tuple[RichStyle, ...]:
-    """A style for each level from -LEVELS to LEVELS: from the ground to the full colours."""
+    """Return styles for the levels -LEVELS to LEVELS, from `ground` to the full colours."""
     styles = []
     for level in range(-LEVELS, LEVELS + 1):
         end = negative if level < 0 else positive
@@ -313,7 +310,7 @@ def shades(ground: Color, negative: Color, positive: Color) -> tuple[RichStyle, 
 
 
 def label_step(longest: int, cell: int) -> int:
-    """Every how many columns there is room for a label `longest` characters long."""
+    """Return the least of 1, 2, 5, 10, ... columns that has room for `longest` characters."""
     power = 1
     while True:
         for step in _STEPS:

@@ -1,4 +1,4 @@
-"""What has been read of one source: its windows, its statistics, and the range that these tell."""
+"""What has been read of an array: its windows, its statistics and the range of its elements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtui.results.screen.model import (
     Rectangle,
     Source,
     View,
-    Wanted,
+    WindowRequest,
     Windows,
     cells_of_values,
     every_cell,
@@ -24,18 +24,18 @@ from jaxtui.text.numbers import Extent, Style, choose, extent_of
 from jaxtui.wire.report import Summary
 from jaxtui.wire.results import WindowRead
 
-COMPLETE = 10_000  # elements up to which a format is chosen from all of them, when all are read
+COMPLETE = 10_000  # elements; up to here a format is chosen from all of them once they are read
 
 
 class Reading:
-    """Grows as answers come. A source whose values came with it has no need of any."""
+    """Collects answers as they come. A source whose values came with the output needs none."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.windows = Windows()
         self._summaries: dict[int | None, Summary] = {}
         self._asked: set[int | None] = set()
-        self._seen: dict[int | None, Extent] = {}  # what the windows that came say of the range
+        self._seen: dict[int | None, Extent] = {}  # the range of the cells read
         self._magnitudes: dict[int | None, tuple[float, float]] = {}
         self._magnitudes_known: set[int | None] = set()
         self._formats: dict[tuple[int | None, Style], tuple[Extent, Format]] = {}
@@ -50,8 +50,8 @@ class Reading:
     # ---------------------------------------------------------------------------------- answers
 
     def put(self, window: WindowRead) -> bool:
-        """Take a window; False if it is of another source."""
-        answered = Wanted.answered_by(window)
+        """Add a window; return False if it is of another source."""
+        answered = WindowRequest.answered_by(window)
         source = (self.source.result, self.source.leaf, len(self.source.shape))
         if (window.result, window.leaf, len(window.index)) != source:
             return False
@@ -59,17 +59,17 @@ class Reading:
         count = math.prod(self.source.block(window.device).shape)
         if len(cells) == count <= COMPLETE:
             self._seen[window.device] = extent_of(cells, self.source.output.dtype, complete=True)
-        self._look_at(cells, window.device)
+        self._extend_range(cells, window.device)
         self.windows.keep(answered, window.cells)
         return True
 
     def put_summary(self, summary: Summary, device: int | None) -> None:
-        """Take statistics; an exact one is not replaced by a sample."""
+        """Add statistics; those of a sample do not replace exact ones."""
         kept = self._summaries.get(device)
         if kept is None or summary.exact or not kept.exact:
             self._summaries[device] = summary
 
-    def _look_at(self, cells: list[Any], device: int | None) -> None:
+    def _extend_range(self, cells: list[Any], device: int | None) -> None:
         seen = extent_of(cells, self.source.output.dtype)
         self._seen[device] = self._seen.get(device, Extent()).merge(seen)
         if family(self.source.output.dtype) == "complex":
@@ -80,18 +80,20 @@ class Reading:
     # ---------------------------------------------------------------------------------- needs
 
     def summary_needed(self, device: int | None) -> bool:
-        """Whether statistics are to be asked for; true once for each device."""
+        """Whether to request statistics; true only once for each device."""
         if self.local or device in self._asked or self._summaries.get(device) is not None:
             return False
         self._asked.add(device)
         return family(self.source.output.dtype) != "text"
 
-    def next_window(self, view: View, device: int | None, visible: Rectangle) -> Wanted | None:
-        """The window to ask for now, None when there is enough or one is on its way."""
+    def next_window(
+        self, view: View, device: int | None, visible: Rectangle
+    ) -> WindowRequest | None:
+        """Return the window to request now; None if none is needed or one is outstanding."""
         wanted = self.windows.next(view, device, visible)
         if wanted is not None and self.local:
             cells = cells_of_values(self.source, wanted)
-            self._look_at([cell for row in cells for cell in row], device)
+            self._extend_range([cell for row in cells for cell in row], device)
             self.windows.keep(wanted, cells)
             return None
         return wanted
@@ -99,23 +101,23 @@ class Reading:
     # ---------------------------------------------------------------------------------- knowledge
 
     def cell(self, view: View, device: int | None) -> Any:
-        """The cell at a view's cursor, None where it has not been read."""
+        """Return the cell at the cursor of a view, or None if it has not been read."""
         row = self.windows.row(Plane.of(view, device), view.row, view.column, view.column + 1)
         return None if row[0] is MISSING else row[0]
 
     def summary(self, device: int | None) -> Summary | None:
-        """The statistics of a device's block or, for None, of all."""
+        """Return the statistics of a device's block, or of the whole array for None."""
         if device not in self._summaries and self.local:
             self._summaries[device] = summarize(self._all_cells(device), self.source.output.dtype)
         return self._summaries.get(device)
 
     def range_known(self, device: int | None) -> bool:
-        """Whether a format chosen now will last."""
+        """Whether a format that is chosen now is final."""
         known = family(self.source.output.dtype) in ("text", "bool")
         return known or self.local or device in self._summaries
 
     def extent(self, device: int | None) -> Extent:
-        """The range of the elements, as far as it is known."""
+        """Return the range of the elements, as far as it is known."""
         dtype = self.source.output.dtype
         if self.local:
             if device not in self._seen or self._seen[device].cells is None:
@@ -128,7 +130,6 @@ class Reading:
         return said.merge(seen)
 
     def format(self, device: int | None, style: Style) -> Format:
-        """The format of a device's cells."""
         extent = self.extent(device)
         kept = self._formats.get((device, style))
         if kept is None or kept[0] != extent:
@@ -137,7 +138,7 @@ class Reading:
         return kept[1]
 
     def scale(self, device: int | None) -> Scale | None:
-        """The range of a heat map; None for what has no magnitude."""
+        """Return the range of a heat map, or None if the elements have no magnitude."""
         kind = family(self.source.output.dtype)
         if kind == "text":
             return None
@@ -146,35 +147,32 @@ class Reading:
         if kind == "complex":
             if self.local and device not in self._magnitudes_known:
                 self._magnitudes_known.add(device)
-                self._look_at(self._all_cells(device), device)
+                self._extend_range(self._all_cells(device), device)
             low, high = self._magnitudes.get(device, (0.0, 0.0))
             return Scale(min(low, high), high)
         extent = self.extent(device)
         return Scale(float(extent.low or 0.0), float(extent.high or 0.0))
 
     def _all_cells(self, device: int | None) -> list[Any]:
-        """All elements of a source that came with its values."""
+        """Return all elements of a source whose values came with the output."""
         block = self.source.block(device)
         values = self.source.output.values
         if device is not None:
-            ranges = [
-                (start, start + size) for start, size in zip(block.start, block.shape, strict=True)
-            ]
-            values = _part(values, ranges)
+            values = _slice(values, block.index)
         cells = every_cell(values, len(block.shape))
         return [read_value(cell, self.source.output.dtype) for cell in cells]
 
 
-def _part(values: Any, ranges: list[tuple[int, int]]) -> Any:
-    """The part of nested lists within a range for each dimension."""
-    if not ranges:
+def _slice(values: Any, index: list[list[int]]) -> Any:
+    """Slice nested lists by [start, stop] for each dimension."""
+    if not index:
         return values
-    (start, stop), *inner = ranges
-    return [_part(value, inner) for value in values[start:stop]]
+    (start, stop), *inner = index
+    return [_slice(value, inner) for value in values[start:stop]]
 
 
 def summarize(cells: list[Any], dtype: str) -> Summary:
-    """The statistics of all elements, as the engine makes them."""
+    """Compute the statistics of all elements as the engine does."""
     kind = family(dtype)
     if kind == "text":
         return Summary(
@@ -205,7 +203,7 @@ def summarize(cells: list[Any], dtype: str) -> Summary:
 
 
 def _deviation(numbers: list[float | int], mean: float) -> float:
-    """The population's standard deviation, scaled so that squares of large numbers fit."""
+    """Return the population standard deviation; scaling keeps large squares in range."""
     largest = max(abs(value - mean) for value in numbers)
     if not largest or not math.isfinite(largest):
         return largest

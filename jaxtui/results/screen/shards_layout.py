@@ -1,4 +1,4 @@
-"""Which block of an array each device holds: a picture to scale and a table, as plain lines."""
+"""The layout of the shards view: a drawing of the blocks to scale and a table, as plain lines."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from jaxtui.results.screen.shards_picture import Block, Tiling, picture
+from jaxtui.results.screen.model import slices_text
+from jaxtui.results.screen.shards_picture import Tiling, block_of, picture
 from jaxtui.screen.cells import Glyphs, Line, Segment, crop, glyphs, pad, width_of, wrap
 from jaxtui.text import dtypes, quantities
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean
-from jaxtui.wire.report import Output, Shard
+from jaxtui.wire.report import Output
 
-_SMALL = 9  # lines of the widget; below, the table alone is more use
-_TABLE_LEAST = 5  # lines under a picture: a blank one, the table's head and some rows
-_GAP = 4  # cells between a picture and a table beside it
+_SMALL = 9  # lines; a lower view shows only the table
+_TABLE_LEAST = 5  # lines kept under a drawing: a blank one, the table's head and some rows
+_GAP = 4  # cells between a drawing and a table beside it
 _COLUMN_GAP = "  "
 
 
 @dataclass(frozen=True)
 class _View:
-    """The cells there are, and the lines of words above everything else."""
+    """The size of the view in cells, and the number of lines above drawing and table."""
 
     width: int
     height: int
@@ -32,9 +33,9 @@ class _View:
 
 @dataclass(frozen=True)
 class ShardsLayout:
-    """All lines from top to bottom, none wider than asked for.
+    """All lines from top to bottom, none wider than the view.
 
-    The table's rows are `rows` lines from `first_row`, in the order of the output's shards.
+    The table has `rows` rows from line `first_row` on, in the order of the output's shards.
     """
 
     lines: tuple[Line, ...]
@@ -50,10 +51,10 @@ def layout(
     ascii: bool = False,
     cursor: int | None = None,
 ) -> ShardsLayout:
-    """The picture and the table of `output`'s shards for a view of `width` by `height` cells.
+    """Lay out `output`'s shards, as a drawing and a table, in `width` by `height` cells.
 
-    `devices` are the devices' labels by id, such as {3: "cpu:3"}; `cursor` is the index of the
-    shard whose row and block stand out.
+    `devices` maps device ids to labels, such as {3: "cpu:3"}; `cursor` is the index of the shard
+    whose row and block are highlighted.
     """
     signs = glyphs(ascii)
     if output is None:
@@ -66,13 +67,13 @@ def layout(
     texts = wrap(" ".join(_words(output, tiling)), max(1, width - 2), 3, signs.ellipsis)
     head += [(Segment(f" {text}", "words"),) for text in texts]
     table = _fitting_table(output, tiling, devices, width - 1, signs, cursor)
-    lit = None if cursor is None else _block_of(output.shards[cursor])
+    lit = None if cursor is None else block_of(output.shards[cursor])
     view = _View(width, height, len(head))
 
-    def drawn(lines: int) -> list[Line]:
+    def draw(lines: int) -> list[Line]:
         return picture(tiling, width - 1, lines, signs, lit)
 
-    body, first_row = _arranged(drawn, table, view)
+    body, first_row = _arrange(draw, table, view)
     lines = [*head, (), *((Segment(" "), *line) for line in body)]
     cropped = tuple(crop(line, 0, max(0, width)) for line in lines)
     return ShardsLayout(cropped, len(head) + 1 + first_row, len(table) - 1)
@@ -84,21 +85,21 @@ def _only_words(texts: Sequence[str], width: int, signs: Glyphs) -> ShardsLayout
     return ShardsLayout(lines, len(lines), 0)
 
 
-def _arranged(
-    drawn: Callable[[int], list[Line]], table: list[Line], view: _View
+def _arrange(
+    draw: Callable[[int], list[Line]], table: list[Line], view: _View
 ) -> tuple[list[Line], int]:
-    """The picture above the table, or beside it where that saves scrolling; none where it is small.
+    """Put the drawing above the table, or beside it where that saves scrolling.
 
-    `drawn` makes the picture, as low as the lines that it is given if it can be. Also returns the
-    line of the table's first row.
+    If the view is too low, there is only the table. `draw(height)` makes the drawing, of at most
+    `height` lines if possible. Also returns the line of the table's first row.
     """
     room = view.height - view.head - 1
     if view.height < _SMALL:
         return table, 1
-    whole = drawn(room - len(table) - 1)
+    whole = draw(room - len(table) - 1)
     if whole and len(whole) + 1 + len(table) <= room:
         return [*whole, (), *table], len(whole) + 2
-    beside = drawn(room)
+    beside = draw(room)
     across = max(map(width_of, beside), default=0) + _GAP
     fits_across = across + max(map(width_of, table)) < view.width
     if beside and len(beside) <= room and fits_across:
@@ -106,7 +107,7 @@ def _arranged(
         left = [*beside, *[()] * (count - len(beside))]
         right = [*table, *[()] * (count - len(table))]
         return [(*pad(a, across), *b) for a, b in zip(left, right, strict=True)], 1
-    above = drawn(room - _TABLE_LEAST)
+    above = draw(room - _TABLE_LEAST)
     if above and len(above) <= room - _TABLE_LEAST:
         return [*above, (), *table], len(above) + 2
     return table, 1
@@ -128,7 +129,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _words(output: Output, tiling: Tiling) -> list[str]:
-    """What the picture shows, said: how it is divided, and how many devices hold the same."""
+    """Say how the array is divided, and how many devices hold the same block."""
     devices = len({shard.device for shard in output.shards})
     if not tiling.divided:
         if devices == 1:
@@ -157,7 +158,7 @@ def _fitting_table(
     signs: Glyphs,
     cursor: int | None,
 ) -> list[Line]:
-    """The table with as many columns as fit; what is left out can be told from the others."""
+    """Return the table with as many columns as fit; others can be told from these."""
     table = _table(output, tiling, devices, signs, cursor, ("holds", "block", "bytes"))
     for labels, names in (
         (devices, ("holds", "bytes")),
@@ -178,12 +179,12 @@ def _table(
     cursor: int | None,
     names: Sequence[str],
 ) -> list[Line]:
-    """The table's head and a row for each shard; `names` are the columns after the device's."""
+    """Return the table's head and a row per shard; `names` are the columns after the device."""
     ids = [str(shard.device) for shard in output.shards]
     labels = [clean(devices.get(shard.device, "")) for shard in output.shards]
     id_width = max(len(i) for i in ids)
     first = [f"{i:>{id_width}} {label}".rstrip() for i, label in zip(ids, labels, strict=True)]
-    holds = [index_text(shard.index, output.shape) for shard in output.shards]
+    holds = [slices_text(shard.index, output.shape) for shard in output.shards]
     blocks = [
         short_dtype(output.dtype) + _shape([stop - start for start, stop in shard.index])
         for shard in output.shards
@@ -194,7 +195,7 @@ def _table(
     columns += [_column(name, known[name], right=name == "bytes") for name in names]
     lines: list[Line] = [_row(" ", [column[0] for column in columns], "", "head")]
     for at, shard in enumerate(output.shards):
-        owner = tiling.blocks[_block_of(shard)][0]
+        owner = tiling.blocks[block_of(shard)][0]
         note = f"copy of device {owner}" if owner != shard.device else ""
         here = at == cursor
         cells = [column[at + 1] for column in columns]
@@ -203,7 +204,7 @@ def _table(
 
 
 def _column(head: str, texts: Sequence[str], right: bool = False) -> list[str]:
-    """The column's head and cells, all of one width."""
+    """Pad a column's head and cells to the same width."""
     width = max(map(cell_len, (head, *texts)))
     padded = [(text, " " * (width - cell_len(text))) for text in (head, *texts)]
     return [space + text if right else text + space for text, space in padded]
@@ -214,21 +215,8 @@ def _row(sign: str, cells: Sequence[str], note: str, style: str) -> Line:
     return (*line, Segment(_COLUMN_GAP + note, "quiet")) if note else line
 
 
-def index_text(index: Sequence[Sequence[int]], shape: Sequence[int]) -> str:
-    """The index that cuts the block out, as one would write it: "[0:1, :]"."""
-    parts = [
-        ":" if [start, stop] == [0, size] else f"{start}:{stop}"
-        for (start, stop), size in zip(index, shape, strict=True)
-    ]
-    return "[" + ", ".join(parts) + "]"
-
-
-def _block_of(shard: Shard) -> Block:
-    return tuple((start, stop) for start, stop in shard.index)
-
-
 def _size(dtype: str, index: Sequence[Sequence[int]]) -> str:
     each = dtypes.bits(dtype)
-    if each is None or each < 8:  # how smaller ones are stored differs from backend to backend
+    if each is None or each < 8:  # backends differ in how they store smaller ones
         return "?"
     return quantities.size(each // 8 * math.prod(stop - start for start, stop in index))

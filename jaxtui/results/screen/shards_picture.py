@@ -19,10 +19,10 @@ _BLOCK_WIDEST = 16
 
 @dataclass(frozen=True)
 class Tiling:
-    """How an array is divided: `blocks` with the ids of their devices, lowest first.
+    """How an array is divided: `blocks` maps each block to its device ids, in ascending order.
 
-    `cuts[d]` are the different intervals along dimension d in order; `divided` are the dimensions
-    with more than one, or with one that is not all of it.
+    `cuts[d]` are the distinct intervals along dimension d, sorted; `divided` lists the dimensions
+    with more than one interval, or with one that does not span it.
     """
 
     shape: tuple[int, ...]
@@ -32,24 +32,28 @@ class Tiling:
 
     @classmethod
     def of(cls, shape: Sequence[int], shards: Iterable[Shard]) -> Tiling:
-        """The tiling that the shards make of an array of `shape`."""
+        """Collect the tiling of an array of `shape` from its shards."""
         blocks: dict[Block, list[int]] = {}
         for shard in shards:
-            block = tuple((start, stop) for start, stop in shard.index)
-            blocks.setdefault(block, []).append(shard.device)
+            blocks.setdefault(block_of(shard), []).append(shard.device)
         cuts = tuple(tuple(sorted({block[d] for block in blocks})) for d in range(len(shape)))
         divided = tuple(d for d, size in enumerate(shape) if cuts[d] != ((0, size),))
         return cls(tuple(shape), {b: sorted(ids) for b, ids in blocks.items()}, cuts, divided)
 
 
+def block_of(shard: Shard) -> Block:
+    """Return the part of the array that a shard holds."""
+    return tuple((start, stop) for start, stop in shard.index)
+
+
 def picture(
     tiling: Tiling, width: int, height: int, glyphs: Glyphs, lit: Block | None = None
 ) -> list[Line]:
-    """The blocks in at most `width` cells: a strip for one divided dimension, a grid for two.
+    """Draw the blocks: a strip for one divided dimension, a grid for two.
 
-    Of more divided dimensions the first two are drawn. [] when nothing is divided, or when it
-    does not fit into `width`. It is made lower to fit into `height` where that is possible.
-    `lit` is a block to be marked.
+    Of more divided dimensions, the first two are drawn. Returns [] if none is divided or if the
+    drawing does not fit into `width` cells; it is made lower to fit into `height` lines where
+    possible. `lit` is a block to highlight.
     """
     if not tiling.divided:
         return []
@@ -59,7 +63,7 @@ def picture(
 
 
 def ids_text(ids: Sequence[int], dash: str = "–") -> str:
-    """Device ids briefly: "3", "0,4", "0–3", or how many when that is still too long."""
+    """Format device ids briefly: "3", "0,4", "0–3", or only their number if that is too long."""
     runs: list[list[int]] = []
     for device in ids:
         if runs and device == runs[-1][-1] + 1:
@@ -98,13 +102,13 @@ def _strips(
 
 
 def _to_scale(sizes: Sequence[int], least: int, most: int) -> list[int]:
-    """Widths in proportion to the sizes, each between `least` and `most`."""
+    """Return widths in proportion to the sizes, each between `least` and `most`."""
     longest = max(sizes)
     return [max(least, round(size / longest * most)) if longest else least for size in sizes]
 
 
 def _ticks(cuts: Sequence[Interval], widths: Sequence[int]) -> Line:
-    """The indices at which the blocks begin and the last one ends, under their borders."""
+    """Return a line with each block's start index, and the last one's end, under its border."""
     text = ""
     at = 0
     for (start, _), width in zip(cuts, widths, strict=True):
@@ -118,7 +122,7 @@ def _ticks(cuts: Sequence[Interval], widths: Sequence[int]) -> Line:
 
 @dataclass(frozen=True)
 class _Cell:
-    """What stands in a drawn block: the devices, and whether it is to be marked."""
+    """What a drawn block shows: its devices, and whether it is highlighted."""
 
     text: str
     lit: bool
@@ -127,7 +131,7 @@ class _Cell:
     def of(
         cls, tiling: Tiling, place: dict[int, Interval], glyphs: Glyphs, lit: Block | None
     ) -> _Cell:
-        """The cell for the blocks that lie at `place` (dimension -> interval)."""
+        """Combine the blocks that lie at `place` (dimension -> interval)."""
         ids: list[int] = []
         is_lit = False
         for block, holders in tiling.blocks.items():
@@ -157,7 +161,7 @@ def _grid(
     most = min((width - margin - 1 - end) // len(columns) - 1, _BLOCK_WIDEST)
     if most < least:
         return []
-    # A cell of a terminal is about twice as high as it is wide.
+    # A terminal cell is about twice as high as it is wide.
     ratio = 2 * _longest(columns) / max(1, _longest(rows))
     for lines_each in (3, 1, 0):
         total = len(rows) * (lines_each + 1) + 1 if lines_each else len(rows) + 2
@@ -183,7 +187,7 @@ def _framed(
     margin: int,
     glyphs: Glyphs,
 ) -> list[Line]:
-    """The boxes with the indices along both dimensions."""
+    """Add the indices along both dimensions to the boxes."""
     rows, columns = tiling.cuts[down], tiling.cuts[across]
     step = lines_each + 1
     offset = 0 if lines_each else 1
@@ -202,7 +206,7 @@ def _framed(
 
 
 def _axes_line(axes: Sequence[tuple[int, str]], tiling: Tiling) -> Line:
-    """Which axis runs in which direction, and how long it is."""
+    """Return a line that names each axis, its direction and its length."""
     parts = [f"axis {axis} {arrow} {tiling.shape[axis]}" for axis, arrow in axes]
     return (Segment("   ".join(parts), "axis"),)
 
@@ -210,7 +214,7 @@ def _axes_line(axes: Sequence[tuple[int, str]], tiling: Tiling) -> Line:
 def _boxes(
     cells: Sequence[Sequence[_Cell]], widths: Sequence[int], lines_each: int, glyphs: Glyphs
 ) -> list[Line]:
-    """Boxes side by side; `lines_each` 0 leaves out the lines between rows."""
+    """Draw boxes side by side; `lines_each` 0 leaves out the lines between rows."""
     top, middle, bottom = (_border(widths, glyphs.line_across, ends) for ends in glyphs.corners)
     inside = max(1, lines_each)
     lines = [top]

@@ -1,4 +1,4 @@
-"""Which block of an output each device holds, as a picture and as a table."""
+"""The shards view: which block of an output each device holds, as a drawing and a table."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _PARTS = (
 
 
 class ShardsView(LineScroller):
-    """Draws where an output's blocks are; with the focus, the cursor's device has its block lit.
+    """Draws the blocks of an output; while focused, it highlights the block of the cursor's device.
 
-    `update_output` gives it what to draw.
+    `update_output` sets the output to draw.
     """
 
     PREFIX = "shards-view--"
@@ -80,7 +80,7 @@ class ShardsView(LineScroller):
         self._layout = layout(None, {}, 0, 0)
 
     def update_output(self, output: Output | None, devices: Mapping[int, str]) -> None:
-        """Draw the shards of `output`; `devices` are labels by device id, such as {3: "cpu:3"}."""
+        """Draw the shards of `output`; `devices` maps ids to labels, such as {3: "cpu:3"}."""
         self._output = output
         self._devices = dict(devices)
         self.lay_out()
@@ -98,29 +98,29 @@ class ShardsView(LineScroller):
 
     @property
     def laid_out(self) -> ShardsLayout:
-        """What is drawn, before it is scrolled."""
+        """The layout before scrolling."""
         return self._layout
 
     @property
     def cursor(self) -> int:
-        """The index of the cursor's row, the index of a shard."""
+        """The index of the shard under the cursor."""
         return self._cursor
 
     # ------------------------------------------------------------------------------- laying out
 
     def lay_out(self) -> None:
-        """Make the picture and the table, beside a scrollbar where they do not go in."""
+        """Lay out drawing and table, leaving room for a scrollbar if they do not fit."""
         shards = len(self._output.shards) if self._output else 0
         self._cursor = max(0, min(self._cursor, shards - 1))
         width, height = self.size
-        self._layout = self._laid_into(width, height)
+        self._layout = self._layout_for(width, height)
         if len(self._layout.lines) > height:
             width = max(0, width - self.styles.scrollbar_size_vertical)
-            self._layout = self._laid_into(width, height)
+            self._layout = self._layout_for(width, height)
         self.virtual_size = Size(self.size.width, max(height, len(self._layout.lines)))
         self.refresh()
 
-    def _laid_into(self, width: int, height: int) -> ShardsLayout:
+    def _layout_for(self, width: int, height: int) -> ShardsLayout:
         shown = self.has_focus and self._output is not None and bool(self._output.shards)
         return layout(
             self._output,
@@ -132,14 +132,12 @@ class ShardsView(LineScroller):
         )
 
     def watch_has_focus(self, value: bool) -> None:
-        """Show the cursor, or hide it."""
         super().watch_has_focus(value)
         self.lay_out()
 
     # --------------------------------------------------------------------------------- painting
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` of what is on view."""
         lines = self._layout.lines
         index = y + self.scroll_offset.y
         return self.strip_of(lines[index] if index < len(lines) else ())
@@ -147,26 +145,22 @@ class ShardsView(LineScroller):
     # ------------------------------------------------------------------------------------- keys
 
     def action_move(self, rows: int) -> None:
-        """Move the cursor to another device."""
         self._go_to(self._cursor + rows)
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by what is on view."""
         self._go_to(self._cursor + pages * max(1, self.size.height - 2))
 
     def action_edge(self, direction: int) -> None:
-        """Move the cursor to the first or the last device."""
         self._go_to(0 if direction < 0 else self._layout.rows - 1)
 
     def _go_to(self, index: int) -> None:
         self._cursor = max(0, min(index, self._layout.rows - 1))
         self.lay_out()
-        # The first row brings the picture above it back into view.
+        # The first row also scrolls the drawing above it into view.
         line = self._layout.first_row + self._cursor if self._cursor else 0
         self.bring_into_view(line, self.size.height)
 
     def on_click(self, event: events.Click) -> None:
-        """Take the cursor to the device's row."""
         index = event.y + self.scroll_offset.y - self._layout.first_row
         if 0 <= index < self._layout.rows:
             self._cursor = index

@@ -1,4 +1,4 @@
-"""The array view: any part of an array of any rank and size, as a table or as a heat map."""
+"""The array view: any part of an array of any rank and size, as a table or a heat map."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from jaxtui.results import condition
-from jaxtui.results.screen.grid import HOLD, ArrayGrid
+from jaxtui.results.screen.grid import HOLD, ArrayGrid, LeafRequest
 from jaxtui.results.screen.model import Source, View
 from jaxtui.text.dtypes import family
 from jaxtui.text.numbers import DIGITS, MAX_DIGITS, NOTATIONS
@@ -21,8 +20,8 @@ __all__ = ["HOLD", "ArrayView"]
 
 
 @dataclass(frozen=True)
-class Sought:
-    """What is looked for, and in what."""
+class Search:
+    """A search in progress: what is searched for, and where."""
 
     source: Source
     device: int | None
@@ -30,7 +29,7 @@ class Sought:
 
 
 class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
-    """An array grid with a cursor and the keys for it."""
+    """An array grid with a cursor, and the keys to move it and to change the view."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(0, -1)", "Left", show=False),
@@ -59,58 +58,49 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         Binding("-", "digits(-1)", "Fewer digits", show=False),
     ]
 
-    class CellWanted(Message):
-        """An element is looked for; the fields are those of `FindCell`."""
+    class CellWanted(LeafRequest):
+        """An element is searched for; the fields are those of `FindCell`."""
 
-        def __init__(self, view: ArrayView, sought: Sought, after: tuple[int, ...]) -> None:
-            super().__init__()
-            self.array_view = view
-            self.result = sought.source.result
-            self.leaf = sought.source.leaf
-            self.device = sought.device
-            self.wanted = sought.wanted
+        def __init__(self, view: ArrayView, search: Search, after: tuple[int, ...]) -> None:
+            super().__init__(view, search.source, search.device)
+            self.wanted = search.wanted
             self.after = list(after)
-
-        @property
-        def control(self) -> ArrayView:
-            """The view that asks."""
-            return self.array_view
 
     def __init__(
         self, *, name: str | None = None, id: str | None = None, classes: str | None = None
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._sought: Sought | None = None
+        self._search: Search | None = None
 
     def find(self, text: str) -> None:
-        """Go to the index that `text` is, or look for the next element that it describes."""
+        """Go to `text` if it is an index, else search for the next element that meets it."""
         if self._reading is None or self._view.empty:
             return
         if (index := condition.index(text)) is not None:
             self._go_to(index)
             return
-        self._sought = Sought(self._reading.source, self._device, text.strip())
+        self._search = Search(self._reading.source, self._device, text.strip())
         self._say(f"looking for {text.strip()}")
-        self.post_message(self.CellWanted(self, self._sought, self._view.index))
+        self.post_message(self.CellWanted(self, self._search, self._view.index))
 
     def put_found(self, index: Sequence[int] | None) -> None:
         """Take an answer to CellWanted, unless something else is shown by now."""
-        sought, self._sought = self._sought, None
-        if sought is None or self._reading is None or sought.source != self._reading.source:
+        search, self._search = self._search, None
+        if search is None or self._reading is None or search.source != self._reading.source:
             return
-        if sought.device != self._device:
+        if search.device != self._device:
             return
         if index is None:
-            self._say(f"nothing here is {sought.wanted}")
+            self._say(f"nothing here is {search.wanted}")
             return
         there_already = tuple(index) == self._view.index
         self._go(self._view.onto(self._view.shape, index))
         if there_already:
-            self._say(f"nothing else is {sought.wanted}")
+            self._say(f"nothing else is {search.wanted}")
 
     def refuse_find(self, reason: str) -> None:
-        """Say why nothing was looked for."""
-        self._sought = None
+        """Show why the search failed."""
+        self._search = None
         self._say(reason)
 
     def _go_to(self, index: Sequence[int]) -> None:
@@ -131,7 +121,6 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         self._paint()
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor on the cell."""
         picture = self._picture
         if picture is None or self._view.empty:
             return
@@ -147,7 +136,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
     # ------------------------------------------------------------------------------- actions
 
     def _go(self, view: View) -> None:
-        """Show a view with its cursor in sight."""
+        """Show a view, scrolled so that its cursor is visible."""
         self._notice = ""
         self._view = view
         picture = self._wanted_picture(0, 0)
@@ -169,11 +158,10 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         self._advance()
 
     def action_move(self, rows: int, columns: int) -> None:
-        """Move the cursor."""
         self._go(self._view.at(self._view.row + rows, self._view.column + columns))
 
     def action_page(self, pages: float) -> None:
-        """Move the cursor, and what is in view with it, by pages of rows."""
+        """Move cursor and scroll position by pages of rows."""
         picture = self._wanted_picture(0, 0)
         if picture is None:
             return
@@ -184,35 +172,27 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         self._go(self._view.at(self._view.row + by, self._view.column))
 
     def action_end_of_rows(self, last: bool) -> None:
-        """Move the cursor to the first or the last row."""
         self._go(self._view.at(self._view.row_count - 1 if last else 0, self._view.column))
 
     def action_end_of_columns(self, last: bool) -> None:
-        """Move the cursor to the first or the last column."""
         self._go(self._view.at(self._view.row, self._view.column_count - 1 if last else 0))
 
     def action_step(self, by: int) -> None:
-        """Step along the dimension that is marked."""
         self._go(self._view.step(by))
 
     def action_choose_axis(self, by: int) -> None:
-        """Mark another dimension to step along."""
         self._go(self._view.choose_other(by))
 
     def action_next_rows(self) -> None:
-        """Show another dimension as rows."""
         self._go(self._view.next_rows())
 
     def action_next_columns(self) -> None:
-        """Show another dimension as columns."""
         self._go(self._view.next_columns())
 
     def action_transpose(self) -> None:
-        """Exchange rows and columns."""
         self._go(self._view.transposed())
 
     def action_heat_map(self) -> None:
-        """Change between the table and the heat map."""
         self._heat = not self._heat
         self._go(self._view)
         if self._heat and self._reading is not None:
@@ -221,7 +201,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
                 self._notice = f"no heat map of {dtype}: it has no order"
 
     def action_next_device(self) -> None:
-        """Show what the next device holds; after the last one the whole array."""
+        """Show the next device's block; after the last one, the whole array."""
         if self._reading is None:
             return
         source = self._reading.source
@@ -236,7 +216,6 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         self._go(self._view.onto(after.shape, index))
 
     def action_next_notation(self) -> None:
-        """Write numbers in the next notation of their dtype."""
         if self._reading is None:
             return
         kind = family(self._reading.source.output.dtype)
@@ -246,7 +225,6 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         self._go(self._view)
 
     def action_digits(self, by: int) -> None:
-        """Write more or fewer digits."""
         if self._reading is None:
             return
         kind = family(self._reading.source.output.dtype)

@@ -1,4 +1,4 @@
-"""What the array view says in words: its header, the cell at the cursor, the statistics."""
+"""The texts of the array view: its header, the cell at the cursor, and the statistics."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtui.results.screen.model import MISSING, Source, View
+from jaxtui.results.screen.model import MISSING, Source, View, slices_text
 from jaxtui.text import dtypes
 from jaxtui.text.number_formats import shorten
 from jaxtui.text.numbers import Style, full_text, statistic
 from jaxtui.wire.report import Summary
 
-Piece = tuple[str, str]  # text and the component class it is drawn in
-MANY = 4  # devices that are named one by one
+Piece = tuple[str, str]  # text, and the component class to draw it in
+MANY = 4  # devices to name one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """The signs that have a plain ASCII form."""
+    """Symbols that have an ASCII replacement."""
 
     open: str = "‹"
     close: str = "›"
@@ -32,7 +32,7 @@ ASCII = Signs("<", ">", "..", ".")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the words are about."""
+    """What the texts describe: the part of an array in view, and how numbers are written."""
 
     source: Source
     view: View
@@ -42,17 +42,16 @@ class Subject:
 
     @property
     def signs(self) -> Signs:
-        """The signs of the terminal."""
         return ASCII if self.style.ascii else UNICODE
 
 
 def width_of(pieces: Sequence[Piece]) -> int:
-    """How many characters the pieces are long."""
+    """Return the total number of characters."""
     return sum(len(text) for text, _ in pieces)
 
 
 def fitting(variants: Sequence[list[Piece]], width: int, ellipsis: str) -> list[Piece]:
-    """The first variant that fits, else the last one cut off."""
+    """Return the first variant that fits into `width`, else the last one truncated."""
     for pieces in variants:
         if width_of(pieces) <= width:
             return pieces
@@ -70,7 +69,7 @@ def fitting(variants: Sequence[list[Piece]], width: int, ellipsis: str) -> list[
 
 
 def header(subject: Subject, width: int) -> list[Piece]:
-    """Which array, which part of it, and which dimensions are on screen."""
+    """Return which array and which part of it is shown, and the dimensions on screen."""
     index, notation = _index_on_screen(subject), _notation(subject)
     variants = [
         _title(subject) + _axes(subject) + notation,
@@ -82,16 +81,6 @@ def header(subject: Subject, width: int) -> list[Piece]:
         _title(subject, brief=True, slices=False, shape=False),
     ]
     return fitting(variants, width, subject.signs.ellipsis)
-
-
-def block_slices(subject: Subject) -> str:
-    """The part of the whole array that the device holds, as a slice of it."""
-    block = subject.source.block(subject.device)
-    parts = [
-        ":" if size == whole else f"{start}:{start + size}"
-        for start, size, whole in zip(block.start, block.shape, subject.source.shape, strict=True)
-    ]
-    return f"[{', '.join(parts)}]"
 
 
 def _title(
@@ -109,12 +98,13 @@ def _title(
         named = label if brief and label else f"device {device} {label}".rstrip()
         pieces.append((f"{gap}on {named}", "active"))
         if slices:
-            pieces.append((f" = {source.name}{block_slices(subject)}", "muted"))
+            part = slices_text(source.block(device).index, source.shape)
+            pieces.append((f" = {source.name}{part}", "muted"))
     return pieces
 
 
 def _axes(subject: Subject) -> list[Piece]:
-    """The dimensions in words: `rows axis 1   columns axis 2   axis 0 = 3 of 4`."""
+    """Name the dimensions: `rows axis 1 columns axis 2 axis 0 = 3 of 4`."""
     view, signs = subject.view, subject.signs
     pieces: list[Piece] = []
     for word, axis in (("rows", view.rows), ("columns", view.columns)):
@@ -130,7 +120,7 @@ def _axes(subject: Subject) -> list[Piece]:
 
 
 def _index_on_screen(subject: Subject) -> list[Piece]:
-    """The dimensions as an index: `[3, rows, columns]`."""
+    """Write the dimensions as an index: `[3, rows, columns]`."""
     view, signs = subject.view, subject.signs
     pieces: list[Piece] = []
     for axis, at in enumerate(view.index):
@@ -152,7 +142,7 @@ def _notation(subject: Subject) -> list[Piece]:
 
 
 def emptiness(view: View) -> str:
-    """Why there is nothing to see."""
+    """Say why there are no elements to show."""
     axes = [str(axis) for axis, size in enumerate(view.shape) if size == 0]
     return f" no elements: {'axis' if len(axes) == 1 else 'axes'} {' and '.join(axes)} of length 0"
 
@@ -161,7 +151,7 @@ def emptiness(view: View) -> str:
 
 
 def cursor_line(subject: Subject, cell: Any, width: int) -> list[Piece]:
-    """The cell at the cursor: its index, its value in full, the devices that hold it."""
+    """Describe the cell at the cursor: its index, its full value, the devices that hold it."""
     view, source, signs = subject.view, subject.source, subject.signs
     here = _index(view.index)
     block = source.block(subject.device)
@@ -187,7 +177,7 @@ def _index(index: Sequence[int]) -> str:
 
 
 def _held(source: Source, index: Sequence[int]) -> str:
-    """Which devices hold the element; nothing where there is only one device."""
+    """Say which devices hold the element; nothing if there is only one device."""
     holders, total = source.holders(index), len(source.output.shards)
     if total < 2 or not holders:
         return ""
@@ -200,7 +190,7 @@ def _held(source: Source, index: Sequence[int]) -> str:
 
 
 def statistics(summary: Summary, dtype: str, heat: Sequence[Piece] = ()) -> list[list[Piece]]:
-    """The summary as variants from long to short; `heat` is drawn between min and max."""
+    """Return the summary in variants, longest first; `heat` goes between min and max."""
     if dtypes.family(dtype) == "bool" and summary.mean is not None:
         return [_truth(summary, heat)]
     named = {
@@ -231,7 +221,7 @@ def statistics(summary: Summary, dtype: str, heat: Sequence[Piece] = ()) -> list
 
 
 def _truth(summary: Summary, heat: Sequence[Piece]) -> list[Piece]:
-    """How many elements are true; of a sample, which share."""
+    """Say how many elements are true, or which share of a sample."""
     legend: list[Piece] = [("false ", "muted"), *heat, (" true", "muted")] if heat else []
     gap: list[Piece] = [(" ", "muted"), *legend, (" ", "muted")] if legend else [(" ", "muted")]
     if not summary.exact:
@@ -242,7 +232,7 @@ def _truth(summary: Summary, heat: Sequence[Piece]) -> list[Piece]:
 
 
 def _figure(value: Any) -> str:
-    """A figure of the summary; a complex one comes as its two parts."""
+    """Format a statistic; a complex one is a pair of real and imaginary part."""
     if isinstance(value, list | tuple):
         real, imaginary = (statistic(part) for part in value)
         return f"{real}{'' if imaginary.startswith('-') else '+'}{imaginary}j"

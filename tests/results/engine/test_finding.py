@@ -22,7 +22,7 @@ from jaxtui.wire.results import FindCell
 def found(
     value: Any, wanted: str, after: tuple[int, ...] | None = None, device: int | None = None
 ) -> list[int] | None:
-    """Where the next element is; from the very last one on if not `after` another."""
+    """Search after `after`; by default after the last element, so from the start."""
     store = ResultStore()
     store.keep(1, [("", value)])
     shape = np.shape(value)

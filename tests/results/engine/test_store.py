@@ -1,4 +1,4 @@
-"""Results are read as NumPy would have them, wherever and in whatever dtype they are."""
+"""Windows, values and statistics of kept results, compared with NumPy for every dtype."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ class TestAWindow:
         )
 
     def test_reads_no_more_than_was_asked_for(self):
-        # 8 TB, were it to be copied.
+        # A copy would take 8 TB.
         endless = np.broadcast_to(np.arange(10.0), (10**6, 10**5, 10))
         read = kept(endless).window(request(0, 2, [(999_998, 10**6), (5, 6), (0, 2)]))
         assert read.cells == [[0.0, 1.0], [0.0, 1.0]]

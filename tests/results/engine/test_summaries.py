@@ -1,4 +1,4 @@
-"""Statistics are those of exact arithmetic, and cost what they may."""
+"""Statistics agree with exact arithmetic, within bounds on time and memory."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def real_parts(elements: np.ndarray) -> list[list[complex]]:
 
 
 def root(square: Fraction) -> float:
-    """The square root as a float, of whatever size."""
+    """Return the square root as a float; the square may be out of the range of floats."""
     if square == 0:
         return 0.0
     shift = (square.numerator.bit_length() - square.denominator.bit_length()) // 2
@@ -63,7 +63,7 @@ def root(square: Fraction) -> float:
 
 
 def exact(elements: np.ndarray):
-    """minimum, maximum, mean, std and the count of non-finite elements, in rationals."""
+    """Return minimum, maximum, mean, std and non-finite count, computed with rationals."""
     parts = real_parts(elements)
     lost = elements.size - len(parts[0])
     if not parts[0]:
@@ -86,14 +86,14 @@ def assert_summary(summary, elements, tolerance=1e-12):
     if mean is None:
         assert (summary.mean, summary.std) == (None, None)
         return
-    # A sum that cancels is known as well as its terms are.
+    # Where terms cancel, a sum is only as precise as its terms.
     reach = max(map(abs, [x for part in real_parts(elements) for x in part]))
     assert summary.mean == pytest.approx(mean, rel=tolerance, abs=tolerance * float(reach))
     assert summary.std == pytest.approx(std, rel=1e-9, abs=tolerance * float(reach))
 
 
 def without_subnormals(elements: np.ndarray) -> np.ndarray:
-    """`elements` with zero for what XLA on CPU takes for zero."""
+    """Return `elements` with zeros in place of subnormals, as XLA on CPU sees them."""
     if elements.dtype == np.complex64:
         parts = without_subnormals(elements.reshape(-1).view(np.float32))
         return parts.view(np.complex64).reshape(elements.shape)
@@ -107,7 +107,7 @@ def without_subnormals(elements: np.ndarray) -> np.ndarray:
 
 @st.composite
 def arrays(draw, dtypes=DTYPES, subnormals=True):
-    """Elements of any bit pattern, or of close values far from zero, or all alike."""
+    """Arrays of random bit patterns, of close values far from zero, or of equal elements."""
     kind = jnp.dtype(draw(st.sampled_from(dtypes)))
     shape = tuple(draw(st.lists(st.integers(0, 6), max_size=4)))
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))

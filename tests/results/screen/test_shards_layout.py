@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,24 +9,8 @@ from hypothesis import strategies as st
 from jaxtui.results.screen.shards_layout import ShardsLayout, layout
 from jaxtui.results.screen.shards_picture import ids_text
 from jaxtui.screen.cells import text_of, width_of
-from jaxtui.wire.report import Output, Shard
-
-
-def output(
-    shape: tuple[int, ...], parts: tuple[int, ...], copies: int = 1, dtype: str = "float32"
-) -> Output:
-    """An array in `parts` blocks along each dimension, each on `copies` devices in a row."""
-    places = itertools.product(*(range(count) for count in parts))
-    indices = [
-        [
-            [at * size // n, (at + 1) * size // n]
-            for at, size, n in zip(p, shape, parts, strict=True)
-        ]
-        for p in places
-        for _ in range(copies)
-    ]
-    shards = [Shard(device=device, index=index) for device, index in enumerate(indices)]
-    return Output(path="", shape=list(shape), dtype=dtype, values=None, summary=None, shards=shards)
+from jaxtui.wire.report import Output
+from tests.support.made_shards import output
 
 
 def labels(count: int) -> dict[int, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
@@ -10,23 +9,8 @@ from textual.app import App, ComposeResult
 from textual.widgets import Input
 
 from jaxtui.results.screen.shards_view import ShardsView
-from jaxtui.wire.report import Output, Shard
-
-
-def output(shape: tuple[int, ...], parts: tuple[int, ...]) -> Output:
-    """An array in `parts` blocks along each dimension, one on each device."""
-    shards = [
-        Shard(
-            device=device,
-            index=[
-                [a * s // n, (a + 1) * s // n] for a, s, n in zip(at, shape, parts, strict=True)
-            ],
-        )
-        for device, at in enumerate(itertools.product(*map(range, parts)))
-    ]
-    return Output(
-        path="", shape=list(shape), dtype="float32", values=None, summary=None, shards=shards
-    )
+from jaxtui.wire.report import Output
+from tests.support.made_shards import output
 
 
 class Host(App[None]):
