@@ -1,8 +1,8 @@
-"""What the screen and the engine say to each other, and how it is framed.
+"""The protocol between the screen and the engine: all its messages, and their encoding.
 
-A frame is a 4-byte big-endian length followed by that many bytes of msgpack: one Request on the
-way to the engine, one Event on the way back. Requests carry specifications and windows, never
-whole arrays, and an Event answers the request whose `id` it carries.
+A frame is a 4-byte big-endian length followed by that many bytes of msgpack: one Request on the way
+to the engine, one Event on the way back. An Event carries the `id` of the request that it answers.
+No message carries whole arrays of any size, only windows of them and summaries.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ _event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyE
 
 
 def frame(message: AnyRequest | AnyEvent) -> bytes:
-    """The message as one frame. Raises FramingError when it is larger than MAX_FRAME."""
+    """Encode a message as a frame. Raises FramingError if it is larger than MAX_FRAME."""
     body = _encoder.encode(message)
     if len(body) > MAX_FRAME:
         raise FramingError(f"a message of {len(body)} bytes is over the limit of {MAX_FRAME}")
@@ -120,7 +120,7 @@ def frame(message: AnyRequest | AnyEvent) -> bytes:
 
 
 def decode_request(body: bytes) -> AnyRequest:
-    """The Request in a frame's body. Raises FramingError when it is none."""
+    """Decode the Request in a frame's body. Raises FramingError if it is not one."""
     try:
         return _request_decoder.decode(body)
     except msgspec.MsgspecError as error:
@@ -128,7 +128,7 @@ def decode_request(body: bytes) -> AnyRequest:
 
 
 def decode_event(body: bytes) -> AnyEvent:
-    """The Event in a frame's body. Raises FramingError when it is none."""
+    """Decode the Event in a frame's body. Raises FramingError if it is not one."""
     try:
         return _event_decoder.decode(body)
     except msgspec.MsgspecError as error:
