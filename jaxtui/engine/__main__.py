@@ -194,7 +194,7 @@ def main() -> NoReturn:
     os.register_at_fork(after_in_child=partial(_leave_protocol, requests, events))
     try:
         engine = _started(options, outbox, prints)
-    except BaseException as error:  # whatever an import of JAX may raise
+    except BaseException as error:  # importing JAX may raise anything
         outbox.send(failure(error))
         _exit(outbox, CANNOT_START)
     _serve(partial(os.read, requests), engine.dispatch, outbox)
@@ -258,7 +258,7 @@ def _probe(options: argparse.Namespace) -> NoReturn:
 
     try:
         environment = devices.start(options.platform, options.devices)
-    except BaseException as error:  # whatever an import of JAX may raise
+    except BaseException as error:  # importing JAX may raise anything
         print(failure(error).diagnosis.message)
         sys.exit(CANNOT_START)
     print(environment.platform, environment.device_count)

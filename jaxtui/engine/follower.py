@@ -155,7 +155,7 @@ def follow(options: argparse.Namespace) -> NoReturn:
     redirect(prints, raw)
     try:
         member.append(_started(connection, options))
-    except BaseException as error:  # whatever an import of JAX may raise
+    except BaseException as error:  # importing JAX may raise anything
         connection.send(("cannot start", failure(error).diagnosis))
         os._exit(CANNOT_START)
     threading.stack_size(STACK_BYTES)

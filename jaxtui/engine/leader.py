@@ -24,7 +24,7 @@ from jaxtui.engine_base.processes import Given, Leaves, Place, Sources, Task
 from jaxtui.session.diagnosis import Diagnosis, Fix
 
 LOOPBACK = "127.0.0.1"
-LOST = 5  # exit status of a leader that cannot go on
+LOST = 5  # exit status of a leader that has lost its followers or is out of step
 _PROBE_SECONDS = 120.0
 _END_SECONDS = 60.0  # limit for followers to end a job that the leader has ended
 _ALONE_SECONDS = 20.0  # limit for the leader to fail as well after a follower has failed
