@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh
 
 from jaxtui.engine_base import host
-from jaxtui.engine_base.errors import diagnosed
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.processes import Place
 from jaxtui.session import session
 from jaxtui.session.diagnosis import Fix
@@ -87,12 +87,8 @@ def start(platform: str, count: int | None, place: Place | None = None) -> Envir
     except RuntimeError as error:
         raise _no_platform(platform, error) from error
     if count is not None and backend != "cpu":
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"virtual devices exist on the CPU only, and JAX chose {backend}",
-            [Fix("use the CPU", "devices.platform", "cpu")],
-        )
+        message = f"virtual devices exist on the CPU only, and JAX chose {backend}"
+        raise _wrong("count", message, Fix("use the CPU", "devices.platform", "cpu"))
     if backend == "cpu":
         host.limit_address_space()
     return environment()
@@ -118,32 +114,24 @@ def _join(place: Place) -> None:
     )
 
 
+def _wrong(field: str, message: str, *fixes: Fix) -> Diagnosed:
+    """Make a Diagnosed at `devices.<field>`."""
+    return diagnosed("devices", f"devices.{field}", message, list(fixes))
+
+
 def _check_count(platform: str, count: int) -> None:
     if count < 1:
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"{count} devices: there must be at least one",
-            [Fix("one device", "devices.count", "1")],
-        )
+        message = f"{count} devices: there must be at least one"
+        raise _wrong("count", message, Fix("one device", "devices.count", "1"))
     if count > MOST_VIRTUAL:
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"{count} virtual devices: this CPU can play at most {MOST_VIRTUAL}",
-            [Fix(f"{MOST_VIRTUAL} devices", "devices.count", str(MOST_VIRTUAL))],
-        )
+        message = f"{count} virtual devices: this CPU can play at most {MOST_VIRTUAL}"
+        fix = Fix(f"{MOST_VIRTUAL} devices", "devices.count", str(MOST_VIRTUAL))
+        raise _wrong("count", message, fix)
     first = platform.split(",")[0]
     if first not in ("", "cpu"):
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"virtual devices exist on the CPU only, not on {first}",
-            [
-                Fix("use the CPU", "devices.platform", "cpu"),
-                Fix(f"all devices of {first}", "devices.count", "null"),
-            ],
-        )
+        message = f"virtual devices exist on the CPU only, not on {first}"
+        every = Fix(f"all devices of {first}", "devices.count", "null")
+        raise _wrong("count", message, Fix("use the CPU", "devices.platform", "cpu"), every)
 
 
 def _no_platform(platform: str, error: RuntimeError) -> Exception:
@@ -165,7 +153,7 @@ def _no_platform(platform: str, error: RuntimeError) -> Exception:
         message = f"{platform!r} cannot start: {reason.rstrip('.')}"
     message += f"; there is {', '.join(available)}"
     fixes = [Fix(f"use {name}", "devices.platform", name) for name in available]
-    return diagnosed("devices", "devices.platform", message, fixes)
+    return _wrong("platform", message, *fixes)
 
 
 # ------------------------------------------------------------------------------------ environment
@@ -275,53 +263,43 @@ def _require_own(chosen: tuple[Any, ...]) -> None:
     """Raise Diagnosed unless a device belongs to process 0, the one that shows results."""
     if all(device.process_index for device in chosen):
         message = "of several processes the first has to take part: none of these devices is its"
-        everyone = [Fix("use all devices", "devices.order", "null")]
-        raise diagnosed("devices", "devices.order", message, everyone)
+        everyone = Fix("use all devices", "devices.order", "null")
+        raise _wrong("order", message, everyone)
 
 
 def _check_as_started(devices: session.Devices) -> None:
     backend = jax.default_backend()
     wanted = devices.platform.strip().lower().split(",")[0]
     if wanted not in ("", backend) and not {wanted, backend} <= _GPU_NAMES:
-        raise diagnosed(
-            "devices",
-            "devices.platform",
-            f"the engine works on {backend}; it has to start anew for {wanted}",
-            [Fix(f"stay on {backend}", "devices.platform", backend)],
-        )
+        message = f"the engine works on {backend}; it has to start anew for {wanted}"
+        fix = Fix(f"stay on {backend}", "devices.platform", backend)
+        raise _wrong("platform", message, fix)
     if devices.count is None:
         return
     if backend != "cpu":
         _check_count(backend, devices.count)
     present = jax.device_count()
     if devices.count != present:
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"the engine has {present} devices; it has to start anew for {devices.count}",
-            [Fix(f"use the {present}", "devices.count", str(present))],
-        )
+        message = f"the engine has {present} devices; it has to start anew for {devices.count}"
+        fix = Fix(f"use the {present}", "devices.count", str(present))
+        raise _wrong("count", message, fix)
 
 
 def _ordered(everything: tuple[Any, ...], order: list[int]) -> tuple[Any, ...]:
     by_id = {device.id: device for device in everything}
-    everyone = [Fix("use all devices", "devices.order", "null")]
+    everyone = Fix("use all devices", "devices.order", "null")
     if not order:
-        raise diagnosed("devices", "devices.order", "no device is named", everyone)
+        raise _wrong("order", "no device is named", everyone)
     unknown = [id for id in order if id not in by_id]
     if unknown:
         ids = ", ".join(str(id) for id in unknown)
         plural = "s" if len(unknown) > 1 else ""
-        raise diagnosed(
-            "devices",
-            "devices.order",
-            f"there is no device with id{plural} {ids}; the ids are {_ranges(list(by_id))}",
-            everyone,
-        )
+        message = f"there is no device with id{plural} {ids}; the ids are {_ranges(list(by_id))}"
+        raise _wrong("order", message, everyone)
     twice = [id for id in by_id if order.count(id) > 1]
     if twice:
         ids = ", ".join(str(id) for id in twice)
-        raise diagnosed("devices", "devices.order", f"named more than once: {ids}", everyone)
+        raise _wrong("order", f"named more than once: {ids}", everyone)
     return tuple(by_id[id] for id in order)
 
 
@@ -355,21 +333,20 @@ def _mesh(devices: tuple[Any, ...], shape: dict[str, int]) -> Mesh:
 def _check_mesh(count: int, shape: dict[str, int]) -> None:
     one_axis = Fix(f"one axis {DEFAULT_AXIS!r} over all", "devices.mesh", "null")
     if not shape:
-        raise diagnosed("devices", "devices.mesh", "the mesh has no axis", [one_axis])
+        raise _wrong("mesh", "the mesh has no axis", one_axis)
     for axis, size in shape.items():
         if not axis.isidentifier():
-            raise diagnosed("devices", "devices.mesh", f"{axis!r} cannot be an axis' name")
+            raise _wrong("mesh", f"{axis!r} cannot be an axis' name")
         if size < 1:
             fix = Fix(f"{axis} = 1", f"devices.mesh.{axis}", "1")
             message = f"axis {axis!r} has size {size}; the least is 1"
-            raise diagnosed("devices", f"devices.mesh.{axis}", message, [fix])
+            raise _wrong(f"mesh.{axis}", message, fix)
     product = math.prod(shape.values())
     if product != count:
         sizes = " x ".join(f"{axis} {size}" for axis, size in shape.items())
         takes = f"{product} devices" if product > 1 else "1 device"
         message = f"{sizes} takes {takes}, and the set has {count}"
-        fixes = [*islice(_sizes_that_fit(count, shape), 3), one_axis]
-        raise diagnosed("devices", "devices.mesh", message, fixes)
+        raise _wrong("mesh", message, *islice(_sizes_that_fit(count, shape), 3), one_axis)
 
 
 def _sizes_that_fit(count: int, shape: dict[str, int]) -> Iterator[Fix]:

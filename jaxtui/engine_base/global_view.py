@@ -57,7 +57,6 @@ class Pmap:
         return call(*leaves)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
-        """Lower the call, like `lower` of a jitted function."""
         call, leaves = self._prepared(args, kwargs)
         return call.lower(*leaves)
 

@@ -151,7 +151,6 @@ class Prints:
         self._some = threading.Event()
 
     def start(self) -> None:
-        """Start the thread that sends buffered text."""
         threading.Thread(target=self._flush_regularly, name="prints", daemon=True).start()
 
     @contextmanager
