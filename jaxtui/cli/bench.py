@@ -172,7 +172,6 @@ class Progress:
             self._show(self.line(event))
 
     def line(self, event: BenchRound | BenchStage) -> str:
-        """The line that says where the run is."""
         if isinstance(self._recording, SweepRecording):
             assert isinstance(event, BenchStage)
             return bandwidth_words.progress(event, self._recording.plan)
@@ -188,7 +187,6 @@ class Progress:
         return f"{place}{event.stage}{name}"
 
     def clear(self) -> None:
-        """Erase the line."""
         if self._shown:
             self._write("\r" + " " * self._shown + "\r")
             self._flush()

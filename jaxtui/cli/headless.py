@@ -156,7 +156,6 @@ class Engine:
             _write_to_stderr(self._events.get())
 
     def kill(self) -> None:
-        """End the engine at once."""
         self._client.kill()
         self._client.close()
 
@@ -197,7 +196,6 @@ class Engines:
         return self._engine
 
     def drop(self) -> None:
-        """End the current engine."""
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()

@@ -66,12 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 # ------------------------------------------------------------------------- options and settings
 
 
-def _choice(options: argparse.Namespace, config: Config) -> Choice:
-    """The choice of the engine from options and settings. Exits if they cannot be used."""
+def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
+    """The settings, and the choice of the engine. Exits if they cannot be used."""
     import shlex
 
+    from jaxtui import config as settings
     from jaxtui.wire.launch import Choice
 
+    try:
+        config = settings.load()
+    except settings.ConfigError as error:
+        _refuse(str(error))
     text = config.engine if options.engine is None else options.engine
     try:
         command = tuple(shlex.split(text))
@@ -82,7 +87,7 @@ def _choice(options: argparse.Namespace, config: Config) -> Choice:
     processes = options.processes or 1
     if options.devices is not None and options.devices % processes:
         _refuse(f"--processes: {options.devices} devices cannot be shared out among {processes}")
-    return Choice(
+    return config, Choice(
         platform=options.platform, count=options.devices, command=command, processes=processes
     )
 
@@ -90,15 +95,6 @@ def _choice(options: argparse.Namespace, config: Config) -> Choice:
 def _require_one_process(options: argparse.Namespace, reason: str) -> None:
     if (options.processes or 1) > 1:
         _refuse(f"--processes: {reason}")
-
-
-def _config() -> Config:
-    from jaxtui import config
-
-    try:
-        return config.load()
-    except config.ConfigError as error:
-        _refuse(str(error))
 
 
 def _located(path: str, error: SessionError | ExportError) -> str:
@@ -126,8 +122,7 @@ def _ascii(options: argparse.Namespace, config: Config) -> bool:
 
 
 def _run(options: argparse.Namespace) -> int:
-    config = _config()
-    choice = _choice(options, config)
+    config, choice = _configured(options)
     from jaxtui.cli import run
 
     return run.run(options.sessions, choice, as_json=options.json, ascii=_ascii(options, config))
@@ -135,8 +130,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     _require_one_process(options, "timings are made in one process; `jaxtui run` takes several")
-    config = _config()
-    choice = _choice(options, config)
+    config, choice = _configured(options)
     from jaxtui.cli import bench
 
     return bench.bench(
@@ -151,7 +145,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     _require_one_process(options, "a script is one process; `jaxtui run` takes several")
-    choice = _choice(options, _config())
+    _, choice = _configured(options)
     from jaxtui.cli.output import write
     from jaxtui.session import export
     from jaxtui.session.session import SessionError, loads
@@ -166,8 +160,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _devices(options: argparse.Namespace) -> int:
-    config = _config()
-    choice = _choice(options, config)
+    config, choice = _configured(options)
     from jaxtui.cli import run
 
     return run.devices(choice, as_json=options.json, ascii=_ascii(options, config))
@@ -188,8 +181,7 @@ def _lessons(options: argparse.Namespace) -> int:
 
 
 def _screenshot(options: argparse.Namespace) -> int:
-    config = _config()
-    choice = _choice(options, config)
+    config, choice = _configured(options)
     session, _ = _open(options.session, choice)
     from jaxtui.cli import screenshot as picture
 
@@ -228,8 +220,7 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
 
 def _explore(options: argparse.Namespace) -> int:
     _require_terminal()
-    config = _config()
-    choice = _choice(options, config)
+    config, choice = _configured(options)
     session, trusted = _open(options.session, choice)
     theme = options.theme or config.theme or None
     from jaxtui.wire.launch import StartedEngine
