@@ -115,14 +115,11 @@ class Engine:
 
     def _view(self, request: AnyRequest) -> AnyEvent:
         with self._turns.light():
-            return self._viewed(request)
-
-    def _viewed(self, request: AnyRequest) -> AnyEvent:
-        if isinstance(request, ReadWindow):
-            return self._store.window(request)
-        if isinstance(request, DescribeCollectives):
-            return self._describe_collectives(request)
-        return Described(id=request.id, environment=self._devices.environment())
+            if isinstance(request, ReadWindow):
+                return self._store.window(request)
+            if isinstance(request, DescribeCollectives):
+                return self._describe_collectives(request)
+            return Described(id=request.id, environment=self._devices.environment())
 
     def _work(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         self._turns.disturb()

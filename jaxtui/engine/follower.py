@@ -53,7 +53,6 @@ class Follower:
         self.jobs: SimpleQueue[tuple[Task, int]] = SimpleQueue()  # (task, seed)
 
     def tell(self, kind: str, content: Any = None) -> None:
-        """Send a message to the leader."""
         with self._send_lock:
             self._send((kind, content))
 

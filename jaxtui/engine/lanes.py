@@ -64,7 +64,6 @@ class LightLane:
         self._thread.start()
 
     def take(self, request: AnyRequest) -> None:
-        """Queue `request`."""
         with self._change:
             replaced = list(self._waiting) if self._only_newest else []
             if replaced:
@@ -152,7 +151,6 @@ class Worker:
             self._send(Cancelled(id=replaced.id))
 
     def take_summarize(self, request: Summarize) -> None:
-        """Queue a request for statistics."""
         with self._change:
             self._steps.append((request, iter(self._summaries(request))))
             self._change.notify()
@@ -170,13 +168,10 @@ class Worker:
         """Cancel request `target` if it is here: now if it is queued, else at its next yield."""
         with self._change:
             self._stopped |= {request.id for request, _ in self._benches if request.id == target}
-            found = [kind for kind, request in self._jobs.items() if request.id == target]
-            for kind in found:
-                del self._jobs[kind]
-            waits = bool(found)
-            kept = deque(job for job in self._steps if job[0].id != target)
-            waits |= len(kept) < len(self._steps)
-            self._steps = kept
+            jobs = {kind: job for kind, job in self._jobs.items() if job.id != target}
+            steps = deque(step for step in self._steps if step[0].id != target)
+            waits = len(jobs) < len(self._jobs) or len(steps) < len(self._steps)
+            self._jobs, self._steps = jobs, steps
             self._given_up |= self._current == target
         if waits:
             self._send(Cancelled(id=target))

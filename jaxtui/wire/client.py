@@ -59,7 +59,6 @@ class EngineClient:
         self._loop.post(lambda: self._loop.listen(on_event))
 
     def next_id(self) -> int:
-        """Return an id for a request, unique within this client."""
         return next(self._ids)
 
     def send(self, request: AnyRequest) -> None:

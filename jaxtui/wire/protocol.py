@@ -9,101 +9,58 @@ from __future__ import annotations
 
 import msgspec
 
-from jaxtui.wire.bandwidth import (
-    BandwidthMeasured,
-    BandwidthStarted,
-    SweepBandwidth,
-)
-from jaxtui.wire.base import (
-    Cancel,
-    Cancelled,
-    Describe,
-    Described,
-    Failed,
-    Gone,
-    Log,
-    Printed,
-    Ready,
-    Stage,
-)
-from jaxtui.wire.benchmark import (
-    Bench,
-    BenchFinished,
-    BenchGap,
-    BenchPeaks,
-    BenchPlanned,
-    BenchPoint,
-    BenchPrepared,
-    BenchProgram,
-    BenchRound,
-    BenchSample,
-    BenchStage,
-    BenchStarted,
-    Continue,
-    PlanBench,
-)
-from jaxtui.wire.collectives import (
-    CollectiveRan,
-    CollectivesDescribed,
-    DescribeCollectives,
-    FindProvenance,
-    ProvenanceFound,
-    RunCollective,
-)
+from jaxtui.wire import bandwidth, base, benchmark, collectives, program, results
 from jaxtui.wire.framing import MAX_FRAME, FramingError
-from jaxtui.wire.program import Inspect, Inspected, Ran, Run, Trace, Traced
-from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
 
 AnyRequest = (
-    Trace
-    | Run
-    | Inspect
-    | FindCell
-    | RunCollective
-    | FindProvenance
-    | ReadWindow
-    | Summarize
-    | DescribeCollectives
-    | Describe
-    | PlanBench
-    | Bench
-    | SweepBandwidth
-    | Continue
-    | Cancel
+    program.Trace
+    | program.Run
+    | program.Inspect
+    | results.FindCell
+    | collectives.RunCollective
+    | collectives.FindProvenance
+    | results.ReadWindow
+    | results.Summarize
+    | collectives.DescribeCollectives
+    | base.Describe
+    | benchmark.PlanBench
+    | benchmark.Bench
+    | bandwidth.SweepBandwidth
+    | benchmark.Continue
+    | base.Cancel
 )
 
-
 AnyEvent = (
-    Ready
-    | Traced
-    | Stage
-    | Ran
-    | CollectiveRan
-    | ProvenanceFound
-    | CollectivesDescribed
-    | BenchPlanned
-    | BenchStarted
-    | BenchPoint
-    | BenchProgram
-    | BenchStage
-    | BenchPrepared
-    | BenchSample
-    | BenchGap
-    | BenchRound
-    | BenchPeaks
-    | BenchFinished
-    | BandwidthStarted
-    | BandwidthMeasured
-    | Failed
-    | WindowRead
-    | Inspected
-    | CellFound
-    | Summarized
-    | Described
-    | Cancelled
-    | Printed
-    | Log
-    | Gone
+    base.Ready
+    | program.Traced
+    | base.Stage
+    | program.Ran
+    | collectives.CollectiveRan
+    | collectives.ProvenanceFound
+    | collectives.CollectivesDescribed
+    | benchmark.BenchPlanned
+    | benchmark.BenchStarted
+    | benchmark.BenchPoint
+    | benchmark.BenchProgram
+    | benchmark.BenchStage
+    | benchmark.BenchPrepared
+    | benchmark.BenchSample
+    | benchmark.BenchGap
+    | benchmark.BenchRound
+    | benchmark.BenchPeaks
+    | benchmark.BenchFinished
+    | bandwidth.BandwidthStarted
+    | bandwidth.BandwidthMeasured
+    | base.Failed
+    | results.WindowRead
+    | program.Inspected
+    | results.CellFound
+    | results.Summarized
+    | base.Described
+    | base.Cancelled
+    | base.Printed
+    | base.Log
+    | base.Gone
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -36,7 +36,8 @@ from tests.support.asking import Heard, exists
 SPEAK = """
 import os, sys, time
 from jaxtui.wire.framing import read_body
-from jaxtui.wire.protocol import Cancelled, Printed, decode_request, frame
+from jaxtui.wire.base import Cancelled, Printed
+from jaxtui.wire.protocol import decode_request, frame
 def say(event):
     data = frame(event)
     while data:
@@ -182,7 +183,7 @@ def test_an_engine_that_dies_at_its_start_is_explained_by_its_last_line(start):
 
 def test_what_an_engine_says_before_it_ends_is_its_reason(start):
     script = """
-from jaxtui.wire.protocol import Failed
+from jaxtui.wire.base import Failed
 from jaxtui.wire.report import Diagnosis
 say(Failed(diagnosis=Diagnosis(kind="devices", field="devices.platform", message="no tpu here")))
 os._exit(3)
