@@ -1,8 +1,8 @@
-"""The user's settings: where they are kept, and how file, environment and defaults combine.
+"""The user's settings and folders.
 
-`config.toml` lies in the user's configuration folder (XDG on Linux), or where JAXTUI_CONFIG says.
-Every key can be given as a JAXTUI_* variable as well, which wins over the file; an option of the
-command line wins over both.
+Settings are read from `config.toml` in the user's configuration folder (XDG on Linux), or from the
+file that JAXTUI_CONFIG names. Each can also be set by a JAXTUI_* variable, which takes precedence
+over the file; options of the command line take precedence over both.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from msgspec import Struct
 
 
 class ConfigError(Exception):
-    """Settings that cannot be used; the message names the file or variable, and the key."""
+    """Invalid settings; the message names the file or variable, and the key."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings. `theme` "" is the explorer's own; `engine` "" starts it on this host."""
+    """The settings. `theme` "" is the explorer's own; `engine` "" runs the engine on this host."""
 
     theme: str = ""
     mouse: bool = True
@@ -30,7 +30,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the settings are read from; the file need not exist."""
+    """The path of the settings file, which need not exist."""
     named = environ.get("JAXTUI_CONFIG")
     if named:
         return Path(named).expanduser()
@@ -40,21 +40,21 @@ def config_file(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def data_folder() -> Path:
-    """Where what jaxtui keeps for this user lies; the folder need not exist."""
+    """The folder for the user's data, which need not exist."""
     import platformdirs
 
     return platformdirs.user_data_path("jaxtui", appauthor=False)
 
 
 def state_folder() -> Path:
-    """Where what jaxtui finds out for this user lies (runs of benchmarks); it need not exist."""
+    """The folder for the user's state, such as benchmark runs, which need not exist."""
     import platformdirs
 
     return platformdirs.user_state_path("jaxtui", appauthor=False)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:
-    """The settings of the file, overridden by the environment's. Raises ConfigError."""
+    """Read the settings from the file and override them by variables. Raises ConfigError."""
     path = config_file(environ)
     settings = _from_file(path, required=bool(environ.get("JAXTUI_CONFIG")))
     for key in Config.__struct_fields__:
@@ -87,7 +87,7 @@ def _from_file(path: Path, *, required: bool) -> Config:
 
 
 def _from_text(variable: str, key: str, text: str) -> Any:
-    """The value of `key` in a variable's `text`; msgspec reads true, false, 1 and 0 as bool."""
+    """The value of `key` from a variable's `text`; msgspec reads true, false, 1 and 0 as bool."""
     try:
         return getattr(msgspec.convert({key: text}, Config, strict=False), key)
     except msgspec.ValidationError as error:
@@ -95,7 +95,7 @@ def _from_text(variable: str, key: str, text: str) -> Any:
 
 
 def _plain(error: msgspec.ValidationError) -> str:
-    """msgspec says ``Expected `bool`, got `str` - at `$.mouse` ``; the key comes first here."""
+    """Put the key first in messages such as ``Expected `bool`, got `str` - at `$.mouse` ``."""
     message, _, place = str(error).partition(" - at `$.")
     message = message[:1].lower() + message[1:]
     return f"{place.rstrip('`')}: {message}" if place else message

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: the explorer's start, and the commands without a screen."""

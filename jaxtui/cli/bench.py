@@ -1,4 +1,4 @@
-"""`jaxtui bench`: a benchmark without a screen, its progress on stderr, its report on stdout."""
+"""`jaxtui bench`: a benchmark without a screen, progress on stderr and the report on stdout."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from jaxtui.benchmark.bandwidth.recording import SweepRecording
 from jaxtui.benchmark.kept_runs import AnyRun
 from jaxtui.benchmark.recording import Recording, failed
 from jaxtui.benchmark.run_recording import COMPLETE
-from jaxtui.cli.run import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
+from jaxtui.cli import headless
+from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
+from jaxtui.cli.output import write
 from jaxtui.session import collective_program as collectives
-from jaxtui.session import session as sessions
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Session, SessionError
 from jaxtui.text import plain
-from jaxtui.wire import launch
 from jaxtui.wire.bandwidth import BandwidthReport
-from jaxtui.wire.base import Composition, Printed
 from jaxtui.wire.benchmark import BenchRound, BenchStage
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent
@@ -35,7 +34,7 @@ AnyRecording = Recording | SweepRecording
 Format = Literal["text", "json", "csv", "markdown"]
 
 INTERRUPTED = 130
-STOP_SECONDS = 2.0  # for the engine to come to the end of a sample, after which it is ended
+STOP_SECONDS = 2.0  # limit for the engine to finish a sample, after which it is killed
 _SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown"}
 
 
@@ -48,16 +47,21 @@ def bench(
     quick: bool,
     ascii: bool,
 ) -> int:
-    """Time the session at `path`, keep the run, write its report. Returns the exit status."""
+    """Time the session at `path`, keep the run and write its report. Returns the exit status.
+
+    `format` None is the one that the suffix of `output` names, else text.
+    """
     if format is None:
         format = _SUFFIXES.get(Path(output).suffix.lower(), "text") if output else "text"
     try:
-        session = choice.applied_to(sessions.loads(launch.read(path)))
-        session = _with_benchmark(session, quick=quick)
+        session = headless.load(path, choice)
     except SessionError as error:
         diagnosis = Diagnosis(kind="session", field=error.field, message=error.message)
         nothing = failed(path, "", Session(), diagnosis)
         return _write(nothing, format, output, ascii=ascii) or FAILED
+    benchmark = session.benchmark or Benchmark()
+    benchmark = msgspec.structs.replace(benchmark, quick=quick or benchmark.quick)
+    session = msgspec.structs.replace(session, benchmark=benchmark)
     if session.collective is not None and collectives.runs_program(session):
         print(f"{path}: its collective is swept; the program is not timed", file=sys.stderr)
     recording, status = _measured(path, session, choice)
@@ -65,15 +69,6 @@ def bench(
     if recording.sampled:
         _keep(report)
     return _write(report, format, output, ascii=ascii) or status
-
-
-def _with_benchmark(session: Session, *, quick: bool) -> Session:
-    if session.program.empty and session.collective is None:
-        raise SessionError("no function: give `source` or `function`", "program")
-    asked = session.benchmark or Benchmark()
-    if quick:
-        asked = msgspec.structs.replace(asked, quick=True)
-    return msgspec.structs.replace(session, benchmark=asked)
 
 
 def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording, int]:
@@ -91,7 +86,7 @@ def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording
             recording.lost(lost.diagnosis.message)
             return recording, FAILED if started else NOT_STARTED
         except BaseException:
-            # Ended by a signal: what was measured is kept all the same.
+            # Terminated by a signal: keep what was measured.
             recording.lost("stopped by a signal")
             if recording.sampled:
                 _keep(recording.report())
@@ -106,15 +101,13 @@ def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording
 
 
 def _follow(engine: Engine, recording: AnyRecording, path: str) -> bool:
-    """Take in the run's events until it ends; whether it was interrupted. Raises EngineLost."""
+    """Record the run's events until it ends, and return whether it was interrupted.
+
+    Raises EngineLost.
+    """
     session = recording.session
     assert session.benchmark is not None
-    composition = Composition(
-        program=session.program,
-        parameters=session.parameters,
-        devices=session.devices,
-        folder=launch.folder_of(path),
-    )
+    composition = headless.composition(session, path)
     if session.collective is None:
         recording.request = engine.start_bench(composition, session.benchmark)
     else:
@@ -135,7 +128,7 @@ def _follow(engine: Engine, recording: AnyRecording, path: str) -> bool:
 
 
 def _wait_for_the_end(engine: Engine, recording: AnyRecording) -> None:
-    """Let the sample in hand come to its end; one that does not is ended with the engine."""
+    """Wait for the current sample to end, and kill the engine if it does not in time."""
     end = time.monotonic() + STOP_SECONDS
     try:
         while not recording.ended and (left := end - time.monotonic()) > 0:
@@ -148,10 +141,10 @@ def _wait_for_the_end(engine: Engine, recording: AnyRecording) -> None:
 
 
 class Progress:
-    """One line on stderr, rewritten in place on a terminal and else told now and then."""
+    """A progress line on stderr, rewritten in place on a terminal, else printed now and then."""
 
     SECONDS = 0.2  # between two rewrites
-    TOLD_SECONDS = 5.0  # between two lines where there is no terminal
+    LINE_SECONDS = 5.0  # between two lines without a terminal
 
     def __init__(
         self,
@@ -169,17 +162,16 @@ class Progress:
         self._next = 0.0
 
     def before(self, event: AnyEvent, take: Callable[[AnyEvent], bool]) -> None:
-        """Take `event` in, and say where the run is when it is time to."""
+        """Record `event` with `take`, and update the line if it is due."""
         take(event)
-        if isinstance(event, Printed) or not isinstance(event, BenchRound | BenchStage):
+        if not isinstance(event, BenchRound | BenchStage):
             return
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + (self.SECONDS if self._tty else self.TOLD_SECONDS)
-            self._say(self.line(event))
+            self._next = now + (self.SECONDS if self._tty else self.LINE_SECONDS)
+            self._show(self.line(event))
 
     def line(self, event: BenchRound | BenchStage) -> str:
-        """Where the run is, in one line."""
         if isinstance(self._recording, SweepRecording):
             assert isinstance(event, BenchStage)
             return bandwidth_words.progress(event, self._recording.plan)
@@ -195,13 +187,12 @@ class Progress:
         return f"{place}{event.stage}{name}"
 
     def clear(self) -> None:
-        """Take the line away."""
         if self._shown:
             self._write("\r" + " " * self._shown + "\r")
             self._flush()
             self._shown = 0
 
-    def _say(self, line: str) -> None:
+    def _show(self, line: str) -> None:
         if not self._tty:
             self._write(line + "\n")
         else:
@@ -217,28 +208,18 @@ def _keep(report: AnyRun) -> None:
         print(f"jaxtui: {error}", file=sys.stderr)
 
 
-def _write(report: AnyRun, format: Format, output: str | None, *, ascii: bool) -> int:
-    """Write the report where it was asked for. Returns an exit status if it cannot be, else 0."""
+def _write(report: AnyRun, format: Format, path: str | None, *, ascii: bool) -> int:
+    """Write the report to `path` or stdout. Returns 0, or FAILED if it cannot be written."""
     if report.error is not None:
         print(plain.failure(report.session, report.error), file=sys.stderr)
     elif report.ended != COMPLETE:
         print(f"{report.session}: {report.ended}", file=sys.stderr)
     content = _content(report, format, ascii=ascii)
-    if not content:
-        return 0
-    if output is None:
-        print(content, end="")
-        return 0
-    try:
-        Path(output).write_text(content, encoding="utf-8")
-    except OSError as error:
-        print(f"jaxtui: {output}: {error.strerror}", file=sys.stderr)
-        return FAILED
-    return 0
+    return write(content, path) if content else DONE
 
 
 def _content(report: AnyRun, format: Format, *, ascii: bool) -> str:
-    """The report as it is written; as text "" when nothing was measured."""
+    """The report in `format`; "" as text if nothing was measured."""
     if format == "json":
         return bench_runs.to_json(report).decode() + "\n"
     if isinstance(report, BandwidthReport):

@@ -1,7 +1,7 @@
-"""The command line: subcommands, terminal guards, signals, exit status.
+"""The entry point: runs the command, checks the terminal, handles signals, returns an exit status.
 
-Each side is imported only where it is needed, and the explorer's engine starts before Textual is
-imported, so that the two get ready at the same time.
+Modules are imported only by the commands that need them. The explorer starts its engine before it
+imports Textual, so that both get ready at the same time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from jaxtui.cli.options import parse
 if TYPE_CHECKING:
     from jaxtui.app.app import JaxtuiApp
     from jaxtui.config import Config
-    from jaxtui.session.session import Session
+    from jaxtui.session.export import ExportError
+    from jaxtui.session.session import Session, SessionError
     from jaxtui.wire.launch import Choice
 
 USAGE = 2
 
 
 class Terminated(BaseException):
-    """A signal asked the process to end; raised in the main thread."""
+    """Raised in the main thread when a signal asks the process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -35,7 +36,7 @@ class Terminated(BaseException):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` (the process' own by default). Returns the exit status."""
+    """Run the command line `argv`, by default that of the process. Returns the exit status."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     command, options = parse(arguments)
     work = {
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # The reader of our output has left; the interpreter's own last flush must not fail too.
+        # The reader of stdout is gone; the interpreter's flush at exit must not fail as well.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
 
@@ -65,12 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 # ------------------------------------------------------------------------- options and settings
 
 
-def _choice(options: argparse.Namespace, config: Config) -> Choice:
-    """What the options and the settings say about the engine; exits when they cannot be used."""
+def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
+    """The settings, and the choice of the engine. Exits if they cannot be used."""
     import shlex
 
+    from jaxtui import config as settings
     from jaxtui.wire.launch import Choice
 
+    try:
+        config = settings.load()
+    except settings.ConfigError as error:
+        _refuse(str(error))
     text = config.engine if options.engine is None else options.engine
     try:
         command = tuple(shlex.split(text))
@@ -81,7 +87,7 @@ def _choice(options: argparse.Namespace, config: Config) -> Choice:
     processes = options.processes or 1
     if options.devices is not None and options.devices % processes:
         _refuse(f"--processes: {options.devices} devices cannot be shared out among {processes}")
-    return Choice(
+    return config, Choice(
         platform=options.platform, count=options.devices, command=command, processes=processes
     )
 
@@ -91,22 +97,18 @@ def _require_one_process(options: argparse.Namespace, reason: str) -> None:
         _refuse(f"--processes: {reason}")
 
 
-def _config() -> Config:
-    from jaxtui import config
-
-    try:
-        return config.load()
-    except config.ConfigError as error:
-        _refuse(str(error))
+def _located(path: str, error: SessionError | ExportError) -> str:
+    return ": ".join(filter(None, (path, error.field, error.message)))
 
 
 def _refuse(message: str) -> NoReturn:
+    """Print a usage error and exit."""
     print(f"jaxtui: {message}", file=sys.stderr)
     raise SystemExit(USAGE)
 
 
 def _ascii(options: argparse.Namespace, config: Config) -> bool:
-    """Whether plain ASCII was asked for, or is all that stdout can carry."""
+    """Whether plain ASCII was asked for, or is all that stdout can encode."""
     if options.ascii or config.ascii:
         return True
     try:
@@ -120,19 +122,15 @@ def _ascii(options: argparse.Namespace, config: Config) -> bool:
 
 
 def _run(options: argparse.Namespace) -> int:
-    config = _config()
-    choice = _choice(options, config)
-    from jaxtui.cli import run as headless
+    config, choice = _configured(options)
+    from jaxtui.cli import run
 
-    return headless.run(
-        options.sessions, choice, as_json=options.json, ascii=_ascii(options, config)
-    )
+    return run.run(options.sessions, choice, as_json=options.json, ascii=_ascii(options, config))
 
 
 def _bench(options: argparse.Namespace) -> int:
     _require_one_process(options, "timings are made in one process; `jaxtui run` takes several")
-    config = _config()
-    choice = _choice(options, config)
+    config, choice = _configured(options)
     from jaxtui.cli import bench
 
     return bench.bench(
@@ -147,9 +145,8 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     _require_one_process(options, "a script is one process; `jaxtui run` takes several")
-    choice = _choice(options, _config())
-    from pathlib import Path
-
+    _, choice = _configured(options)
+    from jaxtui.cli.output import write
     from jaxtui.session import export
     from jaxtui.session.session import SessionError, loads
     from jaxtui.wire import launch
@@ -157,27 +154,16 @@ def _export(options: argparse.Namespace) -> int:
     try:
         script = export.script(choice.applied_to(loads(launch.read(options.session))))
     except (SessionError, export.ExportError) as error:
-        print(
-            ": ".join(filter(None, (options.session, error.field, error.message))), file=sys.stderr
-        )
+        print(_located(options.session, error), file=sys.stderr)
         return 1
-    if options.output is None:
-        print(script, end="")
-        return 0
-    try:
-        Path(options.output).write_text(script, encoding="utf-8")
-    except OSError as error:
-        print(f"jaxtui: {options.output}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return write(script, options.output)
 
 
 def _devices(options: argparse.Namespace) -> int:
-    config = _config()
-    choice = _choice(options, config)
-    from jaxtui.cli import run as headless
+    config, choice = _configured(options)
+    from jaxtui.cli import run
 
-    return headless.devices(choice, as_json=options.json, ascii=_ascii(options, config))
+    return run.devices(choice, as_json=options.json, ascii=_ascii(options, config))
 
 
 def _lessons(options: argparse.Namespace) -> int:
@@ -195,8 +181,7 @@ def _lessons(options: argparse.Namespace) -> int:
 
 
 def _screenshot(options: argparse.Namespace) -> int:
-    config = _config()
-    choice = _choice(options, config)
+    config, choice = _configured(options)
     session, _ = _open(options.session, choice)
     from jaxtui.cli import screenshot as picture
 
@@ -213,7 +198,7 @@ def _screenshot(options: argparse.Namespace) -> int:
 
 
 def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
-    """The session to explore, and whether it may run unasked; exits when it cannot be read."""
+    """The session to explore, and whether it may run without asking. Exits if it cannot be read."""
     from jaxtui import lessons
     from jaxtui.session.session import SessionError, loads
     from jaxtui.wire import launch
@@ -224,7 +209,7 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
         text = launch.read(path)
         session = choice.applied_to(loads(text))
     except SessionError as error:
-        _refuse(": ".join(filter(None, (path, error.field, error.message))))
+        _refuse(_located(path, error))
     from jaxtui.app import trust
 
     return session, trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
@@ -235,15 +220,14 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
 
 def _explore(options: argparse.Namespace) -> int:
     _require_terminal()
-    config = _config()
-    choice = _choice(options, config)
+    config, choice = _configured(options)
     session, trusted = _open(options.session, choice)
     theme = options.theme or config.theme or None
     from jaxtui.wire.launch import StartedEngine
 
     engine = StartedEngine(choice.settings_for(session))
     try:
-        with _nothing_collected():
+        with _without_gc():
             from jaxtui.app.app import JaxtuiApp
 
         app = JaxtuiApp(
@@ -263,20 +247,20 @@ def _explore(options: argparse.Namespace) -> int:
         engine.close()
     status = app.return_code or 0
     if status and app.begun and app.explorer.files.changed:
-        _tell_rescued(app.explorer.files.rescue())
+        _print_rescued(app.explorer.files.rescue())
     return status
 
 
-def _tell_rescued(path: str | None) -> None:
-    """Say what became of unsaved changes when the explorer did not end by its user's wish."""
+def _print_rescued(path: str | None) -> None:
+    """Print where unsaved changes were kept after the explorer was terminated."""
     words = f"is kept in {path}" if path is not None else "could not be kept"
-    with contextlib.suppress(OSError):  # the terminal itself may have gone
+    with contextlib.suppress(OSError):  # the terminal may be closed
         print(f"jaxtui: what was composed and in no file {words}", file=sys.stderr)
 
 
 @contextlib.contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """For imports, which make many objects that stay: the collector never looks at them again."""
+def _without_gc() -> Iterator[None]:
+    """Disable garbage collection during imports, and exclude their objects from it for good."""
     gc.disable()
     try:
         yield
@@ -286,7 +270,7 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def _require_terminal() -> None:
-    """Exit unless the screen can be painted (on stderr, by Textual) and keys can be read."""
+    """Exit unless stdin, stdout and stderr, on which Textual paints, are a usable terminal."""
     streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
     for name, stream in streams.items():
         if stream is None or not stream.isatty():
@@ -300,7 +284,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def _handled(numbers: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
-    """`handler` for these signals, except for those that were told to be ignored (nohup)."""
+    """Install `handler` for these signals in the block, except for ignored ones (nohup)."""
     before = {number: signal.getsignal(number) for number in numbers}
     taken = [number for number in numbers if before[number] is not signal.SIG_IGN]
     for number in taken:
@@ -313,7 +297,7 @@ def _handled(numbers: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
 
 
 def _signals_raised() -> contextlib.AbstractContextManager[None]:
-    """Ending signals raise Terminated, so that engines are ended on the way out."""
+    """Make ending signals raise Terminated, so that `finally` blocks end the engines."""
 
     def end(number: int, _frame: object) -> None:
         raise Terminated(number)
@@ -322,18 +306,18 @@ def _signals_raised() -> contextlib.AbstractContextManager[None]:
 
 
 def _signals_exit(app: JaxtuiApp) -> contextlib.AbstractContextManager[None]:
-    """Ending signals leave the app in its own way, which gives the terminal back."""
+    """Make ending signals exit the app regularly, so that it restores the terminal."""
 
     def end(number: int, _frame: object) -> None:
         import asyncio
 
-        # A second signal must be able to end a process that does not leave.
+        # If the app does not exit, a second signal ends the process.
         signal.signal(number, signal.SIG_DFL)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise SystemExit(128 + number) from None
-        # Waking the loop: a handler runs while it waits, and what it posts would wait as well.
+        # Wakes the event loop; with call_soon the callback would wait until something else does.
         loop.call_soon_threadsafe(app.exit, None, 128 + number)
 
     return _handled((*_ENDING, signal.SIGINT), end)

@@ -1,4 +1,4 @@
-"""The words of the command line: which command they name, and its options."""
+"""Parsing of the command line: the command and its options."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ start, 128+N ended by signal N
 
 
 def parse(arguments: Sequence[str]) -> tuple[str | None, argparse.Namespace]:
-    """The command, None for the explorer, and its options. Exits with status 2, or 0 after help."""
+    """Return the command, None for the explorer, and its options.
+
+    Exits with status 2 on a usage error, with 0 after help.
+    """
     command, rest = split_command(arguments)
     return command, _parser(command).parse_args(rest)
 
 
 def split_command(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The command, if the first word that is no option names one, and the other arguments.
+    """Return the command, if the first positional argument names one, and the other arguments.
 
-    argparse cannot have both an optional SESSION and subcommands, nor common options on either
-    side of a subcommand.
+    argparse supports neither an optional SESSION beside subcommands, nor common options on both
+    sides of a subcommand.
     """
     skip = False
     for number, word in enumerate(arguments):
@@ -168,7 +171,7 @@ _ADD_ARGUMENTS = {
 
 
 def _number_of(noun: str) -> Callable[[str], int]:
-    """What reads a number of `noun`, at least one."""
+    """Return an argparse type for a positive number of `noun`."""
 
     def positive(text: str) -> int:
         number = int(text) if text.isdecimal() else 0

@@ -1,205 +1,33 @@
-"""`jaxtui run` and `jaxtui devices`: the engine's answers without a screen."""
+"""`jaxtui run` and `jaxtui devices`: print reports as text or JSON."""
 
 from __future__ import annotations
 
 import math
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
-from types import TracebackType
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from jaxtui.cli import headless
+from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines
 from jaxtui.session import collective_program as collectives
-from jaxtui.session import session as sessions
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Benchmark, Collective, Session, SessionError
+from jaxtui.session.session import Collective, Session, SessionError
 from jaxtui.text import collective_tables as plain_collective
 from jaxtui.text import plain
-from jaxtui.wire import launch
-from jaxtui.wire.bandwidth import SweepBandwidth
-from jaxtui.wire.base import Cancel, Cancelled, Composition, Failed, Gone, Log, Printed, Ready
-from jaxtui.wire.benchmark import Bench
-from jaxtui.wire.client import EngineClient, EngineSettings
-from jaxtui.wire.collectives import CollectiveRan, RunCollective
+from jaxtui.wire.collectives import CollectiveRan
 from jaxtui.wire.launch import Choice
-from jaxtui.wire.program import Ran, Run
-from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import CollectiveReport, Environment, Output, ProgramReport, RunReport
-
-VALUES = 10_000  # elements of an output; above it a summary stands for them
-
-DONE, FAILED, NOT_STARTED = 0, 1, 3
 
 T = TypeVar("T")
 
 
-class EngineLost(Exception):
-    """The engine could not start (`started` false), or died."""
-
-    def __init__(self, diagnosis: Diagnosis, *, started: bool) -> None:
-        super().__init__(diagnosis.message)
-        self.diagnosis = diagnosis
-        self.started = started
-
-
-class Engine:
-    """An engine that is asked and waited for. What the user's code prints goes to stderr."""
-
-    def __init__(self, settings: EngineSettings) -> None:
-        self.settings = settings
-        self._environment: Environment | None = None
-        self._events: SimpleQueue[AnyEvent] = SimpleQueue()
-        self._client = EngineClient(settings)
-        self._client.listen(self._events.put)
-        self._client.start()
-
-    def environment(self) -> Environment:
-        """Where it runs, once it has started. Raises EngineLost."""
-        while self._environment is None:
-            event = self._next()
-            if isinstance(event, Ready):
-                self._environment = event.environment
-            elif isinstance(event, Failed):
-                raise EngineLost(event.diagnosis, started=False)
-        return self._environment
-
-    def run(self, composition: Composition) -> ProgramReport | Diagnosis:
-        """The program's report, or why it failed. Raises EngineLost."""
-        request = Run(id=self._client.next_id(), composition=composition, values=VALUES)
-        answer = self._answer(request)
-        return answer.report if isinstance(answer, Ran) else _why(answer)
-
-    def run_collective(
-        self, composition: Composition, collective: Collective
-    ) -> CollectiveRan | Diagnosis:
-        """What the devices held before and after, or why it failed. Raises EngineLost."""
-        request = RunCollective(
-            id=self._client.next_id(),
-            composition=composition,
-            collective=collective,
-            values=VALUES,
-        )
-        answer = self._answer(request)
-        return answer if isinstance(answer, CollectiveRan) else _why(answer)
-
-    def _answer(self, request: AnyRequest) -> AnyEvent:
-        self.environment()
-        self._client.send(request)
-        while True:
-            event = self._next()
-            if event.id == request.id and isinstance(
-                event, Ran | CollectiveRan | Failed | Cancelled
-            ):
-                return event
-
-    def start_bench(self, composition: Composition, benchmark: Benchmark) -> int:
-        """Have a benchmark begin; its request's id. Raises EngineLost."""
-        self.environment()
-        request = Bench(id=self._client.next_id(), composition=composition, benchmark=benchmark)
-        self._client.send(request)
-        return request.id
-
-    def start_sweep(
-        self, composition: Composition, collective: Collective, benchmark: Benchmark
-    ) -> int:
-        """Have a bandwidth sweep begin; its request's id. Raises EngineLost."""
-        self.environment()
-        request = SweepBandwidth(
-            id=self._client.next_id(),
-            composition=composition,
-            collective=collective,
-            benchmark=benchmark,
-        )
-        self._client.send(request)
-        return request.id
-
-    def cancel(self, target: int) -> None:
-        """Give up request `target`."""
-        self._client.send(Cancel(id=self._client.next_id(), target=target))
-
-    def next_event(
-        self, before_words: Callable[[], None] | None = None, seconds: float | None = None
-    ) -> AnyEvent:
-        """The next event; `before_words` is called before any words of it are passed on to stderr.
-
-        Raises EngineLost, and queue.Empty when none comes within `seconds`.
-        """
-        return self._next(before_words, seconds)
-
-    def close(self) -> None:
-        """End it, and pass on what it still had to say."""
-        self._client.close()
-        while not self._events.empty():
-            _narrate(self._events.get())
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._client.kill()
-        self._client.close()
-
-    def _next(
-        self, before_words: Callable[[], None] | None = None, seconds: float | None = None
-    ) -> AnyEvent:
-        event = self._events.get(timeout=seconds)
-        if before_words is not None and isinstance(event, Printed | Log):
-            before_words()
-        _narrate(event)
-        if isinstance(event, Gone):
-            diagnosis = Diagnosis(kind="engine", field="", message=event.reason)
-            raise EngineLost(diagnosis, started=self._environment is not None)
-        return event
-
-
-def _why(answer: AnyEvent) -> Diagnosis:
-    """The diagnosis in an answer that is no report."""
-    if isinstance(answer, Failed):
-        return answer.diagnosis
-    return Diagnosis(kind="engine", field="", message="the engine gave the run up")
-
-
-class Engines:
-    """One engine at a time, kept from session to session as long as their device sets agree."""
-
-    def __init__(self) -> None:
-        self._engine: Engine | None = None
-
-    def __enter__(self) -> Engines:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None and self._engine is not None:
-            # A second ctrl+c must not leave a process behind.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            self._engine.kill()
-        self.drop()
-
-    def for_settings(self, settings: EngineSettings) -> Engine:
-        """The engine with these settings, a fresh one unless the one in hand has them."""
-        if self._engine is None or self._engine.settings != settings:
-            self.drop()
-            self._engine = Engine(settings)
-        return self._engine
-
-    def drop(self) -> None:
-        """End the engine in hand."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close()
-
-
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of one session: the report to print, its title, the exit status it asks for.
+    """The outcome of a session: its report, title and exit status.
 
-    `collective` is what the session asked for, and `note` what there is to say of its check.
+    `collective` is the session's, and `note` a remark on the check of its result.
     """
 
     report: RunReport
@@ -210,7 +38,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def run(paths: Sequence[str], choice: Choice, *, as_json: bool, ascii: bool) -> int:
-    """Evaluate each session and print what came out. Returns the exit status."""
+    """Evaluate each session and print its report. Returns the largest of their exit statuses."""
     show = _show_json if as_json else _text_shower(ascii)
     status = DONE
     with Engines() as engines:
@@ -223,10 +51,9 @@ def run(paths: Sequence[str], choice: Choice, *, as_json: bool, ascii: bool) -> 
 
 
 def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
-    """Run the session at `path`, on an engine of `engines`."""
+    """Run the session at `path` on an engine of `engines`."""
     try:
-        session = choice.applied_to(sessions.loads(launch.read(path)))
-        _check_that_it_runs(session)
+        session = headless.load(path, choice)
     except SessionError as error:
         diagnosis = Diagnosis(kind="session", field=error.field, message=error.message)
         return Outcome(report=_report(path, None, None, None, diagnosis), status=FAILED)
@@ -235,11 +62,11 @@ def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
     try:
         engine = engines.for_settings(choice.settings_for(session))
         environment = engine.environment()
-        composition = _composition(session, path)
+        composition = headless.composition(session, path)
         if collectives.runs_program(session):
-            program, failure = _parted(engine.run(composition))
+            program, failure = _split(engine.run(composition))
         if session.collective is not None and failure is None:
-            ran, failure = _parted(engine.run_collective(composition, session.collective))
+            ran, failure = _split(engine.run_collective(composition, session.collective))
     except EngineLost as lost:
         engines.drop()
         program, ran, failure = None, None, lost.diagnosis
@@ -253,12 +80,12 @@ def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
     )
 
 
-def _parted(answer: T | Diagnosis) -> tuple[T | None, Diagnosis | None]:
+def _split(answer: T | Diagnosis) -> tuple[T | None, Diagnosis | None]:
     return (None, answer) if isinstance(answer, Diagnosis) else (answer, None)
 
 
 def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
-    """Print what JAX sees here. Returns the exit status."""
+    """Print the environment and devices of JAX. Returns the exit status."""
     with Engines() as engines:
         engine = engines.for_settings(choice.settings_for(choice.applied_to(Session())))
         try:
@@ -271,20 +98,6 @@ def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
     else:
         print(plain.environment(environment, ascii=ascii))
     return DONE
-
-
-def _check_that_it_runs(session: Session) -> None:
-    if session.program.empty and session.collective is None:
-        raise SessionError("no function: give `source` or `function`", "program")
-
-
-def _composition(session: Session, path: str) -> Composition:
-    return Composition(
-        program=session.program,
-        parameters=session.parameters,
-        devices=session.devices,
-        folder=launch.folder_of(path),
-    )
 
 
 def _report(
@@ -305,7 +118,7 @@ def _report(
 
 
 def _in_json_numbers(report: ProgramReport) -> ProgramReport:
-    """The report with non-finite numbers as texts, since JSON has none."""
+    """The report with non-finite numbers as text, which JSON lacks."""
     outputs = [_output_in_json_numbers(output) for output in report.outputs]
     return msgspec.structs.replace(report, outputs=outputs)
 
@@ -329,7 +142,7 @@ def _output_in_json_numbers(output: Output) -> Output:
 
 
 def finite_or_text(value: Any) -> Any:
-    """Nested lists with "nan", "inf" and "-inf" for the floats that JSON cannot say."""
+    """Replace non-finite floats in nested lists by "nan", "inf" and "-inf"."""
     if isinstance(value, list):
         return [finite_or_text(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -342,7 +155,7 @@ def _show_json(outcome: Outcome) -> None:
 
 
 def _text_shower(ascii: bool) -> Callable[[Outcome], None]:
-    """Shows outcomes as text, a blank line between two of them."""
+    """Return a function that prints an outcome as text, with a blank line between two outcomes."""
     shown = 0
 
     def show(outcome: Outcome) -> None:
@@ -368,12 +181,3 @@ def _text_shower(ascii: bool) -> Callable[[Outcome], None]:
         shown += 1
 
     return show
-
-
-def _narrate(event: AnyEvent) -> None:
-    """What the user's code and the engine wrote, to stderr."""
-    if isinstance(event, Printed):
-        sys.stderr.write(event.text)
-        sys.stderr.flush()
-    elif isinstance(event, Log):
-        print(event.line, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`jaxtui screenshot`: a screen with the session's result on it, drawn without a terminal."""
+"""`jaxtui screenshot`: an SVG of a screen with the session's result, drawn without a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jaxtui.wire.program import Ran, Traced
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.results import Summarized, WindowRead
 
-REST_SECONDS = 0.6  # nothing asked and nothing open for so long: the screen shows what it will
+REST_SECONDS = 0.6  # without requests, answers or open requests: the screen is then final
 LIMIT_SECONDS = 120.0
 
 _ANSWERS = (
@@ -40,7 +40,7 @@ _ANSWERS = (
 
 
 class WatchedClient(EngineClient):
-    """A client that knows what it has asked and not yet been answered."""
+    """A client that keeps track of the requests that are not answered yet, in `open`."""
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
@@ -50,15 +50,12 @@ class WatchedClient(EngineClient):
         self.touched = time.monotonic()
 
     def send(self, request: AnyRequest) -> None:
-        """Send, and remember that an answer is due."""
         if not isinstance(request, Cancel):
             self.open.add(request.id)
         self.touched = time.monotonic()
         super().send(request)
 
     def listen(self, on_event: Callable[[AnyEvent], None]) -> None:
-        """Listen, and notice the answers."""
-
         def watched(event: AnyEvent) -> None:
             on_event(event)
             self._notice(event)
@@ -67,7 +64,7 @@ class WatchedClient(EngineClient):
 
     @property
     def resting(self) -> bool:
-        """Whether the engine is up and nothing has been going on for a while."""
+        """Whether the engine is ready, and idle for at least REST_SECONDS."""
         rested = time.monotonic() - self.touched >= REST_SECONDS
         return self.started and not self.open and rested
 
@@ -82,7 +79,7 @@ class WatchedClient(EngineClient):
 
 
 class NoPicture(Exception):
-    """The picture could not be made; `status` is the exit status that says so."""
+    """The picture could not be made; `status` is the exit status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -100,7 +97,7 @@ def draw(
     ascii: bool,
     output: str,
 ) -> int:
-    """Write the picture of `screen` to `output`. Returns the exit status."""
+    """Write an SVG of `screen`, `size` (columns, rows), to `output`. Returns the exit status."""
     names = [known.name for known in KEYED]
     if screen not in names:
         print(f"jaxtui: no screen {screen!r}; there are {', '.join(names)}", file=sys.stderr)
@@ -149,14 +146,14 @@ async def _until_resting(client: WatchedClient, pilot: Pilot[None]) -> None:
 
 
 def plain(svg: str, name: str) -> str:
-    """The picture without what it would fetch and with fixed ids.
+    """Remove what the picture would fetch, and give it fixed ids.
 
-    Rich's ids are made from the content, so that one other figure would change every line.
+    Rich derives ids from the content, so a change of a single number would change every line.
     """
     return re.sub(r"terminal-\d+", f"jaxtui-{name}", fetching_nothing(svg))
 
 
 def fetching_nothing(svg: str) -> str:
-    """The picture without Rich's fonts, which lie on a server, and without its advertisement."""
+    """Remove Rich's web fonts, and the comment that names it, from the picture."""
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     return re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)

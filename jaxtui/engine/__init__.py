@@ -1,1 +1,4 @@
-"""The engine: everything that imports JAX. It runs as a process of its own."""
+"""The engine's process: reads requests, runs them on its threads and sends events.
+
+An engine of several processes has a leader, which talks to the client, and followers.
+"""

@@ -37,10 +37,10 @@ NOT_FRAMES = 4
 
 
 class Engine:
-    """Gives each request to its lane. Built once JAX has its devices."""
+    """Dispatches each request to the thread that answers it. Created once JAX has its devices."""
 
     def __init__(self, outbox: Outbox, prints: Prints) -> None:
-        # Only now: JAX is configured and running, and Ready is out.
+        # Imported only after JAX has started and Ready was sent, so that Ready is sent sooner.
         from jax import effects_barrier
 
         from jaxtui.benchmark.engine import turns
@@ -63,13 +63,14 @@ class Engine:
         self._planning = LightLane("planning", self._plan, send, prints, only_newest=True)
         self._worker = Worker(self._work, self._summaries, self._bench, send, prints)
 
+        self._lanes = (self._tracing, self._viewing, self._planning, self._worker)
+
     def start(self) -> None:
-        """Start the lanes."""
-        for lane in (self._tracing, self._viewing, self._planning, self._worker):
+        for lane in self._lanes:
             lane.start()
 
     def dispatch(self, request: AnyRequest) -> None:
-        """Hand `request` to the lane that will answer it; never waits."""
+        """Queue `request` on the lane that answers it. Never blocks."""
         match request:
             case Trace():
                 self._tracing.take(request)
@@ -86,7 +87,7 @@ class Engine:
             case Continue():
                 self._pace.go()
             case Cancel():
-                for lane in (self._tracing, self._viewing, self._planning, self._worker):
+                for lane in self._lanes:
                     lane.cancel(request.target)
 
     def _trace(self, request: AnyRequest) -> AnyEvent:
@@ -95,7 +96,7 @@ class Engine:
             return self._evaluation.trace(request.composition, id=request.id)
 
     def _plan(self, request: AnyRequest) -> AnyEvent:
-        # Only now: most sessions are never timed.
+        # Imported here because most sessions are never timed.
         from jaxtui.benchmark.engine import plan as benchmark_plan
 
         assert isinstance(request, PlanBench)
@@ -114,14 +115,11 @@ class Engine:
 
     def _view(self, request: AnyRequest) -> AnyEvent:
         with self._turns.light():
-            return self._viewed(request)
-
-    def _viewed(self, request: AnyRequest) -> AnyEvent:
-        if isinstance(request, ReadWindow):
-            return self._store.window(request)
-        if isinstance(request, DescribeCollectives):
-            return self._describe_collectives(request)
-        return Described(id=request.id, environment=self._devices.environment())
+            if isinstance(request, ReadWindow):
+                return self._store.window(request)
+            if isinstance(request, DescribeCollectives):
+                return self._describe_collectives(request)
+            return Described(id=request.id, environment=self._devices.environment())
 
     def _work(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         self._turns.disturb()
@@ -148,7 +146,7 @@ class Engine:
 
     def _run(self, request: Run, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         evaluated = self._evaluation.run(request.composition, on_stage, cancelled)
-        self._finish_effects()  # what jax.debug prints comes before the answer
+        self._finish_effects()  # jax.debug's output precedes the answer
         on_stage("reading")
         self._store.keep(request.id, evaluated.leaves)
         report = ProgramReport(
@@ -169,16 +167,17 @@ class Engine:
 
 
 def main() -> NoReturn:
-    """Be the engine until the input ends."""
+    """Run the engine until its standard input ends."""
     options = _options()
     if options.probe:
         _probe(options)
     if os.isatty(0):
         sys.stderr.write("This is the engine of jaxtui, which starts it; run `jaxtui`.\n")
         sys.exit(2)
-    # Whoever started it may have had it ignored.
+    # The parent may have passed on SIG_IGN.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # ctrl+c is the screen's. The user's own children would inherit SIG_IGN, but no handler.
+    # ctrl+c is for the screen. Unlike SIG_IGN, a handler is not inherited by processes that the
+    # user's code starts.
     signal.signal(signal.SIGINT, lambda *_: None)
     faulthandler.enable(file=2, all_threads=False)
     if options.process:
@@ -192,7 +191,7 @@ def main() -> NoReturn:
     os.register_at_fork(after_in_child=partial(_leave_protocol, requests, events))
     try:
         engine = _started(options, outbox, prints)
-    except BaseException as error:  # whatever an import of JAX may raise
+    except BaseException as error:  # importing JAX may raise anything
         outbox.send(failure(error))
         _exit(outbox, CANNOT_START)
     _serve(partial(os.read, requests), engine.dispatch, outbox)
@@ -203,7 +202,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--platform", default="")
     parser.add_argument("--devices", type=int, default=None)
     parser.add_argument("--processes", type=int, default=1)
-    # Those by which the first of several processes starts the others.
+    # Used by the leader of several processes to start its followers.
     for name in ("--process", "--share", "--connection"):
         parser.add_argument(name, type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--coordinator", default="", help=argparse.SUPPRESS)
@@ -213,14 +212,15 @@ def _options() -> argparse.Namespace:
 
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:
-    place = _led(options, outbox, prints) if options.processes > 1 else None
+    place = _start_followers(options, outbox, prints) if options.processes > 1 else None
     from jaxtui.engine_base import devices
     from jaxtui.program.engine import surroundings
 
     environment = devices.start(options.platform, options.devices, place)
     outbox.send(Ready(environment=environment))
     devices.find_modules_here()
-    # Seconds: while the user's Python loops on the worker, every shape waits for a few of these.
+    # Seconds. While Python code of the user's runs on the worker, each trace waits for a few of
+    # these intervals before the tracing thread gets the GIL.
     sys.setswitchinterval(0.001)
     surroundings.remember()
     engine = Engine(outbox, prints)
@@ -230,8 +230,11 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
     return engine
 
 
-def _led(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
-    """Start the other processes, which get ready meanwhile. Raises Diagnosed."""
+def _start_followers(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
+    """Start the other processes, without waiting for them, and return this process' place.
+
+    Raises Diagnosed.
+    """
     from jaxtui.engine import leader as leading
 
     leader, place = leading.lead(options.platform, options.devices, options.processes)
@@ -247,12 +250,12 @@ def _led(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
 
 
 def _probe(options: argparse.Namespace) -> NoReturn:
-    """Print the platform that JAX chooses and how many devices it has, or what is wrong."""
+    """Print the platform that JAX chooses and its number of devices, or why it cannot start."""
     from jaxtui.engine_base import devices
 
     try:
         environment = devices.start(options.platform, options.devices)
-    except BaseException as error:  # whatever an import of JAX may raise
+    except BaseException as error:  # importing JAX may raise anything
         print(failure(error).diagnosis.message)
         sys.exit(CANNOT_START)
     print(environment.platform, environment.device_count)
@@ -262,7 +265,7 @@ def _probe(options: argparse.Namespace) -> NoReturn:
 def _serve(
     read: Callable[[int], bytes], dispatch: Callable[[AnyRequest], None], outbox: Outbox
 ) -> NoReturn:
-    """Dispatch requests until there are no more of them."""
+    """Dispatch requests until the input ends."""
     while True:
         try:
             body = read_body(read)
@@ -281,13 +284,13 @@ def _serve(
 
 
 def _exit(outbox: Outbox, status: int) -> NoReturn:
-    """End at once, with threads that may never return and without their cleaning up."""
+    """Exit without waiting for threads, which may never return, and without any cleanup."""
     outbox.flush(seconds=0.2)
     os._exit(status)
 
 
 def _leave_protocol(*descriptors: int) -> None:
-    """In a forked child: the frames belong to the parent, prints go to descriptors 1 and 2."""
+    """In a forked child, close the protocol's `descriptors` and print to descriptors 1 and 2."""
     _close(*descriptors)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115

@@ -1,6 +1,7 @@
-"""A follower: a process of an engine of several that evaluates what the leader evaluates.
+"""A follower: one of an engine's several processes, which evaluates what the leader evaluates.
 
-Nothing that it finds out is told to anybody, but for what its devices hold and print.
+It reports only what its devices hold and print; all other results are discarded, because the
+leader has them too.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ from jaxtui.wire.base import Composition, Printed
 from jaxtui.wire.protocol import AnyEvent
 
 CANNOT_START = 3
-_JOB = 1  # prints belong to a request; which one, the leader knows
+_JOB = 1  # request id of every print; the leader knows which request it really belongs to
 _CALLBACKS = tuple(os.path.join("jax", "_src", name) for name in ("callback.py", "debugging.py"))
 
 
 class Follower:
-    """A follower's side: evaluates what it is told to, until the leader is gone.
+    """This process as a follower: receives jobs from the leader and answers it.
 
-    `hold(leaves, numbers)` gives the pieces of those leaves that this process holds, to hand over:
-    a description and the bytes of each.
+    `hold(leaves, numbers)` yields (description, bytes) for each shard, held by this process, of the
+    leaves with these numbers. When the connection to the leader breaks, the process exits.
     """
 
-    together = True  # it gives up only when it is told
+    together = True  # a follower gives up only when the leader tells it to
 
     def __init__(
         self,
@@ -46,36 +47,35 @@ class Follower:
     ) -> None:
         self._connection = connection
         self._hold = hold
-        self._sending = threading.Lock()
-        self._told: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        self.jobs: SimpleQueue[tuple[Task, int]] = SimpleQueue()  # each with its seed
+        self._send_lock = threading.Lock()
+        self._replies: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+        self.jobs: SimpleQueue[tuple[Task, int]] = SimpleQueue()  # (task, seed)
 
     def tell(self, kind: str, content: Any = None) -> None:
-        """Say something to the leader."""
-        with self._sending:
+        with self._send_lock:
             self._send((kind, content))
 
     def _send(self, message: Any) -> None:
         try:
             self._connection.send(message)
         except OSError:
-            os._exit(0)  # nobody leads any more
+            os._exit(0)
 
     @contextmanager
     def joined(self, task: Task) -> Iterator[None]:
-        """The leader has begun it."""
+        """Do nothing: the leader has begun the task already."""
         yield
 
     def agree(self, given: Given) -> None:
-        """Ready; go on when the leader says so. Raises GivenUp."""
+        """Report `given` to the leader and wait for its "go". Raises GivenUp."""
         self.tell("prepared", given)
         self._wait_for("go")
 
     def gathered(self, leaves: Leaves) -> Leaves:
-        """Hand over what this process holds of the leaves. Raises GivenUp."""
+        """Send the leader the shards that this process holds. Raises GivenUp."""
         wanted = self._wait_for("give")
         pieces = list(self._hold(leaves, wanted))
-        with self._sending:
+        with self._send_lock:
             self._send(("holds", [description for description, _ in pieces]))
             for _, data in pieces:
                 try:
@@ -84,37 +84,37 @@ class Follower:
                     os._exit(0)
         return []
 
-    def _wait_for(self, word: str) -> Any:
-        kind, content = self._told.get()
-        if kind != word:
+    def _wait_for(self, expected: str) -> Any:
+        kind, content = self._replies.get()
+        if kind != expected:
             raise GivenUp
         return content
 
     def listen(self) -> None:
-        """Take what the leader says, until it is gone."""
+        """Receive messages from the leader until the connection breaks, then exit."""
         while True:
             try:
                 kind, content = self._connection.recv()
             except (EOFError, OSError):
                 os._exit(0)
             if kind == "join":
-                # What a job before this one did not wait for is not meant for this one.
-                self._told = SimpleQueue()
+                # Drop replies that an earlier job did not wait for.
+                self._replies = SimpleQueue()
                 self.jobs.put(content)
             else:
-                self._told.put((kind, content))
+                self._replies.put((kind, content))
 
 
 class DevicePrints(Prints):
-    """Passes on only what code running on devices prints.
+    """Passes on only what callbacks of computations on devices print.
 
-    What Python prints in this process, it prints in the leader as well.
+    Everything else that Python prints here, the leader prints as well.
     """
 
-    of_devices = False  # whether the program in hand runs over all devices
+    of_devices = False  # whether the current program runs over all devices
 
     def add(self, stream: Stream, text: str, request: int) -> None:
-        """Take `text` if it comes from a device."""
+        """Pass `text` on if a device's callback printed it."""
         if not request or not self.of_devices:
             return
         on_worker = getattr(self._thread, "request", 0)
@@ -123,9 +123,9 @@ class DevicePrints(Prints):
 
 
 def _called_back() -> bool:
-    """Whether a computation has called the Python that runs here.
+    """Return whether the calling Python code runs inside a JAX callback.
 
-    JAX runs one on a single device of the process in the thread that asks for it.
+    A computation on a single device runs on the thread that called it, so its callbacks do too.
     """
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
@@ -136,7 +136,7 @@ def _called_back() -> bool:
 
 
 def follow(options: argparse.Namespace) -> NoReturn:
-    """Follow the leader until it is gone."""
+    """Run this process as a follower until the leader exits."""
     connection: Connection[Any, Any] = Connection(options.connection)
     os.set_inheritable(options.connection, False)
     os.register_at_fork(after_in_child=partial(os.close, options.connection))
@@ -153,7 +153,7 @@ def follow(options: argparse.Namespace) -> NoReturn:
     redirect(prints, raw)
     try:
         member.append(_started(connection, options))
-    except BaseException as error:  # whatever an import of JAX may raise
+    except BaseException as error:  # importing JAX may raise anything
         connection.send(("cannot start", failure(error).diagnosis))
         os._exit(CANNOT_START)
     threading.stack_size(STACK_BYTES)
@@ -198,7 +198,7 @@ def _work(follower: Follower, prints: DevicePrints) -> None:
                     evaluation.run(task, lambda stage: None, lambda: False)
                 else:
                     searches.find(task)
-                effects_barrier()  # what jax.debug prints comes before the end
+                effects_barrier()  # jax.debug's output precedes "ended"
             except GivenUp:
                 pass
             except BaseException as error:  # also SystemExit: the user's code may call exit()

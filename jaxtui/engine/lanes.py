@@ -1,7 +1,6 @@
 """The threads that work on requests: light lanes, and the worker for what uses the devices.
 
-Each request is answered once and for all by one event (Summarize by up to two), and nothing that
-is raised on the way ends a lane.
+Each request has one final answer (Summarize may have two), and no exception ends a lane.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Summary
 from jaxtui.wire.results import FindCell, Summarize, Summarized
 
-# Tracing recurses through C++ as well as Python; the C stack must outlast Python's own limit.
+# Tracing recurses through C++ as well as Python: Python's recursion limit has to be reached before
+# the C stack overflows.
 STACK_BYTES = 64 * 1024 * 1024
 
 Send = Callable[[AnyEvent], None]
@@ -34,10 +34,11 @@ IsCancelled = Callable[[], bool]
 
 
 class LightLane:
-    """One thread that answers requests in turn, without the devices' work.
+    """A thread that answers requests in order, none of which computes on devices.
 
-    With `only_newest`, a newer request replaces one that still waits. A request that is being
-    worked on cannot be interrupted; once cancelled, its answer is `Cancelled`.
+    With `only_newest`, a newer request replaces one that is still queued. A request cannot be
+    interrupted while it is handled: if it is cancelled then, `Cancelled` is sent instead of its
+    result.
     """
 
     def __init__(
@@ -60,11 +61,9 @@ class LightLane:
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def take(self, request: AnyRequest) -> None:
-        """Answer `request` in its turn."""
         with self._change:
             replaced = list(self._waiting) if self._only_newest else []
             if replaced:
@@ -75,7 +74,7 @@ class LightLane:
             self._send(Cancelled(id=old.id))
 
     def cancel(self, target: int) -> None:
-        """Give up request `target` if it is here."""
+        """Cancel request `target` if this lane has it."""
         with self._change:
             found = [request for request in self._waiting if request.id == target]
             for request in found:
@@ -107,11 +106,14 @@ class LightLane:
 class Worker:
     """The one thread that compiles, runs and reads results, one job at a time.
 
-    A newer Job replaces a waiting one of its kind, and Jobs go before all Summarize requests.
-    Those are generators (a step that has nothing to say yields None): between two steps a Job or
-    a Cancel has its turn. So is a Timed, which works while there is nothing else to do; a second
-    one waits for its end, and a newer one replaces that which waits. Cancelled, it is thrown
-    a GivenUp and may still say what it has.
+    Three kinds of request are queued, in order of priority:
+
+    - Job: runs to its end. A newer one replaces a queued one of the same type.
+    - Summarize: a generator that is advanced step by step (a step without a result yields None),
+      so that Jobs and Cancels are served between two steps.
+    - Timed: a generator as well. A second one waits until the first is finished, and a newer one
+      replaces the one that waits. To cancel it, GivenUp is thrown into the generator, which may
+      yield one last event.
     """
 
     def __init__(
@@ -127,21 +129,20 @@ class Worker:
         self._bench = bench
         self._send = send
         self._prints = prints
-        self._jobs: dict[type[Job], Job] = {}  # in the order in which they came
+        self._jobs: dict[type[Job], Job] = {}  # in order of arrival
         self._steps: deque[tuple[Summarize, Iterator[Summary | None]]] = deque()
         self._benches: deque[tuple[Timed, Generator[AnyEvent | None]]] = deque()
-        self._stopped: set[int] = set()  # of those, to throw GivenUp into
+        self._stopped: set[int] = set()  # ids of _benches to throw GivenUp into
         self._current: int | None = None
         self._given_up = False
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def take(self, request: Job) -> None:
-        """Work on it next, in place of one of its kind that still waits."""
+        """Queue a job in place of a queued one of the same type."""
         with self._change:
             replaced = self._jobs.get(type(request))
             self._jobs[type(request)] = request
@@ -150,13 +151,12 @@ class Worker:
             self._send(Cancelled(id=replaced.id))
 
     def take_summarize(self, request: Summarize) -> None:
-        """Summarize after all that waits."""
         with self._change:
             self._steps.append((request, iter(self._summaries(request))))
             self._change.notify()
 
     def take_bench(self, request: Timed) -> None:
-        """Time after the one in hand, in place of one that still waits."""
+        """Queue a benchmark behind the current one, in place of one that still waits."""
         with self._change:
             replaced = self._benches.pop()[0] if len(self._benches) > 1 else None
             self._benches.append((request, self._bench(request)))
@@ -165,16 +165,13 @@ class Worker:
             self._send(Cancelled(id=replaced.id))
 
     def cancel(self, target: int) -> None:
-        """Give up request `target` if it is here: now if it waits, else at its next yield."""
+        """Cancel request `target` if it is here: now if it is queued, else at its next yield."""
         with self._change:
             self._stopped |= {request.id for request, _ in self._benches if request.id == target}
-            found = [kind for kind, request in self._jobs.items() if request.id == target]
-            for kind in found:
-                del self._jobs[kind]
-            waits = bool(found)
-            kept = deque(job for job in self._steps if job[0].id != target)
-            waits |= len(kept) < len(self._steps)
-            self._steps = kept
+            jobs = {kind: job for kind, job in self._jobs.items() if job.id != target}
+            steps = deque(step for step in self._steps if step[0].id != target)
+            waits = len(jobs) < len(self._jobs) or len(steps) < len(self._steps)
+            self._jobs, self._steps = jobs, steps
             self._given_up |= self._current == target
         if waits:
             self._send(Cancelled(id=target))
@@ -210,7 +207,7 @@ class Worker:
                 return replace(failure(error), id=request.id)
 
     def _step(self, request: Summarize, summaries: Iterator[Summary | None]) -> None:
-        """One step of a Summarize job, which goes back to the head of the line if it has more."""
+        """Advance a Summarize by one step and put it back at the head of the queue unless done."""
         summary: Summary | None = None
         with self._prints.of(request.id, worker=True):
             try:
@@ -225,7 +222,7 @@ class Worker:
             if summary.exact:
                 return
         with self._change:
-            # In one go, so that a Cancel finds the job either running or waiting.
+            # Under one lock, so that a Cancel finds the request either current or queued.
             self._current = None
             given_up = self._given_up
             if not given_up:
@@ -234,7 +231,7 @@ class Worker:
             self._send(Cancelled(id=request.id))
 
     def _bench_step(self, request: Timed, events: Generator[AnyEvent | None]) -> None:
-        """One step of the Timed in hand, which leaves the line when it has no more."""
+        """Advance the first Timed by one step and remove it from the queue when it is done."""
         event: AnyEvent | None = None
         done = False
         with self._prints.of(request.id, worker=True):

@@ -1,6 +1,6 @@
-"""The leader of an engine of several processes: starts the followers, and has them join in.
+"""The leader of an engine of several processes: starts the followers and keeps them in step.
 
-Imports no JAX: followers start before it does.
+Does not import JAX, so that the followers start before the leader's own import of it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from jaxtui.engine_base.processes import Given, Leaves, Place, Sources, Task
 from jaxtui.session.diagnosis import Diagnosis, Fix
 
 LOOPBACK = "127.0.0.1"
-LOST = 5  # exit status of a leader that cannot go on
+LOST = 5  # exit status of a leader that has lost its followers or is out of step
 _PROBE_SECONDS = 120.0
-_END_SECONDS = 60.0  # for followers to end a job that the leader has ended
-_ALONE_SECONDS = 20.0  # for the leader to fail where a follower has failed
+_END_SECONDS = 60.0  # limit for followers to end a job that the leader has ended
+_ALONE_SECONDS = 20.0  # limit for the leader to fail as well after a follower has failed
 
 
 @dataclass
@@ -35,18 +35,18 @@ class _Follower:
     process: int
     popen: subprocess.Popen[bytes]
     connection: Connection[Any, Any]
-    said: SimpleQueue[tuple[str, Any]] = field(default_factory=SimpleQueue)
-    ended: bool = True  # with the job in hand
-    failure: Diagnosis | None = None  # with which it ended the last one
+    messages: SimpleQueue[tuple[str, Any]] = field(default_factory=SimpleQueue)
+    ended: bool = True  # whether it has ended the current job
+    failure: Diagnosis | None = None  # of the last job that it ended
 
     def tell(self, kind: str, content: Any = None) -> None:
-        """Say something to it; the thread that listens to it notices when it is gone."""
+        """Send it a message. A broken connection is left to the thread that listens to it."""
         with suppress(OSError):
             self.connection.send((kind, content))
 
 
 class Leader:
-    """The leader. Only the worker's thread may have it evaluate."""
+    """The leader. Only the worker's thread may call the methods of a Member."""
 
     def __init__(self, followers: list[_Follower]) -> None:
         self._followers = followers
@@ -55,12 +55,11 @@ class Leader:
 
     @property
     def together(self) -> bool:
-        """Whether all processes compute now."""
         return self._together
 
     @contextmanager
     def joined(self, task: Task) -> Iterator[None]:
-        """Have the followers work on `task` too, as far as the leader does."""
+        """Have the followers work on `task` too, and stop them when the block ends."""
         from jaxtui.engine_base import lockstep
 
         self._jobs += 1
@@ -69,7 +68,7 @@ class Leader:
             follower.ended = False
             follower.tell("join", (task, seed))
         lockstep.seed(seed)
-        # What is tried needs no more preparation: what was evaluated before is the same in all.
+        # A search for Sources starts to compute at once: it repeats what all have agreed on.
         self._together = isinstance(task, Sources)
         try:
             yield
@@ -83,22 +82,20 @@ class Leader:
         self._end()
 
     def _require_same(self, error: BaseException) -> None:
-        """End all unless each follower failed as this process did.
+        """Exit unless every follower failed as this process did.
 
-        What they sent each other does not fit any more: the next computation would wait forever,
-        or take what was meant for this one.
+        Otherwise a collective is half done: the next computation would wait forever, or receive
+        the data of this one.
         """
         found = failure(error).diagnosis
         for follower in self._followers:
             other = follower.failure
-            same = other is not None and other.field == found.field
-            # What nobody has foreseen has no field yet.
-            same = same or (other is not None and not isinstance(error, Diagnosed))
-            if not same:
-                reason = " ".join(found.message.split())
+            # An error that is not yet diagnosed has no field to compare.
+            comparable = isinstance(error, Diagnosed)
+            if other is None or (comparable and other.field != found.field):
                 die(
                     "the processes of the engine are out of step: process 0 failed where process "
-                    f"{follower.process} did not: {reason}"
+                    f"{follower.process} did not: {_one_line(found.message)}"
                 )
 
     def _end(self) -> None:
@@ -108,35 +105,41 @@ class Leader:
         for follower in self._followers:
             while not follower.ended:
                 try:
-                    self._heard(follower, _END_SECONDS)
+                    self._next_message(follower, _END_SECONDS)
                 except Empty:
                     die(
                         f"the processes of the engine are out of step: process {follower.process} "
                         "computes what process 0 does not"
                     )
 
-    def _heard(self, follower: _Follower, seconds: float | None = None) -> tuple[str, Any]:
-        kind, content = follower.said.get(timeout=seconds)
+    def _next_message(self, follower: _Follower, seconds: float | None = None) -> tuple[str, Any]:
+        """Wait for a follower's next message. Raises queue.Empty after `seconds`."""
+        kind, content = follower.messages.get(timeout=seconds)
         if kind == "ended":
             follower.ended, follower.failure = True, content
         return kind, content
 
+    def _next_answer(self, follower: _Follower) -> Any:
+        """Wait for a follower's answer. Raises Diagnosed if it has ended the job instead."""
+        kind, content = self._next_message(follower)
+        if kind == "ended":
+            raise _failed_alone(follower.process, content)
+        return content
+
     def agree(self, given: Given) -> None:
-        """Compare what all were given, and let all go. Raises Diagnosed."""
+        """Compare `given` with that of every follower, then let all compute. Raises Diagnosed."""
         for follower in self._followers:
-            kind, content = self._heard(follower)
-            if kind == "ended":
-                raise _failed_alone(follower.process, content)
-            if content[0] != given[0]:
+            program, arguments = self._next_answer(follower)
+            if program != given[0]:
                 raise _different(follower.process, "program", "makes another program")
-            if content[1] != given[1]:
+            if arguments != given[1]:
                 raise _different(follower.process, "program.arguments", "has other arguments")
         self._together = True
         for follower in self._followers:
             follower.tell("go")
 
     def gathered(self, leaves: Leaves) -> Leaves:
-        """The leaves with what the followers hold of them. Raises Diagnosed."""
+        """Complete the leaves with the shards that followers hold. Raises Diagnosed."""
         from jaxtui.results.engine.gathering import Gathering
 
         self._together = False
@@ -144,18 +147,16 @@ class Leader:
         for follower in self._followers:
             follower.tell("give", gathering.wanted)
         for follower in self._followers:
-            kind, content = self._heard(follower)
-            if kind == "ended":
-                raise _failed_alone(follower.process, content)
-            gathering.add(content)
+            gathering.add(self._next_answer(follower))
         return gathering.complete()
 
     # ------------------------------------------------------------------------------- listening
 
     def listen(self, on_print: Callable[[Any, str], None], refused: Callable[[Any], None]) -> None:
-        """Hear the followers from now on, each on a thread of its own.
+        """Start a thread for each follower that receives its messages.
 
-        What their devices print is handed to `on_print`, why one cannot start to `refused`.
+        It calls `on_print(stream, text)` for what the follower's devices print, and
+        `refused(diagnosis)` if the follower cannot start.
         """
         for follower in self._followers:
             threading.Thread(
@@ -181,25 +182,26 @@ class Leader:
                     refused(content)
                 elif kind == "holds":
                     pieces = [(piece, connection.recv_bytes()) for piece in content]
-                    follower.said.put((kind, pieces))
+                    follower.messages.put((kind, pieces))
                 else:
-                    follower.said.put((kind, content))
+                    follower.messages.put((kind, content))
                     if kind == "ended" and content is not None and self._together:
-                        self._expect_end(follower.process, content)
+                        self._expect_failure(follower.process, content)
         except (EOFError, OSError):
             _lost(follower)
 
-    def _expect_end(self, process: int, found: Diagnosis) -> None:
-        """A follower has failed: this process fails as well, or it waits for it forever."""
+    def _expect_failure(self, process: int, found: Diagnosis) -> None:
+        """Exit if the job, in which `process` has failed, does not fail here too.
 
+        This process would otherwise wait for the failed one forever.
+        """
         job = self._jobs
 
         def check() -> None:
             if self._together and self._jobs == job:
-                reason = " ".join(found.message.split())
                 die(
                     f"the processes of the engine are out of step: process {process} failed where "
-                    f"the others did not: {reason}"
+                    f"the others did not: {_one_line(found.message)}"
                 )
 
         timer = threading.Timer(_ALONE_SECONDS, check)
@@ -207,8 +209,12 @@ class Leader:
         timer.start()
 
     def descriptors(self) -> list[int]:
-        """The descriptors that lead to the followers."""
+        """The file descriptors of the connections to the followers."""
         return [follower.connection.fileno() for follower in self._followers]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _failed_alone(process: int, found: Diagnosis | None) -> Diagnosed:
@@ -238,7 +244,7 @@ def _lost(follower: _Follower) -> None:
 
 
 def die(reason: str) -> None:
-    """End this process at once, its reason the last words. The followers end with it."""
+    """Write `reason` to stderr and exit at once; the followers then exit as well."""
     os.write(2, f"jaxtui.engine: {reason}\n".encode())
     os._exit(LOST)
 
@@ -247,7 +253,11 @@ def die(reason: str) -> None:
 
 
 def lead(platform: str, count: int | None, processes: int) -> tuple[Leader, Place]:
-    """Start the followers. Raises Diagnosed at devices.count when there is no share for each."""
+    """Start the followers and return the leader with its place.
+
+    Raises Diagnosed at `devices.count` if the devices cannot be divided equally, and at
+    `devices.platform` if the platform cannot start or be spread over processes.
+    """
     share, virtual = _share(platform, count, processes)
     coordinator = f"{LOOPBACK}:{_free_port()}"
     followers = []
@@ -258,19 +268,19 @@ def lead(platform: str, count: int | None, processes: int) -> tuple[Leader, Plac
 
 
 def _share(platform: str, count: int | None, processes: int) -> tuple[int, bool]:
-    """How many devices each process has, and whether they are virtual."""
+    """The number of devices of each process, and whether they are virtual."""
     backend = "cpu"
     if count is None or platform.strip().lower().split(",")[0] != "cpu":
-        backend, there = _probed(platform, count)
+        backend, available = _probed(platform, count)
         if backend not in ("cpu", "gpu"):
             message = f"devices of {backend} cannot be spread over processes of one host"
             raise diagnosed("devices", "devices.platform", message)
-        count = there
+        count = available
     if count < 1 or count % processes:
         nearest = max(1, round(count / processes)) * processes
         fixes = [Fix(f"{nearest} devices", "devices.count", str(nearest))]
         if backend != "cpu":
-            fixes = []  # there are as many as there are
+            fixes = []  # the number of real devices is fixed
         devices = f"{count} devices" if count != 1 else "1 device"
         message = f"{devices} cannot be shared out among {processes} processes"
         raise diagnosed("devices", "devices.count", message, fixes)
@@ -278,7 +288,10 @@ def _share(platform: str, count: int | None, processes: int) -> tuple[int, bool]
 
 
 def _probed(platform: str, count: int | None) -> tuple[str, int]:
-    """The platform that JAX chooses and its number of devices, asked of a process that ends."""
+    """The platform that JAX chooses and its number of devices, found out in a child process.
+
+    JAX cannot be started here yet: its processes have to meet before its backend starts.
+    """
     command = [*_python(), "--probe", f"--platform={platform}"]
     if count is not None:
         command.append(f"--devices={count}")
@@ -289,11 +302,11 @@ def _probed(platform: str, count: int | None) -> tuple[str, int]:
         timeout=_PROBE_SECONDS,
         check=False,
     )
-    said = ran.stdout.decode("utf-8", "replace").strip()
-    backend, _, number = said.partition(" ")
+    output = ran.stdout.decode("utf-8", "replace").strip()
+    backend, _, number = output.partition(" ")
     if ran.returncode == 0 and number.isdecimal():
         return backend, int(number)
-    reason = said or f"a process that asks for the devices ended with {ran.returncode}"
+    reason = output or f"a process that asks for the devices ended with {ran.returncode}"
     raise diagnosed("devices", "devices.platform", reason)
 
 
@@ -302,9 +315,9 @@ def _python() -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind((LOOPBACK, 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
 
 
 def _started(platform: str, count: int | None, place: Place) -> _Follower:

@@ -1,1 +1,1 @@
-"""What every engine part stands on: devices, memory, arrays, output, several processes."""
+"""What all engine parts share: devices, memory, arrays, output, several processes."""

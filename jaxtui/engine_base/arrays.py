@@ -1,4 +1,4 @@
-"""What counts as an array among the leaves of a pytree, which may be any objects at all."""
+"""Helpers for the leaves of a pytree, which may be arrays or any other objects."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ _ARRAYS = (jax.Array, np.ndarray, np.generic, jax.ShapeDtypeStruct)
 
 
 def is_array(leaf: Any) -> bool:
-    """Whether `leaf` is an array, a tracer, or the shape of one. Asks no attribute of it: a module
-    has a `shape` too, and an object of the user's may raise."""
+    """Whether `leaf` is an array, a tracer or a ShapeDtypeStruct.
+
+    Looks at no attribute: a module may have a `shape` too, and a user's object may raise.
+    """
     return isinstance(leaf, _ARRAYS)
 
 
 def shape_of(leaf: Any) -> tuple[int, ...]:
-    """The shape of an array; () of anything else."""
+    """The shape of an array; () for anything else."""
     return tuple(leaf.shape) if is_array(leaf) else ()
 
 
 def readable(array: Any) -> Any:
-    """The array, of PRNG keys their words: the elements of a key array cannot be read."""
+    """The array itself, or the key data of a PRNG key array, whose elements cannot be read."""
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(array)
     return array
 
 
 def prefix_leaves(prefix: Any, tree: Any) -> list[Any]:
-    """For every leaf of `tree` the entry of `prefix` that holds for it (None is an entry too).
+    """The entry of `prefix` that applies to each leaf of `tree`; None counts as an entry.
 
-    Raises ValueError (or TypeError) when `prefix` is no prefix of `tree`.
+    Raises ValueError or TypeError when `prefix` is not a tree prefix of `tree`.
     """
     entries: list[Any] = []
 

@@ -1,7 +1,7 @@
-"""What a library writes to descriptor 1 that is nobody's print, taken out of what is.
+"""Removes Gloo's log from what is written to descriptor 1.
 
-The one by which CPU devices of several processes speak tells of every connection, from several
-threads at once and a word at a time, so that its lines come in each other's midst.
+Gloo, by which CPU devices of several processes communicate, reports every connection there. Several
+threads write at once, a word at a time, so the words of its lines may be interleaved.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import re
 
 # "[Gloo] Rank 1 is connected to 7 peer ranks. Expected number of connected peer ranks is : 7"
 _WORDS = ("[Gloo]", "Rank", "connected", "peer", "ranks", "Expected", "number", "is", "to", "of")
-_OF_CHATTER = re.compile(rf"(?:{'|'.join(map(re.escape, _WORDS))}|[\d\s.:])*")
-_TELLING = re.compile("|".join(map(re.escape, _WORDS[:5])))
+_CHATTER = re.compile(rf"(?:{'|'.join(map(re.escape, _WORDS))}|[\d\s.:])*")
+_TYPICAL = re.compile("|".join(map(re.escape, _WORDS[:5])))
 
 
 class WithoutChatter:
-    """Takes a stream of text in pieces and gives it back without the library's lines."""
+    """A filter that takes text in pieces and returns it without Gloo's lines."""
 
     def __init__(self) -> None:
-        self._begun = ""  # of a line that may turn out to be the library's
-        self._before = False  # whether the line before was
-        self._within = False  # whether a part of this line has been passed on
+        self._begun = ""  # held back: the beginning of a line that may be Gloo's
+        self._before = False  # whether the previous line was Gloo's
+        self._within = False  # whether the beginning of this line has been passed on
 
     def feed(self, text: str) -> str:
-        """What of `text`, and of what was held back, is to be passed on now."""
+        """Add `text` and return what can be passed on now; the rest is held back."""
         passed = ""
         *lines, last = (self._begun + text).split("\n")
         for line in lines:
@@ -37,14 +37,14 @@ class WithoutChatter:
         return passed + last
 
     def _is_chatter(self, line: str) -> bool:
-        found = _OF_CHATTER.fullmatch(line) is not None
-        # A number or an end of line alone may have been left over by the lines before.
-        self._before = found and (self._before or _TELLING.search(line) is not None)
+        found = _CHATTER.fullmatch(line) is not None
+        # Interleaving may leave a line with only a number, or an empty one, after Gloo's lines.
+        self._before = found and (self._before or _TYPICAL.search(line) is not None)
         return self._before
 
     def _may_be_chatter(self, begun: str) -> bool:
-        known = _OF_CHATTER.match(begun)
+        known = _CHATTER.match(begun)
         rest = begun[known.end() :] if known else begun
         if rest:
             return any(word.startswith(rest) for word in _WORDS)
-        return self._before or _TELLING.search(begun) is not None
+        return self._before or _TYPICAL.search(begun) is not None

@@ -1,12 +1,14 @@
-"""Platform, device set, mesh and memory: what JAX sees here, and the part of it to work on.
+"""The platform, devices, mesh and memory that JAX has here, and the device set of a session.
 
-Only `configure` may run before JAX's backend starts; everything else starts it.
+`configure` has to be called before JAX's backend starts; all other functions start it.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -17,17 +19,18 @@ import numpy as np
 from jax.sharding import AxisType, Mesh
 
 from jaxtui.engine_base import host
-from jaxtui.engine_base.errors import diagnosed
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.processes import Place
 from jaxtui.session import session
 from jaxtui.session.diagnosis import Fix
 from jaxtui.wire.report import DeviceInfo, Environment
 
 DEFAULT_AXIS = "devices"
-# Each has threads of its own: with 512, one psum took 15 s; with 100,000 the host stood still.
+# Each virtual device has its own threads: with 512 of them one psum took 15 s, and with 100,000 the
+# host hung.
 MOST_VIRTUAL = 512
-JOIN_SECONDS = 120  # for all processes to import JAX and meet
-# What users and JAX call the same hardware: `cuda` and `rocm` devices say that they are `gpu`.
+JOIN_SECONDS = 120  # limit for all processes to import JAX and connect
+# Devices of the platforms `cuda` and `rocm` report their platform as `gpu`.
 _GPU_NAMES = frozenset({"gpu", "cuda", "rocm"})
 
 _config_at_import = dict(jax.config.values)
@@ -35,9 +38,9 @@ _config_at_import = dict(jax.config.values)
 
 @dataclass(frozen=True)
 class DeviceSet:
-    """The devices to work on, in order, and the mesh over them.
+    """The devices that a session uses, in order, and the mesh over them.
 
-    `is_default` says that they are all of JAX's devices in JAX's own order.
+    `is_default` is true for all of JAX's devices in JAX's own order.
     """
 
     devices: tuple[jax.Device, ...]
@@ -46,7 +49,7 @@ class DeviceSet:
 
     @property
     def first(self) -> jax.Device | None:
-        """The first of them that is this process' own, if one is."""
+        """The first device that belongs to this process, or None."""
         here = jax.process_index()
         return next((d for d in self.devices if d.process_index == here), None)
 
@@ -54,8 +57,8 @@ class DeviceSet:
 def configure(platform: str, count: int | None) -> None:
     """Choose the platform ("" lets JAX choose) and the number of virtual CPU devices.
 
-    Runs before JAX's backend starts. Raises Diagnosed at `devices.count` for a count below one or
-    on a platform other than the CPU.
+    Has to be called before JAX's backend starts. Raises Diagnosed at `devices.count` for a count
+    below 1 or above MOST_VIRTUAL, or on a platform other than the CPU.
     """
     platform = platform.strip().lower()
     if count is not None:
@@ -63,18 +66,18 @@ def configure(platform: str, count: int | None) -> None:
         # Takes precedence over --xla_force_host_platform_device_count in XLA_FLAGS.
         jax.config.update("jax_num_cpu_devices", count)
     if platform:
-        # Besides another platform JAX keeps the CPU when it chooses by itself; so do we.
+        # Keep the CPU beside another platform, as JAX does when it chooses by itself.
         names = [name.strip() for name in platform.split(",") if name.strip()]
         jax.config.update("jax_platforms", ",".join(dict.fromkeys([*names, "cpu"])))
 
 
 def start(platform: str, count: int | None, place: Place | None = None) -> Environment:
-    """Configure JAX, start its backend, of several processes at its `place`, and say what is there.
+    """Configure JAX, start its backend and return the environment.
 
-    On the CPU the address space of this process is limited to the memory that is free now, so
-    that running out of it is an error and not the end of the process. Raises Diagnosed at
-    `devices.platform` when the platform does not exist here and at `devices.count` when a count
-    was given for devices that are not virtual.
+    `place` is this process' place among several. On the CPU the address space of this process is
+    limited to the memory that is free now, so that running out of memory raises an error instead
+    of killing the process. Raises Diagnosed at `devices.platform` when the platform does not exist
+    here and at `devices.count` when a count was given for devices that are not virtual.
     """
     configure(platform, count)
     if place is not None:
@@ -84,21 +87,17 @@ def start(platform: str, count: int | None, place: Place | None = None) -> Envir
     except RuntimeError as error:
         raise _no_platform(platform, error) from error
     if count is not None and backend != "cpu":
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"virtual devices exist on the CPU only, and JAX chose {backend}",
-            [Fix("use the CPU", "devices.platform", "cpu")],
-        )
+        message = f"virtual devices exist on the CPU only, and JAX chose {backend}"
+        raise _wrong("count", message, Fix("use the CPU", "devices.platform", "cpu"))
     if backend == "cpu":
         host.limit_address_space()
     return environment()
 
 
 def _join(place: Place) -> None:
-    """Become one of several processes that see each other's devices.
+    """Connect to the other processes, so that all of them see each other's devices.
 
-    Each has its share: of virtual devices, and of the accelerators if there are any.
+    Each process owns `place.share` virtual devices or accelerators.
     """
     first = place.process * place.share
     if place.virtual:
@@ -110,41 +109,33 @@ def _join(place: Place) -> None:
         local_device_ids=None if place.virtual else list(range(first, first + place.share)),
         cluster_detection_method="deactivate",
         initialization_timeout=JOIN_SECONDS,
-        # Without it everybody on the network could speak to it.
+        # By default the coordinator listens on all network interfaces.
         coordinator_bind_address=place.coordinator,
     )
 
 
+def _wrong(field: str, message: str, *fixes: Fix) -> Diagnosed:
+    """Make a Diagnosed at `devices.<field>`."""
+    return diagnosed("devices", f"devices.{field}", message, list(fixes))
+
+
 def _check_count(platform: str, count: int) -> None:
     if count < 1:
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"{count} devices: there must be at least one",
-            [Fix("one device", "devices.count", "1")],
-        )
+        message = f"{count} devices: there must be at least one"
+        raise _wrong("count", message, Fix("one device", "devices.count", "1"))
     if count > MOST_VIRTUAL:
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"{count} virtual devices: this CPU can play at most {MOST_VIRTUAL}",
-            [Fix(f"{MOST_VIRTUAL} devices", "devices.count", str(MOST_VIRTUAL))],
-        )
+        message = f"{count} virtual devices: this CPU can play at most {MOST_VIRTUAL}"
+        fix = Fix(f"{MOST_VIRTUAL} devices", "devices.count", str(MOST_VIRTUAL))
+        raise _wrong("count", message, fix)
     first = platform.split(",")[0]
     if first not in ("", "cpu"):
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"virtual devices exist on the CPU only, not on {first}",
-            [
-                Fix("use the CPU", "devices.platform", "cpu"),
-                Fix(f"all devices of {first}", "devices.count", "null"),
-            ],
-        )
+        message = f"virtual devices exist on the CPU only, not on {first}"
+        every = Fix(f"all devices of {first}", "devices.count", "null")
+        raise _wrong("count", message, Fix("use the CPU", "devices.platform", "cpu"), every)
 
 
 def _no_platform(platform: str, error: RuntimeError) -> Exception:
-    """The diagnosis for a platform that JAX could not start, naming those that it can."""
+    """The diagnosis for a platform that JAX could not start, naming the available ones."""
     from jax.extend import backend
 
     reason = str(error).partition(": ")[2].partition(" (set JAX_PLATFORMS")[0] or str(error)
@@ -153,22 +144,23 @@ def _no_platform(platform: str, error: RuntimeError) -> Exception:
         return diagnosed("engine", "", f"JAX could not start its devices: {reason}")
     jax.config.update("jax_platforms", "")
     try:
-        there = sorted(backend.backends())
+        available = sorted(backend.backends())
     except RuntimeError:
-        there = ["cpu"]
+        available = ["cpu"]
     if "is not in the list of known backends" in reason:
-        message = f"there is no platform {platform!r} here; there is {', '.join(there)}"
+        message = f"there is no platform {platform!r} here"
     else:
-        message = f"{platform!r} cannot start: {reason.rstrip('.')}; there is {', '.join(there)}"
-    fixes = [Fix(f"use {name}", "devices.platform", name) for name in there]
-    return diagnosed("devices", "devices.platform", message, fixes)
+        message = f"{platform!r} cannot start: {reason.rstrip('.')}"
+    message += f"; there is {', '.join(available)}"
+    fixes = [Fix(f"use {name}", "devices.platform", name) for name in available]
+    return _wrong("platform", message, *fixes)
 
 
 # ------------------------------------------------------------------------------------ environment
 
 
 def environment() -> Environment:
-    """What JAX sees here and now: versions, devices with their memory, host, configuration."""
+    """The current versions, devices and their memory, host, and configuration of JAX."""
     backend = jax.default_backend()
     return Environment(
         jax=jax.__version__,
@@ -202,7 +194,7 @@ def _device_info(device: Any) -> DeviceInfo:
 
 
 def _memory_stats(device: Any) -> dict[str, int]:
-    """The backend's own account in bytes; empty where it keeps none or cannot be asked."""
+    """The backend's memory statistics in bytes; empty where it has none, or for other processes."""
     if device.process_index != jax.process_index():
         return {}
     try:
@@ -212,7 +204,7 @@ def _memory_stats(device: Any) -> dict[str, int]:
 
 
 def _configuration() -> dict[str, str]:
-    """JAX's options that the environment sets or that were changed since its import."""
+    """JAX's options that are set by environment variables or were changed since its import."""
     return {
         name: str(value)
         for name, value in jax.config.values.items()
@@ -221,10 +213,10 @@ def _configuration() -> dict[str, str]:
 
 
 def available_memory() -> int | None:
-    """Bytes that one process may still take; None where nothing tells.
+    """Bytes that this process can still allocate, or None if unknown.
 
-    On the CPU: the least of the system's available memory, the room in the process' cgroup and
-    that under its address space limit. Elsewhere: the room on the fullest device.
+    On the CPU this is the host's memory as in `host_memory`; elsewhere the free memory of the
+    fullest device of this process.
     """
     if jax.default_backend() == "cpu":
         return host.available_memory()
@@ -237,14 +229,14 @@ def available_memory() -> int | None:
 
 
 def host_memory() -> int | None:
-    """Bytes of the host's own memory that this process may still take; None where nothing tells."""
+    """Bytes of the host's memory that this process can still allocate, or None if unknown."""
     return host.available_memory()
 
 
 def find_modules_here() -> None:
-    """Let the user's modules in the working folder be found.
+    """Add the working folder to `sys.path` for the user's modules.
 
-    Last on the path: none of them hides a module that JAX has yet to import.
+    It comes last, so that none of them shadows a module that JAX has yet to import.
     """
     if sys.flags.safe_path:
         sys.path.append(os.getcwd())
@@ -254,10 +246,10 @@ def find_modules_here() -> None:
 
 
 def device_set(devices: session.Devices) -> DeviceSet:
-    """The devices and the mesh that `devices` asks for, out of those that JAX started with.
+    """Select the devices that `devices` names from JAX's and build the mesh over them.
 
-    Raises Diagnosed at `devices.platform` and `devices.count` when this process was started with
-    others, at `devices.order` and `devices.mesh` when they do not fit.
+    Raises Diagnosed at `devices.platform` or `devices.count` when JAX was started with different
+    ones, and at `devices.order` or `devices.mesh` when those do not match the devices.
     """
     _check_as_started(devices)
     everything = tuple(jax.devices())
@@ -268,61 +260,51 @@ def device_set(devices: session.Devices) -> DeviceSet:
 
 
 def _require_own(chosen: tuple[Any, ...]) -> None:
-    """Raise Diagnosed where all devices are other processes', and nothing can be seen here."""
+    """Raise Diagnosed unless a device belongs to process 0, the one that shows results."""
     if all(device.process_index for device in chosen):
         message = "of several processes the first has to take part: none of these devices is its"
-        everyone = [Fix("use all devices", "devices.order", "null")]
-        raise diagnosed("devices", "devices.order", message, everyone)
+        everyone = Fix("use all devices", "devices.order", "null")
+        raise _wrong("order", message, everyone)
 
 
 def _check_as_started(devices: session.Devices) -> None:
     backend = jax.default_backend()
     wanted = devices.platform.strip().lower().split(",")[0]
     if wanted not in ("", backend) and not {wanted, backend} <= _GPU_NAMES:
-        raise diagnosed(
-            "devices",
-            "devices.platform",
-            f"the engine works on {backend}; it has to start anew for {wanted}",
-            [Fix(f"stay on {backend}", "devices.platform", backend)],
-        )
+        message = f"the engine works on {backend}; it has to start anew for {wanted}"
+        fix = Fix(f"stay on {backend}", "devices.platform", backend)
+        raise _wrong("platform", message, fix)
     if devices.count is None:
         return
     if backend != "cpu":
         _check_count(backend, devices.count)
-    there = jax.device_count()
-    if devices.count != there:
-        raise diagnosed(
-            "devices",
-            "devices.count",
-            f"the engine has {there} devices; it has to start anew for {devices.count}",
-            [Fix(f"use the {there}", "devices.count", str(there))],
-        )
+    present = jax.device_count()
+    if devices.count != present:
+        message = f"the engine has {present} devices; it has to start anew for {devices.count}"
+        fix = Fix(f"use the {present}", "devices.count", str(present))
+        raise _wrong("count", message, fix)
 
 
 def _ordered(everything: tuple[Any, ...], order: list[int]) -> tuple[Any, ...]:
     by_id = {device.id: device for device in everything}
-    everyone = [Fix("use all devices", "devices.order", "null")]
+    everyone = Fix("use all devices", "devices.order", "null")
     if not order:
-        raise diagnosed("devices", "devices.order", "no device is named", everyone)
+        raise _wrong("order", "no device is named", everyone)
     unknown = [id for id in order if id not in by_id]
     if unknown:
         ids = ", ".join(str(id) for id in unknown)
         plural = "s" if len(unknown) > 1 else ""
-        raise diagnosed(
-            "devices",
-            "devices.order",
-            f"there is no device with id{plural} {ids}; the ids are {_ranges(list(by_id))}",
-            everyone,
-        )
+        message = f"there is no device with id{plural} {ids}; the ids are {_ranges(list(by_id))}"
+        raise _wrong("order", message, everyone)
     twice = [id for id in by_id if order.count(id) > 1]
     if twice:
         ids = ", ".join(str(id) for id in twice)
-        raise diagnosed("devices", "devices.order", f"named more than once: {ids}", everyone)
+        raise _wrong("order", f"named more than once: {ids}", everyone)
     return tuple(by_id[id] for id in order)
 
 
 def _ranges(ids: list[int]) -> str:
-    """Ids in words: "0 to 7", "0 to 3 and 2048 to 2051"."""
+    """Format ids as ranges: "0 to 7", "0 to 3 and 2048 to 2051"."""
     runs: list[list[int]] = []
     for id in sorted(ids):
         if runs and id == runs[-1][-1] + 1:
@@ -334,7 +316,10 @@ def _ranges(ids: list[int]) -> str:
 
 
 def _mesh(devices: tuple[Any, ...], shape: dict[str, int]) -> Mesh:
-    """A mesh of Auto axes: on Explicit ones, the default, shard_map refuses unsharded arrays."""
+    """Build a mesh with Auto axes.
+
+    With Explicit axes, the default, shard_map refuses unsharded arrays.
+    """
     _check_mesh(len(devices), shape)
     grid = np.empty(len(devices), dtype=object)
     grid[:] = devices
@@ -348,30 +333,25 @@ def _mesh(devices: tuple[Any, ...], shape: dict[str, int]) -> Mesh:
 def _check_mesh(count: int, shape: dict[str, int]) -> None:
     one_axis = Fix(f"one axis {DEFAULT_AXIS!r} over all", "devices.mesh", "null")
     if not shape:
-        raise diagnosed("devices", "devices.mesh", "the mesh has no axis", [one_axis])
+        raise _wrong("mesh", "the mesh has no axis", one_axis)
     for axis, size in shape.items():
         if not axis.isidentifier():
-            raise diagnosed("devices", "devices.mesh", f"{axis!r} cannot be an axis' name")
+            raise _wrong("mesh", f"{axis!r} cannot be an axis' name")
         if size < 1:
             fix = Fix(f"{axis} = 1", f"devices.mesh.{axis}", "1")
             message = f"axis {axis!r} has size {size}; the least is 1"
-            raise diagnosed("devices", f"devices.mesh.{axis}", message, [fix])
-    product = 1
-    for size in shape.values():
-        product *= size
+            raise _wrong(f"mesh.{axis}", message, fix)
+    product = math.prod(shape.values())
     if product != count:
         sizes = " x ".join(f"{axis} {size}" for axis, size in shape.items())
         takes = f"{product} devices" if product > 1 else "1 device"
         message = f"{sizes} takes {takes}, and the set has {count}"
-        fixes = [*islice(_sizes_that_fit(count, shape), 3), one_axis]
-        raise diagnosed("devices", "devices.mesh", message, fixes)
+        raise _wrong("mesh", message, *islice(_sizes_that_fit(count, shape), 3), one_axis)
 
 
-def _sizes_that_fit(count: int, shape: dict[str, int]) -> Any:
-    """The changes of a single axis that make the mesh cover `count` devices."""
-    for axis in shape:
-        others = 1
-        for other, size in shape.items():
-            others *= size if other != axis else 1
+def _sizes_that_fit(count: int, shape: dict[str, int]) -> Iterator[Fix]:
+    """Yield the changes of a single axis' size that make the mesh cover `count` devices."""
+    for axis, present in shape.items():
+        others = math.prod(shape.values()) // present
         if count % others == 0:
             yield Fix(f"{axis} = {count // others}", f"devices.mesh.{axis}", str(count // others))

@@ -1,4 +1,4 @@
-"""The one exception by which a part of the engine says what is at fault."""
+"""The exceptions by which the engine ends a request: with a diagnosis, or because of a Cancel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jaxtui.wire.report import Flow
 
 
 class Diagnosed(Exception):
-    """A failure that already has its diagnosis, and the shape flow as far as it was reached."""
+    """A failure with its diagnosis, and the shape flow up to where it happened if there is one."""
 
     def __init__(self, diagnosis: Diagnosis, flow: Flow | None = None) -> None:
         super().__init__(diagnosis.message)
@@ -16,9 +16,9 @@ class Diagnosed(Exception):
 
 
 def diagnosed(kind: Kind, field: str, message: str, fixes: list[Fix] | None = None) -> Diagnosed:
-    """A Diagnosed to raise, for a failure without a position in the field's text."""
+    """Make a Diagnosed to raise, without a position in the field's text."""
     return Diagnosed(Diagnosis(kind=kind, field=field, message=message, fixes=fixes or []))
 
 
 class GivenUp(Exception):
-    """The request was cancelled between two stages of the work on it."""
+    """The request was cancelled, which is checked between two stages of its work."""

@@ -1,6 +1,6 @@
-"""What the user's code raised, in plain words: the message, the line, their own frames.
+"""Turns what the user's code raised into a diagnosis: the message, the line, the user's frames.
 
-Nothing here trusts the exception: its `str` may raise, its message may be huge or unprintable.
+No exception is trusted: its `str` may raise, its message may be huge or unprintable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import reprlib
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ from msgspec import UNSET
 
 from jaxtui.session.diagnosis import Diagnosis, Kind
 
-SOURCE_NAME = "<program>"  # the file name of the source in tracebacks
-VALUE_NAME = "<value>"  # that of a value or a setting
+SOURCE_NAME = "<program>"  # the file name of the program's source in tracebacks
+VALUE_NAME = "<value>"  # the file name of an argument's value or a layer's setting
 MOST_FRAMES = 12
 
-# Where JAX's messages turn to its own internals: object ids, line numbers of its tracers, manuals.
-_FOR_READERS_OF_TRACEBACKS = (
+# From here on JAX's messages are about its internals: object ids, locations of tracers, manuals.
+_INTERNALS_BEGIN = (
     " See https://",
     " at loc(",
     " This BatchTracer with",
@@ -38,21 +38,21 @@ _FOR_READERS_OF_TRACEBACKS = (
     " This error occurs at source:",
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-# jit and shard_map say where the function is that they were given, which is our recorder.
-_OUR_RECORDER = re.compile(r" at \S*jaxtui/[\w/]+\.py:\d+")
-# What a callback raised comes back as the text of its traceback.
+# jit and shard_map report the location of their function, which is our wrapper around the user's.
+_OUR_WRAPPER = re.compile(r" at \S*jaxtui/[\w/]+\.py:\d+")
+# XLA reports an exception of a callback as the text of its traceback.
 _CALLBACK_FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+), in (?P<name>.+)')
-# Newer releases of JAX end a message with where in the code it arose: "file.py:8:10 (<module>)".
-_WHERE_IN_THE_CODE = re.compile(r"\s*\S+:\d+(:\d+)? \([^()]*\)\s*")
+# Newer releases of JAX append a code location to a message: "file.py:8:10 (<module>)".
+_LOCATION = re.compile(r"\s*\S+:\d+(:\d+)? \([^()]*\)\s*")
 
 
 def syntax_diagnosis(error: SyntaxError, field: str) -> Diagnosis:
-    """Where and how the text is no Python."""
+    """The diagnosis of a syntax error in the text of `field`."""
     line = error.lineno or 1
     column = max(error.offset or 1, 1)
-    # Where it was detected is told once, with its column.
-    said = re.sub(r" \(detected at line \d+\)$", "", error.msg)
-    message = printable(said[:1].lower() + said[1:])
+    # The line is appended below, together with the column.
+    text = re.sub(r" \(detected at line \d+\)$", "", error.msg)
+    message = printable(text[:1].lower() + text[1:])
     where = f"line {line}, column {column}" if field == "program.source" else f"column {column}"
     return Diagnosis(
         kind="syntax", field=field, message=f"{message} ({where})", line=line, column=column
@@ -60,7 +60,7 @@ def syntax_diagnosis(error: SyntaxError, field: str) -> Diagnosis:
 
 
 def raised_diagnosis(error: BaseException, kind: Kind, field: str) -> Diagnosis:
-    """What the user's code raised, with the line of the source it happened on."""
+    """The diagnosis of an exception that the user's code raised, with the line of the source."""
     line = source_line(error)
     frames = user_frames(error)
     message = describe(error) if line is None else f"line {line}: {describe(error)}"
@@ -74,7 +74,7 @@ def raised_diagnosis(error: BaseException, kind: Kind, field: str) -> Diagnosis:
 
 
 def callback_diagnosis(error: BaseException, field: str) -> Diagnosis | None:
-    """What a callback of the user's raised while XLA ran; None for any other failure."""
+    """The diagnosis of an exception that a user's callback raised inside XLA, else None."""
     if not isinstance(error, jax.errors.JaxRuntimeError):
         return None
     lines = _message(error).partition("Traceback (most recent call last):")[2].splitlines()
@@ -83,7 +83,7 @@ def callback_diagnosis(error: BaseException, field: str) -> Diagnosis | None:
         return None
     after = [line for line in lines[places[-1][0] + 1 :] if not line.startswith("    ")]
     message = plain(" ".join(" ".join(after).split()))[:700] + ", raised in a callback"
-    users = [m for _, m in places if m["file"] == SOURCE_NAME or not _is_library(m["file"])]
+    users = [m for _, m in places if _is_shown(m["file"])]
     numbers = [int(m["line"]) for m in users if m["file"] == SOURCE_NAME]
     return Diagnosis(
         kind="function",
@@ -96,14 +96,14 @@ def callback_diagnosis(error: BaseException, field: str) -> Diagnosis | None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether Python, NumPy or XLA could not get the memory it asked for."""
+    """Whether an allocation by Python, NumPy or XLA failed."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
 
 
 def describe(error: BaseException, limit: int = 700) -> str:
-    """The exception's type and the part of its message that speaks to the user."""
+    """The exception's type and the part of its message that is about the user's code."""
     name = type(error).__name__
     if isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
         return f"{name}: the code asked for the end of the program"
@@ -114,8 +114,8 @@ def describe(error: BaseException, limit: int = 700) -> str:
         text += " " + paragraphs[1]
     if text.endswith("they differ."):
         text += "".join(f" {p}" for p in paragraphs[1:] if p.startswith("The output of"))
-    for words in _FOR_READERS_OF_TRACEBACKS:
-        text = text.partition(words)[0]
+    for beginning in _INTERNALS_BEGIN:
+        text = text.partition(beginning)[0]
     text = plain(text)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -127,70 +127,66 @@ def describe(error: BaseException, limit: int = 700) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except BaseException:  # whatever a class of the user's does when it is asked for its words
+    except BaseException:  # __str__ of a user's class may raise anything
         return "(an exception that has no words for itself)"
 
 
 def _one_line(paragraph: str) -> str:
     lines = [line.strip() for line in paragraph.splitlines()]
-    return " ".join(line for line in lines if not _WHERE_IN_THE_CODE.fullmatch(line))
+    return " ".join(line for line in lines if not _LOCATION.fullmatch(line))
 
 
 def plain(text: str) -> str:
-    """`text` without addresses of objects and without where this machine keeps its libraries."""
-    text = _OUR_RECORDER.sub("", _ADDRESS.sub("", text))
+    """Remove object addresses and the paths of this machine's library folders from `text`."""
+    text = _OUR_WRAPPER.sub("", _ADDRESS.sub("", text))
     for root in _library_roots():
         text = text.replace(f"{root}/", "")
     return printable(text)
 
 
 def printable(text: str) -> str:
-    """`text` as it can be sent: without null bytes and lone surrogates."""
+    """Escape null bytes and lone surrogates, which cannot be sent, in `text`."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def safe_repr(value: Any, limit: int) -> str:
-    """The repr of any object in at most `limit` characters, also of one whose repr raises."""
+    """The repr of an object in at most `limit` characters, even if its `__repr__` raises."""
     try:
         text = repr(value) if isinstance(value, type | types.FunctionType) else reprlib.repr(value)
     except BaseException:
         text = f"<{type(value).__name__}>"
-    # reprlib answers for an object whose repr raised with its address.
+    # If the repr of an object raises, reprlib returns its type and address.
     text = plain(" ".join(text.split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def source_line(error: BaseException) -> int | None:
-    """The innermost line of the source that the exception passed through."""
+    """The innermost line of the program's source in the exception's traceback, or None."""
     found = None
-    for frame, line in _walk(error):
-        if frame.f_code.co_filename == SOURCE_NAME:
+    for code, line in _walk(error):
+        if code.co_filename == SOURCE_NAME:
             found = line
     return found
 
 
 def left_unsaid(error: BaseException) -> bool:
-    """Whether an assertion or a look-up failed inside an operation of JAX on the user's line.
+    """Whether an exception that explains nothing was raised by JAX, not by the user's own line.
 
-    JAX takes its own frames out of the traceback: the user's line tells the two apart.
+    It is an AssertionError without a message, or a KeyError. JAX removes its own frames from the
+    traceback, so the text of the user's line tells the two apart.
     """
-    lines = [
-        linecache.getline(frame.f_code.co_filename, line).strip()
-        for frame, line in _walk(error)
-        if frame.f_code.co_filename == SOURCE_NAME or not _is_library(frame.f_code.co_filename)
-    ]
+    lines = [linecache.getline(code.co_filename, line).strip() for code, line in _shown(error)]
     if not lines or re.match(r"(assert|raise)\b", lines[-1]):
         return False
     return "lax." in lines[-1] if isinstance(error, KeyError) else not _message(error)
 
 
 def user_frames(error: BaseException) -> list[str]:
-    """The user's own lines of the traceback, outermost first; of very many the first and last."""
-    places = [
-        (frame.f_code, line)
-        for frame, line in _walk(error)
-        if frame.f_code.co_filename == SOURCE_NAME or not _is_library(frame.f_code.co_filename)
-    ]
+    """The user's frames of the traceback, outermost first.
+
+    Of more than MOST_FRAMES, only the first and the last ones.
+    """
+    places = list(_shown(error))
     if len(places) <= MOST_FRAMES:
         return [_frame(*place) for place in places]
     half = MOST_FRAMES // 2
@@ -210,20 +206,30 @@ def _place(file: str, line: int, name: str) -> str:
 
 
 def is_users(file: str) -> bool:
-    """Whether code of that file name is the user's: a source, a value, or a file of theirs."""
-    return file in (SOURCE_NAME, VALUE_NAME) or not _is_library(file)
+    """Whether code of that file name is the user's: the source, a value, or a file of theirs."""
+    return file == VALUE_NAME or _is_shown(file)
 
 
-def _walk(error: BaseException) -> Iterable[tuple[types.FrameType, int]]:
+def _is_shown(file: str) -> bool:
+    """Whether frames of that file are shown: those of the source and of the user's files."""
+    return file == SOURCE_NAME or not _is_library(file)
+
+
+def _walk(error: BaseException) -> Iterator[tuple[types.CodeType, int]]:
+    """Yield the code object and the line of each frame in the traceback, outermost first."""
     trace = error.__traceback__
     while trace is not None:
-        yield trace.tb_frame, trace.tb_lineno
+        yield trace.tb_frame.f_code, trace.tb_lineno
         trace = trace.tb_next
+
+
+def _shown(error: BaseException) -> Iterator[tuple[types.CodeType, int]]:
+    return ((code, line) for code, line in _walk(error) if _is_shown(code.co_filename))
 
 
 @functools.cache
 def _library_roots() -> tuple[str, ...]:
-    """Folders of installed packages, of Python itself and of this package, longest first."""
+    """The folders of installed packages, of Python and of this package, longest first."""
     package = Path(__file__).resolve().parents[2]
     roots = {str(package), str(Path(ast.__file__).resolve().parent)}
     roots |= {path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")}
@@ -233,7 +239,7 @@ def _library_roots() -> tuple[str, ...]:
 
 @functools.cache
 def _is_library(file: str) -> bool:
-    """Whether `file` belongs to an installed package, to Python itself, or is no file."""
+    """Whether `file` belongs to an installed package, to Python or to jaxtui, or is no file."""
     if file.startswith("<"):
         return True
     path = Path(file).resolve()

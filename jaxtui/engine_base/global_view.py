@@ -1,9 +1,9 @@
-"""pmap and placing over the devices of several processes, with arguments given as a whole.
+"""pmap and device placement over several processes, with global arguments and results.
 
-In such a program JAX's own pmap takes from each process, and gives back to it, the part for its own
-devices. What is composed here means the same over one process as over several, so here a pmap takes
-and gives the whole, as jit and shard_map do. Releases of JAX from 0.8 on make a pmap in this way of
-a shard_map and a jit.
+With several processes, `jax.pmap` takes and returns only the part of an array for the process' own
+devices. A session has to mean the same over one process as over several, so this pmap takes and
+returns global arrays, as jit and shard_map do. It is built from shard_map and jit, as JAX's own
+pmap is since 0.8.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _UNNAMED = "the axis of a pmap without axis_name"
 
 
 class Pmap:
-    """`jax.pmap(function, ...)` for arguments as a whole; see there for the settings.
+    """`jax.pmap(function, ...)` with global arguments and results; see there for the parameters.
 
-    Calling it raises ValueError or TypeError where pmap would.
+    Calling it raises ValueError or TypeError where `jax.pmap` would.
     """
 
     def __init__(
@@ -52,17 +52,16 @@ class Pmap:
         self._size = axis_size
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's result for each index of the mapped axis, each on its own device."""
+        """Call the function for each index of the mapped axis, each on its own device."""
         call, leaves = self._prepared(args, kwargs)
         return call(*leaves)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
-        """As of a jitted function."""
         call, leaves = self._prepared(args, kwargs)
         return call.lower(*leaves)
 
     def _prepared(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Any]]:
-        """A jitted function of the leaves of the arguments that are not static, and those."""
+        """Return a jitted function of the leaves of the non-static arguments, and those leaves."""
         if any(not 0 <= n < len(args) for n in self._static):
             raise ValueError(f"static_broadcasted_argnums {self._static}: {len(args)} arguments")
         dynamic = [i for i in range(len(args)) if i not in self._static]
@@ -92,7 +91,7 @@ class Pmap:
         )
         settings: dict[str, Any] = {"donate_argnums": self._donated_leaves(args, dynamic)}
         if not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            # Otherwise XLA puts the whole of an empty array on every device.
+            # Without this, XLA replicates an empty array on every device.
             settings["out_shardings"] = tree_util.tree_map(
                 lambda spec: NamedSharding(mesh, spec), out_specs, is_leaf=_is_spec
             )
@@ -131,7 +130,7 @@ class Pmap:
     def _spec(self, axis: Any) -> PartitionSpec:
         if axis is None:
             return PartitionSpec()
-        # Of a negative one is told once it is known what the function returns.
+        # A negative axis is refused in _expanded, once the rank of the output is known.
         return PartitionSpec(*(None,) * max(0, axis), self._name)
 
     def _expanded(self, output: Any) -> Any:
@@ -150,7 +149,7 @@ class Pmap:
         start = 0
         for i in dynamic:
             for leaf in tree_util.tree_leaves(args[i]):
-                # What lies on one device cannot become what lies on several.
+                # The buffer of an array on one device cannot be reused on several.
                 if i in self._donated and _on_several(leaf):
                     numbers.append(start)
                 start += 1
@@ -172,9 +171,10 @@ def _numbers(given: int | Iterable[int]) -> tuple[int, ...]:
 
 
 def place(value: Any, sharding: NamedSharding) -> Any:
-    """The arrays of a pytree, the same in every process, as `sharding` says.
+    """Place the arrays of a pytree, which have to be equal in all processes, with `sharding`.
 
-    Unlike `jax.device_put` it asks no other process. Raises ValueError where they do not fit.
+    Unlike `jax.device_put` it does not communicate with other processes. Raises ValueError where
+    `sharding` does not divide an array's shape.
     """
     return tree_util.tree_map(lambda leaf: _place_leaf(leaf, sharding), value)
 
@@ -186,6 +186,6 @@ def _place_leaf(leaf: Any, sharding: NamedSharding) -> Any:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         words = _place_leaf(jax.random.key_data(array), sharding)
         return jax.random.wrap_key_data(words, impl=jax.random.key_impl(array))
-    sharding.shard_shape(array.shape)  # raises where it does not fit
+    sharding.shard_shape(array.shape)  # raises ValueError where it does not divide the shape
     host = np.asarray(array)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

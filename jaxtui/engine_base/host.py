@@ -1,6 +1,6 @@
-"""This host's processor and memory, as far as one process may use them.
+"""The processor, cores and memory of this host that the process may use.
 
-Reads /proc and /sys on Linux; elsewhere it says what the standard library knows.
+Reads /proc and /sys on Linux; elsewhere only what the standard library provides is known.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def name() -> str:
 
 @cache
 def cpu_model() -> str:
-    """The processor's model in its maker's words, or its architecture."""
+    """The processor's model name, or its architecture."""
     for line in _lines(_PROC / "cpuinfo"):
         key, _, value = line.partition(":")
         if key.strip() in ("model name", "Model", "cpu model") and value.strip():
@@ -33,7 +33,10 @@ def cpu_model() -> str:
 
 
 def cores() -> int:
-    """Cores this process may use: its affinity, and its cgroup's quota rounded up."""
+    """The number of cores that this process may use.
+
+    That is the size of its CPU affinity, or its cgroup's quota, rounded up, if that is less.
+    """
     if hasattr(os, "sched_getaffinity"):
         usable = len(os.sched_getaffinity(0))
     else:
@@ -43,20 +46,21 @@ def cores() -> int:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process may still take, None where nothing tells.
+    """Bytes that this process can still allocate, or None if unknown.
 
-    The least of the system's available memory, the room in each cgroup around this process (what
-    the page cache could give back counts as room) and that under the address space limit.
+    The minimum of the system's available memory, the rest of the limit of each cgroup that this
+    process is in (with reclaimable page cache counted as free), and the rest of its address space
+    limit.
     """
     room = [*_system_room(), *_cgroup_room(), *_address_space_room()]
     return max(0, min(room)) if room else None
 
 
 def limit_address_space() -> None:
-    """Let this process map no more than it has mapped plus the memory available now.
+    """Limit this process' address space to what it has mapped plus the memory available now.
 
-    An allocation beyond it fails, where otherwise the system would kill the process. Does nothing
-    where the memory is not known or the limit in force is lower.
+    An allocation beyond that fails, where otherwise the system would kill the process. Does nothing
+    if the memory is unknown or a lower limit is in force.
     """
     available = available_memory()
     mapped = _mapped()
@@ -84,7 +88,7 @@ def _number(path: Path) -> int | None:
 
 
 def _fields(path: Path) -> dict[str, int]:
-    """Lines such as `MemAvailable:  23711 kB` or `inactive_file 4096` as numbers in bytes."""
+    """Parse lines such as `MemAvailable:  23711 kB` or `inactive_file 4096` into bytes."""
     fields = {}
     for line in _lines(path):
         words = line.replace(":", " ").split()
@@ -111,10 +115,10 @@ def _mapped() -> int | None:
 
 
 def _cgroups(controller: str) -> Iterator[Path]:
-    """Folders of this process' cgroups, its own and those around it.
+    """Yield the folders of this process' cgroup and of its ancestors.
 
-    Version 2 has one tree, version 1 one for each controller. In a container the path in
-    /proc/self/cgroup may be that of the host, and only the root of the tree is there.
+    Version 2 has one tree, version 1 has one for each controller. In a container the path in
+    /proc/self/cgroup may be the host's, of which only the root exists there.
     """
     for line in _lines(_PROC / "self" / "cgroup"):
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -143,7 +147,7 @@ def _cgroup_room() -> Iterator[int]:
 
 
 def _cpu_quotas() -> Iterator[float]:
-    """Quotas in cores."""
+    """Yield the CPU quotas in cores."""
     for folder in _cgroups("cpu"):
         words = " ".join(_lines(folder / "cpu.max")).split()
         if len(words) == 2 and words[0].isdigit():

@@ -1,4 +1,4 @@
-"""Walking over jaxprs: the bodies inside an equation, and how large its operands are."""
+"""Helpers for walking over jaxprs: the jaxprs inside an equation, and the sizes of its operands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 
 def bodies(params: dict[str, Any]) -> Iterator[Any]:
-    """The open jaxprs among an equation's parameters; a custom derivative's rules are not run."""
+    """Yield the open jaxprs in an equation's parameters that running the equation evaluates.
+
+    A custom derivative's rules are left out.
+    """
     for key, value in params.items():
         if key in ("jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd"):
             continue
@@ -19,5 +22,5 @@ def bodies(params: dict[str, Any]) -> Iterator[Any]:
 
 
 def size(aval: Any) -> int:
-    """How many elements an array of `aval`'s shape has; 1 of what has none, such as a token."""
+    """The number of elements of an array of `aval`'s shape; 1 for a token, which has no shape."""
     return math.prod(int(n) for n in getattr(aval, "shape", ()))

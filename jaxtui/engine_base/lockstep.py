@@ -1,7 +1,6 @@
-"""What tells whether several processes are about to compute the same, before they do.
+"""Digests by which several processes check that they are about to compute the same.
 
-A process that computes something else than the others would leave them waiting, or mix its own
-numbers into theirs.
+If one computed something else, the others would wait for it forever, or receive wrong data.
 """
 
 from __future__ import annotations
@@ -20,15 +19,16 @@ from jaxtui.engine_base.jaxprs import bodies
 
 
 def seed(number: int) -> None:
-    """Have Python's and NumPy's own generators give every process the same; 32 bits."""
+    """Seed the global generators of Python and NumPy with a number of 32 bits."""
     random.seed(number)
     np.random.seed(number)
 
 
 def of_program(jaxpr: Any) -> str:
-    """A digest of a closed jaxpr's operations and shapes; "" without one.
+    """A digest of the operations and shapes in a closed jaxpr; "" for None.
 
-    Of its text only what is no address and no order of a set: those differ between processes.
+    The text of a jaxpr cannot be used: it may contain addresses and depend on the order of sets,
+    which differ between processes.
     """
     if jaxpr is None:
         return ""
@@ -48,7 +48,7 @@ def _operations(jaxpr: Any) -> Iterator[str]:
 
 
 def of_values(values: Any) -> str:
-    """A digest of the arrays and numbers in a pytree; of other objects their types."""
+    """A digest of the arrays and numbers in a pytree, and of the types of other objects."""
     digest = hashlib.sha256()
     for leaf in tree_util.tree_leaves(values):
         digest.update(repr(getattr(leaf, "shape", ())).encode())
@@ -59,7 +59,7 @@ def of_values(values: Any) -> str:
 
 
 def _data(leaf: Any) -> Iterator[Any]:
-    """The bytes of an array that this process holds as a whole, or of a number."""
+    """Yield the bytes of a number, or of an array that is completely held by this process."""
     if isinstance(leaf, bool | int | float | complex):
         yield repr(leaf).encode()
     if isinstance(leaf, jax.Array):

@@ -1,6 +1,6 @@
-"""How many bytes values and programs ask for, foretold from their jaxprs, and what is too much.
+"""Estimates from jaxprs how many bytes values and programs need, and finds what cannot fit.
 
-Only what is sure not to fit is refused: JAX's own error is there for the rest.
+Only what certainly does not fit is refused; otherwise JAX raises its own error.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from jaxtui.engine_base import devices
 from jaxtui.engine_base.failures import is_users
 from jaxtui.text import quantities
 
-# Less than this is there wherever JAX runs; asking how much is free takes 2 ms.
-NEGLIGIBLE = 4 * 1024 * 1024  # bytes
-# How many frames below the user's tell one of their calls from another on the same line.
+# Bytes that are free wherever JAX runs. Finding out how much memory is free takes 2 ms.
+NEGLIGIBLE = 4 * 1024 * 1024
+# Two calls on the same line of the user's are told apart by this many frames below it.
 _CALL_DEPTH = 2
 
 
 def shortage(needs: Iterable[tuple[int, str]]) -> tuple[str, str] | None:
-    """The field of the first of `needs` (bytes, field) that is more than is free, and the words."""
+    """The first of `needs` (bytes, field) that exceeds the free memory, as (field, message)."""
     large = [(needed, field) for needed, field in needs if needed > NEGLIGIBLE]
     available = devices.available_memory() if large else None
     for needed, field in large:
@@ -33,21 +33,22 @@ def shortage(needs: Iterable[tuple[int, str]]) -> tuple[str, str] | None:
 
 
 def bytes_of(leaves: Iterable[Any]) -> int:
-    """Bytes of those of `leaves` that are arrays or shapes of arrays."""
+    """Bytes of all `leaves` that have a dtype: arrays and abstract arrays."""
     return sum(byte_size(leaf) for leaf in leaves if hasattr(leaf, "dtype"))
 
 
 def byte_size(aval: Any) -> int:
-    """Bytes of an array of `aval`'s shape and dtype (key dtypes count their data)."""
+    """Bytes of an array of `aval`'s shape and dtype; of PRNG keys, bytes of their data."""
     count = int(np.prod(aval.shape, dtype=object)) if aval.shape else 1
     return count * int(getattr(aval.dtype, "itemsize", 4))
 
 
 def peak_bytes(jaxpr: Any) -> int:
-    """Bytes of the largest array that running the open `jaxpr` one call at a time makes.
+    """The most bytes that one call creates when the open `jaxpr` is run call by call.
 
-    What stays inside a jitted call is left out: XLA fuses it. Much of jax.numpy is jitted inline
-    and leaves no call in the jaxpr, so what one call on the user's line made counts as one.
+    Intermediates inside a jitted call do not count: XLA fuses them. Much of jax.numpy is jitted
+    inline and leaves no call in the jaxpr, so all equations that stem from one call on the user's
+    line are taken as one.
     """
     peak = max((_made_by(equation) for equation in jaxpr.eqns), default=0)
     if peak <= NEGLIGIBLE:
@@ -55,21 +56,21 @@ def peak_bytes(jaxpr: Any) -> int:
     calls = [list(call) for _, call in groupby(jaxpr.eqns, _call)]
     last_use = {id(v): i for i, call in enumerate(calls) for e in call for v in e.invars}
     last_use |= {id(v): len(calls) for v in jaxpr.outvars}
-    return max(_leaving(call, i, last_use) for i, call in enumerate(calls))
+    return max(_output_bytes(call, i, last_use) for i, call in enumerate(calls))
 
 
 def _made_by(equation: Any) -> int:
     return sum(_variable_bytes(variable) for variable in equation.outvars)
 
 
-def _leaving(call: Sequence[Any], place: int, last_use: dict[int, int]) -> int:
-    """Bytes of what the equations of one call make for others to use."""
+def _output_bytes(call: Sequence[Any], index: int, last_use: dict[int, int]) -> int:
+    """Bytes of the results of call `index` that later calls use."""
     made = (variable for equation in call for variable in equation.outvars)
-    return sum(_variable_bytes(v) for v in made if last_use.get(id(v), -1) > place)
+    return sum(_variable_bytes(v) for v in made if last_use.get(id(v), -1) > index)
 
 
 def _call(equation: Any) -> Any:
-    """What tells the call that made an equation: the user's line and the frames right below it."""
+    """A key for the call that an equation stems from: the user's line and the frames below it."""
     traceback = equation.source_info.traceback
     if traceback is None:
         return id(equation)
@@ -87,10 +88,11 @@ def _variable_bytes(variable: Any) -> int:
 
 
 def needs(values: Sequence[tuple[int, int, str]], jaxpr: Any) -> Iterator[tuple[int, str]]:
-    """How many bytes each field asks for, the program as a whole last.
+    """Yield (bytes, field) for each value, then for the program as a whole.
 
-    `values` are (size, peak while it is computed, field); `jaxpr` is the program's, or None. An
-    argument that is too much alone says more than the whole program, so arguments come first.
+    `values` are (size, peak while it is computed, field), both in bytes; `jaxpr` is the program's
+    closed jaxpr or None. Arguments come first because one that does not fit by itself is the better
+    explanation.
     """
     for size, peak, field in values:
         yield max(size, peak), field

@@ -1,7 +1,8 @@
-"""What leaves the engine: events as whole frames, and the user's prints as events among them.
+"""The engine's output: events, and what the user's code prints, as events among them.
 
-The protocol has private descriptors. Descriptor 1 is a pipe of our own, so that nothing written
-to it, by Python or by C, by this process or by its children, gets among the frames.
+The protocol uses private file descriptors. Descriptor 1 is replaced by a pipe that the engine reads
+itself, so that nothing that is written to it, by Python or C code or by child processes, can get
+between the frames.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from jaxtui.wire.protocol import AnyEvent, frame
 Stream = Literal["stdout", "stderr"]
 
 PRINT_LIMIT = 64 * 1024  # characters that one request may print
-_AT_ONCE = 8 * 1024  # characters that a request prints line by line, before they are gathered
+_AT_ONCE = 8 * 1024  # characters of a request that are sent line by line, before buffering begins
 _FLUSH_SECONDS = 0.05
 _LONG_REHEARSAL_SECONDS = 1.0
-_RAW_WINDOW_SECONDS = 1.0  # how long PRINT_LIMIT lasts for what belongs to no request
+_RAW_WINDOW_SECONDS = 1.0  # PRINT_LIMIT applies to each such period for text of no request
 
 
 class _Rehearsal:
-    """What a thread prints while its code is only tried: held back, then forgotten.
+    """Holds back what a thread prints during a rehearsal, to discard it at the end.
 
-    A trial that takes long may never end, and its user waits for a word: then it is let out.
+    A long rehearsal may never end, and the user waits for a sign of life: then `let_out` sends it.
     """
 
     def __init__(self) -> None:
@@ -45,14 +46,14 @@ class _Rehearsal:
         self._let_out = False
 
     def holds(self, send: Callable[[], None]) -> bool:
-        """Whether `send` is held back."""
+        """Hold `send` back, and return True, unless the output was let out."""
         with self._lock:
             if not self._let_out:
                 self._held.append(send)
             return not self._let_out
 
     def let_out(self) -> None:
-        """Send what was held back, and hold no more."""
+        """Send what was held back, and hold back nothing from now on."""
         with self._lock:
             self._let_out = True
         for send in self._held:
@@ -64,9 +65,9 @@ _rehearsing = threading.local()
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """What this thread prints inside is dropped: the same code runs for real before or after.
+    """Discard what this thread prints in the block, because the same code runs before or after it.
 
-    If it takes longer than _LONG_REHEARSAL_SECONDS it is printed after all.
+    A block that takes longer than _LONG_REHEARSAL_SECONDS prints after all.
     """
     before = getattr(_rehearsing, "now", None)
     _rehearsing.now = _Rehearsal()
@@ -81,40 +82,41 @@ def rehearsal() -> Iterator[None]:
 
 
 class Outbox:
-    """Sends events whole, from any thread, in the order in which they were given.
+    """Writes events to a file descriptor, from any thread, in the order of the calls of `send`.
 
-    Whoever finds the line free sends for all others, so a send takes no other thread's turn on
-    the interpreter, and a send inside a send (from a finalizer) cannot stand in its own way.
+    Events go through a queue that is emptied by whichever thread holds the lock. A thread never
+    waits for the lock, so it need not wait for another one to get the GIL, and a `send` from a
+    finalizer that runs inside `send` cannot deadlock.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._frames: deque[bytes] = deque()
-        self._sending = threading.Lock()
+        self._write_lock = threading.Lock()
 
     def send(self, event: AnyEvent) -> None:
-        """Send `event`; one that no frame can hold is answered with the reason instead."""
+        """Send `event`, or a Failed with the reason if it does not fit into a frame."""
         self._frames.append(_framed(event))
-        while self._frames and self._sending.acquire(blocking=False):
+        while self._frames and self._write_lock.acquire(blocking=False):
             try:
-                self._send_waiting()
+                self._write_queued()
             finally:
-                self._sending.release()
+                self._write_lock.release()
 
     def flush(self, seconds: float) -> None:
-        """Wait until what was given so far has been sent, `seconds` at most."""
+        """Wait until all queued events are written, for at most `seconds`."""
         end = time.monotonic() + seconds
-        while (self._frames or self._sending.locked()) and time.monotonic() < end:
+        while (self._frames or self._write_lock.locked()) and time.monotonic() < end:
             time.sleep(0.001)
 
-    def _send_waiting(self) -> None:
+    def _write_queued(self) -> None:
         while self._frames:
             rest = memoryview(self._frames.popleft())
             try:
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
             except OSError:
-                os._exit(0)  # nobody listens any more
+                os._exit(0)  # the client is gone
 
 
 def _framed(event: AnyEvent) -> bytes:
@@ -127,36 +129,36 @@ def _framed(event: AnyEvent) -> bytes:
 
 
 def sendable(text: str) -> str:
-    """`text` with what UTF-8 cannot carry (lone surrogates) written as escapes."""
+    """Escape the lone surrogates in `text`, which UTF-8 cannot encode."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Prints:
-    """Gathers what the user's code prints and sends it as Printed, tagged with the request.
+    """Collects what the user's code prints and sends it as Printed, with the request's id.
 
-    The first lines of a request leave at once, a flood every 50 ms, and PRINT_LIMIT characters in
-    all; then one line says how much was left out.
+    The first lines of a request are sent at once, later ones every 50 ms, up to PRINT_LIMIT
+    characters in all; a last line then says how much was left out.
     """
 
     def __init__(self, send: Callable[[AnyEvent], None]) -> None:
         self._send = send
         self._thread = threading.local()
         self._worker_request = 0
-        # Reentrant: a finalizer may print while this very thread is in here.
+        # Reentrant, because a finalizer may print while its thread holds the lock.
         self._lock = threading.RLock()
         self._waiting: dict[tuple[int, Stream], list[str]] = {}
         self._printed: dict[int, int] = {}
         self._some = threading.Event()
 
     def start(self) -> None:
-        """Start the thread that sends what no newline sent."""
         threading.Thread(target=self._flush_regularly, name="prints", daemon=True).start()
 
     @contextmanager
     def of(self, request: int, *, worker: bool = False) -> Iterator[None]:
-        """Everything this thread prints inside belongs to `request`.
+        """Attribute everything that this thread prints in the block to `request`.
 
-        With `worker`, so does what threads print that work on no request: jax.debug's callbacks.
+        With `worker`, also what is printed by threads without a request of their own, such as those
+        that run jax.debug's callbacks.
         """
         self._thread.request = request
         if worker:
@@ -170,11 +172,11 @@ class Prints:
             self.finish(request)
 
     def current(self) -> int:
-        """The request that this thread works for, 0 when there is none."""
+        """The id of the request that this thread works on, or 0."""
         return getattr(self._thread, "request", 0) or self._worker_request
 
     def add(self, stream: Stream, text: str, request: int) -> None:
-        """Take `text`; it is sent now or within 50 ms, unless it is a rehearsal's."""
+        """Send `text` now or within 50 ms, unless it is printed in a rehearsal."""
         trial: _Rehearsal | None = getattr(_rehearsing, "now", None)
         if trial is not None and trial.holds(partial(self.add, stream, text, request)):
             return
@@ -191,7 +193,7 @@ class Prints:
                 self._some.set()
 
     def finish(self, request: int) -> None:
-        """Send what `request` printed and forget it."""
+        """Send what is left of the output of `request`, and the count of what was left out."""
         with self._lock:
             self._send_waiting()
             left_out = self._printed.pop(request, 0) - PRINT_LIMIT
@@ -208,7 +210,7 @@ class Prints:
     def _flush_regularly(self) -> None:
         window = time.monotonic()
         while True:
-            # While something belongs to no request its limit has to be renewed.
+            # The limit of text that belongs to no request is renewed periodically.
             self._some.wait(_RAW_WINDOW_SECONDS if 0 in self._printed else None)
             self._some.clear()
             time.sleep(_FLUSH_SECONDS)
@@ -220,9 +222,9 @@ class Prints:
 
 
 class PrintStream(io.TextIOBase):
-    """`sys.stdout` or `sys.stderr` of the user's code.
+    """`sys.stdout` or `sys.stderr` for the user's code.
 
-    `buffer` and `fileno()` are those of the descriptor, for code that writes bytes.
+    `buffer` and `fileno()` are those of descriptor 1 or 2, for code that writes bytes.
     """
 
     encoding = "utf-8"
@@ -239,27 +241,25 @@ class PrintStream(io.TextIOBase):
         self.buffer = io.FileIO(self._descriptor, "w", closefd=False)
 
     def write(self, text: str) -> int:
-        """Send `text` on, tagged; returns its length. Raises TypeError for what is no text."""
+        """Pass `text` on and return its length. Raises TypeError if it is not a str."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         request = self._prints.current()
         if request or self._stream == "stdout":
             self._prints.add(self._stream, text, request)
         else:
-            # No user's: a log of ours or of JAX. The client shows what comes by descriptor 2.
+            # A log message of jaxtui or JAX: the client shows what is written to descriptor 2.
             _write_all(self._descriptor, text.encode("utf-8", "backslashreplace"))
         return len(text)
 
     def writable(self) -> bool:
-        """Always."""
         return True
 
     def fileno(self) -> int:
-        """The descriptor that bytes may be written to."""
         return self._descriptor
 
     def close(self) -> None:
-        """Stays open: the user's code must not silence what comes after it."""
+        """Do nothing: if the user's code closed the stream, later output would be lost."""
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -268,10 +268,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def private_descriptors() -> tuple[int, int, int]:
-    """Take descriptors 0 and 1 for the protocol: (requests, events, what is written to 1).
+    """Move the protocol from descriptors 0 and 1 to private ones.
 
-    The first two are private copies that children do not get. Descriptor 0 becomes /dev/null and
-    descriptor 1 a pipe, whose other end is the third.
+    Returns (requests, events, raw): two copies that child processes do not inherit, and the reading
+    end of a pipe that replaces descriptor 1. Descriptor 0 becomes /dev/null.
     """
     requests, events = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -283,40 +283,40 @@ def private_descriptors() -> tuple[int, int, int]:
     return requests, events, reading
 
 
-def redirect(prints: Prints, raw: int, passed_on: Callable[[str], str] = str) -> None:
-    """Turn Python's streams, and descriptor 1 by its pipe `raw`, into Printed events.
+def redirect(prints: Prints, raw: int, filtered: Callable[[str], str] = str) -> None:
+    """Turn Python's streams, and the pipe `raw` behind descriptor 1, into Printed events.
 
-    `passed_on(text)` is what of the text on descriptor 1 is to be sent.
+    `filtered(text)` returns the part of the text from descriptor 1 that is sent.
     """
     sys.stdout = PrintStream(prints, "stdout")
     sys.stderr = PrintStream(prints, "stderr")
     prints.start()
     threading.Thread(
-        target=_pump, args=(raw, prints, passed_on), name="descriptor 1", daemon=True
+        target=_pump, args=(raw, prints, filtered), name="descriptor 1", daemon=True
     ).start()
 
 
-def _pump(raw: int, prints: Prints, passed_on: Callable[[str], str]) -> None:
+def _pump(raw: int, prints: Prints, filtered: Callable[[str], str]) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while data := os.read(raw, 64 * 1024):
-        prints.add("stdout", passed_on(decoder.decode(data)), 0)
+        prints.add("stdout", filtered(decoder.decode(data)), 0)
 
 
 def failure(error: BaseException) -> Failed:
-    """The answer, still without an id, to a request that ended in `error`."""
+    """The Failed, with id 0, that answers a request which raised `error`."""
     if isinstance(error, Diagnosed):
         return Failed(diagnosis=error.diagnosis, flow=error.flow)
     if isinstance(error, SystemExit | KeyboardInterrupt):
         message = f"{type(error).__name__}: the code asked for the end of the program"
         return Failed(diagnosis=Diagnosis(kind="function", field="", message=message))
-    return Failed(diagnosis=Diagnosis(kind="engine", field="", message=_in_words(error)))
+    return Failed(diagnosis=Diagnosis(kind="engine", field="", message=_described(error)))
 
 
-def _in_words(error: Any) -> str:
-    """The error's own words, even when it cannot give any."""
+def _described(error: Any) -> str:
+    """The error's type and message, or only the type if its `__str__` raises."""
     name = type(error).__name__
     try:
         text = str(error).strip()
-    except Exception:  # the user's own exception may have a __str__ that fails
+    except Exception:  # __str__ of a user's exception
         text = ""
     return sendable(f"{name}: {text}" if text else name)

@@ -1,18 +1,21 @@
-"""An engine of several processes: the leader, whom the client speaks with, and its followers.
+"""An engine of several processes: a leader, which the client talks to, and its followers.
 
-A computation over devices of several processes takes place when each of them makes the same calls
-in the same order. So whatever the leader evaluates, its followers evaluate too, and afterwards
-hand over what their devices hold. They do so in steps, so that no process begins a computation
-that another will not join: all prepare, the leader compares and lets all go, all compute, the
-leader asks for what they hold.
+JAX computes over the devices of several processes when each process makes the same calls in the
+same order (multi-controller JAX). So the followers evaluate everything that the leader evaluates.
+So that no process begins a computation that another does not join, this is done in steps:
 
-Without followers everything here does nothing.
+1. Every process prepares the computation.
+2. `agree`: the leader compares what they are about to compute, and lets all go on.
+3. Every process computes.
+4. `gathered`: the leader collects the shards that the followers' devices hold.
+
+In an engine of a single process, the functions below do nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,10 +26,10 @@ from jaxtui.wire.base import Composition
 
 @dataclass(frozen=True)
 class Sources:
-    """To find what an element of a collective's result was made from, by trying.
+    """The task to find, by experiment, which inputs an element of a collective's result came from.
 
-    `before` are the arrays that the collective was given: the path of each, its elements (of PRNG
-    keys the words) and the keys' implementation.
+    `before` are the collective's inputs as (path, elements, implementation): for PRNG keys the
+    elements are the key data and the implementation is the keys', else it is None.
     """
 
     session: Session
@@ -39,14 +42,15 @@ class Sources:
 
 Task = Composition | Sources
 Leaves = list[tuple[str, Any]]  # (keystr path, array or object)
-Given = tuple[str, str]  # what tells a program from others, and arguments from others
+Given = tuple[str, str]  # digests of the program and of its arguments
 
 
 @dataclass(frozen=True)
 class Place:
-    """One process among `processes`, which meet at `coordinator` and have `share` devices each.
+    """The place of a process among several.
 
-    `virtual`: those are CPU devices, of which a process can make as many as it likes.
+    `process` is its index of `processes`, `coordinator` the host:port at which they connect, and
+    `share` the number of devices of each, which are CPU devices if `virtual`.
     """
 
     process: int
@@ -57,71 +61,60 @@ class Place:
 
 
 class Member(Protocol):
-    """This process as one of several."""
+    """This process as the leader or a follower. See the functions of the same names below."""
 
-    def joined(self, task: Task) -> Any:
-        """A context in which all processes work on `task`."""
+    def joined(self, task: Task) -> AbstractContextManager[None]: ...
 
     @property
-    def together(self) -> bool:
-        """Whether all processes compute now, so that this one must not give up alone."""
+    def together(self) -> bool: ...
 
-    def agree(self, given: Given) -> None:
-        """Wait until all are ready to compute the same with the same."""
+    def agree(self, given: Given) -> None: ...
 
-    def gathered(self, leaves: Leaves) -> Leaves:
-        """The leaves with what the devices of other processes hold of them."""
+    def gathered(self, leaves: Leaves) -> Leaves: ...
 
 
-_here: list[Member] = []  # one, if there are several processes
+_member: list[Member] = []  # this process, if it is one of several
 
 
 def become(member: Member) -> None:
-    """Be `member` from now on."""
-    _here[:] = [member]
+    """Make this process the leader or a follower."""
+    _member[:] = [member]
 
 
 def several() -> bool:
-    """Whether this engine is of several processes."""
-    return bool(_here)
+    """Whether this engine has several processes."""
+    return bool(_member)
 
 
 def together() -> bool:
-    """Whether all processes compute now."""
-    return any(member.together for member in _here)
+    """Whether all processes are computing, so that this one must not give up alone."""
+    return any(member.together for member in _member)
 
 
-@contextmanager
-def joined(task: Task) -> Iterator[None]:
-    """Work on `task` in all processes: a Composition is evaluated, of Sources one is found."""
-    if not _here:
-        yield
-        return
-    with _here[0].joined(task):
-        yield
+def joined(task: Task) -> AbstractContextManager[None]:
+    """Return a context in which all processes work on `task`."""
+    return _member[0].joined(task) if _member else nullcontext()
 
 
 def agree(given: Callable[[], Given]) -> None:
-    """Go on when all processes are ready: `given()` tells what to compute, and what with.
+    """Wait until all processes are ready to compute the same; `given()` returns the digests.
 
-    Raises Diagnosed when that differs between them, or when one of them failed before.
+    Raises Diagnosed when the digests differ, or when another process failed in its preparation.
     """
-    for member in _here:
+    for member in _member:
         member.agree(given())
 
 
 def gathered(leaves: Leaves) -> Leaves:
-    """The leaves of a result, those spread over several processes as Gathered.
+    """Replace the leaves that are spread over several processes by Gathered arrays.
 
-    Raises Diagnosed when this process has no memory for them.
+    Raises Diagnosed when this process lacks the memory for them.
     """
-    for member in _here:
-        return member.gathered(leaves)
-    return leaves
+    return _member[0].gathered(leaves) if _member else leaves
 
 
 def refuse(what: str) -> None:
-    """Raise Diagnosed for something that only an engine of one process does."""
-    if _here:
+    """Raise Diagnosed, in an engine of several processes, for what only a single one can do."""
+    if _member:
         message = f"{what} with the devices of one process: start without --processes"
         raise diagnosed("unsupported", "devices", message)

@@ -1,4 +1,4 @@
-"""The built-in lessons: one session file each, in the order in which they teach."""
+"""The built-in lessons, a session file each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jaxtui.session.session import Session, loads
 
+# In teaching order.
 NAMES = (
     "one-value",
     "vmap",
@@ -28,12 +29,12 @@ FIRST = "matrix-vector"
 
 
 def text(name: str) -> str:
-    """The lesson as a session file. Raises KeyError when there is no lesson of that name."""
+    """The text of the lesson's session file. Raises KeyError for an unknown name."""
     if name not in NAMES:
         raise KeyError(name)
     return Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8")
 
 
 def load(name: str) -> Session:
-    """The lesson as a session. Raises KeyError when there is no lesson of that name."""
+    """The lesson as a session. Raises KeyError for an unknown name."""
     return loads(text(name))

@@ -1,1 +1,1 @@
-"""What crosses between the two processes, and the client that starts and talks to an engine."""
+"""The messages between the screen and the engine, and the client that starts an engine."""

@@ -1,4 +1,9 @@
-"""A bandwidth sweep of a collective: its sizes, the figures, and the report. GB are 10^9 bytes."""
+"""A bandwidth sweep of a collective: message sizes, bandwidths, messages, report.
+
+Sizes and factors are those of nccl-tests (its doc/PERFORMANCE.md). When a message of S bytes takes
+time t, the algorithm bandwidth is S/t. The bus bandwidth, factor × S/t, is what the link of each
+rank carries, independent of the number of ranks n. 1 GB is 10^9 bytes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,7 @@ MICRO = 1e-6
 
 
 class SizesError(Exception):
-    """A text that is no message size; `index` is its place in the list of sizes."""
+    """An invalid message size; `index` is its position in the list of sizes."""
 
     def __init__(self, message: str, index: int) -> None:
         super().__init__(message)
@@ -36,7 +41,7 @@ _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
 def doubling(smallest: int, largest: int) -> list[int]:
-    """`smallest`, twice that, and so on up to `largest` bytes."""
+    """Sizes from `smallest` to at most `largest` bytes, each twice the one before."""
     sizes = []
     while smallest <= largest:
         sizes.append(smallest)
@@ -45,13 +50,16 @@ def doubling(smallest: int, largest: int) -> list[int]:
 
 
 def default_sizes(*, simulated: bool) -> list[int]:
-    """The sizes of a sweep that names none; fewer where devices share this host's memory."""
+    """The sizes of a sweep that names none; fewer if devices are simulated in the host's memory."""
     return doubling(SMALLEST, LARGEST_SIMULATED if simulated else LARGEST)
 
 
 def sizes_from(values: Sequence[int | float | str]) -> list[int]:
-    """Sizes in bytes, ascending: numbers, texts such as "64K" or "1 MiB" (powers of 1024), and
-    "1K..16M" for each size twice the one before. Raises SizesError."""
+    """Parse message sizes into bytes, sorted and without duplicates.
+
+    A value is a number, a text such as "64K" or "1 MiB" (powers of 1024), or a range "1K..16M" in
+    which each size is twice the one before. Raises SizesError.
+    """
     found: set[int] = set()
     for index, value in enumerate(values):
         first, dots, last = str(value).partition("..")
@@ -78,11 +86,11 @@ def _bytes(text: str, index: int) -> int:
 
 
 class SweepPlan(Struct, frozen=True, kw_only=True):
-    """What is swept and how. `ranks` is n, the devices of one group; `devices` are all that work.
+    """The plan of a sweep. `ranks` is n, the devices of one group; `devices` counts all groups'.
 
-    `factor` is the convention's for these ranks, `bytes` the sizes that will be measured.
-    `rounds` is how many samples a size gets, unless `exact_rounds` fewer once `budget` seconds are
-    over. Each call has the same input, so small messages stay in caches.
+    `factor` is the convention's for these ranks, `bytes` are the sizes to measure. A size gets
+    `rounds` samples, or fewer once `budget` seconds have passed, unless `exact_rounds`. All calls
+    have the same input, so small messages stay in caches.
     """
 
     operation: str
@@ -110,12 +118,13 @@ class SweepPlan(Struct, frozen=True, kw_only=True):
 
 
 class SizeReport(Struct, frozen=True, kw_only=True):
-    """One message size: `bytes` is S, `block` the shape of what each device gives.
+    """One message size: `bytes` is S, `block` the shape of each device's input.
 
-    Times are microseconds for one call, until the slowest device is done: `time_us` is the median
-    of the samples, `low_us` and `high_us` bound it at 99 %. `algbw` and `busbw` are GB/s. `wrong`
-    counts the elements, on all devices, that differ from the NumPy reference. `samples` are
-    seconds, each averaging `calls` calls. `first` is the seconds of the first call, which compiles.
+    Times are microseconds per call, until the slowest device is done: `time_us` is the median of
+    the samples, `low_us` and `high_us` are its 99 % confidence limits. `algbw` and `busbw` are
+    GB/s. `wrong` counts the elements, on all devices, that differ from the NumPy reference.
+    `samples` are seconds per call, each averaged over `calls` calls. `first` is the duration of the
+    first call in seconds, which includes compilation.
     """
 
     bytes: int
@@ -138,9 +147,9 @@ class SizeReport(Struct, frozen=True, kw_only=True):
 
 
 class Fit(Struct, frozen=True, kw_only=True):
-    """t = α + S/β: `alpha_us` µs for a message of no size, `beta` GB/s of algorithm bandwidth.
+    """The model t = α + S/β: latency `alpha_us` in µs, algorithm bandwidth `beta` in GB/s.
 
-    `worst` is how far the farthest size lies from it, relative to its time.
+    `worst` is the largest relative error of the model's time over all sizes.
     """
 
     alpha_us: float
@@ -149,15 +158,15 @@ class Fit(Struct, frozen=True, kw_only=True):
 
 
 def rates(size: int, seconds: float, factor: float) -> tuple[float, float]:
-    """Algorithm and bus bandwidth, in GB/s, of `size` bytes in `seconds`."""
+    """The algorithm and the bus bandwidth in GB/s of a message of `size` bytes in `seconds`."""
     algorithm = size / seconds / GIGA
     return algorithm, factor * algorithm
 
 
 def fit(sizes: Sequence[SizeReport]) -> Fit | None:
-    """The α and β that come closest to all times, each error relative to its time.
+    """Fit α and β to the times by least squares of the relative errors.
 
-    None with fewer than three sizes, or where larger messages do not take longer.
+    None with fewer than three sizes, or if larger messages do not take longer.
     """
     points = [(x.bytes, x.time_us * MICRO) for x in sizes if x.time_us]
     if len({size for size, _ in points}) < 3:
@@ -185,16 +194,16 @@ def _dot(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def average_busbw(sizes: Sequence[SizeReport]) -> float | None:
-    """The mean bus bandwidth over the sizes, which nccl-tests ends with."""
+    """The mean bus bandwidth over the sizes, which nccl-tests reports last, or None."""
     known = [size.busbw for size in sizes if size.busbw is not None]
     return sum(known) / len(known) if known else None
 
 
 class BandwidthReport(Struct, frozen=True, kw_only=True):
-    """What `jaxtui bench --json` prints for a session with a collective.
+    """The output of `jaxtui bench --json` for a session with a collective.
 
-    `ended` is "complete", "stopped", or why it ended early; what was measured before is there.
-    `began` is the time in UTC, ISO 8601. `composition` is the session.
+    `ended` is "complete", "stopped", or the reason for an early end, up to which everything is
+    reported. `began` is the time in UTC, ISO 8601. `composition` is the session.
     """
 
     session: str
@@ -216,8 +225,9 @@ class BandwidthReport(Struct, frozen=True, kw_only=True):
 class SweepBandwidth(Request, frozen=True, kw_only=True):
     """Time a collective over the message sizes in `benchmark.sweep["bytes"]`, on the worker.
 
-    `composition` as in RunCollective; of the collective's value only the dtype and the number of
-    rows are looked at. It waits and is cancelled as a Bench is, and `paced` at BandwidthMeasured.
+    `composition` is as in RunCollective; only the dtype and the number of rows of the collective's
+    value matter. It is queued and cancelled like a Bench; if `paced`, it waits for Continue after
+    each BandwidthMeasured.
     """
 
     composition: Composition
@@ -227,14 +237,14 @@ class SweepBandwidth(Request, frozen=True, kw_only=True):
 
 
 class BandwidthStarted(Event, frozen=True, kw_only=True):
-    """A SweepBandwidth begins. BenchStages tell what it is at, their points counting the sizes."""
+    """A SweepBandwidth begins; in the BenchStage events that follow, `point` indexes its sizes."""
 
     environment: Environment
     plan: SweepPlan
 
 
 class BandwidthMeasured(Event, frozen=True, kw_only=True):
-    """One message size is done: measured, skipped, or as far as it came when it was stopped."""
+    """A message size was measured or skipped, or was stopped with the samples so far."""
 
     point: int
     size: SizeReport

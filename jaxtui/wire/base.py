@@ -1,4 +1,4 @@
-"""The messages about no feature: requests, events, and what the engine and its process say."""
+"""The base classes of requests and events, and the messages that belong to no feature."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from msgspec import Struct
 
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Devices, Program
-from jaxtui.wire.report import (
-    Environment,
-    Flow,
-)
+from jaxtui.wire.report import Environment, Flow
 
 
 class Request(Struct, frozen=True, kw_only=True, tag=True):
-    """Something asked of the engine; `id` is unique within one client."""
+    """A request to the engine; `id` is unique within one client."""
 
     id: int
 
 
 class Composition(Struct, frozen=True, kw_only=True):
-    """A program with all that it is evaluated in; `folder` is where its files are looked up.
+    """A program with its parameters and devices.
 
-    `swept` are the values of a benchmark's sweep, which stand in place of parameters.
+    `folder` is where relative paths of the program are resolved. `swept` are the values of a
+    benchmark's sweep, which override parameters.
     """
 
     program: Program
@@ -34,35 +32,38 @@ class Composition(Struct, frozen=True, kw_only=True):
 
 
 class Describe(Request, frozen=True, kw_only=True):
-    """The environment and the devices' memory now. Light."""
+    """Ask for the environment with the current memory use of the devices. Light."""
 
 
 class Cancel(Request, frozen=True, kw_only=True):
-    """Give up request `target`; it ends with `Cancelled` at its next yield."""
+    """Cancel request `target`; it ends with `Cancelled` the next time it checks."""
 
     target: int
 
 
 class Event(Struct, frozen=True, kw_only=True, tag=True):
-    """Something the engine, or the client about the engine, says. `id` 0 answers no request."""
+    """A message from the engine, or from the client about it.
+
+    `id` is that of the request which it answers, or 0.
+    """
 
     id: int = 0
 
 
 class Ready(Event, frozen=True, kw_only=True):
-    """The engine has its devices."""
+    """The engine has started and JAX has its devices."""
 
     environment: Environment
 
 
 class Stage(Event, frozen=True, kw_only=True):
-    """A Run has begun a stage; an Inspect of equivalents the next of its comparisons."""
+    """A stage of a Run has begun, or the next comparison of an Inspect of equivalents."""
 
     stage: Literal["placing", "tracing", "compiling", "running", "reading", "comparing"]
 
 
 class Failed(Event, frozen=True, kw_only=True):
-    """Answers any request that could not be done."""
+    """Answers any request that failed."""
 
     diagnosis: Diagnosis
     flow: Flow | None = None
@@ -75,27 +76,27 @@ class Described(Event, frozen=True, kw_only=True):
 
 
 class Cancelled(Event, frozen=True, kw_only=True):
-    """The request was given up, or a newer one took its place."""
+    """The request was cancelled, or replaced by a newer one."""
 
 
 class Printed(Event, frozen=True, kw_only=True):
-    """What the user's code wrote to `stream` while request `id` was worked on (0 when unknown)."""
+    """Text that the user's code wrote to `stream` during request `id` (0 when unknown)."""
 
     stream: Literal["stdout", "stderr"]
     text: str
 
 
 class Log(Event, frozen=True, kw_only=True):
-    """A line that the engine's process wrote to its stderr. Made by the client."""
+    """A line that the engine's process wrote to stderr. Created by the client."""
 
     line: str
 
 
 class Gone(Event, frozen=True, kw_only=True):
-    """The engine's process has ended, or never started. Made by the client, last of all.
+    """The last event: the engine's process has ended or did not start. Created by the client.
 
-    `status` is its exit status, negative for a signal, None if it could not be started; `wanted`
-    says that we ended it; `tail` are the last lines of its stderr.
+    `status` is the exit status, negative for a signal, or None if the process was not started;
+    `wanted` is true if the client ended it; `tail` holds the last lines of its stderr.
     """
 
     reason: str

@@ -1,6 +1,6 @@
-"""What a benchmark plans, measures and concludes: Structs for the wire and for `bench --json`.
+"""The plan, measurements and statistics of a benchmark, as messages and for `bench --json`.
 
-Times are seconds for one call of a strategy over the whole batch.
+Times are in seconds, for one call of a strategy over the whole batch, unless noted otherwise.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BenchStageName = Literal[
 
 
 class StrategyInfo(Struct, frozen=True, kw_only=True):
-    """A strategy that there is; `multi`: it divides the batch over several devices."""
+    """An available strategy; `multi` is true if it splits the batch over several devices."""
 
     name: str
     title: str
@@ -48,11 +48,12 @@ class StrategyInfo(Struct, frozen=True, kw_only=True):
 
 
 class PlannedArm(Struct, frozen=True, kw_only=True):
-    """One row of a point: a strategy on so many devices.
+    """An arm of the experiment: a strategy on a number of devices.
 
-    The control is the baseline again, the A/A pair. `python` is the strategy in bare JAX.
-    `skipped` says why it is not run, None when it is; `warning` what is doubtful. `operations` is
-    relative to the baseline's. `padded` counts the examples that were added.
+    The control is the baseline again, for an A/A test. `python` is the strategy as bare JAX code.
+    `skipped` is the reason why it is not run, or None; `warning` says what is doubtful about it.
+    `operations` is relative to the baseline's. `padded` is the number of examples added so that the
+    devices divide the batch.
     """
 
     arm: int
@@ -71,7 +72,7 @@ class PlannedArm(Struct, frozen=True, kw_only=True):
 
 
 class PlannedPoint(Struct, frozen=True, kw_only=True):
-    """One value of the sweep. With an `error` it has no arms and nothing of it is run."""
+    """One value of the sweep. With an `error` it has no arms and is not run."""
 
     point: int
     parameters: dict[str, Parameter]
@@ -84,9 +85,9 @@ class PlannedPoint(Struct, frozen=True, kw_only=True):
 
 
 class Stages(Struct, frozen=True, kw_only=True):
-    """Seconds of what comes before steady running, None where there is no such stage.
+    """Seconds of each stage before the timed calls; None for a stage that an arm does not have.
 
-    `first` is the first call. Before 0.8 JAX compiles a pmap for it once more.
+    `first` is the first call, in which JAX before 0.8 compiles a pmap once more.
     """
 
     place: float | None = None
@@ -97,8 +98,11 @@ class Stages(Struct, frozen=True, kw_only=True):
 
 
 class Correct(Struct, frozen=True, kw_only=True):
-    """An arm's output against the reference's: how many elements of `count` are wrong, and the
-    largest difference in units of the last place of the largest element (None for exact types)."""
+    """The comparison of an arm's output with the reference: `wrong` of `count` elements differ.
+
+    `max_ulp` is the largest difference in units in the last place of the largest element; None for
+    exact dtypes.
+    """
 
     wrong: int
     count: int
@@ -106,11 +110,11 @@ class Correct(Struct, frozen=True, kw_only=True):
 
 
 class Noise(Struct, frozen=True, kw_only=True):
-    """What the system did to a round, None where it does not tell.
+    """System noise during a round; None for what the system does not report.
 
-    `switches` are involuntary context switches; `waited` seconds that threads of the process were
-    ready and not running, `stolen` seconds that the hypervisor took, `cpu` the CPU seconds used
-    for each second of the clock.
+    `switches` counts involuntary context switches, `waited` is the time that threads of the process
+    were runnable but not running, `stolen` the time taken by the hypervisor, and `cpu` the CPU time
+    used per second of wall-clock time.
     """
 
     seconds: float
@@ -121,8 +125,10 @@ class Noise(Struct, frozen=True, kw_only=True):
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """Seconds per call of one `compilation` of the program; `order` is its place in its round (all
-    from 0)."""
+    """Seconds per call of one `compilation` of the program.
+
+    `order` is the sample's position within its round; all three indices count from 0.
+    """
 
     seconds: float
     round: int
@@ -132,7 +138,7 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 class Speedup(Struct, frozen=True, kw_only=True):
-    """How many times faster than `against`, below 1 slower; `low` and `high` bound it at 99 %."""
+    """How many times faster than `against`; below 1 is slower. `low` and `high` are 99 % limits."""
 
     against: str
     value: float
@@ -141,12 +147,12 @@ class Speedup(Struct, frozen=True, kw_only=True):
 
 
 class ArmStatistics(Struct, frozen=True, kw_only=True):
-    """What an arm's samples come to, after whole rounds.
+    """Statistics of an arm's samples from complete rounds.
 
-    `low` and `high` bound the median at 99 %. `clean_median` is of the rounds without a flag.
-    `p90` is None below 64 samples, `p99` below 662. The baseline has no speed-up and no verdict.
-    `seen` is the smallest effect that would have had a verdict (0.03 is 3 %), None when the rounds
-    are too few for any.
+    `low` and `high` are 99 % confidence limits of the median. `clean_median` and `clean_n` are of
+    rounds without flags. `p90` is None below 64 samples, `p99` below 662. The baseline has no
+    speed-up and no verdict. `seen` is the smallest detectable effect (0.03 is 3 %), None if there
+    are too few rounds for any verdict.
     """
 
     arm: int
@@ -168,7 +174,7 @@ class ArmStatistics(Struct, frozen=True, kw_only=True):
 
 
 class Peak(Struct, frozen=True, kw_only=True):
-    """The most that was measured on `devices` devices together: operations and bytes a second."""
+    """The highest measured rates of `devices` devices together, in FLOP/s and bytes/s."""
 
     devices: int
     dtype: str
@@ -182,11 +188,10 @@ class Peak(Struct, frozen=True, kw_only=True):
 class StrategyReport(Struct, frozen=True, kw_only=True):
     """A strategy at one point, as `bench --json` prints it.
 
-    `compilations` is how many times the program was compiled, each with samples of its own, so
-    that what lies where in memory weighs less. `calls` is how many calls one sample averages.
-    `flops_rate` and `bytes_rate` are a second; `of_peak` relates them to what the roofline allows
-    at this intensity; its `roof` is the peak that was measured, or where a strategy was faster the
-    most that was reached.
+    The program was compiled `compilations` times, each with its own samples, to average out effects
+    of memory layout. A sample averages `calls` calls. `flops_rate` and `bytes_rate` are per second;
+    `of_peak` is their fraction of the roofline at this arithmetic intensity. `roof` says whether
+    the roofline is the peak that was "measured" or, if a strategy exceeded it, the rate "reached".
     """
 
     name: str
@@ -229,7 +234,7 @@ class StrategyReport(Struct, frozen=True, kw_only=True):
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """The A/A pair: the baseline against itself. Its `ratio` is what no difference looks like."""
+    """The A/A test: the baseline against itself, whose `ratio` shows the noise level."""
 
     strategy: str
     devices: int
@@ -241,7 +246,7 @@ class Control(Struct, frozen=True, kw_only=True):
 
 
 class Round(Struct, frozen=True, kw_only=True):
-    """A finished round: what the system did to it, and the flags that follow from that."""
+    """The system noise during a finished round, and the flags derived from it."""
 
     noise: Noise
     flags: list[Flag]
@@ -259,10 +264,11 @@ class PointReport(Struct, frozen=True, kw_only=True):
 
 
 class Scaling(Struct, frozen=True, kw_only=True):
-    """A strategy on `devices` devices against itself on one.
+    """The scaling efficiency of a strategy on n = `devices` devices relative to one.
 
-    Strong: the same batch, T1/(n Tn). Weak: n times the batch, T1/Tn. `ceiling` is what n virtual
-    devices can reach on the cores there are, None where devices are real.
+    Strong scaling, with the same batch, is T1/(n Tn); weak scaling, with n times the batch, T1/Tn.
+    `ceiling` is the most that n virtual devices can reach on the available cores, None for real
+    devices.
     """
 
     kind: Literal["strong", "weak"]
@@ -274,10 +280,10 @@ class Scaling(Struct, frozen=True, kw_only=True):
 
 
 class Conditions(Struct, frozen=True, kw_only=True):
-    """How the run was made, so that it can be made again.
+    """The conditions of a run, needed to repeat it.
 
-    `source` is a hash of program, parameters and devices; `affinity` the cores the process may
-    use, `load` the system's load average over 1, 5 and 15 minutes when it began.
+    `source` is a hash of program, parameters and devices; `affinity` lists the cores that the
+    process may use; `load` is the system's load average over 1, 5 and 15 minutes at the start.
     """
 
     baseline: str
@@ -293,10 +299,10 @@ class Conditions(Struct, frozen=True, kw_only=True):
 
 
 class BenchmarkReport(Struct, frozen=True, kw_only=True):
-    """What `jaxtui bench --json` prints for a session, and what is kept of a run.
+    """The output of `jaxtui bench --json` for a session, and the content of a kept run.
 
-    `ended` is "complete", "stopped", or why it ended early; what was measured before is there.
-    `began` is the time in UTC, ISO 8601.
+    `ended` is "complete", "stopped", or the reason for an early end, up to which everything is
+    reported. `began` is the time in UTC, ISO 8601.
     """
 
     session: str
@@ -318,9 +324,9 @@ class BenchmarkReport(Struct, frozen=True, kw_only=True):
 
 
 class PlanBench(Request, frozen=True, kw_only=True):
-    """What a Bench of this would time, and why it would skip what it skips. Light.
+    """Ask what a Bench of this would time and what it would skip. Light.
 
-    A newer PlanBench replaces a waiting one. Nothing is compiled or computed.
+    Nothing is compiled or computed. A newer PlanBench replaces a queued one.
     """
 
     composition: Composition
@@ -330,10 +336,10 @@ class PlanBench(Request, frozen=True, kw_only=True):
 class Bench(Request, frozen=True, kw_only=True):
     """Time the strategies of `benchmark` over its sweep, on the worker.
 
-    A second Bench waits for the first to end. Cancel ends a running one at the next gap between
-    two samples: it then ends with BenchFinished (`stopped`), and what was measured holds. With
-    `paced`, at each BenchGap the engine waits for Continue, or for 0.1 s, so that a screen can be
-    painted while nothing is timed.
+    A second Bench waits for the first to end. A Cancel stops a running one between two samples: it
+    then sends BenchFinished with `stopped`, and what was measured stays valid. If `paced`, the
+    engine waits at each BenchGap for Continue, for at most 0.1 s, so that the screen can be painted
+    while nothing is timed.
     """
 
     composition: Composition
@@ -342,13 +348,16 @@ class Bench(Request, frozen=True, kw_only=True):
 
 
 class Continue(Request, frozen=True, kw_only=True):
-    """The screen has painted what it got of the paced Bench or SweepBandwidth `target`."""
+    """The screen has painted all events so far of the paced Bench or SweepBandwidth `target`."""
 
     target: int
 
 
 class BenchPlanned(Event, frozen=True, kw_only=True):
-    """Answers PlanBench; `strategies` are all that there are. A `diagnosis` holds for the whole."""
+    """Answers PlanBench.
+
+    `strategies` are all that exist. A `diagnosis` applies to the whole benchmark.
+    """
 
     strategies: list[StrategyInfo]
     points: list[PlannedPoint]
@@ -357,7 +366,7 @@ class BenchPlanned(Event, frozen=True, kw_only=True):
 
 
 class BenchStarted(Event, frozen=True, kw_only=True):
-    """A Bench begins; `points` are the values of its sweep in order."""
+    """A Bench begins; `points` are the parameters at each point of the sweep, in order."""
 
     environment: Environment
     conditions: Conditions
@@ -366,19 +375,19 @@ class BenchStarted(Event, frozen=True, kw_only=True):
 
 
 class BenchPoint(Event, frozen=True, kw_only=True):
-    """A point begins, as planned; sent again when its baseline falls out and another takes over."""
+    """A point begins; sent again when its baseline fails and another strategy replaces it."""
 
     point: PlannedPoint
 
 
 class BenchProgram(Event, frozen=True, kw_only=True):
-    """The program as it ran at the first point, its output that of the baseline."""
+    """The program's report at the first point, with the output of the baseline."""
 
     report: ProgramReport
 
 
 class BenchStage(Event, frozen=True, kw_only=True):
-    """A stage of `arm` (None: of the point or the whole run) has begun."""
+    """A stage of `arm` has begun, or of the point or the whole run if `arm` is None."""
 
     point: int
     arm: int | None
@@ -386,7 +395,7 @@ class BenchStage(Event, frozen=True, kw_only=True):
 
 
 class BenchPrepared(Event, frozen=True, kw_only=True):
-    """An arm is compiled, warm (sent again), or falls out (`skipped` says why).
+    """An arm was compiled, was warmed up (sent again), or failed (`skipped` is the reason).
 
     `stablehlo` is a hash of its program, which was compiled `compilations` times.
     """
@@ -402,7 +411,7 @@ class BenchPrepared(Event, frozen=True, kw_only=True):
 
 
 class BenchSample(Event, frozen=True, kw_only=True):
-    """One sample: seconds per call, averaged over the arm's `calls` of one of its compilations."""
+    """One sample: seconds per call, averaged over `calls` calls of one compilation of the arm."""
 
     point: int
     arm: int
@@ -413,18 +422,19 @@ class BenchSample(Event, frozen=True, kw_only=True):
 
 
 class BenchGap(Event, frozen=True, kw_only=True):
-    """Of a `paced` Bench: nothing is timed until Continue, so that what came can be painted.
+    """A `paced` Bench pauses until Continue, so that the screen can be painted.
 
-    Samples and rounds that came before it are to be painted now, and not when they came.
+    Samples and rounds received since the last gap should be painted now, not on arrival, when
+    painting would disturb the timing.
     """
 
     point: int
 
 
 class BenchRound(Event, frozen=True, kw_only=True):
-    """A round is over. `flags` are those of every round of the point so far, this one last.
+    """A round has ended. `flags` are those of every round of the point so far, this one last.
 
-    `rounds` is how many there will be as far as is known, `seconds_left` an estimate for the point.
+    `rounds` is the number of rounds expected, `seconds_left` the estimated time left for the point.
     """
 
     point: int
@@ -437,14 +447,16 @@ class BenchRound(Event, frozen=True, kw_only=True):
 
 
 class BenchPeaks(Event, frozen=True, kw_only=True):
-    """What the devices reach at most, measured after the points."""
+    """The devices' peak rates, measured after all points."""
 
     peaks: list[Peak]
 
 
 class BenchFinished(Event, frozen=True, kw_only=True):
-    """Ends a Bench or a SweepBandwidth; `stopped`: a Cancel ended it. For every point of a Bench
-    that has samples a BenchRound with more exact statistics precedes it."""
+    """A Bench or a SweepBandwidth has ended, by a Cancel if `stopped`.
+
+    Before it, a BenchRound with more exact statistics is sent for every point that has samples.
+    """
 
     stopped: bool
     seconds: float

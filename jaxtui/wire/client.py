@@ -1,7 +1,7 @@
-"""The screen's end of the engine: starts it, speaks with it, notices and explains its end.
+"""The client of an engine: starts it, exchanges messages with it, and reports its end.
 
-One thread owns the process and its pipes. Everything else puts commands into its queue, so that
-no call here waits for an engine, whatever that is doing.
+One thread owns the process and its pipes and runs an event loop. The public methods put commands
+into its queue, so none of them waits for the engine, whatever that is doing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_event, frame
 
 __all__ = ["EngineClient", "EngineSettings"]
 
-_STDERR_PAUSE_SECONDS = 0.02  # after a full read: a flood must not take the screen's processor
-_CHECK_SECONDS = 0.5  # for an engine that ended while a child of it still holds its pipes
+_STDERR_PAUSE_SECONDS = 0.02  # after a full read, so that a flood does not starve the screen
+_CHECK_SECONDS = 0.5  # interval to notice that an engine ended while a child still has its pipes
 _ENDING_CHECK_SECONDS = 0.005
 _CLOSE_SECONDS = 0.8
-_LAST_READS = 256  # of a dead engine's pipes, which a child of it may still be writing to
+_LAST_READS = 256  # limit on reads from a dead engine's pipes, to which a child may still write
 
 
 class EngineClient:
@@ -41,31 +41,31 @@ class EngineClient:
 
     @property
     def running(self) -> bool:
-        """Whether there is an engine's process or one is about to start."""
+        """Whether an engine's process exists or is about to start."""
         return self._loop.running
 
     def start(self, process: EngineProcess | None = None) -> None:
-        """Start the engine unless there is one. Returns at once.
+        """Start the engine unless it is running. Returns at once.
 
-        `process` runs already, with this client's settings.
+        `process` is an engine that was started with this client's settings, to take over.
         """
         self._loop.post_start(self.settings, process)
 
     def listen(self, on_event: Callable[[AnyEvent], None]) -> None:
-        """Have `on_event` called with every event, first with those so far, in order.
+        """Call `on_event` with every event in order, beginning with those received so far.
 
-        The client's own thread calls it, one call at a time; it should return soon.
+        It is called on the client's thread, one call at a time, and should return soon.
         """
         self._loop.post(lambda: self._loop.listen(on_event))
 
     def next_id(self) -> int:
-        """An id for a request, unique within this client."""
         return next(self._ids)
 
     def send(self, request: AnyRequest) -> None:
-        """Send `request`; without an engine it goes nowhere.
+        """Send `request`; without an engine it is discarded.
 
-        One that no frame can hold (a number of over 64 bits, say) is answered with Failed.
+        One that cannot be encoded, for example with an integer of over 64 bits, is answered with
+        Failed.
         """
         try:
             data = frame(request)
@@ -78,9 +78,9 @@ class EngineClient:
             self._loop.post(lambda: self._loop.send(data))
 
     def restart(self, settings: EngineSettings | None = None) -> None:
-        """End the engine, if there is one, and start a fresh one, with `settings` if given.
+        """End the engine, if there is one, and start a new one, with `settings` if given.
 
-        Of the old one only Gone(wanted=True) is still heard.
+        The only further event of the old engine is Gone(wanted=True).
         """
         if settings is not None:
             self.settings = settings
@@ -88,41 +88,45 @@ class EngineClient:
         self._loop.post_start(self.settings)
 
     def kill(self) -> None:
-        """End the engine now; Gone(wanted=True) follows if there was one."""
+        """Kill the engine; Gone(wanted=True) follows if there was one."""
         self._loop.running = False
         self._loop.post(self._loop.kill)
 
     def close(self) -> None:
-        """End the engine and the client's thread, in less than a second; no call works after."""
+        """End the engine and the client's thread within a second. Later calls do nothing."""
         self._loop.close()
 
 
 class _Loop:
-    """The client's thread. What has no underscore may be called by others, or is posted to it."""
+    """The client's thread and its event loop.
+
+    `post`, `post_start` and `close` may be called from any thread; the other public methods are
+    posted, and run on the loop's thread.
+    """
 
     def __init__(self) -> None:
         self.running = False
         self._commands: deque[Callable[[], None]] = deque()
         self._thread = threading.Thread(target=self._run, name="engine client", daemon=True)
-        self._lock = threading.Lock()  # over the wake pipe, the thread's start and its end
+        self._lock = threading.Lock()  # guards the wake pipe, and the thread's start and end
         self._wake: tuple[int, int] | None = None
         self._closed = False
-        self._starts = 0  # posted and not yet done
+        self._starts = 0  # starts posted but not yet executed
         self._selector: selectors.BaseSelector
         self._process: EngineProcess | None = None
-        self._next: EngineSettings | None = None  # to start when the process has ended
-        self._early: list[bytes] = []  # requests for that one
-        self._resume_errors: float | None = None
+        self._next: EngineSettings | None = None  # of the engine to start after this one's end
+        self._early: list[bytes] = []  # requests for the next engine
+        self._resume_errors: float | None = None  # when to read stderr again after a pause
         self._listener: Callable[[AnyEvent], None] | None = None
         self._backlog: list[AnyEvent] = []
 
     def post(self, command: Callable[[], None]) -> None:
-        """Have the thread do `command`, after all that was posted before."""
+        """Have the thread call `command`, after everything that was posted before."""
         with self._lock:
             self._post(command)
 
     def post_start(self, settings: EngineSettings, process: EngineProcess | None = None) -> None:
-        """Have the thread start an engine, or take over `process`; and start the thread itself."""
+        """Have the thread start an engine or take over `process`; starts the thread if needed."""
         with self._lock:
             if self._closed:
                 return
@@ -136,7 +140,7 @@ class _Loop:
                 self._thread.start()
 
     def close(self) -> None:
-        """End the process and the thread; waits for them, but not for long."""
+        """End the process and the thread, waiting at most _CLOSE_SECONDS for them."""
         with self._lock:
             if not self._closed:
                 self.running = False
@@ -148,7 +152,7 @@ class _Loop:
             return
         self._thread.join(_CLOSE_SECONDS)
         process = self._process
-        if process is not None:  # the listener keeps the thread
+        if process is not None:  # the listener blocks the thread
             process.kill()
 
     def _post(self, command: Callable[[], None]) -> None:
@@ -159,20 +163,20 @@ class _Loop:
 
     def _wake_up(self) -> None:
         if self._wake is not None:
-            with suppress(BlockingIOError):  # full of wakes already
+            with suppress(BlockingIOError):  # the pipe is full: the thread will wake up
                 os.write(self._wake[1], b"\0")
 
     # ---------------------------------------------------------------- commands, on the thread
 
     def listen(self, listener: Callable[[AnyEvent], None]) -> None:
-        """From now on `listener` hears the events, and now those so far."""
+        """Deliver the events so far, and all later ones, to `listener`."""
         self._listener = listener
         backlog, self._backlog = self._backlog, []
         for event in backlog:
             self.deliver(event)
 
     def send(self, data: bytes) -> None:
-        """Write one frame to the engine, or to the one that will start in its place."""
+        """Write a frame to the engine, or keep it for the one that will replace it."""
         if self._next is not None:
             self._early.append(data)
         elif self._process is not None and not self._process.wanted:
@@ -180,7 +184,7 @@ class _Loop:
             self._write()
 
     def kill(self) -> None:
-        """End the engine, and think no more of starting one after it."""
+        """Kill the engine, and cancel the start of a next one."""
         self._next = None
         self._early.clear()
         if self._process is not None and not self._process.wanted:
@@ -265,7 +269,7 @@ class _Loop:
             self._selector.unregister(process.requests)
 
     def _read_events(self) -> bool:
-        """Hand on what has come; whether there may be more."""
+        """Deliver the events that can be read now, and return whether there may be more."""
         process = self._process
         assert process is not None
         data = read_available(process.events)
@@ -296,7 +300,7 @@ class _Loop:
         self.deliver(event)
 
     def _read_errors(self) -> bool:
-        """Pass on what has come; whether there may be more."""
+        """Deliver the stderr lines that can be read now, and return whether there may be more."""
         process = self._process
         assert process is not None
         data = read_available(process.errors)
@@ -320,7 +324,7 @@ class _Loop:
             self._selector.unregister(descriptor)
 
     def _bury(self, process: EngineProcess) -> None:
-        """Hear its last words, say that it is gone, and start the one that is to follow."""
+        """Deliver the last output of a process that has ended, and Gone; start the next engine."""
         for read in (self._read_events, self._read_errors):
             for _ in range(_LAST_READS):
                 if not read():
@@ -341,13 +345,13 @@ class _Loop:
                 self.send(data)
 
     def deliver(self, event: AnyEvent) -> None:
-        """Hand `event` to the listener, or keep it until there is one."""
+        """Pass `event` to the listener, or keep it until there is one."""
         if self._listener is None:
             self._backlog.append(event)
             return
         try:
             self._listener(event)
-        except Exception:  # it must not take the thread with it
+        except Exception:  # an error in the listener must not end the thread
             kind, error, trace = sys.exc_info()
             assert kind is not None
             arguments = threading.ExceptHookArgs((kind, error, trace, self._thread))

@@ -1,4 +1,4 @@
-"""Messages about a collective: its run, and what an element was made from."""
+"""Messages about collectives: running one, and the provenance of an element of its result."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from jaxtui.wire.report import (
 
 
 class RunCollective(Request, frozen=True, kw_only=True):
-    """Run a collective over the devices and keep what each held before and after it.
+    """Run a collective over the devices and keep each device's input and output.
 
-    `composition.program` is the session's own: its source is what the value and the operation may
-    use. Works on the worker; a newer RunCollective replaces a waiting one. `values` as in Run.
+    `composition.program` is the session's program, whose source the value and the operation may
+    use; `values` is as in Run. Runs on the worker; a newer RunCollective replaces a queued one.
     """
 
     composition: Composition
@@ -29,10 +29,11 @@ class RunCollective(Request, frozen=True, kw_only=True):
 
 
 class FindProvenance(Request, frozen=True, kw_only=True):
-    """Which input elements one element of a collective's result was made from.
+    """Find the input elements that one element of a collective's result depends on.
 
-    `leaf` counts the outputs after the collective, and `element` is an index in that output, the
-    row of the device first. Works on the worker; a newer FindProvenance replaces a waiting one.
+    `leaf` is an index into `report.after`, and `element` an index into that output, whose first
+    dimension is the devices' rows. Runs on the worker; a newer FindProvenance replaces a queued
+    one.
     """
 
     result: int
@@ -41,17 +42,17 @@ class FindProvenance(Request, frozen=True, kw_only=True):
 
 
 class DescribeCollectives(Request, frozen=True, kw_only=True):
-    """The collectives of the installed JAX. Light."""
+    """Ask for the collectives that the installed JAX has. Light."""
 
 
 class CollectiveRan(Event, frozen=True, kw_only=True):
-    """Answers RunCollective: what each device held, before and after, is kept under `result`.
+    """Answers RunCollective: each device's input and output are kept under `result`.
 
-    As leaves of that result come first those of `report.before`, then those of `report.after`.
-    `wrong` counts the elements that differ from the NumPy reference, None without a comparison;
-    `note` says what else there is to know of it. `groups` are the rows that take part together, in
-    the order of their positions, and `options` the values of the options that were given (but for
-    operands and groups). The flow is that of the collective's program.
+    The leaves of that result are those of `report.before`, followed by those of `report.after`.
+    `wrong` counts the elements that differ from the NumPy reference, None without a comparison, on
+    which `note` comments. `groups` are the rows that take part together, in the order of their
+    positions; `options` the values of the given options, except operands and groups. The flow is
+    that of the collective's program.
     """
 
     result: int
@@ -65,10 +66,10 @@ class CollectiveRan(Event, frozen=True, kw_only=True):
 
 
 class ProvenanceFound(Event, frozen=True, kw_only=True):
-    """Answers FindProvenance: `sources[i]` are flat indices in `report.before[i]`, sorted.
+    """Answers FindProvenance: `sources[i]` are sorted flat indices into `report.before[i]`.
 
-    Not `exact` means that the search was ended early, so that elements may be among them that do
-    not matter. `words` say it, such as "device 3 [1] ← sum over devices 0–7 [1]".
+    If not `exact`, the search was ended early, and some of the elements may not matter. `words` is
+    the answer as text, such as "device 3 [1] ← sum over devices 0–7 [1]".
     """
 
     result: int
@@ -80,6 +81,6 @@ class ProvenanceFound(Event, frozen=True, kw_only=True):
 
 
 class CollectivesDescribed(Event, frozen=True, kw_only=True):
-    """Answers DescribeCollectives: each collective of the installed JAX with its options' names."""
+    """Answers DescribeCollectives: the names of the options of each collective."""
 
     options: dict[str, list[str]]

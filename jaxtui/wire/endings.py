@@ -1,4 +1,4 @@
-"""Why an engine's process ended, in words for its user."""
+"""Explains to the user why an engine's process ended."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import signal
 from collections.abc import Sequence
 
 _FLAG = re.compile(r"Unknown flags? in XLA_FLAGS: (.*)")
-# Of an engine of several processes: which of them ended how, or what was wrong among them.
+# The last words of an engine of several processes: how one of them ended, or what went wrong.
 _PEER = re.compile(r"^jaxtui\.engine: process (\d+) ended with status (-?\d+)$")
 _OUT_OF_STEP = re.compile(r"^jaxtui\.engine: (the processes of the engine .*)$")
 _NO_MODULE = re.compile(r"No module named '?(jaxtui[\w.]*)'?")
 _USER_LINE = re.compile(r'^  File "<program>", line (\d+) in ')
-# What comes before the words in a line of XLA's log: date, thread, file.
+# The prefix of a line of XLA's log: date, thread, file.
 _LOG_PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\d \S+: )?[A-Z](?:\d{4} \S+\s+\d+)? ?\S+:\d+\] ")
 
 
 def reason(status: int, tail: Sequence[str], said: str = "") -> str:
-    """Why a process ended with `status` (negative for a signal) after the stderr lines `tail`.
+    """The reason why a process ended with `status`, negative for a signal.
 
-    `said` is what the engine itself gave as the reason.
+    `tail` are the last lines of its stderr; `said` is the reason that the engine itself gave.
     """
     if said:
         return said
@@ -49,7 +49,7 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
 
 
 def _signal_number(status: int) -> int | None:
-    """The signal in `status`, also as a shell or ssh reports it (128 and more)."""
+    """The signal in an exit status, which a shell or ssh reports as 128 + signal; else None."""
     if status < 0:
         return -status
     return status - 128 if 128 < status < 128 + signal.NSIG else None
@@ -63,15 +63,15 @@ def _signal_name(number: int) -> str:
 
 
 def _place(tail: Sequence[str]) -> str:
-    """Where the user's program was, as far as faulthandler tells."""
+    """Where the user's program was, if faulthandler reported it."""
     found = (_USER_LINE.search(line) for line in tail)
     return next((f" in line {place[1]} of the program" for place in found if place), "")
 
 
 def _last_words(tail: Sequence[str]) -> str:
-    """The last line that says why: a Python error, a fatal line of XLA's, else just the last."""
+    """The last line of stderr, without faulthandler's report and the prefix of XLA's log."""
     lines = [line.strip() for line in tail if line.strip()]
-    # faulthandler prints where Python was; why is in the lines before.
+    # The reason is in the lines before faulthandler's report.
     for index, line in enumerate(lines):
         if line.startswith("Fatal Python error"):
             lines = lines[:index]

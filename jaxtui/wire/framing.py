@@ -1,10 +1,10 @@
-"""How messages lie in a stream of bytes: each behind its length, in four bytes, big-endian."""
+"""Framing of messages in a byte stream: each follows its length, in four bytes, big-endian."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-MAX_FRAME = 64 * 1024 * 1024  # bytes; a larger length means that the stream is not ours
+MAX_FRAME = 64 * 1024 * 1024  # bytes; a larger length means that the stream has no frames
 
 
 class FramingError(Exception):
@@ -12,10 +12,10 @@ class FramingError(Exception):
 
 
 def read_body(read: Callable[[int], bytes]) -> bytes | None:
-    """The next frame's body, None at the end of the stream.
+    """Read the body of the next frame; None at the end of the stream.
 
-    `read(n)` returns at most n bytes, b"" at the end (as a raw file does). Raises FramingError
-    when the stream ends inside a frame or the length is over MAX_FRAME.
+    `read(n)` returns up to n bytes, or b"" at the end, as a raw file does. Raises FramingError when
+    the stream ends inside a frame or a length exceeds MAX_FRAME.
     """
     header = _read_exactly(read, 4)
     if header is None:
@@ -30,7 +30,7 @@ def read_body(read: Callable[[int], bytes]) -> bytes | None:
 
 
 def _read_exactly(read: Callable[[int], bytes], count: int) -> bytes | None:
-    """`count` bytes; None when the stream ends before the first of them."""
+    """Read `count` bytes; None when the stream ends before the first of them."""
     parts: list[bytes] = []
     missing = count
     while missing:
@@ -45,15 +45,15 @@ def _read_exactly(read: Callable[[int], bytes], count: int) -> bytes | None:
 
 
 class FrameBuffer:
-    """Cuts a stream that arrives in pieces into frames."""
+    """Splits a stream that arrives in pieces into frames."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The bodies that `data` completes.
+        """Yield the bodies of the frames that `data` completes.
 
-        Raises FramingError, after the bodies before it, for a length over MAX_FRAME.
+        Raises FramingError at a length over MAX_FRAME, after yielding the bodies before it.
         """
         self._rest += data
         start = 0

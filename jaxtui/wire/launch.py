@@ -1,4 +1,4 @@
-"""What the explorer and the headless commands start from: a session and the engine to run it on."""
+"""Reading a session file, and choosing and starting the engine for it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """What the command line says about the engine; None and () leave it to the session.
+    """The command line's options for the engine; None and () leave the choice to the session.
 
-    `command` is another way to start the engine, such as `("ssh", "host", "python", "-m",
-    "jaxtui.engine")`; `processes` is over how many processes it spreads the devices.
+    `command` and `processes` are as in EngineSettings.
     """
 
     platform: str | None = None
@@ -30,10 +29,10 @@ class Choice(Struct, frozen=True, kw_only=True):
     processes: int = 1
 
     def applied_to(self, session: Session) -> Session:
-        """The session on the devices that the command line asks for.
+        """Return the session with the devices that the command line asks for.
 
-        Another platform than the session's has other devices, so the session's count of virtual
-        CPU devices, its order and its mesh do not carry over to it.
+        A platform other than the session's has other devices, so the session's count, order and
+        mesh are dropped with it.
         """
         devices = session.devices
         if self.platform is not None and self.platform != devices.platform:
@@ -43,7 +42,7 @@ class Choice(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(session, devices=devices)
 
     def settings_for(self, session: Session) -> EngineSettings:
-        """How to start the engine for `session`, which the choice was applied to before."""
+        """The settings of the engine for `session`, to which this choice was applied."""
         devices = session.devices
         return EngineSettings(
             platform=devices.platform,
@@ -54,7 +53,10 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 class StartedEngine:
-    """An engine that starts before what speaks with it is loaded. Never raises for its settings."""
+    """An engine that is started before its client is imported.
+
+    Settings that cannot be used raise nothing here; the client reports them.
+    """
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -62,10 +64,10 @@ class StartedEngine:
         try:
             self._process: EngineProcess | None = EngineProcess(settings)
         except (OSError, ValueError):
-            self._process = None  # the client tries again, and tells why it cannot be
+            self._process = None  # the client tries again and reports the error
 
     def client(self) -> EngineClient:
-        """The client, made at the first call, which owns the engine from then on."""
+        """Return the client, which is created by the first call and then owns the engine."""
         from jaxtui.wire.client import EngineClient
 
         if self._client is None:
@@ -74,7 +76,6 @@ class StartedEngine:
         return self._client
 
     def close(self) -> None:
-        """End the engine."""
         if self._client is not None:
             self._client.close()
         elif self._process is not None:
@@ -85,7 +86,7 @@ class StartedEngine:
 
 
 def read(path: str | os.PathLike[str]) -> str:
-    """The text of the session file at `path`. Raises SessionError."""
+    """Read the session file at `path`. Raises SessionError."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -95,5 +96,5 @@ def read(path: str | os.PathLike[str]) -> str:
 
 
 def folder_of(path: str | os.PathLike[str]) -> str:
-    """The folder in which a session's own files (`load("x.npy")`, `file.py:name`) are found."""
+    """The folder to which a session's own files (`load("x.npy")`, `file.py:name`) are relative."""
     return str(Path(path).absolute().parent)

@@ -1,4 +1,4 @@
-"""One engine's process as the screen sees it: its command line, pipes, frames and last lines."""
+"""The engine's process as seen by its client: command line, pipes, frames, stderr lines."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from jaxtui.wire.framing import FrameBuffer
 if TYPE_CHECKING:
     from jaxtui.wire.base import Gone
 
-READ_BYTES = 64 * 1024  # what a pipe holds on Linux
+READ_BYTES = 64 * 1024  # the capacity of a pipe on Linux
 TAIL_LINES = 200
 LINE_CHARACTERS = 2000
 LOG_LINES_PER_SECOND = 200
-END_SECONDS = 5.0  # how long a killed process may take, with a device's memory to give back
-SILENT_SECONDS = 1.0  # how long it may live on without its output
+END_SECONDS = 5.0  # limit for a killed process to end, which first frees its devices' memory
+SILENT_SECONDS = 1.0  # limit for a process to end after it has closed its output
 
 
 class EngineSettings(Struct, frozen=True):
     """How to start an engine: see `jaxtui.session.Devices` for `platform` and `count`.
 
-    `processes` is over how many of its own processes the engine spreads the devices. `command` is
-    another way to start it, to which `--platform=`, `--devices=` and `--processes=` are added, such
-    as ("ssh", "host", "python", "-m", "jaxtui.engine").
+    `processes` is the number of processes over which the engine spreads the devices. `command`
+    starts the engine in another way, such as ("ssh", "host", "python", "-m", "jaxtui.engine");
+    `--platform=`, `--devices=` and `--processes=` are appended.
     """
 
     platform: str = ""
@@ -43,22 +43,22 @@ class EngineSettings(Struct, frozen=True):
     processes: int = 1
 
     def arguments(self) -> list[str]:
-        """The command line."""
+        """The command line that starts the engine."""
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
             options.append(f"--devices={self.count}")
         if self.processes > 1:
             options.append(f"--processes={self.processes}")
         if self.command:
-            # ssh hands its words to a shell, and a platform may come from somebody's file.
+            # ssh passes its arguments to a shell, and the platform may come from an untrusted file.
             return [*self.command, *map(shlex.quote, options)]
         return [sys.executable, *_safe_path(), "-m", "jaxtui.engine", *options]
 
 
 def _safe_path() -> list[str]:
-    """-P: no file in the working folder (`random.py`, `jax.py`) takes the place of a module.
+    """Return -P, so that no file in the working folder (`random.py`, `jax.py`) shadows a module.
 
-    Left out when jaxtui itself is only found there.
+    Left out if jaxtui itself is found in the working folder.
     """
     return [] if Path(__file__).resolve().parents[2] == Path.cwd() else ["-P"]
 
@@ -73,7 +73,7 @@ class EngineProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            # Away from the terminal, whose ctrl+c is for the screen alone.
+            # In its own session, so that the terminal's ctrl+c reaches the screen only.
             start_new_session=True,
         )
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
@@ -84,20 +84,23 @@ class EngineProcess:
         self.outgoing: deque[memoryview] = deque()
         self.frames = FrameBuffer()
         self.lines = LineLog()
-        self.wanted = False  # that it ends
-        self.fault = ""  # why it was ended when that was not wanted
+        self.wanted = False  # whether the client's user asked for its end
+        self.fault = ""  # why it was killed without being asked for
         self.ready = False
-        self.said = ""  # why it cannot start, in its own words
+        self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None
 
     @property
     def ending(self) -> bool:
-        """Whether its end is near: it was killed, or has closed its output."""
+        """Whether it should end soon: it was killed, or has closed its output."""
         return self._deadline is not None
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, or would not within the time that it had for it."""
+        """Whether it has ended, or is given up because it did not in time.
+
+        Kills a process that goes on after it has closed its output.
+        """
         if self._popen.poll() is not None:
             return True
         if self._deadline is None or time.monotonic() < self._deadline:
@@ -109,17 +112,17 @@ class EngineProcess:
         return False
 
     def kill(self) -> None:
-        """Send SIGKILL to the process and to all that it started in its session."""
+        """Send SIGKILL to the process and to its children in the same session."""
         self._signal_session()
         self._deadline = time.monotonic() + END_SECONDS
 
     def output_closed(self) -> None:
-        """It can say nothing any more: its end is due."""
+        """Expect the process to end within SILENT_SECONDS."""
         if self._deadline is None:
             self._deadline = time.monotonic() + SILENT_SECONDS
 
     def dispose(self) -> None:
-        """Close the pipes, and end what it left behind in its session."""
+        """Close the pipes and kill what is left of its session."""
         self._signal_session()
         for pipe in self._pipes:
             pipe.close()
@@ -129,9 +132,9 @@ class EngineProcess:
             os.killpg(self._popen.pid, signal.SIGKILL)
 
     def write(self) -> bool:
-        """Write of `outgoing` what the pipe takes; whether there is more.
+        """Write as much of `outgoing` as the pipe takes, and return whether there is more.
 
-        What a dead engine does not read is lost, as all is that it was asked.
+        If the engine has ended, `outgoing` is discarded.
         """
         try:
             while self.outgoing:
@@ -148,8 +151,8 @@ class EngineProcess:
         return False
 
     def gone(self) -> Gone:
-        """The event that says how it ended."""
-        # The first engine starts before the protocol is loaded: the screen is painted meanwhile.
+        """Make the event that says how the process ended."""
+        # Imported here because the explorer starts its engine before it imports the protocol.
         from jaxtui.wire.base import Gone
 
         status = self._popen.returncode
@@ -165,7 +168,7 @@ class EngineProcess:
 
 
 def read_available(descriptor: int) -> bytes | None:
-    """What the pipe holds, up to READ_BYTES: b"" at its end, None when there is nothing now."""
+    """Read up to READ_BYTES from a pipe: b"" at its end, None if there is nothing now."""
     try:
         return os.read(descriptor, READ_BYTES)
     except BlockingIOError:
@@ -173,7 +176,7 @@ def read_available(descriptor: int) -> bytes | None:
 
 
 class LineLog:
-    """The lines of a stderr: the last ones kept, and a limited number a second passed on."""
+    """Splits stderr into lines, keeps the last ones and limits how many a second are passed on."""
 
     def __init__(self) -> None:
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -183,13 +186,13 @@ class LineLog:
         self._left_out = 0
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines to pass on, now that `data` came."""
+        """Add `data` and return the lines to pass on now."""
         *lines, rest = (self._rest + data).split(b"\n")
         self._rest = rest[: 4 * LINE_CHARACTERS]
         return self._limited(lines)
 
     def end(self) -> list[str]:
-        """The lines to pass on when nothing more will come."""
+        """Return the lines to pass on at the end of the stream."""
         rest, self._rest = self._rest, b""
         return [*self._limited([rest] if rest else []), *self._notice()]
 

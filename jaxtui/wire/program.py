@@ -1,26 +1,18 @@
-"""Messages about a program: its shapes, its run, and what JAX makes of it."""
+"""Messages about a program: tracing, running and inspecting it."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.wire.base import (
-    Composition,
-    Event,
-    Request,
-)
-from jaxtui.wire.report import (
-    Flow,
-    Parameter,
-    ProgramReport,
-)
+from jaxtui.wire.base import Composition, Event, Request
+from jaxtui.wire.report import Flow, Parameter, ProgramReport
 
 ProgramView = Literal["equivalents", "jaxpr", "stablehlo", "hlo", "cost"]
 
 
 class Trace(Request, frozen=True, kw_only=True):
-    """Shapes of a composition, by tracing. Light; a newer Trace replaces a waiting one."""
+    """Trace a composition for its shapes. Light; a newer Trace replaces a queued one."""
 
     composition: Composition
 
@@ -28,8 +20,9 @@ class Trace(Request, frozen=True, kw_only=True):
 class Run(Request, frozen=True, kw_only=True):
     """Evaluate a composition and keep the result on the devices.
 
-    Works on the worker; a newer Run replaces a waiting one. Outputs of at most `values` elements
-    carry their values, larger ones a summary; `values` None leaves both to later requests.
+    Outputs of up to `values` elements are reported with their values, larger ones with a summary;
+    with None they are left to later requests. Runs on the worker; a newer Run replaces a queued
+    one.
     """
 
     composition: Composition
@@ -37,11 +30,10 @@ class Run(Request, frozen=True, kw_only=True):
 
 
 class Inspect(Request, frozen=True, kw_only=True):
-    """What JAX and XLA make of a composition, as text; all but the jaxpr compile it.
+    """Ask for a view of a composition as text; all but the jaxpr compile it.
 
-    Its equivalents are run: other ways to compute the same, held against the result.
-
-    Works on the worker; a newer Inspect replaces a waiting one.
+    The view "equivalents" runs other ways to compute the same and compares their results. Runs on
+    the worker; a newer Inspect replaces a queued one.
     """
 
     composition: Composition
@@ -51,9 +43,9 @@ class Inspect(Request, frozen=True, kw_only=True):
 class Traced(Event, frozen=True, kw_only=True):
     """Answers Trace. With a `diagnosis`, the flow holds the levels that were reached before it.
 
-    `signature` is None when there is no function to ask. `cost` is an upper guess of the elements
-    that a run touches (inputs, outputs and intermediates), None when the trace failed.
-    `deferred` means that the function looks at values, so that only a run can tell its shapes.
+    `signature` is None if there is no function. `cost` estimates an upper bound on the number of
+    elements that a run touches (inputs, outputs and intermediates), None if tracing failed.
+    `deferred` means that the function depends on values, so that only a run can find the shapes.
     """
 
     function: str
@@ -66,7 +58,7 @@ class Traced(Event, frozen=True, kw_only=True):
 
 
 class Ran(Event, frozen=True, kw_only=True):
-    """Answers Run: the result is kept under `result` (= the request's id) until two newer ones."""
+    """Answers Run. The result is kept under `result`, the request's id, until two newer ones."""
 
     result: int
     report: ProgramReport

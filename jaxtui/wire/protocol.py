@@ -1,109 +1,66 @@
-"""What the screen and the engine say to each other, and how it is framed.
+"""The protocol between the screen and the engine: all its messages, and their encoding.
 
-A frame is a 4-byte big-endian length followed by that many bytes of msgpack: one Request on the
-way to the engine, one Event on the way back. Requests carry specifications and windows, never
-whole arrays, and an Event answers the request whose `id` it carries.
+A frame is a 4-byte big-endian length followed by that many bytes of msgpack: one Request on the way
+to the engine, one Event on the way back. An Event carries the `id` of the request that it answers.
+No message carries whole arrays of any size, only windows of them and summaries.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from jaxtui.wire.bandwidth import (
-    BandwidthMeasured,
-    BandwidthStarted,
-    SweepBandwidth,
-)
-from jaxtui.wire.base import (
-    Cancel,
-    Cancelled,
-    Describe,
-    Described,
-    Failed,
-    Gone,
-    Log,
-    Printed,
-    Ready,
-    Stage,
-)
-from jaxtui.wire.benchmark import (
-    Bench,
-    BenchFinished,
-    BenchGap,
-    BenchPeaks,
-    BenchPlanned,
-    BenchPoint,
-    BenchPrepared,
-    BenchProgram,
-    BenchRound,
-    BenchSample,
-    BenchStage,
-    BenchStarted,
-    Continue,
-    PlanBench,
-)
-from jaxtui.wire.collectives import (
-    CollectiveRan,
-    CollectivesDescribed,
-    DescribeCollectives,
-    FindProvenance,
-    ProvenanceFound,
-    RunCollective,
-)
+from jaxtui.wire import bandwidth, base, benchmark, collectives, program, results
 from jaxtui.wire.framing import MAX_FRAME, FramingError
-from jaxtui.wire.program import Inspect, Inspected, Ran, Run, Trace, Traced
-from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
 
 AnyRequest = (
-    Trace
-    | Run
-    | Inspect
-    | FindCell
-    | RunCollective
-    | FindProvenance
-    | ReadWindow
-    | Summarize
-    | DescribeCollectives
-    | Describe
-    | PlanBench
-    | Bench
-    | SweepBandwidth
-    | Continue
-    | Cancel
+    program.Trace
+    | program.Run
+    | program.Inspect
+    | results.FindCell
+    | collectives.RunCollective
+    | collectives.FindProvenance
+    | results.ReadWindow
+    | results.Summarize
+    | collectives.DescribeCollectives
+    | base.Describe
+    | benchmark.PlanBench
+    | benchmark.Bench
+    | bandwidth.SweepBandwidth
+    | benchmark.Continue
+    | base.Cancel
 )
 
-
 AnyEvent = (
-    Ready
-    | Traced
-    | Stage
-    | Ran
-    | CollectiveRan
-    | ProvenanceFound
-    | CollectivesDescribed
-    | BenchPlanned
-    | BenchStarted
-    | BenchPoint
-    | BenchProgram
-    | BenchStage
-    | BenchPrepared
-    | BenchSample
-    | BenchGap
-    | BenchRound
-    | BenchPeaks
-    | BenchFinished
-    | BandwidthStarted
-    | BandwidthMeasured
-    | Failed
-    | WindowRead
-    | Inspected
-    | CellFound
-    | Summarized
-    | Described
-    | Cancelled
-    | Printed
-    | Log
-    | Gone
+    base.Ready
+    | program.Traced
+    | base.Stage
+    | program.Ran
+    | collectives.CollectiveRan
+    | collectives.ProvenanceFound
+    | collectives.CollectivesDescribed
+    | benchmark.BenchPlanned
+    | benchmark.BenchStarted
+    | benchmark.BenchPoint
+    | benchmark.BenchProgram
+    | benchmark.BenchStage
+    | benchmark.BenchPrepared
+    | benchmark.BenchSample
+    | benchmark.BenchGap
+    | benchmark.BenchRound
+    | benchmark.BenchPeaks
+    | benchmark.BenchFinished
+    | bandwidth.BandwidthStarted
+    | bandwidth.BandwidthMeasured
+    | base.Failed
+    | results.WindowRead
+    | program.Inspected
+    | results.CellFound
+    | results.Summarized
+    | base.Described
+    | base.Cancelled
+    | base.Printed
+    | base.Log
+    | base.Gone
 )
 
 _encoder = msgspec.msgpack.Encoder()
@@ -112,7 +69,7 @@ _event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyE
 
 
 def frame(message: AnyRequest | AnyEvent) -> bytes:
-    """The message as one frame. Raises FramingError when it is larger than MAX_FRAME."""
+    """Encode a message as a frame. Raises FramingError if it is larger than MAX_FRAME."""
     body = _encoder.encode(message)
     if len(body) > MAX_FRAME:
         raise FramingError(f"a message of {len(body)} bytes is over the limit of {MAX_FRAME}")
@@ -120,7 +77,7 @@ def frame(message: AnyRequest | AnyEvent) -> bytes:
 
 
 def decode_request(body: bytes) -> AnyRequest:
-    """The Request in a frame's body. Raises FramingError when it is none."""
+    """Decode the Request in a frame's body. Raises FramingError if it is not one."""
     try:
         return _request_decoder.decode(body)
     except msgspec.MsgspecError as error:
@@ -128,7 +85,7 @@ def decode_request(body: bytes) -> AnyRequest:
 
 
 def decode_event(body: bytes) -> AnyEvent:
-    """The Event in a frame's body. Raises FramingError when it is none."""
+    """Decode the Event in a frame's body. Raises FramingError if it is not one."""
     try:
         return _event_decoder.decode(body)
     except msgspec.MsgspecError as error:

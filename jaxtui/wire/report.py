@@ -1,6 +1,6 @@
-"""What the engine finds out: leaves, shape flow, outputs, diagnoses, the environment.
+"""What the engine reports: leaves, shape flow, outputs and the environment.
 
-These Structs go over the wire to the screen and, as they are, into `--json`.
+These Structs are parts of messages and, unchanged, of the output of `--json`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from jaxtui.session.diagnosis import Diagnosis
 
 
 class Leaf(Struct, frozen=True, kw_only=True):
-    """One leaf of a pytree: `path` is `jax.tree_util.keystr`, `name` the argument it belongs to.
+    """A leaf of a pytree: `path` is as from `jax.tree_util.keystr`, `name` is its argument's.
 
-    `dtype` is JAX's name; for a leaf that is no array it is the Python type's name.
+    `dtype` is JAX's name of it, or the name of the Python type if the leaf is not an array.
     """
 
     name: str
@@ -25,9 +25,10 @@ class Leaf(Struct, frozen=True, kw_only=True):
 
 
 class LayerReport(Struct, frozen=True, kw_only=True):
-    """What a layer passes on to what it wraps. `axis_size` is None where nothing is mapped.
+    """The arguments that a layer passes to the function it wraps.
 
-    For shard_map `axis_size` is the number of devices of its mesh.
+    `axis_size` is the size of the mapped axis, for shard_map the number of devices in the mesh, and
+    None where nothing is mapped.
     """
 
     transform: str
@@ -36,17 +37,17 @@ class LayerReport(Struct, frozen=True, kw_only=True):
 
 
 class Shard(Struct, frozen=True, kw_only=True):
-    """The block of an output on one device: `index` is a [start, stop] for each dimension."""
+    """The shard of an output on one device: `index` has [start, stop] for each dimension."""
 
     device: int
     index: list[list[int]]
 
 
 class Summary(Struct, frozen=True, kw_only=True, rename={"minimum": "min", "maximum": "max"}):
-    """Statistics over the finite elements; `count` is of all elements, `exact` of all or a sample.
+    """Statistics of the finite elements, from a sample unless `exact`; `count` is of all elements.
 
-    `minimum` and `maximum` are None for complex numbers; all are None where nothing is finite or
-    the dtype is no number (PRNG keys).
+    `minimum` and `maximum` are None for complex numbers; all statistics are None if no element is
+    finite or the dtype is not numeric (PRNG keys).
     """
 
     minimum: Any
@@ -59,7 +60,7 @@ class Summary(Struct, frozen=True, kw_only=True, rename={"minimum": "min", "maxi
 
 
 class Output(Struct, frozen=True, kw_only=True):
-    """One leaf of the result. `values` are nested lists or null, and then there is a `summary`."""
+    """A leaf of the result, with its `values` as nested lists or with a `summary`."""
 
     path: str
     shape: list[int]
@@ -70,7 +71,7 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 class ProgramReport(Struct, frozen=True, kw_only=True):
-    """A program that ran."""
+    """The report of a program's run."""
 
     inputs: list[Leaf]
     layers: list[LayerReport]
@@ -78,10 +79,10 @@ class ProgramReport(Struct, frozen=True, kw_only=True):
 
 
 class CollectiveReport(Struct, frozen=True, kw_only=True):
-    """A collective that ran: what each device held, a row each, `before` and `after` it.
+    """The report of a collective's run: inputs `before` and results `after`, one row per device.
 
-    `checked` says whether the result agrees with the NumPy reference; None when there is none
-    (a function of the user's own) or when other processes hold a part of the result.
+    `checked` says whether the result agrees with the NumPy reference; it is None without one (for a
+    function of the user's) or if other processes hold a part of the result.
     """
 
     before: list[Output]
@@ -96,8 +97,8 @@ class FlowLeaf(Struct, frozen=True, kw_only=True):
     """A leaf at one level of the flow.
 
     `marks` are the dimensions (from 0) that the layer between this level and the next one inward
-    takes away or divides (for outputs: that it put back). `value` is the repr of a leaf that is
-    no array, such as a static argument; its `shape` is then empty and `dtype` its type's name.
+    removes or splits, or, for outputs, that it puts back. `value` is the repr of a leaf that is not
+    an array, such as a static argument; its `shape` is then empty and `dtype` its type's name.
     """
 
     path: str
@@ -108,13 +109,13 @@ class FlowLeaf(Struct, frozen=True, kw_only=True):
 
 
 class Level(Struct, frozen=True, kw_only=True):
-    """One column of the shape flow: what is seen just inside `layer`.
+    """A column of the shape flow: the inputs and outputs just inside `layer`.
 
     `layer` indexes the program's layers; -1 is the given level, outside all of them. `label` is
-    "given" or such as "vmap batch·4". `size` is the mapped axis' size, None where nothing is
-    mapped. `outputs` is None when tracing did not come back to this level, `inputs` is None when
-    tracing failed before it reached this level. The last `auxiliary` of the outputs are what
-    `layer` hands on beside what it differentiates (`has_aux`).
+    "given" or, for example, "vmap batch·4". `size` is the size of the mapped axis, None where
+    nothing is mapped. `inputs` is None if tracing failed before it reached this level, `outputs` if
+    it failed before it returned to it. The last `auxiliary` outputs are what `layer` passes on
+    beside what it differentiates (`has_aux`).
     """
 
     layer: int
@@ -127,11 +128,11 @@ class Level(Struct, frozen=True, kw_only=True):
 
 
 class Flow(Struct, frozen=True, kw_only=True):
-    """The shape flow: `levels` from the given one inward to the function's own.
+    """The shape flow: `levels` from the given one inward to that of the function itself.
 
-    An input leaf is the same row in every level, as long as the layers keep the tree of the
-    arguments (all of ours do). Output trees may differ from level to level (`grad`), so outputs
-    carry their own paths.
+    No layer changes the pytree of the arguments, so an input leaf has the same index in every
+    level. The pytree of the outputs may differ from level to level (`grad`), so outputs have their
+    own paths.
     """
 
     function: str
@@ -139,7 +140,7 @@ class Flow(Struct, frozen=True, kw_only=True):
 
 
 class Parameter(Struct, frozen=True, kw_only=True):
-    """One parameter of the function's signature; `default` is its text or None."""
+    """A parameter of the function's signature; `default` is the default value as text, or None."""
 
     name: str
     kind: Literal["positional", "keyword", "var_positional", "var_keyword"]
@@ -150,7 +151,7 @@ class Parameter(Struct, frozen=True, kw_only=True):
 
 
 class DeviceInfo(Struct, frozen=True, kw_only=True):
-    """A device as JAX sees it; memory in bytes where the backend tells, else None."""
+    """A device of JAX's; memory is in bytes, or None if the backend does not report it."""
 
     id: int
     kind: str
@@ -161,7 +162,11 @@ class DeviceInfo(Struct, frozen=True, kw_only=True):
 
 
 class Environment(Struct, frozen=True, kw_only=True):
-    """Where the engine runs. `simulated` devices are virtual CPU devices that share the cores."""
+    """Where the engine runs: versions, devices, host and configuration.
+
+    `simulated` means that the devices are virtual CPU devices, which share the host's cores.
+    `memory_available` is in bytes, None if unknown.
+    """
 
     jax: str
     jaxlib: str
@@ -181,7 +186,7 @@ class Environment(Struct, frozen=True, kw_only=True):
 
 
 class RunReport(Struct, frozen=True, kw_only=True):
-    """What `jaxtui run --json` prints for one session, on one line."""
+    """The output of `jaxtui run --json` for one session, printed on one line."""
 
     session: str
     ok: bool

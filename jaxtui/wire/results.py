@@ -1,24 +1,20 @@
-"""Messages about a result that the engine keeps: windows of it, statistics, the next match."""
+"""Messages about a result that the engine keeps: its windows, statistics and matches."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from jaxtui.wire.base import (
-    Event,
-    Request,
-)
-from jaxtui.wire.report import (
-    Summary,
-)
+from jaxtui.wire.base import Event, Request
+from jaxtui.wire.report import Summary
 
 
 class ReadWindow(Request, frozen=True, kw_only=True):
-    """Read a part of output `leaf` of `result`. Light.
+    """Read a window of output `leaf` of `result`. Light.
 
-    `index` has an entry for each dimension of the leaf: [start, stop] for the row and the column
-    dimension (`rows` and `columns`, None when the rank is too small for them), [i, i+1] for all
-    others. With `device`, dimensions and indices are those of that device's own block.
+    `rows` and `columns` are the dimensions shown as rows and columns, None if the rank is too small
+    for them. `index` has an entry for each dimension of the leaf: [start, stop] for `rows` and
+    `columns`, [i, i+1] for all others. With `device`, dimensions and indices are those of that
+    device's own shard.
     """
 
     result: int
@@ -30,7 +26,10 @@ class ReadWindow(Request, frozen=True, kw_only=True):
 
 
 class Summarize(Request, frozen=True, kw_only=True):
-    """Statistics of an output leaf, or of a device's block: of a sample first if it is large."""
+    """Ask for statistics of an output leaf or of its shard on `device`.
+
+    Large ones are answered twice: first from a sample.
+    """
 
     result: int
     leaf: int
@@ -38,10 +37,10 @@ class Summarize(Request, frozen=True, kw_only=True):
 
 
 class FindCell(Request, frozen=True, kw_only=True):
-    """Find the next element of a result that meets a condition: see `jaxtui.results.condition`.
+    """Find the next element that satisfies the condition `wanted` (see `jaxtui.results.condition`).
 
-    Looks on from the element after `after` (an index of the leaf, or of the block on `device`), in
-    row-major order and then from the start. A newer one replaces a waiting one.
+    The search starts after the element at `after`, an index into the leaf or its shard on `device`,
+    in row-major order, and wraps around. A newer FindCell replaces a queued one.
     """
 
     result: int
@@ -52,10 +51,10 @@ class FindCell(Request, frozen=True, kw_only=True):
 
 
 class WindowRead(Event, frozen=True, kw_only=True):
-    """Answers ReadWindow. `cells[row][column]`; without a row dimension one row, likewise columns.
+    """Answers ReadWindow with `cells[row][column]`; a missing dimension has length 1.
 
-    A cell is an int, float (the shortest that gives the element back), bool, str (PRNG key data in
-    hexadecimal, or an object's repr), or [re, im].
+    A cell is an int, a float (the shortest that round-trips to the element), a bool, a str (PRNG
+    key data in hexadecimal, or an object's repr), or [re, im].
     """
 
     result: int
@@ -68,13 +67,13 @@ class WindowRead(Event, frozen=True, kw_only=True):
 
 
 class CellFound(Event, frozen=True, kw_only=True):
-    """Answers FindCell; `index` is None when no element meets the condition."""
+    """Answers FindCell; `index` is None if no element satisfies the condition."""
 
     index: list[int] | None
 
 
 class Summarized(Event, frozen=True, kw_only=True):
-    """Answers Summarize, more than once when the first is a sample."""
+    """Answers Summarize; a summary of a sample is followed by an exact one."""
 
     result: int
     leaf: int

@@ -258,7 +258,7 @@ def test_light_requests_and_runs_are_answered_while_a_benchmark_goes_on(engine: 
     finished = heard_until(engine, BenchFinished)
     assert finished.stopped
     rounds = [e for e in engine.heard.all if isinstance(e, BenchRound) and e.id == id]
-    # What shared a round with other work is marked, not dropped.
+    # Rounds during which the worker did other work are flagged, not dropped.
     assert any("disturbed" in flags for flags in rounds[-1].flags)
 
 
@@ -269,7 +269,7 @@ def test_a_second_benchmark_waits_for_the_first(engine: Asker) -> None:
     start = len(engine.heard.all)
     engine.heard.until(lambda event: isinstance(event, BenchFinished) and event.id == third, 60.0)
     mine = [e for e in engine.heard.all[start:] if e.id in (first, second, third)]
-    # A newer one took the place of that which waited.
+    # The newer one replaced the one that was queued.
     assert [e.id for e in mine if isinstance(e, Cancelled)] == [second]
     kinds = [(e.id, type(e)) for e in mine if isinstance(e, BenchStarted | BenchFinished)]
     assert kinds == [

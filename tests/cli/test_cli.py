@@ -325,7 +325,7 @@ def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None
 
 
 class Explorer:
-    """The explorer in a pseudo-terminal, its screen kept by a terminal emulator."""
+    """The explorer in a pseudo-terminal, with a terminal emulator for its screen."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         import pexpect
@@ -340,7 +340,7 @@ class Explorer:
         )
 
     def read(self) -> bool:
-        """Take in what was painted; False at the end."""
+        """Read what was painted; False at the end of the output."""
         import pexpect
 
         try:
@@ -354,7 +354,7 @@ class Explorer:
         return True
 
     def wait_for(self, text: str) -> None:
-        """Until `text` is on the screen."""
+        """Wait until `text` is on the screen."""
         limit = time.monotonic() + 30
         while not any(text in line for line in self.screen.display):
             assert self.read(), "the explorer ended:\n" + "\n".join(self.screen.display)

@@ -45,7 +45,7 @@ in_axes = "(0, None)"
 
 
 class Terminal:
-    """The program's terminal: what is typed goes in, `text` is what is on screen."""
+    """The program's terminal: keys are sent to it, and `text` is what it shows."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._screen = pyte.Screen(COLUMNS, LINES)

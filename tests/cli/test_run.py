@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jaxtui.cli import run as headless
+from jaxtui.cli.run import finite_or_text
 
 JAXTUI = [sys.executable, "-m", "jaxtui"]
 GOOD = """
@@ -23,7 +23,7 @@ arguments = [{ name = "x", value = "arange(3)" }]
 """
 
 
-# Without the devices that other tests of the same process have asked for.
+# Without the number of devices that other tests of this process set.
 ENVIRONMENT = {key: text for key, text in os.environ.items() if key != "XLA_FLAGS"}
 
 
@@ -282,7 +282,7 @@ def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
 
 def test_floats_that_json_lacks_become_texts_and_others_stay() -> None:
     values = [1.5, float("nan"), [float("inf"), float("-inf")], True, "key", None, 3]
-    assert headless.finite_or_text(values) == [1.5, "nan", ["inf", "-inf"], True, "key", None, 3]
+    assert finite_or_text(values) == [1.5, "nan", ["inf", "-inf"], True, "key", None, 3]
 
 
 FUNCTION = "def f(x):\n    return jnp.sin(x) * x[0]\n"

@@ -45,7 +45,7 @@ def test_two_pictures_differ_in_nothing_but_measured_times(tmp_path: Path) -> No
     for name in ("a.svg", "b.svg"):
         assert screenshot("-o", name, cwd=tmp_path).returncode == 0
         seen = words((tmp_path / name).read_text())
-        # A title with a longer time has a shorter rule.
+        # The longer the time in a title, the shorter the rule beside it.
         seen = re.sub(r"ran [\d.]+ [mµ]?s", "ran", re.sub("─+", "─", seen))
         pictures.append(seen.split())
     assert pictures[0] == pictures[1]

@@ -22,7 +22,7 @@ FAILURE = Diagnosis(kind="function", field="program.source", message="ValueError
 
 
 class Led:
-    """A leader of one follower, whose part the test plays; `died` are the reasons to end all."""
+    """A leader with one follower, which the test plays; `died` lists the reasons of `die`."""
 
     def __init__(self) -> None:
         ours, self.follower = Pipe()
@@ -35,7 +35,7 @@ class Led:
         return self.follower.recv()
 
     def plays(self, *said: tuple[str, Any]) -> None:
-        """The follower says all this, each when it was told something."""
+        """Have the follower send these messages, each after it has received one."""
 
         def play(connection: Connection[Any, Any]) -> None:
             for message in said:
@@ -47,7 +47,7 @@ class Led:
 
 
 class Died(BaseException):
-    """In place of the end of the process."""
+    """Raised where the real `die` would end the process."""
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_devices_without_an_equal_share_are_refused(
 
 
 def evaluate(led: Led, body: Callable[[], None] = lambda: None) -> None:
-    """All agree on the same, and the leader does `body`."""
+    """All processes agree, then the leader runs `body`."""
     with led.leader.joined(ASKED):
         led.leader.agree(("p", "v"))
         body()

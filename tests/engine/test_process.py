@@ -41,7 +41,7 @@ def composition(body: str, value: str = "arange(4.0)", layers: list | None = Non
 
 
 class Gate:
-    """A point where programs wait until the test lets them go on."""
+    """A point at which programs wait until the test opens it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "open"
@@ -62,7 +62,7 @@ class Gate:
 def gate(tmp_path: Path) -> Iterator[Gate]:
     gate = Gate(tmp_path)
     yield gate
-    gate.open()  # the engine goes on, also when the test has failed
+    gate.open()  # release the engine, also when the test has failed
 
 
 def run(engine: Asker, body: str, **rest: object) -> tuple[AnyEvent, list[AnyEvent]]:
@@ -298,7 +298,7 @@ def test_a_request_that_makes_no_sense_is_answered(engine):
 
 @pytest.fixture
 def bare():
-    """An engine's process without a client; it must have ended when the test has."""
+    """An engine's process without a client; it must have exited by the end of the test."""
     process = subprocess.Popen(
         [sys.executable, "-m", "jaxtui.engine", "--platform=cpu", "--devices=2"],
         stdin=subprocess.PIPE,

@@ -52,12 +52,12 @@ def run(engine: Asker, asked: Composition, values: int | None = 1000) -> Any:
 
 
 def where(engine: Asker) -> dict[int, int]:
-    """The place of each device id among all."""
+    """Map each device id to its index among all devices."""
     return {device.id: place for place, device in enumerate(engine.environment.devices)}
 
 
 def assert_same(engine: Asker, answer: Any, expected: Any) -> None:
-    """The outputs are those of `expected`, arrays on this process' own devices: values, shards."""
+    """Compare values and shards of the outputs with `expected`, arrays on this process' devices."""
     assert isinstance(answer, Ran), answer
     leaves = jax.tree.leaves(expected)
     assert len(answer.report.outputs) == len(leaves)
@@ -408,7 +408,7 @@ def test_the_end_of_one_process_ends_the_engine_with_the_reason(engine: Asker, b
         asked = composition(body, "arange(2.0)", Pmap(axis_name="i"))
         engine.client.send(Run(id=engine.next_id(), composition=asked))
         engine.heard.until(lambda e: getattr(e, "stage", "") == "compiling")
-        time.sleep(2.0)  # until the devices are at it
+        time.sleep(2.0)  # until the devices are computing
     os.kill(pids[1], signal.SIGKILL)
     event = engine.heard.until(lambda e: isinstance(e, Gone))
     assert not event.wanted

@@ -1,4 +1,4 @@
-"""A library's lines are taken out of what is printed, and nothing else is."""
+"""Gloo's lines are removed from what is printed, and nothing else is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The device set: what is asked for is what one gets, or one is told what is wrong and where."""
+"""The device set is the one asked for, or a diagnosis says what is wrong and where."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ print(json.dumps(found | msgspec.to_builtins(environment)))
 
 
 def started(platform: str, count: int | None, **variables: str) -> dict[str, object]:
-    """What devices.start says in a process of its own with `variables` in its environment."""
+    """The result of devices.start in a new process with these environment variables."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -278,7 +278,7 @@ def test_the_environment_says_what_jax_and_this_host_are():
 
 @pytest.fixture
 def fake_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Writes files of /proc and /sys that `host` then reads."""
+    """Write files below fake /proc and /sys folders, which `host` then reads."""
     monkeypatch.setattr(host, "_PROC", tmp_path / "proc")
     monkeypatch.setattr(host, "_CGROUP", tmp_path / "cgroup")
 

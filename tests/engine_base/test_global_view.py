@@ -1,4 +1,4 @@
-"""A pmap that is given the whole means what JAX's pmap means in one process."""
+"""Pmap with global arguments gives what JAX's pmap gives in one process."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def session(source: str, *values: str, layers: tuple[AnyLayer, ...] = ()) -> Ses
 
 
 def peak_of_memory() -> int:
-    """Bytes of memory that this process has used at most so far."""
+    """The peak memory of this process so far, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

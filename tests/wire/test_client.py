@@ -1,4 +1,4 @@
-"""The client: whatever an engine does, it is heard, explained, and gone when it should be."""
+"""The client delivers what an engine says, explains its end, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ from tests.support.asking import Heard, exists
 SPEAK = """
 import os, sys, time
 from jaxtui.wire.framing import read_body
-from jaxtui.wire.protocol import Cancelled, Printed, decode_request, frame
+from jaxtui.wire.base import Cancelled, Printed
+from jaxtui.wire.protocol import decode_request, frame
 def say(event):
     data = frame(event)
     while data:
@@ -51,7 +52,7 @@ Start = Callable[..., tuple[EngineClient, Heard]]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a client of a small script in the engine's place; nothing of it may be left over."""
+    """Start a client of a small script instead of the engine, and check that no process is left."""
     clients: list[EngineClient] = []
     threads = set(threading.enumerate())
 
@@ -168,7 +169,7 @@ def test_a_command_that_does_not_exist_is_gone_with_the_reason(start):
     assert gone.status is None
     assert gone.reason == "cannot start no-such-program-here: No such file or directory"
     assert not client.running
-    client.send(Describe(id=1))  # goes nowhere
+    client.send(Describe(id=1))  # discarded
 
 
 def test_an_engine_that_dies_at_its_start_is_explained_by_its_last_line(start):
@@ -182,7 +183,7 @@ def test_an_engine_that_dies_at_its_start_is_explained_by_its_last_line(start):
 
 def test_what_an_engine_says_before_it_ends_is_its_reason(start):
     script = """
-from jaxtui.wire.protocol import Failed
+from jaxtui.wire.base import Failed
 from jaxtui.wire.report import Diagnosis
 say(Failed(diagnosis=Diagnosis(kind="devices", field="devices.platform", message="no tpu here")))
 os._exit(3)
@@ -357,7 +358,7 @@ os._exit(0)
 
 
 def test_a_child_outside_its_session_does_not_hide_that_the_engine_ended(start):
-    # It holds the engine's pipes, so that their ends do not show.
+    # The child holds the engine's pipes open, so that they do not end.
     script = """
 if os.fork() == 0:
     os.setsid()

@@ -1,4 +1,4 @@
-"""Frames: any message survives any cut of the stream, and a stream that is not ours is refused."""
+"""Any message survives any split of the stream, and a stream without frames is refused."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ events = st.one_of(
 
 
 def reader(data: bytes, sizes: Iterator[int]) -> Callable[[int], bytes]:
-    """A raw file over `data` that gives at most the next of `sizes` bytes at each read."""
+    """A raw file of `data` whose reads return at most the next of `sizes` bytes each."""
     stream = io.BytesIO(data)
     return lambda count: stream.read(min(count, next(sizes, count)))
 

@@ -1,0 +1,210 @@
+"""The engine for commands without a screen: answers are waited for, prints go to stderr."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from queue import SimpleQueue
+from types import TracebackType
+
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.session import Benchmark, Collective, Session, SessionError, loads
+from jaxtui.wire import launch
+from jaxtui.wire.bandwidth import SweepBandwidth
+from jaxtui.wire.base import Cancel, Cancelled, Composition, Failed, Gone, Log, Printed, Ready
+from jaxtui.wire.benchmark import Bench
+from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.collectives import CollectiveRan, RunCollective
+from jaxtui.wire.launch import Choice
+from jaxtui.wire.program import Ran, Run
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.report import Environment, ProgramReport
+
+VALUES = 10_000  # elements of an output above which a summary replaces its values
+
+DONE, FAILED, NOT_STARTED = 0, 1, 3  # exit statuses
+
+
+def load(path: str, choice: Choice) -> Session:
+    """Read the session at `path` and apply `choice`. Raises SessionError, also if nothing runs."""
+    session = choice.applied_to(loads(launch.read(path)))
+    if session.program.empty and session.collective is None:
+        raise SessionError("no function: give `source` or `function`", "program")
+    return session
+
+
+def composition(session: Session, path: str) -> Composition:
+    """The composition of the session at `path`."""
+    return Composition(
+        program=session.program,
+        parameters=session.parameters,
+        devices=session.devices,
+        folder=launch.folder_of(path),
+    )
+
+
+class EngineLost(Exception):
+    """The engine died, or could not start (`started` is false)."""
+
+    def __init__(self, diagnosis: Diagnosis, *, started: bool) -> None:
+        super().__init__(diagnosis.message)
+        self.diagnosis = diagnosis
+        self.started = started
+
+
+class Engine:
+    """A running engine with blocking calls. What the user's code prints goes to stderr.
+
+    Every method that waits raises EngineLost when the engine ends.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self._environment: Environment | None = None
+        self._events: SimpleQueue[AnyEvent] = SimpleQueue()
+        self._client = EngineClient(settings)
+        self._client.listen(self._events.put)
+        self._client.start()
+
+    def environment(self) -> Environment:
+        """Wait until the engine has started, and return its environment."""
+        while self._environment is None:
+            event = self.next_event()
+            if isinstance(event, Ready):
+                self._environment = event.environment
+            elif isinstance(event, Failed):
+                raise EngineLost(event.diagnosis, started=False)
+        return self._environment
+
+    def run(self, composition: Composition) -> ProgramReport | Diagnosis:
+        """Run a program and return its report, or the diagnosis of its failure."""
+        request = Run(id=self._client.next_id(), composition=composition, values=VALUES)
+        answer = self._answer(request)
+        return answer.report if isinstance(answer, Ran) else _diagnosis(answer)
+
+    def run_collective(
+        self, composition: Composition, collective: Collective
+    ) -> CollectiveRan | Diagnosis:
+        """Run a collective and return its answer, or the diagnosis of its failure."""
+        request = RunCollective(
+            id=self._client.next_id(),
+            composition=composition,
+            collective=collective,
+            values=VALUES,
+        )
+        answer = self._answer(request)
+        return answer if isinstance(answer, CollectiveRan) else _diagnosis(answer)
+
+    def _answer(self, request: AnyRequest) -> AnyEvent:
+        self._send(request)
+        while True:
+            event = self.next_event()
+            if event.id == request.id and isinstance(
+                event, Ran | CollectiveRan | Failed | Cancelled
+            ):
+                return event
+
+    def start_bench(self, composition: Composition, benchmark: Benchmark) -> int:
+        """Start a benchmark and return its request's id."""
+        return self._send(
+            Bench(id=self._client.next_id(), composition=composition, benchmark=benchmark)
+        )
+
+    def start_sweep(
+        self, composition: Composition, collective: Collective, benchmark: Benchmark
+    ) -> int:
+        """Start a bandwidth sweep and return its request's id."""
+        return self._send(
+            SweepBandwidth(
+                id=self._client.next_id(),
+                composition=composition,
+                collective=collective,
+                benchmark=benchmark,
+            )
+        )
+
+    def _send(self, request: AnyRequest) -> int:
+        self.environment()
+        self._client.send(request)
+        return request.id
+
+    def cancel(self, target: int) -> None:
+        self._client.send(Cancel(id=self._client.next_id(), target=target))
+
+    def next_event(
+        self, before_print: Callable[[], None] | None = None, seconds: float | None = None
+    ) -> AnyEvent:
+        """Wait for the next event, and write it to stderr if it is a print or a log.
+
+        `before_print` is called before anything is written. Raises EngineLost, and queue.Empty when
+        no event comes within `seconds`.
+        """
+        event = self._events.get(timeout=seconds)
+        if before_print is not None and isinstance(event, Printed | Log):
+            before_print()
+        _write_to_stderr(event)
+        if isinstance(event, Gone):
+            diagnosis = Diagnosis(kind="engine", field="", message=event.reason)
+            raise EngineLost(diagnosis, started=self._environment is not None)
+        return event
+
+    def close(self) -> None:
+        """End the engine, and write to stderr what is left of its output."""
+        self._client.close()
+        while not self._events.empty():
+            _write_to_stderr(self._events.get())
+
+    def kill(self) -> None:
+        self._client.kill()
+        self._client.close()
+
+
+def _diagnosis(answer: AnyEvent) -> Diagnosis:
+    """The diagnosis in a Failed or Cancelled."""
+    if isinstance(answer, Failed):
+        return answer.diagnosis
+    return Diagnosis(kind="engine", field="", message="the engine gave the run up")
+
+
+class Engines:
+    """A context with one engine at a time, reused by all sessions that need the same settings."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def __enter__(self) -> Engines:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and self._engine is not None:
+            # A second ctrl+c must not interrupt this and leave a process behind.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self._engine.kill()
+        self.drop()
+
+    def for_settings(self, settings: EngineSettings) -> Engine:
+        """Return the current engine if it has these settings, else end it and start a new one."""
+        if self._engine is None or self._engine.settings != settings:
+            self.drop()
+            self._engine = Engine(settings)
+        return self._engine
+
+    def drop(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+
+def _write_to_stderr(event: AnyEvent) -> None:
+    """Pass on what the user's code or the engine wrote."""
+    if isinstance(event, Printed):
+        sys.stderr.write(event.text)
+        sys.stderr.flush()
+    elif isinstance(event, Log):
+        print(event.line, file=sys.stderr)
