@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import pytest
 
 from jaxtui.session.layers import LAYERS, Jit, Layer, Pmap, ShardMap, Vmap, name_of
-from tests.support.bare import Case, case, check
+from tests.support.bare import Case, bare_result, case, check
 
+BEFORE_0_7 = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 7)
 KINDS = [LAYERS[name] for name in ("jacfwd", "jacrev", "hessian")]
 VECTOR = "x = arange(1., 4.)"
 TWO = "x = arange(1., 4.)\ny = arange(2., 5.)"
@@ -90,6 +92,10 @@ def cases(kind: type[Layer]) -> list[Any]:
             (kind(), ShardMap(in_specs=DIVIDED, out_specs=DIVIDED)),
             f"jax.shard_map({bare}(f), mesh=mesh, in_specs=P('devices'), "
             "out_specs=P('devices'))(x)", (8, None)),
+        case("inside an unchecked shard_map", "x: x ** 3", ROWS,
+            (kind(), ShardMap(in_specs=DIVIDED, out_specs=DIVIDED, check_vma="False")),
+            f"jax.shard_map({bare}(f), mesh=mesh, in_specs=P('devices'), "
+            "out_specs=P('devices'), check_vma=False)(x)", (8, None)),
         case("vmap, jit and shard_map", "x: jnp.cos(x)", ROWS,
             (kind(), Vmap(), ShardMap(in_specs=DIVIDED, out_specs=DIVIDED), Jit()),
             f"jax.jit(jax.shard_map(jax.vmap({bare}(f)), mesh=mesh, in_specs=P('devices'), "
@@ -108,6 +114,13 @@ def cases(kind: type[Layer]) -> list[Any]:
     ],
 )
 def test_derivatives_are_those_of_bare_jax(case: Case) -> None:
+    try:
+        bare_result(case)
+    except ValueError as error:
+        # Releases of JAX before 0.7 take no derivative in reverse inside a checked shard_map.
+        if BEFORE_0_7 and "shard_map" in case.bare:
+            pytest.skip(f"bare JAX refuses it: {error}")
+        raise
     check(case)
 
 
