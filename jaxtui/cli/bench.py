@@ -18,7 +18,7 @@ from jaxtui.benchmark.bandwidth.recording import SweepRecording
 from jaxtui.benchmark.kept_runs import AnyRun
 from jaxtui.benchmark.recording import Recording, failed
 from jaxtui.benchmark.run_recording import COMPLETE
-from jaxtui.cli.run import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
+from jaxtui.cli.run import DONE, FAILED, NOT_STARTED, EngineLost, Engines, HeadlessEngine
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import session as sessions
 from jaxtui.session.diagnosis import Diagnosis
@@ -105,7 +105,7 @@ def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording
     return recording, DONE if done else FAILED
 
 
-def _follow(engine: Engine, recording: AnyRecording, path: str) -> bool:
+def _follow(engine: HeadlessEngine, recording: AnyRecording, path: str) -> bool:
     """Take in the run's events until it ends; whether it was interrupted. Raises EngineLost."""
     session = recording.session
     assert session.benchmark is not None
@@ -134,7 +134,7 @@ def _follow(engine: Engine, recording: AnyRecording, path: str) -> bool:
     return False
 
 
-def _wait_for_the_end(engine: Engine, recording: AnyRecording) -> None:
+def _wait_for_the_end(engine: HeadlessEngine, recording: AnyRecording) -> None:
     """Let the sample in hand come to its end; one that does not is ended with the engine."""
     end = time.monotonic() + STOP_SECONDS
     try:

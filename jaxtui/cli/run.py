@@ -46,7 +46,7 @@ class EngineLost(Exception):
         self.started = started
 
 
-class Engine:
+class HeadlessEngine:
     """An engine that is asked and waited for. What the user's code prints goes to stderr."""
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -165,7 +165,7 @@ class Engines:
     """One engine at a time, kept from session to session as long as their device sets agree."""
 
     def __init__(self) -> None:
-        self._engine: Engine | None = None
+        self._engine: HeadlessEngine | None = None
 
     def __enter__(self) -> Engines:
         return self
@@ -182,11 +182,11 @@ class Engines:
             self._engine.kill()
         self.drop()
 
-    def for_settings(self, settings: EngineSettings) -> Engine:
+    def for_settings(self, settings: EngineSettings) -> HeadlessEngine:
         """The engine with these settings, a fresh one unless the one in hand has them."""
         if self._engine is None or self._engine.settings != settings:
             self.drop()
-            self._engine = Engine(settings)
+            self._engine = HeadlessEngine(settings)
         return self._engine
 
     def drop(self) -> None:

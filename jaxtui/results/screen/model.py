@@ -17,7 +17,7 @@ MAX_CELLS = 30_000  # cells asked for at once, so that an answer stays a matter 
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DeviceBlock:
     """Where the elements on one device, or all of them, lie: `start` and `shape` per dimension."""
 
     start: tuple[int, ...]
@@ -47,12 +47,12 @@ class Source:
         """The shard on a device, None where there is none."""
         return next((shard for shard in self.output.shards if shard.device == device), None)
 
-    def block(self, device: int | None) -> Block:
+    def block(self, device: int | None) -> DeviceBlock:
         """What the device holds; all of the array for None or a device without a shard."""
         shard = None if device is None else self.shard(device)
         if shard is None:
-            return Block((0,) * len(self.shape), self.shape)
-        return Block(
+            return DeviceBlock((0,) * len(self.shape), self.shape)
+        return DeviceBlock(
             tuple(start for start, _ in shard.index),
             tuple(stop - start for start, stop in shard.index),
         )
@@ -67,7 +67,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PlaneView:
     """Which dimensions are rows and columns, and where the cursor stands in all of them.
 
     `rows` and `columns` are None when the rank is too small for them; `other` is the dimension
@@ -81,7 +81,7 @@ class View:
     other: int | None
 
     @classmethod
-    def of(cls, shape: Sequence[int]) -> View:
+    def of(cls, shape: Sequence[int]) -> PlaneView:
         """The last two dimensions as rows and columns, the cursor on the first element."""
         rank = len(shape)
         return cls(
@@ -122,7 +122,7 @@ class View:
         """Whether a dimension is zero."""
         return 0 in self.shape
 
-    def at(self, row: int, column: int) -> View:
+    def at(self, row: int, column: int) -> PlaneView:
         """The cursor at a row and column, or at the nearest that exist."""
         index = list(self.index)
         if self.rows is not None:
@@ -131,7 +131,7 @@ class View:
             index[self.columns] = column
         return replace(self, index=_inside(index, self.shape))
 
-    def step(self, by: int) -> View:
+    def step(self, by: int) -> PlaneView:
         """The cursor moved along the dimension that is stepped through."""
         if self.other is None:
             return self
@@ -139,34 +139,34 @@ class View:
         index[self.other] += by
         return replace(self, index=_inside(index, self.shape))
 
-    def choose_other(self, by: int) -> View:
+    def choose_other(self, by: int) -> PlaneView:
         """Another dimension to step through."""
         if self.other is None:
             return self
         others = self.others
         return replace(self, other=others[(others.index(self.other) + by) % len(others)])
 
-    def transposed(self) -> View:
+    def transposed(self) -> PlaneView:
         """Rows and columns exchanged."""
         return replace(self, rows=self.columns, columns=self.rows)
 
-    def next_rows(self) -> View:
+    def next_rows(self) -> PlaneView:
         """The next dimension as rows; with no other to take, rows and columns are exchanged."""
         if not self.others or self.rows is None:
             return self.transposed()
         return self._with_axes(_following(self.rows, self.others), self.columns)
 
-    def next_columns(self) -> View:
+    def next_columns(self) -> PlaneView:
         """The next dimension as columns; with no other to take, they are exchanged with rows."""
         if not self.others or self.columns is None:
             return self.transposed()
         return self._with_axes(self.rows, _following(self.columns, self.others))
 
-    def onto(self, shape: Sequence[int], index: Sequence[int]) -> View:
+    def onto(self, shape: Sequence[int], index: Sequence[int]) -> PlaneView:
         """The same dimensions of an array of equal rank, the cursor near `index`."""
         return replace(self, shape=tuple(shape), index=_inside(index, shape))
 
-    def _with_axes(self, rows: int | None, columns: int | None) -> View:
+    def _with_axes(self, rows: int | None, columns: int | None) -> PlaneView:
         given_back = ({self.rows, self.columns} - {rows, columns}).pop()
         changed = replace(self, rows=rows, columns=columns)
         return changed if self.other in changed.others else replace(changed, other=given_back)
@@ -193,7 +193,7 @@ class Plane(NamedTuple):
     fixed: tuple[int, ...]
 
     @classmethod
-    def of(cls, view: View, device: int | None) -> Plane:
+    def of(cls, view: PlaneView, device: int | None) -> Plane:
         """The plane of a view."""
         return cls(device, view.rows, view.columns, tuple(view.index[a] for a in view.others))
 
@@ -242,7 +242,7 @@ class Wanted:
     index: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, view: View, device: int | None, part: Rectangle) -> Wanted:
+    def of(cls, view: PlaneView, device: int | None, part: Rectangle) -> Wanted:
         """The request for a part of a view."""
         index = [(at, at + 1) for at in view.index]
         if view.rows is not None:
@@ -301,7 +301,7 @@ class Windows:
                     found[first - left : last - left] = read
         return found
 
-    def next(self, view: View, device: int | None, visible: Rectangle) -> Wanted | None:
+    def next(self, view: PlaneView, device: int | None, visible: Rectangle) -> Wanted | None:
         """The window to ask for now: a page more on each side, before the last one runs out."""
         if self.outstanding is not None:
             return None

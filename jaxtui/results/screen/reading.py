@@ -9,9 +9,9 @@ from jaxtui.results.screen.heat import Scale, magnitude
 from jaxtui.results.screen.model import (
     MISSING,
     Plane,
+    PlaneView,
     Rectangle,
     Source,
-    View,
     Wanted,
     Windows,
     cells_of_values,
@@ -86,7 +86,7 @@ class Reading:
         self._asked.add(device)
         return family(self.source.output.dtype) != "text"
 
-    def next_window(self, view: View, device: int | None, visible: Rectangle) -> Wanted | None:
+    def next_window(self, view: PlaneView, device: int | None, visible: Rectangle) -> Wanted | None:
         """The window to ask for now, None when there is enough or one is on its way."""
         wanted = self.windows.next(view, device, visible)
         if wanted is not None and self.local:
@@ -98,7 +98,7 @@ class Reading:
 
     # ---------------------------------------------------------------------------------- knowledge
 
-    def cell(self, view: View, device: int | None) -> Any:
+    def cell(self, view: PlaneView, device: int | None) -> Any:
         """The cell at a view's cursor, None where it has not been read."""
         row = self.windows.row(Plane.of(view, device), view.row, view.column, view.column + 1)
         return None if row[0] is MISSING else row[0]

@@ -13,7 +13,7 @@ from textual.message import Message
 
 from jaxtui.results import condition
 from jaxtui.results.screen.grid import HOLD, ArrayGrid
-from jaxtui.results.screen.model import Source, View
+from jaxtui.results.screen.model import PlaneView, Source
 from jaxtui.text.dtypes import family
 from jaxtui.text.numbers import DIGITS, MAX_DIGITS, NOTATIONS
 
@@ -146,7 +146,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
 
     # ------------------------------------------------------------------------------- actions
 
-    def _go(self, view: View) -> None:
+    def _go(self, view: PlaneView) -> None:
         """Show a view with its cursor in sight."""
         self._notice = ""
         self._view = view

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtui.results.screen.model import MISSING, Source, View
+from jaxtui.results.screen.model import MISSING, PlaneView, Source
 from jaxtui.text import dtypes
 from jaxtui.text.number_formats import shorten
 from jaxtui.text.numbers import Style, full_text, statistic
@@ -31,11 +31,11 @@ ASCII = Signs("<", ">", "..", ".")
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ArraySubject:
     """What the words are about."""
 
     source: Source
-    view: View
+    view: PlaneView
     device: int | None
     style: Style
     stale: bool = False
@@ -69,7 +69,7 @@ def fitting(variants: Sequence[list[Piece]], width: int, ellipsis: str) -> list[
 # ------------------------------------------------------------------------------------------ header
 
 
-def header(subject: Subject, width: int) -> list[Piece]:
+def header(subject: ArraySubject, width: int) -> list[Piece]:
     """Which array, which part of it, and which dimensions are on screen."""
     index, notation = _index_on_screen(subject), _notation(subject)
     variants = [
@@ -84,7 +84,7 @@ def header(subject: Subject, width: int) -> list[Piece]:
     return fitting(variants, width, subject.signs.ellipsis)
 
 
-def block_slices(subject: Subject) -> str:
+def block_slices(subject: ArraySubject) -> str:
     """The part of the whole array that the device holds, as a slice of it."""
     block = subject.source.block(subject.device)
     parts = [
@@ -95,7 +95,7 @@ def block_slices(subject: Subject) -> str:
 
 
 def _title(
-    subject: Subject, brief: bool = False, slices: bool = True, shape: bool = True
+    subject: ArraySubject, brief: bool = False, slices: bool = True, shape: bool = True
 ) -> list[Piece]:
     gap = " " if brief else "  "
     source, device = subject.source, subject.device
@@ -113,7 +113,7 @@ def _title(
     return pieces
 
 
-def _axes(subject: Subject) -> list[Piece]:
+def _axes(subject: ArraySubject) -> list[Piece]:
     """The dimensions in words: `rows axis 1   columns axis 2   axis 0 = 3 of 4`."""
     view, signs = subject.view, subject.signs
     pieces: list[Piece] = []
@@ -129,7 +129,7 @@ def _axes(subject: Subject) -> list[Piece]:
     return pieces
 
 
-def _index_on_screen(subject: Subject) -> list[Piece]:
+def _index_on_screen(subject: ArraySubject) -> list[Piece]:
     """The dimensions as an index: `[3, rows, columns]`."""
     view, signs = subject.view, subject.signs
     pieces: list[Piece] = []
@@ -143,7 +143,7 @@ def _index_on_screen(subject: Subject) -> list[Piece]:
     return [*pieces, ("]", "muted")] if pieces else []
 
 
-def _notation(subject: Subject) -> list[Piece]:
+def _notation(subject: ArraySubject) -> list[Piece]:
     style = subject.style
     if style.notation in ("auto", "decimal") and style.digits is None:
         return []
@@ -151,7 +151,7 @@ def _notation(subject: Subject) -> list[Piece]:
     return [(f"   {style.notation}{digits}", "muted")]
 
 
-def emptiness(view: View) -> str:
+def emptiness(view: PlaneView) -> str:
     """Why there is nothing to see."""
     axes = [str(axis) for axis, size in enumerate(view.shape) if size == 0]
     return f" no elements: {'axis' if len(axes) == 1 else 'axes'} {' and '.join(axes)} of length 0"
@@ -160,7 +160,7 @@ def emptiness(view: View) -> str:
 # -------------------------------------------------------------------------------------------- foot
 
 
-def cursor_line(subject: Subject, cell: Any, width: int) -> list[Piece]:
+def cursor_line(subject: ArraySubject, cell: Any, width: int) -> list[Piece]:
     """The cell at the cursor: its index, its value in full, the devices that hold it."""
     view, source, signs = subject.view, subject.source, subject.signs
     here = _index(view.index)
