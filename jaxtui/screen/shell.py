@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.session import Session
-from jaxtui.wire.report import Environment
+if TYPE_CHECKING:
+    from jaxtui.session.diagnosis import Diagnosis, Fix
+    from jaxtui.session.session import Session
+    from jaxtui.wire.report import Environment
 
 W_co = TypeVar("W_co", bound="ShownWork", covariant=True)
 
