@@ -19,7 +19,7 @@ from jaxtui.benchmark.kept_runs import AnyRun
 from jaxtui.benchmark.recording import Recording, failed
 from jaxtui.benchmark.run_recording import COMPLETE
 from jaxtui.cli import headless
-from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, Engine, EngineLost, Engines
+from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines, HeadlessEngine
 from jaxtui.cli.output import write
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.diagnosis import Diagnosis
@@ -100,7 +100,7 @@ def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording
     return recording, DONE if done else FAILED
 
 
-def _follow(engine: Engine, recording: AnyRecording, path: str) -> bool:
+def _follow(engine: HeadlessEngine, recording: AnyRecording, path: str) -> bool:
     """Record the run's events until it ends, and return whether it was interrupted.
 
     Raises EngineLost.
@@ -127,7 +127,7 @@ def _follow(engine: Engine, recording: AnyRecording, path: str) -> bool:
     return False
 
 
-def _wait_for_the_end(engine: Engine, recording: AnyRecording) -> None:
+def _wait_for_the_end(engine: HeadlessEngine, recording: AnyRecording) -> None:
     """Wait for the current sample to end, and kill the engine if it does not in time."""
     end = time.monotonic() + STOP_SECONDS
     try:

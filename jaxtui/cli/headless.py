@@ -53,7 +53,7 @@ class EngineLost(Exception):
         self.started = started
 
 
-class Engine:
+class HeadlessEngine:
     """A running engine with blocking calls. What the user's code prints goes to stderr.
 
     Every method that waits raises EngineLost when the engine ends.
@@ -171,7 +171,7 @@ class Engines:
     """A context with one engine at a time, reused by all sessions that need the same settings."""
 
     def __init__(self) -> None:
-        self._engine: Engine | None = None
+        self._engine: HeadlessEngine | None = None
 
     def __enter__(self) -> Engines:
         return self
@@ -188,11 +188,11 @@ class Engines:
             self._engine.kill()
         self.drop()
 
-    def for_settings(self, settings: EngineSettings) -> Engine:
+    def for_settings(self, settings: EngineSettings) -> HeadlessEngine:
         """Return the current engine if it has these settings, else end it and start a new one."""
         if self._engine is None or self._engine.settings != settings:
             self.drop()
-            self._engine = Engine(settings)
+            self._engine = HeadlessEngine(settings)
         return self._engine
 
     def drop(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.widget import Widget
@@ -14,7 +14,9 @@ from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.shell import Shell, ShownWork, Workbench
 from jaxtui.screen.textual_private import PromptScreen
-from jaxtui.session.diagnosis import Diagnosis, Fix
+
+if TYPE_CHECKING:
+    from jaxtui.session.diagnosis import Diagnosis, Fix
 
 W = TypeVar("W", bound=ShownWork)
 

@@ -7,15 +7,11 @@ still wait in the queue of their field, and what these change in the queues of w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from textual import actions
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widget import Widget
-
-if TYPE_CHECKING:
-    pass
 
 WAITING = frozenset(
     {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from jaxtui.screen.open_session import OpenSession
-from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.session import Session
-from jaxtui.wire.report import Environment
+if TYPE_CHECKING:
+    from jaxtui.screen.open_session import OpenSession
+    from jaxtui.session.diagnosis import Diagnosis, Fix
+    from jaxtui.session.session import Session
+    from jaxtui.wire.report import Environment
 
 W_co = TypeVar("W_co", bound="ShownWork", covariant=True)
 

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from jaxtui.collectives.screen.blocks import Holding
-from jaxtui.collectives.screen.rows import Place, RowsLayout, layout
+from jaxtui.collectives.screen.rows import ElementPlace, RowsLayout, layout
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.line_scroller import LineScroller, ways
 
@@ -78,7 +78,7 @@ class DeviceRows(LineScroller):
     class EditWanted(Message):
         """The element at the cursor is to be edited; its text stands at `x`, `y` of the widget."""
 
-        def __init__(self, place: Place, x: int, y: int) -> None:
+        def __init__(self, place: ElementPlace, x: int, y: int) -> None:
             super().__init__()
             self.place = place
             self.x = x
@@ -89,12 +89,12 @@ class DeviceRows(LineScroller):
         self._labels: tuple[str, tuple[str, ...]] = ("device", ())
         self._holdings: tuple[Holding, Holding] | None = None
         self._names = ("", "")
-        self._lit: frozenset[Place] = frozenset()
+        self._lit: frozenset[ElementPlace] = frozenset()
         self._folds = True
         self._stale = False
         self._layout: RowsLayout | None = None
         self._wanted = 1
-        self._cursor = Place("after", 0, 0)
+        self._cursor = ElementPlace("after", 0, 0)
 
     def show(
         self,
@@ -112,14 +112,14 @@ class DeviceRows(LineScroller):
         self._labels, self._holdings, self._names, self._stale = shown
         self.lay_out()
 
-    def light(self, places: frozenset[Place]) -> None:
+    def light(self, places: frozenset[ElementPlace]) -> None:
         """Light up these elements."""
         if places != self._lit:
             self._lit = places
             self.refresh()
 
     @property
-    def cursor(self) -> Place | None:
+    def cursor(self) -> ElementPlace | None:
         """The element at the cursor, None when there is none."""
         return self._layout.clamped(self._cursor) if self._layout is not None else None
 
@@ -216,7 +216,7 @@ class DeviceRows(LineScroller):
             y, x = self._layout.locate(here)
             self.post_message(self.EditWanted(here, x, y + 1 - self.scroll_offset.y))
 
-    def go_to(self, place: Place) -> None:
+    def go_to(self, place: ElementPlace) -> None:
         """Put the cursor on an element, and bring it into view."""
         if self._layout is None or (there := self._layout.clamped(place)) is None:
             return

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from jaxtui.collectives.screen import view
 from jaxtui.collectives.screen.blocks import Holding, holding
 from jaxtui.collectives.screen.device_rows import CellEditor, DeviceRows
-from jaxtui.collectives.screen.rows import Place
+from jaxtui.collectives.screen.rows import ElementPlace
 from jaxtui.collectives.screen.work import CollectiveWork
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.field import FixedText, Notice
@@ -39,7 +39,7 @@ class HoldingsPane(Vertical):
         self._words.id = "holdings-words"
         self._leaves = (0, 0)  # which array of the input and of the result are shown
         self._editor: CellEditor | None = None
-        self._edited: tuple[Holding, Place, str] | None = None
+        self._edited: tuple[Holding, ElementPlace, str] | None = None
         self._shown: object = None
         self._holdings: tuple[Holding, Holding] | None = None
 
@@ -142,7 +142,7 @@ class HoldingsPane(Vertical):
     def _say_sources(
         self,
         found: ProvenanceFound | Diagnosis | None,
-        place: Place,
+        place: ElementPlace,
         written: str,
         before: Holding,
     ) -> None:
@@ -158,7 +158,9 @@ class HoldingsPane(Vertical):
             return
         shown = self._leaves[0] % max(1, len(found.sources))
         size = max(1, before.size)
-        lit = frozenset(Place("before", *divmod(flat, size)) for flat in found.sources[shown])
+        lit = frozenset(
+            ElementPlace("before", *divmod(flat, size)) for flat in found.sources[shown]
+        )
         self.rows.light(lit)
         self._words.say(view.found_words(found, written, before, shown, ascii=self._shell.ascii))
 

@@ -18,7 +18,7 @@ AIRY = 0.6  # of the room, which blocks may take with twice the space between th
 FREE = 10**9  # cells: as many as are wanted
 
 
-class Place(NamedTuple):
+class ElementPlace(NamedTuple):
     """An element: of the block on `row`, counted in row-major order."""
 
     side: Side
@@ -84,18 +84,18 @@ class RowsLayout:
 
     # ------------------------------------------------------------------------------- places
 
-    def locate(self, place: Place) -> tuple[int, int]:
+    def locate(self, place: ElementPlace) -> tuple[int, int]:
         """The line and the first cell of an element's text."""
         column = self.column(place.side)
         at = column.plan.at[place.element]
         return place.row * self.height + at.line, column.x + at.x
 
-    def nearest(self, y: int, x: int) -> Place | None:
+    def nearest(self, y: int, x: int) -> ElementPlace | None:
         """The element at, or next to, a cell of line `y`; None when the line has none."""
         row, line = divmod(y, self.height)
         if not 0 <= row < self.rows:
             return None
-        found: list[tuple[int, Place]] = []
+        found: list[tuple[int, ElementPlace]] = []
         for side in SIDES:
             column = self.column(side)
             width = column.holding.format.width if column.places else 0
@@ -103,24 +103,24 @@ class RowsLayout:
                 if at.line == line:
                     left = column.x + at.x
                     away = max(left - x, x - (left + width - 1), 0)
-                    found.append((away, Place(side, row, element)))
+                    found.append((away, ElementPlace(side, row, element)))
         return min(found)[1] if found else None
 
-    def clamped(self, place: Place) -> Place | None:
+    def clamped(self, place: ElementPlace) -> ElementPlace | None:
         """The place if it can be seen, else the nearest of its side that can, or any."""
         for side in (place.side, "after", "before"):
             column = self.column(side)
             if column.places and self.rows:
                 row = max(0, min(place.row, self.rows - 1))
                 element = max(0, min(place.element, column.places - 1))
-                return Place(side, row, element)
+                return ElementPlace(side, row, element)
         return None
 
-    def sideways(self, place: Place, step: int) -> Place:
+    def sideways(self, place: ElementPlace, step: int) -> ElementPlace:
         """The next element of the line, over to the other side at its end."""
         row, line = divmod(self.locate(place)[0], self.height)
         in_line = [
-            Place(side, row, element)
+            ElementPlace(side, row, element)
             for side in SIDES
             for element, at in enumerate(self.column(side).plan.at)
             if at.line == line
@@ -129,10 +129,10 @@ class RowsLayout:
         if 0 <= at < len(in_line):
             return in_line[at]
         # A block that goes on in the next line is read on there.
-        other = Place(place.side, row, place.element + step)
+        other = ElementPlace(place.side, row, place.element + step)
         return other if 0 <= other.element < self.column(place.side).places else place
 
-    def vertically(self, place: Place, step: int) -> Place:
+    def vertically(self, place: ElementPlace, step: int) -> ElementPlace:
         """The element under (or over) this one, in the same side."""
         y, x = self.locate(place)
         column = self.column(place.side)
@@ -145,7 +145,7 @@ class RowsLayout:
                 if at.line == line
             ]
             if there:
-                return Place(place.side, row, min(there)[1])
+                return ElementPlace(place.side, row, min(there)[1])
             y += step
         return place
 
@@ -166,7 +166,7 @@ class RowsLayout:
         parts.append((self.after.x - len(arrow) - 1, arrow, "quiet"))
         return _assembled(parts, self.width)
 
-    def line(self, y: int, cursor: Place | None, lit: frozenset[Place]) -> Line:
+    def line(self, y: int, cursor: ElementPlace | None, lit: frozenset[ElementPlace]) -> Line:
         """Line `y` of the rows; `lit` elements stand in brackets, the cursor in its own."""
         row, line = divmod(y, self.height)
         if not 0 <= row < self.rows:
@@ -179,7 +179,7 @@ class RowsLayout:
         return _assembled(parts, self.width)
 
     def _label(
-        self, row: int, cursor: Place | None, lit: frozenset[Place]
+        self, row: int, cursor: ElementPlace | None, lit: frozenset[ElementPlace]
     ) -> list[tuple[int, str, str]]:
         here = cursor is not None and cursor.row == row
         takes_part = any(place.row == row for place in lit)
@@ -189,7 +189,12 @@ class RowsLayout:
         return [(0, sign, "pointer"), (2, text, style)]
 
     def _blocks(
-        self, side: Side, row: int, line: int, cursor: Place | None, lit: frozenset[Place]
+        self,
+        side: Side,
+        row: int,
+        line: int,
+        cursor: ElementPlace | None,
+        lit: frozenset[ElementPlace],
     ) -> list[tuple[int, str, str]]:
         column, holding = self.column(side), self.column(side).holding
         if holding.cells is None:
@@ -201,7 +206,7 @@ class RowsLayout:
         for element, at in enumerate(column.plan.at):
             if at.line != line:
                 continue
-            place = Place(side, row, element)
+            place = ElementPlace(side, row, element)
             x = column.x + at.x
             text = written.text(holding.cells[row][element])
             if place == cursor:
@@ -225,7 +230,7 @@ class RowsLayout:
         return parts
 
     def _hidden(
-        self, column: Column, side: Side, row: int, lit: frozenset[Place]
+        self, column: Column, side: Side, row: int, lit: frozenset[ElementPlace]
     ) -> list[tuple[int, str, str]]:
         """`… 12 more`, in brackets when some of them are lit."""
         text = f"{self.signs.ellipsis} {column.plan.hidden:,} more"
@@ -233,7 +238,9 @@ class RowsLayout:
         return [(column.x, f"[{text}]", "lit") if inside else (column.x + 1, text, "quiet")]
 
     @staticmethod
-    def _run_ends(column: Column, place: Place, lit: frozenset[Place]) -> tuple[bool, bool]:
+    def _run_ends(
+        column: Column, place: ElementPlace, lit: frozenset[ElementPlace]
+    ) -> tuple[bool, bool]:
         """Whether a lit element is the first, and the last, of a run of neighbours."""
         at, width = column.plan.at, column.holding.format.width
 

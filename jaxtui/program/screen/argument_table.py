@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from jaxtui.program.screen.axes import Cells
-from jaxtui.program.screen.signature import Row
+from jaxtui.program.screen.signature import ArgumentRow
 from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
 from jaxtui.session.diagnosis import Diagnosis
 
@@ -39,7 +39,7 @@ class AxisColumn:
 class TableRow:
     """A row as it is shown: the parameter, and what is wrong with it."""
 
-    row: Row
+    row: ArgumentRow
     diagnosis: Diagnosis | None = None
     faulty: str = ""  # the part of the argument that the diagnosis is about: value, name, sharding
 
@@ -115,7 +115,7 @@ class _ArgumentRow(Vertical):
         self._label.set_class(shown.diagnosis is not None and shown.faulty == "name", "-faulty")
         self._message.show(shown.diagnosis)
 
-    def _show_axis(self, column: AxisColumn, row: Row) -> None:
+    def _show_axis(self, column: AxisColumn, row: ArgumentRow) -> None:
         maps = bool(column.field) and row.place is not None and row.index is not None
         readable = maps and column.cells is not None and row.place < len(column.cells.texts)  # type: ignore[operator]
         self.axis_input.disabled = not readable

@@ -15,7 +15,7 @@ from jaxtui.session.session import Argument
 from jaxtui.wire.report import Parameter
 
 
-class Row(Struct, frozen=True):
+class ArgumentRow(Struct, frozen=True):
     """A row of the argument table.
 
     `index` is the argument's place in the session, None where nothing is passed; `default` is what
@@ -60,30 +60,37 @@ def follow(
     return [*followed, *kept]
 
 
-def rows(arguments: Sequence[Argument], signature: Sequence[Parameter] | None) -> list[Row]:
+def rows(arguments: Sequence[Argument], signature: Sequence[Parameter] | None) -> list[ArgumentRow]:
     """The table's rows: what is passed, and after it what may be."""
     parameters = {p.name: p for p in signature or ()}
-    found: list[Row] = []
+    found: list[ArgumentRow] = []
     place = 0
     for index, argument in enumerate(arguments):
         parameter = parameters.get(argument.name)
         keyword = parameter is not None and parameter.kind == "keyword"
         default = (parameter.default or "") if parameter is not None else ""
-        found.append(Row(argument.name, argument.value, index, None if keyword else place, default))
+        found.append(
+            ArgumentRow(argument.name, argument.value, index, None if keyword else place, default)
+        )
         place += not keyword
     given = {argument.name for argument in arguments}
     for parameter in signature or ():
         name, keyword = parameter.name, parameter.kind == "keyword"
         if parameter.kind == "var_positional":
-            found.append(Row(f"*{name}", "", None, place))
+            found.append(ArgumentRow(f"*{name}", "", None, place))
         elif parameter.kind != "var_keyword" and name not in given:
-            found.append(Row(name, "", None, None if keyword else place, parameter.default or ""))
+            found.append(
+                ArgumentRow(name, "", None, None if keyword else place, parameter.default or "")
+            )
             place += not keyword
     return found
 
 
 def with_value(
-    arguments: Sequence[Argument], signature: Sequence[Parameter] | None, row: Row, text: str
+    arguments: Sequence[Argument],
+    signature: Sequence[Parameter] | None,
+    row: ArgumentRow,
+    text: str,
 ) -> list[Argument]:
     """The arguments once `row` says `text`; "" stops passing one that need not be passed."""
     parameters = list(signature or ())
@@ -101,7 +108,7 @@ def with_value(
     return follow([*arguments, Argument(name=row.name, value=text)], parameters, {})
 
 
-def _may_go(arguments: Sequence[Argument], parameters: list[Parameter], row: Row) -> bool:
+def _may_go(arguments: Sequence[Argument], parameters: list[Parameter], row: ArgumentRow) -> bool:
     """Whether the row's argument need not be passed, nor any positional one after it is."""
     assert row.index is not None
     by_name = {p.name: p for p in parameters}

@@ -15,10 +15,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
 
-from jaxtui.results.screen.model import Plane, Rectangle, Source, View, WindowRequest
-from jaxtui.results.screen.paint import Layout, Look, Painter, Picture, lay_out, shades
+from jaxtui.results.screen.model import Plane, PlaneView, Rectangle, Source, WindowRequest
+from jaxtui.results.screen.paint import GridLayout, Look, Painter, Picture, lay_out, shades
 from jaxtui.results.screen.reading import Reading
-from jaxtui.results.screen.words import Subject
+from jaxtui.results.screen.words import ArraySubject
 from jaxtui.text.dtypes import Family, family
 from jaxtui.text.numbers import NOTATIONS, Notation, Style, full_text
 from jaxtui.wire.report import Output, Summary
@@ -120,7 +120,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._reading: Reading | None = None  # of the leaf to show
-        self._view = View.of(())
+        self._view = PlaneView.of(())
         self._device: int | None = None
         self._picture: Picture | None = None  # what is drawn, which may be older
         self._hold: Timer | None = None
@@ -155,7 +155,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         if len(shape) == len(self._view.shape):
             self._view = self._view.onto(shape, self._view.index)
         else:
-            self._view = View.of(shape)
+            self._view = PlaneView.of(shape)
         self._advance()
 
     def clear(self) -> None:
@@ -222,7 +222,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         ascii_only = bool(getattr(self.app, "ascii", False))
         return Style(notation, self._digits.get(notation), ascii_only)
 
-    def _layout(self, view: View, cell: int) -> Layout:
+    def _layout(self, view: PlaneView, cell: int) -> GridLayout:
         size = self.scrollable_content_region.size
         return lay_out(size.width, size.height, view, cell)
 
@@ -240,7 +240,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         reading = self._reading
         if reading is None:
             return None
-        subject = Subject(reading.source, self._view, self._device, self._style, self.stale)
+        subject = ArraySubject(reading.source, self._view, self._device, self._style, self.stale)
         return Picture(
             subject=subject,
             windows=reading.windows,
@@ -277,7 +277,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         elif self._hold is None:
             self._hold = self.set_timer(HOLD, self._give_up_holding)
 
-    def _set_extent(self, layout: Layout) -> None:
+    def _set_extent(self, layout: GridLayout) -> None:
         """Let the scrollbars end at the last row and column."""
         view = self._view
         extent = Size(
@@ -292,21 +292,21 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         if (x, y) != (self.scroll_x, self.scroll_y):
             self.scroll_to(x, y, animate=False, force=True)
 
-    def _visible(self, layout: Layout) -> Rectangle:
+    def _visible(self, layout: GridLayout) -> Rectangle:
         top = min(round(self.scroll_y), max(0, self._view.row_count - 1))
         return layout.visible(self._view, top, self._left())
 
-    def _ask(self, reading: Reading, layout: Layout) -> None:
+    def _ask(self, reading: Reading, layout: GridLayout) -> None:
         if reading.summary_needed(self._device):
             self.post_message(self.SummaryWanted(self, reading.source, self._device))
         wanted = reading.next_window(self._view, self._device, self._visible(layout))
         if wanted is not None:
             self.post_message(self.WindowWanted(self, reading.source, wanted))
 
-    def _ready(self, reading: Reading, layout: Layout) -> bool:
+    def _ready(self, reading: Reading, layout: GridLayout) -> bool:
         return self._has_visible(reading, layout) and reading.range_known(self._device)
 
-    def _has_visible(self, reading: Reading, layout: Layout) -> bool:
+    def _has_visible(self, reading: Reading, layout: GridLayout) -> bool:
         plane = Plane.of(self._view, self._device)
         return reading.windows.has(plane, self._visible(layout))
 

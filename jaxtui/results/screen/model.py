@@ -17,7 +17,7 @@ MAX_CELLS = 30_000  # cells per request, so that it takes no more than milliseco
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DeviceBlock:
     """A region of an array: where it starts and its extent, for each dimension."""
 
     start: tuple[int, ...]
@@ -51,12 +51,12 @@ class Source:
         """Return the shard on a device, or None if there is none."""
         return next((shard for shard in self.output.shards if shard.device == device), None)
 
-    def block(self, device: int | None) -> Block:
+    def block(self, device: int | None) -> DeviceBlock:
         """Return the region on `device`; the whole array for None or without a shard there."""
         shard = None if device is None else self.shard(device)
         if shard is None:
-            return Block((0,) * len(self.shape), self.shape)
-        return Block(
+            return DeviceBlock((0,) * len(self.shape), self.shape)
+        return DeviceBlock(
             tuple(start for start, _ in shard.index),
             tuple(stop - start for start, stop in shard.index),
         )
@@ -71,7 +71,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PlaneView:
     """Which dimensions are rows and columns, and the index of the cursor.
 
     `rows` and `columns` are None if the rank is too low for them; `other` is the dimension that
@@ -85,7 +85,7 @@ class View:
     other: int | None
 
     @classmethod
-    def of(cls, shape: Sequence[int]) -> View:
+    def of(cls, shape: Sequence[int]) -> PlaneView:
         """Show the last two dimensions as rows and columns, the cursor on the first element."""
         rank = len(shape)
         return cls(
@@ -121,7 +121,7 @@ class View:
     def empty(self) -> bool:
         return 0 in self.shape
 
-    def at(self, row: int, column: int) -> View:
+    def at(self, row: int, column: int) -> PlaneView:
         """Move the cursor to a row and column, or to the nearest that exist."""
         index = list(self.index)
         if self.rows is not None:
@@ -130,7 +130,7 @@ class View:
             index[self.columns] = column
         return replace(self, index=_clip(index, self.shape))
 
-    def step(self, by: int) -> View:
+    def step(self, by: int) -> PlaneView:
         """Move the cursor along the dimension `other`."""
         if self.other is None:
             return self
@@ -138,33 +138,33 @@ class View:
         index[self.other] += by
         return replace(self, index=_clip(index, self.shape))
 
-    def choose_other(self, by: int) -> View:
+    def choose_other(self, by: int) -> PlaneView:
         """Select another dimension to step along, `by` places after the current one."""
         if self.other is None:
             return self
         others = self.others
         return replace(self, other=others[(others.index(self.other) + by) % len(others)])
 
-    def transposed(self) -> View:
+    def transposed(self) -> PlaneView:
         return replace(self, rows=self.columns, columns=self.rows)
 
-    def next_rows(self) -> View:
+    def next_rows(self) -> PlaneView:
         """Show the next dimension as rows; if all are on screen, transpose."""
         if not self.others or self.rows is None:
             return self.transposed()
         return self._with_axes(_following(self.rows, self.others), self.columns)
 
-    def next_columns(self) -> View:
+    def next_columns(self) -> PlaneView:
         """Show the next dimension as columns; if all are on screen, transpose."""
         if not self.others or self.columns is None:
             return self.transposed()
         return self._with_axes(self.rows, _following(self.columns, self.others))
 
-    def onto(self, shape: Sequence[int], index: Sequence[int]) -> View:
+    def onto(self, shape: Sequence[int], index: Sequence[int]) -> PlaneView:
         """Show the same dimensions of an array of equal rank, the cursor near `index`."""
         return replace(self, shape=tuple(shape), index=_clip(index, shape))
 
-    def _with_axes(self, rows: int | None, columns: int | None) -> View:
+    def _with_axes(self, rows: int | None, columns: int | None) -> PlaneView:
         given_back = ({self.rows, self.columns} - {rows, columns}).pop()
         changed = replace(self, rows=rows, columns=columns)
         return changed if self.other in changed.others else replace(changed, other=given_back)
@@ -191,7 +191,7 @@ class Plane(NamedTuple):
     fixed: tuple[int, ...]
 
     @classmethod
-    def of(cls, view: View, device: int | None) -> Plane:
+    def of(cls, view: PlaneView, device: int | None) -> Plane:
         return cls(device, view.rows, view.columns, tuple(view.index[a] for a in view.others))
 
 
@@ -237,7 +237,7 @@ class WindowRequest:
     index: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, view: View, device: int | None, part: Rectangle) -> WindowRequest:
+    def of(cls, view: PlaneView, device: int | None, part: Rectangle) -> WindowRequest:
         index = [(at, at + 1) for at in view.index]
         if view.rows is not None:
             index[view.rows] = (part.top, part.bottom)
@@ -294,7 +294,7 @@ class Windows:
                     found[first - left : last - left] = read
         return found
 
-    def next(self, view: View, device: int | None, visible: Rectangle) -> WindowRequest | None:
+    def next(self, view: PlaneView, device: int | None, visible: Rectangle) -> WindowRequest | None:
         """Return the window to request now, or None.
 
         It has a margin around what is visible, a page wide unless that is too many cells, and is

@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from jaxtui.results.screen import words
 from jaxtui.results.screen.heat import LEVELS, Scale, density, magnitude, odd_mark, sign_mark
-from jaxtui.results.screen.model import MISSING, Plane, Rectangle, View, Windows
+from jaxtui.results.screen.model import MISSING, Plane, PlaneView, Rectangle, Windows
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number, shorten
 from jaxtui.wire.report import Summary
@@ -26,7 +26,7 @@ _STEPS = (1, 2, 5)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class GridLayout:
     """The sizes of header, labels, cells and foot, in lines and characters."""
 
     width: int
@@ -48,7 +48,7 @@ class Layout:
         """The first line of cells."""
         return self.header + self.labels
 
-    def visible(self, view: View, top: int, left: int) -> Rectangle:
+    def visible(self, view: PlaneView, top: int, left: int) -> Rectangle:
         """Return the rows and columns on screen if row `top` and column `left` come first."""
         return Rectangle(
             top,
@@ -59,7 +59,7 @@ class Layout:
 
 
 @lru_cache(maxsize=64)
-def lay_out(width: int, height: int, view: View, cell: int) -> Layout:
+def lay_out(width: int, height: int, view: PlaneView, cell: int) -> GridLayout:
     """Lay out `width` by `height` characters, with cells at most `cell` wide."""
     header = int(height >= 3)
     labels = int(height >= 4 and view.columns is not None)
@@ -67,7 +67,7 @@ def lay_out(width: int, height: int, view: View, cell: int) -> Layout:
     gutter = 1 if view.rows is None else len(str(max(0, view.row_count - 1))) + 2
     room = max(1, width - gutter)
     cell = min(cell, max(room, 6))
-    return Layout(
+    return GridLayout(
         width=width,
         header=header,
         labels=labels,
@@ -83,7 +83,7 @@ def lay_out(width: int, height: int, view: View, cell: int) -> Layout:
 class Picture:
     """Everything that is drawn: the subject, the scroll position, the format of the cells."""
 
-    subject: words.Subject
+    subject: words.ArraySubject
     windows: Windows
     top: int
     left: int
@@ -118,7 +118,7 @@ class Painter:
     """Draws a picture in a given look and layout."""
 
     picture: Picture
-    layout: Layout
+    layout: GridLayout
     look: Look
     notice: str = ""
 

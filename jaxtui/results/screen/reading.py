@@ -9,9 +9,9 @@ from jaxtui.results.screen.heat import Scale, magnitude
 from jaxtui.results.screen.model import (
     MISSING,
     Plane,
+    PlaneView,
     Rectangle,
     Source,
-    View,
     WindowRequest,
     Windows,
     cells_of_values,
@@ -87,7 +87,7 @@ class Reading:
         return family(self.source.output.dtype) != "text"
 
     def next_window(
-        self, view: View, device: int | None, visible: Rectangle
+        self, view: PlaneView, device: int | None, visible: Rectangle
     ) -> WindowRequest | None:
         """Return the window to request now; None if none is needed or one is outstanding."""
         wanted = self.windows.next(view, device, visible)
@@ -100,7 +100,7 @@ class Reading:
 
     # ---------------------------------------------------------------------------------- knowledge
 
-    def cell(self, view: View, device: int | None) -> Any:
+    def cell(self, view: PlaneView, device: int | None) -> Any:
         """Return the cell at the cursor of a view, or None if it has not been read."""
         row = self.windows.row(Plane.of(view, device), view.row, view.column, view.column + 1)
         return None if row[0] is MISSING else row[0]

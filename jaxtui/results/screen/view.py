@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 
 from jaxtui.results import condition
 from jaxtui.results.screen.grid import HOLD, ArrayGrid, LeafRequest
-from jaxtui.results.screen.model import Source, View
+from jaxtui.results.screen.model import PlaneView, Source
 from jaxtui.text.dtypes import family
 from jaxtui.text.numbers import DIGITS, MAX_DIGITS, NOTATIONS
 
@@ -135,7 +135,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
 
     # ------------------------------------------------------------------------------- actions
 
-    def _go(self, view: View) -> None:
+    def _go(self, view: PlaneView) -> None:
         """Show a view, scrolled so that its cursor is visible."""
         self._notice = ""
         self._view = view

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtui.results.screen.model import MISSING, Source, View, slices_text
+from jaxtui.results.screen.model import MISSING, PlaneView, Source, slices_text
 from jaxtui.text import dtypes
 from jaxtui.text.number_formats import shorten
 from jaxtui.text.numbers import Style, full_text, statistic
@@ -31,11 +31,11 @@ ASCII = Signs("<", ">", "..", ".")
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ArraySubject:
     """What the texts describe: the part of an array in view, and how numbers are written."""
 
     source: Source
-    view: View
+    view: PlaneView
     device: int | None
     style: Style
     stale: bool = False
@@ -68,7 +68,7 @@ def fitting(variants: Sequence[list[Piece]], width: int, ellipsis: str) -> list[
 # ------------------------------------------------------------------------------------------ header
 
 
-def header(subject: Subject, width: int) -> list[Piece]:
+def header(subject: ArraySubject, width: int) -> list[Piece]:
     """Return which array and which part of it is shown, and the dimensions on screen."""
     index, notation = _index_on_screen(subject), _notation(subject)
     variants = [
@@ -84,7 +84,7 @@ def header(subject: Subject, width: int) -> list[Piece]:
 
 
 def _title(
-    subject: Subject, brief: bool = False, slices: bool = True, shape: bool = True
+    subject: ArraySubject, brief: bool = False, slices: bool = True, shape: bool = True
 ) -> list[Piece]:
     gap = " " if brief else "  "
     source, device = subject.source, subject.device
@@ -103,7 +103,7 @@ def _title(
     return pieces
 
 
-def _axes(subject: Subject) -> list[Piece]:
+def _axes(subject: ArraySubject) -> list[Piece]:
     """Name the dimensions: `rows axis 1 columns axis 2 axis 0 = 3 of 4`."""
     view, signs = subject.view, subject.signs
     pieces: list[Piece] = []
@@ -119,7 +119,7 @@ def _axes(subject: Subject) -> list[Piece]:
     return pieces
 
 
-def _index_on_screen(subject: Subject) -> list[Piece]:
+def _index_on_screen(subject: ArraySubject) -> list[Piece]:
     """Write the dimensions as an index: `[3, rows, columns]`."""
     view, signs = subject.view, subject.signs
     pieces: list[Piece] = []
@@ -133,7 +133,7 @@ def _index_on_screen(subject: Subject) -> list[Piece]:
     return [*pieces, ("]", "muted")] if pieces else []
 
 
-def _notation(subject: Subject) -> list[Piece]:
+def _notation(subject: ArraySubject) -> list[Piece]:
     style = subject.style
     if style.notation in ("auto", "decimal") and style.digits is None:
         return []
@@ -141,7 +141,7 @@ def _notation(subject: Subject) -> list[Piece]:
     return [(f"   {style.notation}{digits}", "muted")]
 
 
-def emptiness(view: View) -> str:
+def emptiness(view: PlaneView) -> str:
     """Say why there are no elements to show."""
     axes = [str(axis) for axis, size in enumerate(view.shape) if size == 0]
     return f" no elements: {'axis' if len(axes) == 1 else 'axes'} {' and '.join(axes)} of length 0"
@@ -150,7 +150,7 @@ def emptiness(view: View) -> str:
 # -------------------------------------------------------------------------------------------- foot
 
 
-def cursor_line(subject: Subject, cell: Any, width: int) -> list[Piece]:
+def cursor_line(subject: ArraySubject, cell: Any, width: int) -> list[Piece]:
     """Describe the cell at the cursor: its index, its full value, the devices that hold it."""
     view, source, signs = subject.view, subject.source, subject.signs
     here = _index(view.index)

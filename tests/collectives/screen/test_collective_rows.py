@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jaxtui.collectives.screen.blocks import MOST, holding, plan
-from jaxtui.collectives.screen.rows import Place, RowsLayout, layout
+from jaxtui.collectives.screen.rows import ElementPlace, RowsLayout, layout
 from jaxtui.screen.cells import text_of
 from tests.support import made_collectives as made
 
@@ -14,7 +14,7 @@ PAIRS, SQUARE = holding(made.output(made.PAIRS)), holding(made.output(made.SQUAR
 GATHERED = holding(made.output([made.PAIRS] * 8))
 
 
-def text(drawn: RowsLayout, cursor: Place | None = None, *lit: Place) -> list[str]:
+def text(drawn: RowsLayout, cursor: ElementPlace | None = None, *lit: ElementPlace) -> list[str]:
     return [text_of(drawn.line(y, cursor, frozenset(lit))).rstrip() for y in range(drawn.lines)]
 
 
@@ -33,8 +33,8 @@ def test_the_heading_says_what_a_block_is() -> None:
 
 
 def test_sources_stand_in_brackets_and_the_cursor_in_its_own() -> None:
-    lit = [Place("before", row, 1) for row in range(8)]
-    lines = text(layout(LABELS, PAIRS, PAIRS, 80), Place("after", 3, 1), *lit)
+    lit = [ElementPlace("before", row, 1) for row in range(8)]
+    lines = text(layout(LABELS, PAIRS, PAIRS, 80), ElementPlace("after", 3, 1), *lit)
     assert all("[" in line and "]" in line for line in lines)
     assert "[ 7.]" in lines[3]
     assert "▐ 7.▌" in lines[3]
@@ -43,14 +43,14 @@ def test_sources_stand_in_brackets_and_the_cursor_in_its_own() -> None:
 
 def test_ascii_rows_are_ascii() -> None:
     drawn = layout(LABELS, PAIRS, GATHERED, 80, ascii=True)
-    shown = text(drawn, Place("after", 2, 3), Place("before", 1, 1))
+    shown = text(drawn, ElementPlace("after", 2, 3), ElementPlace("before", 1, 1))
     shown.append(text_of(drawn.heading(("", ""))))
     assert all(line.isascii() for line in shown)
     assert "> 3.<" in "\n".join(shown)
 
 
 def test_neighbours_share_one_pair_of_brackets() -> None:
-    lit = [Place("before", 2, element) for element in range(3, 6)]
+    lit = [ElementPlace("before", 2, element) for element in range(3, 6)]
     lines = text(layout(LABELS, SQUARE, SQUARE, 80), None, *lit)
     assert "[19. 20. 21.]" in lines[2]
 
@@ -84,7 +84,7 @@ def test_a_folded_row_says_how_much_is_hidden_and_whether_a_source_is() -> None:
     hidden = GATHERED.size - drawn.before.places
     plain = text(drawn)
     assert f"… {hidden} more" in plain[1]
-    assert f"[… {hidden} more]" in text(drawn, None, Place("before", 0, 15))[1]
+    assert f"[… {hidden} more]" in text(drawn, None, ElementPlace("before", 0, 15))[1]
 
 
 def test_large_blocks_show_their_beginning() -> None:
@@ -101,7 +101,7 @@ def test_values_that_were_not_sent_and_empty_blocks_are_said() -> None:
     drawn = layout(LABELS, not_sent, empty, 80)
     assert "too many to show" in text(drawn)[0]
     assert "empty" in text(drawn)[0]
-    assert drawn.clamped(Place("after", 0, 0)) is None
+    assert drawn.clamped(ElementPlace("after", 0, 0)) is None
 
 
 def _fields(output: object) -> dict[str, object]:
@@ -113,30 +113,30 @@ def _fields(output: object) -> dict[str, object]:
 
 def test_the_cursor_goes_over_to_the_other_side_and_back() -> None:
     drawn = layout(LABELS, PAIRS, PAIRS, 80)
-    assert drawn.sideways(Place("after", 3, 0), -1) == Place("before", 3, 1)
-    assert drawn.sideways(Place("before", 3, 1), 1) == Place("after", 3, 0)
-    assert drawn.sideways(Place("before", 3, 0), -1) == Place("before", 3, 0)
+    assert drawn.sideways(ElementPlace("after", 3, 0), -1) == ElementPlace("before", 3, 1)
+    assert drawn.sideways(ElementPlace("before", 3, 1), 1) == ElementPlace("after", 3, 0)
+    assert drawn.sideways(ElementPlace("before", 3, 0), -1) == ElementPlace("before", 3, 0)
 
 
 def test_up_and_down_go_through_the_lines_of_blocks() -> None:
     drawn = layout(LABELS, PAIRS, GATHERED, 80)
-    there = drawn.vertically(Place("after", 0, 0), 1)
+    there = drawn.vertically(ElementPlace("after", 0, 0), 1)
     assert there.row == 0
-    assert drawn.locate(there)[1] == drawn.locate(Place("after", 0, 0))[1]
-    assert drawn.vertically(there, 1) == Place("after", 1, 0)
-    assert drawn.vertically(Place("before", 7, 0), 1) == Place("before", 7, 0)
+    assert drawn.locate(there)[1] == drawn.locate(ElementPlace("after", 0, 0))[1]
+    assert drawn.vertically(there, 1) == ElementPlace("after", 1, 0)
+    assert drawn.vertically(ElementPlace("before", 7, 0), 1) == ElementPlace("before", 7, 0)
 
 
 def test_a_click_finds_the_element_under_it() -> None:
     drawn = layout(LABELS, PAIRS, GATHERED, 80)
-    for place in (Place("before", 2, 1), Place("after", 5, 9)):
+    for place in (ElementPlace("before", 2, 1), ElementPlace("after", 5, 9)):
         y, x = drawn.locate(place)
         assert drawn.nearest(y, x) == place
 
 
 def test_a_place_that_is_gone_becomes_the_nearest() -> None:
     drawn = layout(LABELS, PAIRS, PAIRS, 80)
-    assert drawn.clamped(Place("after", 99, 99)) == Place("after", 7, 1)
+    assert drawn.clamped(ElementPlace("after", 99, 99)) == ElementPlace("after", 7, 1)
 
 
 # --------------------------------------------------------------------------------- holdings

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from jaxtui.collectives.screen.device_rows import CellEditor
-from jaxtui.collectives.screen.rows import Place
+from jaxtui.collectives.screen.rows import ElementPlace
 from jaxtui.collectives.screen.screen import CollectivesScreen
 from jaxtui.collectives.screen.work import DRAFT
 from jaxtui.screen.work import REST
@@ -132,7 +132,7 @@ async def test_the_tutorials_psum_is_there_without_typing_and_says_it_was_checke
 
 async def test_the_sources_of_the_element_at_the_cursor_are_lit_and_said() -> None:
     async with opened() as bench:
-        screen(bench).rows.go_to(Place("after", 3, 1))
+        screen(bench).rows.go_to(ElementPlace("after", 3, 1))
         await bench.settle()
         await find(bench)
         assert "device 3 [1] = 64. ← sum over devices 0–7 [1]" in bench.text
@@ -267,16 +267,16 @@ async def test_tab_goes_through_the_panes_in_reading_order() -> None:
 async def test_an_element_of_before_is_edited_where_it_stands() -> None:
     async with opened() as bench:
         rows = screen(bench).rows
-        rows.go_to(Place("before", 3, 1))
+        rows.go_to(ElementPlace("before", 3, 1))
         await bench.press("enter")
         editor = bench.app.focused
         assert isinstance(editor, CellEditor)
-        y, _ = rows.laid_out.locate(Place("before", 3, 1))
+        y, _ = rows.laid_out.locate(ElementPlace("before", 3, 1))
         assert editor.region.y == rows.content_region.y + 1 + y
         await bench.press("4", "2", "enter")
         assert "[6., 42]" in bench.session.collective.value
         assert bench.app.focused is rows
-        assert rows.cursor == Place("before", 3, 1)
+        assert rows.cursor == ElementPlace("before", 3, 1)
 
 
 async def test_escape_leaves_an_element_as_it_was() -> None:

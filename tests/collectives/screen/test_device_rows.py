@@ -7,7 +7,7 @@ from textual.pilot import Pilot
 
 from jaxtui.collectives.screen.blocks import Holding, holding
 from jaxtui.collectives.screen.device_rows import DeviceRows
-from jaxtui.collectives.screen.rows import Place
+from jaxtui.collectives.screen.rows import ElementPlace
 from jaxtui.wire.report import Output, Shard
 
 ROWS = 16
@@ -41,7 +41,7 @@ class Host(App[None]):
         super().__init__()
         self.rows = DeviceRows()
         self.given = (before, after)
-        self.edits: list[Place] = []
+        self.edits: list[ElementPlace] = []
 
     def compose(self) -> ComposeResult:
         yield self.rows
@@ -70,16 +70,16 @@ async def test_the_heading_stays_while_the_rows_scroll() -> None:
         shown = lines(host)
     assert "before" in shown[0]
     assert "15  cpu" in shown[-1]
-    assert host.rows.cursor == Place("after", 15, 0)
+    assert host.rows.cursor == ElementPlace("after", 15, 0)
 
 
 async def test_pages_move_by_what_is_on_view_and_stop_at_the_ends() -> None:
     host = Host(held(2), held(2))
     async with host.run_test(size=(60, 8)) as pilot:
         await press(pilot, "ctrl+d")
-        assert host.rows.cursor == Place("after", 7, 0)
+        assert host.rows.cursor == ElementPlace("after", 7, 0)
         await press(pilot, "ctrl+u", "ctrl+u")
-        assert host.rows.cursor == Place("after", 0, 0)
+        assert host.rows.cursor == ElementPlace("after", 0, 0)
 
 
 async def test_space_shows_folded_blocks_whole_and_folds_them_again() -> None:
@@ -97,27 +97,27 @@ async def test_a_click_takes_the_cursor_to_the_element() -> None:
     async with host.run_test(size=(60, 20)) as pilot:
         drawn = host.rows.laid_out
         assert drawn is not None
-        y, x = drawn.locate(Place("before", 5, 1))
+        y, x = drawn.locate(ElementPlace("before", 5, 1))
         await pilot.click(DeviceRows, offset=(x, y + 1))
         await pilot.pause()
-        assert host.rows.cursor == Place("before", 5, 1)
+        assert host.rows.cursor == ElementPlace("before", 5, 1)
 
 
 async def test_enter_asks_for_the_element_to_be_edited() -> None:
     host = Host(held(2), held(2))
     async with host.run_test(size=(60, 20)) as pilot:
         await press(pilot, "h", "j", "enter")
-    assert host.edits == [Place("before", 1, 1)]
+    assert host.edits == [ElementPlace("before", 1, 1)]
 
 
 async def test_a_new_result_keeps_the_cursor_as_far_as_it_can() -> None:
     host = Host(held(2), held(4))
     async with host.run_test(size=(60, 20)) as pilot:
         await press(pilot, "j", "l", "l", "l")
-        assert host.rows.cursor == Place("after", 1, 3)
+        assert host.rows.cursor == ElementPlace("after", 1, 3)
         host.rows.show(("device", [f"{i}  cpu" for i in range(ROWS)]), held(2), held(2))
         await pilot.pause()
-        assert host.rows.cursor == Place("after", 1, 1)
+        assert host.rows.cursor == ElementPlace("after", 1, 1)
 
 
 async def test_the_wanted_height_is_that_without_a_scrollbar() -> None:
