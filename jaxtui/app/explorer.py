@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from textual.timer import Timer
 
+from jaxtui.app.array_reads import ArrayReads
 from jaxtui.app.files import Files
 from jaxtui.app.history import History, changed
 from jaxtui.app.works import Works
-from jaxtui.results.screen.array_reads import ArrayReads
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import QUIET, REST, AwaitedWork
@@ -65,7 +65,7 @@ class Explorer(Works):
             trusted=trusted,
         )
         super().__init__(opened)
-        self.array_reads = ArrayReads(opened, lambda: app.map_screen)
+        self.array_reads = ArrayReads(opened, app)
         self._choice = choice
         self._history = History()
         self._inbox: deque[AnyEvent] = deque()
@@ -181,23 +181,21 @@ class Explorer(Works):
 
     def undo(self) -> None:
         """Take the last change of the session back."""
-        before = self.open_session.session
-        session = self._history.undo(before)
-        if session is None:
-            self.app.say("there is no change to undo")
-        else:
-            self._put(session)
-            self.app.say(f"undone: {changed(before, session)}; U does it again")
+        what = self._step(self._history.undo)
+        self.app.say(f"undone: {what}; U does it again" if what else "there is no change to undo")
 
     def redo(self) -> None:
         """Make the change again that was undone last."""
+        what = self._step(self._history.redo)
+        self.app.say(f"done again: {what}; u takes it back" if what else "there is nothing to redo")
+
+    def _step(self, step: Callable[[Session], Session | None]) -> str:
+        """Take a step of the history; what it changed, "" when there is none to take."""
         before = self.open_session.session
-        session = self._history.redo(before)
-        if session is None:
-            self.app.say("there is nothing to redo")
-        else:
-            self._put(session)
-            self.app.say(f"done again: {changed(before, session)}; u takes it back")
+        if (session := step(before)) is None:
+            return ""
+        self._put(session)
+        return changed(before, session)
 
     def fix(self, fix: Fix) -> None:
         """Put what a fix offers into its field."""

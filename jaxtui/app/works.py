@@ -28,12 +28,13 @@ class Begins(Generic[W]):
         self._order = next(_order)
 
     def __get__(self, works: Works, owner: type[Works]) -> W:
-        work: Any = works.by_order.get(self._order)
-        if work is None:
+        begun: Any = works.by_order.get(self._order)
+        if begun is None:
             module, _, name = self._name.partition(":")
-            work = getattr(import_module(module), name)(works.open_session)
-            works.by_order[self._order] = work
-        return work  # type: ignore[no-any-return]  # the class is only known by its name
+            begun = getattr(import_module(module), name)(works.open_session)
+            works.by_order[self._order] = begun
+        work: W = begun
+        return work
 
 
 class Works:

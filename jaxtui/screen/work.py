@@ -13,7 +13,7 @@ from msgspec import Struct
 from jaxtui.screen.open_session import NAMED, OpenSession, Phase
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Session
-from jaxtui.wire.base import Cancel, Cancelled, Event, Gone, Request, Stage
+from jaxtui.wire.base import Cancel, Event, Failed, Gone, Printed, Request, Stage
 from jaxtui.wire.benchmark import Continue
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Environment
@@ -225,6 +225,17 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
 
     # ------------------------------------------------------------------------- what is asked
 
+    def edited(self, now: float) -> None:
+        """The session may have changed: ask again once typing rests."""
+        before, self._known = self._known, self.asked
+        if self._known != before:
+            self._rest_at = now + REST
+            self.ended = ""
+            self._changed(before, now)
+
+    def _changed(self, before: Asked, now: float) -> None:
+        """What is `asked` has changed."""
+
     def _ask(self, request: AnyRequest, now: float) -> None:
         self._pending[request.id] = Pending(request, self.asked, now)
         self._send(request)
@@ -256,36 +267,30 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
 
     # ------------------------------------------------------------------------- what is answered
 
-    def owns(self, id: int) -> bool:
-        """Whether an event with this id answers a request of this work."""
-        return id in self._pending
-
     def on(self, event: AnyEvent, now: float) -> bool:
         """Take in what the engine, or the client about it, says. True if it is for no other."""
-        ours = self.owns(event.id)
+        pending = self._pending.get(event.id)
         match event:
-            case Stage() if ours:
-                pending = self._pending[event.id]
-                pending.stage, pending.stage_since = event.stage, now
-            case Cancelled():
-                self._pending.pop(event.id, None)
             case Gone(wanted=False):
                 if (waited := self.in_hand) is not None and self.phase == "ready":
                     self._block(waited)
                 self._forget_engine()
-            case _:
-                self._answered(event, now)
-        return ours
+            case Stage() if pending is not None:
+                pending.stage, pending.stage_since = event.stage, now
+            case _ if pending is not None and not isinstance(event, Printed):
+                del self._pending[event.id]
+                if event.id == self._run_id and isinstance(event, Failed):
+                    self._failure, self._failure_of = event.diagnosis, pending.asked
+                else:
+                    self._answered(event, pending, now)
+        return pending is not None
 
-    def _answered(self, event: AnyEvent, now: float) -> None:
-        """Take in what only this kind of work understands."""
+    def _answered(self, event: AnyEvent, pending: Pending[Asked], now: float) -> None:
+        """Take in the answer to a request, which may be Failed or Cancelled."""
+        raise NotImplementedError
 
-    def _take_run(self, event: Answer) -> bool:
-        """Take the result in. False for one that is no longer waited for."""
-        pending = self._pending.pop(event.id, None)
-        if pending is None or event.id != self._run_id:
-            return False
+    def _take_run(self, event: Answer, pending: Pending[Asked]) -> None:
+        """Take in the answer to the newest run."""
         self.ran, self.ran_of, self.ran_lost = event, pending.asked, False
         self._failure = self._failure_of = None
         self.ended = ""
-        return True

@@ -36,15 +36,9 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
     KEPT_HINT: ClassVar[str] = ""
     """What follows the words of where a run is kept."""
 
-    def __init__(
-        self,
-        open_session: OpenSession,
-        *,
-        keep: Callable[[bench_runs.AnyRun], Path] = bench_runs.keep,
-    ) -> None:
-        """`keep` writes the report of a run that is over. Raises RunError."""
+    def __init__(self, open_session: OpenSession) -> None:
         super().__init__(open_session)
-        self._keep = keep
+        self.keep: Callable[[bench_runs.AnyRun], Path] = bench_runs.keep
         self.recording: Recorded | None = None
         self.kept: Path | None = None
         self.stopping: float | None = None
@@ -214,7 +208,7 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
         if not recording.sampled:
             return
         try:
-            self.kept = self._keep(recording.report())
+            self.kept = self.keep(recording.report())
             self.said = f"kept as {self.kept.name}{self.KEPT_HINT}"
         except bench_runs.RunError as error:
             self.said = str(error)

@@ -5,7 +5,6 @@ What is timed is the program of the session when it has a benchmark, else the tu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,6 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import lessons
-from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.recording import Recording
 from jaxtui.benchmark.screen.timed_work import UNTIMED, TimedWork
 from jaxtui.screen.open_session import NAMED, OpenSession
@@ -62,14 +60,8 @@ class BenchmarkWork(TimedWork[AskedBenchmark, Recording]):
     PAINTED = BenchGap
     KEPT_HINT = "; r lists earlier runs"
 
-    def __init__(
-        self,
-        open_session: OpenSession,
-        *,
-        keep: Callable[[bench_runs.AnyRun], Path] = bench_runs.keep,
-    ) -> None:
-        """`keep` writes the report of a run that is over. Raises RunError."""
-        super().__init__(open_session, keep=keep)
+    def __init__(self, open_session: OpenSession) -> None:
+        super().__init__(open_session)
         self.active = False  # the screen has been opened: before that nothing is asked
         self.chosen: Subject | None = None
         self.task = lessons.load(TASK)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.screen.open_session import NAMED, OpenSession, ended_words
-from jaxtui.screen.work import REST, UNTRUSTED, Pending, RequestWork
+from jaxtui.screen.work import UNTRUSTED, Pending, RequestWork
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis, Fix
@@ -169,14 +169,8 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
             self._rest_at = now
         self.rested(now)
 
-    def edited(self, now: float) -> None:
-        """The session may have changed: ask again once typing rests."""
-        before, self._known = self._known, self.asked
-        if self._known == before:
-            return
-        self._rest_at = now + REST
-        self.ended = ""
-        collective, failed = self._known.collective, self._failure_of
+    def _changed(self, before: AskedCollective, now: float) -> None:
+        collective, failed = self.collective, self._failure_of
         if failed is not None and failed.collective != collective:
             changed = self._failure.field if self._failure is not None else ""
             if not _same_field(changed, failed.collective, collective):
@@ -249,41 +243,24 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
 
     def on(self, event: AnyEvent, now: float) -> bool:
         """Take in what is said of the collective; what it prints is left to the program."""
+        if isinstance(event, Log):
+            self._on_log(event)
         return super().on(event, now) and not isinstance(event, Printed)
 
-    def _answered(self, event: AnyEvent, now: float) -> None:
+    def _answered(self, event: AnyEvent, pending: Pending[AskedCollective], now: float) -> None:
         match event:
-            case CollectiveRan():
-                if self._take_run(event):
-                    self._found.clear()
-                    self._wanted = None
-            case ProvenanceFound():
-                self._on_found(event.id, event)
+            case CollectiveRan() if event.id == self._run_id:
+                self._take_run(event, pending)
+                self._found.clear()
+                self._wanted = None
+            case ProvenanceFound() | Failed() if isinstance(pending.request, FindProvenance):
+                place = pending.request.leaf, tuple(pending.request.element)
+                if self.ran_of == pending.asked:
+                    self._found[place] = event.diagnosis if isinstance(event, Failed) else event
             case CollectivesDescribed():
-                self._pending.pop(event.id, None)
                 self.available = event.options
-            case Failed():
-                self._on_failed(event)
-            case Log():
-                self._on_log(event)
             case _:
                 pass
-
-    def _on_found(self, id: int, found: ProvenanceFound | Diagnosis) -> None:
-        pending = self._pending.pop(id, None)
-        if pending is None or not isinstance(pending.request, FindProvenance):
-            return
-        if self.ran_of == pending.asked:
-            self._found[pending.request.leaf, tuple(pending.request.element)] = found
-
-    def _on_failed(self, event: Failed) -> None:
-        pending = self._pending.get(event.id)
-        if pending is not None and isinstance(pending.request, FindProvenance):
-            self._on_found(event.id, event.diagnosis)
-            return
-        self._pending.pop(event.id, None)
-        if pending is not None and event.id == self._run_id:
-            self._failure, self._failure_of = event.diagnosis, pending.asked
 
     def _on_log(self, event: Log) -> None:
         if self.busy and any(words in event.line for words in WAITING):

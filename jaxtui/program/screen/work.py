@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from jaxtui.program.screen.signature import follow
 from jaxtui.screen.open_session import OpenSession
-from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, REST, Pending, RequestWork
+from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument
 from jaxtui.wire.base import Composition, Failed, Printed
@@ -157,16 +157,10 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     # ------------------------------------------------------------------------- what is asked
 
-    def edited(self, now: float) -> None:
-        """The session may have changed: trace it at once, and run it once typing rests."""
-        before, self._known = self._known, self.asked
-        if self._known == before:
-            return
+    def _changed(self, before: Composition, now: float) -> None:
         if self.ran_of == before:
             self._departed_at = now
-        self._rest_at = now + REST
         self._blocked_trace = False
-        self.ended = ""
         if self.phase != "gone":
             self._trace(now)
 
@@ -276,25 +270,37 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     # ------------------------------------------------------------------------- what is answered
 
-    def _answered(self, event: AnyEvent, now: float) -> None:
+    def on(self, event: AnyEvent, now: float) -> bool:
+        """Take in what the engine, or the client about it, says. True if it is for no other."""
+        if isinstance(event, Printed):
+            self._on_printed(event)
+        return super().on(event, now)
+
+    def _answered(self, event: AnyEvent, pending: Pending[Composition], now: float) -> None:
         match event:
-            case Traced():
-                self._on_traced(event, now)
-            case Ran():
-                self._on_ran(event)
-            case Failed():
-                self._on_failed(event)
-            case Inspected():
-                self._on_listed(event.id, event.text)
-            case Printed():
-                self._on_printed(event)
+            case Ran() if event.id == self._run_id:
+                self._take_run(event, pending)
+                self.values_gone = False
+                if self.ran_of == self.asked:
+                    self.flow = event.flow
+            case Traced() if event.id == self._trace_id:
+                self._on_traced(event, pending, now)
+            case Failed() if event.id == self._trace_id:
+                self.traced_of = pending.asked
+                self.traced = Traced(
+                    id=event.id,
+                    function="",
+                    signature=None,
+                    flow=event.flow,
+                    diagnosis=event.diagnosis,
+                )
+            case Inspected() | Failed() if isinstance(pending.request, Inspect):
+                text = event.text if isinstance(event, Inspected) else event.diagnosis.message
+                self.views[pending.request.view] = Listing(text, pending.asked)
             case _:
                 pass
 
-    def _on_traced(self, event: Traced, now: float) -> None:
-        pending = self._pending.pop(event.id, None)
-        if pending is None or event.id != self._trace_id:
-            return
+    def _on_traced(self, event: Traced, pending: Pending[Composition], now: float) -> None:
         if self._printing["trace"] != event.id:
             self.printed["trace"] = ""
         self.traced, self.traced_of = event, pending.asked
@@ -317,37 +323,6 @@ class ProgramWork(RequestWork[Composition, Ran]):
             self.open_session.session = session
             self._known = self.asked
             self._trace(now)
-
-    def _on_ran(self, event: Ran) -> None:
-        if self._take_run(event):
-            self.values_gone = False
-            if self.ran_of == self.asked:
-                self.flow = event.flow
-
-    def _on_listed(self, number: int, text: str) -> None:
-        pending = self._pending.pop(number, None)
-        if pending is not None and isinstance(pending.request, Inspect):
-            self.views[pending.request.view] = Listing(text, pending.asked)
-
-    def _on_failed(self, event: Failed) -> None:
-        pending = self._pending.get(event.id)
-        if pending is None:
-            return
-        if isinstance(pending.request, Inspect):
-            self._on_listed(event.id, event.diagnosis.message)
-            return
-        del self._pending[event.id]
-        if event.id == self._run_id:
-            self._failure, self._failure_of = event.diagnosis, pending.asked
-        elif event.id == self._trace_id:
-            self.traced_of = pending.asked
-            self.traced = Traced(
-                id=event.id,
-                function="",
-                signature=None,
-                flow=event.flow,
-                diagnosis=event.diagnosis,
-            )
 
     def _on_printed(self, event: Printed) -> None:
         """Keep what the newest run and the newest trace wrote, apart from each other."""

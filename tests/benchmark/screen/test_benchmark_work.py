@@ -33,7 +33,8 @@ class Desk:
             next_id=lambda: next(self.ids),
             trusted=trusted,
         )
-        self.bench = BenchmarkWork(self.open_session, keep=self.keep)
+        self.bench = BenchmarkWork(self.open_session)
+        self.bench.keep = self.keep
         self.open_session.restarted(0.0)
 
     def keep(self, report: BenchmarkReport) -> Path:
@@ -275,7 +276,7 @@ def test_a_run_that_cannot_be_kept_says_why_and_is_shown_all_the_same() -> None:
     def refuse(report: BenchmarkReport) -> Path:
         raise bench_runs.RunError("the disk is full")
 
-    desk.bench._keep = refuse
+    desk.bench.keep = refuse
     desk.started()
     desk.hear(made.whole(desk.request))
     assert desk.bench.said == "the disk is full"

@@ -180,7 +180,7 @@ def test_a_newer_place_gives_the_older_search_up() -> None:
     assert [request.target for request in desk.of(Cancel)] == [first.id]
     desk.state.on(made.sources(first.id, 1, [3, 1], [1], "words"), desk.now)
     assert desk.state.sources(0, (4, 1)) is None
-    assert desk.state.owns(second.id)
+    assert desk.state.on(Stage(id=second.id, stage="running"), desk.now)
 
 
 def test_sources_that_cannot_be_found_are_explained_in_their_place() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import AwaitedWork
@@ -12,26 +11,16 @@ from jaxtui.wire.protocol import AnyEvent
 from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
 
 if TYPE_CHECKING:
+    from jaxtui.app.app import JaxtuiApp
     from jaxtui.results.screen.view import ArrayView
-
-
-class ReadsArrays(Protocol):
-    """The screen with the array view."""
-
-    def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
-        """A part of the result has come, or will not."""
-
-    def put_found(self, event: CellFound | Failed) -> None:
-        """An element of the result was looked for."""
 
 
 class ArrayReads(AwaitedWork):
     """The reads that have no answer yet. Nobody waits for them: the view shows what it has."""
 
-    def __init__(self, open_session: OpenSession, screen: Callable[[], ReadsArrays]) -> None:
-        """`screen` is asked for the screen as soon as there is an answer."""
+    def __init__(self, open_session: OpenSession, app: JaxtuiApp) -> None:
         super().__init__(open_session)
-        self._screen = screen
+        self._app = app
         self._asked: dict[int, type] = {}  # of what kind each request is
 
     def read_window(self, event: ArrayView.WindowWanted) -> None:
@@ -80,11 +69,11 @@ class ArrayReads(AwaitedWork):
         if asked is None:
             return False
         if asked is FindCell and isinstance(event, CellFound | Failed):
-            self._screen().put_found(event)
+            self._app.map_screen.put_found(event)
         elif isinstance(event, WindowRead | Summarized | Failed) or (
             isinstance(event, Cancelled) and asked is ReadWindow
         ):
-            self._screen().put(event)
+            self._app.map_screen.put(event)
         if isinstance(event, WindowRead | CellFound | Failed | Cancelled):
             del self._asked[event.id]
         return True
