@@ -37,11 +37,16 @@ BenchStageName = Literal[
 
 
 class StrategyInfo(Struct, frozen=True, kw_only=True):
-    """A strategy that there is; `multi`: it divides the batch over several devices."""
+    """A strategy that there is.
+
+    `multi`: it divides the batch over several devices; `by_default`: it is timed when none are
+    chosen.
+    """
 
     name: str
     title: str
     multi: bool
+    by_default: bool = True
 
 
 # ---------------------------------------------------------------------------------------- the plan

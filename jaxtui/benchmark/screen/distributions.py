@@ -29,7 +29,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Scale:
+class TimeScale:
     """Seconds laid along `width` cells, evenly or evenly in their logarithms."""
 
     low: float
@@ -73,7 +73,7 @@ def _name(strategy: str, devices: int) -> str:
     return strategy if devices == 1 else f"{strategy} on {devices}"
 
 
-def scale_of(rows: Sequence[Samples], width: int) -> Scale:
+def scale_of(rows: Sequence[Samples], width: int) -> TimeScale:
     """One scale for all: from the least sample to where all but the last twentieth of each end."""
     low = min(min(row.seconds) for row in rows)
     high = max(sorted(row.seconds)[math.ceil(0.95 * len(row.seconds)) - 1] for row in rows)
@@ -82,7 +82,7 @@ def scale_of(rows: Sequence[Samples], width: int) -> Scale:
         low, high = low * 0.95, high * 1.05
     margin = (high / low) ** 0.02
     logarithmic = high / low > LOGARITHMIC_FROM
-    return Scale(low / margin, high * margin, width, logarithmic)
+    return TimeScale(low / margin, high * margin, width, logarithmic)
 
 
 def lines(
@@ -114,7 +114,9 @@ def lines(
     return [*drawn, *_axis(scale, names + 2, glyphs)]
 
 
-def _histogram(row: Samples, scale: Scale, baseline: int | None, glyphs: Glyphs) -> list[Segment]:
+def _histogram(
+    row: Samples, scale: TimeScale, baseline: int | None, glyphs: Glyphs
+) -> list[Segment]:
     counts = [0] * scale.width
     beyond = 0
     for value in row.seconds:
@@ -149,7 +151,7 @@ def _joined(parts: Sequence[Segment]) -> list[Segment]:
     return joined
 
 
-def _axis(scale: Scale, indent: int, glyphs: Glyphs) -> list[Line]:
+def _axis(scale: TimeScale, indent: int, glyphs: Glyphs) -> list[Line]:
     unit, name = unit_of([scale.low])
     name = name.replace("µ", "u") if glyphs.is_ascii else name
     marks = [" "] * (scale.width + 12)

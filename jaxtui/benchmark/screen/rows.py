@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class StrategyRow:
     """A row: its figures, or `note`, which says why there are none.
 
     `part` is the style of the row: baseline, control, faster, slower, noise, skipped, plain.
@@ -41,7 +41,7 @@ class Row:
 # ---------------------------------------------------------------------------------------- the rows
 
 
-def planned_rows(point: PlannedPoint) -> list[Row]:
+def planned_rows(point: PlannedPoint) -> list[StrategyRow]:
     """What a run would time, and what it would leave out and why."""
     rows = []
     for arm in point.arms:
@@ -50,18 +50,18 @@ def planned_rows(point: PlannedPoint) -> list[Row]:
         name = _name(arm.strategy, arm.role, arm.padded)
         if arm.skipped is not None:
             rows.append(
-                Row(key, name, _devices(arm.devices), "skipped", f"left out: {arm.skipped}")
+                StrategyRow(key, name, _devices(arm.devices), "skipped", f"left out: {arm.skipped}")
             )
             continue
         note = "the baseline once more: what no difference looks like" if control else ""
         if not note and arm.flops is not None and arm.memory is not None:
             note = f"to be timed: {prefixed(arm.flops)}FLOP, holds {size(arm.memory)}"
         part = "control" if control else "baseline" if arm.role == "baseline" else "planned"
-        rows.append(Row(key, name, _devices(arm.devices), part, arm.warning or note))
+        rows.append(StrategyRow(key, name, _devices(arm.devices), part, arm.warning or note))
     return rows
 
 
-def report_rows(point: PointReport, at: Key | None = None, doing: str = "") -> list[Row]:
+def report_rows(point: PointReport, at: Key | None = None, doing: str = "") -> list[StrategyRow]:
     """What a run has measured at a point so far; the arm `at` is being made ready by `doing`."""
     times = [r.median for r in point.strategies if r.median is not None]
     if point.control is not None and point.control.median is not None:
@@ -75,7 +75,7 @@ def report_rows(point: PointReport, at: Key | None = None, doing: str = "") -> l
 
 def _strategy_row(
     report: StrategyReport, texts: Mapping[float, str], at: Key | None, doing: str
-) -> Row:
+) -> StrategyRow:
     key = Key(report.name, report.devices)
     name = _name(report.name, report.role, report.padded)
     figures = {
@@ -84,10 +84,12 @@ def _strategy_row(
         "first": _or_nothing(words.seconds(report.stages.first, 2), report.stages.first),
     }
     if report.skipped is not None:
-        return Row(key, name, figures, "skipped", f"left out: {report.skipped}")
+        return StrategyRow(key, name, figures, "skipped", f"left out: {report.skipped}")
     if report.median is None:
         part = "baseline" if report.role == "baseline" else "planned"
-        return Row(key, name, figures, part, f"{doing} …" if key == at else _readiness(report))
+        return StrategyRow(
+            key, name, figures, part, f"{doing} …" if key == at else _readiness(report)
+        )
     figures |= {
         "median": texts[report.median],
         "spread": words.spread(report).removeprefix("± ") if report.n > 1 else NOTHING,
@@ -102,7 +104,7 @@ def _strategy_row(
     part = {"faster": "faster", "slower": "slower", "within noise": "noise"}.get(
         report.verdict or "", "baseline" if report.role == "baseline" else "plain"
     )
-    return Row(key, name, figures, part, seconds=report.median)
+    return StrategyRow(key, name, figures, part, seconds=report.median)
 
 
 def _readiness(report: StrategyReport) -> str:
@@ -129,19 +131,21 @@ def too_few(report: StrategyReport) -> bool:
     return report.verdict == "within noise" and report.seen is None
 
 
-def _control_row(control: Control, texts: Mapping[float, str], at: Key | None, doing: str) -> Row:
+def _control_row(
+    control: Control, texts: Mapping[float, str], at: Key | None, doing: str
+) -> StrategyRow:
     key = Key(control.strategy, control.devices, True)
     figures = _devices(control.devices)
     if control.median is None:
         note = f"{doing} …" if key == at else ""
-        return Row(key, f"A/A {control.strategy}", figures, "control", note)
+        return StrategyRow(key, f"A/A {control.strategy}", figures, "control", note)
     figures |= {"median": texts[control.median], "samples": str(len(control.samples))}
     if control.ratio is not None and control.interval is not None:
         low, high = control.interval
         between = f" [{low:.2f}, {high:.2f}]" if len(control.samples) > 1 else ""
         figures["speedup"] = f"{control.ratio:.2f}{between}"
     figures["verdict"] = control.verdict or NOTHING
-    return Row(key, f"A/A {control.strategy}", figures, "control", seconds=control.median)
+    return StrategyRow(key, f"A/A {control.strategy}", figures, "control", seconds=control.median)
 
 
 def _name(strategy: str, role: str, padded: int) -> str:
@@ -222,7 +226,7 @@ def flagged_words(point: PointReport | None) -> str:
 
 
 @dataclass(frozen=True)
-class Column:
+class FigureColumn:
     """A column: `least` is the narrowest table, in cells, that has it."""
 
     name: str
@@ -232,27 +236,27 @@ class Column:
 
 
 COLUMNS = (
-    Column("devices", "on"),
-    Column("compile", "compile"),
-    Column("first", "first call", least=132),
-    Column("median", "median", right=False),
-    Column("spread", "± 99 %"),
-    Column("speedup", "speed-up", right=False),
-    Column("verdict", "verdict", right=False),
-    Column("flops", "GFLOP/s", least=90),
-    Column("bytes", "GB/s", least=106),
-    Column("peak", "of peak", least=98),
-    Column("samples", "samples", least=116),
+    FigureColumn("devices", "on"),
+    FigureColumn("compile", "compile"),
+    FigureColumn("first", "first call", least=132),
+    FigureColumn("median", "median", right=False),
+    FigureColumn("spread", "± 99 %"),
+    FigureColumn("speedup", "speed-up", right=False),
+    FigureColumn("verdict", "verdict", right=False),
+    FigureColumn("flops", "GFLOP/s", least=90),
+    FigureColumn("bytes", "GB/s", least=106),
+    FigureColumn("peak", "of peak", least=98),
+    FigureColumn("samples", "samples", least=116),
 )
 NAME_LEAST, NAME_MOST = 14, 26
 
 
 @dataclass(frozen=True)
-class Table:
+class StrategyTable:
     """Rows laid out for a width."""
 
-    rows: tuple[Row, ...]
-    columns: tuple[tuple[Column, int], ...]
+    rows: tuple[StrategyRow, ...]
+    columns: tuple[tuple[FigureColumn, int], ...]
     name_width: int
     gap: int
     width: int
@@ -283,7 +287,7 @@ class Table:
             parts.append(Segment(" " * self.gap + _set(text, width, column.right), part))
         return tuple(parts)
 
-    def _noted(self, row: Row) -> list[Segment]:
+    def _noted(self, row: StrategyRow) -> list[Segment]:
         """The devices, a stage that is known, and the words in place of the other figures."""
         parts: list[Segment] = []
         used = 2 + self.name_width
@@ -312,7 +316,7 @@ def _set(text: str, width: int, right: bool) -> str:
     return text.rjust(width) if right else text.ljust(width)
 
 
-def layout(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Table:
+def layout(rows: Sequence[StrategyRow], width: int, glyphs: Glyphs) -> StrategyTable:
     """The table for so many cells: what is not there in a narrow one stands in the details."""
     columns = [column for column in COLUMNS if column.least <= width]
     widths = [
@@ -326,6 +330,6 @@ def layout(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Table:
     gap = 2 if 2 + called + sum(widths) + 2 * len(columns) <= width else 1
     room = width - 2 - sum(widths) - gap * len(columns)
     name_width = max(NAME_LEAST, min(called, room))
-    return Table(
+    return StrategyTable(
         tuple(rows), tuple(zip(columns, widths, strict=True)), name_width, gap, width, glyphs
     )

@@ -9,7 +9,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from jaxtui.benchmark.screen.rows import Key, Row, Table, layout
+from jaxtui.benchmark.screen.rows import Key, StrategyRow, StrategyTable, layout
 from jaxtui.screen.cells import glyphs
 from jaxtui.screen.painted_lines import PaintedLines
 
@@ -24,8 +24,8 @@ class BenchmarkTable(PaintedLines):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._rows: tuple[Row, ...] = ()
-        self._table: Table | None = None
+        self._rows: tuple[StrategyRow, ...] = ()
+        self._table: StrategyTable | None = None
         self._key: Key | None = None
 
     @property
@@ -42,7 +42,7 @@ class BenchmarkTable(PaintedLines):
     def _index(self) -> int:
         return next((i for i, row in enumerate(self._rows) if row.key == self._key), 0)
 
-    def show_rows(self, rows: Sequence[Row], *, stale: bool = False) -> None:
+    def show_rows(self, rows: Sequence[StrategyRow], *, stale: bool = False) -> None:
         """Paint these rows; the cursor stays on the strategy it is on."""
         shown = tuple(rows)
         if shown == self._rows and stale == self._stale and self._table is not None:

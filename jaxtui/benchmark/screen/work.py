@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from jaxtui import lessons
 from jaxtui.benchmark import kept_runs as bench_runs
-from jaxtui.benchmark.recording import Recording
+from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.program.screen.work import NAMED, PRINTED_CHARACTERS, QUIET, REST, Work, ended_words
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Benchmark, Session, with_field
@@ -82,7 +82,7 @@ class BenchmarkWork:
         self.plan: BenchPlanned | None = None
         self.plan_of: Asked | None = None
         self.strategies: list[StrategyInfo] = []
-        self.recording: Recording | None = None
+        self.recording: BenchmarkRecording | None = None
         self.opened: Opened | None = None  # shown in place of the run
         self.other: Opened | None = None  # compared with what is shown
         self.kept: Path | None = None
@@ -170,7 +170,7 @@ class BenchmarkWork:
         return self._report[1]
 
     @staticmethod
-    def _worth_showing(recording: Recording) -> bool:
+    def _worth_showing(recording: BenchmarkRecording) -> bool:
         """Not a run that was ended before anything was timed: the plan says more."""
         failed = any(point.plan.error is not None for point in recording.points)
         return not recording.ended or recording.sampled or failed
@@ -351,7 +351,7 @@ class BenchmarkWork:
         asked = self.asked
         self._ran_of = asked
         number = self._next_id()
-        self.recording = Recording(number, self.session)
+        self.recording = BenchmarkRecording(number, self.session)
         self.kept, self.stopping = None, None
         self.printed["run"] = ""
         self.durations, self.point_since, self.stage_since = [], now, now
@@ -438,7 +438,7 @@ class BenchmarkWork:
                 self._painting = event.id
             self._conclude()
 
-    def _note_moments(self, event: AnyEvent, recording: Recording, now: float) -> None:
+    def _note_moments(self, event: AnyEvent, recording: BenchmarkRecording, now: float) -> None:
         if event.id != recording.request:
             return
         if isinstance(event, BenchStage):

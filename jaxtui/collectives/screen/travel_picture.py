@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from jaxtui.collectives.travel.model import Block, Send, Travel
+from jaxtui.collectives.travel.model import Chunk, Send, Travel
 from jaxtui.screen.cells import Line, Segment, join, pad
 from jaxtui.text import numbers
 from jaxtui.text.dtypes import family
@@ -33,7 +33,7 @@ class TravelPicture:
         """The number of the last step."""
         return len(self.travel.steps)
 
-    def holds(self, step: int) -> tuple[tuple[Block, ...], ...]:
+    def holds(self, step: int) -> tuple[tuple[Chunk, ...], ...]:
         """The blocks of each row after a step."""
         return self.travel.steps[step - 1].holds if step else self.travel.begin
 
@@ -138,7 +138,7 @@ class TravelPicture:
             lines.append(pad(join(line), width))
         return lines
 
-    def _block(self, row: int, column: int, step: int) -> Block | None:
+    def _block(self, row: int, column: int, step: int) -> Chunk | None:
         held = self.holds(step)[row]
         if not self.by_number:
             return held[column] if column < len(held) else None
@@ -153,7 +153,7 @@ class TravelPicture:
 
     def _cell(
         self,
-        block: Block | None,
+        block: Chunk | None,
         new: set[tuple[int, tuple[int, ...]]],
         width: int,
         fits: bool,
@@ -166,7 +166,7 @@ class TravelPicture:
             return [Segment(f"[{text}]", "lit")]
         return [Segment(f" {text} ", "cell")]
 
-    def _text(self, block: Block, width: int, fits: bool, ascii: bool) -> str:
+    def _text(self, block: Chunk, width: int, fits: bool, ascii: bool) -> str:
         if not fits:
             mark = "#" if ascii else "■"
             return (str(len(block.rows)) if self._sums else mark).center(width)
