@@ -11,11 +11,7 @@ from msgspec import Struct
 
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Benchmark
-from jaxtui.wire.base import (
-    Composition,
-    Event,
-    Request,
-)
+from jaxtui.wire.base import Composition, Event, Request
 from jaxtui.wire.report import Environment, ProgramReport
 
 Parameter = int | float | str
@@ -145,16 +141,12 @@ class Speedup(Struct, frozen=True, kw_only=True):
     high: float
 
 
-class ArmStatistics(Struct, frozen=True, kw_only=True):
-    """What an arm's samples come to, after whole rounds.
+class Location(Struct, frozen=True, kw_only=True):
+    """Where samples lie: `low` and `high` bound the median at 99 %.
 
-    `low` and `high` bound the median at 99 %. `clean_median` is of the rounds without a flag.
-    `p90` is None below 64 samples, `p99` below 662. The baseline has no speed-up and no verdict.
-    `seen` is the smallest effect that would have had a verdict (0.03 is 3 %), None when the rounds
-    are too few for any.
+    `mad` is not scaled to a normal's sigma. `p90` is None below 64 samples, `p99` below 662.
     """
 
-    arm: int
     n: int
     median: float
     low: float
@@ -164,6 +156,17 @@ class ArmStatistics(Struct, frozen=True, kw_only=True):
     min: float
     p90: float | None = None
     p99: float | None = None
+
+
+class ArmStatistics(Location, frozen=True, kw_only=True):
+    """What an arm's samples come to, after whole rounds.
+
+    `clean_median` is of the rounds without a flag. The baseline has no speed-up and no verdict.
+    `seen` is the smallest effect that would have had a verdict (0.03 is 3 %), None when the rounds
+    are too few for any.
+    """
+
+    arm: int
     clean_median: float | None = None
     clean_n: int = 0
     speedup: Speedup | None = None
@@ -297,8 +300,8 @@ class Conditions(Struct, frozen=True, kw_only=True):
     load: list[float]
 
 
-class BenchmarkReport(Struct, frozen=True, kw_only=True):
-    """What `jaxtui bench --json` prints for a session, and what is kept of a run.
+class RunReport(Struct, frozen=True, kw_only=True):
+    """What the reports of all runs begin with.
 
     `ended` is "complete", "stopped", or why it ended early; what was measured before is there.
     `began` is the time in UTC, ISO 8601.
@@ -312,6 +315,11 @@ class BenchmarkReport(Struct, frozen=True, kw_only=True):
     seconds: float
     version: str
     environment: Environment | None
+
+
+class BenchmarkReport(RunReport, frozen=True, kw_only=True):
+    """What `jaxtui bench --json` prints for a session, and what is kept of a run."""
+
     conditions: Conditions | None
     program: ProgramReport | None
     points: list[PointReport]

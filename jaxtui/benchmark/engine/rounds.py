@@ -203,16 +203,8 @@ def _location(arm: PreparedArm, flags: Sequence[Sequence[Flag]]) -> ArmStatistic
     where = sampling.location(arm.samples)
     clean = [seconds for seconds, marks in zip(arm.samples, flags, strict=True) if not marks]
     return ArmStatistics(
+        **msgspec.structs.asdict(where),
         arm=arm.index,
-        n=where.n,
-        median=where.median,
-        low=where.low,
-        high=where.high,
-        mad=where.mad,
-        iqr=where.iqr,
-        min=where.minimum,
-        p90=where.p90,
-        p99=where.p99,
         clean_median=statistics.median(clean) if clean else None,
         clean_n=len(clean),
     )

@@ -256,7 +256,7 @@ class _Measured:
             time_us=where.median / MICRO,
             low_us=where.low / MICRO,
             high_us=where.high / MICRO,
-            min_us=where.minimum / MICRO,
+            min_us=where.min / MICRO,
             algbw=algbw,
             busbw=busbw,
             n=where.n,
