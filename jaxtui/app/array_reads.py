@@ -11,14 +11,14 @@ from jaxtui.wire.protocol import AnyEvent
 from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
+    from jaxtui.app.shell_app import ShellApp
     from jaxtui.results.screen.view import ArrayView
 
 
 class ArrayReads(AwaitedWork):
     """The reads that have no answer yet. Nobody waits for them: the view shows what it has."""
 
-    def __init__(self, open_session: OpenSession, app: JaxtuiApp) -> None:
+    def __init__(self, open_session: OpenSession, app: ShellApp) -> None:
         super().__init__(open_session)
         self._app = app
         self._asked: dict[int, type] = {}  # of what kind each request is

@@ -85,7 +85,7 @@ class PointRecord:
         return arm.skipped or (prepared.skipped if prepared is not None else None)
 
 
-class Recording(RunRecording):
+class BenchmarkRecording(RunRecording):
     """A run of a benchmark, event by event. It is at no `stage` while samples come."""
 
     def __init__(self, request: int, session: Session, path: str = "") -> None:
@@ -159,7 +159,7 @@ class Recording(RunRecording):
 
 def failed(path: str, title: str, session: Session, error: Diagnosis) -> BenchmarkReport:
     """The report of a run that could not begin."""
-    recording = Recording(0, session, path)
+    recording = BenchmarkRecording(0, session, path)
     recording.error = error
     recording.ended = error.message
     return structs.replace(recording.report(), title=title)

@@ -16,7 +16,7 @@ from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.recording import SweepRecording
 from jaxtui.benchmark.kept_runs import AnyRun
-from jaxtui.benchmark.recording import Recording, failed
+from jaxtui.benchmark.recording import BenchmarkRecording, failed
 from jaxtui.benchmark.run_recording import COMPLETE
 from jaxtui.cli import headless
 from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines, HeadlessEngine
@@ -30,7 +30,7 @@ from jaxtui.wire.benchmark import BenchRound, BenchStage
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent
 
-AnyRecording = Recording | SweepRecording
+AnyRecording = BenchmarkRecording | SweepRecording
 Format = Literal["text", "json", "csv", "markdown"]
 
 INTERRUPTED = 130
@@ -73,7 +73,7 @@ def bench(
 
 def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording, int]:
     swept = session.collective is not None
-    recording: AnyRecording = (SweepRecording if swept else Recording)(0, session, path)
+    recording: AnyRecording = (SweepRecording if swept else BenchmarkRecording)(0, session, path)
     started = False
     with Engines() as engines:
         engine = engines.for_settings(choice.settings_for(session))
@@ -96,7 +96,7 @@ def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording
     if interrupted:
         return recording, INTERRUPTED
     done = recording.ended == COMPLETE and recording.sampled
-    done &= isinstance(recording, Recording) or recording.right
+    done &= isinstance(recording, BenchmarkRecording) or recording.right
     return recording, DONE if done else FAILED
 
 

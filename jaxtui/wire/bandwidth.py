@@ -17,7 +17,7 @@ from jaxtui.session.collective_catalogue import Family
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Collective
 from jaxtui.wire.base import Composition, Event, Request
-from jaxtui.wire.benchmark import Round
+from jaxtui.wire.benchmark import Round, TimingReport
 from jaxtui.wire.report import Environment
 
 GIGA = 1e9
@@ -199,21 +199,9 @@ def average_busbw(sizes: Sequence[SizeReport]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-class BandwidthReport(Struct, frozen=True, kw_only=True):
-    """The output of `jaxtui bench --json` for a session with a collective.
+class BandwidthReport(TimingReport, frozen=True, kw_only=True):
+    """The output of `jaxtui bench --json` for a session with a collective: its `composition`."""
 
-    `ended` is "complete", "stopped", or the reason for an early end, up to which everything is
-    reported. `began` is the time in UTC, ISO 8601. `composition` is the session.
-    """
-
-    session: str
-    title: str
-    ok: bool
-    ended: str
-    began: str
-    seconds: float
-    version: str
-    environment: Environment | None
     collective: SweepPlan | None
     sizes: list[SizeReport]
     fit: Fit | None

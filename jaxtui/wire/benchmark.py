@@ -11,11 +11,7 @@ from msgspec import Struct
 
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Benchmark
-from jaxtui.wire.base import (
-    Composition,
-    Event,
-    Request,
-)
+from jaxtui.wire.base import Composition, Event, Request
 from jaxtui.wire.report import Environment, ProgramReport
 
 Parameter = int | float | str
@@ -37,11 +33,16 @@ BenchStageName = Literal[
 
 
 class StrategyInfo(Struct, frozen=True, kw_only=True):
-    """An available strategy; `multi` is true if it splits the batch over several devices."""
+    """An available strategy.
+
+    `multi` is true if it splits the batch over several devices, `by_default` if it is timed when no
+    strategies are chosen.
+    """
 
     name: str
     title: str
     multi: bool
+    by_default: bool = True
 
 
 # ---------------------------------------------------------------------------------------- the plan
@@ -146,16 +147,12 @@ class Speedup(Struct, frozen=True, kw_only=True):
     high: float
 
 
-class ArmStatistics(Struct, frozen=True, kw_only=True):
-    """Statistics of an arm's samples from complete rounds.
+class Location(Struct, frozen=True, kw_only=True):
+    """The location of samples; `low` and `high` are 99 % confidence limits of the median.
 
-    `low` and `high` are 99 % confidence limits of the median. `clean_median` and `clean_n` are of
-    rounds without flags. `p90` is None below 64 samples, `p99` below 662. The baseline has no
-    speed-up and no verdict. `seen` is the smallest detectable effect (0.03 is 3 %), None if there
-    are too few rounds for any verdict.
+    `mad` is not scaled to a normal's sigma. `p90` is None below 64 samples, `p99` below 662.
     """
 
-    arm: int
     n: int
     median: float
     low: float
@@ -165,6 +162,17 @@ class ArmStatistics(Struct, frozen=True, kw_only=True):
     min: float
     p90: float | None = None
     p99: float | None = None
+
+
+class ArmStatistics(Location, frozen=True, kw_only=True):
+    """What an arm's samples come to, after whole rounds.
+
+    `clean_median` is of the rounds without a flag. The baseline has no speed-up and no verdict.
+    `seen` is the smallest effect that would have had a verdict (0.03 is 3 %), None when the rounds
+    are too few for any.
+    """
+
+    arm: int
     clean_median: float | None = None
     clean_n: int = 0
     speedup: Speedup | None = None
@@ -298,8 +306,8 @@ class Conditions(Struct, frozen=True, kw_only=True):
     load: list[float]
 
 
-class BenchmarkReport(Struct, frozen=True, kw_only=True):
-    """The output of `jaxtui bench --json` for a session, and the content of a kept run.
+class TimingReport(Struct, frozen=True, kw_only=True):
+    """What the reports of all timed runs begin with.
 
     `ended` is "complete", "stopped", or the reason for an early end, up to which everything is
     reported. `began` is the time in UTC, ISO 8601.
@@ -313,6 +321,11 @@ class BenchmarkReport(Struct, frozen=True, kw_only=True):
     seconds: float
     version: str
     environment: Environment | None
+
+
+class BenchmarkReport(TimingReport, frozen=True, kw_only=True):
+    """What `jaxtui bench --json` prints for a session, and what is kept of a run."""
+
     conditions: Conditions | None
     program: ProgramReport | None
     points: list[PointReport]

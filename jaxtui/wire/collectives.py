@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from jaxtui.session.session import Collective
-from jaxtui.wire.base import (
-    Composition,
-    Event,
-    Request,
-)
-from jaxtui.wire.report import (
-    CollectiveReport,
-    Flow,
-)
+from jaxtui.wire.base import Composition, Event, Request
+from jaxtui.wire.report import CollectiveReport, Flow
 
 
 class RunCollective(Request, frozen=True, kw_only=True):

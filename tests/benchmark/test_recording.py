@@ -16,7 +16,7 @@ from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark import roofline
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.kept_runs import RunError
-from jaxtui.benchmark.recording import Recording
+from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument, Benchmark, Program, Session
 from jaxtui.wire.base import Cancelled, Failed, Gone
@@ -185,8 +185,8 @@ def whole(slower: float = 1.0) -> list[AnyEvent]:
     ]
 
 
-def recorded(events: list[AnyEvent]) -> Recording:
-    recording = Recording(ID, SESSION, "task.toml")
+def recorded(events: list[AnyEvent]) -> BenchmarkRecording:
+    recording = BenchmarkRecording(ID, SESSION, "task.toml")
     for event in events:
         assert recording.take(event)
     return recording
@@ -305,7 +305,7 @@ def test_samples_of_a_round_that_never_ended_have_a_median_of_their_own() -> Non
 
 
 def test_only_events_of_its_own_request_are_taken() -> None:
-    recording = Recording(ID, SESSION)
+    recording = BenchmarkRecording(ID, SESSION)
     assert not recording.take(Cancelled(id=ID + 1))
     assert not recording.take(
         Ran(

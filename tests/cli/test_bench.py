@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from jaxtui.benchmark import kept_runs as bench_runs
-from jaxtui.benchmark.recording import Recording
+from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.session.layers import Vmap
 from jaxtui.session.session import Argument, Benchmark, Program, Session, dumps, loads
 from jaxtui.wire.base import Cancel, Cancelled, Composition, Describe, Described, Failed, Gone
@@ -330,7 +330,7 @@ def test_an_engine_that_dies_in_a_sample_loses_no_sample_before_it() -> None:
         "    return jax.pure_callback(die, shape, x, vmap_method='sequential')\n"
     )
     client = EngineClient(EngineSettings(platform="cpu", count=1))
-    recording = Recording(1, TASK)
+    recording = BenchmarkRecording(1, TASK)
     events: list[AnyEvent] = []
     try:
         client.listen(lambda event: (events.append(event), recording.take(event))[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtui.benchmark.recording import Recording
+from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Session
 from jaxtui.wire.benchmark import (
@@ -42,7 +42,9 @@ STRATEGIES = [
     StrategyInfo(name="vmap", title="vmap without jit", multi=False),
     StrategyInfo(name="jit(vmap)", title="jit of vmap", multi=False),
     StrategyInfo(name="pmap", title="pmap of vmap", multi=True),
-    StrategyInfo(name="pmap-without-vmap", title="pmap of the function itself", multi=True),
+    StrategyInfo(
+        name="pmap-without-vmap", title="pmap of the function itself", multi=True, by_default=False
+    ),
 ]
 REASON = "3 devices do not divide a batch of 64: 63 and 66 do, or `pad` it"
 PAD = Fix(label="fill the batch up", field="benchmark.pad", text="true")
@@ -238,7 +240,7 @@ def swept(id: int) -> list[AnyEvent]:
 
 def report(events: Sequence[AnyEvent], session: Session | None = None) -> BenchmarkReport:
     """Return the report of a run with these events."""
-    recording = Recording(events[0].id, session or made_events.session())
+    recording = BenchmarkRecording(events[0].id, session or made_events.session())
     for event in events:
         recording.take(event)
     return recording.report()

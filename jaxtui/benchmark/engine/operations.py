@@ -87,7 +87,7 @@ _SCATTERS = frozenset({"scatter-add", "scatter_add", "scatter-mul", "scatter-min
 
 
 @dataclass(frozen=True)
-class Work:
+class OperationCount:
     """Operations on floating (or complex) and on other numbers, and the longest sum among them.
 
     An elementwise operation counts 1 for each element, a multiplication with its addition 2.
@@ -97,16 +97,16 @@ class Work:
     other: int = 0
     longest: int = 1
 
-    def __add__(self, more: Work) -> Work:
-        return Work(
+    def __add__(self, more: OperationCount) -> OperationCount:
+        return OperationCount(
             self.floating + more.floating,
             self.other + more.other,
             max(self.longest, more.longest),
         )
 
-    def times(self, turns: int) -> Work:
+    def times(self, turns: int) -> OperationCount:
         """The same work done `turns` times."""
-        return Work(self.floating * turns, self.other * turns, self.longest)
+        return OperationCount(self.floating * turns, self.other * turns, self.longest)
 
     @property
     def operations(self) -> int:
@@ -114,21 +114,21 @@ class Work:
         return self.floating or self.other
 
 
-def work(jaxpr: Any) -> Work:
+def work(jaxpr: Any) -> OperationCount:
     """The work of an open `jaxpr` on all devices together, loops with their lengths.
 
     A `while` counts as one turn, since only a run can tell; of a `cond` every branch counts, since
     under vmap every branch is computed.
     """
-    total = Work()
+    total = OperationCount()
     for equation in jaxpr.eqns:
         total += _of_equation(equation)
     return total
 
 
-def _of_equation(equation: Any) -> Work:
+def _of_equation(equation: Any) -> OperationCount:
     inside = list(bodies(equation.params))
-    inner = Work()
+    inner = OperationCount()
     for body in inside:
         inner += work(body)
     name = equation.primitive.name
@@ -144,9 +144,9 @@ def _of_equation(equation: Any) -> Work:
     return _of_primitive(name, equation)
 
 
-def _of_primitive(name: str, equation: Any) -> Work:
+def _of_primitive(name: str, equation: Any) -> OperationCount:
     if name in _MOVEMENT or not equation.outvars:
-        return Work()
+        return OperationCount()
     outputs = sum(size(variable.aval) for variable in equation.outvars)
     longest = 1
     if name == "dot_general":
@@ -166,8 +166,8 @@ def _of_primitive(name: str, equation: Any) -> Work:
     else:
         count = outputs
     if _is_floating(equation):
-        return Work(floating=count, longest=longest)
-    return Work(other=count, longest=longest)
+        return OperationCount(floating=count, longest=longest)
+    return OperationCount(other=count, longest=longest)
 
 
 def _contracted(equation: Any) -> int:

@@ -17,7 +17,7 @@ from jax import tree_util
 
 from jaxtui.benchmark.engine import operations
 from jaxtui.benchmark.engine.case import case_of
-from jaxtui.benchmark.engine.operations import Work
+from jaxtui.benchmark.engine.operations import OperationCount
 from jaxtui.benchmark.engine.request import check, device_counts, notes, sweep
 from jaxtui.benchmark.engine.strategies.layouts import Case, Setup
 from jaxtui.benchmark.engine.strategies.table import BASELINE, DEFAULT, TABLE, Strategy, fitting
@@ -53,7 +53,7 @@ class Reference:
     to be moved.
     """
 
-    work: Work
+    work: OperationCount
     one_by_one: int
     shapes: list[tuple[tuple[int, ...], Any]]
     paths: list[str]
@@ -116,7 +116,10 @@ class Point:
 
 def catalogue() -> list[StrategyInfo]:
     """All strategies there are."""
-    return [StrategyInfo(name=s.name, title=s.title, multi=s.multi) for s in TABLE.values()]
+    return [
+        StrategyInfo(name=s.name, title=s.title, multi=s.multi, by_default=s.by_default)
+        for s in TABLE.values()
+    ]
 
 
 def plan(request: PlanBench) -> BenchPlanned:
@@ -292,13 +295,8 @@ def _not_the_same(arm: Arm, shapes: str, ratio: float) -> str:
         said.append(f"takes {ratio:.3g} × the operations")
     if arm.planned.memory is not None and ratio > 2:
         said.append(f"holds {quantities.size(arm.planned.memory)} at once")
-    meant = ""
-    if arm.strategy.name == "pmap-without-vmap":
-        meant = (
-            ". Each device is given a share of the batch, and without a vmap inside the function "
-            "takes the whole share for one example: pmap(vmap(f)) is meant, the strategy `pmap`"
-        )
-    return f"not the same computation: {', '.join(said)}{meant}"
+    meant = arm.strategy.mistake
+    return f"not the same computation: {', '.join(said)}{f'. {meant}' if meant else ''}"
 
 
 def _in_words(error: BaseException) -> str:

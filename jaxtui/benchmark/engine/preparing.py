@@ -34,7 +34,7 @@ LARGEST_PROGRAM = 1 << 24  # characters of StableHLO; its constants are held by 
 
 
 @dataclass
-class Ready:
+class PreparedArm:
     """An arm that can be timed, and what it returned the first time.
 
     `compiled` holds the same program so many times, each called as `call(*inputs)`; `samplers` are
@@ -112,9 +112,9 @@ class Preparation:
             jax.block_until_ready(built.step(*given))
             self._compiled.append(built.call)
 
-    def result(self) -> Ready:
+    def result(self) -> PreparedArm:
         """The arm, ready."""
-        return Ready(
+        return PreparedArm(
             arm=self.arm,
             compiled=self._compiled,
             inputs=self._inputs,
@@ -195,7 +195,7 @@ def computed_case(point: Point) -> Case:
         return case_of(prepared, values)
 
 
-def program_report(point: Point, baseline: Ready) -> ProgramReport:
+def program_report(point: Point, baseline: PreparedArm) -> ProgramReport:
     """The program as `run` reports it, its output that of the baseline."""
     recorder = point.shapes.recorder
     depth = len(recorder.layers)

@@ -12,7 +12,7 @@ import msgspec
 
 from jaxtui.benchmark.engine import sampling_statistics as sampling
 from jaxtui.benchmark.engine import timing, turns
-from jaxtui.benchmark.engine.preparing import Ready
+from jaxtui.benchmark.engine.preparing import PreparedArm
 from jaxtui.benchmark.engine.sampling_statistics import Ratio
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.engine_base.errors import GivenUp
@@ -32,7 +32,7 @@ LIVE_RESAMPLES, FINAL_RESAMPLES = 499, 9999
 
 
 @dataclass(frozen=True)
-class Extent:
+class StoppingRule:
     """How many rounds: at least `rounds`, and unless `exact` more until all is precise or `budget`
     seconds have passed."""
 
@@ -47,8 +47,8 @@ class Rounds:
 
     request: int
     point: int
-    ready: Sequence[Ready]
-    extent: Extent
+    ready: Sequence[PreparedArm]
+    extent: StoppingRule
     turns: Turns
     order: random.Random
     seed: int
@@ -87,7 +87,7 @@ class Rounds:
         number = len(self.noise)
         before = timing.read_meters()
         noise: list[Noise] = []
-        measured: list[tuple[Ready, float]] = []
+        measured: list[tuple[PreparedArm, float]] = []
         for place, ready in enumerate(order):
             compilation = self._next_compilation(ready)
             with self.turns.sample():
@@ -116,7 +116,7 @@ class Rounds:
         self.disturbed.append(disturbances > self.disturbances)
         self.disturbances = disturbances
 
-    def _next_compilation(self, ready: Ready) -> int:
+    def _next_compilation(self, ready: PreparedArm) -> int:
         """Each compilation of an arm as often as its others, in an order of the arm's own, so that
         a pair is seldom one of the same two."""
         waiting = self.decks.setdefault(ready.index, [])
@@ -170,7 +170,7 @@ def _precise(found: Sequence[ArmStatistics]) -> bool:
 
 
 def arm_statistics(
-    ready: Sequence[Ready], flags: Sequence[Sequence[Flag]], *, seed: int, resamples: int
+    ready: Sequence[PreparedArm], flags: Sequence[Sequence[Flag]], *, seed: int, resamples: int
 ) -> list[ArmStatistics]:
     """The statistics of every arm; `ready` has the baseline first and its control last."""
     baseline, control = ready[0], ready[-1]
@@ -199,20 +199,12 @@ def arm_statistics(
     return found
 
 
-def _location(arm: Ready, flags: Sequence[Sequence[Flag]]) -> ArmStatistics:
+def _location(arm: PreparedArm, flags: Sequence[Sequence[Flag]]) -> ArmStatistics:
     where = sampling.location(arm.samples)
     clean = [seconds for seconds, marks in zip(arm.samples, flags, strict=True) if not marks]
     return ArmStatistics(
+        **msgspec.structs.asdict(where),
         arm=arm.index,
-        n=where.n,
-        median=where.median,
-        low=where.low,
-        high=where.high,
-        mad=where.mad,
-        iqr=where.iqr,
-        min=where.minimum,
-        p90=where.p90,
-        p99=where.p99,
         clean_median=statistics.median(clean) if clean else None,
         clean_n=len(clean),
     )

@@ -25,12 +25,12 @@ from jaxtui.benchmark.engine.plan import Arm, Point
 from jaxtui.benchmark.engine.preparing import (
     Placed,
     Preparation,
-    Ready,
+    PreparedArm,
     computed_case,
     program_report,
     why,
 )
-from jaxtui.benchmark.engine.rounds import Extent, Rounds
+from jaxtui.benchmark.engine.rounds import Rounds, StoppingRule
 from jaxtui.benchmark.engine.strategies.layouts import Case
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
@@ -79,7 +79,7 @@ class _Run:
         self.turns = turns
         self.pace = pace if request.paced else None
         self.method = method_for(asked) if method is None else method
-        self.extent = Extent(
+        self.extent = StoppingRule(
             rounds=asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS),
             exact=asked.rounds is not None,
             budget=BUDGET if asked.budget is None else asked.budget,
@@ -159,7 +159,7 @@ class _Run:
             failed = plans.failed_point(index, parameters, error.diagnosis)
             yield BenchPoint(id=self.id, point=failed)
             return
-        ready: list[Ready] = []
+        ready: list[PreparedArm] = []
         yield from self._prepare(point, case, ready)
         yield from self._compare(point, ready)
         yield BenchPoint(id=self.id, point=point.planned)
@@ -182,7 +182,7 @@ class _Run:
         )
         yield from rounds.events()
 
-    def _prepare(self, point: Point, case: Case, ready: list[Ready]) -> Events:
+    def _prepare(self, point: Point, case: Case, ready: list[PreparedArm]) -> Events:
         """Make each arm ready, then the control; what cannot be falls out.
 
         The baseline comes first and the control last. That is compiled anew, so that the A/A pair
@@ -206,7 +206,7 @@ class _Run:
             plans.choose_baseline(point, self.asked)
 
     def _ready(
-        self, point: Point, arm: Arm, case: Case, placed: Placed, ready: list[Ready]
+        self, point: Point, arm: Arm, case: Case, placed: Placed, ready: list[PreparedArm]
     ) -> Events:
         """Place, trace, lower, compile and call an arm once, and compile it again."""
         preparation = None
@@ -231,7 +231,7 @@ class _Run:
         else:
             yield self._prepared(point, ready[-1])
 
-    def _compare(self, point: Point, ready: list[Ready]) -> Events:
+    def _compare(self, point: Point, ready: list[PreparedArm]) -> Events:
         """Leave out of `ready` what gives other values than the baseline does."""
         if not ready:
             return
@@ -249,7 +249,7 @@ class _Run:
                 ready.remove(one)
                 yield self._prepared(point, one)
 
-    def _prepared(self, point: Point, one: Ready) -> BenchPrepared:
+    def _prepared(self, point: Point, one: PreparedArm) -> BenchPrepared:
         return BenchPrepared(
             id=self.id,
             point=point.index,
@@ -262,7 +262,7 @@ class _Run:
             skipped=one.arm.planned.skipped,
         )
 
-    def _warm(self, point: Point, ready: list[Ready]) -> Events:
+    def _warm(self, point: Point, ready: list[PreparedArm]) -> Events:
         for one in _in_order(ready):
             one.samplers = [
                 timing.sampler(call, one.inputs, one.output, throughput=self.method.throughput)
@@ -301,7 +301,7 @@ class _Run:
         yield BenchPeaks(id=self.id, peaks=peaks.shared(found) if _simulated(devices) else found)
 
 
-def _in_order(ready: Sequence[Ready]) -> list[Ready]:
+def _in_order(ready: Sequence[PreparedArm]) -> list[PreparedArm]:
     """As the rows stand in the table."""
     return sorted(ready, key=lambda one: one.index)
 

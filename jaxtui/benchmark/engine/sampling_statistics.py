@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from jaxtui.wire.benchmark import Verdict
+from jaxtui.wire.benchmark import Location, Verdict
 
 CONFIDENCE = 0.99
 ALPHA = 0.01
@@ -21,21 +21,6 @@ LEAST_EFFECT, ONE_COMPILATION = 0.03, 0.05
 RESOLUTION = 0.001  # of the smallest effect that a rank test tells
 P90_FROM, P99_FROM = 64, 662  # samples; below these a quantile is made of too few of them
 Samples = Sequence[float] | np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Location:
-    """Where samples lie: `low` and `high` bound the median at 99 %."""
-
-    n: int
-    median: float
-    low: float
-    high: float
-    mad: float
-    iqr: float
-    minimum: float
-    p90: float | None
-    p99: float | None
 
 
 @dataclass(frozen=True)
@@ -58,7 +43,7 @@ class Ratio:
 
 
 def location(samples: Samples) -> Location:
-    """Where `samples` (at least one, in seconds) lie. MAD is not scaled to a normal's sigma."""
+    """Where `samples` (at least one, in seconds) lie."""
     values = np.sort(np.asarray(samples, dtype=np.float64))
     n = len(values)
     median = float(np.median(values))
@@ -71,7 +56,7 @@ def location(samples: Samples) -> Location:
         high=float(values[n - 1 - below]),
         mad=float(np.median(np.abs(values - median))),
         iqr=float(third - first),
-        minimum=float(values[0]),
+        min=float(values[0]),
         p90=float(np.percentile(values, 90)) if n >= P90_FROM else None,
         p99=float(np.percentile(values, 99)) if n >= P99_FROM else None,
     )

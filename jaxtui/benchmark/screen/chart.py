@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark.screen.rows import Key, unit_of
-from jaxtui.screen.cells import Glyphs, Line, Segment, fit
+from jaxtui.screen.cells import Glyphs, Line, Segment, fit, join
 from jaxtui.text.quantities import significant
 from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, StrategyReport
 
@@ -199,11 +199,8 @@ class _Canvas:
                 text, style = (
                     (self._sign(dots), self._styles[number][column]) if dots else (" ", "")
                 )
-            if parts and parts[-1].style == style:
-                parts[-1] = Segment(parts[-1].text + text, style)
-            else:
-                parts.append(Segment(text, style))
-        return parts
+            parts.append(Segment(text, style))
+        return list(join(parts))
 
     def _sign(self, dots: int) -> str:
         if not self._ascii:

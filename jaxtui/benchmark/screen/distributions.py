@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds, unit_of
-from jaxtui.screen.cells import Glyphs, Line, Segment, fit
+from jaxtui.screen.cells import Glyphs, Line, Segment, fit, join
 from jaxtui.text.quantities import significant
 from jaxtui.wire.benchmark import PointReport
 
@@ -137,18 +137,7 @@ def _histogram(
         else:
             parts.append(Segment(glyphs.line_down if cell == baseline else " ", "rule"))
     parts.append(Segment(glyphs.more_right if beyond else " ", "beyond"))
-    return _joined(parts)
-
-
-def _joined(parts: Sequence[Segment]) -> list[Segment]:
-    """Neighbours of one style as one segment."""
-    joined: list[Segment] = []
-    for part in parts:
-        if joined and joined[-1].style == part.style:
-            joined[-1] = Segment(joined[-1].text + part.text, part.style)
-        else:
-            joined.append(part)
-    return joined
+    return list(join(parts))
 
 
 def _axis(scale: TimeScale, indent: int, glyphs: Glyphs) -> list[Line]:

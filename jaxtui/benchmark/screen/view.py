@@ -25,8 +25,6 @@ BAR_LEAST, BAR_MOST = 10, 40  # cells
 READY = 0.4  # of a point: about what it takes to get ready
 # Every row is prepared, then every row compared, then every row warmed up.
 _PASSES = {"comparing": 1, "warming": 2, "calibrating": 2}
-# Left out as long as none are chosen, as the engine has it: a mistake to look at, not to time.
-NOT_BY_DEFAULT = frozenset({"pmap-without-vmap"})
 OPTIONS = {
     "quick": "quick: 10 rounds are enough, which tells only large differences",
     "pad": "pad: repeat the last example where the devices do not divide the batch",
@@ -51,7 +49,7 @@ def parameters_text(session: Session, point: PointReport | PlannedPoint | None) 
 
 def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> list[Toggle]:
     """All strategies, those on that would be timed."""
-    on = benchmark.strategies or [s.name for s in known if s.name not in NOT_BY_DEFAULT]
+    on = benchmark.strategies or [s.name for s in known if s.by_default]
     found = [Toggle(s.name, s.name in on, f"{s.name}: {s.title}") for s in known]
     names = {toggle.name for toggle in found}
     return [*found, *(Toggle(name, True) for name in on if name not in names)]
@@ -59,7 +57,7 @@ def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> lis
 
 def chosen_strategies(names: Sequence[str], known: Sequence[StrategyInfo]) -> list[str]:
     """The field for these names: empty for the default."""
-    default = [s.name for s in known if s.name not in NOT_BY_DEFAULT]
+    default = [s.name for s in known if s.by_default]
     return [] if list(names) == default else list(names)
 
 

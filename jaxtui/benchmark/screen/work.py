@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import lessons
-from jaxtui.benchmark.recording import Recording
+from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.benchmark.screen.timed_work import UNTIMED, TimedWork
 from jaxtui.screen.open_session import NAMED, OpenSession
 from jaxtui.screen.work import PRINTED_CHARACTERS, REST
@@ -53,7 +53,7 @@ class Opened(Struct, frozen=True):
     report: BenchmarkReport
 
 
-class BenchmarkWork(TimedWork[AskedBenchmark, Recording]):
+class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
     """The work on a benchmark: the state that the Benchmark screen shows."""
 
     SCREEN, TITLE = "benchmark", "the benchmark"
@@ -137,7 +137,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, Recording]):
         return self._report[1]
 
     @staticmethod
-    def _worth_showing(recording: Recording) -> bool:
+    def _worth_showing(recording: BenchmarkRecording) -> bool:
         """Not a run that was ended before anything was timed: the plan says more."""
         failed = any(point.plan.error is not None for point in recording.points)
         return not recording.ended or recording.sampled or failed
@@ -173,7 +173,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, Recording]):
         """Whether something is waited for whose seconds are to be counted on screen."""
         return self._planning is not None or super().busy
 
-    def _progress_words(self, recording: Recording) -> str:
+    def _progress_words(self, recording: BenchmarkRecording) -> str:
         stage = recording.stage
         if stage is not None:
             return f"benchmark: {stage.stage}"
@@ -286,9 +286,9 @@ class BenchmarkWork(TimedWork[AskedBenchmark, Recording]):
         self.durations, self.point_since, self.stage_since = [], now, now
         super()._start(now)
 
-    def _begun(self, id: int, asked: AskedBenchmark) -> tuple[Recording, AnyRequest]:
+    def _begun(self, id: int, asked: AskedBenchmark) -> tuple[BenchmarkRecording, AnyRequest]:
         request = Bench(id=id, composition=asked.composition, benchmark=asked.benchmark, paced=True)
-        return Recording(id, self.session), request
+        return BenchmarkRecording(id, self.session), request
 
     def _forget_engine(self) -> None:
         super()._forget_engine()
@@ -329,7 +329,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, Recording]):
     def _shows(self, event: AnyEvent) -> bool:
         return not isinstance(event, BenchSample | BenchRound)
 
-    def _note_moments(self, event: AnyEvent, recording: Recording, now: float) -> None:
+    def _note_moments(self, event: AnyEvent, recording: BenchmarkRecording, now: float) -> None:
         if event.id != recording.request:
             return
         if isinstance(event, BenchStage):

@@ -35,7 +35,7 @@ IsCancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True)
-class Sources:
+class InputElements:
     """What one output element was made from: for each input array its flat indices, sorted.
 
     Not `exact` means that the search was ended early, and elements are among them that only
@@ -74,14 +74,16 @@ class Provenance:
         self._trials = list(trials(self._inputs))
         self._baselines: dict[int, list[Array]] = {}
         self._dense: list[Array] | None = None
-        self._kept: dict[tuple[int, int], Sources] = {}
+        self._kept: dict[tuple[int, int], InputElements] = {}
         self._outputs = self._output_shapes()
         self._total = sum(self._sizes) + sum(int(np.prod(s, dtype=int)) for s in self._outputs)
         self._batch = max(1, min(MOST_VARIANTS, BATCH_ELEMENTS // max(1, self._total)))
         self._batch = min(self._batch, max(1, sum(self._sizes)))
         self._call = self._compiled()
 
-    def sources(self, leaf: int, element: int, cancelled: IsCancelled = lambda: False) -> Sources:
+    def sources(
+        self, leaf: int, element: int, cancelled: IsCancelled = lambda: False
+    ) -> InputElements:
         """What element `element` (a flat index) of output array `leaf` was made from.
 
         Raises GivenUp when `cancelled()` turned true, and what the function raises.
@@ -90,7 +92,7 @@ class Provenance:
             self._kept[leaf, element] = self._found(leaf, element, cancelled)
         return self._kept[leaf, element]
 
-    def _found(self, leaf: int, element: int, cancelled: IsCancelled) -> Sources:
+    def _found(self, leaf: int, element: int, cancelled: IsCancelled) -> InputElements:
         if sum(self._sizes) * len(self._trials) * self._total <= DENSE_ELEMENTS:
             if self._dense is None:
                 self._dense = self._matrix(cancelled)
@@ -116,7 +118,7 @@ class Provenance:
 
     # ---------------------------------------------------------------------------- one at a time
 
-    def _searched(self, leaf: int, element: int, cancelled: IsCancelled) -> Sources:
+    def _searched(self, leaf: int, element: int, cancelled: IsCancelled) -> InputElements:
         """Sets of inputs that matter as a whole are divided until each is a single element."""
         found: list[int] = []
         sets = self._rows()
@@ -156,7 +158,7 @@ class Provenance:
             sets = unseen
         return matter
 
-    def _split_up(self, elements: Array, *, exact: bool = True) -> Sources:
+    def _split_up(self, elements: Array, *, exact: bool = True) -> InputElements:
         """Elements numbered over all inputs as flat indices of each."""
         indices = []
         start = 0
@@ -164,7 +166,7 @@ class Provenance:
             mine = elements[(elements >= start) & (elements < start + size)] - start
             indices.append([int(i) for i in sorted(mine)])
             start += size
-        return Sources(indices, exact)
+        return InputElements(indices, exact)
 
     # ---------------------------------------------------------------------------------- running
 
@@ -286,7 +288,7 @@ def _differ(before: Array, after: Array, shape: tuple[int, ...]) -> Array:
 
 
 def words(
-    sources: Sources,
+    sources: InputElements,
     shapes: Sequence[Sequence[int]],
     devices: Sequence[int],
     made: str,

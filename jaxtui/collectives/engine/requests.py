@@ -35,7 +35,7 @@ class _Kept:
 
     session: Session
     folder: str
-    ran: collectives.Ran
+    ran: collectives.CollectiveResult
     search: Search | None = field(default=None)
 
 

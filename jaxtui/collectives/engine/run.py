@@ -35,7 +35,7 @@ Leaves = list[tuple[str, Any]]  # (keystr path, array), with a row for each devi
 
 
 @dataclass(frozen=True)
-class Ran:
+class CollectiveResult:
     """A collective that ran.
 
     `wrong` counts the elements that are not what the reference says; None without a comparison.
@@ -92,7 +92,7 @@ def run(
     folder: str,
     on_stage: Callable[[str], None],
     cancelled: Callable[[], bool],
-) -> Ran:
+) -> CollectiveResult:
     """Check, run and compare the session's collective.
 
     Raises Diagnosed at the collective's own fields, or GivenUp when `cancelled()` turned true.
@@ -109,7 +109,7 @@ def run(
     after = [(path[3:], leaf) for path, leaf in evaluated.leaves if path.startswith("[1]")]
     _check_rows(after, checked.rows)
     count, note = _compared(checked, before, after)
-    return Ran(
+    return CollectiveResult(
         before, after, count, note, checked, _alone(evaluated.flow, session), evaluated.seconds
     )
 

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtui.collectives.engine import run as collectives
-from jaxtui.collectives.engine.provenance import Provenance
-from jaxtui.collectives.engine.provenance import Sources as Found
+from jaxtui.collectives.engine.provenance import InputElements, Provenance
 from jaxtui.collectives.engine.run import Leaves
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import diagnosed
@@ -37,7 +36,7 @@ class Search:
             raise diagnosed("runtime", "", message)
         self._provenance = collectives.provenance(session, folder, before)
 
-    def sources(self, leaf: int, element: int, cancelled: Callable[[], bool]) -> Found:
+    def sources(self, leaf: int, element: int, cancelled: Callable[[], bool]) -> InputElements:
         """See Provenance.sources; where several processes try together, none gives up."""
         if not self._joined:
             return self._provenance.sources(leaf, element, cancelled)

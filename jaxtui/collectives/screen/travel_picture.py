@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from jaxtui.collectives.travel.model import Block, Send, Travel
+from jaxtui.collectives.travel.model import Chunk, Send, Travel
 from jaxtui.screen.cells import Line, Segment, join, pad
 from jaxtui.text import numbers
 from jaxtui.text.dtypes import family
@@ -33,7 +33,7 @@ class TravelPicture:
         """The number of the last step."""
         return len(self.travel.steps)
 
-    def holds(self, step: int) -> tuple[tuple[Block, ...], ...]:
+    def holds(self, step: int) -> tuple[tuple[Chunk, ...], ...]:
         """The blocks of each row after a step."""
         return self.travel.steps[step - 1].holds if step else self.travel.begin
 
@@ -46,15 +46,14 @@ class TravelPicture:
         return self.travel.steps[step - 1].sent if step else 0
 
     @cached_property
+    def _rows(self) -> list[tuple[Chunk, ...]]:
+        """What any row holds at any step."""
+        return [row for step in range(self.last + 1) for row in self.holds(step)]
+
+    @cached_property
     def format(self) -> Format:
         """One format for all values at all steps, so that nothing shifts between them."""
-        cells = [
-            value
-            for step in range(self.last + 1)
-            for row in self.holds(step)
-            for block in row
-            for value in block.values
-        ]
+        cells = [value for row in self._rows for block in row for value in block.values]
         extent = numbers.extent_of(cells, self.dtype, complete=True)
         return numbers.choose(self.dtype, extent, numbers.Style())
 
@@ -62,27 +61,20 @@ class TravelPicture:
     def by_number(self) -> bool:
         """Whether blocks stand in the column of their number; else they are listed in order, for
         numbers that occur twice, and for devices that never hold more than a few blocks."""
-        rows = [row for step in range(self.last + 1) for row in self.holds(step)]
-        distinct = all(len({block.number for block in row}) == len(row) for row in rows)
-        return distinct and max(map(len, rows), default=0) > FEW
+        distinct = all(len({block.number for block in row}) == len(row) for row in self._rows)
+        return distinct and max(map(len, self._rows), default=0) > FEW
 
     @cached_property
     def columns(self) -> list[int]:
         """The columns: numbers of blocks, those without elements left out; or places in a list."""
-        steps = range(self.last + 1)
         if not self.by_number:
-            most = max((len(row) for step in steps for row in self.holds(step)), default=0)
-            return list(range(most))
-        return sorted(
-            {b.number for step in steps for row in self.holds(step) for b in row if b.values}
-        )
+            return list(range(max(map(len, self._rows), default=0)))
+        return sorted({block.number for row in self._rows for block in row if block.values})
 
     @cached_property
     def length(self) -> int:
         """The elements of the longest block."""
-        steps = range(self.last + 1)
-        blocks = (b for step in steps for row in self.holds(step) for b in row)
-        return max((len(block.values) for block in blocks), default=0)
+        return max((len(block.values) for row in self._rows for block in row), default=0)
 
     @cached_property
     def empty(self) -> int:
@@ -96,8 +88,7 @@ class TravelPicture:
 
     @cached_property
     def _sums(self) -> bool:
-        steps = range(self.last + 1)
-        return any(len(b.rows) > 1 for step in steps for row in self.holds(step) for b in row)
+        return any(len(block.rows) > 1 for row in self._rows for block in row)
 
     def _cell_width(self) -> int:
         values = self.length * (self.format.width + 1) - 1 if self.length else 1
@@ -138,7 +129,7 @@ class TravelPicture:
             lines.append(pad(join(line), width))
         return lines
 
-    def _block(self, row: int, column: int, step: int) -> Block | None:
+    def _block(self, row: int, column: int, step: int) -> Chunk | None:
         held = self.holds(step)[row]
         if not self.by_number:
             return held[column] if column < len(held) else None
@@ -153,7 +144,7 @@ class TravelPicture:
 
     def _cell(
         self,
-        block: Block | None,
+        block: Chunk | None,
         new: set[tuple[int, tuple[int, ...]]],
         width: int,
         fits: bool,
@@ -166,7 +157,7 @@ class TravelPicture:
             return [Segment(f"[{text}]", "lit")]
         return [Segment(f" {text} ", "cell")]
 
-    def _text(self, block: Block, width: int, fits: bool, ascii: bool) -> str:
+    def _text(self, block: Chunk, width: int, fits: bool, ascii: bool) -> str:
         if not fits:
             mark = "#" if ascii else "■"
             return (str(len(block.rows)) if self._sums else mark).center(width)

@@ -13,20 +13,20 @@ from jaxtui.session.collective_catalogue import Made
 
 
 @dataclass(frozen=True)
-class Block:
+class Chunk:
     """A part of a row: its number, the rows that are added up in it, its elements in a line."""
 
     number: int
     rows: tuple[int, ...]
     values: tuple[Any, ...]
 
-    def with_added(self, other: Block, made: Made, dtype: str) -> Block:
+    def with_added(self, other: Chunk, made: Made, dtype: str) -> Chunk:
         """Both in one, element by element: their largest, smallest or sum."""
         rows = tuple(sorted({*self.rows, *other.rows}))
         values = tuple(
             combined(made, dtype, a, b) for a, b in zip(self.values, other.values, strict=True)
         )
-        return Block(self.number, rows, values)
+        return Chunk(self.number, rows, values)
 
 
 def combined(made: Made, dtype: str, a: Any, b: Any) -> Any:

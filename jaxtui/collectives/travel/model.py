@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from jaxtui.collectives.travel.blocks import Block, flattened, joined, nested, part_shape, parts
+from jaxtui.collectives.travel.blocks import Chunk, flattened, joined, nested, part_shape, parts
 from jaxtui.collectives.travel.routes import APART, ROUTES, Group, Move, Route
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.text import dtypes
 
-__all__ = ["Algorithm", "Block", "Send", "Step", "Travel", "algorithms", "follow", "obstacle"]
+__all__ = ["Algorithm", "Chunk", "Send", "Step", "Travel", "algorithms", "follow", "obstacle"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Send:
 
     source: int
     target: int
-    block: Block
+    block: Chunk
     bytes: int
 
 
@@ -48,7 +48,7 @@ class Step:
     """
 
     sends: tuple[Send, ...]
-    holds: tuple[tuple[Block, ...], ...]
+    holds: tuple[tuple[Chunk, ...], ...]
     sent: int
 
 
@@ -58,7 +58,7 @@ class Travel:
     `result` the rows that the last one leaves, as nested lists like those of an output."""
 
     algorithm: Algorithm
-    begin: tuple[tuple[Block, ...], ...]
+    begin: tuple[tuple[Chunk, ...], ...]
     steps: tuple[Step, ...]
     result: list[Any]
     shape: list[int]
@@ -142,7 +142,7 @@ class _Model:
         self.tiled = bool(options.get("tiled", False))
         self.groups: list[Group] = []
         self.rows = 0
-        self.holds: dict[int, dict[int, Block]] = {}
+        self.holds: dict[int, dict[int, Chunk]] = {}
 
     def begin(self, values: Sequence[Any], groups: Sequence[Sequence[int]]) -> None:
         """Divide every row into the blocks that travel."""
@@ -156,7 +156,7 @@ class _Model:
                 pieces = self._pieces(flat, group.size)
                 names = self._names(position, len(pieces))
                 self.holds[row] = {
-                    self._key(position, name): Block(name, (row,), tuple(piece))
+                    self._key(position, name): Chunk(name, (row,), tuple(piece))
                     for name, piece in zip(names, pieces, strict=True)
                 }
 
@@ -215,7 +215,7 @@ class _Model:
             target[move.key] = block
         return sends
 
-    def _held(self) -> tuple[tuple[Block, ...], ...]:
+    def _held(self) -> tuple[tuple[Chunk, ...], ...]:
         return tuple(
             tuple(self.holds[row][key] for key in sorted(self.holds[row]))
             for row in range(self.rows)
@@ -250,7 +250,7 @@ class _Model:
             whole = [_divided(value, group.size) for value in whole]
         return whole, self.shape
 
-    def _received(self, group: Group, position: int, held: dict[int, Block]) -> list[Any]:
+    def _received(self, group: Group, position: int, held: dict[int, Chunk]) -> list[Any]:
         source = group.source_of(position)
         if source is None:
             return [_zero(value) for value in held[position].values]

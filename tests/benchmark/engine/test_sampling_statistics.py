@@ -26,7 +26,7 @@ def test_location_is_what_scipy_and_numpy_say(samples: list[float]) -> None:
     found = sampling.location(samples)
     assert found.n == len(samples)
     assert found.median == np.median(samples)
-    assert found.minimum == min(samples)
+    assert found.min == min(samples)
     assert math.isclose(found.mad, scipy.stats.median_abs_deviation(samples), abs_tol=1e-15)
     assert math.isclose(found.iqr, scipy.stats.iqr(samples), abs_tol=1e-15)
     assert found.low <= found.median <= found.high

@@ -46,7 +46,7 @@ def made(
     )
 
 
-def run(session: Session) -> collectives.Ran:
+def run(session: Session) -> collectives.CollectiveResult:
     return collectives.run(session, "", lambda stage: None, lambda: False)
 
 

@@ -15,7 +15,7 @@ from jax import lax
 
 from jaxtui.collectives.engine import provenance
 from jaxtui.collectives.engine import run as collectives
-from jaxtui.collectives.engine.provenance import Provenance, Sources, words
+from jaxtui.collectives.engine.provenance import InputElements, Provenance, words
 from jaxtui.collectives.engine.references import REFERENCES
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.session.session import Collective, Devices, Program, Session
@@ -53,7 +53,7 @@ def made(operation: str, via: str, value: str, source: str = "", **options: str)
     )
 
 
-def ran(session: Session) -> collectives.Ran:
+def ran(session: Session) -> collectives.CollectiveResult:
     return collectives.run(session, "", lambda stage: None, lambda: False)
 
 
@@ -258,11 +258,11 @@ def test_a_function_without_a_batching_rule_is_asked_lane_by_lane() -> None:
 def test_sources_are_said_in_words(
     indices: list[int], shape: tuple[int, ...], made_of: str, said: str
 ) -> None:
-    assert words(Sources([indices]), [shape], range(8), made_of) == said
+    assert words(InputElements([indices]), [shape], range(8), made_of) == said
 
 
 def test_rows_are_told_apart_where_one_device_holds_them_all() -> None:
-    assert words(Sources([[0, 1]]), [(2,)], [0, 0], "sum") == "sum over rows 0–1"
+    assert words(InputElements([[0, 1]]), [(2,)], [0, 0], "sum") == "sum over rows 0–1"
 
 
 def test_references_exist_for_all_cases() -> None:

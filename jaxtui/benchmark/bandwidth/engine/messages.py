@@ -37,7 +37,7 @@ CHECKED_AT_ONCE = 1 << 22  # elements of the result; what bounds the memory of a
 
 
 @dataclass(frozen=True)
-class Subject:
+class SweptCollective:
     """A collective that messages of any size can be made for.
 
     `lead` are the dimensions of a block before its last. `function` is what each device runs, and
@@ -108,7 +108,7 @@ class Subject:
 # --------------------------------------------------------------------------------- from a session
 
 
-def subject_of(session: Session, folder: str) -> Subject:
+def subject_of(session: Session, folder: str) -> SweptCollective:
     """What is to be swept. Raises Diagnosed at the collective's field that stands against it."""
     with rehearsal():
         checked = collective_checks.check(session, folder)
@@ -122,7 +122,7 @@ def subject_of(session: Session, folder: str) -> Subject:
         checked = collective_checks.check(trial, folder)
     program = composing.as_program(trial)
     prepared = prepare(collectives.composition_of(trial, folder, program))
-    return Subject(
+    return SweptCollective(
         session=trial,
         folder=folder,
         checked=checked,
@@ -208,7 +208,7 @@ def _with_blocks(
 # ---------------------------------------------------------------------------- the data, its check
 
 
-def data(subject: Subject, count: int, seed: int) -> np.ndarray[Any, Any]:
+def data(subject: SweptCollective, count: int, seed: int) -> np.ndarray[Any, Any]:
     """Random elements, a row for each device: all values of integers, floats from -1 to 1."""
     generator = np.random.default_rng(seed)
     shape, dtype = (subject.rows, *subject.block(count)), subject.dtype
@@ -227,7 +227,7 @@ def data(subject: Subject, count: int, seed: int) -> np.ndarray[Any, Any]:
 
 
 def wrong_elements(
-    subject: Subject, host: np.ndarray[Any, Any], result: jax.Array
+    subject: SweptCollective, host: np.ndarray[Any, Any], result: jax.Array
 ) -> Iterator[int]:
     """How many elements are wrong, part by part: every device's own data against the reference."""
     held = _held(result)

@@ -17,7 +17,7 @@ import jax
 import msgspec
 
 from jaxtui.benchmark.bandwidth.engine import messages
-from jaxtui.benchmark.bandwidth.engine.messages import Subject
+from jaxtui.benchmark.bandwidth.engine.messages import SweptCollective
 from jaxtui.benchmark.engine import sampling_statistics, timing
 from jaxtui.benchmark.engine.plan import REFUSE, WARN
 from jaxtui.benchmark.engine.run import source_hash
@@ -99,7 +99,7 @@ class _Sweep:
     def _stage(self, point: int, stage: BenchStageName) -> BenchStage:
         return BenchStage(id=self.id, point=point, arm=None, stage=stage)
 
-    def _plan(self, subject: Subject, counts: list[int]) -> SweepPlan:
+    def _plan(self, subject: SweptCollective, counts: list[int]) -> SweepPlan:
         affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         convention = subject.convention
         asked = self.request.collective
@@ -194,7 +194,7 @@ class _Sweep:
 class _Measured:
     """One message size as far as it has come."""
 
-    def __init__(self, subject: Subject, count: int) -> None:
+    def __init__(self, subject: SweptCollective, count: int) -> None:
         self.subject = subject
         self.count = count
         self.size = subject.bytes_of(count)
@@ -256,7 +256,7 @@ class _Measured:
             time_us=where.median / MICRO,
             low_us=where.low / MICRO,
             high_us=where.high / MICRO,
-            min_us=where.minimum / MICRO,
+            min_us=where.min / MICRO,
             algbw=algbw,
             busbw=busbw,
             n=where.n,
@@ -281,7 +281,7 @@ def _check(asked: Benchmark) -> None:
         raise diagnosed("session", "benchmark.budget", "a budget is a number of seconds above 0")
 
 
-def _counts(subject: Subject, asked: Benchmark) -> list[int]:
+def _counts(subject: SweptCollective, asked: Benchmark) -> list[int]:
     """The elements of each message: of the sizes asked for, or of those that fit well."""
     if "bytes" not in asked.sweep:
         sizes = figures.default_sizes(simulated=environment().simulated)
@@ -298,7 +298,7 @@ def _counts(subject: Subject, asked: Benchmark) -> list[int]:
     return sorted({subject.count_for(size) for size in sizes})
 
 
-def _needed(subject: Subject, count: int) -> int:
+def _needed(subject: SweptCollective, count: int) -> int:
     """Bytes in one memory: input, output, and as much again while XLA moves it. Virtual devices
     share their memory, which holds the data made on the host as well."""
     given, made = subject.footprint(count)
@@ -307,7 +307,7 @@ def _needed(subject: Subject, count: int) -> int:
     return 2 * (given + made)
 
 
-def _notes(subject: Subject) -> list[str]:
+def _notes(subject: SweptCollective) -> list[str]:
     notes = []
     if environment().simulated:
         notes.append("simulated: virtual CPU devices share one memory, and no link is measured")

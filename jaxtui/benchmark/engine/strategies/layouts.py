@@ -194,7 +194,7 @@ def spec_of(axis: int | None) -> PartitionSpec:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Placement:
     """How inputs lie. `arrange` can be traced; `place` puts what it gives on the devices.
 
     Strategies with the same layout on the same devices share their inputs.
@@ -248,7 +248,7 @@ def _unbound(leaf: Any) -> Any:
     return np.asarray(leaf)
 
 
-WHOLE = Layout("whole", _whole, _on_first)
-SLICES = Layout("slices", _slices, _on_first)
-FRONT = Layout("front", _front, _on_first)
-SPLIT = Layout("split", _split, _as_pmap_leaves)
+WHOLE = Placement("whole", _whole, _on_first)
+SLICES = Placement("slices", _slices, _on_first)
+FRONT = Placement("front", _front, _on_first)
+SPLIT = Placement("split", _split, _as_pmap_leaves)

@@ -20,7 +20,7 @@ from jaxtui.benchmark.engine.strategies import as_python, layouts
 from jaxtui.benchmark.engine.strategies.layouts import (
     AXIS,
     Case,
-    Layout,
+    Placement,
     Setup,
     inner_batch,
     spec_of,
@@ -46,15 +46,23 @@ class Strategy:
 
     `multi`: it divides the batch over several devices. `per_example`: its step is called once for
     each example. `text` gives the lines of Python that stand between the inputs and `out`.
+    `mistake` says what is wrong with one that is there to be looked at, and is not timed unless it
+    is chosen.
     """
 
     name: str
     title: str
-    layout: Layout
+    layout: Placement
     build: Callable[[Setup], Built]
     text: Callable[[Setup], list[str]]
     multi: bool = False
     per_example: bool = False
+    mistake: str = ""
+
+    @property
+    def by_default(self) -> bool:
+        """Whether it is timed when nothing is chosen."""
+        return not self.mistake
 
     def structs(self, setup: Setup) -> tuple[Any, ...]:
         """The shapes of what `step` is called with."""
@@ -241,7 +249,7 @@ def _place_sharded(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(tree_util.tree_unflatten(tree, placed))
 
 
-SHARDED = Layout("sharded", lambda setup, args: tuple(args), _place_sharded)
+SHARDED = Placement("sharded", lambda setup, args: tuple(args), _place_sharded)
 
 
 # --------------------------------------------------------------------------------------- the table
@@ -308,6 +316,9 @@ TABLE: dict[str, Strategy] = {
             _build_pmap_without_vmap,
             as_python.pmap_without_vmap,
             multi=True,
+            mistake="Each device is given a share of the batch, and without a vmap inside the "
+            "function takes the whole share for one example: pmap(vmap(f)) is meant, the strategy "
+            "`pmap`",
         ),
         Strategy(
             "shard_map",
@@ -329,5 +340,5 @@ TABLE: dict[str, Strategy] = {
 }
 
 BASELINE = "jit(vmap)"
-# What is timed when nothing is chosen: all but the tutorial's mistake.
-DEFAULT = tuple(name for name in TABLE if name != "pmap-without-vmap")
+DEFAULT = tuple(strategy.name for strategy in TABLE.values() if strategy.by_default)
+"""What is timed when nothing is chosen."""

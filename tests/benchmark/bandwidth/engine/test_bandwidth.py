@@ -14,7 +14,12 @@ from jax import lax
 
 from jaxtui.benchmark.bandwidth.engine import messages as bandwidth_messages
 from jaxtui.benchmark.bandwidth.engine import sweep as bandwidth
-from jaxtui.benchmark.bandwidth.engine.messages import Subject, data, subject_of, wrong_elements
+from jaxtui.benchmark.bandwidth.engine.messages import (
+    SweptCollective,
+    data,
+    subject_of,
+    wrong_elements,
+)
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.collectives.engine.support import takes_negative_dimensions
@@ -48,7 +53,7 @@ def made(operation: str, via: str = "pmap", value: str = "", **options: str) -> 
     return Collective(operation=operation, via=via, value=value or known.value, options=options)
 
 
-def subject(collective: Collective, devices: Devices = CPU) -> Subject:
+def subject(collective: Collective, devices: Devices = CPU) -> SweptCollective:
     return subject_of(Session(devices=devices, collective=collective), "")
 
 
