@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import config
+from jaxtui.session.field_path import decoded, encoded
 from jaxtui.session.session import Session
 from jaxtui.wire.bandwidth import BandwidthReport
 from jaxtui.wire.benchmark import BenchmarkReport, StrategyReport
@@ -110,13 +111,13 @@ def _write_new(target: Path, stem: str, data: bytes) -> Path:
 
 def to_json(report: AnyRun) -> bytes:
     """The report as `bench --json` prints it, one line."""
-    return msgspec.json.encode(report)
+    return msgspec.json.encode(report, enc_hook=encoded)
 
 
 def read(path: str | os.PathLike[str]) -> BenchmarkReport:
     """A kept run. Raises RunError."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=BenchmarkReport)
+        return msgspec.json.decode(Path(path).read_bytes(), type=BenchmarkReport, dec_hook=decoded)
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except msgspec.MsgspecError as error:

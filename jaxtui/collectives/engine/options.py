@@ -9,9 +9,10 @@ from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.session.collective_catalogue import Operation, Option
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import OPTIONS, FieldPath
 
 
-def fitting(option: Option, value: Any, field: str) -> Any:
+def fitting(option: Option, value: Any, field: FieldPath) -> Any:
     """The option's value in the form that JAX takes, or Diagnosed when it is of another kind."""
     value = _plain(value)
     fits: dict[str, Callable[[Any], bool]] = {
@@ -68,7 +69,7 @@ def check_groups(groups: Sequence[Sequence[int]], length: int, operation: Operat
     XLA's verifier fails on a device left out, and pmean divides every group by the first's size.
     """
     name = operation.name
-    field = "collective.options.axis_index_groups"
+    field = OPTIONS / "axis_index_groups"
     members = [position for group in groups for position in group]
     fixes = _even_groups(length, field)
     if any(not group for group in groups):
@@ -95,7 +96,7 @@ def check_groups(groups: Sequence[Sequence[int]], length: int, operation: Operat
 
 
 def check_positions(
-    positions: Sequence[int], length: int, field: str, fixes: list[Fix] | None = None
+    positions: Sequence[int], length: int, field: FieldPath, fixes: list[Fix] | None = None
 ) -> None:
     """Raise Diagnosed unless all positions are on the axis."""
     outside = [position for position in positions if not 0 <= position < length]
@@ -104,7 +105,7 @@ def check_positions(
         raise diagnosed("collective", field, message, fixes)
 
 
-def _even_groups(length: int, field: str) -> list[Fix]:
+def _even_groups(length: int, field: FieldPath) -> list[Fix]:
     half = length // 2
     if length < 2 or length % 2:
         return []
@@ -112,7 +113,7 @@ def _even_groups(length: int, field: str) -> list[Fix]:
     return [Fix(label="two halves", field=field, text=text)]
 
 
-def check_pairs(perm: Sequence[Sequence[int]], length: int, field: str) -> None:
+def check_pairs(perm: Sequence[Sequence[int]], length: int, field: FieldPath) -> None:
     """Raise Diagnosed unless each source and each target is there at most once.
 
     JAX takes a negative position and sends to nobody, without a word.
@@ -128,7 +129,7 @@ def check_pairs(perm: Sequence[Sequence[int]], length: int, field: str) -> None:
             raise diagnosed("collective", field, message, fixes)
 
 
-def check_permutation(perm: Sequence[int], length: int, field: str) -> None:
+def check_permutation(perm: Sequence[int], length: int, field: FieldPath) -> None:
     """Raise Diagnosed unless `perm` holds every position once."""
     if sorted(perm) == list(range(length)):
         return
