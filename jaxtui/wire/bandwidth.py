@@ -12,7 +12,7 @@ from jaxtui.session.collective_catalogue import Family
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Collective
 from jaxtui.wire.base import Composition, Event, Request
-from jaxtui.wire.benchmark import Round, RunReport
+from jaxtui.wire.benchmark import MeasuredReport, Round
 from jaxtui.wire.report import Environment
 
 GIGA = 1e9
@@ -190,7 +190,7 @@ def average_busbw(sizes: Sequence[SizeReport]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-class BandwidthReport(RunReport, frozen=True, kw_only=True):
+class BandwidthReport(MeasuredReport, frozen=True, kw_only=True):
     """What `jaxtui bench --json` prints for a session with a collective: its `composition`."""
 
     collective: SweepPlan | None

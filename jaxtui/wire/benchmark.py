@@ -300,7 +300,7 @@ class Conditions(Struct, frozen=True, kw_only=True):
     load: list[float]
 
 
-class RunReport(Struct, frozen=True, kw_only=True):
+class MeasuredReport(Struct, frozen=True, kw_only=True):
     """What the reports of all runs begin with.
 
     `ended` is "complete", "stopped", or why it ended early; what was measured before is there.
@@ -317,7 +317,7 @@ class RunReport(Struct, frozen=True, kw_only=True):
     environment: Environment | None
 
 
-class BenchmarkReport(RunReport, frozen=True, kw_only=True):
+class BenchmarkReport(MeasuredReport, frozen=True, kw_only=True):
     """What `jaxtui bench --json` prints for a session, and what is kept of a run."""
 
     conditions: Conditions | None
