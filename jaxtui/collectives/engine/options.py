@@ -15,30 +15,10 @@ from jaxtui.session.field_path import OPTIONS, FieldPath
 def fitting(option: Option, value: Any, field: FieldPath) -> Any:
     """The option's value in the form that JAX takes, or Diagnosed when it is of another kind."""
     value = _plain(value)
-    fits: dict[str, Callable[[Any], bool]] = {
-        "split": _is_integer,
-        "concat": _is_integer,
-        "position": _is_integer,
-        "flag": lambda x: isinstance(x, bool),
-        "word": lambda x: isinstance(x, str),
-        "permutation": _are_integers,
-        "pairs": lambda x: _is_list(x) and all(_are_integers(p) and len(p) == 2 for p in x),
-        "groups": lambda x: _is_list(x) and len(x) > 0 and all(map(_are_integers, x)),
-    }
-    forms = {
-        "split": "an integer, the number of a dimension",
-        "concat": "an integer, the number of a dimension",
-        "position": "an integer, a position along the axis",
-        "flag": "True or False",
-        "word": f"one of {', '.join(option.choices)}",
-        "permutation": "a list of positions, such as [1, 2, 0]",
-        "pairs": "a list of pairs (source, target), such as [(0, 1), (1, 0)]",
-        "groups": "a list of lists of positions, such as [[0, 1], [2, 3]]",
-    }
-    if not fits[option.kind](value):
-        raise diagnosed(
-            "collective", field, f"{safe_repr(value, 80)} does not fit: it is {forms[option.kind]}"
-        )
+    fits, form = _FORMS[option.kind]
+    if not fits(value):
+        form = form.format(choices=", ".join(option.choices))
+        raise diagnosed("collective", field, f"{safe_repr(value, 80)} does not fit: it is {form}")
     return value
 
 
@@ -61,6 +41,27 @@ def _is_list(value: Any) -> bool:
 
 def _are_integers(value: Any) -> bool:
     return _is_list(value) and all(map(_is_integer, value))
+
+
+def _are_groups(value: Any) -> bool:
+    return _is_list(value) and len(value) > 0 and all(map(_are_integers, value))
+
+
+def _are_pairs(value: Any) -> bool:
+    return _is_list(value) and all(_are_integers(p) and len(p) == 2 for p in value)
+
+
+_DIMENSION = (_is_integer, "an integer, the number of a dimension")
+_FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "split": _DIMENSION,
+    "concat": _DIMENSION,
+    "position": (_is_integer, "an integer, a position along the axis"),
+    "flag": (lambda x: isinstance(x, bool), "True or False"),
+    "word": (lambda x: isinstance(x, str), "one of {choices}"),
+    "permutation": (_are_integers, "a list of positions, such as [1, 2, 0]"),
+    "pairs": (_are_pairs, "a list of pairs (source, target), such as [(0, 1), (1, 0)]"),
+    "groups": (_are_groups, "a list of lists of positions, such as [[0, 1], [2, 3]]"),
+}
 
 
 def check_groups(groups: Sequence[Sequence[int]], length: int, operation: Operation) -> None:
