@@ -16,6 +16,7 @@ from textual.screen import Screen
 from jaxtui.app.shell_app import ShellApp
 from jaxtui.app.start import StartScreen
 from jaxtui.screen import commands
+from jaxtui.screen.ascii_filter import PlainText
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.behind_typing import after_typing, waits
 from jaxtui.screen.header import HeaderLine
@@ -75,12 +76,9 @@ class JaxtuiApp(ShellApp):
         super().__init__()
         self.animation_level = "none"
         self.ascii = ascii
-        self.dot, self.times = ("-", "x") if ascii else ("·", "×")
         self.set_class(ascii, "-ascii")
         self._signs: list[LineFilter] = []
         if ascii:
-            from jaxtui.screen.ascii_filter import PlainText
-
             self._signs.append(PlainText())
         self._client, self._session, self._path, self._trusted = client, session, path, trusted
         self._choice, self._clock = choice or Choice(), clock
