@@ -22,7 +22,7 @@ ASCII = str.maketrans(
         **dict.fromkeys("│┃║╎╏┆┇┊┋▏▎▍▕", "|"),
         **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯╔╗╚╝╠╣╦╩╬┏┓┗┛┣┫┳┻╋", "+"),
         **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
-        **dict(zip("░▒▓", ".:*", strict=True)),
+        **dict(zip("░▒▓", ":=*", strict=True)),
         **dict.fromkeys("▋▊▉", "#"),
         "▀": " ",
         **dict.fromkeys("▸▶►→›⟩▌", ">"),
@@ -60,4 +60,6 @@ def in_ascii(text: str) -> str:
     """`text` with every sign of ours in ASCII, exactly as wide; other characters stay."""
     if text.isascii():
         return text
-    return _OURS.sub(lambda found: LETTERS[found[0]], text).translate(ASCII)
+    plain = _OURS.sub(lambda found: LETTERS[found[0]], text)
+    # With the space behind it there is room for what everyone reads.
+    return plain.replace("± ", "+-").translate(ASCII)

@@ -68,7 +68,7 @@ def test_signs_that_are_told_apart_stay_apart(ramp: str) -> None:
         ("2(n−1) α + 2(n−1)/n S/β", "2(n-1) a + 2(n-1)/n S/b"),
         ("⌊log₂ n⌋ (α + S/β), 2 (α + S/β) more", "[log2 n] (a + S/b), 2 (a + S/b) more"),
         ("latency α 1 µs  bandwidth β 10", "latency a 1 us  bandwidth b 10"),
-        ("77.1 ms ± 2 %", "77.1 ms ~ 2 %"),
+        ("77.1 ms ± 2 %, ±2 %", "77.1 ms +-2 %, ~2 %"),
         ("cpu × 8 · JAX", "cpu x 8 . JAX"),
     ],
 )

@@ -659,7 +659,7 @@ async def test_a_heat_map_shades_by_value_and_marks_signs_and_nan():
         assert "min -2" in lines(host.view)[-1]
 
 
-@pytest.mark.parametrize(("ascii_only", "expected"), [(True, "-:-.[]xx##"), (False, "-▒-░[]××██")])
+@pytest.mark.parametrize(("ascii_only", "expected"), [(True, "-=-:[]xx##"), (False, "-▒-░[]××██")])
 async def test_without_colours_density_and_signs_say_it(ascii_only, expected, monkeypatch):
     if not ascii_only:
         monkeypatch.setenv("NO_COLOR", "1")
