@@ -16,7 +16,6 @@ from textual.screen import Screen
 from jaxtui.app.shell_app import ShellApp
 from jaxtui.app.start import StartScreen
 from jaxtui.screen import commands
-from jaxtui.screen.ascii_filter import PlainText
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.behind_typing import after_typing, waits
 from jaxtui.screen.header import HeaderLine
@@ -79,6 +78,8 @@ class JaxtuiApp(ShellApp):
         self.set_class(ascii, "-ascii")
         self._signs: list[LineFilter] = []
         if ascii:
+            from jaxtui.screen.ascii_filter import PlainText
+
             self._signs.append(PlainText())
         self._client, self._session, self._path, self._trusted = client, session, path, trusted
         self._choice, self._clock = choice or Choice(), clock
