@@ -75,7 +75,6 @@ class JaxtuiApp(ShellApp):
         super().__init__()
         self.animation_level = "none"
         self.ascii = ascii
-        self.dot, self.times = ("-", "x") if ascii else ("·", "×")
         self.set_class(ascii, "-ascii")
         self._signs: list[LineFilter] = []
         if ascii:

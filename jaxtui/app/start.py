@@ -34,7 +34,7 @@ class StartScreen(WorkScreen[ShownWork]):
         self._session, self._begin = session, begin
 
     def body(self) -> ComposeResult:
-        yield FirstLook(self._session, ascii=self.shell.ascii)
+        yield FirstLook(self._session)
 
     def open(self) -> None:
         self.header_line.doing = "starting JAX"
@@ -51,10 +51,9 @@ class FirstLook(Widget):
 
     DEFAULT_CSS = "FirstLook { height: 1fr; }"
 
-    def __init__(self, session: Session, *, ascii: bool) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
         self._program = session.program
-        self._rule = "-" if ascii else "─"
 
     def render(self) -> Content:
         width, height = self.size
@@ -92,7 +91,7 @@ class FirstLook(Widget):
         return [line.truncate(width, pad=True) for line in lines[:height]]
 
     def _title(self, title: str, width: int) -> Content:
-        rule = self._rule * max(0, width - len(title) - 1)
+        rule = "─" * max(0, width - len(title) - 1)
         return Content.assemble(
-            (self._rule, "$foreground 25%"), (title, "$text-muted"), (rule, "$foreground 25%")
+            ("─", "$foreground 25%"), (title, "$text-muted"), (rule, "$foreground 25%")
         )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from jaxtui.text import plain, quantities
 from jaxtui.text.quantities import percent, significant
+from jaxtui.text.signs import in_ascii
 from jaxtui.wire.benchmark import (
     BenchmarkReport,
     Control,
@@ -197,8 +198,7 @@ def heading(report: BenchmarkReport) -> list[str]:
 
 def text(report: BenchmarkReport, *, ascii: bool = False) -> str:
     """The report for a terminal."""
-    parts = ["  ".join(filter(None, (report.session, report.title)))]
-    parts.append("\n".join(heading(report)))
+    parts = ["\n".join(heading(report))]
     for point in report.points:
         rows = point_rows(point)
         title = " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
@@ -208,18 +208,14 @@ def text(report: BenchmarkReport, *, ascii: bool = False) -> str:
         parts.append("\n".join([*block, *reasons(point)]))
     parts.append("\n".join(findings(report)))
     parts.append("\n".join(scaling_words(found, report.points) for found in report.scaling))
-    whole = "\n\n".join(part for part in parts if part)
-    return in_ascii(whole) if ascii else whole
+    return titled(report.session, report.title, parts, ascii=ascii)
 
 
-_PLAINLY = {"±": "+-", "·": "*", "×": "x", "µ": "u", "–": "-", "−": "-"}
-
-
-def in_ascii(words: str) -> str:
-    """The words with plain signs."""
-    for sign, plainly in _PLAINLY.items():
-        words = words.replace(sign, plainly)
-    return words
+def titled(session: str, title: str, parts: Sequence[str], *, ascii: bool) -> str:
+    """A report under the user's own words of it, which stay as they are."""
+    whole = "\n\n".join(filter(None, parts))
+    named = "  ".join(filter(None, (session, title)))
+    return "\n\n".join(filter(None, (named, in_ascii(whole) if ascii else whole)))
 
 
 def markdown(report: BenchmarkReport) -> str:

@@ -25,6 +25,7 @@ from jaxtui.session import collective_program as collectives
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Session, SessionError
 from jaxtui.text import plain
+from jaxtui.text.signs import in_ascii
 from jaxtui.wire.bandwidth import BandwidthReport
 from jaxtui.wire.benchmark import BenchRound, BenchStage
 from jaxtui.wire.launch import Choice
@@ -211,9 +212,12 @@ def _keep(report: AnyRun) -> None:
 def _write(report: AnyRun, format: Format, path: str | None, *, ascii: bool) -> int:
     """Write the report to `path` or stdout. Returns 0, or FAILED if it cannot be written."""
     if report.error is not None:
-        print(plain.failure(report.session, report.error), file=sys.stderr)
+        print(plain.failure(report.session, report.error, ascii=ascii), file=sys.stderr)
     elif report.ended != COMPLETE:
-        print(f"{report.session}: {report.ended}", file=sys.stderr)
+        print(
+            f"{report.session}: {in_ascii(report.ended) if ascii else report.ended}",
+            file=sys.stderr,
+        )
     content = _content(report, format, ascii=ascii)
     return write(content, path) if content else DONE
 

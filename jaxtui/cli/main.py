@@ -111,8 +111,10 @@ def _ascii(options: argparse.Namespace, config: Config) -> bool:
     """Whether plain ASCII was asked for, or is all that stdout can encode."""
     if options.ascii or config.ascii:
         return True
+    from jaxtui.text import signs
+
     try:
-        "·×".encode(sys.stdout.encoding)
+        "".join(map(chr, signs.ASCII)).encode(sys.stdout.encoding)
     except UnicodeEncodeError:
         return True
     return False

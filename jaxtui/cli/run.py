@@ -16,8 +16,7 @@ from jaxtui.session import collective_program as collectives
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import encoded
 from jaxtui.session.session import Collective, Session, SessionError
-from jaxtui.text import collective_tables as plain_collective
-from jaxtui.text import plain
+from jaxtui.text import collective_tables, plain
 from jaxtui.wire.collectives import CollectiveRan
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.report import CollectiveReport, Environment, Output, ProgramReport, RunReport
@@ -92,7 +91,7 @@ def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
         try:
             environment = engine.environment()
         except EngineLost as lost:
-            print(plain.failure("jaxtui", lost.diagnosis), file=sys.stderr)
+            print(plain.failure("jaxtui", lost.diagnosis, ascii=ascii), file=sys.stderr)
             return NOT_STARTED
     if as_json:
         print(msgspec.json.encode(environment).decode())
@@ -163,7 +162,7 @@ def _text_shower(ascii: bool) -> Callable[[Outcome], None]:
         nonlocal shown
         report = outcome.report
         if report.error is not None:
-            print(plain.failure(report.session, report.error), file=sys.stderr)
+            print(plain.failure(report.session, report.error, ascii=ascii), file=sys.stderr)
             return
         assert report.environment is not None
         heading = [report.session, plain.device_set(report.environment, ascii=ascii)]
@@ -175,7 +174,7 @@ def _text_shower(ascii: bool) -> Callable[[Outcome], None]:
         if report.collective is not None and outcome.collective is not None:
             note = outcome.note
             print(
-                plain_collective.collective(
+                collective_tables.collective(
                     outcome.collective, report.collective, note, ascii=ascii
                 )
             )

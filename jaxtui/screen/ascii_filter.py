@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-# One character for one, so that nothing moves. What a user typed is left as it is.
-ASCII = str.maketrans(
-    {
-        **dict.fromkeys("─━═╌╍┄┅┈┉▔▁", "-"),
-        **dict.fromkeys("│┃║╎╏┆┇┊┋▏▕▎▍▌▐", "|"),
-        **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯╔╗╚╝╠╣╦╩╬┏┓┗┛┣┫┳┻╋", "+"),
-        **dict.fromkeys("▂▃▄▅▆▇█▉▊▋▀", " "),
-        **dict.fromkeys("…•●○◦∙", "."),
-        "·": "-",
-        **dict.fromkeys("▸▶►→", ">"),
-        **dict.fromkeys("◂◀◄←", "<"),
-        **dict.fromkeys("▾▼↓", "v"),
-        **dict.fromkeys("▴▲↑", "^"),
-        **dict.fromkeys("‹⟨", "<"),
-        **dict.fromkeys("›⟩", ">"),
-        **dict.fromkeys("×✗✕✖", "x"),
-        **dict.fromkeys("✓✔", "v"),
-        **dict.fromkeys("◆◇■□▲", "*"),
-        **dict.fromkeys("“”„", '"'),
-        **dict.fromkeys("\u2018\u2019", "'"),
-        **dict.fromkeys("\u2013\u2014\u2212", "-"),
-        "µ": "u",
-        "🔎": ">",
-    }
-)
+from jaxtui.text import signs
 
 
 class PlainText(LineFilter):
-    """Puts an ASCII character in the place of each that only draws."""
+    """Puts the ASCII character in the place of each sign once all is painted."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The segments with every sign in ASCII."""
         return [
-            segment
-            if segment.control or segment.text.isascii()
-            else Segment(segment.text.translate(ASCII), segment.style)
+            segment if segment.control else Segment(signs.in_ascii(segment.text), segment.style)
             for segment in segments
         ]
+
+
+def as_typed(filters: Sequence[LineFilter]) -> list[LineFilter]:
+    """The filters of a widget that shows what the user types: that stays as it is."""
+    return [one for one in filters if not isinstance(one, PlainText)]

@@ -94,12 +94,11 @@ class WorkScreen(PromptScreen, Generic[W]):
         environment = work.environment
         line = self.header_line
         line.where = (
-            f"{environment.platform} {self.shell.times} {_how_many(work)}"
-            f" · JAX {environment.jax}".replace("·", self.shell.dot)
+            f"{environment.platform} × {_how_many(work)} · JAX {environment.jax}"
             if environment is not None and work.phase == "ready"
             else ""
         )
-        line.doing = work.status(now).replace("·", self.shell.dot)
+        line.doing = work.status(now)
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
     def scopes(self) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.cells import cell_len
+
+from jaxtui.text.signs import ELLIPSIS
 
 
 class Segment(NamedTuple):
@@ -19,94 +20,6 @@ class Segment(NamedTuple):
 Line = tuple[Segment, ...]
 
 
-@dataclass(frozen=True)
-class Glyphs:
-    """The signs a picture is drawn with. `joins` are for the first, a middle and the last row."""
-
-    arrow_in: str
-    arrow_out: str
-    arrow_down: str
-    whole: str
-    gradient: str
-    open: str
-    close: str
-    ellipsis: str
-    cross: str
-    rule: str
-    joins: tuple[str, str, str]
-    into: str
-    alone: str
-    folded: str
-    unfolded: str
-    cursor: str
-    more_left: str
-    more_right: str
-    dot: str
-    dash: str
-    line_across: str
-    line_down: str
-    corners: tuple[tuple[str, str, str], ...]  # of the top, a middle and the bottom line
-    is_ascii: bool = False
-
-
-UNICODE = Glyphs(
-    arrow_in="→",
-    arrow_out="←",
-    arrow_down="↓",
-    whole="=",
-    gradient="∂",
-    open="‹",
-    close="›",
-    ellipsis="…",
-    cross="✗",
-    rule="─",
-    joins=("┐", "├", "┘"),
-    into="→",
-    alone="─",
-    folded="▸",
-    unfolded="▾",
-    cursor="▌",
-    more_left="◂",
-    more_right="▸",
-    dot="·",
-    dash="–",
-    line_across="─",
-    line_down="│",
-    corners=(("┌", "┬", "┐"), ("├", "┼", "┤"), ("└", "┴", "┘")),
-)
-ASCII = Glyphs(
-    arrow_in="->",
-    arrow_out="<-",
-    arrow_down="down",
-    whole="=",
-    gradient="d",
-    open="<",
-    close=">",
-    ellipsis="...",
-    cross="x",
-    rule="-",
-    joins=("+", "+", "+"),
-    into="->",
-    alone="-",
-    folded="+",
-    unfolded="-",
-    cursor=">",
-    more_left="<",
-    more_right=">",
-    dot=":",
-    dash="-",
-    line_across="-",
-    line_down="|",
-    corners=(("+", "+", "+"),) * 3,
-    is_ascii=True,
-)
-
-
-def glyphs(ascii: bool) -> Glyphs:
-    """The set of signs for a terminal with or without Unicode."""
-    return ASCII if ascii else UNICODE
-
-
 def width_of(line: Iterable[Segment]) -> int:
     """Cells that the line takes."""
     return sum(cell_len(segment.text) for segment in line)
@@ -117,26 +30,23 @@ def text_of(line: Iterable[Segment]) -> str:
     return "".join(segment.text for segment in line)
 
 
-def fit(text: str, width: int, ellipsis: str = "…") -> str:
-    """`text` in at most `width` cells, its end replaced by `ellipsis` when it is too long."""
+def fit(text: str, width: int) -> str:
+    """`text` in at most `width` cells, its end replaced by an ellipsis when it is too long."""
     if cell_len(text) <= width:
         return text
-    room = width - cell_len(ellipsis)
-    if room < 0:
-        return _cut(text, width)
-    return _cut(text, room).rstrip() + ellipsis
+    return _cut(text, width - 1).rstrip() + ELLIPSIS if width > 0 else ""
 
 
-def fit_middle(text: str, width: int, ellipsis: str = "…") -> str:
+def fit_middle(text: str, width: int) -> str:
     """`text` in at most `width` cells, its middle replaced: both ends of a path tell most."""
     if cell_len(text) <= width:
         return text
-    room = width - cell_len(ellipsis)
+    room = width - 1
     if room < 2:
-        return fit(text, width, ellipsis)
+        return fit(text, width)
     tail = (2 * room) // 3
     head = _cut(text, room - tail)
-    return head + ellipsis + _cut(text[::-1], tail)[::-1]
+    return head + ELLIPSIS + _cut(text[::-1], tail)[::-1]
 
 
 def pad(line: Line, width: int) -> Line:
@@ -177,7 +87,7 @@ def join(line: Iterable[Segment]) -> Line:
     return tuple(result)
 
 
-def wrap(text: str, width: int, lines: int, ellipsis: str = "…") -> list[str]:
+def wrap(text: str, width: int, lines: int) -> list[str]:
     """`text` broken at spaces into at most `lines` lines of `width` cells, the last one elided."""
     result: list[str] = []
     rest = text
@@ -187,7 +97,7 @@ def wrap(text: str, width: int, lines: int, ellipsis: str = "…") -> list[str]:
         at = space if space > 0 else max(1, len(_cut(rest, width)))
         result.append(_cut(rest[:at].rstrip(), width))
         rest = rest[at:].lstrip()
-    return [*result, fit(rest, width, ellipsis)] if rest else result
+    return [*result, fit(rest, width)] if rest else result
 
 
 def _cut(text: str, width: int) -> str:

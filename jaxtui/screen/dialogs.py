@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES, WorkScreen
+from jaxtui.screen.field import TypedInput
 
 T = TypeVar("T")
 
@@ -129,7 +130,9 @@ class PathDialog(Dialog[str]):
 
     def body(self) -> ComposeResult:
         """The name, and the files that it may be."""
-        field = Input(self._path, placeholder="name.toml", compact=True, suggester=PathSuggester())
+        field = TypedInput(
+            self._path, placeholder="name.toml", compact=True, suggester=PathSuggester()
+        )
         field.cursor_blink = False
         yield field
         yield Static("", markup=False, id="path-message")
@@ -178,7 +181,7 @@ class FindDialog(Dialog[str]):
 
     def body(self) -> ComposeResult:
         """The field, and what can be typed."""
-        field = Input(self._text, compact=True)
+        field = TypedInput(self._text, compact=True)
         field.cursor_blink = False
         yield field
         yield Static(self._examples, markup=False, classes="explanation", id="find-message")

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from textual.filter import LineFilter
 from textual.widgets import Input, Static
 
+from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.textual_private import SteadyInput
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE
 from jaxtui.text.diagnosis import place
 
 
-class FieldInput(SteadyInput):
+class TypedInput(SteadyInput):
+    """A one-line input in which a typed text is shown as it was typed, also in ASCII."""
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The app's filters; its plain signs are for the placeholder only."""
+        filters = super().get_line_filters()
+        return as_typed(filters) if self.value else filters
+
+
+class FieldInput(TypedInput):
     """A one-line field. What the user types is never overwritten by what was known before.
 
     `follow` brings the session's text in; `take` hands the typed text over to the session. A text

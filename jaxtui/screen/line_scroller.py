@@ -67,11 +67,6 @@ class LineScroller(ScrollView, can_focus=True):
         super().__init__(name=name, id=id, classes=classes)
         self._styles: dict[tuple[str, bool], Style] = {}
 
-    @property
-    def ascii(self) -> bool:
-        """Whether only ASCII may be painted."""
-        return bool(getattr(self.app, "ascii", False))
-
     def lay_out(self) -> None:
         """Make the lines for the room there is."""
         raise NotImplementedError

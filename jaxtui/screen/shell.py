@@ -103,14 +103,6 @@ class Shell(Protocol[W_co]):
     def ascii(self) -> bool:
         """Whether only ASCII may be painted."""
 
-    @property
-    def dot(self) -> str:
-        """The sign between two parts of a line."""
-
-    @property
-    def times(self) -> str:
-        """The sign of a multiplication."""
-
     def say(self, text: str) -> None:
         """Tell the user something, in the key line."""
 

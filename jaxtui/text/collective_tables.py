@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jaxtui.session.session import Collective
 from jaxtui.text import plain
+from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import CollectiveReport, Output
 
 
@@ -11,7 +12,8 @@ def collective(
     asked: Collective, report: CollectiveReport, note: str = "", *, ascii: bool = False
 ) -> str:
     """The collective's name, whether its result was checked, and a row for each device."""
-    heading = [f"{asked.operation} via {asked.via}", *_options(asked), _verdict(report, note)]
+    verdict = _verdict(report, in_ascii(note) if ascii else note)
+    heading = [f"{asked.operation} via {asked.via}", *_options(asked), verdict]
     before = [_column("before", output) for output in report.before]
     after = [_column("after", output) for output in report.after]
     places = _places(report)
@@ -23,8 +25,7 @@ def collective(
         for column, output in zip(before + after, report.before + report.after, strict=True)
         if output.summary is not None
     ]
-    text = "\n".join(["  ".join(heading), table, *summaries])
-    return text.replace("·", "*") if ascii else text
+    return "\n".join(["  ".join(heading), table, *summaries])
 
 
 def _options(asked: Collective) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import Literal
 
 from jaxtui.text.printable import clean
@@ -24,7 +25,13 @@ _FAMILIES: dict[str, Family] = {
 }
 _LETTERS = {"bfloat": "bf", "float": "f", "complex": "c", "uint": "u", "int": "i"}
 _KEY_BITS = {"key<fry>": 64, "key<rbg>": 128, "key<urbg>": 128}
-_SIGNIFICANDS = {"float32": 24, "complex64": 24, "float16": 11, "bfloat16": 8}
+_PRECISIONS = {
+    "float32": (24, -149),
+    "complex64": (24, -149),
+    "float16": (11, -24),
+    "bfloat16": (8, -133),
+}
+_SMALL = re.compile(r"e(\d+)m(\d+)(?:b(\d+))?([a-z]*)")
 
 
 def family(dtype: str) -> Family:
@@ -56,19 +63,38 @@ def bits(dtype: str) -> int | None:
 
 def significand_bits(dtype: str) -> int:
     """The bits of the significand of a float or complex dtype, the hidden one included."""
-    small = re.search(r"e\d+m(\d+)", dtype)
-    return int(small[1]) + 1 if small else _SIGNIFICANDS.get(dtype, 53)
+    return _precision(dtype)[0]
 
 
-def shortest(value: float, significand: int) -> float:
-    """The number of fewest digits that a significand of so many bits rounds to `value`."""
-    if significand >= 53 or not value or not math.isfinite(value):
+@lru_cache
+def _precision(dtype: str) -> tuple[int, int]:
+    """The bits of the significand, and the least exponent of two that a last bit stands for."""
+    small = _SMALL.search(dtype)
+    if small is None:
+        return _PRECISIONS.get(dtype, (53, -1074))
+    exponent, mantissa = int(small[1]), int(small[2])
+    bias = int(small[3] or 2 ** (exponent - 1) - (small[4] != "fnuz"))
+    # A dtype without a mantissa has no subnormal numbers: its zero exponent is one like others.
+    return mantissa + 1, (1 if mantissa else 0) - bias - mantissa
+
+
+def shortest(value: float, dtype: str) -> float:
+    """The number of fewest decimal digits that becomes `value` again as a `dtype`.
+
+    `value` is an element of a float dtype, or a part of one of a complex dtype. Of several such
+    numbers it is the nearest.
+    """
+    precision, least = _precision(dtype)
+    if precision >= 53 or not value or not math.isfinite(value):
         return value
     fraction, exponent = math.frexp(abs(value))
-    above = math.ldexp(1.0, exponent - significand - 1)  # half the way to the next element
-    below = above / 2 if fraction == 0.5 else above  # under a power of two elements lie closer
+    last = max(exponent - precision, least)
+    above = math.ldexp(0.5, last)  # half the way to the next element
+    # Under a power of two elements lie closer, unless they are subnormal.
+    closer = fraction == 0.5 and exponent - precision > least
+    below = above / 2 if closer else above
     # In the middle between two elements a number is rounded to the one with the even significand.
-    even = int(math.ldexp(fraction, significand)) % 2 == 0
+    even = int(math.ldexp(abs(value), -last)) % 2 == 0
 
     def rounds_to_it(found: float) -> bool:
         distance = abs(found) - abs(value)
@@ -79,7 +105,7 @@ def shortest(value: float, significand: int) -> float:
         found = float(f"{value:.{digits}g}")
         if rounds_to_it(found):
             return found
-        if fraction == 0.5 and rounds_to_it(found := _next_up(value, digits)):
+        if closer and rounds_to_it(found := _next_up(value, digits)):
             return found
     return value
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
+from jaxtui.text.printable import escaped
+from jaxtui.text.signs import ELLIPSIS
+
 
 class Format(Protocol):
     """Writes any cell of one array."""
@@ -36,12 +39,10 @@ class Text:
     """Text, shortened in its middle."""
 
     width: int
-    ellipsis: str
 
     def text(self, cell: Any) -> str:
         """The text, left-aligned; what would break a line is written as an escape."""
-        clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(cell))
-        return shorten(clean, self.width, self.ellipsis).ljust(self.width)
+        return shorten(escaped(str(cell)), self.width).ljust(self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +183,14 @@ def number(cell: Any) -> float | int:
     return float(cell) if isinstance(cell, str) else cell
 
 
-def shorten(text: str, width: int, ellipsis: str = "…") -> str:
+def shorten(text: str, width: int) -> str:
     """The text in at most `width` characters: its middle goes, as its ends tell more."""
     if len(text) <= width:
         return text
-    room = width - len(ellipsis)
+    room = width - 1
     if room < 2:
-        return text[: max(0, room)] + ellipsis[:width]
-    return text[: room - room // 2] + ellipsis + text[len(text) - room // 2 :]
+        return (text[:room] + ELLIPSIS)[:width]
+    return text[: room - room // 2] + ELLIPSIS + text[len(text) - room // 2 :]
 
 
 def significant(value: float | int) -> tuple[int, int]:

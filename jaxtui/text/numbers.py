@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from jaxtui.text.dtypes import Family, bits, family, significand_bits
+from jaxtui.text.dtypes import Family, bits, family, shortest, significand_bits
 from jaxtui.text.number_formats import (
     Complex,
     Fixed,
@@ -27,6 +27,7 @@ from jaxtui.text.number_formats import (
     number,
     significant,
 )
+from jaxtui.text.printable import escaped
 
 Notation = Literal["auto", "fixed", "scientific", "full", "decimal", "hex"]
 
@@ -52,7 +53,6 @@ class Style:
 
     notation: Notation = "auto"
     digits: int | None = None
-    ascii: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,9 @@ def extent_of(cells: Iterable[Any], dtype: str, complete: bool = False) -> Exten
     known = cells if complete else None
     kind = family(dtype)
     if kind == "text":
-        return Extent(longest=max((len(str(cell)) for cell in cells), default=0), cells=known)
+        return Extent(
+            longest=max((len(escaped(str(cell))) for cell in cells), default=0), cells=known
+        )
     parts = [part for cell in cells for part in cell] if kind == "complex" else cells
     numbers = [number(part) for part in parts]
     finite = [value for value in numbers if math.isfinite(value)]
@@ -118,7 +120,31 @@ def choose(dtype: str, extent: Extent, style: Style) -> Format:
     if kind == "bool":
         return Words({True: "T", False: "F"}, 1)
     limit = _FULL_TEXT_WIDTH if style.notation == "full" else _TEXT_WIDTH
-    return Text(max(1, min(extent.longest, limit)), ".." if style.ascii else "…")
+    return Text(max(1, min(extent.longest, limit)))
+
+
+def cell_of(value: Any, dtype: str) -> Any:
+    """An element of a report's values as the cell that is written: floats at their shortest."""
+    kind = family(dtype)
+    if kind == "float":
+        return shortest(number(value), dtype)
+    if kind == "complex":
+        return [shortest(number(part), dtype) for part in value]
+    return value
+
+
+def texts(values: Iterable[Any], dtype: str) -> list[str]:
+    """All of these elements of a report with every digit that they have, equally long.
+
+    They are as the array view shows them where it is asked for as many digits.
+    """
+    cells = [cell_of(value, dtype) for value in values]
+    extent = extent_of(cells, dtype, complete=True)
+    if family(dtype) == "text":
+        chosen: Format = Text(max(1, extent.longest))
+    else:
+        chosen = choose(dtype, extent, Style(digits=MAX_DIGITS))
+    return [chosen.text(cell) for cell in cells]
 
 
 def full_text(cell: Any, dtype: str) -> str:
@@ -133,9 +159,15 @@ def full_text(cell: Any, dtype: str) -> str:
     return str(cell)
 
 
-def statistic(value: float | int) -> str:
-    """A figure of a summary in at most four digits after the first, whole integers in full."""
-    if isinstance(value, int):
+def statistic(value: Any) -> str:
+    """A figure of a summary in at most four digits after the first, whole integers in full.
+
+    A complex one comes as its two parts; "nan" and "inf" may be texts.
+    """
+    if isinstance(value, list | tuple):
+        real, imaginary = (statistic(part) for part in value)
+        return f"{real}{'' if imaginary.startswith('-') else '+'}{imaginary}j"
+    if isinstance(value, int | str):
         return str(value)
     exact = repr(value).removesuffix(".0")
     return exact if len(exact) <= 6 else f"{value:.5g}"
@@ -157,9 +189,12 @@ def _choose_real(known: int, dtype: str, extent: Extent, style: Style) -> Format
     if style.notation == "auto":
         digits = DIGITS["auto"] if style.digits is None else style.digits
         decimals = max(1, digits - 1 - magnitude)
-        if _positional(magnitude, known, extent, decimals):
-            decimals = min(decimals, _needed_decimals(extent, decimals))
-            return replace(_fit_fixed(extent, decimals, trim=True), known=known)
+        needed = _needed_decimals(extent, decimals)
+        # Where every digit is asked for none is to be lost.
+        enough = needed <= decimals or digits < MAX_DIGITS
+        if enough and _positional(magnitude, known, extent, decimals):
+            fixed = _fit_fixed(extent, min(decimals, needed), trim=True)
+            return replace(fixed, known=known)
         return _fit_scientific(min(known, digits), dtype, extent)
     digits = min(known, DIGITS["scientific"] if style.digits is None else style.digits)
     return _fit_scientific(digits, dtype, extent)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.text import dtypes, quantities
-from jaxtui.text.dtypes import shortest, significand_bits
+from jaxtui.text import dtypes, numbers, quantities
+from jaxtui.text.diagnosis import place
+from jaxtui.text.signs import ASCII
 from jaxtui.wire.report import Environment, Leaf, ProgramReport, Shard, Summary
 
 WIDTH = 100  # columns, where a row of numbers is wrapped
@@ -22,7 +22,7 @@ _GAP = object()  # stands for the elements that are left out
 
 def program(report: ProgramReport, *, ascii: bool = False) -> str:
     """A program's shapes, layer by layer from outside in, and its results."""
-    parts = [_flow(report)]
+    parts = [_flow(report, "." if ascii else "·")]
     for output in report.outputs:
         where = placement(output.shape, output.shards)
         parts.append(f"out{output.path}  {shape(output.dtype, output.shape)}{where}")
@@ -30,8 +30,7 @@ def program(report: ProgramReport, *, ascii: bool = False) -> str:
             parts.append(_indented(summary(output.summary)))
         elif output.values is not None:
             parts.append(_indented(array(output.values, len(output.shape), output.dtype)))
-    text = "\n".join(part for part in parts if part)
-    return text if not ascii else text.replace("·", "*")
+    return "\n".join(part for part in parts if part)
 
 
 def shape(dtype: str, dimensions: Iterable[int]) -> str:
@@ -64,16 +63,16 @@ def summary(figures: Summary) -> str:
             ("std", "std"),
         )
     ]
-    words = [f"{name} {_figure(value)}" for name, value in named if value is not None]
+    words = [f"{name} {numbers.statistic(value)}" for name, value in named if value is not None]
     words.append(f"finite {figures.count - figures.non_finite:,} of {figures.count:,}")
     return "  ".join(words if figures.exact else [*words, "(of a sample)"])
 
 
-def _flow(report: ProgramReport) -> str:
+def _flow(report: ProgramReport, dot: str) -> str:
     """One row a leaf, one column a layer: its shape as that layer hands it on."""
     columns: list[tuple[str, list[Leaf]]] = [("given", report.inputs)]
     for layer in reversed(report.layers):
-        size = "" if layer.axis_size is None else f"·{layer.axis_size}"
+        size = "" if layer.axis_size is None else f"{dot}{layer.axis_size}"
         columns.append((f"{layer.transform}{size}", layer.inside))
     rows = [["", *(label for label, _ in columns)]]
     for leaf in report.inputs:
@@ -105,15 +104,14 @@ def _indented(text: str) -> str:
 # --------------------------------------------------------------------------------------- arrays
 
 
-def array(values: Any, rank: int, dtype: str = "float64") -> str:
+def array(values: Any, rank: int, dtype: str) -> str:
     """Nested lists of `rank` dimensions as NumPy would print them, the numbers lined up.
 
-    An element is a number, a bool, a text, or `[re, im]` for a complex number; a float shows no
-    more digits than its `dtype` has.
+    An element is a number, a bool, a text, or `[re, im]` for a complex number.
     """
     if _count(values, rank) > WHOLE:
         values = _abridged(values, rank)
-    cells = iter(_lined_up(list(_elements(values, rank)), significand_bits(dtype)))
+    cells = iter(numbers.texts(_elements(values, rank), dtype))
     return _brackets(values, rank, cells, depth=0)
 
 
@@ -121,7 +119,7 @@ def rows(values: Any, rank: int, dtype: str) -> list[str]:
     """Each element of the first dimension as `array` would print it, numbers of all lined up."""
     if _count(values, rank) > WHOLE:
         values = [_abridged(value, rank - 1) for value in values]
-    cells = iter(_lined_up(list(_elements(values, rank)), significand_bits(dtype)))
+    cells = iter(numbers.texts(_elements(values, rank), dtype))
     if rank == 1:
         return list(cells)
     return [_brackets(value, rank - 1, cells, depth=0) for value in values]
@@ -173,69 +171,18 @@ def _wrapped(cells: list[str], margin: str) -> str:
     return f"\n{margin}".join([*lines, line])
 
 
-def _lined_up(elements: list[Any], bits: int) -> list[str]:
-    """The elements' texts, all of one width, decimal points under each other."""
-    if any(isinstance(element, list) for element in elements):
-        real = _lined_up([float(element[0]) for element in elements], bits)
-        imaginary = [e.strip() for e in _lined_up([float(e[1]) for e in elements], bits)]
-        signed = [text if text[0] in "+-" else f"+{text}" for text in imaginary]
-        return _padded([f"{re}{im}j" for re, im in zip(real, signed, strict=True)], str.ljust)
-    if any(isinstance(element, float) for element in elements):
-        return _floats([shortest(float(element), bits) for element in elements])
-    return _padded([str(element) for element in elements], str.rjust)
-
-
-def _floats(numbers: list[float]) -> list[str]:
-    """At most 8 decimals, as NumPy has it, or exponents when the range of sizes asks for them."""
-    sizes = [abs(number) for number in numbers if number and math.isfinite(number)]
-    scientific = bool(sizes) and (
-        max(sizes) >= 1e8 or min(sizes) < 1e-4 or max(sizes) / min(sizes) > 1e6
-    )
-    return _on_the_point([_scientific(x) if scientific else _decimal(x) for x in numbers])
-
-
-def _decimal(number: float) -> str:
-    return f"{number:.8f}".rstrip("0") if math.isfinite(number) else str(number)
-
-
-def _scientific(number: float) -> str:
-    if not math.isfinite(number):
-        return str(number)
-    mantissa, _, exponent = f"{number:.8e}".partition("e")
-    return f"{mantissa.rstrip('0')}e{exponent}"
-
-
-def _on_the_point(texts: list[str]) -> list[str]:
-    heads = _padded([text.partition(".")[0] for text in texts], str.rjust)
-    tails = _padded(["".join(text.partition(".")[1:]) for text in texts], str.ljust)
-    return [head + tail for head, tail in zip(heads, tails, strict=True)]
-
-
-def _padded(texts: list[str], justify: Callable[[str, int], str]) -> list[str]:
-    width = max(map(len, texts), default=0)
-    return [justify(text, width) for text in texts]
-
-
-def _figure(value: Any) -> str:
-    if isinstance(value, list):
-        return f"{_figure(value[0])}{float(value[1]):+.6g}j"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 # ----------------------------------------------------------------------- failures, environment
 
 
-def failure(name: str, diagnosis: Diagnosis) -> str:
+def failure(name: str, diagnosis: Diagnosis, *, ascii: bool = False) -> str:
     """A failure: where, what, the user's own lines of the traceback, and what would help."""
-    place = [name, diagnosis.field]
-    said = f"line {diagnosis.line}" in diagnosis.message or "(column " in diagnosis.message
-    if isinstance(diagnosis.line, int) and not said:
-        column = f", column {diagnosis.column}" if isinstance(diagnosis.column, int) else ""
-        place.append(f"line {diagnosis.line}{column}")
-    lines = [": ".join([*filter(None, place), diagnosis.message])]
+    # Of the words only the signs are surely ours; letters may be those of the user's names.
+    table = ASCII if ascii else {}
+    said = place(diagnosis) + diagnosis.message.translate(table)
+    lines = [": ".join([*filter(None, (name, diagnosis.field)), said])]
     if isinstance(diagnosis.frames, list):
         lines += [_indented(frame) for frame in diagnosis.frames]
-    lines += [f"  fix: {fix.label} ({_edit(fix)})" for fix in diagnosis.fixes]
+    lines += [f"  fix: {fix.label.translate(table)} ({_edit(fix)})" for fix in diagnosis.fixes]
     return "\n".join(lines)
 
 

@@ -14,3 +14,8 @@ def clean(text: str) -> str:
         for character in text
     )
     return " ".join(shown.split())
+
+
+def escaped(text: str) -> str:
+    """`text` with what would break its line or move a cursor written as an escape."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -377,6 +377,23 @@ async def test_in_ascii_nothing_else_is_painted() -> None:
             assert text.isascii(), sorted({sign for sign in text if not sign.isascii()})
 
 
+@pytest.mark.parametrize(
+    ("program", "typed"),
+    [
+        (
+            Program(source="# größe α → β · 2 µs ±\ndef f(x):\n    return x\n"),
+            "# größe α → β · 2 µs ±",
+        ),
+        (Program(function="mine:α·β…"), "mine:α·β…"),
+    ],
+)
+async def test_in_ascii_what_is_typed_stays_as_it_is(program: Program, typed: str) -> None:
+    async with Bench(Session(program=program), ascii=True).open() as bench:
+        assert typed in bench.text
+        shown = {sign for sign in bench.text.replace(typed, "") if not sign.isascii()}
+        assert all(sign.isalpha() for sign in shown)
+
+
 async def test_the_source_is_edited_in_the_users_editor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

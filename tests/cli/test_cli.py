@@ -11,11 +11,22 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from jaxtui import __version__, lessons
 from jaxtui.cli import options
-from jaxtui.session.session import Devices, Session, load, loads
+from jaxtui.session.layers import Vmap
+from jaxtui.session.session import (
+    Argument,
+    Benchmark,
+    Devices,
+    Program,
+    Session,
+    dumps,
+    load,
+    loads,
+)
 from jaxtui.wire.launch import Choice
 from tests.support.asking import sized_by_terminal
 
@@ -124,6 +135,54 @@ def test_lessons_are_listed_in_order_with_their_titles() -> None:
 def test_a_lesson_is_printed_as_a_session_file() -> None:
     printed = jaxtui("lessons", "pmap").stdout
     assert loads(printed) == lessons.load("pmap")
+
+
+# ------------------------------------------------------------------------------------ ASCII
+
+PLAIN = Session(
+    title="größe · α",
+    program=Program(
+        source="def scaled(x):\n    return 2 * x\n",
+        arguments=[Argument(name="x", value="length * jnp.ones((2, 3))")],
+        layers=[Vmap(axis_name="batch")],
+    ),
+    parameters={"length": 2},
+    benchmark=Benchmark(strategies=["jit(vmap)", "loop"], rounds=2),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["run"], "vmap.2"),
+        (["bench"], "+-99 %"),
+        (["devices"], "cpu x "),
+        (["lessons"], "matrix-vector"),
+    ],
+)
+def test_all_that_is_ours_is_plain_where_that_is_asked_for(
+    command: list[str], shown: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "plain.toml"
+    path.write_text(dumps(PLAIN), encoding="utf-8")
+    where = [str(path)] if command[0] in ("run", "bench") else []
+    kept = {"XDG_DATA_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    done = jaxtui(*command, *where, JAXTUI_ASCII="1", JAX_PLATFORMS="cpu", **kept)
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout
+    assert (PLAIN.title in done.stdout) == bool(where)
+    assert done.stdout.replace(PLAIN.title, "").isascii()
+    assert done.stderr.isascii()
+
+
+def test_of_a_failure_what_would_help_is_plain_and_a_name_stays(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    wrong = msgspec.structs.replace(PLAIN, parameters={"lengthα": 2})
+    path.write_text(dumps(wrong), encoding="utf-8")
+    done = jaxtui("--ascii", "run", str(path))
+    assert done.returncode == 1
+    assert "fix: length > lengthα (" in done.stderr
+    assert "→" not in done.stderr
 
 
 # ------------------------------------------------------------------------------------ export

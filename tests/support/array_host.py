@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 
 from jaxtui.results.screen.reading import summarize
 from jaxtui.results.screen.view import ArrayView
+from jaxtui.screen.ascii_filter import PlainText
 from jaxtui.wire.report import Output, Shard, Summary
 from jaxtui.wire.results import WindowRead
 
@@ -77,6 +78,8 @@ class ArrayHost(App[None]):
         self.shown = shown
         self.delay = delay
         self.ascii = ascii_only
+        if ascii_only:
+            self._filters.append(PlainText())
         self.asked: list[ArrayView.WindowWanted] = []
         self.summaries_asked: list[int | None] = []
         self.waiting = 0

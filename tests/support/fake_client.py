@@ -20,6 +20,7 @@ from jaxtui.wire.program import Run, Trace
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.results import ReadWindow, WindowRead
 from tests.support import made_events as made
+from tests.support.painting import painted
 
 R = TypeVar("R", bound=AnyRequest)
 
@@ -198,10 +199,7 @@ class Bench:
     @property
     def text(self) -> str:
         """All that is on screen, as a terminal would show it."""
-        return "\n".join(
-            "".join(segment.text for segment in strip)
-            for strip in self.app.screen._compositor.render_strips()
-        )
+        return "\n".join(painted(self.app))
 
 
 CHARACTERS = {"question_mark": "?", "space": " "}

@@ -77,20 +77,57 @@ def digits(value: float) -> int:
     return len(Decimal(repr(value)).normalize().as_tuple().digits)
 
 
-@given(st.floats(-1e300, 1e300), st.sampled_from([53, 24, 11, 8, 4, 3]))
-def test_the_shortest_number_rounds_to_the_element(value: float, bits: int) -> None:
-    fraction, exponent = math.frexp(value)
-    element = math.ldexp(round(math.ldexp(fraction, bits)), exponent - bits) if value else value
-    short = dtypes.shortest(element, bits)
-    assert abs(short - element) <= math.ulp(element) * 2 ** (53 - bits) / 2
-    assert digits(short) <= digits(element)
+def rounded(value: float | Decimal, name: str) -> float:
+    """The number as an element of a dtype."""
+    with np.errstate(all="ignore"):
+        return float(np.float64(value).astype(jnp.dtype(name)))
+
+
+def shortest_by_trial(value: float, name: str) -> Decimal:
+    """The nearest of the decimals with the fewest digits that become `value` again."""
+    exact = Decimal(value)
+    for places in range(17):
+        nearest = Decimal(f"{value:.{places}e}")
+        unit = Decimal(1).scaleb(nearest.adjusted() - places)
+        near = sorted((nearest - unit, nearest, nearest + unit), key=lambda x: abs(x - exact))
+        for candidate in near:
+            if rounded(candidate, name) == value:
+                return candidate
+    raise AssertionError(f"{value} is no {name}")
+
+
+NARROW = [name for name in FLOATS if name not in ("float32", "float64")]
+NARROW += ["float8_e4m3", "float8_e3m4", "float8_e4m3fnuz"]
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_the_shortest_number_gives_every_narrow_element_back(name: str) -> None:
+    kind = jnp.dtype(name)
+    with np.errstate(all="ignore"):
+        words = np.arange(1 << 8 * kind.itemsize, dtype=f"u{kind.itemsize}").view(kind)
+        elements = {float(x) for x in words.astype(np.float64) if math.isfinite(x)}
+    for element in elements:
+        short = dtypes.shortest(element, name)
+        assert rounded(short, name) == element
+        assert dtypes.shortest(-element, name) == -short
+    for element in sorted(elements)[:: max(1, len(elements) // 2000)]:
+        short, tried = dtypes.shortest(element, name), shortest_by_trial(element, name)
+        written, exact = Decimal(repr(short)), Decimal(element)
+        assert digits(short) == digits(float(tried))
+        assert abs(written - exact) == abs(tried - exact)  # two may be equally near
 
 
 @example(36550472.0)  # 36550470 lies in the middle, and is rounded to the even one
 @example(2.0**-96)  # above a power of two there is more room than below it
+@example(2.0**-149)  # the least of all
+@example(2.0**-126)  # the least with a whole significand: elements below are not closer
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_the_shortest_number_of_a_float32_is_numpys(value: float) -> None:
-    short = dtypes.shortest(value, 24)
+    short = dtypes.shortest(value, "float32")
     assert np.float32(short) == np.float32(value)
-    if abs(value) > np.finfo(np.float32).tiny:
-        assert short == float(str(np.float32(value)))
+    assert short == float(str(np.float32(value)))
+
+
+@given(st.floats(allow_nan=False))
+def test_a_float64_is_its_own_shortest_number(value: float) -> None:
+    assert dtypes.shortest(value, "float64") == value

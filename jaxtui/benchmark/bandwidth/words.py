@@ -6,7 +6,6 @@ import csv
 import io
 
 from jaxtui.benchmark import words as bench_words
-from jaxtui.benchmark.words import in_ascii
 from jaxtui.text import plain, quantities
 from jaxtui.wire.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
 from jaxtui.wire.benchmark import BenchStage
@@ -128,14 +127,12 @@ def findings(report: BandwidthReport) -> list[str]:
 
 def text(report: BandwidthReport, *, ascii: bool = False) -> str:
     """The report for a terminal."""
-    parts = ["  ".join(filter(None, (report.session, report.title)))]
-    parts.append("\n".join(heading(report)))
+    parts = ["\n".join(heading(report))]
     rows = [row(size) for size in report.sizes if size.skipped is None]
     if rows:
         parts.append(plain.aligned([list(HEADINGS), list(UNITS), *rows], RIGHT))
     parts.append("\n".join(findings(report)))
-    whole = "\n\n".join(part for part in parts if part)
-    return in_ascii(whole) if ascii else whole
+    return bench_words.titled(report.session, report.title, parts, ascii=ascii)
 
 
 def markdown(report: BandwidthReport) -> str:

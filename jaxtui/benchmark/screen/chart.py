@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark.screen.rows import Key, unit_of
-from jaxtui.screen.cells import Glyphs, Line, Segment, fit, join
+from jaxtui.screen.cells import Line, Segment, fit, join
+from jaxtui.text import signs
 from jaxtui.text.quantities import significant
 from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, StrategyReport
 
@@ -154,8 +155,8 @@ class _Scale:
 class _Canvas:
     """Cells of dots, each with the style of the series that drew last, and letters over them."""
 
-    def __init__(self, width: int, height: int, *, ascii: bool) -> None:
-        self.width, self.height, self._ascii = width, height, ascii
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
         self._dots = [[0] * width for _ in range(height)]
         self._styles = [[""] * width for _ in range(height)]
         self._letters: dict[tuple[int, int], tuple[str, str]] = {}
@@ -195,15 +196,10 @@ class _Canvas:
             else:
                 dots = self._dots[number][column]
                 text, style = (
-                    (self._sign(dots), self._styles[number][column]) if dots else (" ", "")
+                    (chr(0x2800 + dots), self._styles[number][column]) if dots else (" ", "")
                 )
             parts.append(Segment(text, style))
         return list(join(parts))
-
-    def _sign(self, dots: int) -> str:
-        if not self._ascii:
-            return chr(0x2800 + dots)
-        return "'" if dots & 0x1B and not dots & 0xE4 else "."
 
 
 def lines(
@@ -211,7 +207,6 @@ def lines(
     index: int,
     width: int,
     height: int,
-    glyphs: Glyphs,
     selected: Key | None = None,
 ) -> list[Line]:
     """The chart with its scales and its legend in at most `height` lines if they suffice."""
@@ -219,25 +214,21 @@ def lines(
     if chart is None:
         said = "A chart comes with a sweep (such as batch = 16, 64, 256) or several device counts."
         return [(Segment(said, "quiet"),)]
-    return drawn(chart, width, height, glyphs, selected)
+    return drawn(chart, width, height, selected)
 
 
-def drawn(
-    chart: Chart, width: int, height: int, glyphs: Glyphs, selected: Key | None = None
-) -> list[Line]:
+def drawn(chart: Chart, width: int, height: int, selected: Key | None = None) -> list[Line]:
     """A chart with its scales and its legend in at most `height` lines if they suffice."""
     legend_width = max(len(one.name) for one in chart.series) + 4
     beside = width >= LEAST_WIDTH + legend_width + 12
-    legend = _legend(chart, selected, glyphs)
+    legend = _legend(chart, selected)
     below = 0 if beside else _rows_of(legend, width)
     plot = max(LEAST_HEIGHT, height - 3 - below)
-    plotted = _plot(chart, width - (legend_width + 2 if beside else 0), plot, glyphs, selected)
+    plotted = _plot(chart, width - (legend_width + 2 if beside else 0), plot, selected)
     return _with_legend(plotted, legend, width, legend_width, beside=beside)
 
 
-def _plot(
-    chart: Chart, width: int, height: int, glyphs: Glyphs, selected: Key | None
-) -> list[Line]:
+def _plot(chart: Chart, width: int, height: int, selected: Key | None) -> list[Line]:
     spots = [spot for one in chart.series for spot in one.spots]
     low, high = min(s.low for s in spots), max(s.high for s in spots)
     unit, unit_name = unit_of([min(s.seconds for s in spots)])
@@ -245,20 +236,19 @@ def _plot(
     labels = {tick: significant(tick / unit, 2) for tick in ticks}
     margin = max(map(len, labels.values())) + 1
     room = max(LEAST_WIDTH // 2, width - margin - 2)
-    canvas = _Canvas(room, height, ascii=glyphs.is_ascii)
+    canvas = _Canvas(room, height)
     xs = [spot.x for spot in spots]
     across = _Scale(min(xs), max(xs), 2 * room - 6)
     up = _Scale(low, high, 4 * height)
     _draw(chart, canvas, across, up, selected)
     at = {height - 1 - up.at(tick) // 4: text for tick, text in labels.items()}
-    shown_unit = unit_name.replace("µ", "u") if glyphs.is_ascii else unit_name
-    heading = f"{shown_unit} a call{_how(up)}, over {chart.across}{_how(across)}"
-    rows: list[Line] = [(Segment(fit(heading, width, glyphs.ellipsis), "quiet"),)]
+    heading = f"{unit_name} a call{_how(up)}, over {chart.across}{_how(across)}"
+    rows: list[Line] = [(Segment(fit(heading, width), "quiet"),)]
     for number in range(height):
         text = at.get(number, "").rjust(margin)
-        edge = "+" if glyphs.is_ascii else ("┤" if number in at else "│")
+        edge = "┤" if number in at else "│"
         rows.append((Segment(text, "quiet"), Segment(edge, "rule"), *canvas.row(number)))
-    rows += _below(chart, across, margin, room, glyphs)
+    rows += _below(chart, across, margin, room)
     return rows
 
 
@@ -304,32 +294,31 @@ def _ticks(low: float, high: float) -> list[float]:
     return [step * n for n in range(first_step, math.floor(high / step) + 1)] or [low, high]
 
 
-def _below(chart: Chart, across: _Scale, margin: int, room: int, glyphs: Glyphs) -> list[Line]:
-    rule = [glyphs.rule] * room
+def _below(chart: Chart, across: _Scale, margin: int, room: int) -> list[Line]:
+    rule = [signs.RULE] * room
     marks = [" "] * (room + 12)
     places = {spot.x: spot.label for one in chart.series for spot in one.spots}
     free = 0
     for x in sorted(places):
         cell, text = (across.at(x) + 2) // 2, places[x]
-        rule[min(cell, room - 1)] = "+" if glyphs.is_ascii else "┬"
+        rule[min(cell, room - 1)] = "┬"
         start = max(0, cell - len(text) // 2)
         if start >= free:
             marks[start : start + len(text)] = list(text)
             free = start + len(text) + 1
-    corner = "+" if glyphs.is_ascii else "└"
     named = "".join(marks).rstrip()[: room + 1]
     return [
-        (Segment(" " * margin), Segment(corner + "".join(rule), "rule")),
+        (Segment(" " * margin), Segment("└" + "".join(rule), "rule")),
         (Segment(" " * (margin + 1)), Segment(named, "quiet")),
     ]
 
 
-def _legend(chart: Chart, selected: Key | None, glyphs: Glyphs) -> list[Line]:
+def _legend(chart: Chart, selected: Key | None) -> list[Line]:
     """A letter and a name for each series, the slowest at the end of the sweep first."""
     order = sorted(enumerate(chart.series), key=lambda item: -item[1].spots[-1].seconds)
     return [
         (
-            Segment(glyphs.cursor if one.key == selected else " ", "pointer"),
+            Segment(signs.CURSOR if one.key == selected else " ", "pointer"),
             Segment(LETTERS[number % len(LETTERS)], style_of(number)),
             Segment(f" {one.name}", "strong" if one.key == selected else ""),
         )

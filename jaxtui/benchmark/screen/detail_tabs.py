@@ -12,7 +12,7 @@ from jaxtui.benchmark.screen import details as benchmark_details
 from jaxtui.benchmark.screen import distributions as benchmark_distributions
 from jaxtui.benchmark.screen import rows, view
 from jaxtui.benchmark.screen.work import BenchmarkWork
-from jaxtui.screen.cells import Glyphs, Line, Segment
+from jaxtui.screen.cells import Line, Segment
 from jaxtui.wire.benchmark import PlannedPoint, PointReport
 from jaxtui.wire.report import Environment
 
@@ -25,7 +25,6 @@ class Details(NamedTuple):
     number: int
     point: PointReport | PlannedPoint | None
     key: rows.Key | None
-    signs: Glyphs
     width: int
     height: int
 
@@ -41,22 +40,19 @@ class DetailTab(NamedTuple):
 
 
 def _answers(there: Details) -> list[Line]:
-    report, number = there.bench.report, there.number
-    signs, width = there.signs, there.width
+    report, number, width = there.bench.report, there.number, there.width
     if report is None or not report.points:
         return _before(there)
     found = benchmark_answers.answers(report, number)
     if there.bench.printed["run"] and there.bench.opened is None:
         found.append(benchmark_details.PRINTED)
-    lines = benchmark_details.sentences(found, width, signs)
+    lines = benchmark_details.sentences(found, width)
     if not lines:
         lines = [(Segment("Sentences come with the first round.", "quiet"),)]
     made = [
         line
         for words in view.heading_words(report)
-        for line in benchmark_details.wrapped(
-            benchmark_details.plain(words, signs), width, "quiet", "  "
-        )
+        for line in benchmark_details.wrapped(words, width, "quiet", "  ")
     ]
     return [*lines, (), *made]
 
@@ -73,21 +69,21 @@ def _before(there: Details) -> list[Line]:
     ceiling = rows.ceiling_words(there.environment)
     if ceiling:
         said.append(f"{ceiling[:1].upper()}{ceiling[1:]}.")
-    return benchmark_details.sentences(said, there.width, there.signs)
+    return benchmark_details.sentences(said, there.width)
 
 
 def _samples(there: Details) -> list[Line]:
     point = there.point
     if not isinstance(point, PointReport):
         return [(Segment("Samples come with the first round.", "quiet"),)]
-    return benchmark_distributions.lines(point, there.width, there.signs, there.key)
+    return benchmark_distributions.lines(point, there.width, there.key)
 
 
 def _chart(there: Details) -> list[Line]:
     report, number = there.bench.report, there.number
     if report is None or not report.points:
         return [(Segment("The chart comes with the first round.", "quiet"),)]
-    return benchmark_chart.lines(report, number, there.width, there.height, there.signs, there.key)
+    return benchmark_chart.lines(report, number, there.width, there.height, there.key)
 
 
 def _row(there: Details) -> list[Line]:
@@ -98,14 +94,14 @@ def _row(there: Details) -> list[Line]:
     about = next((s.title for s in there.bench.strategies if s.name == key.strategy), "")
     first: Line = (Segment(name, "strong"), Segment(f"  {about}", "quiet"))
     if isinstance(point, PointReport):
-        return [first, *benchmark_details.row_lines(point, key, there.width, there.signs)]
+        return [first, *benchmark_details.row_lines(point, key, there.width)]
     if point is not None:
-        return [first, *benchmark_details.planned_lines(point, key, there.width, there.signs)]
+        return [first, *benchmark_details.planned_lines(point, key, there.width)]
     return [first]
 
 
 def _printed(there: Details) -> list[Line]:
-    return benchmark_details.printed_lines(there.bench.output, there.width, there.signs)
+    return benchmark_details.printed_lines(there.bench.output, there.width)
 
 
 def _compared(there: Details) -> list[Line]:
@@ -114,7 +110,7 @@ def _compared(there: Details) -> list[Line]:
         return []
     found = bench_runs.compare(other.report, report)
     before = view.moment(other.report.began)
-    return benchmark_details.comparison_lines(found, before, there.width, there.signs)
+    return benchmark_details.comparison_lines(found, before, there.width)
 
 
 TABS = (

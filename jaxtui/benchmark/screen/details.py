@@ -9,7 +9,8 @@ from jaxtui.benchmark import words
 from jaxtui.benchmark.kept_runs import BETWEEN_RUNS, ComparedRow, Comparison
 from jaxtui.benchmark.screen.answers import ready_seconds
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds
-from jaxtui.screen.cells import Glyphs, Line, Segment, width_of
+from jaxtui.screen.cells import Line, Segment, width_of
+from jaxtui.text.printable import escaped
 from jaxtui.text.quantities import percent, prefixed, size
 from jaxtui.wire.benchmark import PlannedArm, PlannedPoint, PointReport, StrategyReport
 
@@ -28,41 +29,26 @@ PRINTED = (
 )
 
 
-def plain(text: str, glyphs: Glyphs) -> str:
-    """`text`, in ASCII where nothing else can be shown."""
-    if not glyphs.is_ascii:
-        return text
-    for sign, other in (("µ", "u"), ("±", "+-"), ("·", "-"), ("×", "x"), ("–", "-"), ("…", "...")):
-        text = text.replace(sign, other)
-    return text
-
-
 def wrapped(text: str, width: int, style: str = "", indent: str = "") -> list[Line]:
     """`text` in lines of at most `width` cells."""
     rows = textwrap.wrap(text, max(20, width), subsequent_indent=indent, break_on_hyphens=False)
     return [(Segment(row, style),) for row in rows]
 
 
-def sentences(found: Sequence[str], width: int, glyphs: Glyphs) -> list[Line]:
+def sentences(found: Sequence[str], width: int) -> list[Line]:
     """Sentences under one another, each with a mark."""
-    mark = "-" if glyphs.is_ascii else "•"
-    return [
-        line
-        for text in found
-        for line in wrapped(f"{mark} {plain(text, glyphs)}", width, indent="  ")
-    ]
+    return [line for text in found for line in wrapped(f"• {text}", width, indent="  ")]
 
 
-def printed_lines(text: str, width: int, glyphs: Glyphs) -> list[Line]:
+def printed_lines(text: str, width: int) -> list[Line]:
     """What a function printed, its newest lines; what would move a cursor is written out."""
     found = text.splitlines()
     left = len(found) - PRINTED_LINES
     lines: list[Line] = []
     if left > 0:
-        lines.append((Segment(f"{glyphs.ellipsis} {left:,} lines before these", "quiet"),))
+        lines.append((Segment(f"… {left:,} lines before these", "quiet"),))
     for line in found[-PRINTED_LINES:]:
-        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line.expandtabs())
-        lines += [(Segment(part),) for part in _cut(shown, width)]
+        lines += [(Segment(part),) for part in _cut(escaped(line.expandtabs()), width)]
     return lines
 
 
@@ -81,7 +67,7 @@ def _cut(text: str, width: int) -> list[str]:
 # ---------------------------------------------------------------------------------------- one row
 
 
-def row_lines(point: PointReport, key: Key, width: int, glyphs: Glyphs) -> list[Line]:
+def row_lines(point: PointReport, key: Key, width: int) -> list[Line]:
     """All that is known of a row: stages, figures, correctness, cost, its Python."""
     row = next(
         (r for r in point.strategies if (r.name, r.devices) == (key.strategy, key.devices)), None
@@ -89,13 +75,13 @@ def row_lines(point: PointReport, key: Key, width: int, glyphs: Glyphs) -> list[
     if row is None:
         return []
     facts = _control_facts(point) if key.control else list(_facts(row))
-    lines = [line for label, text in facts for line in _labelled(label, plain(text, glyphs), width)]
+    lines = [line for label, text in facts for line in _labelled(label, text, width)]
     if row.python:
         lines += [(), *_python(row.python, width)]
     return lines
 
 
-def planned_lines(point: PlannedPoint, key: Key, width: int, glyphs: Glyphs) -> list[Line]:
+def planned_lines(point: PlannedPoint, key: Key, width: int) -> list[Line]:
     """All that is planned of a row."""
     arm = next(
         (
@@ -107,11 +93,7 @@ def planned_lines(point: PlannedPoint, key: Key, width: int, glyphs: Glyphs) -> 
     )
     if arm is None:
         return []
-    lines = [
-        line
-        for label, text in _planned_facts(arm)
-        for line in _labelled(label, plain(text, glyphs), width)
-    ]
+    lines = [line for label, text in _planned_facts(arm) for line in _labelled(label, text, width)]
     return [*lines, (), *_python(arm.python, width)] if arm.python else lines
 
 
@@ -248,16 +230,16 @@ def _python(text: str, width: int) -> list[Line]:
 # -------------------------------------------------------------------------------------- comparing
 
 
-def comparison_lines(found: Comparison, before: str, width: int, glyphs: Glyphs) -> list[Line]:
+def comparison_lines(found: Comparison, before: str, width: int) -> list[Line]:
     """Another run against the one that is shown; `before` says which it is."""
-    lines: list[Line] = wrapped(plain(f"Against the run of {before}.", glyphs), width)
+    lines: list[Line] = wrapped(f"Against the run of {before}.", width)
     if found.differences:
         lines += wrapped(
             "These differ, so a ratio is not of the program alone:", width, style="warning"
         )
         for what, old, new in found.differences:
-            text = f"  {what}: {old or 'nothing'}  {glyphs.arrow_in}  {new or 'nothing'}"
-            lines += wrapped(plain(text, glyphs), width, style="warning", indent="    ")
+            text = f"  {what}: {old or 'nothing'}  →  {new or 'nothing'}"
+            lines += wrapped(text, width, style="warning", indent="    ")
     else:
         lines += wrapped("Same program, same machine, same versions.", width)
     if not found.rows:
@@ -269,10 +251,10 @@ def comparison_lines(found: Comparison, before: str, width: int, glyphs: Glyphs)
         style="quiet",
     )
     lines.append(())
-    return lines + list(_compared(found.rows, glyphs))
+    return lines + list(_compared(found.rows))
 
 
-def _compared(rows: Sequence[ComparedRow], glyphs: Glyphs) -> Iterator[Line]:
+def _compared(rows: Sequence[ComparedRow]) -> Iterator[Line]:
     places = [" · ".join(f"{k} {v}" for k, v in row.parameters.items()) for row in rows]
     names = [f"{row.strategy} on {row.devices}" for row in rows]
     before = aligned_seconds([row.before for row in rows])
@@ -295,4 +277,4 @@ def _compared(rows: Sequence[ComparedRow], glyphs: Glyphs) -> Iterator[Line]:
         if row.same_program is False:
             word += ", another program"
         text = f"{where:{place}}  {called:{name}}  {old}  {new}  {row.ratio:8.3f}  "
-        yield (Segment(plain(text, glyphs)), Segment(word, style))
+        yield (Segment(text), Segment(word, style))

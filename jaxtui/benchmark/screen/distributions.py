@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds, unit_of
-from jaxtui.screen.cells import Glyphs, Line, Segment, fit, join
+from jaxtui.screen.cells import Line, Segment, fit, join
+from jaxtui.text import signs
 from jaxtui.text.quantities import significant
 from jaxtui.wire.benchmark import PointReport
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
-ASCII_BLOCKS = " .:-=+*#@"
 LOGARITHMIC_FROM = 4.0  # the largest over the smallest
 NAME_MOST = 26
 LEAST_WIDTH = 12
@@ -81,9 +81,7 @@ def scale_of(rows: Sequence[Samples], width: int) -> TimeScale:
     return TimeScale(low / margin, high * margin, width, logarithmic)
 
 
-def lines(
-    point: PointReport, width: int, glyphs: Glyphs, selected: Key | None = None
-) -> list[Line]:
+def lines(point: PointReport, width: int, selected: Key | None = None) -> list[Line]:
     """The distributions, then the scale; the baseline's median runs through all of them."""
     rows = samples_of(point)
     if not rows:
@@ -97,22 +95,20 @@ def lines(
     drawn: list[Line] = []
     for row, median in zip(rows, medians, strict=True):
         marked = row.key == selected
-        mark = glyphs.cursor if marked else " "
-        name = fit(row.name, names, glyphs.ellipsis).ljust(names)
+        mark = signs.CURSOR if marked else " "
+        name = fit(row.name, names).ljust(names)
         drawn.append(
             (
                 Segment(mark, "pointer"),
                 Segment(f"{name} ", "strong" if marked else ""),
-                *_histogram(row, scale, at, glyphs),
-                Segment("  " + (median.replace("µ", "u") if glyphs.is_ascii else median), ""),
+                *_histogram(row, scale, at),
+                Segment("  " + median, ""),
             )
         )
-    return [*drawn, *_axis(scale, names + 2, glyphs)]
+    return [*drawn, *_axis(scale, names + 2)]
 
 
-def _histogram(
-    row: Samples, scale: TimeScale, baseline: int | None, glyphs: Glyphs
-) -> list[Segment]:
+def _histogram(row: Samples, scale: TimeScale, baseline: int | None) -> list[Segment]:
     counts = [0] * scale.width
     beyond = 0
     for value in row.seconds:
@@ -120,33 +116,31 @@ def _histogram(
             beyond += 1
         else:
             counts[scale.cell(value)] += 1
-    blocks = ASCII_BLOCKS if glyphs.is_ascii else BLOCKS
     most = max(counts, default=1) or 1
     middle = scale.cell(row.median)
     parts: list[Segment] = []
     for cell, count in enumerate(counts):
-        level = math.ceil(count / most * (len(blocks) - 1))
+        level = math.ceil(count / most * (len(BLOCKS) - 1))
         if level:
-            parts.append(Segment(blocks[level], "middle" if cell == middle else "bars"))
+            parts.append(Segment(BLOCKS[level], "middle" if cell == middle else "bars"))
         elif cell == middle:
-            parts.append(Segment(blocks[1], "middle"))
+            parts.append(Segment(BLOCKS[1], "middle"))
         else:
-            parts.append(Segment(glyphs.line_down if cell == baseline else " ", "rule"))
-    parts.append(Segment(glyphs.more_right if beyond else " ", "beyond"))
+            parts.append(Segment("│" if cell == baseline else " ", "rule"))
+    parts.append(Segment("▸" if beyond else " ", "beyond"))
     return list(join(parts))
 
 
-def _axis(scale: TimeScale, indent: int, glyphs: Glyphs) -> list[Line]:
+def _axis(scale: TimeScale, indent: int) -> list[Line]:
     unit, name = unit_of([scale.low])
-    name = name.replace("µ", "u") if glyphs.is_ascii else name
     marks = [" "] * (scale.width + 12)
-    rule = [glyphs.rule] * scale.width
+    rule = [signs.RULE] * scale.width
     for cell in range(0, scale.width - 4, 16):
         text = significant(scale.at(cell) / unit, 3)
         if cell == 0:
             text += f" {name}"
         marks[cell : cell + len(text)] = list(text)
-        rule[cell] = "+" if glyphs.is_ascii else "┬"
+        rule[cell] = "┬"
     how = " logarithmic" if scale.logarithmic else ""
     return [
         (Segment(" " * indent), Segment("".join(rule), "rule"), Segment(how, "quiet")),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jaxtui.benchmark import words
-from jaxtui.screen.cells import Glyphs, Line, Segment, fit
+from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.text.quantities import TIME_UNITS, percent, prefixed, significant, size
+from jaxtui.text.signs import CURSOR
 from jaxtui.wire.benchmark import Control, PlannedPoint, PointReport, StrategyReport
 from jaxtui.wire.report import Environment
 
@@ -193,13 +194,12 @@ def aligned_seconds(values: Sequence[float], digits: int = 3) -> list[str]:
 # ---------------------------------------------------------------------------------------- headings
 
 
-def where(environment: Environment | None, glyphs: Glyphs) -> str:
+def where(environment: Environment | None) -> str:
     """`cpu × 8 (simulated, 2 cores)`."""
     if environment is None:
         return ""
-    times = "x" if glyphs.is_ascii else "×"
     note = f" (simulated, {environment.cores} cores)" if environment.simulated else ""
-    return f"{environment.platform} {times} {environment.device_count}{note}"
+    return f"{environment.platform} × {environment.device_count}{note}"
 
 
 def ceiling_words(environment: Environment | None) -> str:
@@ -265,27 +265,27 @@ class StrategyTable:
     name_width: int
     gap: int
     width: int
-    glyphs: Glyphs
 
     def heading(self) -> Line:
         """The names of the columns."""
         parts = [Segment("  " + "strategy".ljust(self.name_width), "heading")]
         for column, width in self.columns:
-            text = column.heading.replace("±", "+-") if self.glyphs.is_ascii else column.heading
-            parts.append(Segment(" " * self.gap + _set(text, width, column.right), "heading"))
+            parts.append(
+                Segment(" " * self.gap + _set(column.heading, width, column.right), "heading")
+            )
         return tuple(parts)
 
     def line(self, index: int, *, cursor: bool = False) -> Line:
         """One row."""
         row = self.rows[index]
-        mark = self.glyphs.cursor if cursor else " "
-        name = fit(row.name, self.name_width, self.glyphs.ellipsis).ljust(self.name_width)
+        mark = CURSOR if cursor else " "
+        name = fit(row.name, self.name_width).ljust(self.name_width)
         name_part = "cursor" if cursor else _NAME_PARTS.get(row.part, "name")
         parts = [Segment(mark, "pointer"), Segment(f" {name}", name_part)]
         if row.note:
             return (*parts, *self._noted(row))
         for column, width in self.columns:
-            text = self._plain(row.figures.get(column.name, ""))
+            text = row.figures.get(column.name, "")
             part = _VALUE_PARTS.get(column.name, "")
             if column.name in ("verdict", "speedup"):
                 part = row.part
@@ -300,17 +300,12 @@ class StrategyTable:
             if column.name not in row.figures or (row.part == "skipped" and parts):
                 break
             text = row.figures[column.name]
-            parts.append(Segment(" " * self.gap + _set(self._plain(text), width, column.right)))
+            parts.append(Segment(" " * self.gap + _set(text, width, column.right)))
             used += self.gap + width
         room = max(0, self.width - used - 2)
         part = row.part if row.part == "skipped" else "note"
-        parts.append(Segment("  " + fit(self._plain(row.note), room, self.glyphs.ellipsis), part))
+        parts.append(Segment("  " + fit(row.note, room), part))
         return parts
-
-    def _plain(self, text: str) -> str:
-        if not self.glyphs.is_ascii:
-            return text
-        return text.replace("µ", "u").replace("–", "-").replace("…", "...").replace("×", "x")
 
 
 _NAME_PARTS = {"control": "control", "skipped": "skipped", "baseline": "baseline"}
@@ -321,7 +316,7 @@ def _set(text: str, width: int, right: bool) -> str:
     return text.rjust(width) if right else text.ljust(width)
 
 
-def layout(rows: Sequence[StrategyRow], width: int, glyphs: Glyphs) -> StrategyTable:
+def layout(rows: Sequence[StrategyRow], width: int) -> StrategyTable:
     """The table for so many cells: what is not there in a narrow one stands in the details."""
     columns = [column for column in COLUMNS if column.least <= width]
     widths = [
@@ -336,5 +331,5 @@ def layout(rows: Sequence[StrategyRow], width: int, glyphs: Glyphs) -> StrategyT
     room = width - 2 - sum(widths) - gap * len(columns)
     name_width = max(NAME_LEAST, min(called, room))
     return StrategyTable(
-        tuple(rows), tuple(zip(columns, widths, strict=True)), name_width, gap, width, glyphs
+        tuple(rows), tuple(zip(columns, widths, strict=True)), name_width, gap, width
     )

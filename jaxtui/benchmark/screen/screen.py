@@ -22,7 +22,6 @@ from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
-from jaxtui.screen.cells import Glyphs, glyphs
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.toggles import Toggles
 from jaxtui.screen.work import REST
@@ -78,7 +77,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
             pane.border_title = "Benchmark"
             self.form = BenchmarkForm()
             yield self.form
-        self.table_pane = TablePane(self.bench, self.glyphs)
+        self.table_pane = TablePane(self.bench)
         self.table = self.table_pane.table
         yield self.table_pane
         with Vertical(id="benchmark-details", classes="pane") as self.details_pane:
@@ -94,11 +93,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         """From now on what is composed is planned."""
         self.bench.open(self.explorer.now())
         super().on_screen_resume()
-
-    @property
-    def glyphs(self) -> Glyphs:
-        """The signs that this terminal has."""
-        return glyphs(self.shell.ascii)
 
     # --------------------------------------------------------------------------- what is shown
 
@@ -140,8 +134,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         asked = bench.benchmark
         texts = self._texts.shown(asked)
         whose = "the tutorial's task" if bench.subject == "task" else "this session's program"
-        dot = self.glyphs.dot
-        program = f"{view.function_text(session)} {dot} {whose}"
+        program = f"{view.function_text(session)} · {whose}"
         self.form.show(
             program,
             view.strategy_toggles(asked, bench.strategies),
@@ -175,7 +168,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
             self.table_pane.points()[1],
             self.table_pane.shown_point(),
             self.table.key,
-            self.glyphs,
             width,
             height,
         )

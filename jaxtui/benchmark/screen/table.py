@@ -10,7 +10,6 @@ from textual.message import Message
 from textual.strip import Strip
 
 from jaxtui.benchmark.screen.rows import Key, StrategyRow, StrategyTable, layout
-from jaxtui.screen.cells import glyphs
 from jaxtui.screen.painted_lines import PaintedLines
 
 
@@ -57,7 +56,7 @@ class BenchmarkTable(PaintedLines):
         over = max(0, len(self._rows) - (height - 1))
         if over:
             width -= self.styles.scrollbar_size_vertical
-        self._table = layout(self._rows, max(40, width), glyphs(self.ascii))
+        self._table = layout(self._rows, max(40, width))
         wanted = Size(self.size.width, height + over)
         if self.virtual_size != wanted:
             self.virtual_size = wanted

@@ -8,7 +8,6 @@ from textual.containers import Vertical
 from jaxtui.benchmark.screen import rows, view
 from jaxtui.benchmark.screen.table import BenchmarkTable
 from jaxtui.benchmark.screen.work import BenchmarkWork
-from jaxtui.screen.cells import Glyphs
 from jaxtui.screen.field import FixedText, Notice
 from jaxtui.wire.benchmark import PlannedPoint, PointReport
 from jaxtui.wire.report import Environment
@@ -17,9 +16,9 @@ from jaxtui.wire.report import Environment
 class TablePane(Vertical):
     """The table under its progress; a sweep has one for each point."""
 
-    def __init__(self, bench: BenchmarkWork, signs: Glyphs) -> None:
+    def __init__(self, bench: BenchmarkWork) -> None:
         super().__init__(id="benchmark-table", classes="pane")
-        self._bench, self._signs = bench, signs
+        self._bench = bench
         self.point: int | None = None  # which of the sweep is shown; None follows the run
         self.table = BenchmarkTable()
         self._progress = FixedText()
@@ -58,7 +57,7 @@ class TablePane(Vertical):
 
     def show_progress(self, now: float) -> None:
         """Say how far the run is, and what is in its way."""
-        line = view.progress(self._bench, now, max(30, self.screen.size.width - 2), self._signs)
+        line = view.progress(self._bench, now, max(30, self.screen.size.width - 2))
         self._progress.say(line)
         self._progress.set_class(bool(line), "-shown")
         self._notice.say(self._bench.notice(now))
@@ -78,7 +77,6 @@ class TablePane(Vertical):
             point,
             (place[1], place[0]),
             self.screen.size.width - 4,
-            self._signs,
         )
         if heading != self.border_title:
             self.border_title = heading.replace("[", r"\[")
@@ -89,7 +87,7 @@ class TablePane(Vertical):
             shown = rows.planned_rows(point) if point is not None else []
         error = point.error if point is not None else None
         self.table.show_rows(shown, stale=stale)
-        foot = view.noise_line(point, self._signs)
+        foot = view.noise_line(point)
         if error is not None:
             foot = f"{error.field}: {error.message}"
         self._foot.say(foot)

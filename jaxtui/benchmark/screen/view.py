@@ -14,7 +14,6 @@ from jaxtui.benchmark.recording import PointRecord
 from jaxtui.benchmark.screen import rows
 from jaxtui.benchmark.screen.rows import Key
 from jaxtui.benchmark.screen.work import BenchmarkWork
-from jaxtui.screen.cells import Glyphs
 from jaxtui.screen.toggles import Toggle
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import BENCHMARK
@@ -98,7 +97,6 @@ def title(
     point: PointReport | PlannedPoint | None,
     place: tuple[int, int],
     width: int,
-    glyphs: Glyphs,
 ) -> str:
     """What the table is of, in `width` cells if leaving out what is known anyway will do."""
     report = work.report
@@ -107,7 +105,7 @@ def title(
     swept = " · ".join(f"{name} {value}" for name, value in at.items())
     number, of = place
     nth = f"point {number + 1} of {of}" if of > 1 else ""
-    state, where = _state(work, report, point), rows.where(seen, glyphs)
+    state, where = _state(work, report, point), rows.where(seen)
     name, known = function_text(session), parameters_text(session, point)
     for parts in (
         (name, known, where, nth, state),
@@ -115,7 +113,7 @@ def title(
         (swept, where, nth, state),
         (swept, nth, state),
     ):
-        text = f" {glyphs.dot} ".join(filter(None, parts)).replace("·", glyphs.dot)
+        text = " · ".join(filter(None, parts))
         if len(text) <= width:
             break
     return text
@@ -139,7 +137,7 @@ def _state(
     return ", ".join(said)
 
 
-def progress(work: BenchmarkWork, now: float, width: int, glyphs: Glyphs) -> str:
+def progress(work: BenchmarkWork, now: float, width: int) -> str:
     """`round 12/25 ██████░░░░ 6 s left`, "" while nothing runs."""
     recording = work.recording
     if recording is None or recording.ended:
@@ -174,8 +172,7 @@ def progress(work: BenchmarkWork, now: float, width: int, glyphs: Glyphs) -> str
     hint = next((hint for hint in hints if len(hint) + BAR_LEAST <= room), hints[-1])
     cells = max(BAR_LEAST, min(BAR_MOST, room - len(hint)))
     full = round((number + min(1.0, share)) / total * cells)
-    on, off = ("#", ".") if glyphs.is_ascii else ("█", "░")
-    return f"{words}  {on * full}{off * (cells - full)}{hint}"
+    return f"{words}  {'█' * full}{'░' * (cells - full)}{hint}"
 
 
 def _timed_arms(point: PointRecord) -> int:
@@ -204,11 +201,11 @@ def run_label(run: KeptRun, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def noise_line(point: PointReport | PlannedPoint | None, glyphs: Glyphs) -> str:
+def noise_line(point: PointReport | PlannedPoint | None) -> str:
     """What disturbed the rounds, for the line under the table."""
     if not isinstance(point, PointReport):
         return ""
-    return rows.flagged_words(point).replace("·", glyphs.dot)
+    return rows.flagged_words(point)
 
 
 def heading_words(report: BenchmarkReport) -> list[str]:

@@ -126,9 +126,7 @@ class BlockPlan:
         return replace(self, at=kept, bars=bars, lines=lines, hidden=hidden)
 
 
-def plan(
-    shape: Sequence[int], cell: int, room: int, shown: int, *, ascii: bool, gap: int = 1
-) -> BlockPlan:
+def plan(shape: Sequence[int], cell: int, room: int, shown: int, *, gap: int = 1) -> BlockPlan:
     """Places for the first `shown` elements of a block, whose texts are `cell` long.
 
     Rows of the last dimension stay whole as long as `room` allows, and as many stand in a line as
@@ -141,7 +139,6 @@ def plan(
     whole = (last - 1) * step + cell + 2
     across = max(1, min(last, (room - 2 - cell) // step + 1))
     abreast = max(1, (room + 1) // (whole + 1)) if whole <= room else 1
-    bar = "|" if ascii else "│"
     at: list[At] = []
     bars: list[tuple[At, str]] = []
     line, x, in_line = 0, 0, 0
@@ -152,7 +149,7 @@ def plan(
             if in_line >= abreast or _starts_slice(element, shape):
                 line, x, in_line = line + 1, 0, 0
             else:
-                bars.append((At(line, x + 2 - gap), bar))
+                bars.append((At(line, x + 2 - gap), "│"))
                 x += 3 - gap
         elif column and column % across == 0:
             line, x = line + 1, 0

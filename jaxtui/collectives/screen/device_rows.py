@@ -156,7 +156,6 @@ class DeviceRows(LineScroller):
             max(1, width),
             label_name=self._labels[0],
             fold=FOLD if self._folds else None,
-            ascii=self.ascii,
         )
 
     def on_focus(self) -> None:

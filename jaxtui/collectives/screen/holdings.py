@@ -67,7 +67,7 @@ class HoldingsPane(Vertical):
         title = view.verdict(ran, stale=stale, ascii=self._shell.ascii)
         took = view.took(ran.seconds) if ran is not None else ""
         parts = [part for part in ("What each device holds", title, took) if part]
-        heading = f" {self._shell.dot} ".join(parts)
+        heading = " · ".join(parts)
         if heading != self.border_title:
             self.border_title = heading
         if ran is None:
@@ -124,7 +124,7 @@ class HoldingsPane(Vertical):
         if place.side == "before":
             self.rows.light(frozenset())
             words = view.before_words(held, place.row, place.element, written)
-            self._words.say(f"{words}   {EDITS}".replace("·", self._shell.dot))
+            self._words.say(f"{words}   {EDITS}")
             return
         leaf = self._leaves[1] % max(1, len(asked.ran.report.after))
         index = (place.row, *held.index(place.element))
@@ -163,7 +163,7 @@ class HoldingsPane(Vertical):
             ElementPlace("before", *divmod(flat, size)) for flat in found.sources[shown]
         )
         self.rows.light(lit)
-        self._words.say(view.found_words(found, written, before, shown, ascii=self._shell.ascii))
+        self._words.say(view.found_words(found, written, before, shown))
 
     # ------------------------------------------------------------------------ editing in place
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from jaxtui.collectives.screen.blocks import BlockPlan, Holding, plan
 from jaxtui.screen.cells import Line, Segment, fit, join, pad, width_of
 from jaxtui.text import dtypes
+from jaxtui.text.signs import ARROW_IN, ELLIPSIS, FOLDED
 
 Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")
@@ -24,21 +25,6 @@ class ElementPlace(NamedTuple):
     side: Side
     row: int
     element: int
-
-
-@dataclass(frozen=True)
-class Signs:
-    """What brackets the element at the cursor, and what leads to a row."""
-
-    open: str
-    close: str
-    pointer: str
-    arrow: str
-    ellipsis: str
-
-
-UNICODE = Signs("▐", "▌", "▸", "→", "…")
-ASCII = Signs(">", "<", ">", "->", "...")
 
 
 @dataclass(frozen=True)
@@ -66,7 +52,6 @@ class RowsLayout:
     before: Column
     after: Column
     height: int  # lines of a row
-    signs: Signs
 
     def column(self, side: Side) -> Column:
         """One of the two sides."""
@@ -162,8 +147,7 @@ class RowsLayout:
             text = fit(f"{side} {name}".strip(), max(4, room - len(typed) - 1))
             parts.append((column.x + 1, text, "heading"))
             parts.append((column.x + 2 + len(text), typed, "dtype"))
-        arrow = self.signs.arrow
-        parts.append((self.after.x - len(arrow) - 1, arrow, "quiet"))
+        parts.append((self.after.x - 2, ARROW_IN, "quiet"))
         return _assembled(parts, self.width)
 
     def line(self, y: int, cursor: ElementPlace | None, lit: frozenset[ElementPlace]) -> Line:
@@ -184,8 +168,8 @@ class RowsLayout:
         here = cursor is not None and cursor.row == row
         takes_part = any(place.row == row for place in lit)
         style = "label-cursor" if here else ("label-lit" if takes_part else "label")
-        text = fit(self.labels[row], self.label_width - 3, self.signs.ellipsis)
-        sign = self.signs.pointer if here else " "
+        text = fit(self.labels[row], self.label_width - 3)
+        sign = FOLDED if here else " "
         return [(0, sign, "pointer"), (2, text, style)]
 
     def _blocks(
@@ -211,9 +195,9 @@ class RowsLayout:
             text = written.text(holding.cells[row][element])
             if place == cursor:
                 parts += [
-                    (x - 1, self.signs.open, "cursor-edge"),
+                    (x - 1, "▐", "cursor-edge"),
                     (x, text, "cursor"),
-                    (x + written.width, self.signs.close, "cursor-edge"),
+                    (x + written.width, "▌", "cursor-edge"),
                 ]
             elif place in lit:
                 first, last = self._run_ends(column, place, lit)
@@ -233,7 +217,7 @@ class RowsLayout:
         self, column: Column, side: Side, row: int, lit: frozenset[ElementPlace]
     ) -> list[tuple[int, str, str]]:
         """`… 12 more`, in brackets when some of them are lit."""
-        text = f"{self.signs.ellipsis} {column.plan.hidden:,} more"
+        text = f"{ELLIPSIS} {column.plan.hidden:,} more"
         inside = any(p.side == side and p.row == row and p.element >= column.places for p in lit)
         return [(column.x, f"[{text}]", "lit") if inside else (column.x + 1, text, "quiet")]
 
@@ -264,15 +248,13 @@ def layout(
     *,
     label_name: str = "device",
     fold: int | None = None,
-    ascii: bool = False,
 ) -> RowsLayout:
     """Lay out the rows in `width` cells, each in at most `fold` lines when that is given.
 
     `labels` name the rows, and `label_name` says what they name.
     """
-    signs = ASCII if ascii else UNICODE
     label_width = max(LABELS[0], min(LABELS[1], max(map(len, labels), default=0))) + 3
-    plans, gap = _plans((before, after), width - label_width, ascii)
+    plans, gap = _plans((before, after), width - label_width)
     if fold is not None:
         plans = (plans[0].folded(max(2, fold)), plans[1].folded(max(2, fold)))
     start = label_width
@@ -284,19 +266,16 @@ def layout(
         before=Column(before, plans[0], start),
         after=Column(after, plans[1], start + plans[0].width + gap),
         height=max(1, plans[0].lines, plans[1].lines),
-        signs=signs,
     )
 
 
-def _plans(
-    holdings: tuple[Holding, Holding], room: int, ascii: bool
-) -> tuple[tuple[BlockPlan, BlockPlan], int]:
+def _plans(holdings: tuple[Holding, Holding], room: int) -> tuple[tuple[BlockPlan, BlockPlan], int]:
     """The plans of both sides, and the gap between them: each as wide as it needs, if both fit."""
     room = max(2, room - GAPS[0])
-    airy = [_planned(held, FREE, 2, ascii) for held in holdings]
+    airy = [_planned(held, FREE, 2) for held in holdings]
     if all(made.lines == 1 for made in airy) and sum(made.width for made in airy) <= room * AIRY:
         return (airy[0], airy[1]), _gap(room, airy)
-    natural = [_planned(held, FREE, 1, ascii).width for held in holdings]
+    natural = [_planned(held, FREE, 1).width for held in holdings]
     half = room // 2
     if sum(natural) <= room:
         rooms = (natural[0], natural[1])
@@ -306,14 +285,14 @@ def _plans(
         rooms = (room - natural[1], natural[1])
     else:
         rooms = (half, room - half)
-    plans = [_planned(held, width, 1, ascii) for held, width in zip(holdings, rooms, strict=True)]
+    plans = [_planned(held, width, 1) for held, width in zip(holdings, rooms, strict=True)]
     return (plans[0], plans[1]), _gap(room, plans)
 
 
-def _planned(held: Holding, room: int, gap: int, ascii: bool) -> BlockPlan:
+def _planned(held: Holding, room: int, gap: int) -> BlockPlan:
     """The plan of one side, at least as wide as its heading."""
     cell = held.format.width if held.shown else 1
-    made = plan(held.shape, cell, room, held.shown, ascii=ascii, gap=gap)
+    made = plan(held.shape, cell, room, held.shown, gap=gap)
     shape = ", ".join(map(str, held.shape))
     named = len(f" before {dtypes.short(held.dtype)}[{shape}] ")
     return replace(made, width=max(made.width, min(named, room)))

@@ -92,8 +92,7 @@ class CollectivesScreen(TravelSide):
         """What the engine is doing, the collective included."""
         super().show_status(work, now)
         line = self.header_line
-        doing = self.collective_work.doing(now) or work.status(now)
-        line.doing = doing.replace("·", self.shell.dot)
+        line.doing = self.collective_work.doing(now) or work.status(now)
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
     def show_work(self, work: ProgramWork, now: float) -> None:
@@ -163,9 +162,8 @@ class CollectivesScreen(TravelSide):
 
         work = self.collective_work
         room = min(DIALOG, int(self.size.width * 0.95)) - 8
-        ellipsis = "..." if self.shell.ascii else "…"
         choices = [
-            (name, fit(label if cell_len(label) <= room else _brief(label), room, ellipsis))
+            (name, fit(label if cell_len(label) <= room else _brief(label), room))
             for name, label in view.choices(work.session, work.available)
         ]
 

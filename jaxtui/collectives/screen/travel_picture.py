@@ -100,11 +100,10 @@ class TravelPicture:
 
     # ----------------------------------------------------------------------------- painting
 
-    def lines(self, step: int, width: int, *, ascii: bool) -> list[Line]:
+    def lines(self, step: int, width: int) -> list[Line]:
         """The table of a step: a heading, and a line for each device."""
-        arrow = "->" if ascii else "→"
-        sends = [self._sends_of(row, step, arrow) for row in range(len(self.labels))]
-        send_width = max(map(len, [*self._all_sends(arrow), "sends"])) + 2
+        sends = [self._sends_of(row, step) for row in range(len(self.labels))]
+        send_width = max(map(len, [*self._all_sends(), "sends"])) + 2
         label_width = max(map(len, [*self.labels, "device"])) + 2
         room = width - label_width - send_width - 2
         full = self._cell_width()
@@ -125,7 +124,7 @@ class TravelPicture:
             ]
             new = self._new(row, step)
             for column in self.columns:
-                line += self._cell(self._block(row, column, step), new, cell, fits, ascii)
+                line += self._cell(self._block(row, column, step), new, cell, fits)
             lines.append(pad(join(line), width))
         return lines
 
@@ -148,33 +147,30 @@ class TravelPicture:
         new: set[tuple[int, tuple[int, ...]]],
         width: int,
         fits: bool,
-        ascii: bool,
     ) -> list[Segment]:
         if block is None:
-            return [Segment(" " + ("." if ascii else "·").center(width) + " ", "quiet")]
-        text = self._text(block, width, fits, ascii)
+            return [Segment(" " + "·".center(width) + " ", "quiet")]
+        text = self._text(block, width, fits)
         if (block.number, block.rows) in new:
             return [Segment(f"[{text}]", "lit")]
         return [Segment(f" {text} ", "cell")]
 
-    def _text(self, block: Chunk, width: int, fits: bool, ascii: bool) -> str:
+    def _text(self, block: Chunk, width: int, fits: bool) -> str:
         if not fits:
-            mark = "#" if ascii else "■"
-            return (str(len(block.rows)) if self._sums else mark).center(width)
+            return (str(len(block.rows)) if self._sums else "■").center(width)
         values = " ".join(self.format.text(value) for value in block.values)
         if self._sums:
             count = len(block.rows)
             values += (f" ({count})" if count > 1 else "").ljust(self._count_width)
         return values.ljust(width)
 
-    def _sends_of(self, row: int, step: int, arrow: str) -> str:
+    def _sends_of(self, row: int, step: int) -> str:
         targets: dict[int, list[int]] = {}
         for send in self.sends(step):
             if send.source == row and send.bytes:
                 targets.setdefault(send.target, []).append(send.block.number)
         return "  ".join(
-            f"{arrow} {self.name(target)}{self._blocks(numbered)}"
-            for target, numbered in targets.items()
+            f"→ {self.name(target)}{self._blocks(numbered)}" for target, numbered in targets.items()
         )
 
     def _blocks(self, numbered: Sequence[int]) -> str:
@@ -185,9 +181,9 @@ class TravelPicture:
         first, last = min(numbered), max(numbered)
         return f" blocks {first}-{last}" if len(numbered) == last - first + 1 else " blocks"
 
-    def _all_sends(self, arrow: str) -> list[str]:
+    def _all_sends(self) -> list[str]:
         return [
-            self._sends_of(row, step, arrow)
+            self._sends_of(row, step)
             for step in range(1, self.last + 1)
             for row in range(len(self.labels))
         ]
@@ -196,15 +192,14 @@ class TravelPicture:
         """A row's device in a word."""
         return self.labels[row].split()[0]
 
-    def legend(self, width: int, *, ascii: bool) -> str:
+    def legend(self, width: int) -> str:
         """What the signs in the table mean."""
         parts = ["[…] came in this step"]
         if self._sums:
             made = self.combines or "made"
             parts.append(f"(3) the {made} of 3 devices so far")
-        mark = "#" if ascii else "■"
         if len(self.columns) * (self._cell_width() + 2) > width - 30:
-            parts.append("a number is of how many devices" if self._sums else f"{mark} a block")
+            parts.append("a number is of how many devices" if self._sums else "■ a block")
         return " · ".join(parts)
 
     def agrees(self, values: Any) -> bool:

@@ -67,7 +67,7 @@ class TravelView(LineScroller):
         self._lines = []
         if self._picture is not None and width > 1:
             over = len(self._picture.labels) + 1 > height
-            self._lines = self._picture.lines(self._step, width - over, ascii=self.ascii)
+            self._lines = self._picture.lines(self._step, width - over)
         self.virtual_size = Size(width, max(height, len(self._lines)))
         self.refresh()
 
@@ -116,10 +116,9 @@ class TravelPane(Vertical):
         """The words, the table, the cost."""
         yield self._head
         with Horizontal(id="travel-cost"):
-            latency, bandwidth = "latency α ", " µs  bandwidth β "
-            yield Static(_plain(latency) if self._ascii else latency, markup=False)
+            yield Static("latency α ", markup=False)
             yield self._latency
-            yield Static(_plain(bandwidth) if self._ascii else bandwidth, markup=False)
+            yield Static(" µs  bandwidth β ", markup=False)
             yield self._bandwidth
             yield Static(" GB/s   ", markup=False)
             yield self._seconds
@@ -146,7 +145,6 @@ class TravelPane(Vertical):
     def draw(self) -> None:
         """Say and draw the step."""
         picture = self._picture
-        dot, tick = ("-", "") if self._ascii else ("·", " ✓")
         if picture is None:
             self.border_title = "How it travels"
             self._head.update(self._why, layout=False)
@@ -154,9 +152,7 @@ class TravelPane(Vertical):
             self._seconds.say("")
         else:
             algorithm = picture.travel.algorithm
-            self.border_title = (
-                f"How it travels {dot} {algorithm.name} (a model, not a measurement)"
-            )
+            self.border_title = f"How it travels · {algorithm.name} (a model, not a measurement)"
             sends = sum(send.bytes > 0 for send in picture.sends(self.step))
             place = f"step {self.step} of {picture.last}" if self.step else "before the first step"
             parts = [place]
@@ -165,45 +161,39 @@ class TravelPane(Vertical):
             total = quantities.size(picture.sent(picture.last))
             parts.append(f"{quantities.size(picture.sent(self.step))} of {total} sent")
             if self.step == picture.last and self._agrees is not None:
-                parts.append(
-                    f"this is the result{tick}" if self._agrees else "this is NOT the result"
-                )
+                parts.append("this is the result ✓" if self._agrees else "this is NOT the result")
             self._head.update(
                 _first_that_fits(
                     self.size.width - 2,
                     Content.assemble(
-                        (f" {dot} ".join(parts), "bold"),
+                        (" · ".join(parts), "bold"),
                         (f"   [ and ] step   {algorithm.words}", "$text-muted"),
                     ),
                     # Where there is no room for both, how it goes stands before the first step.
-                    *self._how_it_goes(place, algorithm.words, dot),
-                    Content.styled(f" {dot} ".join(parts), "bold"),
+                    *self._how_it_goes(place, algorithm.words),
+                    Content.styled(" · ".join(parts), "bold"),
                 ),
                 layout=False,
             )
-            self._legend.say(self._legend_text(picture, dot))
+            self._legend.say(self._legend_text(picture))
             self._say_cost()
         self.view.show(picture, self.step)
 
-    def _how_it_goes(self, place: str, words: str, dot: str) -> list[Content]:
+    def _how_it_goes(self, place: str, words: str) -> list[Content]:
         if self.step:
             return []
-        both = Content.assemble((f"{place} {dot} ", "bold"), (words, "$text-muted"))
+        both = Content.assemble((f"{place} · ", "bold"), (words, "$text-muted"))
         return [both, Content.styled(words, "$text-muted")]
 
     def on_resize(self, event: events.Resize) -> None:
         """What there is room to say has changed; the pane has no size before it is shown."""
         self.draw()
 
-    def _legend_text(self, picture: TravelPicture, dot: str) -> str:
-        legend = picture.legend(self.size.width, ascii=self._ascii)
+    def _legend_text(self, picture: TravelPicture) -> str:
+        legend = picture.legend(self.size.width)
         if picture.empty:
             legend += f" · {picture.empty} blocks are empty: fewer elements than devices"
-        return legend.replace("·", dot)
-
-    @property
-    def _ascii(self) -> bool:
-        return bool(getattr(self.app, "ascii", False))
+        return legend
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Another latency or bandwidth: another cost."""
@@ -221,16 +211,9 @@ class TravelPane(Vertical):
             return
         seconds = self._picture.travel.seconds(latency * MICRO, bandwidth * GIGA)
         cost = f"{quantities.seconds(seconds, 4)} = {self._picture.travel.algorithm.cost}"
-        self._seconds.say(_plain(cost) if self._ascii else cost)
+        self._seconds.say(cost)
 
 
 def _first_that_fits(width: int, *texts: Content) -> Content:
     """The first text that `width` cells hold, or the last."""
     return next((text for text in texts if text.cell_length <= width), texts[-1])
-
-
-def _plain(text: str) -> str:
-    """The formula in ASCII."""
-    signs = {"α": "a", "β": "b", "−": "-", "₂": "2", "µ": "u", "…": "..."}
-    signs |= {"⌈": "ceil(", "⌉": ")", "⌊": "floor(", "⌋": ")"}
-    return "".join(signs.get(c, c) for c in text)

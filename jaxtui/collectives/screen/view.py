@@ -236,19 +236,16 @@ def before_words(held: Holding, row: int, element: int, written: str) -> str:
     return f"before: {who}{where} = {written.strip()}"
 
 
-def found_words(
-    found: ProvenanceFound, written: str, before: Holding, shown: int, *, ascii: bool
-) -> str:
+def found_words(found: ProvenanceFound, written: str, before: Holding, shown: int) -> str:
     """Where an element comes from, and in a second line the elements themselves."""
-    arrow = "<-" if ascii else "←"
     place, _, source = found.words.partition(" ← ")
-    words = f"{place} = {written.strip()} {arrow} {source}"
+    words = f"{place} = {written.strip()} ← {source}"
     if not before.cells or not found.sources[shown]:
         return words
     size = max(1, before.size)
     cells = [divmod(flat, size) for flat in found.sources[shown][:SPELT]]
     spelt = [before.format.text(before.cells[row][at]).strip() for row, at in cells]
-    more = "" if len(found.sources[shown]) <= SPELT else (" ..." if ascii else " …")
+    more = "" if len(found.sources[shown]) <= SPELT else " …"
     joiner = " + " if source.startswith("sum over") else ", "
     if len(spelt) == 1:
         return words

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.screen.cells import Glyphs, Line, Segment, fit, join
+from jaxtui.screen.cells import Line, Segment, fit, join
 from jaxtui.session.layers import LAYER_KINDS, Layer
+from jaxtui.text import signs
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean
 from jaxtui.wire.report import FlowLeaf, Level
@@ -22,23 +23,22 @@ def kind_of(level: Level) -> type[Layer]:
 class Cells:
     """Makes the cells and arrows of a row; `separator` stands between the sizes of a shape."""
 
-    def __init__(self, levels: Sequence[Level], glyphs: Glyphs, separator: str) -> None:
+    def __init__(self, levels: Sequence[Level], separator: str) -> None:
         self.levels = levels
-        self.glyphs = glyphs
         self.separator = separator
         # Of thousands of leaves most have the shape of another one.
         self._shapes: dict[tuple[object, ...], Line] = {}
 
     def missing(self) -> Line:
         """The cell of a level that was not reached."""
-        return (Segment(self.glyphs.ellipsis, "quiet"),)
+        return (Segment(signs.ELLIPSIS, "quiet"),)
 
     def leaf(
         self, at: int, leaf: FlowLeaf, outer: FlowLeaf | None = None, static: bool = False
     ) -> Line:
         """The cell of a leaf at level `at`; `outer` is the same leaf one level further out."""
         if leaf.value:
-            value = fit(clean(leaf.value), _VALUE_WIDTH, self.glyphs.ellipsis)
+            value = fit(clean(leaf.value), _VALUE_WIDTH)
             word = "static" if static else clean(leaf.dtype)
             return (Segment(value, "value"), Segment(f" {word}", "quiet"))
         divided = self._divided(at, leaf, outer)
@@ -68,7 +68,7 @@ class Cells:
         parts = [Segment(f"{len(leaves)} leaves")]
         sizes = {leaf.shape[mark] for leaf in leaves for mark in leaf.marks}
         if sizes:
-            size = str(sizes.pop()) if len(sizes) == 1 else self.glyphs.ellipsis
+            size = str(sizes.pop()) if len(sizes) == 1 else signs.ELLIPSIS
             parts += [Segment(" "), self._mark(at, size)]
             having = sum(bool(leaf.marks) for leaf in leaves)
             if having < len(leaves):
@@ -84,14 +84,14 @@ class Cells:
         mapped = any(leaf.marks for leaf in outer)
         kind = kind_of(level)
         if unchanged or ((kind.maps or kind.divides) and not mapped):
-            return Segment(self.glyphs.whole, "whole")
-        sign = self.glyphs.arrow_out if out else self.glyphs.arrow_in
+            return Segment(signs.WHOLE, "whole")
+        sign = signs.ARROW_OUT if out else signs.ARROW_IN
         return Segment(sign, layer_colours.component(level.layer) if mapped else "arrow")
 
     def _mark(self, at: int, size: str) -> Segment:
         """A size marked for the layer between level `at` and the next one inward."""
         inner = self.levels[at + 1].layer if at + 1 < len(self.levels) else 0
-        marked = f"{self.glyphs.open}{size}{self.glyphs.close}"
+        marked = f"{signs.OPEN}{size}{signs.CLOSE}"
         return Segment(marked, layer_colours.component(inner))
 
     def _divided(self, at: int, leaf: FlowLeaf, outer: FlowLeaf | None) -> Sequence[int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from jaxtui.program.screen.flow_table import Table
-from jaxtui.screen.cells import Glyphs, Line, Segment, crop, fit, pad, width_of, wrap
+from jaxtui.screen.cells import Line, Segment, crop, fit, pad, width_of, wrap
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text import signs
 from jaxtui.text.diagnosis import place
 from jaxtui.text.printable import clean
 
@@ -21,38 +22,37 @@ def foot(
     stale: bool,
     width: int,
     lines: int,
-    signs: Glyphs,
 ) -> tuple[Line, ...]:
     """What is wrong and what would help; with nothing wrong, how to read the picture."""
     if diagnosis is not None:
         last = bool(diagnosis.fixes) or stale
-        shown = _message(diagnosis, width, max(1, lines - last), signs)
+        shown = _message(diagnosis, width, max(1, lines - last))
         if diagnosis.fixes:
-            shown.append(_fixes(diagnosis, width, signs))
+            shown.append(_fixes(diagnosis, width))
     else:
-        shown = [_legend(table, width, signs)]
+        shown = [_legend(table, width)]
     shown += [()] * (FOOT - len(shown))
     if stale:
         if diagnosis is not None and not diagnosis.fixes and width_of(shown[-1]):
             shown.append(())
-        shown[-1] = _with_note(shown[-1], width, signs)
+        shown[-1] = _with_note(shown[-1], width)
     return tuple(crop(line, 0, max(0, width)) for line in shown)
 
 
-def _message(diagnosis: Diagnosis, width: int, lines: int, signs: Glyphs) -> list[Line]:
+def _message(diagnosis: Diagnosis, width: int, lines: int) -> list[Line]:
     text = clean(place(diagnosis) + diagnosis.message)
-    indent = cell_len(signs.cross) + 2
-    texts = wrap(text, max(1, width - indent), lines, signs.ellipsis)
+    indent = 3
+    texts = wrap(text, max(1, width - indent), lines)
     return [
         (
-            Segment(f" {signs.cross} " if at == 0 else " " * indent, "error"),
+            Segment(f" {signs.CROSS} " if at == 0 else " " * indent, "error"),
             Segment(text, "message"),
         )
         for at, text in enumerate(texts)
     ]
 
 
-def _fixes(diagnosis: Diagnosis, width: int, signs: Glyphs) -> Line:
+def _fixes(diagnosis: Diagnosis, width: int) -> Line:
     if not diagnosis.fixes:
         return ()
     labels = [clean(fix.label) for fix in diagnosis.fixes[:FIXES]]
@@ -63,25 +63,25 @@ def _fixes(diagnosis: Diagnosis, width: int, signs: Glyphs) -> Line:
         line.append(Segment(label, "fix"))
     whole = tuple(line)
     if width_of(whole) > width:
-        return (*crop(whole, 0, max(0, width - cell_len(signs.ellipsis))), Segment(signs.ellipsis))
+        return (*crop(whole, 0, max(0, width - 1)), Segment(signs.ELLIPSIS))
     return whole
 
 
-def _legend(table: Table | None, width: int, signs: Glyphs) -> Line:
+def _legend(table: Table | None, width: int) -> Line:
     """What the signs in this very picture mean; only whole parts that fit."""
     if table is None:
-        return (Segment(fit(" Shapes appear here as you type.", width, signs.ellipsis), "quiet"),)
+        return (Segment(fit(" Shapes appear here as you type.", width), "quiet"),)
     parts: list[Line] = []
     verbs = " or ".join(verb for verb in ("maps", "divides") if verb in table.signs)
     if verbs:
-        mark = Segment(f"{signs.open}n{signs.close}", "legend-sign")
+        mark = Segment(f"{signs.OPEN}n{signs.CLOSE}", "legend-sign")
         parts.append((mark, Segment(f" axis that the next layer {verbs}", "quiet")))
     if "whole" in table.signs:
-        parts.append((Segment(signs.whole, "legend-sign"), Segment(" passed on whole", "quiet")))
+        parts.append((Segment(signs.WHOLE, "legend-sign"), Segment(" passed on whole", "quiet")))
     if "gradient" in table.signs:
-        parts.append((Segment(signs.gradient, "legend-sign"), Segment(" gradient", "quiet")))
+        parts.append((Segment(signs.GRADIENT, "legend-sign"), Segment(" gradient", "quiet")))
     if any(not row.open for row in table.rows):
-        parts.append((Segment(signs.folded, "legend-sign"), Segment(" enter unfolds", "quiet")))
+        parts.append((Segment(signs.FOLDED, "legend-sign"), Segment(" enter unfolds", "quiet")))
     line: Line = ()
     for part in parts:
         longer = (*line, Segment("   " if line else "  "), *part)
@@ -91,11 +91,11 @@ def _legend(table: Table | None, width: int, signs: Glyphs) -> Line:
     return line
 
 
-def _with_note(line: Line, width: int, signs: Glyphs) -> Line:
+def _with_note(line: Line, width: int) -> Line:
     """The line with the note at its right end that the picture is of an older program."""
-    note = fit(STALE, max(0, width - 1), signs.ellipsis)
+    note = fit(STALE, max(0, width - 1))
     room = width - cell_len(note) - 1
     if width_of(line) > room - 2:
-        cut = crop(line, 0, max(0, room - 2 - cell_len(signs.ellipsis)))
-        line = (*cut, Segment(signs.ellipsis)) if cut else ()
+        cut = crop(line, 0, max(0, room - 2 - 1))
+        line = (*cut, Segment(signs.ELLIPSIS)) if cut else ()
     return (*pad(line, room), Segment(note, "stale-note"))

@@ -17,19 +17,18 @@ from jaxtui.program.screen.flow_fault import locate
 from jaxtui.program.screen.flow_foot import FOOT, foot
 from jaxtui.program.screen.flow_table import Row, Table, build
 from jaxtui.screen.cells import (
-    Glyphs,
     Line,
     Segment,
     crop,
     fit,
     fit_middle,
-    glyphs,
     join,
     pad,
     text_of,
     width_of,
 )
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text import signs
 from jaxtui.text.printable import clean
 from jaxtui.wire.report import Flow
 
@@ -79,7 +78,6 @@ class FlowPicture:
 
     width: int
     x: int
-    glyphs: Glyphs
     diagnosis: Diagnosis | None = None
     stale: bool = False
     table: Table | None = None
@@ -120,7 +118,7 @@ class FlowPicture:
         parts: list[Segment] = []
         for label, width in zip(self.table.headings, measures.columns, strict=True):
             parts += [*pad(label, width), space]
-        function = fit(self.table.function, measures.function, self.glyphs.ellipsis)
+        function = fit(self.table.function, measures.function)
         at_fault = self.table.fault and self.table.fault.heading == len(self.table.headings)
         flowing = (
             *crop(parts, 0, measures.starts[-1]),
@@ -136,15 +134,15 @@ class FlowPicture:
         assert self.measures is not None
         row = self.table.rows[index]
         if row.kind == "rule":
-            rule = self.glyphs.rule * min(
+            rule = signs.RULE * min(
                 self.width - 2, self.measures.pinned - 1 + self.measures.flowing
             )
             return crop((Segment(" " + rule, "rule"),), 0, self.width)
-        name = fit_middle(row.name, self.measures.name, self.glyphs.ellipsis)
-        sign = self.glyphs.cursor if cursor else " "
+        name = fit_middle(row.name, self.measures.name)
+        sign = signs.CURSOR if cursor else " "
         fold = " "
         if row.first:
-            fold = self.glyphs.unfolded if row.open else self.glyphs.folded
+            fold = signs.UNFOLDED if row.open else signs.FOLDED
         pinned = pad(
             (Segment(sign, "cursor-sign"), Segment(fold, "fold"), Segment(name, "name")),
             self.measures.pinned,
@@ -171,19 +169,18 @@ class FlowPicture:
         if row.kind == "output":
             if index != count + 1 or not self.table.returned:
                 return ()
-            back = f" {self.glyphs.arrow_out} ".ljust(self.measures.bracket)
+            back = f" {signs.ARROW_OUT} ".ljust(self.measures.bracket)
             word = "returned" if len("returned") <= self.measures.function else ""
             return (Segment(back, "arrow"), Segment(word, "quiet"))
         middle = index == count // 2
         if not self.table.entered:
             return (Segment(" " * self.measures.bracket), self._glimpse()) if middle else ()
-        first, between, last = self.glyphs.joins
-        sign = first if index == 0 else last if index == count - 1 else between
+        sign = "┐" if index == 0 else "┘" if index == count - 1 else "├"
         if count == 1:
-            sign = self.glyphs.alone
+            sign = signs.RULE
         if not middle:
             return (Segment(" " + sign, "arrow"),)
-        into = f" {sign}{self.glyphs.into} ".ljust(self.measures.bracket)
+        into = f" {sign}{signs.ARROW_IN} ".ljust(self.measures.bracket)
         return (Segment(into, "arrow"), self._glimpse())
 
     def _glimpse(self) -> Segment:
@@ -191,11 +188,11 @@ class FlowPicture:
         assert self.measures is not None
         fault = self.table.fault
         if fault is not None and fault.column == len(self.measures.columns):
-            text = f"{self.glyphs.cross} {fault.word}"
-            return Segment(fit(text, self.measures.function, self.glyphs.ellipsis), "error")
+            text = f"{signs.CROSS} {fault.word}"
+            return Segment(fit(text, self.measures.function), "error")
         if not self.table.entered:
             return Segment("")
-        return Segment(fit(self.glimpse, self.measures.function, self.glyphs.ellipsis), "glimpse")
+        return Segment(fit(self.glimpse, self.measures.function), "glimpse")
 
     def _windowed(self, pinned: Line, flowing: Line) -> Line:
         room = self.width - width_of(pinned)
@@ -208,17 +205,17 @@ class FlowPicture:
         if self.x > 0 and left < self.width:
             heading = (
                 *crop(heading, 0, left),
-                Segment(self.glyphs.more_left, "edge"),
+                Segment("◂", "edge"),
                 *crop(heading, left + 1, self.width),
             )
         if self.x < self.max_x:
-            more = Segment(self.glyphs.more_right, "edge")
+            more = Segment("▸", "edge")
             heading = (*pad(heading, self.width - 1), more)
         return crop(heading, 0, self.width)
 
     def foot(self, lines: int = FOOT + 1) -> tuple[Line, ...]:
         """What is beneath the rows: at least FOOT lines; a message is elided to fit `lines`."""
-        return foot(self.table, self.diagnosis, self.stale, self.width, lines, self.glyphs)
+        return foot(self.table, self.diagnosis, self.stale, self.width, lines)
 
     @property
     def lines(self) -> list[Line]:
@@ -243,7 +240,6 @@ def layout(
     diagnosis: Diagnosis | None = None,
     folds: Mapping[str, bool] = _NO_FOLDS,
     width: int = 80,
-    ascii: bool = False,
     *,
     stale: bool = False,
     source_line: str = "",
@@ -256,22 +252,21 @@ def layout(
     are the names of the program's arguments, for rows that the flow has no leaves of; `x` is
     brought within what can be scrolled.
     """
-    signs = glyphs(ascii)
     if flow is None or not flow.levels:
-        return FlowPicture(width, 0, signs, diagnosis, stale)
+        return FlowPicture(width, 0, diagnosis, stale)
     fault = locate(flow, diagnosis, arguments)
     glimpse = clean(source_line)
     for tight, gap in ((False, 2), (False, 1), (True, 1)):
         if gap == 2 or tight:
-            table = build(flow, fault, folds, signs, arguments=arguments, tight=tight)
-        measures = _measure(table, glimpse, gap, width, signs)
+            table = build(flow, fault, folds, arguments=arguments, tight=tight)
+        measures = _measure(table, glimpse, gap, width)
         if measures.pinned + measures.flowing <= width:
             break
-    picture = FlowPicture(width, 0, signs, diagnosis, stale, table, measures, glimpse)
+    picture = FlowPicture(width, 0, diagnosis, stale, table, measures, glimpse)
     return picture.scrolled(x)
 
 
-def _measure(table: Table, glimpse: str, gap: int, width: int, signs: Glyphs) -> _Measures:
+def _measure(table: Table, glimpse: str, gap: int, width: int) -> _Measures:
     """The widths of the columns; the function's takes what is left of `width`."""
     columns = tuple(
         max(
@@ -291,8 +286,8 @@ def _measure(table: Table, glimpse: str, gap: int, width: int, signs: Glyphs) ->
         name=min(longest, max(4, width // 4)),
         columns=columns,
         gap=gap,
-        arrow=cell_len(signs.arrow_in),
-        bracket=3 + cell_len(signs.into),
+        arrow=1,
+        bracket=4,
         function=0,
     )
     left = width - measures.pinned - measures.flowing

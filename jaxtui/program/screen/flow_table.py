@@ -10,7 +10,8 @@ from typing import Literal
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_cells import Cells, kind_of
 from jaxtui.program.screen.flow_fault import Fault, argument_of, first_reached
-from jaxtui.screen.cells import Glyphs, Line, Segment, fit, width_of
+from jaxtui.screen.cells import Line, Segment, fit, width_of
+from jaxtui.text import signs
 from jaxtui.text.printable import clean
 from jaxtui.wire.report import Flow, FlowLeaf, Level
 
@@ -64,7 +65,6 @@ def build(
     flow: Flow,
     fault: Fault | None,
     folds: Mapping[str, bool],
-    glyphs: Glyphs,
     *,
     arguments: Sequence[str] = (),
     tight: bool = False,
@@ -73,51 +73,50 @@ def build(
 
     `tight` leaves out the space after the commas of a shape.
     """
-    maker = _Rows(flow, folds, Cells(flow.levels, glyphs, "," if tight else ", "))
+    maker = _Rows(flow, folds, Cells(flow.levels, "," if tight else ", "))
     inputs = maker.inputs(arguments)
     rows = [*inputs, Row("rule", ""), *maker.outputs()]
-    signs = _signs_in(flow, rows, glyphs)
+    in_use = _signs_in(flow, rows)
     widths = tuple(
         max((width_of(row.cells[at]) for row in rows if row.cells), default=0)
         for at in range(len(flow.levels))
     )
     if fault is not None:
-        rows = _with_fault(rows, fault, len(flow.levels), glyphs)
+        rows = _with_fault(rows, fault, len(flow.levels))
     return Table(
-        headings=tuple(_heading(at, level, fault, glyphs) for at, level in enumerate(flow.levels)),
+        headings=tuple(_heading(at, level, fault) for at, level in enumerate(flow.levels)),
         rows=tuple(rows),
         inputs=len(inputs),
         function=clean(flow.function),
         fault=fault,
         entered=bool(flow.levels) and flow.levels[-1].inputs is not None,
         returned=bool(flow.levels) and flow.levels[-1].outputs is not None,
-        signs=signs,
+        signs=in_use,
         widths=widths,
     )
 
 
-def _heading(at: int, level: Level, fault: Fault | None, glyphs: Glyphs) -> Line:
-    label = clean(level.label).replace("·", glyphs.dot)
-    label = fit(label, _LABEL_WIDTH, glyphs.ellipsis)
+def _heading(at: int, level: Level, fault: Fault | None) -> Line:
+    label = fit(clean(level.label), _LABEL_WIDTH)
     if level.layer < 0:
         return (Segment(label, "heading"),)
     if fault is not None and fault.heading == at:
-        return (Segment(f"{glyphs.cross} {label}", "error"),)
-    sign = layer_colours.sign(level.layer, ascii=glyphs.is_ascii)
+        return (Segment(f"{signs.CROSS} {label}", "error"),)
+    sign = layer_colours.sign(level.layer)
     return (Segment(f"{sign} {label}", layer_colours.component(level.layer)),)
 
 
-def _signs_in(flow: Flow, rows: Sequence[Row], glyphs: Glyphs) -> frozenset[str]:
-    signs = set()
+def _signs_in(flow: Flow, rows: Sequence[Row]) -> frozenset[str]:
+    found = set()
     for outer, inner in pairwise(flow.levels):
         if any(leaf.marks for leaf in (*(outer.inputs or ()), *(outer.outputs or ()))):
-            signs.add("divides" if kind_of(inner).divides else "maps")
+            found.add("divides" if kind_of(inner).divides else "maps")
     arrows = {arrow.text for row in rows for arrow in row.arrows}
-    if glyphs.whole in arrows:
-        signs.add("whole")
-    if glyphs.gradient in arrows:
-        signs.add("gradient")
-    return frozenset(signs)
+    if signs.WHOLE in arrows:
+        found.add("whole")
+    if signs.GRADIENT in arrows:
+        found.add("gradient")
+    return frozenset(found)
 
 
 class _Rows:
@@ -206,7 +205,7 @@ class _Rows:
         outer = [leaf for track in tracks if (leaf := track[at])]
         inner = [leaf for track in tracks if (leaf := track[at + 1])]
         if kind == "output" and any(id(leaf) in self.gradients[at] for leaf in outer):
-            return Segment(self.cells.glyphs.gradient, "arrow")
+            return Segment(signs.GRADIENT, "arrow")
         if not outer or not inner:
             return Segment("")
         return self.cells.arrow(at, kind == "output", outer, inner)
@@ -269,13 +268,13 @@ def _inner_place(place: int | None, outer: Level, inner: Level) -> int | None:
 # ------------------------------------------------------------------------------ the error's cell
 
 
-def _with_fault(rows: list[Row], fault: Fault, levels: int, glyphs: Glyphs) -> list[Row]:
+def _with_fault(rows: list[Row], fault: Fault, levels: int) -> list[Row]:
     """The rows with the error in its cell; the function's own column has no cells here."""
     if not 0 <= fault.column < levels:
         return rows
     candidates = [at for at, row in enumerate(rows) if row.kind == fault.side]
     hit = [at for at in candidates if _concerns(rows[at], fault.paths)] or candidates[:1]
-    cell = (Segment(f"{glyphs.cross} {fault.word}", "error"),)
+    cell = (Segment(f"{signs.CROSS} {fault.word}", "error"),)
     return [
         replace(row, cells=(*row.cells[: fault.column], cell, *row.cells[fault.column + 1 :]))
         if at in hit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
@@ -10,13 +11,16 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
+from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text.signs import UNFOLDED
 
 INDENT = 4  # columns that a line after a colon is moved in
 
@@ -32,17 +36,15 @@ class FunctionName(Widget, can_focus=True):
 
     text: reactive[str] = reactive("")
 
-    def __init__(self, text: str, *, ascii: bool = False) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self._ascii = ascii
         self.set_reactive(FunctionName.text, text)
 
     def render(self) -> Content:
         """The name on the left, the sign that it opens on the right."""
-        mark = "v" if self._ascii else "▾"
         name = (self.text or "no function yet")[: max(0, self.size.width - 4)]
         gap = " " * max(1, self.size.width - len(name) - 2)
-        return Content.assemble((name, "$text"), gap, (f"{mark} ", "$accent"))
+        return Content.assemble((name, "$text"), gap, (f"{UNFOLDED} ", "$accent"))
 
     async def on_click(self) -> None:
         """Open the picker."""
@@ -64,6 +66,10 @@ class SourceArea(TextArea):
         )
         self.cursor_blink = False
         self._known = text
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The app's filters, but for the one that puts plain signs."""
+        return as_typed(super().get_line_filters())
 
     def follow(self, text: str) -> None:
         """Show the session's `text`, unless it is what the editor said before."""
@@ -124,10 +130,10 @@ class FunctionEditor(Vertical):
             super().__init__()
             self.input = input
 
-    def __init__(self, name: str, source: str, reference: str, *, ascii: bool = False) -> None:
+    def __init__(self, name: str, source: str, reference: str) -> None:
         super().__init__(classes="pane")
         self.border_title = "Function"
-        self.name_line = FunctionName(name, ascii=ascii)
+        self.name_line = FunctionName(name)
         self.area = SourceArea(source)
         self.reference = FieldInput(
             reference, placeholder="module:name or path/to/file.py:name", id="reference"

@@ -16,7 +16,6 @@ from __future__ import annotations
 # `$error` are left out: they mean something else on every screen.
 _VARIABLES = ("text-accent", "text-primary", "text-success", "text-secondary")
 _SIGNS = "◆●▲■"
-_ASCII_SIGNS = "*o^#"
 
 COMPONENTS: set[str] = {f"layer--{number}" for number in range(len(_VARIABLES))}
 CSS = "\n".join(
@@ -35,7 +34,6 @@ def style(layer: int) -> str:
     return f"bold ${_VARIABLES[layer % len(_VARIABLES)]}"
 
 
-def sign(layer: int, ascii: bool = False) -> str:
+def sign(layer: int) -> str:
     """The layer's sign, one cell wide."""
-    signs = _ASCII_SIGNS if ascii else _SIGNS
-    return signs[layer % len(signs)]
+    return _SIGNS[layer % len(_SIGNS)]

@@ -49,9 +49,8 @@ class LayerList(Widget, can_focus=True):
             super().__init__()
             self.index = index
 
-    def __init__(self, layers: Sequence[AnyLayer], *, ascii: bool = False) -> None:
+    def __init__(self, layers: Sequence[AnyLayer]) -> None:
         super().__init__()
-        self._ascii = ascii
         self.set_reactive(LayerList.stack, tuple(layers))
         self.set_reactive(LayerList.selected, len(layers) - 1)
 
@@ -70,7 +69,7 @@ class LayerList(Widget, can_focus=True):
     def _line(self, index: int) -> Content:
         layer = self.stack[index]
         chosen = index == self.selected
-        pointer = (">" if self._ascii else "▸") if chosen else " "
+        pointer = "▸" if chosen else " "
         mark = "!" if index == self.faulty else " "
         name = "bold $text-error" if index == self.faulty else "bold"
         back = " on $boost" if chosen and self.has_focus else ""

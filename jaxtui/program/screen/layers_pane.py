@@ -17,11 +17,11 @@ from jaxtui.session.layers import LAYER_KINDS
 class LayersPane(Vertical):
     """Edits the layers of the session that `explorer` works on."""
 
-    def __init__(self, explorer: Workbench[ProgramWork], *, ascii: bool) -> None:
+    def __init__(self, explorer: Workbench[ProgramWork]) -> None:
         super().__init__(id="layers", classes="pane")
         self.border_title = "Layers, the outermost first"
         self._explorer = explorer
-        self.listed = LayerList(explorer.work.session.program.layers, ascii=ascii)
+        self.listed = LayerList(explorer.work.session.program.layers)
         self.message = FieldMessage()
         self.form: LayerForm | None = None
         self._form_of: int | None = None  # the place of the form's layer in the session

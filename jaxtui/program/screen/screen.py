@@ -80,17 +80,15 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def _compose_side(self) -> ComposeResult:
         # Made here and not in __init__: an Input wants its screen to be on the stack.
-        work, ascii = self.explorer.work, self.shell.ascii
+        work = self.explorer.work
         program = work.session.program
-        self.editor = FunctionEditor(
-            work.function_name, program.source, program.function, ascii=ascii
-        )
+        self.editor = FunctionEditor(work.function_name, program.source, program.function)
         self.arguments = ArgumentTable(
             argument_rows(work),
             axis_column(work.session, len(program.layers) - 1, None),
             fields.pairs_text(work.session.parameters),
         )
-        self.layers_pane = LayersPane(self.explorer, ascii=ascii)
+        self.layers_pane = LayersPane(self.explorer)
         self.layer_list = self.layers_pane.listed
         yield self.editor
         yield self.arguments

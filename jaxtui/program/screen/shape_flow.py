@@ -18,6 +18,7 @@ from jaxtui.program.screen.flow_layout import FlowPicture, layout
 from jaxtui.screen.cells import Line
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow
 
 _FOOT_MOST = 4
@@ -145,15 +146,15 @@ class ShapeFlow(LineScroller):
     @property
     def text(self) -> str:
         """The whole flow as plain text, nothing scrolled away, for the clipboard."""
-        return layout(
+        text = layout(
             self._flow,
             self._diagnosis,
             self._folds,
             _COPY_WIDTH,
-            self.ascii,
             source_line=self._source_line,
             arguments=self._arguments,
         ).table_text
+        return in_ascii(text) if getattr(self.app, "ascii", False) else text
 
     @property
     def cursor(self) -> int:
@@ -191,7 +192,6 @@ class ShapeFlow(LineScroller):
             self._diagnosis,
             self._folds,
             width,
-            self.ascii,
             stale=self._stale,
             source_line=self._source_line,
             arguments=self._arguments,

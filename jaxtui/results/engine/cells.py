@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxtui.text import dtypes
 
 Sort = Literal["bool", "integer", "float", "complex", "key", "text"]
 
@@ -49,10 +50,9 @@ def cells(array: np.ndarray[Any, Any], sort: Sort) -> list[list[Any]]:
     if sort == "key":
         return key_text(array).tolist()  # type: ignore[no-any-return]
     if sort == "complex":
-        parts = _parts(array)
-        return _shortest_all(parts).tolist()  # type: ignore[no-any-return]
+        return shortest(_parts(array)).tolist()  # type: ignore[no-any-return]
     if sort == "float":
-        return _shortest_all(array).tolist()  # type: ignore[no-any-return]
+        return shortest(array).tolist()  # type: ignore[no-any-return]
     return array.tolist()  # type: ignore[no-any-return]
 
 
@@ -66,39 +66,30 @@ def key_text(words: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return text
 
 
-def shortest(value: float, dtype: Any) -> float:
-    """The float with the fewest decimal digits that is `value` again when it becomes `dtype`."""
-    kind = np.dtype(dtype)
-    if kind == np.float64 or not math.isfinite(value) or value == 0:
-        return value
-    if kind == np.float32:
-        return float(str(np.float32(value)))
-    return _shortest_narrow(value, kind)
+def shortest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """`array`, of a float dtype, as float64 of which each has the fewest digits that give it back.
 
-
-@lru_cache(maxsize=100_000)  # above the number of values that all dtypes of 16 bits and less share
-def _shortest_narrow(value: float, dtype: np.dtype[Any]) -> float:
-    exact = Decimal(value)
-    for digits in range(17):
-        # The nearest decimal may round elsewhere where a neighbour does not: the values just
-        # below a power of two lie closer together than those above it.
-        nearest = Decimal(f"{value:.{digits}e}")
-        unit = Decimal(1).scaleb(nearest.adjusted() - digits)
-        candidates = sorted((nearest - unit, nearest, nearest + unit), key=lambda c: abs(c - exact))
-        for candidate in candidates:
-            if float(np.float64(candidate).astype(dtype)) == value:
-                return float(candidate)
-    return value
-
-
-def _shortest_all(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """`array` as float64 of which each has the shortest digits."""
+    The digits are those of `jaxtui.text.dtypes.shortest`.
+    """
     if array.dtype == np.float64:
         return array
     out = np.empty(array.shape, dtype=np.float64)
-    with np.errstate(all="ignore"):
-        out.reshape(-1)[:] = [shortest(value, array.dtype) for value in array.reshape(-1).tolist()]
+    flat = array.reshape(-1)
+    with np.errstate(all="ignore"):  # of signalling NaNs
+        if array.dtype == np.float32:
+            # NumPy writes float32 with the same digits, sooner.
+            out.reshape(-1)[:] = [float(str(value)) for value in flat]
+        else:
+            name = array.dtype.name
+            # Zeros are not remembered: they are equal whatever their sign.
+            out.reshape(-1)[:] = [
+                value and _shortest_narrow(value, name) for value in flat.tolist()
+            ]
     return out
+
+
+# Above the number of values that all dtypes of 16 bits and less share.
+_shortest_narrow = lru_cache(maxsize=100_000)(dtypes.shortest)
 
 
 def _parts(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

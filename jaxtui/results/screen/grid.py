@@ -219,8 +219,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         dtype = "" if self._reading is None else self._reading.source.output.dtype
         kind = family(dtype)
         notation = self._notations.get(kind, NOTATIONS[kind][0])
-        ascii_only = bool(getattr(self.app, "ascii", False))
-        return Style(notation, self._digits.get(notation), ascii_only)
+        return Style(notation, self._digits.get(notation))
 
     def _layout(self, view: PlaneView, cell: int) -> GridLayout:
         size = self.scrollable_content_region.size

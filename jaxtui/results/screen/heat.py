@@ -11,7 +11,6 @@ from jaxtui.text.number_formats import number
 LEVELS = 24  # shades on each side of zero; more than a reader can tell apart
 _BLOCKS = ("  ", " ░", "░░", "░▒", "▒▒", "▒▓", "▓▓", "▓█", "██")
 _SIGNED_BLOCKS = " ░▒▓█"
-_ASCII = " .:=*#%@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +48,18 @@ def magnitude(cell: Any) -> float | None:
         return None
 
 
-def odd_mark(value: float | None, ascii_only: bool) -> str:
+def odd_mark(value: float | None) -> str:
     """Return two characters for an element that has no place on the scale."""
     if value is None or math.isnan(value):
-        return "xx" if ascii_only else "××"
-    return ("+" if value > 0 else "-") + ("i" if ascii_only else "∞")
+        return "××"
+    return ("+" if value > 0 else "-") + "∞"
 
 
-def density(scale: Scale, value: float, ascii_only: bool) -> str:
+def density(scale: Scale, value: float) -> str:
     """Return two characters, denser for a larger value; a minus sign marks a negative one."""
     position = scale.position(value)
     if scale.diverging and value < 0:
-        ramp = _ASCII if ascii_only else _SIGNED_BLOCKS
-        return "-" + ramp[round(-position * (len(ramp) - 1))]
-    if ascii_only:
-        return _ASCII[round(position * (len(_ASCII) - 1))] * 2
+        return "-" + _SIGNED_BLOCKS[round(-position * (len(_SIGNED_BLOCKS) - 1))]
     return _BLOCKS[round(position * (len(_BLOCKS) - 1))]
 
 

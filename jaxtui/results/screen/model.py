@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from jaxtui.text.dtypes import family, shortest, significand_bits
-from jaxtui.text.number_formats import number
+from jaxtui.text.numbers import cell_of
 from jaxtui.wire.report import Output, Shard
 from jaxtui.wire.results import WindowRead
 
@@ -322,22 +321,12 @@ def cells_of_values(source: Source, wanted: WindowRequest) -> list[list[Any]]:
         for axis, (start, _) in enumerate(wanted.index):
             at = row if axis == wanted.rows else column if axis == wanted.columns else start
             cell = cell[starts[axis] + at]
-        return read_value(cell, source.output.dtype)
+        return cell_of(cell, source.output.dtype)
 
     return [
         [element(row, column) for column in range(part.left, part.right)]
         for row in range(part.top, part.bottom)
     ]
-
-
-def read_value(value: Any, dtype: str) -> Any:
-    """Convert an element of `Output.values` to a cell of `WindowRead`."""
-    kind = family(dtype)
-    if kind == "float":
-        return shortest(number(value), significand_bits(dtype))
-    if kind == "complex":
-        return [shortest(number(part), significand_bits(dtype)) for part in value]
-    return value
 
 
 def slices_text(index: Sequence[Sequence[int]], shape: Sequence[int]) -> str:

@@ -18,6 +18,7 @@ from jaxtui.results.screen.heat import LEVELS, Scale, density, magnitude, odd_ma
 from jaxtui.results.screen.model import MISSING, Plane, PlaneView, Rectangle, Windows
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number, shorten
+from jaxtui.text.signs import DOT, ELLIPSIS
 from jaxtui.wire.report import Summary
 
 _HEAT_CELL = 2
@@ -180,11 +181,11 @@ class Painter:
         """Return text and style of a cell in the table."""
         roles, room = self.look.roles, self.layout.cell - 2
         if cell is MISSING:
-            text, role = self.picture.subject.signs.missing.rjust(room), "muted"
+            text, role = DOT.rjust(room), "muted"
         else:
             text, role = self.picture.format.text(cell), self._role(cell)
             if len(text) > room:
-                text = shorten(text.strip(), room, self.picture.subject.signs.ellipsis).rjust(room)
+                text = shorten(text.strip(), room).rjust(room)
         if cursor:
             return f"[{text}]", roles["cursor" if self.look.focused else "cursor-resting"]
         return f" {text} ", roles[role]
@@ -201,17 +202,17 @@ class Painter:
 
     def _heat_cell(self, cell: Any, cursor: bool) -> tuple[str, RichStyle]:
         """Return text and style of a cell in the heat map."""
-        roles, signs, scale = self.look.roles, self.picture.subject.signs, self.picture.scale
+        roles, scale = self.look.roles, self.picture.scale
         assert scale is not None
         if cursor:
             return "[]", roles["cursor" if self.look.focused else "cursor-resting"]
         if cell is MISSING:
-            return signs.missing + " ", roles["muted"]
+            return DOT + " ", roles["muted"]
         value = magnitude(cell)
         if value is None or not math.isfinite(value):
-            return odd_mark(value, self.picture.subject.style.ascii), roles["odd"]
+            return odd_mark(value), roles["odd"]
         if not self.look.shades:
-            return density(scale, value, self.picture.subject.style.ascii), roles["cell"]
+            return density(scale, value), roles["cell"]
         return sign_mark(scale, value), self.look.shade(scale.level(value))
 
     # ------------------------------------------------------------------------------------ labels
@@ -260,8 +261,7 @@ class Painter:
             return self._pieces([(f" {self.notice}", "notice")])
         if line == 0:
             return self._pieces(self._cursor_words())
-        ellipsis = self.picture.subject.signs.ellipsis
-        return self._pieces(words.fitting(self._statistics(), self.layout.width, ellipsis))
+        return self._pieces(words.fitting(self._statistics(), self.layout.width))
 
     def _cursor_words(self) -> list[words.Piece]:
         picture, width = self.picture, self.layout.width
@@ -280,7 +280,7 @@ class Painter:
         dtype = picture.subject.source.output.dtype
         if picture.summary is None:
             waits = family(dtype) != "text"
-            return [[(f" {picture.subject.signs.ellipsis}", "muted")]] if waits else [[]]
+            return [[(f" {ELLIPSIS}", "muted")]] if waits else [[]]
         variants = words.statistics(picture.summary, dtype, self._legend())
         return [*variants, *words.statistics(picture.summary, dtype)]
 
@@ -294,8 +294,7 @@ class Painter:
         ]
         if shades:
             return [(sign_mark(scale, value)[-1], str(scale.level(value))) for value in values]
-        ascii_only = self.picture.subject.style.ascii
-        return [("".join(density(scale, value, ascii_only)[-1] for value in values), "cell")]
+        return [("".join(density(scale, value)[-1] for value in values), "cell")]
 
 
 def shades(ground: Color, negative: Color, positive: Color) -> tuple[RichStyle, ...]:

@@ -16,11 +16,10 @@ from jaxtui.results.screen.model import (
     Windows,
     cells_of_values,
     every_cell,
-    read_value,
 )
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number
-from jaxtui.text.numbers import Extent, Style, choose, extent_of
+from jaxtui.text.numbers import Extent, Style, cell_of, choose, extent_of
 from jaxtui.wire.report import Summary
 from jaxtui.wire.results import WindowRead
 
@@ -160,7 +159,7 @@ class Reading:
         if device is not None:
             values = _slice(values, block.index)
         cells = every_cell(values, len(block.shape))
-        return [read_value(cell, self.source.output.dtype) for cell in cells]
+        return [cell_of(cell, self.source.output.dtype) for cell in cells]
 
 
 def _slice(values: Any, index: list[list[int]]) -> Any:

@@ -10,10 +10,11 @@ from rich.cells import cell_len
 
 from jaxtui.results.screen.model import slices_text
 from jaxtui.results.screen.shards_picture import Tiling, block_of, picture
-from jaxtui.screen.cells import Glyphs, Line, Segment, crop, glyphs, pad, width_of, wrap
+from jaxtui.screen.cells import Line, Segment, crop, pad, width_of, wrap
 from jaxtui.text import dtypes, quantities
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean
+from jaxtui.text.signs import CURSOR
 from jaxtui.wire.report import Output
 
 _SMALL = 9  # lines; a lower view shows only the table
@@ -48,7 +49,6 @@ def layout(
     devices: Mapping[int, str],
     width: int,
     height: int,
-    ascii: bool = False,
     cursor: int | None = None,
 ) -> ShardsLayout:
     """Lay out `output`'s shards, as a drawing and a table, in `width` by `height` cells.
@@ -56,22 +56,21 @@ def layout(
     `devices` maps device ids to labels, such as {3: "cpu:3"}; `cursor` is the index of the shard
     whose row and block are highlighted.
     """
-    signs = glyphs(ascii)
     if output is None:
-        return _only_words(["No result yet."], width, signs)
+        return _only_words(["No result yet."], width)
     if not output.shards:
         text = f"out{clean(output.path)} is not on any device: it is no array of JAX."
-        return _only_words([text], width, signs)
+        return _only_words([text], width)
     tiling = Tiling.of(output.shape, output.shards)
     head: list[Line] = [(Segment(f" {clean(f'out{output.path}')}", "name"), *_title(output))]
-    texts = wrap(" ".join(_words(output, tiling)), max(1, width - 2), 3, signs.ellipsis)
+    texts = wrap(" ".join(_words(output, tiling)), max(1, width - 2), 3)
     head += [(Segment(f" {text}", "words"),) for text in texts]
-    table = _fitting_table(output, tiling, devices, width - 1, signs, cursor)
+    table = _fitting_table(output, tiling, devices, width - 1, cursor)
     lit = None if cursor is None else block_of(output.shards[cursor])
     view = _View(width, height, len(head))
 
     def draw(lines: int) -> list[Line]:
-        return picture(tiling, width - 1, lines, signs, lit)
+        return picture(tiling, width - 1, lines, lit)
 
     body, first_row = _arrange(draw, table, view)
     lines = [*head, (), *((Segment(" "), *line) for line in body)]
@@ -79,8 +78,8 @@ def layout(
     return ShardsLayout(cropped, len(head) + 1 + first_row, len(table) - 1)
 
 
-def _only_words(texts: Sequence[str], width: int, signs: Glyphs) -> ShardsLayout:
-    shown = [line for text in texts for line in wrap(text, max(1, width - 2), 3, signs.ellipsis)]
+def _only_words(texts: Sequence[str], width: int) -> ShardsLayout:
+    shown = [line for text in texts for line in wrap(text, max(1, width - 2), 3)]
     lines = tuple(crop((Segment(f" {text}", "words"),), 0, width) for text in shown)
     return ShardsLayout(lines, len(lines), 0)
 
@@ -155,11 +154,10 @@ def _fitting_table(
     tiling: Tiling,
     devices: Mapping[int, str],
     width: int,
-    signs: Glyphs,
     cursor: int | None,
 ) -> list[Line]:
     """Return the table with as many columns as fit; others can be told from these."""
-    table = _table(output, tiling, devices, signs, cursor, ("holds", "block", "bytes"))
+    table = _table(output, tiling, devices, cursor, ("holds", "block", "bytes"))
     for labels, names in (
         (devices, ("holds", "bytes")),
         ({}, ("holds", "bytes")),
@@ -167,7 +165,7 @@ def _fitting_table(
     ):
         if max(map(width_of, table)) <= width:
             break
-        table = _table(output, tiling, labels, signs, cursor, names)
+        table = _table(output, tiling, labels, cursor, names)
     return table
 
 
@@ -175,7 +173,6 @@ def _table(
     output: Output,
     tiling: Tiling,
     devices: Mapping[int, str],
-    signs: Glyphs,
     cursor: int | None,
     names: Sequence[str],
 ) -> list[Line]:
@@ -199,7 +196,7 @@ def _table(
         note = f"copy of device {owner}" if owner != shard.device else ""
         here = at == cursor
         cells = [column[at + 1] for column in columns]
-        lines.append(_row(signs.cursor if here else " ", cells, note, "cursor" if here else ""))
+        lines.append(_row(CURSOR if here else " ", cells, note, "cursor" if here else ""))
     return lines
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from jaxtui.screen.cells import Glyphs, Line, Segment, join
+from jaxtui.screen.cells import Line, Segment, join
+from jaxtui.text import signs
 from jaxtui.wire.report import Shard
 
 Interval = tuple[int, int]
@@ -46,9 +47,7 @@ def block_of(shard: Shard) -> Block:
     return tuple((start, stop) for start, stop in shard.index)
 
 
-def picture(
-    tiling: Tiling, width: int, height: int, glyphs: Glyphs, lit: Block | None = None
-) -> list[Line]:
+def picture(tiling: Tiling, width: int, height: int, lit: Block | None = None) -> list[Line]:
     """Draw the blocks: a strip for one divided dimension, a grid for two.
 
     Of more divided dimensions, the first two are drawn. Returns [] if none is divided or if the
@@ -58,11 +57,11 @@ def picture(
     if not tiling.divided:
         return []
     if len(tiling.divided) == 1:
-        return _strips(tiling, tiling.divided[0], width, glyphs, lit)
-    return _grid(tiling, tiling.divided[0], tiling.divided[1], width, height, glyphs, lit)
+        return _strips(tiling, tiling.divided[0], width, lit)
+    return _grid(tiling, tiling.divided[0], tiling.divided[1], width, height, lit)
 
 
-def ids_text(ids: Sequence[int], dash: str = "–") -> str:
+def ids_text(ids: Sequence[int]) -> str:
     """Format device ids briefly: "3", "0,4", "0–3", or only their number if that is too long."""
     runs: list[list[int]] = []
     for device in ids:
@@ -70,9 +69,7 @@ def ids_text(ids: Sequence[int], dash: str = "–") -> str:
             runs[-1].append(device)
         else:
             runs.append([device])
-    parts = [
-        f"{run[0]}{dash}{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs
-    ]
+    parts = [f"{run[0]}–{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
     text = ",".join(parts)
     return text if len(text) <= _LABEL_MOST else f"{len(ids)} dev"
 
@@ -80,11 +77,9 @@ def ids_text(ids: Sequence[int], dash: str = "–") -> str:
 # ----------------------------------------------------------------------------------------- strip
 
 
-def _strips(
-    tiling: Tiling, dimension: int, width: int, glyphs: Glyphs, lit: Block | None
-) -> list[Line]:
+def _strips(tiling: Tiling, dimension: int, width: int, lit: Block | None) -> list[Line]:
     cuts = tiling.cuts[dimension]
-    cells = [_Cell.of(tiling, {dimension: cut}, glyphs, lit) for cut in cuts]
+    cells = [_Cell.of(tiling, {dimension: cut}, lit) for cut in cuts]
     least = max(2 + max(cell_len(cell.text) for cell in cells), len(str(cuts[-1][1])) + 1)
     if least + 2 > width:
         return []
@@ -93,10 +88,10 @@ def _strips(
         return []
     room = (width - 1 - len(str(cuts[-1][1]))) // per_strip - 1
     widths = _to_scale([stop - start for start, stop in cuts], least, min(room, _BLOCK_WIDEST))
-    lines: list[Line] = [_axes_line([(dimension, glyphs.arrow_in)], tiling)]
+    lines: list[Line] = [_axes_line([(dimension, signs.ARROW_IN)], tiling)]
     for first in range(0, len(cuts), per_strip):
         part = slice(first, first + per_strip)
-        lines += _boxes([cells[part]], widths[part], 1, glyphs)
+        lines += _boxes([cells[part]], widths[part], 1)
         lines.append(_ticks(cuts[part], widths[part]))
     return lines
 
@@ -128,9 +123,7 @@ class _Cell:
     lit: bool
 
     @classmethod
-    def of(
-        cls, tiling: Tiling, place: dict[int, Interval], glyphs: Glyphs, lit: Block | None
-    ) -> _Cell:
+    def of(cls, tiling: Tiling, place: dict[int, Interval], lit: Block | None) -> _Cell:
         """Combine the blocks that lie at `place` (dimension -> interval)."""
         ids: list[int] = []
         is_lit = False
@@ -138,7 +131,7 @@ class _Cell:
             if all(block[dimension] == cut for dimension, cut in place.items()):
                 ids += holders
                 is_lit = is_lit or block == lit
-        return cls(ids_text(sorted(ids), glyphs.dash), is_lit)
+        return cls(ids_text(sorted(ids)), is_lit)
 
 
 def _grid(
@@ -147,13 +140,11 @@ def _grid(
     across: int,
     width: int,
     height: int,
-    glyphs: Glyphs,
     lit: Block | None,
 ) -> list[Line]:
     rows, columns = tiling.cuts[down], tiling.cuts[across]
     cells = [
-        [_Cell.of(tiling, {down: row, across: column}, glyphs, lit) for column in columns]
-        for row in rows
+        [_Cell.of(tiling, {down: row, across: column}, lit) for column in columns] for row in rows
     ]
     margin = len(str(rows[-1][1])) + 1
     end = len(str(columns[-1][1]))
@@ -169,8 +160,8 @@ def _grid(
             break
     each = max(least, min(most, round(ratio * (lines_each + 1)) - 1))
     widths = _to_scale([stop - start for start, stop in columns], least, each)
-    boxes = _boxes(cells, widths, lines_each, glyphs)
-    return _framed(tiling, down, across, boxes, widths, lines_each, margin, glyphs)
+    boxes = _boxes(cells, widths, lines_each)
+    return _framed(tiling, down, across, boxes, widths, lines_each, margin)
 
 
 def _longest(cuts: Sequence[Interval]) -> int:
@@ -185,7 +176,6 @@ def _framed(
     widths: Sequence[int],
     lines_each: int,
     margin: int,
-    glyphs: Glyphs,
 ) -> list[Line]:
     """Add the indices along both dimensions to the boxes."""
     rows, columns = tiling.cuts[down], tiling.cuts[across]
@@ -193,7 +183,7 @@ def _framed(
     offset = 0 if lines_each else 1
     labels = {at * step + offset: str(start) for at, (start, _) in enumerate(rows)}
     labels[len(boxes) - 1] = str(rows[-1][1])
-    axes = [(down, glyphs.arrow_down), (across, glyphs.arrow_in)]
+    axes = [(down, signs.ARROW_DOWN), (across, signs.ARROW_IN)]
     lines: list[Line] = [_axes_line(axes, tiling)]
     lines.append((Segment(" " * margin), *_ticks(columns, widths)))
     for at, box in enumerate(boxes):
@@ -211,36 +201,32 @@ def _axes_line(axes: Sequence[tuple[int, str]], tiling: Tiling) -> Line:
     return (Segment("   ".join(parts), "axis"),)
 
 
-def _boxes(
-    cells: Sequence[Sequence[_Cell]], widths: Sequence[int], lines_each: int, glyphs: Glyphs
-) -> list[Line]:
+def _boxes(cells: Sequence[Sequence[_Cell]], widths: Sequence[int], lines_each: int) -> list[Line]:
     """Draw boxes side by side; `lines_each` 0 leaves out the lines between rows."""
-    top, middle, bottom = (_border(widths, glyphs.line_across, ends) for ends in glyphs.corners)
+    top, middle, bottom = (_border(widths, ends) for ends in ("┌┬┐", "├┼┤", "└┴┘"))
     inside = max(1, lines_each)
     lines = [top]
     for number, row in enumerate(cells):
         if number and lines_each:
             lines.append(middle)
-        lines += [
-            _filled(row, widths, glyphs.line_down, at == (inside - 1) // 2) for at in range(inside)
-        ]
+        lines += [_filled(row, widths, at == (inside - 1) // 2) for at in range(inside)]
     return [*lines, bottom]
 
 
-def _border(widths: Sequence[int], line: str, ends: tuple[str, str, str]) -> Line:
+def _border(widths: Sequence[int], ends: Sequence[str]) -> Line:
     left, between, right = ends
-    return (Segment(left + between.join(line * width for width in widths) + right, "box"),)
+    return (Segment(left + between.join(signs.RULE * width for width in widths) + right, "box"),)
 
 
-def _filled(row: Sequence[_Cell], widths: Sequence[int], vertical: str, labelled: bool) -> Line:
-    parts = [Segment(vertical, "box")]
+def _filled(row: Sequence[_Cell], widths: Sequence[int], labelled: bool) -> Line:
+    parts = [Segment("│", "box")]
     for cell, width in zip(row, widths, strict=True):
         text = cell.text if labelled else ""
         if cell.lit and labelled:
             text = f"[{text}]"
         parts += [
             Segment(_centred(text, width), "block-lit" if cell.lit else "block"),
-            Segment(vertical, "box"),
+            Segment("│", "box"),
         ]
     return join(parts)
 

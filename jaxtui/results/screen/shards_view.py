@@ -127,7 +127,6 @@ class ShardsView(LineScroller):
             self._devices,
             width,
             height,
-            self.ascii,
             self._cursor if shown else None,
         )
 

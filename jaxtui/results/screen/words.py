@@ -10,24 +10,12 @@ from jaxtui.results.screen.model import MISSING, PlaneView, Source, slices_text
 from jaxtui.text import dtypes
 from jaxtui.text.number_formats import shorten
 from jaxtui.text.numbers import Style, full_text, statistic
+from jaxtui.text.printable import escaped
+from jaxtui.text.signs import CLOSE, ELLIPSIS, OPEN
 from jaxtui.wire.report import Summary
 
 Piece = tuple[str, str]  # text, and the component class to draw it in
 MANY = 4  # devices to name one by one
-
-
-@dataclass(frozen=True, slots=True)
-class Signs:
-    """Symbols that have an ASCII replacement."""
-
-    open: str = "‹"
-    close: str = "›"
-    ellipsis: str = "…"
-    missing: str = "·"
-
-
-UNICODE = Signs()
-ASCII = Signs("<", ">", "..", ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +28,25 @@ class ArraySubject:
     style: Style
     stale: bool = False
 
-    @property
-    def signs(self) -> Signs:
-        return ASCII if self.style.ascii else UNICODE
-
 
 def width_of(pieces: Sequence[Piece]) -> int:
     """Return the total number of characters."""
     return sum(len(text) for text, _ in pieces)
 
 
-def fitting(variants: Sequence[list[Piece]], width: int, ellipsis: str) -> list[Piece]:
+def fitting(variants: Sequence[list[Piece]], width: int) -> list[Piece]:
     """Return the first variant that fits into `width`, else the last one truncated."""
     for pieces in variants:
         if width_of(pieces) <= width:
             return pieces
     cut: list[Piece] = []
-    room = width - len(ellipsis)
+    room = width - 1
     for text, role in variants[-1]:
         cut.append((text[:room], role))
         room -= len(cut[-1][0])
         if room <= 0:
             break
-    return [*cut, (ellipsis, "muted")]
+    return [*cut, (ELLIPSIS, "muted")]
 
 
 # ------------------------------------------------------------------------------------------ header
@@ -80,7 +64,7 @@ def header(subject: ArraySubject, width: int) -> list[Piece]:
         _title(subject, brief=True, slices=False),
         _title(subject, brief=True, slices=False, shape=False),
     ]
-    return fitting(variants, width, subject.signs.ellipsis)
+    return fitting(variants, width)
 
 
 def _title(
@@ -105,7 +89,7 @@ def _title(
 
 def _axes(subject: ArraySubject) -> list[Piece]:
     """Name the dimensions: `rows axis 1 columns axis 2 axis 0 = 3 of 4`."""
-    view, signs = subject.view, subject.signs
+    view = subject.view
     pieces: list[Piece] = []
     for word, axis in (("rows", view.rows), ("columns", view.columns)):
         if axis is not None:
@@ -113,7 +97,7 @@ def _axes(subject: ArraySubject) -> list[Piece]:
     for axis in view.others:
         text = f"axis {axis} = {view.index[axis]} of {view.shape[axis]}"
         if axis == view.other:
-            pieces.append((f"   {signs.open}{text}{signs.close}", "active"))
+            pieces.append((f"   {OPEN}{text}{CLOSE}", "active"))
         else:
             pieces.append((f"   {text}", "muted"))
     return pieces
@@ -121,12 +105,12 @@ def _axes(subject: ArraySubject) -> list[Piece]:
 
 def _index_on_screen(subject: ArraySubject) -> list[Piece]:
     """Write the dimensions as an index: `[3, rows, columns]`."""
-    view, signs = subject.view, subject.signs
+    view = subject.view
     pieces: list[Piece] = []
     for axis, at in enumerate(view.index):
         pieces.append((", " if axis else "  [", "muted"))
         if axis == view.other:
-            pieces.append((f"{signs.open}{at}{signs.close}", "active"))
+            pieces.append((f"{OPEN}{at}{CLOSE}", "active"))
         else:
             on_screen = {view.rows: "rows", view.columns: "columns"}
             pieces.append((on_screen.get(axis, str(at)), "muted"))
@@ -152,24 +136,20 @@ def emptiness(view: PlaneView) -> str:
 
 def cursor_line(subject: ArraySubject, cell: Any, width: int) -> list[Piece]:
     """Describe the cell at the cursor: its index, its full value, the devices that hold it."""
-    view, source, signs = subject.view, subject.source, subject.signs
+    view, source = subject.view, subject.source
     here = _index(view.index)
     block = source.block(subject.device)
     whole = [start + at for start, at in zip(block.start, view.index, strict=True)]
     where: list[Piece] = [(f" {here}", "name")] if view.index else [(" value", "name")]
     if subject.device is not None and any(block.start):
         where.append((f" of the block, {_index(whole)} of {source.name}", "muted"))
-    if cell is MISSING:
-        value = signs.ellipsis
-    else:
-        value = full_text(cell, source.output.dtype)
-        value = "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+    value = ELLIPSIS if cell is MISSING else escaped(full_text(cell, source.output.dtype))
     equals: list[Piece] = [(" = ", "muted"), (value, "value")]
     held: list[Piece] = [("   " + words, "muted")] if (words := _held(source, whole)) else []
     room = max(4, width - width_of(where[:1]) - 3)
-    short: list[Piece] = [(" = ", "muted"), (shorten(value, room, signs.ellipsis), "value")]
+    short: list[Piece] = [(" = ", "muted"), (shorten(value, room), "value")]
     variants = [where + equals + held, where + equals, where[:1] + equals, where[:1] + short]
-    return fitting(variants, width, signs.ellipsis)
+    return fitting(variants, width)
 
 
 def _index(index: Sequence[int]) -> str:
@@ -199,7 +179,7 @@ def statistics(summary: Summary, dtype: str, heat: Sequence[Piece] = ()) -> list
         "mean": summary.mean,
         "std": summary.std,
     }
-    pairs = [(word, _figure(value)) for word, value in named.items() if value is not None]
+    pairs = [(word, statistic(value)) for word, value in named.items() if value is not None]
     start: list[Piece] = [] if summary.exact else [(" sampled", "sampled")]
     figures: list[list[Piece]] = [
         [(f"{'  ' if at else ' '}{word} ", "muted"), (value, "statistic")]
@@ -229,11 +209,3 @@ def _truth(summary: Summary, heat: Sequence[Piece]) -> list[Piece]:
         return [(" sampled", "sampled"), *gap, ("true ", "muted"), (share, "statistic")]
     count = f"{round(summary.mean * summary.count):,}/{summary.count:,}"
     return [*gap, ("true ", "muted"), (count, "statistic")]
-
-
-def _figure(value: Any) -> str:
-    """Format a statistic; a complex one is a pair of real and imaginary part."""
-    if isinstance(value, list | tuple):
-        real, imaginary = (statistic(part) for part in value)
-        return f"{real}{'' if imaginary.startswith('-') else '+'}{imaginary}j"
-    return statistic(value)

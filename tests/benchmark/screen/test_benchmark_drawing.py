@@ -14,13 +14,12 @@ from jaxtui.benchmark.screen import details as benchmark_details
 from jaxtui.benchmark.screen import distributions as benchmark_distributions
 from jaxtui.benchmark.screen import rows as benchmark_rows
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds, layout, report_rows
-from jaxtui.screen.cells import ASCII, UNICODE, Glyphs, Line, text_of, width_of
+from jaxtui.screen.cells import Line, text_of, width_of
+from jaxtui.text.signs import in_ascii
 from jaxtui.wire.benchmark import BenchmarkReport
 from tests.support import made_benchmarks as made
 
 WIDTHS = [40, 60, 78, 90, 118, 200]
-GLYPHS = [UNICODE, ASCII]
-SIGNS = pytest.mark.parametrize("glyphs", GLYPHS, ids=["unicode", "ascii"])
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +36,8 @@ def texts(lines: list[Line]) -> list[str]:
     return [text_of(line).rstrip() for line in lines]
 
 
-def table_texts(report: BenchmarkReport, width: int, glyphs: Glyphs = UNICODE) -> list[str]:
-    table = layout(report_rows(report.points[0]), width, glyphs)
+def table_texts(report: BenchmarkReport, width: int) -> list[str]:
+    table = layout(report_rows(report.points[0]), width)
     return texts([table.heading(), *(table.line(i) for i in range(len(table.rows)))])
 
 
@@ -77,12 +76,9 @@ def test_the_baseline_and_the_pair_that_shows_noise_are_named(report: BenchmarkR
     assert any("A/A jit(vmap)" in line and "within noise" in line for line in lines)
 
 
-@SIGNS
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_line_of_the_table_is_wider_than_it_may_be(
-    report: BenchmarkReport, width: int, glyphs: Glyphs
-) -> None:
-    table = layout(report_rows(report.points[0]), width, glyphs)
+def test_no_line_of_the_table_is_wider_than_it_may_be(report: BenchmarkReport, width: int) -> None:
+    table = layout(report_rows(report.points[0]), width)
     least = 78  # below it the figures themselves need more
     for number in range(len(table.rows)):
         assert width_of(table.line(number)) <= max(width, least)
@@ -124,10 +120,9 @@ def test_a_row_with_too_few_rounds_for_any_verdict_says_so(report: BenchmarkRepo
     assert not any("nothing is faster" in sentence for sentence in said)
 
 
-@SIGNS
-def test_what_was_printed_keeps_its_spaces_and_no_line_is_too_wide(glyphs: Glyphs) -> None:
+def test_what_was_printed_keeps_its_spaces_and_no_line_is_too_wide() -> None:
     text = "a\n" * 250 + "  indented\tby 2\n" + "wide 宽 " * 20
-    lines = benchmark_details.printed_lines(text, 30, glyphs)
+    lines = benchmark_details.printed_lines(text, 30)
     found = texts(lines)
     assert found[0].endswith("52 lines before these")
     assert "  indented      by 2" in found
@@ -150,15 +145,12 @@ def test_times_in_one_column_share_a_unit_and_their_points_line_up(values: list[
 # ----------------------------------------------------------------------------------------- samples
 
 
-@SIGNS
 @pytest.mark.parametrize("width", [60, 78, 118])
-def test_samples_of_all_rows_are_drawn_on_one_scale(
-    report: BenchmarkReport, width: int, glyphs: Glyphs
-) -> None:
-    lines = benchmark_distributions.lines(report.points[0], width, glyphs)
+def test_samples_of_all_rows_are_drawn_on_one_scale(report: BenchmarkReport, width: int) -> None:
+    lines = benchmark_distributions.lines(report.points[0], width)
     assert len(lines) == len(made.ROWS) + 2
     assert all(width_of(line) <= width + 12 for line in lines)
-    assert all(text.isascii() for text in texts(lines)) or glyphs is UNICODE
+    assert all(in_ascii(text).isascii() for text in texts(lines))
 
 
 def test_a_faster_strategy_stands_to_the_left_of_a_slower_one(report: BenchmarkReport) -> None:
@@ -183,25 +175,24 @@ def test_every_sample_falls_on_the_scale(values: list[float], width: int) -> Non
 
 def test_without_samples_the_pane_says_when_they_come() -> None:
     events = [*made.started(1), *made.prepared(1)]
-    lines = benchmark_distributions.lines(made.report(events).points[0], 78, UNICODE)
+    lines = benchmark_distributions.lines(made.report(events).points[0], 78)
     assert texts(lines) == ["Samples come with the first round."]
 
 
 # ------------------------------------------------------------------------------------------- chart
 
 
-@SIGNS
 @pytest.mark.parametrize(("width", "height"), [(40, 8), (78, 12), (118, 20)])
 def test_a_chart_of_the_sweep_has_every_value_and_every_strategy(
-    swept: BenchmarkReport, width: int, height: int, glyphs: Glyphs
+    swept: BenchmarkReport, width: int, height: int
 ) -> None:
-    drawn = benchmark_chart.lines(swept, 0, width, height, glyphs)
+    drawn = benchmark_chart.lines(swept, 0, width, height)
     whole = "\n".join(texts(drawn))
     assert "over batch (logarithmic)" in whole or width < 60
     assert all(value in whole for value in ("16", "64", "256"))
     assert all(name in whole for name in ("loop", "jit(vmap)", "pmap on 8"))
     assert all(width_of(line) <= width for line in drawn)
-    assert whole.isascii() or glyphs is UNICODE
+    assert in_ascii(whole).isascii()
 
 
 def test_a_strategy_is_drawn_on_its_most_devices_and_where_the_cursor_is(
@@ -225,7 +216,7 @@ def test_without_a_sweep_the_chart_is_over_the_devices(report: BenchmarkReport) 
 
 
 def test_a_slower_point_is_drawn_higher(swept: BenchmarkReport) -> None:
-    drawn = texts(benchmark_chart.lines(swept, 0, 60, 14, UNICODE, Key("loop", 1)))[1:]
+    drawn = texts(benchmark_chart.lines(swept, 0, 60, 14, Key("loop", 1)))[1:]
     rows = [n for n, text in enumerate(drawn) for _ in range(text[6:40].count("a"))]
     places = [(drawn[n].index("a", 6), n) for n in rows if "a" in drawn[n][6:40]]
     heights = [n for _, n in sorted(set(places))]
@@ -309,29 +300,26 @@ def test_compiling_that_pays_back_late_says_from_how_many_calls_on(
 # ----------------------------------------------------------------------------------------- details
 
 
-@SIGNS
-def test_a_row_in_full_has_its_stages_its_samples_and_its_python(
-    report: BenchmarkReport, glyphs: Glyphs
-) -> None:
-    found = texts(benchmark_details.row_lines(report.points[0], Key("pmap", 8), 100, glyphs))
+def test_a_row_in_full_has_its_stages_its_samples_and_its_python(report: BenchmarkReport) -> None:
+    found = texts(benchmark_details.row_lines(report.points[0], Key("pmap", 8), 100))
     whole = "\n".join(found)
     assert "compile 84 ms" in whole
     assert "3 of 2 calls each" in whole
     assert "all 64 elements agree with the baseline's" in whole
     assert "median 32.4 ms over the 2 that nothing" in whole
     assert "out = pmap" in whole
-    assert whole.isascii() or glyphs is UNICODE
+    assert in_ascii(whole).isascii()
 
 
 def test_a_row_that_is_left_out_says_why_in_full(report: BenchmarkReport) -> None:
-    found = texts(benchmark_details.row_lines(report.points[0], Key("pmap", 3), 100, UNICODE))
+    found = texts(benchmark_details.row_lines(report.points[0], Key("pmap", 3), 100))
     assert found[0] == f"left out      {made.REASON}"
 
 
 def test_two_runs_of_one_environment_are_compared_by_their_times() -> None:
     before, now = made.report(made.whole(1)), made.report(made.whole(1))
     found = bench_runs.compare(before, now)
-    whole = "\n".join(texts(benchmark_details.comparison_lines(found, "noon", 100, UNICODE)))
+    whole = "\n".join(texts(benchmark_details.comparison_lines(found, "noon", 100)))
     assert "Same program, same machine, same versions." in whole
     assert whole.count("within noise") == 4
 
@@ -345,7 +333,7 @@ def test_what_two_processes_differ_by_with_nothing_changed_is_not_called_faster_
     before = made.report([*made.started(1), *made.prepared(1), *made.rounds(1)])
     now = made.report([*made.started(1), *made.prepared(1), *made.rounds(1, factor=factor)])
     found = bench_runs.compare(before, now)
-    lines = texts(benchmark_details.comparison_lines(found, "noon", 100, UNICODE))
+    lines = texts(benchmark_details.comparison_lines(found, "noon", 100))
     assert any("as much as 10 % apart with nothing changed" in line for line in lines)
     rows = [line for line in lines if line.endswith(("faster now", "slower now", "within noise"))]
     assert len(rows) == 4
@@ -357,6 +345,6 @@ def test_runs_of_different_environments_are_never_compared_in_silence() -> None:
     assert before.environment is not None
     old = msgspec.structs.replace(before.environment, jax="0.6.1")
     found = bench_runs.compare(msgspec.structs.replace(before, environment=old), now)
-    lines = benchmark_details.comparison_lines(found, "noon", 100, UNICODE)
+    lines = benchmark_details.comparison_lines(found, "noon", 100)
     assert "  JAX: 0.6.1  →  0.10.2" in texts(lines)
     assert any(segment.style == "warning" for line in lines for segment in line)

@@ -7,6 +7,7 @@ import pytest
 from jaxtui.collectives.screen.travel_picture import TravelPicture, positive
 from jaxtui.collectives.travel import model as travel
 from jaxtui.screen.cells import text_of, width_of
+from jaxtui.text.signs import in_ascii
 from tests.support import made_collectives as made
 
 NAMES = tuple(str(i) for i in range(8))
@@ -31,8 +32,8 @@ PERM = picture("permutation", "ppermute", made.PAIRS, {"perm": RING_PERM})
 ALL = [RING, GATHER, DOUBLING, ROTATION, PERM]
 
 
-def text(shown: TravelPicture, step: int, width: int = 120, ascii: bool = False) -> list[str]:
-    return [text_of(line).rstrip() for line in shown.lines(step, width, ascii=ascii)]
+def text(shown: TravelPicture, step: int, width: int = 120) -> list[str]:
+    return [text_of(line).rstrip() for line in shown.lines(step, width)]
 
 
 def test_a_step_names_who_sends_what_to_whom_and_marks_what_came() -> None:
@@ -44,30 +45,30 @@ def test_a_step_names_who_sends_what_to_whom_and_marks_what_came() -> None:
 
 def test_a_sum_says_of_how_many_devices_it_is() -> None:
     assert "(4)" in text(RING, 3)[1]
-    assert "(3) the sum of 3 devices so far" in RING.legend(120, ascii=False)
-    assert "(3)" not in GATHER.legend(120, ascii=False)
+    assert "(3) the sum of 3 devices so far" in RING.legend(120)
+    assert "(3)" not in GATHER.legend(120)
 
 
 def test_where_values_have_no_room_signs_stand_for_them() -> None:
     narrow = text(GATHER, 1, 80)
     assert "■" in narrow[1]
     assert "[" in narrow[2]
-    assert "#" in text(GATHER, 1, 80, ascii=True)[1]
+    assert "#" in in_ascii(narrow[1])
 
 
 @pytest.mark.parametrize("shown", ALL)
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_every_line_of_every_step_fits(shown: TravelPicture, width: int) -> None:
     for step in range(shown.last + 1):
-        for line in shown.lines(step, width, ascii=False):
+        for line in shown.lines(step, width):
             assert width_of(line) == width
 
 
 @pytest.mark.parametrize("shown", ALL)
 def test_every_step_is_ascii_when_asked_for(shown: TravelPicture) -> None:
     for step in range(shown.last + 1):
-        assert all(line.isascii() for line in text(shown, step, 100, ascii=True))
-    assert shown.legend(100, ascii=True).replace("…", "").replace("·", "").isascii()
+        assert all(in_ascii(line).isascii() for line in text(shown, step, 100))
+    assert in_ascii(shown.legend(100)).isascii()
 
 
 def test_nothing_shifts_between_steps() -> None:

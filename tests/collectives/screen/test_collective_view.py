@@ -136,7 +136,7 @@ def test_the_title_says_whether_the_result_was_checked(
 
 def test_the_sources_of_a_sum_are_written_as_one() -> None:
     found = made.sources(2, 1, [3, 1], range(1, 16, 2), "device 3 [1] ← sum over devices 0–7 [1]")
-    words = view.found_words(found, "64.", PAIRS, 0, ascii=False)
+    words = view.found_words(found, "64.", PAIRS, 0)
     first, second = words.split("\n")
     assert first == "device 3 [1] = 64. ← sum over devices 0–7 [1]"
     assert second == "= 1. + 3. + 5. + 7. + 9. + 11. + 13. + 15."
@@ -144,7 +144,7 @@ def test_the_sources_of_a_sum_are_written_as_one() -> None:
 
 def test_a_moved_element_needs_no_second_line() -> None:
     found = made.sources(2, 1, [3, 1], [5], "device 3 [1] ← device 2 [1]")
-    assert "\n" not in view.found_words(found, "5.", PAIRS, 0, ascii=False)
+    assert "\n" not in view.found_words(found, "5.", PAIRS, 0)
 
 
 def test_how_long_it_ran_has_a_unit_that_suits_it() -> None:

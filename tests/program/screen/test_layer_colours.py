@@ -5,14 +5,16 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from jaxtui.program.screen import layer_colours
+from jaxtui.text.signs import in_ascii
 
 
 def test_layers_side_by_side_differ_in_colour_and_in_sign() -> None:
     for layer in range(12):
         assert layer_colours.component(layer) != layer_colours.component(layer + 1)
         assert layer_colours.style(layer) != layer_colours.style(layer + 1)
-        for ascii in (False, True):
-            assert layer_colours.sign(layer, ascii) != layer_colours.sign(layer + 1, ascii)
+        first, second = layer_colours.sign(layer), layer_colours.sign(layer + 1)
+        assert first != second
+        assert in_ascii(first) != in_ascii(second)
 
 
 def test_every_component_has_its_rule() -> None:
@@ -26,4 +28,4 @@ def test_every_component_has_its_rule() -> None:
 def test_signs_take_one_cell_and_are_ascii_where_asked() -> None:
     for layer in range(12):
         assert cell_len(layer_colours.sign(layer)) == 1
-        assert layer_colours.sign(layer, ascii=True).isascii()
+        assert in_ascii(layer_colours.sign(layer)).isascii()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxtui.results.screen.heat import LEVELS, Scale, density, magnitude, odd_mark
+from jaxtui.text.signs import in_ascii
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 ranges = st.tuples(finite, finite).map(sorted)
@@ -31,32 +32,32 @@ def test_the_greatest_magnitude_has_the_strongest_shade(bounds):
         assert scale.level(low) == 0
 
 
-@given(ranges, finite, st.booleans())
-def test_signs_take_two_characters_and_negative_ones_say_so(bounds, value, ascii_only):
+@given(ranges, finite)
+def test_signs_take_two_characters_and_negative_ones_say_so(bounds, value):
     scale = Scale(*bounds)
-    text = density(scale, value, ascii_only)
+    text = density(scale, value)
     assert len(text) == 2
     assert text.startswith("-") == (scale.diverging and value < 0)
-    assert not ascii_only or text.isascii()
+    plain = in_ascii(text)
+    assert plain.isascii()
+    assert len(plain) == 2
 
 
 def test_denser_signs_are_of_greater_elements():
     scale = Scale(0.0, 1.0)
-    weights = [
-        sum(map(SIGNS.index, density(scale, step / 100, ascii_only=False))) for step in range(101)
-    ]
+    weights = [sum(map(SIGNS.index, density(scale, step / 100))) for step in range(101)]
     assert weights == sorted(weights)
     assert (weights[0], weights[-1]) == (0, 8)
 
 
 def test_what_has_no_place_on_the_scale_has_a_mark_of_its_own():
-    assert [odd_mark(x, True) for x in (math.nan, math.inf, -math.inf, None)] == [
+    assert [in_ascii(odd_mark(x)) for x in (math.nan, math.inf, -math.inf, None)] == [
         "xx",
         "+i",
         "-i",
         "xx",
     ]
-    assert len({odd_mark(x, False) for x in (math.nan, math.inf, -math.inf)}) == 3
+    assert len({odd_mark(x) for x in (math.nan, math.inf, -math.inf)}) == 3
 
 
 def test_the_magnitude_of_a_cell():

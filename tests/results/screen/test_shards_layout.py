@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jaxtui.results.screen.shards_layout import ShardsLayout, layout
 from jaxtui.results.screen.shards_picture import ids_text
 from jaxtui.screen.cells import text_of, width_of
+from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Output
 from tests.support.made_shards import output
 
@@ -71,9 +72,9 @@ def test_two_divided_axes_are_a_grid_beside_the_table_where_that_saves_scrolling
 
 
 def test_ascii_needs_no_other_character() -> None:
-    laid_out = layout(output((4, 4), (2, 2)), labels(4), 60, 20, ascii=True)
-    assert text(laid_out).isascii()
-    assert "+" in text(laid_out)
+    plain = in_ascii(text(layout(output((4, 4), (2, 2)), labels(4), 60, 20)))
+    assert plain.isascii()
+    assert "+" in plain
 
 
 def test_blocks_are_drawn_to_scale() -> None:
@@ -188,16 +189,16 @@ def _outputs(draw: st.DrawFn) -> Output:
     out=_outputs(),
     width=st.integers(0, 140),
     height=st.integers(0, 60),
-    ascii=st.booleans(),
     pick=st.integers(0, 10_000),
 )
 def test_no_line_is_ever_wider_than_its_room(
-    out: Output, width: int, height: int, ascii: bool, pick: int
+    out: Output, width: int, height: int, pick: int
 ) -> None:
     cursor = pick % len(out.shards) if out.shards else None
-    laid_out = layout(out, labels(4), width, height, ascii, cursor)
+    laid_out = layout(out, labels(4), width, height, cursor)
     assert all(width_of(line) <= width for line in laid_out.lines)
     assert laid_out.rows == len(out.shards)
     if cursor is not None and width >= 30:
         line = text_of(laid_out.lines[laid_out.first_row + cursor])
-        assert (">" if ascii else "▌") in line
+        assert "▌" in line
+        assert ">" in in_ascii(line)

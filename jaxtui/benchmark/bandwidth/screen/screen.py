@@ -14,7 +14,7 @@ from jaxtui.benchmark.bandwidth.screen import view as sweep_view
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
-from jaxtui.screen.cells import Line, Segment, glyphs
+from jaxtui.screen.cells import Line, Segment
 from jaxtui.screen.field import Notice
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.session.diagnosis import Diagnosis
@@ -105,7 +105,7 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
             self.say(sweep.said)
             sweep.said = ""
         self._notice.say(sweep.notice(now))
-        self._progress.say(sweep.progress().replace("·", self.shell.dot))
+        self._progress.say(sweep.progress())
         self._show_sweep()
         self.show_keys()
 
@@ -116,22 +116,21 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
             return
         self._shown = shown
         report = sweep.recording.report() if sweep.recording is not None else None
-        self.pane.border_title = sweep_view.title(report, self.shell.dot)
-        signs = glyphs(self.shell.ascii)
+        self.pane.border_title = sweep_view.title(report)
         width = max(20, self.lines.content_size.width - 1)
         if report is None or not report.sizes:
             texts = INVITATION if report is None else ()
-            self.lines.show(sweep_view.paragraphs(texts, width, signs))
+            self.lines.show(sweep_view.paragraphs(texts, width))
             self.chart.show([])
             return
-        lines: list[Line] = sweep_view.table(report, width, signs)
+        lines: list[Line] = sweep_view.table(report, width)
         if sweep.stale:
             changed = "of the collective before: F5 sweeps what is typed now"
             lines = [(Segment(changed, "warning"),), *lines]
-        lines += [(), *sweep_view.said(report, width, signs)]
+        lines += [(), *sweep_view.said(report, width)]
         self.lines.show(lines, stale=sweep.stale)
         room = self.chart.content_size
-        self.chart.show(sweep_view.chart(report, room.width, room.height, signs), stale=sweep.stale)
+        self.chart.show(sweep_view.chart(report, room.width, room.height), stale=sweep.stale)
 
     def on_resize(self, event: events.Resize) -> None:
         """The table and the chart are drawn anew, once the panes have their sizes."""

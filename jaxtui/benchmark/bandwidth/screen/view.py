@@ -9,8 +9,7 @@ from jaxtui.benchmark.bandwidth import words
 from jaxtui.benchmark.screen import chart as benchmark_chart
 from jaxtui.benchmark.screen.chart import Chart, Series, Spot
 from jaxtui.benchmark.screen.rows import Key
-from jaxtui.benchmark.words import in_ascii
-from jaxtui.screen.cells import Glyphs, Line, Segment
+from jaxtui.screen.cells import Line, Segment
 from jaxtui.text import quantities
 from jaxtui.wire.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
 
@@ -20,7 +19,7 @@ _SHOWN = tuple(index for index, name in enumerate(words.HEADINGS) if name != "ty
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def title(report: BandwidthReport | None, dot: str = "·") -> str:
+def title(report: BandwidthReport | None) -> str:
     """What is swept, for the pane's border."""
     plan = report.collective if report is not None else None
     if plan is None:
@@ -29,14 +28,14 @@ def title(report: BandwidthReport | None, dot: str = "·") -> str:
     parts = ["Bandwidth", f"{plan.operation} via {plan.via}", ranks, plan.dtype]
     if report is not None and report.environment is not None and report.environment.simulated:
         parts.append("simulated")
-    return f" {dot} ".join(parts)
+    return " · ".join(parts)
 
 
-def table(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
+def table(report: BandwidthReport, width: int) -> list[Line]:
     """A line for each size under two of headings, a bar of the bus bandwidth at its end."""
     sizes = [size for size in report.sizes if size.skipped is None]
-    cells = [_cells(words.row(size), glyphs) for size in sizes]
-    heads = [_cells(row, glyphs) for row in (words.HEADINGS, words.UNITS)]
+    cells = [_cells(words.row(size)) for size in sizes]
+    heads = [_cells(row) for row in (words.HEADINGS, words.UNITS)]
     widths = [max(len(cell) for cell in column) for column in zip(*heads, *cells, strict=True)]
     room = min(BAR_MOST, width - sum(widths) - 2 * len(widths))
     best = max((size.busbw or 0.0 for size in sizes), default=0.0)
@@ -48,63 +47,55 @@ def table(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
     for size, row in zip(sizes, cells, strict=True):
         style = "slower" if size.wrong else ""
         share = (size.busbw or 0.0) / best if best else 0.0
-        found.append(
-            (Segment(_row(row, widths), style), Segment(f"  {_bar(share, room, glyphs)}", "bars"))
-        )
+        found.append((Segment(_row(row, widths), style), Segment(f"  {_bar(share, room)}", "bars")))
     return found
 
 
-def _cells(row: Sequence[str], glyphs: Glyphs) -> list[str]:
-    return [_plain(row[index], glyphs) for index in _SHOWN]
-
-
-def _plain(text: str, glyphs: Glyphs) -> str:
-    return in_ascii(text) if glyphs.is_ascii else text
+def _cells(row: Sequence[str]) -> list[str]:
+    return [row[index] for index in _SHOWN]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
-def _bar(share: float, room: int, glyphs: Glyphs) -> str:
+def _bar(share: float, room: int) -> str:
     if room < 4:
         return ""
-    if glyphs.is_ascii:
-        return "#" * round(share * room)
     eighths = round(share * room * 8)
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
-def said(report: BandwidthReport, width: int, glyphs: Glyphs) -> list[Line]:
+def said(report: BandwidthReport, width: int) -> list[Line]:
     """What the figures say, and what they mean."""
     lines: list[Line] = []
     if report.ended not in ("complete", "running"):
         ended = f"Ended early: {report.ended}. What was measured stands."
-        lines += [(Segment(part, "warning"),) for part in _wrapped(ended, width, glyphs)]
+        lines += [(Segment(part, "warning"),) for part in _wrapped(ended, width)]
     plan = report.collective
     for text in words.findings(report):
         style = "warning" if "wrong" in text or "left out" in text else "strong"
-        lines += [(Segment(part, style),) for part in _wrapped(text, width, glyphs)]
+        lines += [(Segment(part, style),) for part in _wrapped(text, width)]
     if plan is not None:
         for text in [*words.conventions(plan), *plan.notes]:
-            lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width, glyphs)]
+            lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width)]
     return lines
 
 
-def paragraphs(texts: Sequence[str], width: int, glyphs: Glyphs) -> list[Line]:
+def paragraphs(texts: Sequence[str], width: int) -> list[Line]:
     """Quiet text, an empty line between two paragraphs."""
     lines: list[Line] = []
     for text in texts:
         lines += [()] if lines else []
-        lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width, glyphs)]
+        lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width)]
     return lines
 
 
-def _wrapped(text: str, width: int, glyphs: Glyphs) -> list[str]:
-    return textwrap.wrap(_plain(text, glyphs), width)
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width)
 
 
-def chart(report: BandwidthReport, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+def chart(report: BandwidthReport, width: int, height: int) -> list[Line]:
     """Time over message size, and beside it the line that α and β make."""
     sizes = [size for size in report.sizes if size.time_us]
     if len(sizes) < 2:
@@ -118,9 +109,8 @@ def chart(report: BandwidthReport, width: int, height: int, glyphs: Glyphs) -> l
             _placed(size, found.alpha_us * MICRO + size.bytes / (found.beta * GIGA))
             for size in sizes
         )
-        name = "alpha + S/beta" if glyphs.is_ascii else "α + S/β"
-        series.append(Series(Key("fit", 1), name, model))
-    return benchmark_chart.drawn(Chart("message size", tuple(series)), width, height, glyphs)
+        series.append(Series(Key("fit", 1), "α + S/β", model))
+    return benchmark_chart.drawn(Chart("message size", tuple(series)), width, height)
 
 
 def _spot(size: SizeReport) -> Spot:
