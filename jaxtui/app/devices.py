@@ -14,6 +14,7 @@ from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Devices, SessionError
 from jaxtui.text import plain, quantities
 from jaxtui.wire.report import DeviceInfo, Environment
@@ -87,7 +88,7 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         diagnosis = work.diagnosis
         for name in FIELDS:
             self._inputs[name].follow(texts[name])
-            at = diagnosis is not None and diagnosis.field == f"devices.{name}"
+            at = diagnosis is not None and diagnosis.field == DEVICES / name
             wrong = self._wrong.get(name) or (diagnosis if at else None)
             self._messages[name].show(wrong)
             self._inputs[name].set_class(wrong is not None, "-faulty")
@@ -133,18 +134,18 @@ class DevicesScreen(WorkScreen[ProgramWork]):
                 values[name] = READ[name](self._inputs[name].value)
             except SessionError as error:
                 self._wrong[name] = Diagnosis(
-                    kind="devices", field=f"devices.{name}", message=error.message
+                    kind="devices", field=DEVICES / name, message=error.message
                 )
         if not self._wrong:
             for field in self._inputs.values():
                 field.take()
-            self.explorer.edit("devices", Devices(**values))
+            self.explorer.edit(DEVICES, Devices(**values))
         self.explorer.show_work()
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """Return the error of a field on this screen, or None."""
         found = work.diagnosis
-        if found is not None and found.field.partition(".")[0] == "devices":
+        if found is not None and found.field.under(DEVICES) is not None:
             return found
         return next(iter(self._wrong.values()), None)
 

@@ -19,6 +19,7 @@ from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
+from jaxtui.session.field_path import COLLECTIVE, DEVICES, FieldPath
 from jaxtui.session.session import Devices, Session, SessionError, with_field
 from jaxtui.wire.base import Describe, Gone
 from jaxtui.wire.benchmark import BenchRound, BenchSample
@@ -159,7 +160,7 @@ class Explorer(Works):
 
     # ----------------------------------------------------------------------- the session changes
 
-    def edit(self, field: str, value: Any, *, typed: bool = False) -> None:
+    def edit(self, field: FieldPath, value: Any, *, typed: bool = False) -> None:
         """Put `value` into a field of the session, and let everything follow.
 
         `typed` says that it is a keystroke of several.
@@ -199,8 +200,8 @@ class Explorer(Works):
 
     def fix(self, fix: Fix) -> None:
         """Put what a fix offers into its field."""
-        if fix.field.startswith("collective."):
-            self.edit("collective", self.collective.fixed(fix))
+        if fix.field.under(COLLECTIVE):
+            self.edit(COLLECTIVE, self.collective.fixed(fix))
         else:
             self.edit(fix.field, fix.text)
 
@@ -223,7 +224,7 @@ class Explorer(Works):
 
     def apply_devices(self, devices: Devices) -> None:
         """Work on another device set; the engine starts again if it must."""
-        self.edit("devices", devices)
+        self.edit(DEVICES, devices)
 
     def _follow(self, start_again: bool, *, replaced: bool = False) -> None:
         """After a change: another engine if the devices ask for one, a run once typing rests."""

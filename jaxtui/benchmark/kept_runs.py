@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import config
+from jaxtui.session.field_path import decoded, encoded
 from jaxtui.session.session import Session
 from jaxtui.wire.bandwidth import BandwidthReport
 from jaxtui.wire.benchmark import BenchmarkReport, StrategyReport
@@ -110,13 +110,13 @@ def _write_new(target: Path, stem: str, data: bytes) -> Path:
 
 def to_json(report: AnyRun) -> bytes:
     """The report as `bench --json` prints it, one line."""
-    return msgspec.json.encode(report)
+    return msgspec.json.encode(report, enc_hook=encoded)
 
 
 def read(path: str | os.PathLike[str]) -> BenchmarkReport:
     """A kept run. Raises RunError."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=BenchmarkReport)
+        return msgspec.json.decode(Path(path).read_bytes(), type=BenchmarkReport, dec_hook=decoded)
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except msgspec.MsgspecError as error:
@@ -217,7 +217,6 @@ def _row(
     before: float,
     now: float,
 ) -> ComparedRow:
-    known = None not in (old.low, old.high, new.low, new.high)
     return ComparedRow(
         parameters=parameters,
         strategy=new.name,
@@ -225,20 +224,16 @@ def _row(
         before=before,
         now=now,
         ratio=before / now,
-        apart=known
-        and not _meet((old.low, old.high), (new.low, new.high))
-        and max(before / now, now / before) - 1 > BETWEEN_RUNS,
+        apart=_disjoint(old, new) and max(before / now, now / before) - 1 > BETWEEN_RUNS,
         same_program=old.stablehlo == new.stablehlo if old.stablehlo and new.stablehlo else None,
     )
 
 
-def _meet(first: Sequence[float | None], second: Sequence[float | None]) -> bool:
-    (a, b), (c, d) = first, second
-    assert a is not None
-    assert b is not None
-    assert c is not None
-    assert d is not None
-    return a <= d and c <= b
+def _disjoint(old: StrategyReport, new: StrategyReport) -> bool:
+    """Whether both medians have an interval, and the two do not meet."""
+    if old.low is None or old.high is None or new.low is None or new.high is None:
+        return False
+    return old.low > new.high or new.low > old.high
 
 
 def _differences(before: BenchmarkReport, now: BenchmarkReport) -> list[tuple[str, str, str]]:

@@ -198,10 +198,7 @@ def _control(record: PointRecord, arm: PlannedArm) -> Control:
     )
 
 
-_FROM_STATISTICS = (
-    *("median", "low", "high", "mad", "iqr", "min", "n", "p90", "p99", "clean_median", "clean_n"),
-    *("speedup", "p_value", "verdict", "seen"),
-)
+_FROM_STATISTICS = tuple(name for name in ArmStatistics.__struct_fields__ if name != "arm")
 _FROM_PLAN = (
     *("devices", "role", "python", "operations", "flops", "bytes", "memory", "padded", "fixes"),
     "warning",

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from jaxtui import __version__
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import NO_FIELD
 from jaxtui.session.session import Session
 from jaxtui.wire.bandwidth import BandwidthReport
 from jaxtui.wire.base import Cancelled, Failed, Gone
@@ -63,7 +64,7 @@ class RunRecording:
     def lost(self, reason: str) -> None:
         """The engine is gone, or could not start."""
         if not self.begun and not self.ended:
-            self.error = Diagnosis(kind="engine", field="", message=reason)
+            self.error = Diagnosis(kind="engine", field=NO_FIELD, message=reason)
         self._end(reason)
 
     @property

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from types import TracebackType
 
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import NO_FIELD, PROGRAM
 from jaxtui.session.session import Benchmark, Collective, Session, SessionError, loads
 from jaxtui.wire import launch
 from jaxtui.wire.bandwidth import SweepBandwidth
@@ -30,7 +31,7 @@ def load(path: str, choice: Choice) -> Session:
     """Read the session at `path` and apply `choice`. Raises SessionError, also if nothing runs."""
     session = choice.applied_to(loads(launch.read(path)))
     if session.program.empty and session.collective is None:
-        raise SessionError("no function: give `source` or `function`", "program")
+        raise SessionError("no function: give `source` or `function`", PROGRAM)
     return session
 
 
@@ -145,7 +146,7 @@ class HeadlessEngine:
             before_print()
         _write_to_stderr(event)
         if isinstance(event, Gone):
-            diagnosis = Diagnosis(kind="engine", field="", message=event.reason)
+            diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=event.reason)
             raise EngineLost(diagnosis, started=self._environment is not None)
         return event
 
@@ -164,7 +165,7 @@ def _diagnosis(answer: AnyEvent) -> Diagnosis:
     """The diagnosis in a Failed or Cancelled."""
     if isinstance(answer, Failed):
         return answer.diagnosis
-    return Diagnosis(kind="engine", field="", message="the engine gave the run up")
+    return Diagnosis(kind="engine", field=NO_FIELD, message="the engine gave the run up")
 
 
 class Engines:

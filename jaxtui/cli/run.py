@@ -14,6 +14,7 @@ from jaxtui.cli import headless
 from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import encoded
 from jaxtui.session.session import Collective, Session, SessionError
 from jaxtui.text import collective_tables, plain
 from jaxtui.wire.collectives import CollectiveRan
@@ -150,7 +151,7 @@ def finite_or_text(value: Any) -> Any:
 
 
 def _show_json(outcome: Outcome) -> None:
-    print(msgspec.json.encode(outcome.report).decode())
+    print(msgspec.json.encode(outcome.report, enc_hook=encoded).decode())
 
 
 def _text_shower(ascii: bool) -> Callable[[Outcome], None]:

@@ -22,6 +22,7 @@ from jaxtui.engine_base.chatter import WithoutChatter
 from jaxtui.engine_base.output import Outbox, Prints, failure, private_descriptors, redirect
 from jaxtui.engine_base.processes import Place, become
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.bandwidth import SweepBandwidth
 from jaxtui.wire.base import Cancel, Describe, Described, Failed, Ready
 from jaxtui.wire.benchmark import Bench, Continue, PlanBench
@@ -277,7 +278,7 @@ def _serve(
         try:
             request: Any = decode_request(body)
         except FramingError as error:
-            diagnosis = Diagnosis(kind="engine", field="", message=str(error))
+            diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=str(error))
             outbox.send(Failed(diagnosis=diagnosis))
         else:
             dispatch(request)

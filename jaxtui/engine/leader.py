@@ -22,6 +22,7 @@ from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import failure
 from jaxtui.engine_base.processes import Given, Leaves, Place, Sources, Task
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import ARGUMENTS, DEVICES, NO_FIELD, PROGRAM, FieldPath
 
 LOOPBACK = "127.0.0.1"
 LOST = 5  # exit status of a leader that has lost its followers or is out of step
@@ -131,9 +132,9 @@ class Leader:
         for follower in self._followers:
             program, arguments = self._next_answer(follower)
             if program != given[0]:
-                raise _different(follower.process, "program", "makes another program")
+                raise _different(follower.process, PROGRAM, "makes another program")
             if arguments != given[1]:
-                raise _different(follower.process, "program.arguments", "has other arguments")
+                raise _different(follower.process, ARGUMENTS, "has other arguments")
         self._together = True
         for follower in self._followers:
             follower.tell("go")
@@ -219,14 +220,14 @@ def _one_line(text: str) -> str:
 
 def _failed_alone(process: int, found: Diagnosis | None) -> Diagnosed:
     if found is None:
-        return diagnosed("engine", "", f"process {process} of the engine gave the run up")
+        return diagnosed("engine", NO_FIELD, f"process {process} of the engine gave the run up")
     message = f"in process {process}: {found.message}"
     return Diagnosed(
         Diagnosis(kind=found.kind, field=found.field, message=message, fixes=found.fixes)
     )
 
 
-def _different(process: int, field: str, what: str) -> Diagnosed:
+def _different(process: int, field: FieldPath, what: str) -> Diagnosed:
     message = (
         f"process {process} {what} than process 0, and they have to be the same in all: what is "
         "random needs a seed, and nothing may depend on the process"
@@ -274,16 +275,16 @@ def _share(platform: str, count: int | None, processes: int) -> tuple[int, bool]
         backend, available = _probed(platform, count)
         if backend not in ("cpu", "gpu"):
             message = f"devices of {backend} cannot be spread over processes of one host"
-            raise diagnosed("devices", "devices.platform", message)
+            raise diagnosed("devices", DEVICES / "platform", message)
         count = available
     if count < 1 or count % processes:
         nearest = max(1, round(count / processes)) * processes
-        fixes = [Fix(f"{nearest} devices", "devices.count", str(nearest))]
+        fixes = [Fix(f"{nearest} devices", DEVICES / "count", str(nearest))]
         if backend != "cpu":
             fixes = []  # the number of real devices is fixed
         devices = f"{count} devices" if count != 1 else "1 device"
         message = f"{devices} cannot be shared out among {processes} processes"
-        raise diagnosed("devices", "devices.count", message, fixes)
+        raise diagnosed("devices", DEVICES / "count", message, fixes)
     return count // processes, backend == "cpu"
 
 
@@ -307,7 +308,7 @@ def _probed(platform: str, count: int | None) -> tuple[str, int]:
     if ran.returncode == 0 and number.isdecimal():
         return backend, int(number)
     reason = output or f"a process that asks for the devices ended with {ran.returncode}"
-    raise diagnosed("devices", "devices.platform", reason)
+    raise diagnosed("devices", DEVICES / "platform", reason)
 
 
 def _python() -> list[str]:

@@ -23,6 +23,7 @@ from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.processes import Place
 from jaxtui.session import session
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import DEVICES, NO_FIELD
 from jaxtui.wire.report import DeviceInfo, Environment
 
 DEFAULT_AXIS = "devices"
@@ -88,7 +89,7 @@ def start(platform: str, count: int | None, place: Place | None = None) -> Envir
         raise _no_platform(platform, error) from error
     if count is not None and backend != "cpu":
         message = f"virtual devices exist on the CPU only, and JAX chose {backend}"
-        raise _wrong("count", message, Fix("use the CPU", "devices.platform", "cpu"))
+        raise _wrong("count", message, Fix("use the CPU", DEVICES / "platform", "cpu"))
     if backend == "cpu":
         host.limit_address_space()
     return environment()
@@ -116,22 +117,22 @@ def _join(place: Place) -> None:
 
 def _wrong(field: str, message: str, *fixes: Fix) -> Diagnosed:
     """Make a Diagnosed at `devices.<field>`."""
-    return diagnosed("devices", f"devices.{field}", message, list(fixes))
+    return diagnosed("devices", DEVICES / field, message, list(fixes))
 
 
 def _check_count(platform: str, count: int) -> None:
     if count < 1:
         message = f"{count} devices: there must be at least one"
-        raise _wrong("count", message, Fix("one device", "devices.count", "1"))
+        raise _wrong("count", message, Fix("one device", DEVICES / "count", "1"))
     if count > MOST_VIRTUAL:
         message = f"{count} virtual devices: this CPU can play at most {MOST_VIRTUAL}"
-        fix = Fix(f"{MOST_VIRTUAL} devices", "devices.count", str(MOST_VIRTUAL))
+        fix = Fix(f"{MOST_VIRTUAL} devices", DEVICES / "count", str(MOST_VIRTUAL))
         raise _wrong("count", message, fix)
     first = platform.split(",")[0]
     if first not in ("", "cpu"):
         message = f"virtual devices exist on the CPU only, not on {first}"
-        every = Fix(f"all devices of {first}", "devices.count", "null")
-        raise _wrong("count", message, Fix("use the CPU", "devices.platform", "cpu"), every)
+        every = Fix(f"all devices of {first}", DEVICES / "count", "null")
+        raise _wrong("count", message, Fix("use the CPU", DEVICES / "platform", "cpu"), every)
 
 
 def _no_platform(platform: str, error: RuntimeError) -> Exception:
@@ -141,7 +142,7 @@ def _no_platform(platform: str, error: RuntimeError) -> Exception:
     reason = str(error).partition(": ")[2].partition(" (set JAX_PLATFORMS")[0] or str(error)
     if not platform:
         # Chosen by JAX_PLATFORMS, not by a field.
-        return diagnosed("engine", "", f"JAX could not start its devices: {reason}")
+        return diagnosed("engine", NO_FIELD, f"JAX could not start its devices: {reason}")
     jax.config.update("jax_platforms", "")
     try:
         available = sorted(backend.backends())
@@ -152,7 +153,7 @@ def _no_platform(platform: str, error: RuntimeError) -> Exception:
     else:
         message = f"{platform!r} cannot start: {reason.rstrip('.')}"
     message += f"; there is {', '.join(available)}"
-    fixes = [Fix(f"use {name}", "devices.platform", name) for name in available]
+    fixes = [Fix(f"use {name}", DEVICES / "platform", name) for name in available]
     return _wrong("platform", message, *fixes)
 
 
@@ -263,7 +264,7 @@ def _require_own(chosen: tuple[Any, ...]) -> None:
     """Raise Diagnosed unless a device belongs to process 0, the one that shows results."""
     if all(device.process_index for device in chosen):
         message = "of several processes the first has to take part: none of these devices is its"
-        everyone = Fix("use all devices", "devices.order", "null")
+        everyone = Fix("use all devices", DEVICES / "order", "null")
         raise _wrong("order", message, everyone)
 
 
@@ -272,7 +273,7 @@ def _check_as_started(devices: session.Devices) -> None:
     wanted = devices.platform.strip().lower().split(",")[0]
     if wanted not in ("", backend) and not {wanted, backend} <= _GPU_NAMES:
         message = f"the engine works on {backend}; it has to start anew for {wanted}"
-        fix = Fix(f"stay on {backend}", "devices.platform", backend)
+        fix = Fix(f"stay on {backend}", DEVICES / "platform", backend)
         raise _wrong("platform", message, fix)
     if devices.count is None:
         return
@@ -281,13 +282,13 @@ def _check_as_started(devices: session.Devices) -> None:
     present = jax.device_count()
     if devices.count != present:
         message = f"the engine has {present} devices; it has to start anew for {devices.count}"
-        fix = Fix(f"use the {present}", "devices.count", str(present))
+        fix = Fix(f"use the {present}", DEVICES / "count", str(present))
         raise _wrong("count", message, fix)
 
 
 def _ordered(everything: tuple[Any, ...], order: list[int]) -> tuple[Any, ...]:
     by_id = {device.id: device for device in everything}
-    everyone = Fix("use all devices", "devices.order", "null")
+    everyone = Fix("use all devices", DEVICES / "order", "null")
     if not order:
         raise _wrong("order", "no device is named", everyone)
     unknown = [id for id in order if id not in by_id]
@@ -331,14 +332,14 @@ def _mesh(devices: tuple[Any, ...], shape: dict[str, int]) -> Mesh:
 
 
 def _check_mesh(count: int, shape: dict[str, int]) -> None:
-    one_axis = Fix(f"one axis {DEFAULT_AXIS!r} over all", "devices.mesh", "null")
+    one_axis = Fix(f"one axis {DEFAULT_AXIS!r} over all", DEVICES / "mesh", "null")
     if not shape:
         raise _wrong("mesh", "the mesh has no axis", one_axis)
     for axis, size in shape.items():
         if not axis.isidentifier():
             raise _wrong("mesh", f"{axis!r} cannot be an axis' name")
         if size < 1:
-            fix = Fix(f"{axis} = 1", f"devices.mesh.{axis}", "1")
+            fix = Fix(f"{axis} = 1", DEVICES / "mesh" / axis, "1")
             message = f"axis {axis!r} has size {size}; the least is 1"
             raise _wrong(f"mesh.{axis}", message, fix)
     product = math.prod(shape.values())
@@ -354,4 +355,4 @@ def _sizes_that_fit(count: int, shape: dict[str, int]) -> Iterator[Fix]:
     for axis, present in shape.items():
         others = math.prod(shape.values()) // present
         if count % others == 0:
-            yield Fix(f"{axis} = {count // others}", f"devices.mesh.{axis}", str(count // others))
+            yield Fix(f"{axis} = {count // others}", DEVICES / "mesh" / axis, str(count // others))

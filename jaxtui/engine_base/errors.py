@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
+from jaxtui.session.field_path import FieldPath
 from jaxtui.wire.report import Flow
 
 
@@ -15,7 +16,9 @@ class Diagnosed(Exception):
         self.flow = flow
 
 
-def diagnosed(kind: Kind, field: str, message: str, fixes: list[Fix] | None = None) -> Diagnosed:
+def diagnosed(
+    kind: Kind, field: FieldPath, message: str, fixes: list[Fix] | None = None
+) -> Diagnosed:
     """Make a Diagnosed to raise, without a position in the field's text."""
     return Diagnosed(Diagnosis(kind=kind, field=field, message=message, fixes=fixes or []))
 

@@ -20,6 +20,7 @@ import jax
 from msgspec import UNSET
 
 from jaxtui.session.diagnosis import Diagnosis, Kind
+from jaxtui.session.field_path import SOURCE, FieldPath
 
 SOURCE_NAME = "<program>"  # the file name of the program's source in tracebacks
 VALUE_NAME = "<value>"  # the file name of an argument's value or a layer's setting
@@ -46,20 +47,20 @@ _CALLBACK_FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+), in (?
 _LOCATION = re.compile(r"\s*\S+:\d+(:\d+)? \([^()]*\)\s*")
 
 
-def syntax_diagnosis(error: SyntaxError, field: str) -> Diagnosis:
+def syntax_diagnosis(error: SyntaxError, field: FieldPath) -> Diagnosis:
     """The diagnosis of a syntax error in the text of `field`."""
     line = error.lineno or 1
     column = max(error.offset or 1, 1)
     # The line is appended below, together with the column.
     text = re.sub(r" \(detected at line \d+\)$", "", error.msg)
     message = printable(text[:1].lower() + text[1:])
-    where = f"line {line}, column {column}" if field == "program.source" else f"column {column}"
+    where = f"line {line}, column {column}" if field == SOURCE else f"column {column}"
     return Diagnosis(
         kind="syntax", field=field, message=f"{message} ({where})", line=line, column=column
     )
 
 
-def raised_diagnosis(error: BaseException, kind: Kind, field: str) -> Diagnosis:
+def raised_diagnosis(error: BaseException, kind: Kind, field: FieldPath) -> Diagnosis:
     """The diagnosis of an exception that the user's code raised, with the line of the source."""
     line = source_line(error)
     frames = user_frames(error)
@@ -73,7 +74,7 @@ def raised_diagnosis(error: BaseException, kind: Kind, field: str) -> Diagnosis:
     )
 
 
-def callback_diagnosis(error: BaseException, field: str) -> Diagnosis | None:
+def callback_diagnosis(error: BaseException, field: FieldPath) -> Diagnosis | None:
     """The diagnosis of an exception that a user's callback raised inside XLA, else None."""
     if not isinstance(error, jax.errors.JaxRuntimeError):
         return None

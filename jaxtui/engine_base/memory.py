@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxtui.engine_base import devices
 from jaxtui.engine_base.failures import is_users
+from jaxtui.session.field_path import PROGRAM, FieldPath
 from jaxtui.text import quantities
 
 # Bytes that are free wherever JAX runs. Finding out how much memory is free takes 2 ms.
@@ -21,7 +22,7 @@ NEGLIGIBLE = 4 * 1024 * 1024
 _CALL_DEPTH = 2
 
 
-def shortage(needs: Iterable[tuple[int, str]]) -> tuple[str, str] | None:
+def shortage(needs: Iterable[tuple[int, FieldPath]]) -> tuple[FieldPath, str] | None:
     """The first of `needs` (bytes, field) that exceeds the free memory, as (field, message)."""
     large = [(needed, field) for needed, field in needs if needed > NEGLIGIBLE]
     available = devices.available_memory() if large else None
@@ -87,7 +88,9 @@ def _variable_bytes(variable: Any) -> int:
     return byte_size(aval) if aval is not None and hasattr(aval, "dtype") else 0
 
 
-def needs(values: Sequence[tuple[int, int, str]], jaxpr: Any) -> Iterator[tuple[int, str]]:
+def needs(
+    values: Sequence[tuple[int, int, FieldPath]], jaxpr: Any
+) -> Iterator[tuple[int, FieldPath]]:
     """Yield (bytes, field) for each value, then for the program as a whole.
 
     `values` are (size, peak while it is computed, field), both in bytes; `jaxpr` is the program's
@@ -98,4 +101,4 @@ def needs(values: Sequence[tuple[int, int, str]], jaxpr: Any) -> Iterator[tuple[
         yield max(size, peak), field
     if jaxpr is not None:
         inputs = sum(size for size, _, _ in values)
-        yield inputs + max(bytes_of(jaxpr.out_avals), peak_bytes(jaxpr.jaxpr)), "program"
+        yield inputs + max(bytes_of(jaxpr.out_avals), peak_bytes(jaxpr.jaxpr)), PROGRAM

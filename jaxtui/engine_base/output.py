@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.base import Failed, Printed
 from jaxtui.wire.framing import FramingError
 from jaxtui.wire.protocol import AnyEvent, frame
@@ -124,7 +125,7 @@ def _framed(event: AnyEvent) -> bytes:
         return frame(event)
     except (FramingError, TypeError, ValueError) as error:
         message = f"the answer cannot be sent: {error}"
-        diagnosis = Diagnosis(kind="engine", field="", message=sendable(message))
+        diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=sendable(message))
         return frame(Failed(id=event.id, diagnosis=diagnosis))
 
 
@@ -308,8 +309,8 @@ def failure(error: BaseException) -> Failed:
         return Failed(diagnosis=error.diagnosis, flow=error.flow)
     if isinstance(error, SystemExit | KeyboardInterrupt):
         message = f"{type(error).__name__}: the code asked for the end of the program"
-        return Failed(diagnosis=Diagnosis(kind="function", field="", message=message))
-    return Failed(diagnosis=Diagnosis(kind="engine", field="", message=_described(error)))
+        return Failed(diagnosis=Diagnosis(kind="function", field=NO_FIELD, message=message))
+    return Failed(diagnosis=Diagnosis(kind="engine", field=NO_FIELD, message=_described(error)))
 
 
 def _described(error: Any) -> str:

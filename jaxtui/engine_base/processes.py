@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jaxtui.engine_base.errors import diagnosed
+from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Composition
 
@@ -117,4 +118,4 @@ def refuse(what: str) -> None:
     """Raise Diagnosed, in an engine of several processes, for what only a single one can do."""
     if _member:
         message = f"{what} with the devices of one process: start without --processes"
-        raise diagnosed("unsupported", "devices", message)
+        raise diagnosed("unsupported", DEVICES, message)

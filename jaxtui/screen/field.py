@@ -10,6 +10,7 @@ from textual.widgets import Input, Static
 from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.textual_private import SteadyInput
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import SOURCE
 from jaxtui.text.diagnosis import place
 
 
@@ -120,7 +121,7 @@ class FieldMessage(Static):
 
 def summary(diagnosis: Diagnosis, prefix: str = "") -> str:
     """The diagnosis in a line or two: `! line 2: …` and its fixes."""
-    in_source = diagnosis.field == "program.source"
+    in_source = diagnosis.field == SOURCE
     where = place(diagnosis) if in_source else ""
     lines = [f"! {prefix}{where}{diagnosis.message}"]
     if diagnosis.fixes:

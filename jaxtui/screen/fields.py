@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from jaxtui.session.field_path import DEVICES, PARAMETERS, FieldPath
 from jaxtui.session.session import SessionError, check_parameters
 
 _PAIR = re.compile(r"^\s*['\"]?(?P<name>\w+)['\"]?\s*[=:]\s*(?P<number>[^=:]+?)\s*$")
@@ -16,20 +17,22 @@ def pairs_text(pairs: dict[str, int] | None) -> str:
 
 def parameters(text: str) -> dict[str, int]:
     """`batch = 4, n = 8` as a mapping. Raises SessionError at `parameters`."""
-    found = _pairs(text, "parameters", "batch = 4")
+    found = _pairs(text, PARAMETERS, "batch = 4")
     try:
         check_parameters(found)
     except SessionError as error:
-        raise SessionError(error.message, "parameters") from error
+        raise SessionError(error.message, PARAMETERS) from error
     return found
 
 
 def mesh(text: str) -> dict[str, int] | None:
     """`x = 4, y = 2` as a mapping, None for no text. Raises SessionError at `devices.mesh`."""
-    found = _pairs(text.strip().removeprefix("{").removesuffix("}"), "devices.mesh", "x = 4, y = 2")
+    found = _pairs(
+        text.strip().removeprefix("{").removesuffix("}"), DEVICES / "mesh", "x = 4, y = 2"
+    )
     for name, size in found.items():
         if size < 1:
-            raise SessionError(f"axis {name} needs a size of at least 1", "devices.mesh")
+            raise SessionError(f"axis {name} needs a size of at least 1", DEVICES / "mesh")
     return found or None
 
 
@@ -37,9 +40,9 @@ def order(text: str) -> list[int] | None:
     """`3, 2, 1, 0` as a list, None for no text. Raises SessionError at `devices.order`."""
     bare = text.strip().removeprefix("[").removesuffix("]")
     parts = [part for part in re.split(r"[,\s]+", bare) if part]
-    ids = [_integer(part, "devices.order") for part in parts]
+    ids = [_integer(part, DEVICES / "order") for part in parts]
     if len(set(ids)) != len(ids):
-        raise SessionError("a device is listed twice", "devices.order")
+        raise SessionError("a device is listed twice", DEVICES / "order")
     return ids or None
 
 
@@ -47,13 +50,13 @@ def count(text: str) -> int | None:
     """How many devices, None for no text. Raises SessionError at `devices.count`."""
     if not text.strip():
         return None
-    number = _integer(text.strip(), "devices.count")
+    number = _integer(text.strip(), DEVICES / "count")
     if number < 1:
-        raise SessionError("at least one device is needed", "devices.count")
+        raise SessionError("at least one device is needed", DEVICES / "count")
     return number
 
 
-def _pairs(text: str, field: str, example: str) -> dict[str, int]:
+def _pairs(text: str, field: FieldPath, example: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in re.split(r"[,\n]", text):
         if not part.strip():
@@ -68,7 +71,7 @@ def _pairs(text: str, field: str, example: str) -> dict[str, int]:
     return found
 
 
-def _integer(text: str, field: str) -> int:
+def _integer(text: str, field: FieldPath) -> int:
     try:
         return int(text, 0)
     except ValueError:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Composition, Described, Failed, Gone, Log, Ready
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
@@ -76,7 +77,7 @@ class OpenSession:
             return "not run: not trusted yet"
         if self.phase == "gone":
             fault = self.unstartable
-            devices = fault is not None and fault.field.startswith("devices.")
+            devices = fault is not None and fault.field.under(DEVICES)
             return "cannot start · 5 Devices" if devices else GONE
         if self.phase == "starting":
             waited = now - self.phase_since

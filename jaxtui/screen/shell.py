@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from jaxtui.screen.open_session import OpenSession
     from jaxtui.session.diagnosis import Diagnosis, Fix
+    from jaxtui.session.field_path import FieldPath
     from jaxtui.session.session import Session
     from jaxtui.wire.report import Environment
 
@@ -69,7 +70,7 @@ class Workbench(Protocol[W_co]):
     def now(self) -> Callable[[], float]:
         """The clock: seconds that never go back."""
 
-    def edit(self, field: str, value: Any, *, typed: bool = False) -> None:
+    def edit(self, field: FieldPath, value: Any, *, typed: bool = False) -> None:
         """Put `value` into a field; `typed` says that it is a keystroke of several."""
 
     def fix(self, fix: Fix) -> None:

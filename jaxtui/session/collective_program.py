@@ -14,6 +14,7 @@ import msgspec
 
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import COLLECTIVE, OPTIONS, FieldPath
 from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Argument, Collective, FieldError, Program, Session
 
@@ -25,7 +26,7 @@ BOTH = "before_and_after"  # the name of the function that returns its input bes
 class CollectiveError(FieldError):
     """A collective that cannot be turned into a program yet; `field` is the part at fault."""
 
-    def __init__(self, message: str, field: str, fixes: list[Fix] | None = None) -> None:
+    def __init__(self, message: str, field: FieldPath, fixes: list[Fix] | None = None) -> None:
         super().__init__(message, field)
         self.fixes = fixes or []
 
@@ -45,7 +46,7 @@ def operation_of(session: Session) -> Operation | None:
     if name in OPERATIONS:
         return OPERATIONS[name]
     known = [*OPERATIONS, *own_functions(session.program.source)]
-    field = "collective.operation"
+    field = COLLECTIVE / "operation"
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     message = (
         f"{name!r} is no collective of jax.lax, and the source defines no such function"
@@ -84,12 +85,12 @@ def axes_of(session: Session) -> tuple[str, ...]:
         return there
     axes = _names(text)
     missing = [name for name in axes if name not in there]
-    field = "collective.options.axis_name"
+    field = OPTIONS / "axis_name"
     if collective.via != "shard_map" and len(axes) > 1:
         raise CollectiveError(
             f"{collective.via} maps one axis; several are the axes of a mesh",
             field,
-            [Fix(label="shard_map", field="collective.via", text="shard_map")],
+            [Fix(label="shard_map", field=COLLECTIVE / "via", text="shard_map")],
         )
     if missing or len(set(axes)) < len(axes):
         what = f"no axis {missing[0]!r}" if missing else "an axis twice"
@@ -116,14 +117,14 @@ def _names(text: str) -> tuple[str, ...]:
     if not words or not all(word.isidentifier() for word in words):
         raise CollectiveError(
             f"{text!r} is no axis name: a name, or a tuple of names",
-            "collective.options.axis_name",
+            OPTIONS / "axis_name",
         )
     return tuple(words)
 
 
 def _collective(session: Session) -> Collective:
     if session.collective is None:
-        raise CollectiveError("the session has no collective", "collective")
+        raise CollectiveError("the session has no collective", COLLECTIVE)
     return session.collective
 
 
@@ -169,9 +170,9 @@ class _Composed:
         self.session = session
         self.collective = _collective(session)
         if self.collective.via not in VIAS:
-            fixes = [Fix(label=via, field="collective.via", text=via) for via in VIAS]
+            fixes = [Fix(label=via, field=COLLECTIVE / "via", text=via) for via in VIAS]
             message = f"{self.collective.via!r} carries no collective: {', '.join(VIAS)} do"
-            raise CollectiveError(message, "collective.via", fixes)
+            raise CollectiveError(message, COLLECTIVE / "via", fixes)
         self.operation = operation_of(session)
         self.axes = axes_of(session)
         self.defined = own_functions(session.program.source)
@@ -211,9 +212,7 @@ class _Composed:
         if self.operation is None:
             bad = [name for name in self.collective.options if not name.isidentifier()]
             if bad:
-                raise CollectiveError(
-                    f"{bad[0]!r} is no parameter's name", f"collective.options.{bad[0]}"
-                )
+                raise CollectiveError(f"{bad[0]!r} is no parameter's name", OPTIONS / bad[0])
             return
         known = [option.name for option in self.operation.options]
         for name in self.collective.options:
@@ -221,11 +220,11 @@ class _Composed:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"; did you mean {near[0]}?" if near else f": it has {', '.join(known)}"
                 message = f"{self.operation.name} has no option {name}{hint}"
-                raise CollectiveError(message, f"collective.options.{name}")
+                raise CollectiveError(message, OPTIONS / name)
         for option in self.operation.options:
             given = self.collective.options.get(option.name, "").strip()
             if option.default is None and not given:
-                field = f"collective.options.{option.name}"
+                field = OPTIONS / option.name
                 example = self.operation.given.get(option.name)
                 fixes = [Fix(label=example, field=field, text=example)] if example else []
                 message = f"{self.operation.name} needs {option.name}: {option.words}"

@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from jaxtui.session.field_path import FieldPath
+
 Kind = Literal[
     "session",  # the file, or a field that a session does not have
     "syntax",  # text that is not Python
@@ -26,7 +28,7 @@ class Fix(Struct, frozen=True):
     """A change of one field that removes a failure: put `text` into `field`."""
 
     label: str
-    field: str
+    field: FieldPath
     text: str
 
 
@@ -38,7 +40,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     """
 
     kind: Kind
-    field: str
+    field: FieldPath
     message: str
     fixes: list[Fix] = []
     line: int | UnsetType = UNSET

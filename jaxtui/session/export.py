@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Container, Iterator
 
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
+from jaxtui.session.field_path import ARGUMENTS, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import Argument, FieldError, Session
 
@@ -61,7 +62,7 @@ def script(session: Session) -> str:
         except CollectiveError as error:
             raise ExportError(error.message, error.field) from error
     if session.program.empty:
-        raise ExportError("there is no function to export", "program")
+        raise ExportError("there is no function to export", PROGRAM)
     exporter = _Exporter(session)
     return "\n".join(part.rstrip() + "\n" for part in exporter.parts() if part.strip())
 
@@ -141,7 +142,7 @@ class _Exporter:
     def _inputs(self) -> str:
         lines = []
         for index, argument in enumerate(self.program.arguments):
-            field = f"program.arguments.{index}.value"
+            field = ARGUMENTS / index / "value"
             text = self._value(argument.value, field)
             if argument.sharding.strip():
                 spec = argument.sharding.strip()
@@ -154,7 +155,7 @@ class _Exporter:
         plain = name if name.isidentifier() and not keyword.iskeyword(name) else "argument"
         return f"{plain}_" if plain in self.bound or hasattr(builtins, plain) else plain
 
-    def _value(self, text: str, field: str) -> str:
+    def _value(self, text: str, field: FieldPath) -> str:
         """Put `jnp.` before the names in `text` that only jaxtui resolves without it."""
 
         def home(name: str) -> str:
@@ -228,7 +229,7 @@ def written_settings(index: int, layer: AnyLayer, bound: Container[str]) -> list
         try:
             settings.append(f"{name}={_written(layer.fields()[name], text, bound)}")
         except (SyntaxError, ValueError) as error:
-            field = f"program.layers.{index}.{name}"
+            field = LAYERS / index / name
             raise ExportError(f"no Python: {error}", field) from error
     return settings
 
@@ -304,7 +305,7 @@ def _statements(source: str) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
     except (SyntaxError, ValueError) as error:
-        raise ExportError(f"no Python: {error}", "program.source") from error
+        raise ExportError(f"no Python: {error}", SOURCE) from error
 
 
 def _bound_by(source: str) -> set[str]:
@@ -333,5 +334,5 @@ def _last_function(source: str) -> str:
             if isinstance(target, ast.Name)
         ]
     if not names:
-        raise ExportError("the source defines no function", "program.source")
+        raise ExportError("the source defines no function", SOURCE)
     return names[-1]

@@ -254,4 +254,4 @@ AnyLayer = (
     Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev | Hessian | Checkpoint
 )
 # Every kind by JAX's name of it, in the order in which they are offered.
-LAYERS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}
+LAYER_KINDS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

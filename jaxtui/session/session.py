@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from jaxtui.session.layers import LAYERS, AnyLayer, Part
+from jaxtui.session.field_path import NO_FIELD, PARAMETERS, FieldPath
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Part
 
 RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
 
@@ -25,7 +26,7 @@ RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
 class FieldError(Exception):
     """An error in a session; `field` is the path of the part at fault, "" for the whole file."""
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, message: str, field: FieldPath = NO_FIELD) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
@@ -210,11 +211,11 @@ def check_parameters(parameters: dict[str, int]) -> None:
     """Raise SessionError unless every parameter is a usable name and a 64-bit integer."""
     for name in parameters:
         if not name.isidentifier() or keyword.iskeyword(name):
-            raise SessionError(f"{name!r} cannot be a name", f"parameters.{name}")
+            raise SessionError(f"{name!r} cannot be a name", PARAMETERS / name)
         if name in RESERVED_PARAMETERS:
-            raise SessionError(f"{name!r} has its own meaning in values", f"parameters.{name}")
+            raise SessionError(f"{name!r} has its own meaning in values", PARAMETERS / name)
         if not -(2**63) <= parameters[name] < 2**63:
-            raise SessionError("more than an integer of 64 bits holds", f"parameters.{name}")
+            raise SessionError("more than an integer of 64 bits holds", PARAMETERS / name)
 
 
 def _with_typed_text(data: dict[str, Any]) -> dict[str, Any]:
@@ -252,19 +253,19 @@ def _session_error(error: msgspec.ValidationError) -> SessionError:
     """Convert msgspec's message, `... - at `$.program.layers[0].in_axes``, to a dotted path."""
     message, _, path = str(error).partition(" - at `$")
     path = path.partition("[...]")[0]  # msgspec does not say which key of a dict it was
-    field = path.rstrip("`").replace("[", ".").replace("]", "").lstrip(".")
-    if field.endswith(".transform"):
-        message += f"; there is {', '.join(LAYERS)}"
+    field = FieldPath(path.rstrip("`").replace("[", ".").replace("]", "").lstrip("."))
+    if field.name == "transform":
+        message += f"; there is {', '.join(LAYER_KINDS)}"
     return SessionError(message[:1].lower() + message[1:], field)
 
 
 # --------------------------------------------------------------------------------- field by field
 
 
-def get_field(session: Session, field: str) -> Any:
+def get_field(session: Session, field: FieldPath) -> Any:
     """Return the value at `field`. Raises KeyError if there is no such field."""
     value: Any = session
-    for key in field.split("."):
+    for key in field.keys:
         try:
             if isinstance(value, list):
                 value = value[int(key)]
@@ -277,13 +278,13 @@ def get_field(session: Session, field: str) -> Any:
     return value
 
 
-def with_field(session: Session, field: str, value: Any) -> Session:
+def with_field(session: Session, field: FieldPath, value: Any) -> Session:
     """Return `session` with `value` at `field`; text is converted where a number is expected.
 
     Raises KeyError if there is no such field, and SessionError if the value does not fit.
     """
     try:
-        changed: Session = _replaced(session, field.split("."), value)
+        changed: Session = _replaced(session, field.keys, value)
         return changed
     except (AttributeError, IndexError, ValueError, TypeError) as error:
         if isinstance(error, msgspec.ValidationError):
@@ -291,7 +292,7 @@ def with_field(session: Session, field: str, value: Any) -> Session:
         raise KeyError(field) from error
 
 
-def _replaced(holder: Any, keys: list[str], value: Any) -> Any:
+def _replaced(holder: Any, keys: tuple[str, ...], value: Any) -> Any:
     key, rest = keys[0], keys[1:]
     if isinstance(holder, list):
         index = int(key)

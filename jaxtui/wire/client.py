@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.base import Failed, Gone, Log, Ready
 from jaxtui.wire.framing import FramingError
 from jaxtui.wire.process import READ_BYTES, EngineProcess, EngineSettings, read_available
@@ -71,7 +72,7 @@ class EngineClient:
             data = frame(request)
         except (FramingError, OverflowError, ValueError, TypeError) as error:
             message = f"this cannot be sent to the engine: {error}"
-            diagnosis = Diagnosis(kind="session", field="", message=message)
+            diagnosis = Diagnosis(kind="session", field=NO_FIELD, message=message)
             failed = Failed(id=request.id, diagnosis=diagnosis)
             self._loop.post(lambda: self._loop.deliver(failed))
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from jaxtui.session.field_path import decoded, encoded
 from jaxtui.wire import bandwidth, base, benchmark, collectives, program, results
 from jaxtui.wire.framing import MAX_FRAME, FramingError
 
@@ -63,9 +64,13 @@ AnyEvent = (
     | base.Gone
 )
 
-_encoder = msgspec.msgpack.Encoder()
-_request_decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
-_event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
+_encoder = msgspec.msgpack.Encoder(enc_hook=encoded)
+_request_decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(
+    AnyRequest, dec_hook=decoded
+)
+_event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(
+    AnyEvent, dec_hook=decoded
+)
 
 
 def frame(message: AnyRequest | AnyEvent) -> bytes:

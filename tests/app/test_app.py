@@ -20,6 +20,7 @@ from jaxtui.app import trust
 from jaxtui.app.help import HelpDialog
 from jaxtui.screen import commands
 from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Program, Session, load, save
 from jaxtui.wire.base import Gone, Log
 from jaxtui.wire.program import Run, Trace
@@ -56,7 +57,7 @@ async def test_ctrl_c_ends_an_endless_trace_and_the_next_key_works() -> None:
     clock = Clock()
     async with Bench(clock=clock).open() as bench:
         await bench.settled()
-        bench.explorer.edit("program.source", "while True: pass")
+        bench.explorer.edit(FieldPath("program.source"), "while True: pass")
         clock.now += 3
         await bench.pilot.pause(0.2)
         assert "tracing your function for 3 s · ctrl+c ends it" in bench.text
@@ -65,7 +66,7 @@ async def test_ctrl_c_ends_an_endless_trace_and_the_next_key_works() -> None:
         assert bench.client.restarts == [None]
         assert "You ended the engine" in bench.text
         assert bench.session.program.source == "while True: pass"
-        bench.explorer.edit("program.source", made.SOURCE)
+        bench.explorer.edit(FieldPath("program.source"), made.SOURCE)
         await bench.hear(made.ready())
         await bench.trace_answered()
         assert "You ended the engine" not in bench.text
@@ -75,7 +76,7 @@ async def test_ctrl_c_pressed_again_leaves_the_fresh_engine_alone() -> None:
     clock = Clock()
     async with Bench(clock=clock).open() as bench:
         await bench.settled()
-        bench.explorer.edit("program.source", "while True: pass")
+        bench.explorer.edit(FieldPath("program.source"), "while True: pass")
         clock.now += 3
         for _ in range(5):
             await bench.press("ctrl+c")
@@ -126,7 +127,7 @@ async def test_a_dead_engine_is_started_by_the_next_edit() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         await bench.hear(Gone(reason="it was aborted", status=-6, wanted=False))
-        bench.explorer.edit("program.arguments.0.value", "1")
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "1")
         assert len(bench.client.restarts) == 1
         assert bench.client.trace.composition.program.arguments[0].value == "1"
 
@@ -167,7 +168,7 @@ async def test_saving_asks_for_a_name_once_and_is_trusted(tmp_path: Path) -> Non
         written = tmp_path / "mine.toml"
         assert load(written) == bench.session
         assert trust.is_trusted(written.read_text())
-        bench.explorer.edit("title", "another")
+        bench.explorer.edit(FieldPath("title"), "another")
         await bench.press("ctrl+s")
         assert load(written).title == "another"
 
@@ -209,7 +210,7 @@ async def test_an_untrusted_file_runs_nothing_until_the_user_says_so(tmp_path: P
         await bench.press("escape")
         assert bench.client.asked(Trace) == []
         assert "Shapes · none yet: F5 asks whether this file may run" in bench.text
-        bench.explorer.edit("program.arguments.0.value", "1")
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "1")
         await bench.press("f5")
         assert bench.client.asked(Trace) == []
         assert isinstance(bench.app.screen, TrustDialog)
@@ -222,7 +223,7 @@ async def test_opening_asks_before_it_runs_and_keeps_unsaved_changes(tmp_path: P
     save(made.session(title="theirs"), file)
     async with Bench().open() as bench:
         await bench.settled()
-        bench.explorer.edit("title", "changed")
+        bench.explorer.edit(FieldPath("title"), "changed")
         await bench.press("ctrl+o")
         assert isinstance(bench.app.screen, ConfirmDialog)
         await bench.press("enter")
@@ -304,7 +305,7 @@ async def test_q_quits_but_not_while_typing() -> None:
 async def test_quitting_asks_about_changes_and_whoever_insists_leaves() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.explorer.edit("title", "changed")
+        bench.explorer.edit(FieldPath("title"), "changed")
         await bench.press("ctrl+q")
         assert isinstance(bench.app.screen, ConfirmDialog)
         await bench.press("ctrl+q")
@@ -317,10 +318,10 @@ async def test_quitting_from_a_dialog_asks_about_changes_too(dialog: str) -> Non
     async with Bench().open() as bench:
         await bench.settled()
         if dialog != "ctrl+o":  # it asks first
-            bench.explorer.edit("title", "changed")
+            bench.explorer.edit(FieldPath("title"), "changed")
         await bench.press(dialog)
         assert bench.app.screen.is_modal
-        bench.explorer.edit("title", "changed")
+        bench.explorer.edit(FieldPath("title"), "changed")
         await bench.press("ctrl+q")
         await bench.until(lambda: isinstance(bench.app.screen, ConfirmDialog))
         assert bench.app.is_running
@@ -574,7 +575,7 @@ async def test_a_long_status_leaves_the_keys_of_the_screens_in_80_columns() -> N
     now = [1000.0]
     async with Bench(clock=lambda: now[0]).open((80, 24)) as bench:
         await bench.settled()
-        bench.explorer.edit("program.source", "while True: pass")
+        bench.explorer.edit(FieldPath("program.source"), "while True: pass")
         now[0] += 3
         await bench.until(lambda: "tracing your function for 3 s · ctrl+c ends it" in bench.text)
         assert bench.text.startswith(" 1 Map 2 3 4 5 ")

@@ -6,6 +6,7 @@ import pytest
 
 from jaxtui.app.devices import DevicesScreen
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices
 from jaxtui.wire.base import Describe, Failed, Gone, Log
 from jaxtui.wire.client import EngineSettings
@@ -96,7 +97,9 @@ async def test_what_the_engine_refuses_stands_at_its_field() -> None:
     async with Bench().open() as bench:
         screen = await opened(bench)
         await put(bench, screen, order="9")
-        wrong = Diagnosis(kind="devices", field="devices.order", message="there is no device 9")
+        wrong = Diagnosis(
+            kind="devices", field=FieldPath("devices.order"), message="there is no device 9"
+        )
         await bench.trace_answered(diagnosis=wrong, signature=None)
         assert screen._inputs["order"].has_class("-faulty")
         assert "! there is no device 9" in bench.text
@@ -104,9 +107,9 @@ async def test_what_the_engine_refuses_stands_at_its_field() -> None:
 
 NOPE = Diagnosis(
     kind="devices",
-    field="devices.platform",
+    field=FieldPath("devices.platform"),
     message="there is no platform nope",
-    fixes=[Fix(label="use cpu", field="devices.platform", text="cpu")],
+    fixes=[Fix(label="use cpu", field=FieldPath("devices.platform"), text="cpu")],
 )
 
 
@@ -152,8 +155,12 @@ async def test_the_header_counts_the_devices_that_are_worked_on() -> None:
 async def test_a_fault_of_another_screen_is_not_mended_from_here() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        fix = Fix(label="in_axes (0, None)", field="program.layers.0.in_axes", text="(0, None)")
-        wrong = Diagnosis(kind="axes", field="program.layers.0.in_axes", message="no", fixes=[fix])
+        fix = Fix(
+            label="in_axes (0, None)", field=FieldPath("program.layers.0.in_axes"), text="(0, None)"
+        )
+        wrong = Diagnosis(
+            kind="axes", field=FieldPath("program.layers.0.in_axes"), message="no", fixes=[fix]
+        )
         await bench.trace_answered(diagnosis=wrong)
         before = bench.session
         await opened(bench)

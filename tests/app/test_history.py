@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxtui.app.history import STEPS, TYPING, History
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Session
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.program import Trace
@@ -114,7 +115,7 @@ async def test_undo_brings_back_what_stood_in_a_field_and_its_form() -> None:
 async def test_nothing_is_undone_over_the_opening_of_another_session() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.explorer.edit("program.layers", [])
+        bench.explorer.edit(FieldPath("program.layers"), [])
         bench.explorer.open(made.session(parameters={"n": 1}))
         await bench.settle()
         await bench.press("u")
@@ -137,8 +138,8 @@ async def test_a_session_opened_later_runs_on_the_devices_of_the_command_line() 
 async def test_what_is_undone_on_another_screen_is_named() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.explorer.edit("devices", Devices(platform="cpu", count=8, order=[2, 1]))
-        bench.explorer.edit("parameters", {"n": 3})
+        bench.explorer.edit(FieldPath("devices"), Devices(platform="cpu", count=8, order=[2, 1]))
+        bench.explorer.edit(FieldPath("parameters"), {"n": 3})
         await bench.press("5", "u")
         assert "undone: the parameters" in bench.text
         await bench.press("u")

@@ -6,6 +6,7 @@ from jaxtui import lessons
 from jaxtui.app.learn import LearnScreen
 from jaxtui.program.screen.screen import MapScreen
 from jaxtui.screen.dialogs import ConfirmDialog
+from jaxtui.session.field_path import FieldPath
 from tests.support.fake_client import Bench
 
 
@@ -35,7 +36,7 @@ async def test_enter_opens_a_lesson_in_map() -> None:
 async def test_a_lesson_replaces_unsaved_work_only_when_told_to() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.explorer.edit("title", "mine")
+        bench.explorer.edit(FieldPath("title"), "mine")
         await bench.press("4", "enter")
         assert isinstance(bench.app.screen, ConfirmDialog)
         await bench.press("enter")

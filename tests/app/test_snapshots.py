@@ -8,14 +8,15 @@ import pytest
 from textual.pilot import Pilot
 
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from tests.support.fake_client import Bench
 
 SIZES = [(80, 24), (120, 40)]
 WRONG = Diagnosis(
     kind="axes",
-    field="program.layers.0.in_axes",
+    field=FieldPath("program.layers.0.in_axes"),
     message="vector has rank 2: there is no axis 3",
-    fixes=[Fix(label="in_axes (0, 0)", field="program.layers.0.in_axes", text="(0, 0)")],
+    fixes=[Fix(label="in_axes (0, 0)", field=FieldPath("program.layers.0.in_axes"), text="(0, 0)")],
 )
 
 
@@ -35,7 +36,7 @@ def look(*keys: str, wrong: bool = False, **options: object) -> tuple[Bench, Cal
             await bench.settle()
         await bench.settled()
         if wrong:
-            bench.explorer.edit("program.layers.0.in_axes", "(0, 3)")
+            bench.explorer.edit(FieldPath("program.layers.0.in_axes"), "(0, 3)")
             await bench.trace_answered(diagnosis=WRONG, signature=None)
         await bench.press(*keys)
         for _ in range(5):

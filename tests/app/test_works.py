@@ -15,6 +15,7 @@ from jaxtui.app.works import Begins
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import REST, AwaitedWork, Pending
+from jaxtui.session.field_path import FieldPath
 from jaxtui.wire.base import Cancel, Describe, Gone, Log, Printed
 from jaxtui.wire.benchmark import Continue
 from jaxtui.wire.protocol import AnyEvent
@@ -127,7 +128,7 @@ async def test_a_further_work_is_told_of_edits_and_of_another_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with counted(monkeypatch) as (bench, counting):
-        bench.explorer.edit("title", "another")
+        bench.explorer.edit(FieldPath("title"), "another")
         assert counting.told == ["edited"]
         assert counting.session.title == "another"
         await bench.until(lambda: "rested" in counting.told)

@@ -18,6 +18,7 @@ from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.kept_runs import RunError
 from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Argument, Benchmark, Program, Session
 from jaxtui.wire.base import Cancelled, Failed, Gone
 from jaxtui.wire.benchmark import (
@@ -322,7 +323,7 @@ def test_only_events_of_its_own_request_are_taken() -> None:
 def test_the_end_is_told_apart() -> None:
     assert recorded([Cancelled(id=ID)]).ended == "stopped"
     assert recorded([BenchFinished(id=ID, stopped=True, seconds=1.0)]).ended == "stopped"
-    diagnosis = Diagnosis(kind="axes", field="program.layers", message="no layer")
+    diagnosis = Diagnosis(kind="axes", field=FieldPath("program.layers"), message="no layer")
     failed = recorded([Failed(id=ID, diagnosis=diagnosis)])
     assert failed.report().error == diagnosis
     after = recorded([*whole(), Gone(reason="killed", status=-9, wanted=False)])

@@ -14,11 +14,12 @@ from jaxtui.engine import leader as module
 from jaxtui.engine.leader import Leader
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Program
 from jaxtui.wire.base import Composition
 
 ASKED = Composition(program=Program())
-FAILURE = Diagnosis(kind="function", field="program.source", message="ValueError: no")
+FAILURE = Diagnosis(kind="function", field=FieldPath("program.source"), message="ValueError: no")
 
 
 class Led:
@@ -120,7 +121,7 @@ def evaluate(led: Led, body: Callable[[], None] = lambda: None) -> None:
 
 
 def fail() -> None:
-    raise diagnosed("function", "program.source", "ValueError: no")
+    raise diagnosed("function", FieldPath("program.source"), "ValueError: no")
 
 
 def test_all_go_when_all_were_given_the_same(led: Led) -> None:
@@ -163,7 +164,9 @@ def test_the_same_failure_of_all_is_a_failure_of_the_program(led: Led) -> None:
     assert led.died == []
 
 
-@pytest.mark.parametrize("ended", [None, Diagnosis(kind="runtime", field="", message="gone")])
+@pytest.mark.parametrize(
+    "ended", [None, Diagnosis(kind="runtime", field=FieldPath(""), message="gone")]
+)
 def test_a_failure_of_the_leader_alone_ends_all(led: Led, ended: Diagnosis | None) -> None:
     led.plays(("prepared", ("p", "v")), ("ended", ended))
     with pytest.raises(Died):

@@ -19,6 +19,7 @@ from jax.sharding import AxisType
 from jaxtui.engine_base import devices, host
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Session, with_field
 
 
@@ -31,7 +32,7 @@ def diagnosis_of(asked: Devices) -> Diagnosis:
 def after_fix(asked: Devices, diagnosis: Diagnosis, number: int = 0) -> devices.DeviceSet:
     """The device set once fix `number` has been applied."""
     fix = diagnosis.fixes[number]
-    session = with_field(Session(devices=asked), fix.field, fix.text)
+    session = with_field(Session(devices=asked), FieldPath(fix.field), fix.text)
     return devices.device_set(session.devices)
 
 
@@ -184,7 +185,7 @@ platform, count = json.loads(sys.argv[1])
 try:
     environment = devices.start(platform, count)
 except Diagnosed as error:
-    print(json.dumps(msgspec.to_builtins(error.diagnosis)))
+    print(json.dumps(msgspec.to_builtins(error.diagnosis, enc_hook=str)))
     sys.exit()
 try:
     jnp.zeros(devices.available_memory() + 2**30, "int8").block_until_ready()

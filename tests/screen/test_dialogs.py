@@ -11,6 +11,7 @@ from textual.widgets import OptionList
 from jaxtui.app.help import HelpDialog
 from jaxtui.screen.dialogs import ChoiceDialog, TrustDialog
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import load, save
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
@@ -61,16 +62,20 @@ async def test_help_is_closed_by_the_keys_that_it_names(key: str) -> None:
 async def test_a_fix_is_said_once_in_the_choice_among_several() -> None:
     wrong = Diagnosis(
         kind="axes",
-        field="program.layers.0.in_axes",
+        field=FieldPath("program.layers.0.in_axes"),
         message="vector has no axis 3",
         fixes=[
-            Fix(label="in_axes (0, 0)", field="program.layers.0.in_axes", text="(0, 0)"),
-            Fix(label="leave vector whole", field="program.layers.0.in_axes", text="(0, None)"),
+            Fix(label="in_axes (0, 0)", field=FieldPath("program.layers.0.in_axes"), text="(0, 0)"),
+            Fix(
+                label="leave vector whole",
+                field=FieldPath("program.layers.0.in_axes"),
+                text="(0, None)",
+            ),
         ],
     )
     async with Bench().open((80, 24)) as bench:
         await bench.settled()
-        bench.explorer.edit("program.layers.0.in_axes", "(0, 3)")
+        bench.explorer.edit(FieldPath("program.layers.0.in_axes"), "(0, 3)")
         await bench.trace_answered(diagnosis=wrong, signature=None)
         await bench.press("f")
         assert isinstance(bench.app.screen, ChoiceDialog)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
 
 from textual.app import App, ComposeResult
+from textual.dom import DOMNode
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+import jaxtui
 from jaxtui.screen.textual_private import PAINT_SECONDS, PromptScreen, SteadyInput
 
 
@@ -73,3 +79,36 @@ async def layouts(kind: type[Input]) -> int:
 async def test_a_typed_character_lays_nothing_out_anew() -> None:
     assert await layouts(Input) > 0, "Textual's Input no longer asks for it: drop SteadyInput"
     assert await layouts(SteadyInput) == 0
+
+
+def test_no_widget_takes_another_private_name_of_textual_by_chance() -> None:
+    for module in pkgutil.walk_packages(jaxtui.__path__, "jaxtui."):
+        if set(module.name.split(".")) & {"screen", "app"}:
+            importlib.import_module(module.name)
+    taken = {
+        f"{kind.__name__}.{name}" for kind in kinds(DOMNode) for name in own(kind) & private(kind)
+    }
+    assert taken == {"PromptScreen._update_timer", "SteadyInput._watch_value"}
+
+
+def kinds(kind: type[DOMNode]) -> Iterator[type[DOMNode]]:
+    """The classes of jaxtui that come from a class of Textual."""
+    for below in kind.__subclasses__():
+        if below.__module__.startswith("jaxtui."):
+            yield below
+        yield from kinds(below)
+
+
+def own(kind: type[DOMNode]) -> set[str]:
+    """The private names that a class sets or defines in its source."""
+    source = inspect.getsource(kind)
+    return set(
+        re.findall(r"(?:self\.|def |^    )(_[a-z]\w*)\b(?:\(|(?::[^=\n]+)? = )", source, re.M)
+    )
+
+
+def private(kind: type[DOMNode]) -> set[str]:
+    """The private names in the sources of the classes of Textual that it comes from."""
+    above = [base for base in kind.__mro__ if base.__module__.startswith("textual.")]
+    source = "".join(map(inspect.getsource, above))
+    return set(re.findall(r"(?:self\.|def |^    )(_[a-z]\w*)", source, re.M))

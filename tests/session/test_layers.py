@@ -10,10 +10,10 @@ import pytest
 
 from jaxtui.program.screen.layer_list import layer_summary
 from jaxtui.session.export import ExportError, script
-from jaxtui.session.layers import LAYERS, Field, Layer, Vmap, name_of
+from jaxtui.session.layers import LAYER_KINDS, Field, Layer, Vmap, name_of
 from jaxtui.session.session import Argument, Program, Session, dumps, loads
 
-KINDS = [pytest.param(kind, id=name) for name, kind in LAYERS.items()]
+KINDS = [pytest.param(kind, id=name) for name, kind in LAYER_KINDS.items()]
 
 
 def kinds(of: type[Layer] = Layer) -> Iterator[type[Layer]]:
@@ -32,15 +32,15 @@ def session(layer: Layer) -> Session:
 
 
 def test_every_kind_is_offered() -> None:
-    assert set(kinds()) == set(LAYERS.values())
-    assert all(name == name_of(kind) == kind().transform for name, kind in LAYERS.items())
+    assert set(kinds()) == set(LAYER_KINDS.values())
+    assert all(name == name_of(kind) == kind().transform for name, kind in LAYER_KINDS.items())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_says_what_it_is_for(kind: type[Layer]) -> None:
     assert 0 < len(kind.about) <= 60
     assert kind.about[0].islower()
-    assert [k for k in LAYERS.values() if k.about == kind.about] == [kind]
+    assert [k for k in LAYER_KINDS.values() if k.about == kind.about] == [kind]
     assert f"jax.{name_of(kind)}" in (kind.__doc__ or "")
 
 
@@ -89,7 +89,7 @@ def test_a_kind_is_shown_kept_and_exported_with_every_field_typed(kind: type[Lay
 
 def test_what_has_to_be_read_to_be_written_is_told_where_it_is_no_python() -> None:
     with pytest.raises(ExportError) as told:
-        script(session(LAYERS["shard_map"](axis_names="{'x'")))
+        script(session(LAYER_KINDS["shard_map"](axis_names="{'x'")))
     assert told.value.field == "program.layers.0.axis_names"
 
 

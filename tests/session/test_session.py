@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.session.layers import LAYERS, Grad, ShardMap, Vmap
+from jaxtui.session.field_path import FieldPath
+from jaxtui.session.layers import LAYER_KINDS, Grad, ShardMap, Vmap
 from jaxtui.session.session import (
     RESERVED_PARAMETERS,
     Argument,
@@ -35,7 +36,7 @@ whole = st.integers(-(2**62), 2**62)
 
 
 def layer(kind: str) -> st.SearchStrategy[object]:
-    struct = LAYERS[kind]
+    struct = LAYER_KINDS[kind]
     return st.builds(struct, **dict.fromkeys(struct.fields(), texts))
 
 
@@ -58,7 +59,7 @@ sessions = st.builds(
         arguments=st.lists(
             st.builds(Argument, name=texts, value=texts, sharding=texts), max_size=3
         ),
-        layers=st.lists(st.sampled_from(sorted(LAYERS)).flatmap(layer), max_size=3),
+        layers=st.lists(st.sampled_from(sorted(LAYER_KINDS)).flatmap(layer), max_size=3),
     ),
     collective=st.none()
     | st.builds(
@@ -208,33 +209,33 @@ def text_fields(session: Session) -> list[str]:
 @given(sessions, texts, st.data())
 def test_a_text_put_into_a_field_is_there_and_nothing_else_changes(session, text, data):
     field = data.draw(st.sampled_from(text_fields(session)))
-    old = get_field(session, field)
-    changed = with_field(session, field, text)
-    assert get_field(changed, field) == text
-    assert with_field(changed, field, old) == session
+    old = get_field(session, FieldPath(field))
+    changed = with_field(session, FieldPath(field), text)
+    assert get_field(changed, FieldPath(field)) == text
+    assert with_field(changed, FieldPath(field), old) == session
 
 
 def test_numbers_may_be_put_in_as_text():
     session = loads(EXAMPLE)
-    assert with_field(session, "devices.count", "4").devices.count == 4
-    assert with_field(session, "devices.count", "null").devices.count is None
-    assert with_field(session, "devices.mesh.y", "1").devices.mesh == {"x": 4, "y": 1}
-    assert with_field(session, "parameters.batch", "7").parameters == {"batch": 7}
-    assert with_field(session, "devices.mesh.x", 2).devices.mesh == {"x": 2, "y": 2}
-    assert with_field(session, "program.layers", [Grad()]).program.layers == [Grad()]
+    assert with_field(session, FieldPath("devices.count"), "4").devices.count == 4
+    assert with_field(session, FieldPath("devices.count"), "null").devices.count is None
+    assert with_field(session, FieldPath("devices.mesh.y"), "1").devices.mesh == {"x": 4, "y": 1}
+    assert with_field(session, FieldPath("parameters.batch"), "7").parameters == {"batch": 7}
+    assert with_field(session, FieldPath("devices.mesh.x"), 2).devices.mesh == {"x": 2, "y": 2}
+    assert with_field(session, FieldPath("program.layers"), [Grad()]).program.layers == [Grad()]
 
 
 @pytest.mark.parametrize("field", ["nonsense", "program.layers.7.in_axes", "devices.mesh.z.w", ""])
 def test_a_field_that_is_not_there_is_a_key_error(field):
     session = loads(EXAMPLE)
     with pytest.raises(KeyError):
-        get_field(session, field)
+        get_field(session, FieldPath(field))
     with pytest.raises(KeyError):
-        with_field(session, field, "1")
+        with_field(session, FieldPath(field), "1")
 
 
 @pytest.mark.parametrize("field", ["devices.count", "devices.mesh.x", "parameters.batch"])
 def test_a_value_that_does_not_fit_its_field_is_a_session_error_at_it(field):
     with pytest.raises(SessionError) as caught:
-        with_field(loads(EXAMPLE), field, "many")
+        with_field(loads(EXAMPLE), FieldPath(field), "many")
     assert caught.value.field == field

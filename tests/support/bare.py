@@ -15,13 +15,13 @@ from jax import lax, tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.program.engine import evaluation
-from jaxtui.session.layers import LAYERS, AnyLayer
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer
 from jaxtui.session.session import Argument, Devices, Program
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from jaxtui.wire.report import Level
 
-TRANSFORMATIONS = tuple(LAYERS)
+TRANSFORMATIONS = tuple(LAYER_KINDS)
 Shapes = list[tuple[tuple[int, ...], str]]
 
 

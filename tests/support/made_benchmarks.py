@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Session
 from jaxtui.wire.benchmark import (
     ArmStatistics,
@@ -47,7 +48,7 @@ STRATEGIES = [
     ),
 ]
 REASON = "3 devices do not divide a batch of 64: 63 and 66 do, or `pad` it"
-PAD = Fix(label="fill the batch up", field="benchmark.pad", text="true")
+PAD = Fix(label="fill the batch up", field=FieldPath("benchmark.pad"), text="true")
 # (strategy, devices, role, milliseconds of the median, speed-up, verdict) of the rows that run
 ROWS: list[tuple[str, int, Role, float, float, Verdict | None]] = [
     ("loop", 1, "strategy", 77.1, 0.85, "slower"),

@@ -15,6 +15,7 @@ from jaxtui.screen import screens
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Session, with_field
 from jaxtui.wire.protocol import AnyEvent
 from tests.support import made_events as made
@@ -52,7 +53,7 @@ class Desk(Works):
                 screen.show_work(self.work, self.now())
 
     def edit(self, field: str, value: Any, *, typed: bool = False) -> None:
-        self.open_session.edit(with_field(self.open_session.session, field, value))
+        self.open_session.edit(with_field(self.open_session.session, FieldPath(field), value))
         for work in self.begun:
             work.edited(self.now())
         self.show_work()

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import Argument, Devices, Program, Session, get_field, with_field
 from jaxtui.wire.base import Composition
@@ -135,8 +136,8 @@ def assert_plain(found: Diagnosis) -> None:
 def assert_fixes_fix(case: Wrong, session: Session, found: Diagnosis) -> None:
     """Each fix changes an existing field, and then the program traces or fails at `leads_to`."""
     for fix in found.fixes:
-        get_field(session, fix.field)
-        after = trace(with_field(session, fix.field, fix.text)).diagnosis
+        get_field(session, FieldPath(fix.field))
+        after = trace(with_field(session, FieldPath(fix.field), fix.text)).diagnosis
         if fix.field == "devices.count":
             # The engine of these tests keeps its eight devices; another count is a fresh engine.
             assert after is not None

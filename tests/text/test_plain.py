@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.text import plain
 from jaxtui.wire.report import (
     DeviceInfo,
@@ -170,12 +171,12 @@ def test_where_an_output_lies_is_said_in_words(found: list[Shard], text: str) ->
 def test_a_failure_names_file_field_line_and_what_would_help() -> None:
     diagnosis = Diagnosis(
         kind="axes",
-        field="program.layers.0.in_axes",
+        field=FieldPath("program.layers.0.in_axes"),
         message="x has no axis 1",
         line=1,
         column=5,
         frames=["line 3, in f: return x + y"],
-        fixes=[Fix(label="map axis 0", field="program.layers.0.in_axes", text="(0, 0)")],
+        fixes=[Fix(label="map axis 0", field=FieldPath("program.layers.0.in_axes"), text="(0, 0)")],
     )
     assert plain.failure("a.toml", diagnosis).split("\n") == [
         "a.toml: program.layers.0.in_axes: line 1, column 5: x has no axis 1",

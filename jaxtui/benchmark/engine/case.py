@@ -15,6 +15,7 @@ from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import axis_size, input_axes
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.export import written_settings
+from jaxtui.session.field_path import ARGUMENTS, LAYERS
 
 # What a benchmark understands of a mapping layer; each strategy maps in its own way.
 _UNDERSTOOD = frozenset({"in_axes", "out_axes", "axis_name", "axis_size"})
@@ -57,10 +58,10 @@ def mapping_layer(layers: Sequence[BuiltLayer]) -> BuiltLayer:
             "no layer says which axes hold the examples of the batch: put the function in a vmap, "
             "and its in_axes say it"
         )
-        raise diagnosed("axes", "program.layers", message)
+        raise diagnosed("axes", LAYERS, message)
     chosen = mapping[-1]
     for layer in layers:
-        field = f"program.layers.{layer.index}"
+        field = LAYERS / layer.index
         if layer.kind.divides:
             message = (
                 "a shard_map says how arrays are divided, not which axis holds the examples: "
@@ -113,7 +114,7 @@ def _require_arrays(value: Any, index: int, prepared: Prepared) -> None:
         if not hasattr(leaf, "dtype") and not isinstance(leaf, bool | int | float | complex):
             name = prepared.composition.program.arguments[index].name
             message = f"{name} holds a {type(leaf).__name__}: a benchmark's arguments are arrays"
-            raise diagnosed("value", f"program.arguments.{index}.value", message)
+            raise diagnosed("value", ARGUMENTS / index / "value", message)
 
 
 def _as_array(leaf: Any) -> Any:

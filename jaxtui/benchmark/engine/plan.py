@@ -28,6 +28,7 @@ from jaxtui.engine_base.memory import byte_size
 from jaxtui.program.engine import evaluation
 from jaxtui.program.engine.prepared import Prepared, prepare
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import BENCHMARK, PROGRAM
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
 from jaxtui.wire.base import Composition
@@ -190,7 +191,7 @@ def _reference(case: Case) -> Reference:
     try:
         jaxpr, output = jax.make_jaxpr(mapped, return_shape=True)(*case.structs)
     except BaseException as error:  # also SystemExit: the user's code may call exit()
-        raise diagnosed("function", "program", failures.describe(error)) from error
+        raise diagnosed("function", PROGRAM, failures.describe(error)) from error
     given = tree_util.tree_leaves(case.structs)
     size = sum(byte_size(x) for x in (*given, *jaxpr.out_avals))
     return Reference(
@@ -223,7 +224,7 @@ def _planned_arm(
         sizes = f"{below} and {above} do" if below else f"{above} does"
         arm.skip(
             f"{count} devices do not divide a batch of {case.batch}: {sizes}, or `pad` it",
-            [Fix(label="fill the batch up", field="benchmark.pad", text="true")],
+            [Fix(label="fill the batch up", field=BENCHMARK / "pad", text="true")],
         )
     elif missing:
         arm.setup = Setup(case.padded(case.batch + missing), devices)

@@ -22,6 +22,7 @@ from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions
 from jaxtui.results.engine.store import ResultStore
+from jaxtui.session.field_path import ARGUMENTS, PROGRAM
 from jaxtui.text import quantities
 from jaxtui.wire.benchmark import BenchStageName, Correct, Stages
 from jaxtui.wire.report import LayerReport, ProgramReport
@@ -164,7 +165,7 @@ class Preparation:
         available = available_memory()
         if available is not None and needed > REFUSE * available:
             words = f"needs {quantities.size(needed)}; {quantities.size(available)} is free"
-            raise diagnosed("memory", "program", f"does not fit once compiled: {words}")
+            raise diagnosed("memory", PROGRAM, f"does not fit once compiled: {words}")
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -187,9 +188,7 @@ def computed_case(point: Point) -> Case:
     prepared = point.prepared
     with jax.default_device(prepared.devices.devices[0]):
         values = [
-            expressions.concrete_value(
-                argument.value, prepared.known, f"program.arguments.{index}.value"
-            )
+            expressions.concrete_value(argument.value, prepared.known, ARGUMENTS / index / "value")
             for index, argument in enumerate(prepared.composition.program.arguments)
         ]
         return case_of(prepared, values)

@@ -10,6 +10,7 @@ from jaxtui.benchmark.engine.strategies.table import DEFAULT, TABLE
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import BENCHMARK, FieldPath
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.base import Composition
 from jaxtui.wire.benchmark import Parameter
@@ -20,20 +21,20 @@ def check(benchmark: Benchmark, composition: Composition) -> None:
     processes.refuse("strategies are timed")
     for index, name in enumerate(benchmark.strategies):
         if name not in TABLE:
-            raise _unknown_strategy(name, f"benchmark.strategies.{index}")
+            raise _unknown_strategy(name, BENCHMARK / "strategies" / index)
     if benchmark.baseline and benchmark.baseline not in (benchmark.strategies or DEFAULT):
         if benchmark.baseline not in TABLE:
-            raise _unknown_strategy(benchmark.baseline, "benchmark.baseline")
+            raise _unknown_strategy(benchmark.baseline, BENCHMARK / "baseline")
         message = f"{benchmark.baseline} is not among the strategies that are timed"
-        raise diagnosed("session", "benchmark.baseline", message)
+        raise diagnosed("session", BENCHMARK / "baseline", message)
     if benchmark.rounds is not None and benchmark.rounds < 1:
-        raise diagnosed("session", "benchmark.rounds", "at least one round is needed")
+        raise diagnosed("session", BENCHMARK / "rounds", "at least one round is needed")
     if benchmark.budget is not None and not 0 < benchmark.budget < float("inf"):
-        raise diagnosed("session", "benchmark.budget", "a budget is a number of seconds above 0")
+        raise diagnosed("session", BENCHMARK / "budget", "a budget is a number of seconds above 0")
     _check_sweep(benchmark, composition)
 
 
-def _unknown_strategy(name: str, field: str) -> Diagnosed:
+def _unknown_strategy(name: str, field: FieldPath) -> Diagnosed:
     close = difflib.get_close_matches(name, TABLE, n=3, cutoff=0.5)
     fixes = [Fix(label=f"{name} → {right}", field=field, text=right) for right in close]
     message = f"there is no strategy {name!r}; there is {', '.join(TABLE)}"
@@ -45,7 +46,7 @@ def _check_sweep(benchmark: Benchmark, composition: Composition) -> None:
     texts = [program.source, *(argument.value for argument in program.arguments)]
     texts += [text for layer in program.layers for text in layer.typed().values()]
     for name, values in benchmark.sweep.items():
-        field = f"benchmark.sweep.{name}"
+        field = BENCHMARK / "sweep" / name
         if name == "devices":
             message = "numbers of devices are given in benchmark.devices"
             raise diagnosed("session", field, message)
@@ -83,7 +84,7 @@ def device_counts(benchmark: Benchmark, available: int) -> list[int]:
         return [*powers, available]
     for index, count in enumerate(benchmark.devices):
         if not 1 <= count <= available:
-            field = f"benchmark.devices.{index}"
+            field = BENCHMARK / "devices" / index
             fix = Fix(label=f"all {available}", field=field, text=str(available))
             there = "there is 1 device" if available == 1 else f"there are {available} devices"
             raise diagnosed("devices", field, f"{there}, not {count}", [fix])

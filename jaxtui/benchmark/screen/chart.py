@@ -76,8 +76,11 @@ def chart_of(report: BenchmarkReport, index: int, selected: Key | None) -> Chart
             if row.median is not None:
                 key = Key(row.name, row.devices)
                 found.setdefault(key, []).append(_spot(x, str(value), row))
-    kept = _chosen(found, selected)
-    return Chart(name, tuple(_series(key, found[key]) for key in kept)) if kept else None
+    series = [
+        Series(key, key.title, tuple(sorted(found[key], key=lambda spot: spot.x)))
+        for key in _chosen(found, selected)
+    ]
+    return Chart(name, tuple(series)) if series else None
 
 
 def _swept(report: BenchmarkReport) -> str | None:
@@ -121,11 +124,6 @@ def _over_devices(point: PointReport) -> Chart | None:
 def _spot(x: float, label: str, row: StrategyReport) -> Spot:
     median = row.median or 0.0
     return Spot(x, label, median, row.low or median, row.high or median)
-
-
-def _series(key: Key, spots: Sequence[Spot]) -> Series:
-    name = key.strategy if key.devices == 1 else f"{key.strategy} on {key.devices}"
-    return Series(key, name, tuple(sorted(spots, key=lambda spot: spot.x)))
 
 
 def _is_number(value: Parameter) -> bool:

@@ -97,24 +97,29 @@ def planned_lines(point: PlannedPoint, key: Key, width: int) -> list[Line]:
     return [*lines, (), *_python(arm.python, width)] if arm.python else lines
 
 
-def _planned_facts(arm: PlannedArm) -> Iterator[tuple[str, str]]:
-    if arm.skipped is not None:
-        yield "left out", arm.skipped
-    if arm.warning is not None:
-        yield "beware", arm.warning
-    if arm.operations is not None:
-        yield "operations", f"{arm.operations:.3g} times those of vmap"
-    if arm.flops is not None and arm.bytes is not None:
-        yield "work", f"{prefixed(arm.flops)}FLOP, at least {prefixed(arm.bytes)}B moved"
-    if arm.memory is not None:
-        yield "memory", f"holds {size(arm.memory)} at once"
-
-
-def _facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
+def _doubts(row: PlannedArm | StrategyReport) -> Iterator[tuple[str, str]]:
     if row.skipped is not None:
         yield "left out", row.skipped
     if row.warning is not None:
         yield "beware", row.warning
+
+
+def _memory(row: PlannedArm | StrategyReport) -> Iterator[tuple[str, str]]:
+    if row.memory is not None:
+        yield "memory", f"holds {size(row.memory)} at once"
+
+
+def _planned_facts(arm: PlannedArm) -> Iterator[tuple[str, str]]:
+    yield from _doubts(arm)
+    if arm.operations is not None:
+        yield "operations", f"{arm.operations:.3g} times those of vmap"
+    if arm.flops is not None and arm.bytes is not None:
+        yield "work", f"{prefixed(arm.flops)}FLOP, at least {prefixed(arm.bytes)}B moved"
+    yield from _memory(arm)
+
+
+def _facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
+    yield from _doubts(row)
     yield from _stage_facts(row)
     yield from _time_facts(row)
     if row.correct is not None:
@@ -190,8 +195,7 @@ def _cost_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
             "work",
             f"{prefixed(row.flops)}FLOP, at least {prefixed(row.bytes)}B moved{rates}{peak}",
         )
-    if row.memory is not None:
-        yield "memory", f"holds {size(row.memory)} at once"
+    yield from _memory(row)
     if row.stablehlo is not None:
         times = f", compiled {row.compilations} times and timed in turn"
         yield "program", f"StableHLO {row.stablehlo}{times if row.compilations > 1 else ''}"

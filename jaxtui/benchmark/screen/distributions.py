@@ -60,17 +60,13 @@ def samples_of(point: PointReport) -> list[Samples]:
         if report.samples and report.median is not None:
             seconds = tuple(sample.seconds for sample in report.samples)
             key = Key(report.name, report.devices)
-            found.append(Samples(key, _name(report.name, report.devices), seconds, report.median))
+            found.append(Samples(key, key.title, seconds, report.median))
     control = point.control
     if control is not None and control.samples and control.median is not None:
         seconds = tuple(sample.seconds for sample in control.samples)
         key = Key(control.strategy, control.devices, True)
         found.append(Samples(key, f"A/A {control.strategy}", seconds, control.median))
     return found
-
-
-def _name(strategy: str, devices: int) -> str:
-    return strategy if devices == 1 else f"{strategy} on {devices}"
 
 
 def scale_of(rows: Sequence[Samples], width: int) -> TimeScale:

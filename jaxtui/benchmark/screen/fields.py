@@ -9,12 +9,13 @@ from collections.abc import Sequence
 import msgspec
 
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import BENCHMARK, FieldPath
 from jaxtui.session.session import Benchmark, SessionError
 
 Parameter = int | float | str
 
-SWEEP, DEVICES, ROUNDS = "benchmark.sweep", "benchmark.devices", "benchmark.rounds"
-BUDGET, BASELINE = "benchmark.budget", "benchmark.baseline"
+SWEEP, DEVICES, ROUNDS = BENCHMARK / "sweep", BENCHMARK / "devices", BENCHMARK / "rounds"
+BUDGET, BASELINE = BENCHMARK / "budget", BENCHMARK / "baseline"
 _NAME = re.compile(r"(?:^|[;,])\s*(?P<name>\w+)\s*=")
 
 
@@ -96,7 +97,7 @@ def budget(text: str) -> float | None:
     return seconds
 
 
-def _whole(text: str, field: str, what: str) -> int:
+def _whole(text: str, field: FieldPath, what: str) -> int:
     try:
         return int(text)
     except ValueError:

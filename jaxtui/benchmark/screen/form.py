@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
 from jaxtui.screen.toggles import Toggle, Toggles
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import BENCHMARK, NO_FIELD
 
 LABEL = 11  # cells
 ABOUT = {
@@ -120,12 +121,11 @@ class BenchmarkForm(Vertical):
 
     def show_fault(self, diagnosis: Diagnosis | None) -> None:
         """Mark the field at fault, and say what is wrong with it."""
-        field = "" if diagnosis is None else diagnosis.field.removeprefix("benchmark.")
-        field = field.partition(".")[0]
+        field = NO_FIELD if diagnosis is None else diagnosis.field
+        below = field.under(BENCHMARK)
         for name, input in self.inputs.items():
-            input.set_class(diagnosis is not None and name == field, "-faulty")
-        elsewhere = diagnosis is not None and not diagnosis.field.startswith("benchmark")
-        place = f"{diagnosis.field}: " if elsewhere and diagnosis and diagnosis.field else ""
+            input.set_class((below or ())[:1] == (name,), "-faulty")
+        place = f"{field}: " if field and below is None else ""
         self._fault.show(diagnosis, place)
 
     def say_meaning(self) -> None:

@@ -23,6 +23,11 @@ class Key(NamedTuple):
     devices: int
     control: bool = False
 
+    @property
+    def title(self) -> str:
+        """The strategy, and on how many devices where there are several."""
+        return self.strategy if self.devices == 1 else f"{self.strategy} on {self.devices}"
+
 
 @dataclass(frozen=True)
 class StrategyRow:

@@ -26,6 +26,7 @@ from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.toggles import Toggles
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session, SessionError
 
 
@@ -230,7 +231,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         if benchmark == work.benchmark:
             return
         if work.subject == "session":
-            explorer.edit("benchmark", benchmark, typed=True)
+            explorer.edit(BENCHMARK, benchmark, typed=True)
             return
         work.task = msgspec.structs.replace(work.task, benchmark=benchmark)
         work.edited(explorer.now())
@@ -369,7 +370,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     def apply(self, fix: Fix) -> None:
         """Apply a fix; one of the benchmark to what is timed, which may be the tutorial's task."""
-        if not fix.field.startswith("benchmark."):
+        if fix.field.under(BENCHMARK) is None:
             super().apply(fix)
             return
         try:

@@ -16,6 +16,7 @@ from jaxtui.benchmark.screen.rows import Key
 from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.toggles import Toggle
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session
 from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
 from jaxtui.wire.report import Environment
@@ -217,7 +218,7 @@ def heading_words(report: BenchmarkReport) -> list[str]:
 def left_out(bench: BenchmarkWork, shown: int, key: Key | None) -> Diagnosis | None:
     """Why a row of point `shown` is left out, with what would put it in."""
     for reason, fixes in _reasons(bench, shown, key) if key is not None else ():
-        field = fixes[0].field if fixes else "benchmark"
+        field = fixes[0].field if fixes else BENCHMARK
         return Diagnosis(kind="session", field=field, message=reason, fixes=fixes)
     return None
 

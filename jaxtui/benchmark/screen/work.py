@@ -17,6 +17,7 @@ from jaxtui.benchmark.screen.timed_work import UNTIMED, TimedWork
 from jaxtui.screen.open_session import NAMED, OpenSession
 from jaxtui.screen.work import PRINTED_CHARACTERS, REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session, with_field
 from jaxtui.wire.base import Cancelled, Composition, Failed, Gone, Printed, Ready
 from jaxtui.wire.benchmark import (
@@ -198,7 +199,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         if recording.error is not None:
             # What is wrong with a field of this screen stands at the field, too.
             field = recording.error.field
-            place = "" if not field or field.startswith("benchmark.") else f"{field}: "
+            place = "" if not field or field.under(BENCHMARK) else f"{field}: "
             return f"{place}{recording.error.message}"
         if recording.ended and not self._worth_showing(recording):
             return f"The run {recording.ended} before anything was timed."

@@ -25,11 +25,12 @@ from jaxtui.program.engine.expressions import Names
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import Operation, Option
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import COLLECTIVE, DEVICES, OPTIONS, FieldPath
 from jaxtui.session.session import Collective, Session
 
-VALUE = "collective.value"
-VIA = "collective.via"
-AXIS_NAME = "collective.options.axis_name"
+VALUE = COLLECTIVE / "value"
+VIA = COLLECTIVE / "via"
+AXIS_NAME = OPTIONS / "axis_name"
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,13 @@ def check(session: Session, folder: str = "") -> Checked:
 def _check_installed(operation: Operation, collective: Collective) -> None:
     function = getattr(lax, operation.name, None)
     if function is None:
-        field = "collective.operation"
+        field = COLLECTIVE / "operation"
         raise diagnosed("unsupported", field, f"JAX {jax.__version__} has no {operation.name}")
     accepted = inspect.signature(function).parameters
     for name, text in collective.options.items():
         if text.strip() and name not in accepted:
             message = f"{operation.name} of JAX {jax.__version__} has no {name}"
-            raise diagnosed("unsupported", f"collective.options.{name}", message)
+            raise diagnosed("unsupported", OPTIONS / name, message)
 
 
 # --------------------------------------------------------------------------------------- the values
@@ -141,7 +142,7 @@ def _values(
     options: dict[str, Any] = {}
     for name, given in collective.options.items():
         option = operation.option(name) if operation else None
-        field = f"collective.options.{name}"
+        field = OPTIONS / name
         if not given.strip() or name == "axis_name":
             continue
         if option is not None and option.kind == "operand":
@@ -155,7 +156,7 @@ def _values(
     return leaves, options
 
 
-def _operand_leaves(text: str, field: str, known: Names) -> list[Any]:
+def _operand_leaves(text: str, field: FieldPath, known: Names) -> list[Any]:
     leaves = tree_util.tree_leaves(expressions.abstract_value(text, known, field).tree)
     if not leaves:
         raise diagnosed("collective", field, "holds no array: a row for each device is needed")
@@ -165,7 +166,7 @@ def _operand_leaves(text: str, field: str, known: Names) -> list[Any]:
     return leaves
 
 
-def _no_rows(leaf: Any, text: str, field: str) -> Diagnosed:
+def _no_rows(leaf: Any, text: str, field: FieldPath) -> Diagnosed:
     fixes = []
     if text.strip().startswith("["):
         fixes.append(Fix(label="make it an array", field=field, text=f"array({text.strip()})"))
@@ -209,7 +210,7 @@ def _check_capacity(
         message = f"{rows} blocks, but {_count(have, 'device')}: {places}"
         simulated = devices.devices[0].platform == "cpu" and devices.is_default
         if simulated and session.devices.mesh is None:
-            fixes.append(Fix(f"{rows} virtual devices", "devices.count", str(rows)))
+            fixes.append(Fix(f"{rows} virtual devices", DEVICES / "count", str(rows)))
     raise diagnosed("collective", VALUE, message, fixes)
 
 
@@ -218,7 +219,7 @@ def _check_capacity(
 
 def _check_options(call: _Call) -> None:
     for option in call.operation.options:
-        value, field = call.options.get(option.name), f"collective.options.{option.name}"
+        value, field = call.options.get(option.name), OPTIONS / option.name
         if value is None:
             continue
         if option.kind == "groups":
@@ -287,10 +288,10 @@ def _check_stacked(call: _Call, option: Option, block: tuple[int, ...]) -> None:
     rank = len(block) + (0 if tiled else 1)
     if tiled and not block:
         message = "a single number on each device cannot be tiled: stack them instead"
-        field = "collective.options.tiled"
+        field = OPTIONS / "tiled"
         raise diagnosed("collective", field, message, [Fix("stack", field, "False")])
     if not -rank <= axis < rank:
-        field = f"collective.options.{option.name}"
+        field = OPTIONS / option.name
         message = f"the result has {_count(rank, 'dimension')}; there is no dimension {axis}"
         raise diagnosed("collective", field, message, [Fix(f"{option.name} 0", field, "0")])
 
@@ -298,7 +299,7 @@ def _check_stacked(call: _Call, option: Option, block: tuple[int, ...]) -> None:
 def _check_dimension(call: _Call, option: Option, block: tuple[int, ...], *, divides: bool) -> None:
     name, rank = call.operation.name, len(block)
     dimension = call.options.get(option.name, 0)
-    field = f"collective.options.{option.name}"
+    field = OPTIONS / option.name
     shape = f"blocks of shape {list(block)}"
     if not rank:
         message = f"each device holds a single number: {name} needs a dimension to cut"
@@ -324,7 +325,7 @@ def _check_dimension(call: _Call, option: Option, block: tuple[int, ...], *, div
         if n == parts or (tiled and n % parts == 0)
     ]
     if not tiled and size % parts == 0 and call.operation.option("tiled"):
-        fitting.append(Fix("cut it into parts", "collective.options.tiled", "True"))
+        fitting.append(Fix("cut it into parts", OPTIONS / "tiled", "True"))
     devices = f"{parts} devices" + (" of a group" if "axis_index_groups" in call.options else "")
     must = f"a multiple of the {devices}" if tiled else f"as long as the {devices}"
     message = f"dimension {dimension} of {shape} is {size} long, and has to be {must}"

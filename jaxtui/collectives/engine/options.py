@@ -9,35 +9,16 @@ from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.session.collective_catalogue import Operation, Option
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import OPTIONS, FieldPath
 
 
-def fitting(option: Option, value: Any, field: str) -> Any:
+def fitting(option: Option, value: Any, field: FieldPath) -> Any:
     """The option's value in the form that JAX takes, or Diagnosed when it is of another kind."""
     value = _plain(value)
-    fits: dict[str, Callable[[Any], bool]] = {
-        "split": _is_integer,
-        "concat": _is_integer,
-        "position": _is_integer,
-        "flag": lambda x: isinstance(x, bool),
-        "word": lambda x: isinstance(x, str),
-        "permutation": _are_integers,
-        "pairs": lambda x: _is_list(x) and all(_are_integers(p) and len(p) == 2 for p in x),
-        "groups": lambda x: _is_list(x) and len(x) > 0 and all(map(_are_integers, x)),
-    }
-    forms = {
-        "split": "an integer, the number of a dimension",
-        "concat": "an integer, the number of a dimension",
-        "position": "an integer, a position along the axis",
-        "flag": "True or False",
-        "word": f"one of {', '.join(option.choices)}",
-        "permutation": "a list of positions, such as [1, 2, 0]",
-        "pairs": "a list of pairs (source, target), such as [(0, 1), (1, 0)]",
-        "groups": "a list of lists of positions, such as [[0, 1], [2, 3]]",
-    }
-    if not fits[option.kind](value):
-        raise diagnosed(
-            "collective", field, f"{safe_repr(value, 80)} does not fit: it is {forms[option.kind]}"
-        )
+    fits, form = _FORMS[option.kind]
+    if not fits(value):
+        form = form.format(choices=", ".join(option.choices))
+        raise diagnosed("collective", field, f"{safe_repr(value, 80)} does not fit: it is {form}")
     return value
 
 
@@ -62,13 +43,34 @@ def _are_integers(value: Any) -> bool:
     return _is_list(value) and all(map(_is_integer, value))
 
 
+def _are_groups(value: Any) -> bool:
+    return _is_list(value) and len(value) > 0 and all(map(_are_integers, value))
+
+
+def _are_pairs(value: Any) -> bool:
+    return _is_list(value) and all(_are_integers(p) and len(p) == 2 for p in value)
+
+
+_DIMENSION = (_is_integer, "an integer, the number of a dimension")
+_FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "split": _DIMENSION,
+    "concat": _DIMENSION,
+    "position": (_is_integer, "an integer, a position along the axis"),
+    "flag": (lambda x: isinstance(x, bool), "True or False"),
+    "word": (lambda x: isinstance(x, str), "one of {choices}"),
+    "permutation": (_are_integers, "a list of positions, such as [1, 2, 0]"),
+    "pairs": (_are_pairs, "a list of pairs (source, target), such as [(0, 1), (1, 0)]"),
+    "groups": (_are_groups, "a list of lists of positions, such as [[0, 1], [2, 3]]"),
+}
+
+
 def check_groups(groups: Sequence[Sequence[int]], length: int, operation: Operation) -> None:
     """Raise Diagnosed unless the groups hold every position once, and are of sizes that fit.
 
     XLA's verifier fails on a device left out, and pmean divides every group by the first's size.
     """
     name = operation.name
-    field = "collective.options.axis_index_groups"
+    field = OPTIONS / "axis_index_groups"
     members = [position for group in groups for position in group]
     fixes = _even_groups(length, field)
     if any(not group for group in groups):
@@ -95,7 +97,7 @@ def check_groups(groups: Sequence[Sequence[int]], length: int, operation: Operat
 
 
 def check_positions(
-    positions: Sequence[int], length: int, field: str, fixes: list[Fix] | None = None
+    positions: Sequence[int], length: int, field: FieldPath, fixes: list[Fix] | None = None
 ) -> None:
     """Raise Diagnosed unless all positions are on the axis."""
     outside = [position for position in positions if not 0 <= position < length]
@@ -104,7 +106,7 @@ def check_positions(
         raise diagnosed("collective", field, message, fixes)
 
 
-def _even_groups(length: int, field: str) -> list[Fix]:
+def _even_groups(length: int, field: FieldPath) -> list[Fix]:
     half = length // 2
     if length < 2 or length % 2:
         return []
@@ -112,7 +114,7 @@ def _even_groups(length: int, field: str) -> list[Fix]:
     return [Fix(label="two halves", field=field, text=text)]
 
 
-def check_pairs(perm: Sequence[Sequence[int]], length: int, field: str) -> None:
+def check_pairs(perm: Sequence[Sequence[int]], length: int, field: FieldPath) -> None:
     """Raise Diagnosed unless each source and each target is there at most once.
 
     JAX takes a negative position and sends to nobody, without a word.
@@ -128,7 +130,7 @@ def check_pairs(perm: Sequence[Sequence[int]], length: int, field: str) -> None:
             raise diagnosed("collective", field, message, fixes)
 
 
-def check_permutation(perm: Sequence[int], length: int, field: str) -> None:
+def check_permutation(perm: Sequence[int], length: int, field: FieldPath) -> None:
     """Raise Diagnosed unless `perm` holds every position once."""
     if sorted(perm) == list(range(length)):
         return

@@ -17,6 +17,7 @@ from jaxtui.engine_base.failures import describe
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.results.engine.store import KEPT, ResultStore
 from jaxtui.session import collective_program as composing
+from jaxtui.session.field_path import NO_FIELD
 from jaxtui.session.session import Session
 from jaxtui.wire.collectives import (
     CollectiveRan,
@@ -78,7 +79,7 @@ class CollectiveRuns:
         kept = self._kept.get(request.result)
         if kept is None:
             message = f"result {request.result} is no longer kept; run the collective again"
-            raise diagnosed("runtime", "", message)
+            raise diagnosed("runtime", NO_FIELD, message)
         output = _output(kept.ran.after, request)
         flat = _flat(request.element, output.shape)
         try:
@@ -91,7 +92,7 @@ class CollectiveRuns:
             raise
         except Exception as error:
             message = f"its sources cannot be found: {describe(error)}"
-            raise diagnosed("runtime", "", message) from error
+            raise diagnosed("runtime", NO_FIELD, message) from error
         operation = composing.operation_of(kept.session)
         inputs = [leaf for _, leaf in kept.ran.before]
         said = words(
@@ -127,7 +128,7 @@ def catalogue(request: DescribeCollectives) -> CollectivesDescribed:
 def _output(after: collectives.Leaves, request: FindProvenance) -> Any:
     if not 0 <= request.leaf < len(after):
         message = f"the collective has {len(after)} outputs; there is no {request.leaf}"
-        raise diagnosed("runtime", "", message)
+        raise diagnosed("runtime", NO_FIELD, message)
     return after[request.leaf][1]
 
 
@@ -137,5 +138,5 @@ def _flat(element: Sequence[int], shape: Sequence[int]) -> int:
     )
     if not inside:
         message = f"{list(element)} is no element of an output of shape {list(shape)}"
-        raise diagnosed("runtime", "", message)
+        raise diagnosed("runtime", NO_FIELD, message)
     return sum(i * math.prod(shape[d + 1 :]) for d, i in enumerate(element))

@@ -27,6 +27,16 @@ from jaxtui.results.engine.gathering import Gathered
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import (
+    ARGUMENTS,
+    COLLECTIVE,
+    FUNCTION,
+    LAYERS,
+    OPTIONS,
+    PROGRAM,
+    SOURCE,
+    FieldPath,
+)
 from jaxtui.session.session import Collective, Program, Session
 from jaxtui.wire.base import Composition
 from jaxtui.wire.report import Flow
@@ -119,7 +129,7 @@ def _check_rows(after: Leaves, rows: int) -> None:
         if not hasattr(leaf, "shape") or leaf.shape[:1] != (rows,):
             what = path or "the result"
             message = f"{what} has no row for each device; a function returns arrays or numbers"
-            raise diagnosed("collective", "collective.operation", message)
+            raise diagnosed("collective", COLLECTIVE / "operation", message)
 
 
 def _alone(flow: Flow, session: Session) -> Flow:
@@ -278,40 +288,37 @@ def _moved(diagnosis: Diagnosis, session: Session) -> Diagnosis:
     assert collective is not None
     own = collective.operation.strip() in collectives.own_functions(session.program.source)
     field = diagnosis.field
-    if field.startswith("program.arguments."):
+    if field.under(ARGUMENTS):
         return _at(diagnosis, _argument_field(field, collective))
-    if field.startswith("program.layers."):
-        name = field.rpartition(".")[2]
+    if field.under(LAYERS):
         places = {"axis_name": AXIS_NAME, "out_specs": VIA, "out_axes": VIA}
-        return _at(diagnosis, places.get(name, VALUE))
-    if field not in ("program", "program.source", "program.function"):
+        return _at(diagnosis, places.get(field.name, VALUE))
+    if field not in (PROGRAM, SOURCE, FUNCTION):
         return diagnosis
     if own:
         return _of_own_function(diagnosis, collective)
     if collective.options.get("to", "").strip():
         fixes = [Fix("shard_map", VIA, "shard_map")] if collective.via != "shard_map" else []
-        return _at(diagnosis, "collective.options.to", fixes, lines=False)
-    return _at(diagnosis, "collective.operation", lines=False)
+        return _at(diagnosis, OPTIONS / "to", fixes, lines=False)
+    return _at(diagnosis, COLLECTIVE / "operation", lines=False)
 
 
 def _of_own_function(diagnosis: Diagnosis, collective: Collective) -> Diagnosis:
-    field = "program.source" if diagnosis.field != "program" else "program"
+    field = SOURCE if diagnosis.field != PROGRAM else PROGRAM
     unbound = re.search(r"unbound axis name: '?(\w+)", diagnosis.message)
     if unbound is None or collective.via == "shard_map":
         return _at(diagnosis, field)
     return _at(diagnosis, field, [Fix(f"name the axis {unbound[1]}", AXIS_NAME, unbound[1])])
 
 
-def _argument_field(field: str, collective: Collective) -> str:
-    _, _, number, *_ = field.split(".")
+def _argument_field(field: FieldPath, collective: Collective) -> FieldPath:
     operation = OPERATIONS.get(collective.operation.strip())
     operands = operation.names("operand") if operation else []
-    index = int(number)
-    return VALUE if index == 0 else f"collective.options.{operands[index - 1]}"
+    return OPTIONS / operands[field.position - 1] if field.position else VALUE
 
 
 def _at(
-    diagnosis: Diagnosis, field: str, fixes: list[Fix] | None = None, *, lines: bool = True
+    diagnosis: Diagnosis, field: FieldPath, fixes: list[Fix] | None = None, *, lines: bool = True
 ) -> Diagnosis:
     """The diagnosis at another field. Its own fixes are of the composed program: they would change
     none of the session's fields. Without `lines`, those of the composed source are left out."""

@@ -17,6 +17,7 @@ from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Sources
 from jaxtui.results.engine.gathering import Gathered
+from jaxtui.session.field_path import DEVICES, NO_FIELD
 from jaxtui.session.session import Session
 
 _KEPT = 8  # searches of a follower: more than results that the leader keeps
@@ -33,7 +34,7 @@ class Search:
             before = list(map(_as_given, self._joined))
         elif not all(x.is_fully_addressable for _, x in before):
             message = "other processes hold a part of the input: its elements cannot be tried here"
-            raise diagnosed("runtime", "", message)
+            raise diagnosed("runtime", NO_FIELD, message)
         self._provenance = collectives.provenance(session, folder, before)
 
     def sources(self, leaf: int, element: int, cancelled: Callable[[], bool]) -> InputElements:
@@ -77,4 +78,4 @@ def _require_all_processes(arrays: list[Any]) -> None:
         taking_part = {d.process_index for d in array.array.sharding.device_set}
         if len(taking_part) < jax.process_count():
             message = "not all processes take part: what an element is made from cannot be tried"
-            raise diagnosed("unsupported", "devices", message)
+            raise diagnosed("unsupported", DEVICES, message)

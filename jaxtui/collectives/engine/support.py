@@ -18,10 +18,11 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.session.collective_catalogue import Operation
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import COLLECTIVE, OPTIONS, FieldPath
 from jaxtui.session.session import Collective
 
-OPERATION = "collective.operation"
-VIA = "collective.via"
+OPERATION = COLLECTIVE / "operation"
+VIA = COLLECTIVE / "via"
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,13 @@ def refuse_unsupported(
     if "axis_index_groups" in options and not _under_vmap("groups"):
         raise diagnosed(
             "unsupported",
-            "collective.options.axis_index_groups",
+            OPTIONS / "axis_index_groups",
             "vmap knows no axis_index_groups; pmap and shard_map do",
             by_devices,
         )
 
 
-def refuse_partial_permutation(perm: Any, length: int, via: str, field: str) -> None:
+def refuse_partial_permutation(perm: Any, length: int, via: str, field: FieldPath) -> None:
     """Raise Diagnosed for a perm that leaves positions out where that is not implemented."""
     if via == "vmap" and len(perm) < length and not _under_vmap("partial"):
         raise diagnosed(

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from jaxtui.collectives.screen.view import ABOUT_VIA, OptionRow
 from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import COLLECTIVE, PROGRAM
 from jaxtui.session.session import Collective
 
 LABEL = 10  # cells
@@ -210,6 +211,6 @@ def _entry(row: OptionRow) -> _Entry:
 
 def _place(diagnosis: Diagnosis | None) -> str:
     """Where to look for a fault that is in none of the form's fields."""
-    if diagnosis is None or diagnosis.field.startswith("collective") or not diagnosis.field:
+    if diagnosis is None or diagnosis.field.under(COLLECTIVE) is not None or not diagnosis.field:
         return ""
-    return f"{diagnosis.field.removeprefix('program.')}: "
+    return f"{'.'.join(diagnosis.field.under(PROGRAM) or diagnosis.field.keys)}: "

@@ -18,6 +18,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.field import FixedText, Notice
 from jaxtui.screen.shell import Shell
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import OPTIONS, FieldPath
 from jaxtui.session.session import Collective
 from jaxtui.wire.collectives import ProvenanceFound
 
@@ -39,7 +40,7 @@ class HoldingsPane(Vertical):
         self._words.id = "holdings-words"
         self._leaves = (0, 0)  # which array of the input and of the result are shown
         self._editor: CellEditor | None = None
-        self._edited: tuple[Holding, ElementPlace, str] | None = None
+        self._edited: tuple[Holding, ElementPlace, FieldPath] | None = None
         self._shown: object = None
         self._holdings: tuple[Holding, Holding] | None = None
 
@@ -208,9 +209,8 @@ class HoldingsPane(Vertical):
             return
         self._close_editor()
         collective = self._asked.collective
-        name = field.removeprefix("collective.options.")
-        if name != field:
-            self._put(view.with_option(collective, name, value))
+        if field.under(OPTIONS):
+            self._put(view.with_option(collective, field.name, value))
         else:
             self._put(msgspec.structs.replace(collective, value=value))
 

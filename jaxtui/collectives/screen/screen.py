@@ -25,6 +25,7 @@ from jaxtui.screen.cells import fit
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import export
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import COLLECTIVE, PROGRAM
 from jaxtui.session.session import Collective, Program
 
 DIALOG = 76  # cells, as in jaxtui.tcss
@@ -141,7 +142,7 @@ class CollectivesScreen(TravelSide):
     def put(self, collective: Collective, *, typed: bool = False) -> None:
         """Another collective goes into the session."""
         if collective != self.collective_work.collective:
-            self.explorer.edit("collective", collective, typed=typed)
+            self.explorer.edit(COLLECTIVE, collective, typed=typed)
 
     def action_run(self) -> None:
         """Run the collective, whatever it did before."""
@@ -216,7 +217,7 @@ class CollectivesScreen(TravelSide):
 
         def go_on(answer: str | None = "replace") -> None:
             if answer == "replace":
-                explorer.edit("program", program)
+                explorer.edit(PROGRAM, program)
                 self.shell.show_screen("map")
 
         if (

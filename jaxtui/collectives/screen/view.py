@@ -13,6 +13,7 @@ from jaxtui.collectives.screen.blocks import Holding
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import COLLECTIVE, OPTIONS, FieldPath
 from jaxtui.session.session import Collective, Session
 from jaxtui.text import quantities
 from jaxtui.wire.collectives import CollectiveRan, ProvenanceFound
@@ -166,7 +167,7 @@ def fault_of(diagnosis: Diagnosis | None, shown: Sequence[str]) -> str:
     """Which field of the form a diagnosis is about: operation, via, value, options.NAME, or ""."""
     if diagnosis is None:
         return ""
-    field = diagnosis.field.removeprefix("collective.")
+    field = ".".join(diagnosis.field.under(COLLECTIVE) or ())
     known = {"operation", "via", "value", *(f"options.{name}" for name in shown)}
     return field if field in known else ""
 
@@ -257,15 +258,15 @@ SPELT = 16  # elements that are written out
 # ------------------------------------------------------------------------- editing one element
 
 
-def field_of_input(collective: Collective, path: str) -> str:
+def field_of_input(collective: Collective, path: str) -> FieldPath:
     """The session's field behind an array of the input. Raises EditRefused."""
     operation = known_operation(collective)
     name = path.strip("[]'\"")
     if operation is not None and operation.names("operand"):
-        return "collective.value" if name == "x" else f"collective.options.{name}"
+        return COLLECTIVE / "value" if name == "x" else OPTIONS / name
     if path:
         raise EditRefused("the value is a pytree: edit its text")
-    return "collective.value"
+    return COLLECTIVE / "value"
 
 
 def with_element(held: Holding, row: int, element: int, text: str) -> str:

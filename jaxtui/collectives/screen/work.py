@@ -12,6 +12,7 @@ from jaxtui.screen.work import UNTRUSTED, Pending, RequestWork
 from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import COLLECTIVE, NO_FIELD, OPTIONS, FieldPath
 from jaxtui.session.session import Collective, Program, Session
 from jaxtui.wire.base import Composition, Failed, Log, Printed
 from jaxtui.wire.collectives import (
@@ -153,12 +154,10 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
     def fixed(self, fix: Fix) -> Collective:
         """The collective with a fix applied to one of its fields."""
         collective = self.collective
-        name = fix.field.removeprefix("collective.")
-        option = name.removeprefix("options.")
-        if option != name:
-            options = {**collective.options, option: fix.text}
+        if fix.field.under(OPTIONS):
+            options = {**collective.options, fix.field.name: fix.text}
             return msgspec.structs.replace(collective, options=options)
-        return msgspec.structs.replace(collective, **{name: fix.text})
+        return msgspec.structs.replace(collective, **{fix.field.name: fix.text})
 
     # ------------------------------------------------------------------------- what is asked
 
@@ -172,7 +171,7 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
     def _changed(self, before: AskedCollective, now: float) -> None:
         collective, failed = self.collective, self._failure_of
         if failed is not None and failed.collective != collective:
-            changed = self._failure.field if self._failure is not None else ""
+            changed = self._failure.field if self._failure is not None else NO_FIELD
             if not _same_field(changed, failed.collective, collective):
                 self._failure = self._failure_of = None
 
@@ -267,9 +266,10 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
             self.waiting_words = "\nXLA: " + event.line.partition("] ")[2][:200]
 
 
-def _same_field(field: str, before: Collective, after: Collective) -> bool:
+def _same_field(field: FieldPath, before: Collective, after: Collective) -> bool:
     """Whether the text of a field is still the one that was found fault with."""
-    keys = field.split(".")[1:]
-    if keys[:1] == ["options"] and len(keys) > 1:
-        return before.options.get(keys[1], "") == after.options.get(keys[1], "")
-    return bool(keys) and getattr(before, keys[0], None) == getattr(after, keys[0], None)
+    if field.under(OPTIONS):
+        return before.options.get(field.name, "") == after.options.get(field.name, "")
+    if not field.under(COLLECTIVE):
+        return False
+    return getattr(before, field.name, None) == getattr(after, field.name, None)

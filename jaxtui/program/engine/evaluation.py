@@ -26,6 +26,7 @@ from jaxtui.program.engine.expressions import Value
 from jaxtui.program.engine.prepared import Prepared, _known, _prepared, prepare
 from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Kind
+from jaxtui.session.field_path import ARGUMENTS, PROGRAM, FieldPath
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from jaxtui.wire.report import Flow, LayerReport, Leaf
@@ -106,7 +107,7 @@ def _trace(composition: Composition) -> Traced:
 
 def _unforeseen(error: BaseException) -> Diagnosis:
     kind: Kind = "memory" if failures.out_of_memory(error) else "runtime"
-    return Diagnosis(kind=kind, field="program", message=failures.describe(error))
+    return Diagnosis(kind=kind, field=PROGRAM, message=failures.describe(error))
 
 
 def trace_prepared(prepared: Prepared) -> Shapes:
@@ -167,14 +168,14 @@ def _placed_values(values: list[Any], prepared: Prepared) -> list[Any]:
     """Each as the argument's sharding says, where it has one."""
     arguments = prepared.composition.program.arguments
     return [
-        _placed(value, argument.sharding, prepared, f"program.arguments.{index}.sharding")
+        _placed(value, argument.sharding, prepared, ARGUMENTS / index / "sharding")
         if argument.sharding.strip()
         else value
         for index, (value, argument) in enumerate(zip(values, arguments, strict=True))
     ]
 
 
-def _placed(value: Any, text: str, prepared: Prepared, field: str) -> Any:
+def _placed(value: Any, text: str, prepared: Prepared, field: FieldPath) -> Any:
     spec = expressions.setting_value(text, prepared.known, field)
     try:
         if not isinstance(spec, PartitionSpec):
@@ -338,5 +339,5 @@ def _refuse_too_large(shapes: Shapes) -> None:
         raise Diagnosed(found, shapes.recorder.flow())
 
 
-def _value_field(index: int) -> str:
-    return f"program.arguments.{index}.value"
+def _value_field(index: int) -> FieldPath:
+    return ARGUMENTS / index / "value"

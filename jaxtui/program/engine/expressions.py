@@ -37,6 +37,7 @@ from jaxtui.engine_base.failures import (
 from jaxtui.engine_base.memory import peak_bytes
 from jaxtui.program.engine import surroundings
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import SOURCE, FieldPath
 
 MODULE_NAME = "__jaxtui__"  # of the source
 CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (
@@ -110,18 +111,18 @@ def _fresh_module() -> dict[str, Any]:
 def _execute(source: str, module: dict[str, Any]) -> None:
     # linecache lets tracebacks, and functions such as inspect.getsource, find the source's lines.
     linecache.cache[SOURCE_NAME] = (len(source), None, source.splitlines(True), SOURCE_NAME)
-    code = _compiled(source, SOURCE_NAME, "exec", "program.source")
+    code = _compiled(source, SOURCE_NAME, "exec", SOURCE)
     try:
         exec(code, module)
     except BaseException as error:  # also SystemExit: a source may call exit()
         if out_of_memory(error):
             message = f"does not fit in memory: {describe(error)}"
-            raise diagnosed("memory", "program.source", message) from error
-        found = raised_diagnosis(error, "function", "program.source")
+            raise diagnosed("memory", SOURCE, message) from error
+        found = raised_diagnosis(error, "function", SOURCE)
         raise Diagnosed(found) from error
 
 
-def _compiled(text: str, name: str, mode: str, field: str) -> types.CodeType:
+def _compiled(text: str, name: str, mode: str, field: FieldPath) -> types.CodeType:
     """`text` compiled. Raises Diagnosed at `field`, with line and column where Python tells."""
     try:
         return compile(text, name, mode, dont_inherit=True)
@@ -201,7 +202,7 @@ class Value:
     peak: int
 
 
-def abstract_value(text: str, known: Names, field: str) -> Value:
+def abstract_value(text: str, known: Names, field: FieldPath) -> Value:
     """The value of `text` without computing it. Raises Diagnosed at `field`."""
     remembered = _remembered.get((text, known.place))
     if remembered is not None and remembered.names.isdisjoint(known.defined):
@@ -215,7 +216,7 @@ def abstract_value(text: str, known: Names, field: str) -> Value:
     return value
 
 
-def _abstract_value(text: str, known: Names, field: str) -> Value:
+def _abstract_value(text: str, known: Names, field: FieldPath) -> Value:
     code = compile_value(text, field)
     kept: list[tuple[list[Any], Any]] = []
 
@@ -274,7 +275,7 @@ def _depends_on_names_only(tree: Any, names: frozenset[str]) -> bool:
     )
 
 
-def concrete_value(text: str, known: Names, field: str) -> Any:
+def concrete_value(text: str, known: Names, field: FieldPath) -> Any:
     """The value of `text`, computed. Raises Diagnosed at `field`."""
     code = compile_value(text, field)
     try:
@@ -284,7 +285,7 @@ def concrete_value(text: str, known: Names, field: str) -> Any:
 
 
 def setting_value(
-    text: str, known: Names, field: str, home: Mapping[str, Any] = MappingProxyType({})
+    text: str, known: Names, field: FieldPath, home: Mapping[str, Any] = MappingProxyType({})
 ) -> Any:
     """The value of a layer's setting, which knows what a source knows, and the names in `home`."""
     code = compile_value(text, field)
@@ -294,7 +295,7 @@ def setting_value(
         raise Diagnosed(value_diagnosis(error, text, known, field, home)) from error
 
 
-def compile_value(text: str, field: str) -> types.CodeType:
+def compile_value(text: str, field: FieldPath) -> types.CodeType:
     """`text` compiled as one expression. Raises Diagnosed at `field`, with line and column."""
     if not text.strip():
         raise diagnosed("value", field, "needs a value")
@@ -313,7 +314,7 @@ def as_struct(array: Any) -> jax.ShapeDtypeStruct:
 
 
 def value_diagnosis(
-    error: BaseException, text: str, known: Names, field: str, more: Iterable[str] = ()
+    error: BaseException, text: str, known: Names, field: FieldPath, more: Iterable[str] = ()
 ) -> Diagnosis:
     """What evaluating `text` raised; a misspelt name comes with its likely spellings, of what is
     known and of `more` names."""

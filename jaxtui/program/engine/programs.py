@@ -22,6 +22,7 @@ from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.expressions import Names
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import Argument, Program
 from jaxtui.wire.report import Parameter
@@ -51,9 +52,9 @@ class BuiltLayer:
         """JAX's name of the transformation."""
         return self.kind.transform
 
-    def field(self, name: str) -> str:
+    def field(self, name: str) -> FieldPath:
         """The session path of one of its fields."""
-        return f"program.layers.{self.index}.{name}"
+        return LAYERS / self.index / name
 
     def wrap(self, function: Callable[..., Any], axis_size: int | None) -> Callable[..., Any]:
         """The transformed function; `axis_size` is what a pmap is about to map over."""
@@ -83,13 +84,11 @@ def resolve(program: Program, known: Names, folder: str) -> Function:
 
 def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., Any], str]:
     if not source.strip():
-        field = "program.function" if name else "program.source"
+        field = FUNCTION if name else SOURCE
         raise diagnosed("function", field, "there is no function yet: write one, or name one")
     if name:
         if not callable(known.source.get(name)):
-            raise diagnosed(
-                "function", "program.function", f"the source defines no function {name}"
-            )
+            raise diagnosed("function", FUNCTION, f"the source defines no function {name}")
         return known.source[name], name
     bound = _bound_names(source)
     made = [n for n, value in known.source.items() if _made_by_source(value, known)]
@@ -99,8 +98,8 @@ def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., An
                 return known.source[candidate], candidate
     if bound.coroutines:
         message = f"{bound.coroutines[-1]} is `async def`: JAX calls plain functions, `def`"
-        raise diagnosed("function", "program.source", message)
-    raise diagnosed("function", "program.source", "the source defines no function")
+        raise diagnosed("function", SOURCE, message)
+    raise diagnosed("function", SOURCE, "the source defines no function")
 
 
 def _made_by_source(value: Any, known: Names) -> bool:
@@ -148,7 +147,7 @@ _HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:
-    field = "program.function"
+    field = FUNCTION
     place, _, name = reference.rpartition(":")
     try:
         module = _module_of_file(place, folder) if place.endswith(".py") else _module(place, folder)
@@ -244,7 +243,7 @@ def split_arguments(
         extra = arguments[positional[len(places)]].name
         raise diagnosed(
             "arguments",
-            f"program.arguments.{positional[len(places)]}.name",
+            ARGUMENTS / positional[len(places)] / "name",
             f"{function.name} takes {_count(len(places), 'argument')}: {extra} is one too many",
         )
     missing = [p.name for p in places[len(positional) :] if p.default is None]
@@ -256,7 +255,7 @@ def split_arguments(
     if missing:
         raise diagnosed(
             "arguments",
-            "program.arguments",
+            ARGUMENTS,
             f"{function.name} also needs {', '.join(missing)}",
         )
     _check_order([arguments[i].name for i in positional], [p.name for p in places], positional)
@@ -269,9 +268,9 @@ def _check_order(given: list[str], places: list[str], indices: list[int]) -> Non
         if name != place and name in places:
             raise diagnosed(
                 "arguments",
-                f"program.arguments.{index}.name",
+                ARGUMENTS / index / "name",
                 f"arguments go by position: {name} stands where {place} belongs",
-                [Fix(label=f"name it {place}", field=f"program.arguments.{index}.name", text=place)]
+                [Fix(label=f"name it {place}", field=ARGUMENTS / index / "name", text=place)]
                 if place not in given
                 else [],
             )
@@ -302,13 +301,13 @@ def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> 
     if transform is None:
         raise diagnosed(
             "unsupported",
-            f"program.layers.{index}",
+            LAYERS / index,
             f"JAX {jax.__version__} has no {layer.transform}",
         )
     accepted = _accepted(transform)
     settings: dict[str, Any] = {}
     for name, text in layer.typed().items():
-        field = f"program.layers.{index}.{name}"
+        field = LAYERS / index / name
         if name not in accepted:
             raise diagnosed(
                 "unsupported", field, f"{layer.transform} of JAX {jax.__version__} has no {name}"
@@ -319,7 +318,7 @@ def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> 
     return settings
 
 
-def _setting(kind: Field, text: str, known: Names, field: str) -> Any:
+def _setting(kind: Field, text: str, known: Names, field: FieldPath) -> Any:
     """The value of a setting's text. Raises Diagnosed at `field`."""
     if kind.is_word(text):
         return text
@@ -331,8 +330,7 @@ def _setting(kind: Field, text: str, known: Names, field: str) -> Any:
             return {value}
         if isinstance(value, set | frozenset | tuple | list):
             return set(value)
-        name = field.rpartition(".")[2]
-        raise diagnosed("axes", field, f"{name} are names of mesh axes, such as {{'x'}}")
+        raise diagnosed("axes", field, f"{field.name} are names of mesh axes, such as {{'x'}}")
     if kind.reads == "function" and value is not None and not callable(value):
         such = f", such as those in {kind.home}" if home else ""
         message = f"a function is wanted{such}; this is a {type(value).__name__}"
@@ -347,7 +345,7 @@ def _require_specs(index: int, settings: dict[str, Any], devices: DeviceSet) -> 
     whole = f"P({axes})" if len(devices.mesh.axis_names) == 1 else f"P(({axes}))"
     for name in ("in_specs", "out_specs"):
         if name not in settings:
-            field = f"program.layers.{index}.{name}"
+            field = LAYERS / index / name
             raise diagnosed(
                 "axes",
                 field,

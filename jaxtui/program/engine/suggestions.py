@@ -17,6 +17,7 @@ from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Session, with_field
 from jaxtui.wire.base import Composition
 
@@ -75,7 +76,7 @@ def right_fixes(
         after = diagnose(
             msgspec.structs.replace(composition, program=changed.program, devices=changed.devices)
         )
-        untried = fix.field.startswith("devices.")
+        untried = fix.field.under(DEVICES) is not None
         if after is None or after.field not in (found.field, *([] if untried else [fix.field])):
             right.append(fix)
     return right

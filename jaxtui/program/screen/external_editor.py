@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
+from jaxtui.session.field_path import SOURCE
+
 if TYPE_CHECKING:
     from jaxtui.program.screen.work import ProgramWork
     from jaxtui.screen.base import WorkScreen
@@ -44,7 +46,7 @@ def _edit_text(screen: WorkScreen[ProgramWork], source: str) -> None:
         except (OSError, UnicodeDecodeError) as error:
             screen.shell.say(f"what the editor left cannot be read: {error}")
             return
-    screen.explorer.edit("program.source", text)
+    screen.explorer.edit(SOURCE, text)
 
 
 def _run(screen: WorkScreen[ProgramWork], path: str) -> bool:

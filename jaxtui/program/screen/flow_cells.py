@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jaxtui.program.screen import layer_colours
 from jaxtui.screen.cells import Line, Segment, fit, join
-from jaxtui.session.layers import LAYERS, Layer
+from jaxtui.session.layers import LAYER_KINDS, Layer
 from jaxtui.text import signs
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean
@@ -17,7 +17,7 @@ _VALUE_WIDTH = 24
 
 def kind_of(level: Level) -> type[Layer]:
     """The kind of the layer around `level`; around what is given it is the bare Layer."""
-    return LAYERS.get(level.transform, Layer)
+    return LAYER_KINDS.get(level.transform, Layer)
 
 
 class Cells:

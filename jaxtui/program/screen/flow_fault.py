@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.layers import LAYERS
+from jaxtui.session.layers import LAYER_KINDS
 from jaxtui.wire.report import Flow, FlowLeaf
 
 _WORDS = {"syntax": "syntax error", "function": "raised an error", "arguments": "arguments"}
@@ -46,7 +46,7 @@ def locate(flow: Flow, diagnosis: Diagnosis | None, arguments: Sequence[str]) ->
     """
     if diagnosis is None:
         return None
-    match diagnosis.field.split("."):
+    match diagnosis.field.keys:
         case ["program", "arguments", index, *rest] if index.isdecimal():
             names = list(arguments) or _argument_names(flow)
             if int(index) >= len(names):
@@ -67,7 +67,7 @@ def _layer_fault(flow: Flow, diagnosis: Diagnosis, layer: int, field: str) -> Fa
     column = columns[0]
     transform = flow.levels[column].transform
     word = field or transform
-    if field and field == LAYERS[transform].output_field:
+    if field and field == LAYER_KINDS[transform].output_field:
         return Fault(column - 1, column, "output", (), word)
     return Fault(column, column, "input", _named_in(diagnosis.message, flow), word)
 

@@ -6,11 +6,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from jaxtui.program.screen.layer_list import LayerForm, LayerList
-from jaxtui.program.screen.view import field_of, layer_prefix
+from jaxtui.program.screen.view import layer_prefix
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.field import FieldMessage
 from jaxtui.screen.shell import Workbench
-from jaxtui.session.layers import LAYERS
+from jaxtui.session.field_path import LAYERS
+from jaxtui.session.layers import LAYER_KINDS
 
 
 class LayersPane(Vertical):
@@ -44,9 +45,9 @@ class LayersPane(Vertical):
             listed.selected = min(max(0, listed.selected), len(layers) - 1)
         listed.stack = tuple(layers)
         faulty, field = None, ""
-        if field_of(diagnosis) == "layers" and diagnosis is not None:
-            _, _, index, *rest = diagnosis.field.split(".")
-            faulty, field = int(index), rest[0] if rest else ""
+        if diagnosis is not None and diagnosis.field.under(LAYERS):
+            faulty, (_, *rest) = diagnosis.field.position, diagnosis.field.under(LAYERS) or ("",)
+            field = rest[0] if rest else ""
         listed.faulty = faulty
         if self.form is not None and self._form_of is not None:
             layer = layers[self._form_of] if self._form_of < len(layers) else None
@@ -92,11 +93,11 @@ class LayersPane(Vertical):
             if transform is None:
                 return
             layers = self._explorer.work.session.program.layers
-            self._explorer.edit("program.layers", [*layers, LAYERS[transform]()])
+            self._explorer.edit(LAYERS, [*layers, LAYER_KINDS[transform]()])
             await self._select(len(layers))
             self.listed.focus()
 
-        choices = [(name, f"{name:16} {kind.about}") for name, kind in LAYERS.items()]
+        choices = [(name, f"{name:16} {kind.about}") for name, kind in LAYER_KINDS.items()]
         self.app.push_screen(ChoiceDialog("Put a layer around the program", choices), put)
 
     def remove_layer(self) -> None:
@@ -105,7 +106,7 @@ class LayersPane(Vertical):
         index = self.listed.selected
         if 0 <= index < len(layers):
             self.close_form()
-            self._explorer.edit("program.layers", [*layers[:index], *layers[index + 1 :]])
+            self._explorer.edit(LAYERS, [*layers[:index], *layers[index + 1 :]])
 
     def move_out(self) -> None:
         """Swap the selected layer with the one around it."""
@@ -124,7 +125,7 @@ class LayersPane(Vertical):
         self.listed.selected = other
         if self._form_of is not None:
             self._form_of = other
-        self._explorer.edit("program.layers", layers)
+        self._explorer.edit(LAYERS, layers)
 
     async def edit(self) -> None:
         """Open the form of the selected layer, or close it."""
@@ -159,5 +160,6 @@ class LayersPane(Vertical):
 
     def on_layer_form_changed(self, event: LayerForm.Changed) -> None:
         """A layer's field goes into the session."""
-        field = f"program.layers.{self._form_of}.{event.field}"
+        assert self._form_of is not None
+        field = LAYERS / self._form_of / event.field
         self._explorer.edit(field, event.input.take(), typed=True)

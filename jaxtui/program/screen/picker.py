@@ -8,6 +8,7 @@ import msgspec
 
 from jaxtui import lessons
 from jaxtui.screen.dialogs import ChoiceDialog
+from jaxtui.session.field_path import PROGRAM
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.function_editor import FunctionEditor
@@ -43,4 +44,4 @@ def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> No
 def _write_here(explorer: Workbench[ProgramWork]) -> None:
     program = explorer.work.session.program
     source = program.source if program.source.strip() else FRESH
-    explorer.edit("program", msgspec.structs.replace(program, function="", source=source))
+    explorer.edit(PROGRAM, msgspec.structs.replace(program, function="", source=source))

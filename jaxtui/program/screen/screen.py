@@ -29,6 +29,7 @@ from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
 from jaxtui.wire.base import Cancelled, Failed
 from jaxtui.wire.results import CellFound, Summarized, WindowRead
 
@@ -115,9 +116,7 @@ class MapScreen(WorkScreen[ProgramWork]):
             rows,
             column,
             self._parameters.shown(session.parameters),
-            diagnosis=diagnosis
-            if diagnosis is not None and diagnosis.field == "program.arguments"
-            else None,
+            diagnosis=diagnosis if diagnosis is not None and diagnosis.field == ARGUMENTS else None,
             parameters_diagnosis=self._parameters.wrong
             or (diagnosis if where == "parameters" else None),
         )
@@ -190,11 +189,11 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def on_function_editor_source_changed(self, event: FunctionEditor.SourceChanged) -> None:
         """The source goes into the session."""
-        self.explorer.edit("program.source", event.area.take(), typed=True)
+        self.explorer.edit(SOURCE, event.area.take(), typed=True)
 
     def on_function_editor_reference_changed(self, event: FunctionEditor.ReferenceChanged) -> None:
         """The reference goes into the session."""
-        self.explorer.edit("program.function", event.input.take(), typed=True)
+        self.explorer.edit(FUNCTION, event.input.take(), typed=True)
 
     def on_argument_table_value_changed(self, event: ArgumentTable.ValueChanged) -> None:
         """The value of an argument goes into the session, or a further argument does."""
@@ -202,7 +201,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         arguments = with_value(
             work.session.program.arguments, work.signature, row, event.input.take()
         )
-        self.explorer.edit("program.arguments", arguments, typed=True)
+        self.explorer.edit(ARGUMENTS, arguments, typed=True)
 
     def on_argument_table_axis_changed(self, event: ArgumentTable.AxisChanged) -> None:
         """The axis goes into its place in the in_axes of the layer that the column is of."""
@@ -215,7 +214,7 @@ class MapScreen(WorkScreen[ProgramWork]):
             return
         joined, cells = replaced(column.cells, row.place, text, column.default)
         self._cells = (joined, cells)
-        field = f"program.layers.{column.index}.{column.field}"
+        field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)
 
     def on_argument_table_parameters_changed(self, event: ArgumentTable.ParametersChanged) -> None:
@@ -223,7 +222,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         session = self.explorer.work.session
         parameters = self._parameters.typed(event.input.take(), session.parameters)
         if parameters != session.parameters:
-            self.explorer.edit("parameters", parameters, typed=True)
+            self.explorer.edit(PARAMETERS, parameters, typed=True)
         else:
             self.explorer.show_work()
 

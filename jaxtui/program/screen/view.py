@@ -12,6 +12,7 @@ from jaxtui.screen import fields
 from jaxtui.screen.open_session import ended_words
 from jaxtui.screen.work import UNTRUSTED
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import ARGUMENTS, LAYERS, PARAMETERS, PROGRAM
 from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import Session, SessionError
 
@@ -43,7 +44,7 @@ class ParametersText:
         try:
             self._means = fields.parameters(text)
         except SessionError as error:
-            self.wrong = Diagnosis(kind="value", field="parameters", message=error.message)
+            self.wrong = Diagnosis(kind="value", field=PARAMETERS, message=error.message)
         return self._means
 
     def shown(self, parameters: dict[str, int]) -> str:
@@ -58,10 +59,7 @@ def field_of(diagnosis: Diagnosis | None) -> str:
     """Which pane a diagnosis belongs to: source, function, arguments, layers, parameters, …"""
     if diagnosis is None:
         return ""
-    first, _, rest = diagnosis.field.partition(".")
-    if first != "program":
-        return first
-    return rest.partition(".")[0] or "program"
+    return next(iter(diagnosis.field.under(PROGRAM) or diagnosis.field.keys), "")
 
 
 def axis_layer(layers: Sequence[AnyLayer], selected: int) -> int | None:
@@ -112,10 +110,10 @@ def argument_rows(work: ProgramWork, diagnosis: Diagnosis | None = None) -> list
 
 
 def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:
-    if diagnosis is None or not diagnosis.field.startswith("program.arguments."):
+    below = diagnosis.field.under(ARGUMENTS) if diagnosis is not None else None
+    if diagnosis is None or not below or diagnosis.field.position is None:
         return None, ""
-    index, _, part = diagnosis.field.removeprefix("program.arguments.").partition(".")
-    return (int(index), part) if index.isdecimal() else (None, "")
+    return diagnosis.field.position, ".".join(below[1:])
 
 
 def source_line(source: str) -> str:
@@ -127,13 +125,11 @@ def source_line(source: str) -> str:
 
 def layer_prefix(work: ProgramWork, diagnosis: Diagnosis | None) -> str:
     """`vmap in_axes: `, before the message about that field."""
-    if diagnosis is None:
-        return ""
-    index, _, field = diagnosis.field.removeprefix("program.layers.").partition(".")
+    below = diagnosis.field.under(LAYERS) if diagnosis is not None else None
     layers = work.session.program.layers
-    if not index.isdecimal() or int(index) >= len(layers):
+    if not below or int(below[0]) >= len(layers):
         return ""
-    return f"{layers[int(index)].transform} {field}: ".replace(" :", ":")
+    return " ".join([layers[int(below[0])].transform, *below[1:]]) + ": "
 
 
 def notice(work: ProgramWork) -> str:

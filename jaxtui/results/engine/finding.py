@@ -13,6 +13,7 @@ from jaxtui.engine_base.errors import GivenUp, diagnosed
 from jaxtui.results.condition import Condition
 from jaxtui.results.engine.blocks import Block, Index, cut_up
 from jaxtui.results.engine.cells import Sort
+from jaxtui.session.field_path import NO_FIELD
 
 PART = 1 << 20  # elements examined between two checks for cancellation
 Elements = np.ndarray[Any, Any]
@@ -60,12 +61,14 @@ def _check_applicable(sort: Sort, wanted: Condition) -> None:
     """Raise Diagnosed if the condition does not apply to elements of this sort."""
     if sort in ("key", "text"):
         what = "PRNG keys" if sort == "key" else "text"
-        raise diagnosed("value", "", f"{what} cannot be compared: type an index to go there")
+        raise diagnosed("value", NO_FIELD, f"{what} cannot be compared: type an index to go there")
     ordered = wanted.name in ("max", "min") or wanted.operator not in ("=", "!=")
     if sort == "complex" and ordered:
-        raise diagnosed("value", "", "complex numbers have no order: nan, inf, = and != find them")
+        raise diagnosed(
+            "value", NO_FIELD, "complex numbers have no order: nan, inf, = and != find them"
+        )
     if sort != "complex" and isinstance(wanted.number, complex):
-        raise diagnosed("value", "", "the elements are no complex numbers")
+        raise diagnosed("value", NO_FIELD, "the elements are no complex numbers")
 
 
 def _predicate(

@@ -19,6 +19,7 @@ from jaxtui.engine_base.arrays import readable
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Leaves
 from jaxtui.results.engine.blocks import Block, Index, cover, ends_of
+from jaxtui.session.field_path import PROGRAM
 from jaxtui.text import quantities
 
 
@@ -149,7 +150,7 @@ class Gathering:
                     f"process {device.process_index} returned something else for {what} than "
                     "process 0: a function must do the same in every process"
                 )
-                raise diagnosed("function", "program", message)
+                raise diagnosed("function", PROGRAM, message)
             blocks.append(Block(device.id, ends, block))
         return Gathered(value, tuple(blocks))
 
@@ -167,4 +168,4 @@ def _require_room(arrays: Iterable[jax.Array]) -> None:
             f"what the devices of other processes hold of the result takes "
             f"{quantities.size(needed)} to bring here; {quantities.size(available)} is free"
         )
-        raise diagnosed("memory", "program", message)
+        raise diagnosed("memory", PROGRAM, message)

@@ -25,6 +25,7 @@ from jaxtui.results.engine import summaries as statistics
 from jaxtui.results.engine.blocks import Block, Index, cover, ends_of, overlap, whole
 from jaxtui.results.engine.cells import Sort, cells, nested, sort_of
 from jaxtui.results.engine.gathering import Gathered
+from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.report import Output, Shard, Summary
 from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 
@@ -117,7 +118,7 @@ class ResultStore:
         try:
             wanted = condition.parse(request.wanted)
         except ValueError as error:
-            raise diagnosed("value", "", str(error)) from error
+            raise diagnosed("value", NO_FIELD, str(error)) from error
         with _reading(leaf):
             found = finding.find(parts, shape, leaf.sort, wanted, request.after, cancelled)
         return CellFound(id=request.id, index=None if found is None else list(found))
@@ -360,7 +361,7 @@ def _elsewhere(leaf: KeptLeaf) -> Diagnosed:
 
 
 def _failure(message: str) -> Diagnosed:
-    return diagnosed("runtime", "", message)
+    return diagnosed("runtime", NO_FIELD, message)
 
 
 def _named(leaf: KeptLeaf) -> str:

@@ -21,6 +21,7 @@ from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.recording import SweepRecording
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Argument, Benchmark, Collective, Program, Session, dumps
 from jaxtui.wire import bandwidth
 from jaxtui.wire.bandwidth import (
@@ -210,12 +211,12 @@ def test_a_recording_keeps_what_came_before_the_end() -> None:
 
 def test_a_recording_tells_why_nothing_came() -> None:
     found = SweepRecording(5, Session())
-    why = Diagnosis(kind="collective", field="collective.via", message="nothing is sent")
+    why = Diagnosis(kind="collective", field=FieldPath("collective.via"), message="nothing is sent")
     found.take(Failed(id=5, diagnosis=why))
     assert found.report().error == why
     lost = SweepRecording(5, Session())
     lost.take(Gone(reason="not found", status=None, wanted=False))
-    assert lost.report().error == Diagnosis(kind="engine", field="", message="not found")
+    assert lost.report().error == Diagnosis(kind="engine", field=FieldPath(""), message="not found")
 
 
 def test_one_wrong_element_makes_the_run_not_ok() -> None:

@@ -16,6 +16,7 @@ from textual.widgets import Input, OptionList
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.screen.screen import BenchmarkScreen
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Benchmark, Session
 from jaxtui.wire.base import Cancel, Gone, Printed
 from jaxtui.wire.benchmark import Bench as BenchRequest
@@ -203,7 +204,7 @@ async def test_m_opens_the_tutorials_task_in_the_map_with_its_benchmark() -> Non
 
 async def test_m_asks_before_it_takes_the_place_of_what_was_typed() -> None:
     async with opened() as bench:
-        bench.explorer.edit("title", "typed")
+        bench.explorer.edit(FieldPath("title"), "typed")
         await bench.press("m")
         assert bench.app.screen.is_modal
         await bench.press("escape")
@@ -229,7 +230,9 @@ async def test_a_text_that_cannot_be_read_is_marked_and_changes_nothing() -> Non
 
 async def test_what_the_engine_finds_wrong_stands_under_the_fields() -> None:
     wrong = Diagnosis(
-        kind="session", field="benchmark.sweep.m", message="neither source nor value says m"
+        kind="session",
+        field=FieldPath("benchmark.sweep.m"),
+        message="neither source nor value says m",
     )
     async with opened(Benchmark()) as bench:
         screen(bench).form.inputs["sweep"].focus()

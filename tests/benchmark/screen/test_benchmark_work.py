@@ -12,6 +12,7 @@ from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Benchmark, Devices, Session
 from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed
 from jaxtui.wire.benchmark import Bench, BenchGap, BenchmarkReport, BenchStage, Continue, PlanBench
@@ -293,14 +294,16 @@ def test_results_say_when_the_settings_have_changed_since() -> None:
 
 
 def test_what_is_wrong_with_a_benchmark_is_told_by_its_plan() -> None:
-    wrong = Diagnosis(kind="session", field="benchmark.sweep.m", message="nothing says m")
+    wrong = Diagnosis(
+        kind="session", field=FieldPath("benchmark.sweep.m"), message="nothing says m"
+    )
     desk = Desk().opened()
     desk.hear([made.planned(desk.asked(PlanBench)[-1].id, diagnosis=wrong)])
     assert desk.bench.diagnosis == wrong
 
 
 def test_a_request_that_fails_leaves_its_reason() -> None:
-    wrong = Diagnosis(kind="function", field="program", message="it raised")
+    wrong = Diagnosis(kind="function", field=FieldPath("program"), message="it raised")
     desk = Desk().started()
     desk.hear([Failed(id=desk.request, diagnosis=wrong)])
     assert desk.bench.diagnosis == wrong

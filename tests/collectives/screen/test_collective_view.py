@@ -8,6 +8,7 @@ from jaxtui.collectives.screen import view
 from jaxtui.collectives.screen.blocks import holding
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Collective, Program, Session
 from tests.support import made_collectives as made
 from tests.support import made_events
@@ -87,7 +88,9 @@ def test_an_emptied_option_leaves_the_session() -> None:
 
 def test_a_fault_belongs_to_its_field_or_to_none() -> None:
     def fault(field: str) -> str:
-        return view.fault_of(Diagnosis(kind="collective", field=field, message=""), ["perm"])
+        return view.fault_of(
+            Diagnosis(kind="collective", field=FieldPath(field), message=""), ["perm"]
+        )
 
     assert fault("collective.options.perm") == "options.perm"
     assert fault("collective.value") == "value"

@@ -9,6 +9,7 @@ from jaxtui.collectives.screen.work import DRAFT, CollectiveWork
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Collective, Session
 from jaxtui.wire.base import Cancel, Failed, Gone, Log, Stage
 from jaxtui.wire.collectives import DescribeCollectives, FindProvenance, RunCollective
@@ -19,9 +20,9 @@ from tests.support import made_events
 SOURCE = "def total(x):\n    return lax.psum(x, 'devices')\n"
 NOT_THERE = Diagnosis(
     kind="collective",
-    field="collective.value",
+    field=FieldPath("collective.value"),
     message="9 blocks, but 8 devices",
-    fixes=[Fix(label="eight", field="collective.value", text="ones(8)")],
+    fixes=[Fix(label="eight", field=FieldPath("collective.value"), text="ones(8)")],
 )
 
 
@@ -151,7 +152,7 @@ def test_a_failure_is_not_tried_again_by_itself() -> None:
 
 def test_a_fix_changes_its_field_and_no_other() -> None:
     desk = Desk()
-    fix = Fix(label="", field="collective.options.axis_name", text="x")
+    fix = Fix(label="", field=FieldPath("collective.options.axis_name"), text="x")
     assert desk.state.fixed(fix) == msgspec.structs.replace(DRAFT, options={"axis_name": "x"})
     assert desk.state.fixed(NOT_THERE.fixes[0]).value == "ones(8)"
 

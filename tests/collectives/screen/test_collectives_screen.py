@@ -17,6 +17,7 @@ from jaxtui.collectives.screen.screen import CollectivesScreen
 from jaxtui.collectives.screen.work import DRAFT
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Collective, Devices, Session
 from jaxtui.wire.base import Failed, Stage
 from jaxtui.wire.collectives import (
@@ -34,9 +35,9 @@ SIZES = [(80, 24), (120, 40)]
 SUM = "device 3 [1] ← sum over devices 0–7 [1]"
 WRONG = Diagnosis(
     kind="collective",
-    field="collective.options.perm",
+    field=FieldPath("collective.options.perm"),
     message="position 3 sends twice",
-    fixes=[Fix(label="a ring", field="collective.options.perm", text="[(0, 1)]")],
+    fixes=[Fix(label="a ring", field=FieldPath("collective.options.perm"), text="[(0, 1)]")],
 )
 PPERMUTE = Collective(
     operation="ppermute",
@@ -108,7 +109,9 @@ async def started(bench: Bench, answer: Answer) -> None:
     while not bench.app.begun:
         await bench.settle()
     # There is no program besides the collective.
-    nothing = Diagnosis(kind="function", field="program", message="there is no function yet")
+    nothing = Diagnosis(
+        kind="function", field=FieldPath("program"), message="there is no function yet"
+    )
     trace = bench.client.trace.id
     await bench.hear(made_events.ready(), Failed(id=trace, diagnosis=nothing))
     await settled(bench, answer)
@@ -350,7 +353,9 @@ async def test_the_cost_follows_latency_and_bandwidth() -> None:
 async def test_an_edited_value_keeps_the_step() -> None:
     async with opened() as bench:
         await bench.press("]", "]")
-        bench.explorer.edit("collective", Collective(operation="psum", value="zeros((8, 2))"))
+        bench.explorer.edit(
+            FieldPath("collective"), Collective(operation="psum", value="zeros((8, 2))")
+        )
         await bench.pilot.pause(REST + 0.2)
         await bench.hear(made.psum(runs(bench)[-1].id))
         assert "step 2 of 3" in bench.text
@@ -379,7 +384,7 @@ async def test_m_opens_the_collective_as_a_program_in_the_map_screen() -> None:
 
 async def test_m_asks_before_it_replaces_a_program_that_is_in_no_file() -> None:
     async with opened_beside_map() as bench:
-        bench.explorer.edit("program.arguments.0.value", "ones((2, 2, 2))")
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "ones((2, 2, 2))")
         await bench.press("m")
         assert bench.app.current_mode == "collectives"
         assert "in no file" in bench.text
@@ -411,7 +416,9 @@ async def test_x_writes_the_script_into_a_file_but_over_none(tmp_path: Path) -> 
 async def test_a_collective_that_hangs_is_named_and_ended_and_the_next_one_runs() -> None:
     now = [1000.0]
     async with opened(clock=lambda: now[0]) as bench:
-        bench.explorer.edit("collective", Collective(operation="psum", value="zeros((8, 2))"))
+        bench.explorer.edit(
+            FieldPath("collective"), Collective(operation="psum", value="zeros((8, 2))")
+        )
         now[0] += REST
         await bench.pilot.pause(REST + 0.2)
         await bench.hear(Stage(id=runs(bench)[-1].id, stage="running"))
@@ -425,7 +432,9 @@ async def test_a_collective_that_hangs_is_named_and_ended_and_the_next_one_runs(
         assert bench.session.collective.value == "zeros((8, 2))"
         await bench.hear(made_events.ready())
         before = len(runs(bench))
-        bench.explorer.edit("collective", Collective(operation="psum", value="ones((8, 2))"))
+        bench.explorer.edit(
+            FieldPath("collective"), Collective(operation="psum", value="ones((8, 2))")
+        )
         now[0] += REST
         await bench.pilot.pause(REST + 0.2)
         assert len(runs(bench)) == before + 1

@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import pytest
 
-from jaxtui.session.layers import LAYERS, Jit, Layer, Pmap, ShardMap, Vmap, name_of
+from jaxtui.session.layers import LAYER_KINDS, Jit, Layer, Pmap, ShardMap, Vmap, name_of
 from tests.support.bare import Case, bare_result, case, check
 
 BEFORE_0_7 = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 7)
-KINDS = [LAYERS[name] for name in ("jacfwd", "jacrev", "hessian")]
+KINDS = [LAYER_KINDS[name] for name in ("jacfwd", "jacrev", "hessian")]
 VECTOR = "x = arange(1., 4.)"
 TWO = "x = arange(1., 4.)\ny = arange(2., 5.)"
 TREE = "p = {'w': arange(6.).reshape(2, 3), 'b': ones(2)}\nx = arange(1., 4.)"

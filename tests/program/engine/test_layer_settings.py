@@ -7,18 +7,18 @@ import inspect
 import jax
 import pytest
 
-from jaxtui.session.layers import LAYERS, Vmap
+from jaxtui.session.layers import LAYER_KINDS, Vmap
 from jaxtui.session.session import Argument, Program, Session
 from tests.support.wrong import trace
 
-FIELDS = [(name, field) for name, kind in LAYERS.items() for field in kind.fields()]
+FIELDS = [(name, field) for name, kind in LAYER_KINDS.items() for field in kind.fields()]
 
 
 def session(name: str, **settings: str) -> Session:
     program = Program(
         source="f = lambda x: x",
         arguments=[Argument(name="x", value="ones(8)")],
-        layers=[LAYERS[name](**settings)],
+        layers=[LAYER_KINDS[name](**settings)],
     )
     return Session(program=program)
 
@@ -34,7 +34,7 @@ def test_a_setting_is_one_of_jax_or_refused_at_its_field(name: str, field: str) 
         assert found.message == f"{name} of JAX {jax.__version__} has no {field}"
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", LAYER_KINDS)
 def test_a_kind_that_jax_lacks_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = session(name)
     monkeypatch.delattr(jax, name)

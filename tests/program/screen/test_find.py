@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtui.program.screen.result_tabs import Listing
 from jaxtui.screen.dialogs import FindDialog
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.wire.base import Failed
 from jaxtui.wire.program import Inspect, Inspected
 from jaxtui.wire.results import CellFound, FindCell
@@ -69,7 +70,7 @@ async def test_nothing_found_and_nothing_looked_for_are_said() -> None:
         await bench.hear(CellFound(id=bench.client.asked(FindCell)[-1].id, index=None))
         assert "nothing here is nan" in bench.text
         await asked_for(bench, "max")
-        no = Diagnosis(kind="value", field="", message="PRNG keys cannot be compared")
+        no = Diagnosis(kind="value", field=FieldPath(""), message="PRNG keys cannot be compared")
         await bench.hear(Failed(id=bench.client.asked(FindCell)[-1].id, diagnosis=no))
         assert "PRNG keys cannot be compared" in bench.text
         assert bench.explorer.work.diagnosis is None

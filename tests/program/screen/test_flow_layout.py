@@ -15,6 +15,7 @@ from jaxtui.program.screen.flow_layout import FlowPicture, layout
 from jaxtui.screen.cells import text_of, width_of
 from jaxtui.screen.field import summary
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow, FlowLeaf, Level
@@ -54,7 +55,7 @@ def stopped(flow: Flow, inputs: int, outputs: int | None = None) -> Flow:
 
 
 def fault(field: str, message: str = "it does not fit", **rest: Any) -> Diagnosis:
-    return Diagnosis(kind=rest.pop("kind", "axes"), field=field, message=message, **rest)
+    return Diagnosis(kind=rest.pop("kind", "axes"), field=FieldPath(field), message=message, **rest)
 
 
 def shows(picture: FlowPicture, expected: str) -> None:
@@ -265,8 +266,8 @@ def test_an_error_stands_in_the_column_of_its_layer_and_the_row_of_its_leaf() ->
         "program.layers.0.in_axes",
         "vector float32[4, 2] has no axis 3: it has axes 0 to 1",
         fixes=[
-            Fix(label="in_axes (0, 0)", field="", text=""),
-            Fix(label="in_axes (None, 0)", field="", text=""),
+            Fix(label="in_axes (0, 0)", field=FieldPath(""), text=""),
+            Fix(label="in_axes (None, 0)", field=FieldPath(""), text=""),
         ],
     )
     shows(
@@ -381,7 +382,9 @@ def test_a_place_is_said_once(message: str, line: int, shown: str) -> None:
 
 
 def test_a_long_message_is_wrapped_and_then_elided() -> None:
-    diagnosis = fault("program.source", "word " * 60, fixes=[Fix(label="a", field="", text="")])
+    diagnosis = fault(
+        "program.source", "word " * 60, fixes=[Fix(label="a", field=FieldPath(""), text="")]
+    )
     foot = [text_of(line) for line in layout(None, diagnosis, width=40).foot(3)]
     assert len(foot) == 3
     assert foot[1].endswith("…")
@@ -389,7 +392,7 @@ def test_a_long_message_is_wrapped_and_then_elided() -> None:
 
 
 def test_at_most_three_fixes_are_offered() -> None:
-    fixes = [Fix(label=f"fix{at}", field="", text="") for at in range(5)]
+    fixes = [Fix(label=f"fix{at}", field=FieldPath(""), text="") for at in range(5)]
     foot = layout(None, fault("program.source", fixes=fixes)).foot()
     assert text_of(foot[-1]).strip() == "f  fix0  or  fix1  or  fix2"
 
@@ -468,7 +471,9 @@ def _flows(draw: st.DrawFn) -> Flow:
 
 
 _diagnoses = st.none() | st.builds(
-    lambda field, message, fixes: Diagnosis(kind="axes", field=field, message=message, fixes=fixes),
+    lambda field, message, fixes: Diagnosis(
+        kind="axes", field=FieldPath(field), message=message, fixes=fixes
+    ),
     st.sampled_from(
         [
             "program.source",

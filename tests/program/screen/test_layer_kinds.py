@@ -9,7 +9,7 @@ from jaxtui.program.screen.flow_layout import layout
 from jaxtui.program.screen.flow_table import output_tracks
 from jaxtui.program.screen.layer_list import LayerForm, layer_summary
 from jaxtui.screen.field import FieldInput
-from jaxtui.session.layers import LAYERS, AnyLayer, Vmap
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Vmap
 from jaxtui.session.session import Argument, Program, Session
 from jaxtui.wire.report import Flow
 from tests.support.fake_client import Bench
@@ -28,7 +28,9 @@ DERIVATIVES = [
     (AUXILIARY, VECTOR, {"has_aux": "True"}),
 ]
 JACOBIANS = [
-    kind for kind in LAYERS.values() if kind.differentiates and not (kind.of_scalar or kind.traces)
+    kind
+    for kind in LAYER_KINDS.values()
+    if kind.differentiates and not (kind.of_scalar or kind.traces)
 ]
 
 
@@ -41,15 +43,15 @@ def traced(source: str, values: dict[str, str], *layers: AnyLayer) -> Flow:
     return found.flow
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", LAYER_KINDS)
 async def test_a_kind_is_chosen_by_its_sentence_and_its_fields_are_edited(name: str) -> None:
-    kind = LAYERS[name]
+    kind = LAYER_KINDS[name]
     async with Bench().open() as bench:
         await bench.settled()
         bench.app.map_screen.layer_list.focus()
         await bench.press("a")
         options = bench.app.screen.query_one(OptionList)
-        place = list(LAYERS).index(name)
+        place = list(LAYER_KINDS).index(name)
         assert f"{name:16} {kind.about}" in str(options.get_option_at_index(place).prompt)
         options.highlighted = place
         await bench.press("enter")

@@ -12,6 +12,7 @@ from jaxtui.program.screen.tab_line import VALUES
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.layers import Jit, Pmap, Vmap
 from jaxtui.session.session import Program
 from jaxtui.wire.base import Failed, Printed
@@ -20,9 +21,9 @@ from jaxtui.wire.report import Parameter
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 
-AXIS_FIX = Fix(label="map axis 1", field="program.layers.0.in_axes", text="(1, 0)")
+AXIS_FIX = Fix(label="map axis 1", field=FieldPath("program.layers.0.in_axes"), text="(1, 0)")
 AXIS_WRONG = Diagnosis(
-    kind="axes", field="program.layers.0.in_axes", message="no axis 3", fixes=[AXIS_FIX]
+    kind="axes", field=FieldPath("program.layers.0.in_axes"), message="no axis 3", fixes=[AXIS_FIX]
 )
 
 
@@ -113,8 +114,10 @@ async def test_what_is_typed_never_goes_into_a_field_of_the_page_that_is_turned(
 async def test_f5_stays_where_the_mistake_is() -> None:
     async with Bench().open((80, 24)) as bench:
         await bench.settled()
-        bench.explorer.edit("program.arguments.0.value", "(")
-        wrong = Diagnosis(kind="value", field="program.arguments.0.value", message="no such value")
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "(")
+        wrong = Diagnosis(
+            kind="value", field=FieldPath("program.arguments.0.value"), message="no such value"
+        )
         await bench.trace_answered(diagnosis=wrong)
         await bench.press("f5")
         assert "! no such value" in bench.text
@@ -129,12 +132,12 @@ async def test_what_a_program_before_printed_is_called_old_and_gives_way_to_the_
         await bench.hear(made.ran(bench.client.run.id))
         await bench.press("s", "s")
         assert "Results · of the program before" not in bench.text
-        bench.explorer.edit("program.arguments.0.value", "(")
-        wrong = Diagnosis(kind="value", field="program.arguments.0.value", message="no")
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "(")
+        wrong = Diagnosis(kind="value", field=FieldPath("program.arguments.0.value"), message="no")
         await bench.trace_answered(diagnosis=wrong)
         await bench.until(lambda: "Results · of the program before" in bench.text)
         assert "hello" in bench.text
-        bench.explorer.edit("program.arguments.0.value", "((")
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "((")
         trace = bench.client.trace.id
         await bench.hear(Printed(id=trace, stream="stdout", text="traced\n"))
         await bench.trace_answered(diagnosis=wrong)
@@ -226,14 +229,18 @@ async def test_the_rows_follow_the_signature() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         signature = [*made.PARAMETERS, Parameter(name="scale", kind="positional")]
-        bench.explorer.edit("program.source", made.SOURCE.replace("vector):", "vector, scale):"))
+        bench.explorer.edit(
+            FieldPath("program.source"), made.SOURCE.replace("vector):", "vector, scale):")
+        )
         await bench.trace_answered(signature=signature)
         assert [a.name for a in bench.session.program.arguments] == ["matrix", "vector", "scale"]
         await type_at_end(bench, value_input(bench, 2), "2")
-        bench.explorer.edit("program.source", made.SOURCE)
+        bench.explorer.edit(FieldPath("program.source"), made.SOURCE)
         await bench.trace_answered()
         assert len(bench.app.map_screen.arguments._rows) == 2
-        bench.explorer.edit("program.source", made.SOURCE.replace("vector):", "vector, scale):"))
+        bench.explorer.edit(
+            FieldPath("program.source"), made.SOURCE.replace("vector):", "vector, scale):")
+        )
         await bench.trace_answered(signature=signature)
         assert value_input(bench, 2).value == "2"
 
@@ -241,7 +248,9 @@ async def test_the_rows_follow_the_signature() -> None:
 async def test_an_error_stands_at_its_argument() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        wrong = Diagnosis(kind="value", field="program.arguments.1.value", message="no such name")
+        wrong = Diagnosis(
+            kind="value", field=FieldPath("program.arguments.1.value"), message="no such name"
+        )
         await type_at_end(bench, value_input(bench, 1), "x")
         await bench.trace_answered(diagnosis=wrong, signature=None)
         assert value_input(bench, 1).has_class("-faulty")
@@ -353,7 +362,7 @@ async def test_a_layer_in_a_line_names_what_was_typed() -> None:
 async def test_f_applies_the_only_fix() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.explorer.edit("program.layers.0.in_axes", "(3, 0)")
+        bench.explorer.edit(FieldPath("program.layers.0.in_axes"), "(3, 0)")
         await bench.trace_answered(diagnosis=AXIS_WRONG, signature=None)
         assert "f fix" in bench.text
         await bench.press("f")
@@ -362,13 +371,13 @@ async def test_f_applies_the_only_fix() -> None:
 
 
 async def test_f_asks_which_of_several_fixes() -> None:
-    other = Fix(label="map nothing", field="program.layers.0.in_axes", text="(None, 0)")
+    other = Fix(label="map nothing", field=FieldPath("program.layers.0.in_axes"), text="(None, 0)")
     wrong = Diagnosis(
-        kind="axes", field=AXIS_FIX.field, message="no axis 3", fixes=[AXIS_FIX, other]
+        kind="axes", field=FieldPath(AXIS_FIX.field), message="no axis 3", fixes=[AXIS_FIX, other]
     )
     async with Bench().open() as bench:
         await bench.settled()
-        bench.explorer.edit("program.layers.0.in_axes", "(3, 0)")
+        bench.explorer.edit(FieldPath("program.layers.0.in_axes"), "(3, 0)")
         await bench.trace_answered(diagnosis=wrong, signature=None)
         await bench.press("f", "down", "enter")
         assert bench.session.program.layers[0].in_axes == "(None, 0)"
@@ -377,7 +386,7 @@ async def test_f_asks_which_of_several_fixes() -> None:
 async def test_a_failed_run_is_shown_with_the_users_own_lines() -> None:
     wrong = Diagnosis(
         kind="function",
-        field="program.source",
+        field=FieldPath("program.source"),
         message="ValueError: no",
         line=2,
         frames=["line 2, in f: raise ValueError('no')"],
@@ -493,9 +502,11 @@ async def test_an_error_leaves_the_widths_and_the_places_as_they_are() -> None:
             table = screen.arguments
             before = (table.region.width, table.region.x, screen.editor.region.height)
             wrong = Diagnosis(
-                kind="value", field="program.arguments.1.value", message="no such name " * 12
+                kind="value",
+                field=FieldPath("program.arguments.1.value"),
+                message="no such name " * 12,
             )
-            bench.explorer.edit("program.arguments.1.value", "nothing")
+            bench.explorer.edit(FieldPath("program.arguments.1.value"), "nothing")
             await bench.trace_answered(diagnosis=wrong)
             assert "no such name" in bench.text
             after = (table.region.width, table.region.x, screen.editor.region.height)
@@ -559,7 +570,7 @@ async def test_equivalents_say_what_they_wait_for_and_then_what_was_found() -> N
         assert "Results · asking JAX" in bench.text
         await bench.hear(Inspected(id=asked.id, view="equivalents", text="loop  the same"))
         assert "loop  the same" in bench.text
-        bench.explorer.edit("program.arguments.0.value", "ones((2000, 1000, 2))")
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "ones((2000, 1000, 2))")
         await bench.until(lambda: "of the program before" in bench.text)
         assert bench.client.asked(Inspect) == [asked]
 

@@ -12,6 +12,7 @@ from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.screen.ascii_filter import PlainText
 from jaxtui.screen.cells import text_of
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.wire.report import Flow
 from tests.support.made_flows import leaf, level, nested
 from tests.support.painting import painted as on_screen
@@ -35,9 +36,9 @@ def network(leaves: int = 20) -> Flow:
 
 WRONG = Diagnosis(
     kind="axes",
-    field="program.layers.0.in_axes",
+    field=FieldPath("program.layers.0.in_axes"),
     message="vector float32[4, 2] has no axis 3: it has axes 0 to 1",
-    fixes=[Fix(label="in_axes (0, None, 0)", field="", text="")],
+    fixes=[Fix(label="in_axes (0, None, 0)", field=FieldPath(""), text="")],
 )
 
 

@@ -11,13 +11,14 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.open_session import OpenSession, ended_words
 from jaxtui.screen.work import QUIET, REST
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Session, with_field
 from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed, Stage
 from jaxtui.wire.program import Inspect, Inspected, Run, Trace
 from jaxtui.wire.report import Parameter
 from tests.support import made_events as made
 
-WRONG = Diagnosis(kind="value", field="program.arguments.0.value", message="no")
+WRONG = Diagnosis(kind="value", field=FieldPath("program.arguments.0.value"), message="no")
 DIED = Gone(reason="it ended with status 134", status=134, wanted=False, tail=["abort"])
 
 
@@ -52,7 +53,7 @@ class Desk:
         self.open_session.on(event, self.now)  # type: ignore[arg-type]
 
     def type(self, field: str, text: object) -> bool:
-        again = self.open_session.edit(with_field(self.work.session, field, text))
+        again = self.open_session.edit(with_field(self.work.session, FieldPath(field), text))
         self.work.edited(self.now)
         return again
 
@@ -399,7 +400,7 @@ def test_an_engine_that_cannot_start_is_started_again_only_by_other_devices_or_a
 
 
 def test_why_jax_cannot_start_with_these_devices_stands_until_they_change_or_it_is_tried() -> None:
-    wrong = Diagnosis(kind="devices", field="devices.count", message="too many")
+    wrong = Diagnosis(kind="devices", field=FieldPath("devices.count"), message="too many")
     for newer in (
         lambda desk: desk.restart(),
         lambda desk: desk.type("devices", Devices(platform="cpu")),

@@ -30,9 +30,10 @@ from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.session import collective_program as composing
 from jaxtui.session.collective_catalogue import Convention
 from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import COLLECTIVE, DEVICES
 from jaxtui.session.session import Collective, Session
 
-OPERATION = "collective.operation"
+OPERATION = COLLECTIVE / "operation"
 CHECKED_AT_ONCE = 1 << 22  # elements of the result; what bounds the memory of a check
 
 
@@ -152,7 +153,7 @@ def _sweepable(checked: Checked, session: Session) -> tuple[Convention, Collecti
         raise diagnosed("collective", VIA, message, fixes)
     if jax.process_count() > 1:
         message = "other processes hold a part of the devices: a sweep is of one process' own"
-        raise diagnosed("unsupported", "devices", message)
+        raise diagnosed("unsupported", DEVICES, message)
     return operation.convention, collective
 
 

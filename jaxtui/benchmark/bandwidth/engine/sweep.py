@@ -27,6 +27,7 @@ from jaxtui.collectives.engine.run import composition_of, session_of
 from jaxtui.engine_base.devices import available_memory, environment
 from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine_base.failures import describe, out_of_memory
+from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
 from jaxtui.wire import bandwidth as figures
@@ -45,7 +46,7 @@ ROUNDS, QUICK_ROUNDS = 25, 10
 FEWEST = 5  # samples that a size gets even when its budget is over
 BUDGET = 2.0  # seconds of samples for each size
 WARM_SECONDS, WARM_MOST = 0.1, 0.5
-SWEPT = "benchmark.sweep.bytes"
+SWEPT = BENCHMARK / "sweep" / "bytes"
 
 Events = Iterator[AnyEvent | None]
 
@@ -274,11 +275,11 @@ def _check(asked: Benchmark) -> None:
     for name in asked.sweep:
         if name != "bytes":
             message = f"a collective is swept over message sizes, bytes; it has no {name}"
-            raise diagnosed("session", f"benchmark.sweep.{name}", message)
+            raise diagnosed("session", BENCHMARK / "sweep" / name, message)
     if asked.rounds is not None and asked.rounds < 1:
-        raise diagnosed("session", "benchmark.rounds", "at least one round is needed")
+        raise diagnosed("session", BENCHMARK / "rounds", "at least one round is needed")
     if asked.budget is not None and not 0 < asked.budget < float("inf"):
-        raise diagnosed("session", "benchmark.budget", "a budget is a number of seconds above 0")
+        raise diagnosed("session", BENCHMARK / "budget", "a budget is a number of seconds above 0")
 
 
 def _counts(subject: SweptCollective, asked: Benchmark) -> list[int]:
@@ -292,7 +293,7 @@ def _counts(subject: SweptCollective, asked: Benchmark) -> list[int]:
     try:
         sizes = figures.sizes_from(asked.sweep["bytes"])
     except figures.SizesError as error:
-        raise diagnosed("session", f"{SWEPT}.{error.index}", error.message) from error
+        raise diagnosed("session", SWEPT / error.index, error.message) from error
     if not sizes:
         raise diagnosed("session", SWEPT, "no size is given")
     return sorted({subject.count_for(size) for size in sizes})

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
-from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.program.engine.expressions import as_struct
 
@@ -230,6 +230,15 @@ def _on_first(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return placed
 
 
+def _place_sharded(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    leaves, tree = tree_util.tree_flatten(args)
+    placed = [
+        jax.device_put(leaf, NamedSharding(setup.mesh, spec_of(axis)))
+        for leaf, axis in zip(leaves, setup.case.leaf_axes, strict=True)
+    ]
+    return tuple(tree_util.tree_unflatten(tree, placed))
+
+
 def _as_pmap_leaves(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Through a pmap that does nothing: what it returns lies as it wants its inputs to lie, in
     every release of JAX. An array that is bound to a device it would refuse."""
@@ -252,3 +261,4 @@ WHOLE = Placement("whole", _whole, _on_first)
 SLICES = Placement("slices", _slices, _on_first)
 FRONT = Placement("front", _front, _on_first)
 SPLIT = Placement("split", _split, _as_pmap_leaves)
+SHARDED = Placement("sharded", _whole, _place_sharded)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, tree_util
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 
 from jaxtui.benchmark.engine.strategies import as_python, layouts
 from jaxtui.benchmark.engine.strategies.layouts import (
@@ -237,21 +237,6 @@ def _jitted(call: Callable[..., Any]) -> Built:
     return Built(step, step)
 
 
-# ----------------------------------------------------------------------------------- their layouts
-
-
-def _place_sharded(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    leaves, tree = tree_util.tree_flatten(args)
-    placed = [
-        jax.device_put(leaf, NamedSharding(setup.mesh, spec_of(axis)))
-        for leaf, axis in zip(leaves, setup.case.leaf_axes, strict=True)
-    ]
-    return tuple(tree_util.tree_unflatten(tree, placed))
-
-
-SHARDED = Placement("sharded", lambda setup, args: tuple(args), _place_sharded)
-
-
 # --------------------------------------------------------------------------------------- the table
 
 TABLE: dict[str, Strategy] = {
@@ -323,7 +308,7 @@ TABLE: dict[str, Strategy] = {
         Strategy(
             "shard_map",
             "jit of shard_map of vmap: a share of the batch on each device",
-            SHARDED,
+            layouts.SHARDED,
             _build_shard_map,
             as_python.shard_map,
             multi=True,
@@ -331,7 +316,7 @@ TABLE: dict[str, Strategy] = {
         Strategy(
             "sharding",
             "jit of vmap on inputs that a NamedSharding divides",
-            SHARDED,
+            layouts.SHARDED,
             _build_jit_vmap,
             as_python.sharding,
             multi=True,

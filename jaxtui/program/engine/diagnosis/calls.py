@@ -14,6 +14,7 @@ from jaxtui.program.engine import suggestions
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, static_arguments
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
+from jaxtui.session.field_path import ARGUMENTS
 
 if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared
@@ -59,7 +60,7 @@ class Call:
         return [
             Fix(
                 label=label,
-                field=f"program.arguments.{index}.value",
+                field=ARGUMENTS / index / "value",
                 text=template.format(f"({text})"),
             )
         ]
@@ -118,10 +119,11 @@ class Call:
         for what, position, leaf in self.leaves():
             if isinstance(leaf, int) and not kind.min <= leaf <= kind.max and self.outermost:
                 message = f"{what} is {leaf}: JAX makes it an {kind.dtype}, at most {kind.max}"
-                index = self.prepared.keywords.get(what)
-                if position >= 0:
-                    index = self.prepared.positional[position]
-                field = f"program.arguments.{index}.value"
+                by_name = position < 0
+                index = (
+                    self.prepared.keywords[what] if by_name else self.prepared.positional[position]
+                )
+                field = ARGUMENTS / index / "value"
                 return Diagnosis(kind="value", field=field, message=message)
         return None
 

@@ -26,6 +26,7 @@ from jaxtui.program.engine.suggestions import traces, working_axes
 from jaxtui.program.engine.tracing import Recorder
 from jaxtui.results.engine.gathering import Gathered
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FUNCTION, LAYERS, PROGRAM, SOURCE, FieldPath
 
 if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared
@@ -37,13 +38,13 @@ COMPARED_ELEMENTS = 1_000_000
 def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
     """The diagnosis of what the recorded program raised."""
     if failures.out_of_memory(error):
-        return Diagnosis(kind="memory", field="program", message=failures.describe(error))
+        return Diagnosis(kind="memory", field=PROGRAM, message=failures.describe(error))
     callback = failures.callback_diagnosis(error, _code_field(prepared))
     if callback is not None:
         return callback
     level = recorder.failed_level
     if level is None:
-        return Diagnosis(kind="runtime", field="program", message=failures.describe(error))
+        return Diagnosis(kind="runtime", field=PROGRAM, message=failures.describe(error))
     layer = recorder.layer_under(level)
     if layer is None:
         return _explain_function(error, recorder, prepared)
@@ -72,7 +73,7 @@ def _nested(error: BaseException, layer: BuiltLayer, recorder: Recorder) -> Diag
         f"JAX {jax.__version__} takes no {layer.transform} inside a {outer[0].transform}, which "
         f"has the devices already"
     )
-    return Diagnosis(kind="axes", field=f"program.layers.{layer.index}", message=message)
+    return Diagnosis(kind="axes", field=LAYERS / layer.index, message=message)
 
 
 def _only_under_jit(error: BaseException, layer: BuiltLayer) -> Diagnosis | None:
@@ -96,7 +97,7 @@ def _plain(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix])
     """JAX's own words, at the layer's field."""
     return Diagnosis(
         kind="runtime" if isinstance(error, jax.errors.JaxRuntimeError) else "axes",
-        field=layer.field(name) if name else f"program.layers.{layer.index}",
+        field=layer.field(name) if name else LAYERS / layer.index,
         message=failures.describe(error),
         fixes=[*fixes, *_advised(error, layer)],
     )
@@ -149,8 +150,8 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
     )
 
 
-def _code_field(prepared: Prepared) -> str:
-    return "program.function" if prepared.composition.program.function else "program.source"
+def _code_field(prepared: Prepared) -> FieldPath:
+    return FUNCTION if prepared.composition.program.function else SOURCE
 
 
 def _without_check(recorder: Recorder) -> tuple[str, list[Fix]]:
@@ -268,7 +269,7 @@ def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any
     shapes = ", ".join(short(leaf) for leaf in leaves) or "None"
     return Diagnosis(
         kind="axes",
-        field=layer.field(name) if name else f"program.layers.{layer.index}",
+        field=layer.field(name) if name else LAYERS / layer.index,
         message=f"{layer.transform} needs {wanted}; this one returns {shapes}",
         fixes=[*fixes, *_advised(error, layer)],
     )

@@ -11,6 +11,7 @@ from jaxtui.engine_base.failures import safe_repr
 from jaxtui.program.engine.diagnosis.calls import Call, counted, is_arraylike, short
 from jaxtui.program.engine.tracing import input_axes
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import DEVICES
 
 
 class MappingCall(Call):
@@ -187,7 +188,7 @@ class MappingCall(Call):
             fixes += self.value_fix(sizes[0][1], f"keep the first {count}", f"{{}}[{cut}]")
         if self._may_be_more():
             fixes.append(
-                Fix(label=f"{size} virtual devices", field="devices.count", text=str(size))
+                Fix(label=f"{size} virtual devices", field=DEVICES / "count", text=str(size))
             )
         return self.found("in_axes", message, fixes, kind="devices")
 

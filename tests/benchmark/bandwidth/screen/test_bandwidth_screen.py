@@ -13,6 +13,7 @@ import pytest
 from jaxtui.benchmark.bandwidth.screen.screen import BandwidthScreen
 from jaxtui.collectives.screen.screen import CollectivesScreen
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Benchmark, Collective, Devices, Session
 from jaxtui.wire import bandwidth
 from jaxtui.wire.bandwidth import BandwidthMeasured, BandwidthStarted, SizeReport, SweepBandwidth
@@ -47,7 +48,9 @@ async def opened(
     async with bench.app.run_test(size=size) as bench.pilot:
         while not bench.app.begun:
             await bench.settle()
-        nothing = Diagnosis(kind="function", field="program", message="there is no function yet")
+        nothing = Diagnosis(
+            kind="function", field=FieldPath("program"), message="there is no function yet"
+        )
         await bench.hear(made_events.ready(), Failed(id=bench.client.trace.id, diagnosis=nothing))
         (described,) = bench.client.take(DescribeCollectives)
         run = bench.client.asked(RunCollective)[-1]
@@ -190,7 +193,7 @@ async def test_figures_of_another_collective_are_marked() -> None:
         id = await begun(bench)
         await bench.hear(measured(id, 0), BenchFinished(id=id, stopped=False, seconds=1.0))
         assert "of the collective before" not in bench.text
-        bench.explorer.edit("collective", Collective(operation="pmax", value=PSUM.value))
+        bench.explorer.edit(FieldPath("collective"), Collective(operation="pmax", value=PSUM.value))
         await bench.settle()
         assert "of the collective before: F5 sweeps what is typed now" in bench.text
 
@@ -237,9 +240,12 @@ async def test_what_cannot_be_swept_is_said_with_its_fix() -> None:
     async with opened() as bench:
         await bench.press("f5")
         request = bench.client.asked(SweepBandwidth)[-1]
-        fix = Fix(label="shard_map", field="collective.via", text="shard_map")
+        fix = Fix(label="shard_map", field=FieldPath("collective.via"), text="shard_map")
         why = Diagnosis(
-            kind="collective", field="collective.via", message="nothing is sent", fixes=[fix]
+            kind="collective",
+            field=FieldPath("collective.via"),
+            message="nothing is sent",
+            fixes=[fix],
         )
         await bench.hear(Failed(id=request.id, diagnosis=why))
         assert "collective.via: nothing is sent" in bench.text

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from jaxtui.session.layers import LAYERS, Layer, Vmap, name_of
+from jaxtui.session.layers import LAYER_KINDS, Layer, Vmap, name_of
 from tests.support.wrong import Wrong, check, wrong
 
-KINDS = [LAYERS[name] for name in ("jacfwd", "jacrev", "hessian")]
+KINDS = [LAYER_KINDS[name] for name in ("jacfwd", "jacrev", "hessian")]
 VECTOR = "x = arange(1., 4.)"
 COMPLEX = "x = arange(3.) + 1j"
 INTEGER = "x = arange(3)"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.session.field import ARGUMENTS, LAYERS, NO_FIELD, PROGRAM, SOURCE, Field
+from jaxtui.session.field_path import ARGUMENTS, LAYERS, NO_FIELD, PROGRAM, SOURCE, FieldPath
 
 keys = st.lists(st.from_regex(r"[a-z_]\w*|\d+", fullmatch=True), max_size=5)
 
 
-def made(parts: list[str]) -> Field:
+def made(parts: list[str]) -> FieldPath:
     field = NO_FIELD
     for part in parts:
         field /= part
@@ -28,5 +28,5 @@ def test_a_field_is_its_keys(above, below):
 
 def test_a_field_elsewhere_is_not_under_it():
     assert (LAYERS / 0 / "in_axes").under(ARGUMENTS) is None
-    assert Field("program.layers_of_mine").under(LAYERS) is None
+    assert FieldPath("program.layers_of_mine").under(LAYERS) is None
     assert PROGRAM.under(SOURCE) is None
