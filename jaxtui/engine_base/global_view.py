@@ -22,7 +22,7 @@ from jaxtui.engine_base.arrays import prefix_leaves
 _UNNAMED = "the axis of a pmap without axis_name"
 
 
-class Pmap:
+class GlobalPmap:
     """`jax.pmap(function, ...)` with global arguments and results; see there for the parameters.
 
     Calling it raises ValueError or TypeError where `jax.pmap` would.

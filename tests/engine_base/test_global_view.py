@@ -13,14 +13,14 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxtui.engine_base.global_view import Pmap, place
+from jaxtui.engine_base.global_view import GlobalPmap, place
 
 ROWS = np.arange(24.0, dtype=np.float32).reshape(8, 3)
 
 
 def both(function: Callable[..., Any], *args: Any, kwargs: Any = None, **settings: Any) -> Any:
     kwargs = kwargs or {}
-    ours = Pmap(function, devices=jax.devices(), **settings)(*args, **kwargs)
+    ours = GlobalPmap(function, devices=jax.devices(), **settings)(*args, **kwargs)
     return ours, jax.pmap(function, **settings)(*args, **kwargs)
 
 
@@ -73,7 +73,7 @@ def test_keyword_arguments_are_mapped_along_their_first_axis() -> None:
 
 
 def test_it_can_be_differentiated_and_traced_through() -> None:
-    mapped = Pmap(lambda x: lax.psum(x**2, "i"), devices=jax.devices(), axis_name="i")
+    mapped = GlobalPmap(lambda x: lax.psum(x**2, "i"), devices=jax.devices(), axis_name="i")
     real = jax.pmap(lambda x: lax.psum(x**2, "i"), axis_name="i")
     np.testing.assert_array_equal(
         jax.grad(lambda x: mapped(x).sum())(ROWS), jax.grad(lambda x: real(x).sum())(ROWS)
@@ -103,7 +103,7 @@ def test_it_can_be_differentiated_and_traced_through() -> None:
 )
 def test_what_pmap_cannot_map_is_refused(args: tuple[Any, ...], settings: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
-        Pmap(lambda x, y: x + y, devices=jax.devices(), **settings)(*args)
+        GlobalPmap(lambda x, y: x + y, devices=jax.devices(), **settings)(*args)
 
 
 def test_a_value_is_placed_as_device_put_places_it() -> None:

@@ -87,7 +87,6 @@ class Host(App[None]):
     """The shell of one screen."""
 
     ascii = False
-    dot, times = "·", "×"
     pilot: Pilot[None]
 
     def __init__(self, screen: str = "", session: Session | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from jaxtui.collectives.engine import run as collectives
 from jaxtui.collectives.engine.checks import Checked
 from jaxtui.collectives.engine.provenance import place, words
-from jaxtui.collectives.engine.sources import Search
+from jaxtui.collectives.engine.sources import SourceSearch
 from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine_base.failures import describe
 from jaxtui.engine_base.output import rehearsal
@@ -37,7 +37,7 @@ class _Kept:
     session: Session
     folder: str
     ran: collectives.CollectiveResult
-    search: Search | None = field(default=None)
+    search: SourceSearch | None = field(default=None)
 
 
 class CollectiveRuns:
@@ -86,7 +86,9 @@ class CollectiveRuns:
             # What the function prints it has printed when it ran.
             with rehearsal():
                 if kept.search is None:
-                    kept.search = Search(kept.session, kept.folder, request.result, kept.ran.before)
+                    kept.search = SourceSearch(
+                        kept.session, kept.folder, request.result, kept.ran.before
+                    )
                 sources = kept.search.sources(request.leaf, flat, cancelled)
         except (Diagnosed, GivenUp):
             raise

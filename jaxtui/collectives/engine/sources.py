@@ -23,7 +23,7 @@ from jaxtui.session.session import Session
 _KEPT = 8  # searches of a follower: more than results that the leader keeps
 
 
-class Search:
+class SourceSearch:
     """Finds the sources of elements of one result; `before` is what the collective was given."""
 
     def __init__(self, session: Session, folder: str, result: int, before: Leaves) -> None:

@@ -62,7 +62,7 @@ class BuiltLayer:
         if self.kind.divides:
             settings["mesh"] = self.devices.mesh
         if self.kind.maps_over_devices and processes.several():
-            return global_view.Pmap(function, devices=self.devices.devices, **settings)
+            return global_view.GlobalPmap(function, devices=self.devices.devices, **settings)
         if self.kind.maps_over_devices and not self.devices.is_default:
             # With devices given, JAX wants exactly as many as the axis is long.
             settings["devices"] = self.devices.devices[:axis_size]

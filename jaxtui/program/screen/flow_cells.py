@@ -20,7 +20,7 @@ def kind_of(level: Level) -> type[Layer]:
     return LAYER_KINDS.get(level.transform, Layer)
 
 
-class Cells:
+class FlowCells:
     """Makes the cells and arrows of a row; `separator` stands between the sizes of a shape."""
 
     def __init__(self, levels: Sequence[Level], separator: str) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.program.screen.flow_cells import Cells, kind_of
+from jaxtui.program.screen.flow_cells import FlowCells, kind_of
 from jaxtui.program.screen.flow_fault import Fault, argument_of, first_reached
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
@@ -73,7 +73,7 @@ def build(
 
     `tight` leaves out the space after the commas of a shape.
     """
-    maker = _Rows(flow, folds, Cells(flow.levels, "," if tight else ", "))
+    maker = _Rows(flow, folds, FlowCells(flow.levels, "," if tight else ", "))
     inputs = maker.inputs(arguments)
     rows = [*inputs, Row("rule", ""), *maker.outputs()]
     in_use = _signs_in(flow, rows)
@@ -122,7 +122,7 @@ def _signs_in(flow: Flow, rows: Sequence[Row]) -> frozenset[str]:
 class _Rows:
     """Makes the rows of one flow."""
 
-    def __init__(self, flow: Flow, folds: Mapping[str, bool], cells: Cells) -> None:
+    def __init__(self, flow: Flow, folds: Mapping[str, bool], cells: FlowCells) -> None:
         self.flow = flow
         self.folds = folds
         self.cells = cells

@@ -21,7 +21,7 @@ SMALL = 1_000_000  # elements touched, up to which a program runs by itself
 WORDS: dict[type, str] = {Trace: "tracing", Run: "waiting to run", Inspect: "compiling"}
 
 
-class Listing(Struct, frozen=True):
+class CompilerText(Struct, frozen=True):
     """What JAX or XLA make of `composition`, or why they make nothing of it."""
 
     text: str
@@ -41,7 +41,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self.traced: Traced | None = None
         self.traced_of: Composition | None = None
         self.values_gone = False  # with the engine that kept the result's values
-        self.views: dict[ProgramView, Listing] = {}
+        self.views: dict[ProgramView, CompilerText] = {}
         self.flow: Flow | None = None
         """The newest shape flow; of a program before when nothing of the typed one is known."""
         self.signature: list[Parameter] | None = None
@@ -296,7 +296,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
                 )
             case Inspected() | Failed() if isinstance(pending.request, Inspect):
                 text = event.text if isinstance(event, Inspected) else event.diagnosis.message
-                self.views[pending.request.view] = Listing(text, pending.asked)
+                self.views[pending.request.view] = CompilerText(text, pending.asked)
             case _:
                 pass
 
