@@ -265,7 +265,7 @@ def _session_error(error: msgspec.ValidationError) -> SessionError:
 def get_field(session: Session, field: FieldPath) -> Any:
     """Return the value at `field`. Raises KeyError if there is no such field."""
     value: Any = session
-    for key in field.keys:
+    for key in field.keys or ("",):  # the session itself is no field
         try:
             if isinstance(value, list):
                 value = value[int(key)]

@@ -34,7 +34,8 @@ class Desk(Works):
         self.files = self
         super().__init__(OpenSession(session, send=client.send, next_id=client.next_id))
         client.listen(self._hear)
-        self.work.start(self.now())
+        self.work.restarted(self.now())
+        self.open_session.restarted(self.now())
 
     def now(self) -> float:
         return self.seconds
