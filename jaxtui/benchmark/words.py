@@ -17,6 +17,7 @@ from jaxtui.wire.benchmark import (
     Speedup,
     StrategyReport,
 )
+from jaxtui.wire.report import Environment
 
 _HEADINGS = (
     *("strategy", "dev", "compile", "median", "± 99 %", "speed-up", "verdict", "sees"),
@@ -49,7 +50,7 @@ def speedup(found: Speedup | None) -> str:
 
 
 def verdict(report: StrategyReport) -> str:
-    """In words; within noise says what could have been seen."""
+    """The verdict; "within noise" also gives the smallest effect that would have shown."""
     if report.verdict is None:
         return "–"
     if report.verdict == "within noise" and report.seen is not None:
@@ -177,12 +178,11 @@ def scaling_words(found: Scaling, points: Sequence[PointReport]) -> str:
 
 
 def heading(report: BenchmarkReport) -> list[str]:
-    """What was run, on what, how, and how it ended."""
+    """What was run, where and how, and how it ended."""
     lines = []
     seen, made = report.environment, report.conditions
     if seen is not None:
-        simulated = f", simulated on {seen.cores} cores" if seen.simulated else ""
-        lines.append(f"{plain.device_set(seen)}{simulated}; {seen.cpu}; {seen.host}")
+        lines.append(machine(seen))
     if made is not None:
         least = "" if made.exact_rounds else "at least "
         waited = "every call waited for" if made.mode == "latency" else "the last call waited for"
@@ -190,6 +190,12 @@ def heading(report: BenchmarkReport) -> list[str]:
     if report.ended != "complete":
         lines.append(f"ended early: {report.ended}")
     return [*lines, *report.notes]
+
+
+def machine(seen: Environment) -> str:
+    """The devices, CPU and host of a run, in one line."""
+    simulated = f", simulated on {seen.cores} cores" if seen.simulated else ""
+    return f"{plain.device_set(seen)}{simulated}; {seen.cpu}; {seen.host}"
 
 
 # ---------------------------------------------------------------------------------- whole reports
@@ -216,7 +222,7 @@ _PLAINLY = {"±": "+-", "·": "*", "×": "x", "µ": "u", "–": "-", "−": "-"}
 
 
 def in_ascii(words: str) -> str:
-    """The words with plain signs."""
+    """Replace typographic signs with ASCII ones."""
     for sign, plainly in _PLAINLY.items():
         words = words.replace(sign, plainly)
     return words

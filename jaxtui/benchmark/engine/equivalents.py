@@ -75,7 +75,7 @@ def _result(composition: Composition, cancelled: Callable[[], bool]) -> Leaves:
 
 
 def _verdict(arm: Arm, case: Case, placed: Placed, point: Point, expected: Leaves) -> str:
-    """What the strategy's result is against the program's, in words."""
+    """How the strategy's result compares with the program's, in words."""
     if arm.planned.skipped is not None:
         return arm.planned.skipped
     try:

@@ -49,9 +49,8 @@ def cells(array: np.ndarray[Any, Any], sort: Sort) -> list[list[Any]]:
     if sort == "key":
         return key_text(array).tolist()  # type: ignore[no-any-return]
     if sort == "complex":
-        parts = _parts(array)
-        return _shortest_all(parts).tolist()  # type: ignore[no-any-return]
-    if sort == "float":
+        array = _parts(array)
+    if sort in ("float", "complex"):
         return _shortest_all(array).tolist()  # type: ignore[no-any-return]
     return array.tolist()  # type: ignore[no-any-return]
 
