@@ -68,6 +68,10 @@ def point_title(point: PointReport) -> str:
     return " · ".join(f"{name} {value}" for name, value in point.parameters.items())
 
 
+def _title(point: PointReport) -> str:
+    return " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
+
+
 def point_rows(point: PointReport) -> list[list[str]]:
     """One row of cells for each strategy that ran, the A/A pair last."""
     rows = [_row(report) for report in point.strategies if report.skipped is None]
@@ -207,8 +211,7 @@ def text(report: BenchmarkReport, *, ascii: bool = False) -> str:
     parts.append("\n".join(heading(report)))
     for point in report.points:
         rows = point_rows(point)
-        title = " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
-        block = [title] if point.batch else [point_title(point)]
+        block = [_title(point) if point.batch else point_title(point)]
         if rows:
             block.append(plain.aligned([list(_HEADINGS), *rows], _RIGHT))
         parts.append("\n".join([*block, *reasons(point)]))
@@ -233,8 +236,7 @@ def markdown(report: BenchmarkReport) -> str:
     lines = [f"# {report.title or report.session or 'Benchmark'}", ""]
     lines += [f"- {line}" for line in [*heading(report), report.began]]
     for point in report.points:
-        title = " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
-        lines += ["", f"## {title}", ""]
+        lines += ["", f"## {_title(point)}", ""]
         rows = point_rows(point)
         if rows:
             marks = ["---:" if i in _RIGHT else "---" for i in range(len(_HEADINGS))]
