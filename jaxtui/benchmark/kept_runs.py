@@ -1,4 +1,4 @@
-"""Benchmark runs that last: kept under the user's state folder, listed, reopened, compared."""
+"""Benchmark runs kept under the user's state folder: saved, listed, reopened and compared."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ AnyRun = BenchmarkReport | BandwidthReport
 
 
 class RunError(Exception):
-    """A kept run that cannot be read, or a run that cannot be kept; the message says why."""
+    """A kept run cannot be read, or a run cannot be saved; the message says why."""
 
 
 class KeptRun(Struct, frozen=True, kw_only=True):
-    """One line of the list of runs: what is told of it without reading all its samples."""
+    """One line of the list of runs, read without decoding the samples."""
 
     path: Path
     title: str
@@ -49,7 +49,6 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     @property
     def comparable(self) -> bool:
-        """Whether nothing but the times can have changed."""
         return not self.differences
 
 
@@ -71,7 +70,7 @@ class ComparedRow(Struct, frozen=True, kw_only=True):
 
 
 def folder() -> Path:
-    """Where runs are kept; it need not exist."""
+    """The folder of kept runs, which may not exist yet."""
     return config.state_folder() / "benchmarks"
 
 
@@ -124,7 +123,7 @@ def read(path: str | os.PathLike[str]) -> BenchmarkReport:
 
 
 def kept(within: Path | None = None) -> list[KeptRun]:
-    """All runs that are kept and can be read, the newest first."""
+    """All readable kept runs, newest first."""
     target = folder() if within is None else within
     runs = []
     for path in sorted(target.glob(f"*{SUFFIX}"), reverse=True):
@@ -165,7 +164,7 @@ def _line(path: Path, report: _Head) -> KeptRun:
 
 
 def session_of(report: BenchmarkReport) -> Session:
-    """The session that was timed. Raises RunError for one that this version does not know."""
+    """The session that was timed. Raises RunError if this version cannot read it."""
     try:
         return msgspec.convert(report.composition, Session)
     except msgspec.ValidationError as error:
@@ -195,7 +194,7 @@ _CONDITIONS = (("mode", "mode"), ("affinity", "cores in use"), ("source", "progr
 
 
 def compare(before: BenchmarkReport, now: BenchmarkReport) -> Comparison:
-    """Two runs, with everything marked that makes a difference of times mean something else."""
+    """Compare two runs, and report every difference that may affect their times."""
     earlier = {_key(p.parameters, s): s for p in before.points for s in p.strategies}
     rows = []
     for point in now.points:

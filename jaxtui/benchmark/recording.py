@@ -43,7 +43,7 @@ from jaxtui.wire.report import Environment, ProgramReport
 
 
 class PointRecord:
-    """One point as far as it has come. Arms are keyed by their number."""
+    """The data received so far for one point; arms are keyed by their number."""
 
     def __init__(self, plan: PlannedPoint) -> None:
         self.plan = plan
@@ -56,7 +56,7 @@ class PointRecord:
         self.seconds_left = 0.0
 
     def sampled(self, event: BenchSample) -> None:
-        """One more sample of an arm, the flags of whose round are not known yet."""
+        """Add a sample of an arm; the flags of its round come later."""
         sample = Sample(
             seconds=event.seconds,
             round=event.round,
@@ -66,7 +66,7 @@ class PointRecord:
         self.samples.setdefault(event.arm, []).append(sample)
 
     def round_over(self, event: BenchRound) -> None:
-        """One more round, or what the last one comes to more exactly."""
+        """Add a round, or replace the statistics of the last one with more exact ones."""
         if event.round >= len(self.noise):
             self.noise.append(event.noise)
         before = [*self.flags, *([] for _ in event.flags[len(self.flags) :])]
@@ -80,13 +80,13 @@ class PointRecord:
         self.statistics = {found.arm: found for found in event.statistics}
 
     def skipped(self, arm: PlannedArm) -> str | None:
-        """Why an arm is not timed, None when it is."""
+        """Why an arm is not timed, or None if it is."""
         prepared = self.prepared.get(arm.arm)
         return arm.skipped or (prepared.skipped if prepared is not None else None)
 
 
 class BenchmarkRecording(RunRecording):
-    """A run of a benchmark, event by event. It is at no `stage` while samples come."""
+    """A benchmark run, built up event by event. `stage` is None while samples arrive."""
 
     def __init__(self, request: int, session: Session, path: str = "") -> None:
         super().__init__(request, session, path)
@@ -125,16 +125,13 @@ class BenchmarkRecording(RunRecording):
 
     @property
     def begun(self) -> bool:
-        """Whether any point is planned."""
         return bool(self.points)
 
     @property
     def sampled(self) -> bool:
-        """Whether there is any sample."""
         return any(point.samples for point in self.points)
 
     def report(self) -> BenchmarkReport:
-        """All of it so far."""
         points, notes = self._point_reports(), self.notes
         if self.peaks:
             points = roofline.held_against(points, self.peaks, self.environment)
@@ -158,7 +155,7 @@ class BenchmarkRecording(RunRecording):
 
 
 def failed(path: str, title: str, session: Session, error: Diagnosis) -> BenchmarkReport:
-    """The report of a run that could not begin."""
+    """The report of a run that could not start."""
     recording = BenchmarkRecording(0, session, path)
     recording.error = error
     recording.ended = error.message
@@ -227,7 +224,7 @@ def _strategy_report(record: PointRecord, arm: PlannedArm) -> StrategyReport:
 
 
 def _of_first_samples(samples: Sequence[Sample]) -> dict[str, float]:
-    """What can be said of samples before a round is over."""
+    """Statistics of the samples before the first round is over."""
     seconds = [sample.seconds for sample in samples]
     return {"median": statistics.median(seconds), "min": min(seconds), "n": len(seconds)}
 
@@ -292,7 +289,7 @@ def _share_of(
 
 
 def _flops_per_example(point: PointReport) -> float | None:
-    """What tells a larger batch from larger examples."""
+    """Distinguishes a larger batch from larger examples."""
     known = [r.flops for r in point.strategies if r.flops is not None]
     return known[0] / point.batch if known and point.batch else None
 

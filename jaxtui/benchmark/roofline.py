@@ -41,7 +41,7 @@ def held_against(
 
 
 def raised(points: Sequence[PointReport]) -> bool:
-    """Whether a strategy is held against what was reached by one."""
+    """Whether any strategy is measured against a rate that a strategy reached."""
     return any(row.roof == "reached" for point in points for row in point.strategies)
 
 

@@ -1,4 +1,4 @@
-"""What every recording of a run has: its head, how it is told its end, and how it loses nothing."""
+"""What the recordings of all kinds of runs share: the head of the report, and how a run ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunRecording:
         """What it is at, None when that says itself."""
 
     def take(self, event: AnyEvent) -> bool:
-        """Take an event in; whether it belongs to this run. Gone ends every run."""
+        """Handle an event; return whether it belongs to this run. Gone ends every run."""
         if isinstance(event, Gone):
             self.lost("stopped with the engine" if event.wanted else event.reason)
             return True
@@ -62,14 +62,14 @@ class RunRecording:
         return True
 
     def lost(self, reason: str) -> None:
-        """The engine is gone, or could not start."""
+        """The engine died or could not start."""
         if not self.begun and not self.ended:
             self.error = Diagnosis(kind="engine", field=NO_FIELD, message=reason)
         self._end(reason)
 
     @property
     def begun(self) -> bool:
-        """Whether it is known what is to be measured: before that an end is an error."""
+        """Whether the run has a plan; if it ends before that, the end is an error."""
         raise NotImplementedError
 
     @property
@@ -78,7 +78,7 @@ class RunRecording:
         raise NotImplementedError
 
     def report(self) -> BenchmarkReport | BandwidthReport:
-        """All of it so far."""
+        """The report of everything received so far."""
         raise NotImplementedError
 
     def _measured(self, event: AnyEvent) -> None:

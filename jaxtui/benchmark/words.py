@@ -18,6 +18,7 @@ from jaxtui.wire.benchmark import (
     Speedup,
     StrategyReport,
 )
+from jaxtui.wire.report import Environment
 
 _HEADINGS = (
     *("strategy", "dev", "compile", "median", "± 99 %", "speed-up", "verdict", "sees"),
@@ -50,7 +51,7 @@ def speedup(found: Speedup | None) -> str:
 
 
 def verdict(report: StrategyReport) -> str:
-    """In words; within noise says what could have been seen."""
+    """The verdict; "within noise" also gives the smallest effect that would have shown."""
     if report.verdict is None:
         return "–"
     if report.verdict == "within noise" and report.seen is not None:
@@ -66,6 +67,10 @@ def rate(value: float | None) -> str:
 def point_title(point: PointReport) -> str:
     """The values of the sweep: "batch 64 · n 256"."""
     return " · ".join(f"{name} {value}" for name, value in point.parameters.items())
+
+
+def _title(point: PointReport) -> str:
+    return " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
 
 
 def point_rows(point: PointReport) -> list[list[str]]:
@@ -178,12 +183,11 @@ def scaling_words(found: Scaling, points: Sequence[PointReport]) -> str:
 
 
 def heading(report: BenchmarkReport) -> list[str]:
-    """What was run, on what, how, and how it ended."""
+    """What was run, where and how, and how it ended."""
     lines = []
     seen, made = report.environment, report.conditions
     if seen is not None:
-        simulated = f", simulated on {seen.cores} cores" if seen.simulated else ""
-        lines.append(f"{plain.device_set(seen)}{simulated}; {seen.cpu}; {seen.host}")
+        lines.append(machine(seen))
     if made is not None:
         least = "" if made.exact_rounds else "at least "
         waited = "every call waited for" if made.mode == "latency" else "the last call waited for"
@@ -191,6 +195,12 @@ def heading(report: BenchmarkReport) -> list[str]:
     if report.ended != "complete":
         lines.append(f"ended early: {report.ended}")
     return [*lines, *report.notes]
+
+
+def machine(seen: Environment) -> str:
+    """The devices, CPU and host of a run, in one line."""
+    simulated = f", simulated on {seen.cores} cores" if seen.simulated else ""
+    return f"{plain.device_set(seen)}{simulated}; {seen.cpu}; {seen.host}"
 
 
 # ---------------------------------------------------------------------------------- whole reports
@@ -201,8 +211,7 @@ def text(report: BenchmarkReport, *, ascii: bool = False) -> str:
     parts = ["\n".join(heading(report))]
     for point in report.points:
         rows = point_rows(point)
-        title = " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
-        block = [title] if point.batch else [point_title(point)]
+        block = [_title(point) if point.batch else point_title(point)]
         if rows:
             block.append(plain.aligned([list(_HEADINGS), *rows], _RIGHT))
         parts.append("\n".join([*block, *reasons(point)]))
@@ -223,8 +232,7 @@ def markdown(report: BenchmarkReport) -> str:
     lines = [f"# {report.title or report.session or 'Benchmark'}", ""]
     lines += [f"- {line}" for line in [*heading(report), report.began]]
     for point in report.points:
-        title = " · ".join(filter(None, (point_title(point), f"{point.batch} examples")))
-        lines += ["", f"## {title}", ""]
+        lines += ["", f"## {_title(point)}", ""]
         rows = point_rows(point)
         if rows:
             marks = ["---:" if i in _RIGHT else "---" for i in range(len(_HEADINGS))]

@@ -12,13 +12,13 @@ from jaxtui.screen import commands
 from jaxtui.screen.behind_typing import types_text
 from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.screens import BY_NAME, KEYED
-from jaxtui.screen.shell import Shell, ShownWork, Workbench
 from jaxtui.screen.textual_private import PromptScreen
 
 if TYPE_CHECKING:
+    from jaxtui.screen.shell import Shell, ShownWork, Workbench
     from jaxtui.session.diagnosis import Diagnosis, Fix
 
-W = TypeVar("W", bound=ShownWork)
+W = TypeVar("W", bound="ShownWork")
 
 # The styles of every screen but the first, which must not wait for them.
 STYLES = str(Path(__file__).with_name("jaxtui.tcss"))

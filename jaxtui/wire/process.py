@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from jaxtui.wire import endings
 from jaxtui.wire.framing import FrameBuffer
 
 if TYPE_CHECKING:
@@ -153,6 +152,7 @@ class EngineProcess:
     def gone(self) -> Gone:
         """Make the event that says how the process ended."""
         # Imported here because the explorer starts its engine before it imports the protocol.
+        from jaxtui.wire import endings
         from jaxtui.wire.base import Gone
 
         status = self._popen.returncode

@@ -1,4 +1,4 @@
-"""A bandwidth sweep as the screen's side holds it: gathered from events, turned into a report."""
+"""A bandwidth sweep on the screen's side: events in, a report out."""
 
 from __future__ import annotations
 
@@ -33,21 +33,18 @@ class SweepRecording(RunRecording):
 
     @property
     def begun(self) -> bool:
-        """Whether it has a plan."""
         return self.plan is not None
 
     @property
     def sampled(self) -> bool:
-        """Whether any size was measured."""
         return any(size.samples for size in self.sizes)
 
     @property
     def right(self) -> bool:
-        """Whether no element was wrong, as far as they were looked at."""
+        """Whether no wrong element has been found so far."""
         return not any(size.wrong for size in self.sizes)
 
     def report(self) -> BandwidthReport:
-        """All of it so far."""
         return BandwidthReport(
             **self._head(),
             ok=self.error is None and self.ended == COMPLETE and self.right,

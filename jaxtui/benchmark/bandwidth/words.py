@@ -71,8 +71,7 @@ def heading(report: BandwidthReport) -> list[str]:
     lines = []
     seen, plan = report.environment, report.collective
     if seen is not None:
-        simulated = f", simulated on {seen.cores} cores" if seen.simulated else ""
-        lines.append(f"{plain.device_set(seen)}{simulated}; {seen.cpu}; {seen.host}")
+        lines.append(bench_words.machine(seen))
     if plan is not None:
         lines += [_what(plan), *conventions(plan), _how(plan), *plan.notes]
     if report.ended != "complete":

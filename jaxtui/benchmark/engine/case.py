@@ -1,4 +1,4 @@
-"""A composed program as a benchmark takes it: a function of one example, and a batch of them."""
+"""The program of a session as a benchmark times it: a function of one example, and a batch."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def case_of(prepared: Prepared, values: list[Any]) -> Case:
 
 
 def mapping_layer(layers: Sequence[BuiltLayer]) -> BuiltLayer:
-    """The layer that says what the examples are. Raises Diagnosed when none does so clearly."""
+    """The layer that maps over the examples. Raises Diagnosed if that is missing or ambiguous."""
     mapping = [layer for layer in layers if layer.kind.maps]
     if not mapping:
         message = (

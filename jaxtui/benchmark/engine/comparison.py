@@ -87,6 +87,6 @@ def _eps(dtype: Any) -> float:
 
 
 def words(correct: Correct) -> str:
-    """Why an arm that is wrong is not timed."""
+    """Why an arm with wrong results is not timed."""
     far = "" if correct.max_ulp is None else f", by up to {correct.max_ulp:.3g} eps of the largest"
     return f"gives wrong values: {correct.wrong:,} of {correct.count:,} elements{far}"

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-import numpy as np
 from jax import tree_util
 
 from jaxtui.benchmark.engine import comparison
 from jaxtui.benchmark.engine.case import case_of
+from jaxtui.benchmark.engine.comparison import Leaves
 from jaxtui.benchmark.engine.plan import Arm, Point, plan_point
 from jaxtui.benchmark.engine.preparing import Placed, Preparation, computed_case, why
 from jaxtui.benchmark.engine.strategies.layouts import Case
@@ -27,7 +26,6 @@ from jaxtui.program.engine.prepared import prepare
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.base import Composition
 
-Leaves = Sequence[np.ndarray[Any, Any]]
 SAME = "the same, bit for bit"
 
 
@@ -75,7 +73,7 @@ def _result(composition: Composition, cancelled: Callable[[], bool]) -> Leaves:
 
 
 def _verdict(arm: Arm, case: Case, placed: Placed, point: Point, expected: Leaves) -> str:
-    """What the strategy's result is against the program's, in words."""
+    """How the strategy's result compares with the program's, in words."""
     if arm.planned.skipped is not None:
         return arm.planned.skipped
     try:

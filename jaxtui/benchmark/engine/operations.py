@@ -105,12 +105,11 @@ class OperationCount:
         )
 
     def times(self, turns: int) -> OperationCount:
-        """The same work done `turns` times."""
         return OperationCount(self.floating * turns, self.other * turns, self.longest)
 
     @property
     def operations(self) -> int:
-        """What two programs are compared by: floating operations, others where there are none."""
+        """The count to compare programs by: floating operations, or others if there are none."""
         return self.floating or self.other
 
 

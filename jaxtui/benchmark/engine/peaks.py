@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -53,14 +53,8 @@ def _matmul(sharding: Any, count: int, dtype: Any, seconds: float) -> Iterator[f
     shape = (count, SIDE, SIDE)
     a, b = (_ones(shape, dtype, sharding) for _ in range(2))
     product(a, b).block_until_ready()
-    end = time.perf_counter() + seconds
-    while True:
-        began = time.perf_counter()
-        product(a, b).block_until_ready()
-        took = time.perf_counter() - began
+    for took in _times(lambda: product(a, b).block_until_ready(), seconds):
         yield 2 * count * SIDE**3 / took
-        if time.perf_counter() >= end:
-            return
 
 
 def _triad(sharding: Any, dtype: Any, seconds: float) -> Iterator[float]:
@@ -72,13 +66,23 @@ def _triad(sharding: Any, dtype: Any, seconds: float) -> Iterator[float]:
     b, c = (_ones((length,), dtype, sharding) for _ in range(2))
     b = triad(b, c).block_until_ready()
     moved = 3 * length * jnp.dtype(dtype).itemsize
+
+    def step() -> None:
+        nonlocal b
+        b = triad(b, c)
+        b.block_until_ready()
+
+    for took in _times(step, seconds):
+        yield moved / took
+
+
+def _times(step: Callable[[], Any], seconds: float) -> Iterator[float]:
+    """Call `step` until `seconds` have passed; yield how long each call took."""
     end = time.perf_counter() + seconds
     while True:
         began = time.perf_counter()
-        b = triad(b, c)
-        b.block_until_ready()
-        took = time.perf_counter() - began
-        yield moved / took
+        step()
+        yield time.perf_counter() - began
         if time.perf_counter() >= end:
             return
 

@@ -71,15 +71,12 @@ class Arm:
 
     @property
     def runs(self) -> bool:
-        """Whether nothing speaks against it so far."""
         return self.planned.skipped is None
 
     def change(self, **changes: Any) -> None:
-        """Change what is planned of it."""
         self.planned = msgspec.structs.replace(self.planned, **changes)
 
     def skip(self, reason: str, fixes: list[Fix] | None = None) -> None:
-        """It will not run."""
         self.change(skipped=reason, fixes=fixes or [])
 
 
@@ -98,7 +95,6 @@ class Point:
 
     @property
     def planned(self) -> PlannedPoint:
-        """As a message."""
         return PlannedPoint(
             point=self.index,
             parameters=self.parameters,
@@ -116,7 +112,7 @@ class Point:
 
 
 def catalogue() -> list[StrategyInfo]:
-    """All strategies there are."""
+    """A description of every strategy."""
     return [
         StrategyInfo(name=s.name, title=s.title, multi=s.multi, by_default=s.by_default)
         for s in TABLE.values()
@@ -124,7 +120,7 @@ def catalogue() -> list[StrategyInfo]:
 
 
 def plan(request: PlanBench) -> BenchPlanned:
-    """The plan of every point. A failure of the whole is its `diagnosis`."""
+    """The plan of every point; a failure of the request as a whole is its `diagnosis`."""
     planned: list[PlannedPoint] = []
     found: list[str] = []
     failure = None
@@ -147,7 +143,7 @@ def plan(request: PlanBench) -> BenchPlanned:
 def plan_or_error(
     index: int, parameters: dict[str, Parameter], composition: Composition, benchmark: Benchmark
 ) -> PlannedPoint:
-    """The plan of one point, or the point with what is wrong with it."""
+    """The plan of one point, or the point with its error."""
     try:
         return plan_point(index, parameters, composition, benchmark).planned
     except Diagnosed as error:
@@ -155,7 +151,7 @@ def plan_or_error(
 
 
 def failed_point(index: int, parameters: dict[str, Parameter], failure: Diagnosis) -> PlannedPoint:
-    """A point at which nothing can be timed."""
+    """A point at which nothing can be timed, because of `failure`."""
     return PlannedPoint(point=index, parameters=parameters, batch=0, arms=[], error=failure)
 
 
@@ -254,7 +250,7 @@ def _require_same(arm: Arm, reference: Reference) -> None:
     held = operations.peak_bytes(closed.jaxpr)
     if strategy.per_example:
         # The other examples' inputs and outputs lie there meanwhile.
-        held += (calls - 1) * _held_by_example(closed)
+        held += (calls - 1) * sum(byte_size(aval) for aval in (*closed.in_avals, *closed.out_avals))
     arm.change(
         operations=ratio,
         flops=reference.work.floating,
@@ -270,10 +266,6 @@ def _require_same(arm: Arm, reference: Reference) -> None:
             warning=f"takes {ratio:.3g} × the operations: what is the same for every example is "
             "done anew for each"
         )
-
-
-def _held_by_example(closed: Any) -> int:
-    return sum(byte_size(aval) for aval in (*closed.in_avals, *closed.out_avals))
 
 
 def _shapes_differ(

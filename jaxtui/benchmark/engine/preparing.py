@@ -55,7 +55,6 @@ class PreparedArm:
 
     @property
     def index(self) -> int:
-        """The arm's number in its point."""
         return self.arm.planned.arm
 
     def collected(self) -> list[np.ndarray[Any, Any]]:
@@ -114,7 +113,6 @@ class Preparation:
             self._compiled.append(built.call)
 
     def result(self) -> PreparedArm:
-        """The arm, ready."""
         return PreparedArm(
             arm=self.arm,
             compiled=self._compiled,
@@ -175,7 +173,7 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def why(error: BaseException) -> str:
-    """Why an arm fell out, in one line."""
+    """Why an arm cannot be timed, in one line."""
     if isinstance(error, Diagnosed):
         return error.diagnosis.message
     if failures.out_of_memory(error):

@@ -1,4 +1,4 @@
-"""What a `[benchmark]` asks for, checked: strategies, sweep, rounds, numbers of devices."""
+"""Validates what a `[benchmark]` table asks for: strategies, sweep, rounds, device counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jaxtui.wire.benchmark import Parameter
 
 
 def check(benchmark: Benchmark, composition: Composition) -> None:
-    """Raise Diagnosed at the field of `benchmark` that cannot be."""
+    """Raise Diagnosed at the first invalid field of `benchmark`."""
     processes.refuse("strategies are timed")
     for index, name in enumerate(benchmark.strategies):
         if name not in TABLE:
@@ -27,11 +27,16 @@ def check(benchmark: Benchmark, composition: Composition) -> None:
             raise _unknown_strategy(benchmark.baseline, BENCHMARK / "baseline")
         message = f"{benchmark.baseline} is not among the strategies that are timed"
         raise diagnosed("session", BENCHMARK / "baseline", message)
+    check_extent(benchmark)
+    _check_sweep(benchmark, composition)
+
+
+def check_extent(benchmark: Benchmark) -> None:
+    """Raise Diagnosed if `rounds` or `budget` is not positive."""
     if benchmark.rounds is not None and benchmark.rounds < 1:
         raise diagnosed("session", BENCHMARK / "rounds", "at least one round is needed")
     if benchmark.budget is not None and not 0 < benchmark.budget < float("inf"):
         raise diagnosed("session", BENCHMARK / "budget", "a budget is a number of seconds above 0")
-    _check_sweep(benchmark, composition)
 
 
 def _unknown_strategy(name: str, field: FieldPath) -> Diagnosed:
@@ -60,7 +65,7 @@ def _check_sweep(benchmark: Benchmark, composition: Composition) -> None:
 
 
 def sweep(benchmark: Benchmark) -> list[dict[str, Parameter]]:
-    """The parameters of every point: each value of each with each of the others."""
+    """The parameters of every point: the Cartesian product of the swept values."""
     names = list(benchmark.sweep)
     return [
         dict(zip(names, values, strict=True))
@@ -69,7 +74,7 @@ def sweep(benchmark: Benchmark) -> list[dict[str, Parameter]]:
 
 
 def notes(composition: Composition) -> list[str]:
-    """What the benchmark leaves aside of the program, in words."""
+    """What the benchmark ignores of the program, in words."""
     return [
         f"the sharding of {argument.name} is left aside: a strategy places its own inputs"
         for argument in composition.program.arguments
@@ -78,7 +83,7 @@ def notes(composition: Composition) -> list[str]:
 
 
 def device_counts(benchmark: Benchmark, available: int) -> list[int]:
-    """On how many devices the strategies that divide the batch are timed. Raises Diagnosed."""
+    """The device counts for strategies that divide the batch. Raises Diagnosed."""
     if not benchmark.devices:
         powers = itertools.takewhile(lambda n: n < available, (2**k for k in itertools.count()))
         return [*powers, available]

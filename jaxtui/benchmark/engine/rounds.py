@@ -1,4 +1,4 @@
-"""The rounds of one point: all arms in a new random order in each, and what their samples say."""
+"""The rounds of one point: each times all arms in a new random order."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Rounds:
         self.disturbances = self.turns.disturbances()
 
     def events(self) -> Iterator[AnyEvent | None]:
-        """Every sample and every round. Given up, it tells the rounds so far and raises GivenUp."""
+        """Yield every sample and round. On GivenUp, yield the rounds so far and reraise it."""
         began = time.perf_counter()
         try:
             while True:
@@ -145,7 +145,7 @@ class Rounds:
         )
 
     def _wanted(self, spent: float, found: list[ArmStatistics]) -> tuple[int, float]:
-        """How many rounds there will be as far as is known, and the seconds until then."""
+        """The estimated number of rounds, and the seconds until they are done."""
         done = len(self.noise)
         each = spent / done
         if done < self.extent.rounds:
@@ -156,7 +156,7 @@ class Rounds:
         return done + max(1, int(left / each)), left
 
     def statistics(self, resamples: int) -> list[ArmStatistics]:
-        """What each arm's whole rounds come to."""
+        """The statistics of each arm over the complete rounds."""
         flags = timing.flags(self.noise, self.disturbed)
         return arm_statistics(self.ready, flags, seed=self.seed, resamples=resamples)
 

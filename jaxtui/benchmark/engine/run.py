@@ -64,7 +64,7 @@ Events = Iterator[AnyEvent | None]
 def events(
     request: Bench, turns: Turns, pace: Pace, method: Method | None = None
 ) -> Generator[AnyEvent | None]:
-    """Everything a Bench has to say. Raises Diagnosed when nothing of it can be timed."""
+    """Yield all events of a Bench. Raises Diagnosed if nothing of it can be timed."""
     yield from _Run(request, turns, pace, method).events()
 
 
@@ -142,7 +142,7 @@ class _Run:
         return BenchStage(id=self.id, point=point, arm=arm, stage=stage)
 
     def _gap(self, point: int) -> Events:
-        """Have what came painted, where the next call is timed already."""
+        """Let the screen paint what arrived, before the next timed call."""
         if self.pace is not None:
             yield from self.pace.gap(BenchGap(id=self.id, point=point))
 
@@ -232,7 +232,7 @@ class _Run:
             yield self._prepared(point, ready[-1])
 
     def _compare(self, point: Point, ready: list[PreparedArm]) -> Events:
-        """Leave out of `ready` what gives other values than the baseline does."""
+        """Remove from `ready` the arms whose values differ from the baseline's."""
         if not ready:
             return
         expected = ready[0].collected()
@@ -311,11 +311,11 @@ def _simulated(devices: Sequence[Any]) -> bool:
 
 
 def method_for(asked: Benchmark) -> Method:
-    """The clock's settings for what was asked."""
+    """The timing settings for the requested mode."""
     return Method(throughput=asked.mode == "throughput")
 
 
 def source_hash(composition: Composition) -> str:
-    """A hash of the program with its parameters and devices, wherever its file lies."""
+    """A hash of the program with its parameters and devices, independent of its folder."""
     content = msgspec.structs.replace(composition, folder="")
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:16]

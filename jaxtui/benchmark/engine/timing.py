@@ -1,4 +1,4 @@
-"""The clock: warm-up, calibration, one sample, and what the system did meanwhile."""
+"""The clock: warm-up, calibration, samples, and what else the system did meanwhile."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _timed_throughput(
 
 
 def in_turn(samplers: Sequence[Sampler]) -> Sampler:
-    """A sampler that takes the next of `samplers` at each call, round and round."""
+    """A sampler that cycles through `samplers`, one per call."""
     following = cycle(samplers)
 
     def sample(calls: int) -> float:
@@ -111,7 +111,7 @@ def in_turn(samplers: Sequence[Sampler]) -> Sampler:
 
 
 def warm(sample: Sampler, method: Method) -> Iterator[float]:
-    """Run until steady; yields the seconds of each call."""
+    """Call until the times are steady; yields the seconds of each call."""
     taken: list[float] = []
     began = time.perf_counter()
     while True:

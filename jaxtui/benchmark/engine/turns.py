@@ -1,4 +1,4 @@
-"""Who may use the machine when: samples alone, other work and the screen's painting in the gaps."""
+"""Who may use the machine when: samples run alone, other work and painting in between."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ class Turns:
 
     @contextmanager
     def sample(self) -> Iterator[None]:
-        """One sample, alone."""
         with self._change:
             self._change.wait_for(lambda: self._light == 0)
             self._sampling = True
@@ -46,7 +45,6 @@ class Turns:
 
     @contextmanager
     def light(self) -> Iterator[None]:
-        """Other work, between two samples."""
         with self._change:
             self._light += 1
             self._change.wait_for(lambda: not self._sampling)
@@ -59,7 +57,7 @@ class Turns:
                 self._change.notify_all()
 
     def alone(self, steps: Iterator[T]) -> Iterator[T]:
-        """Each step while no other request has its turn."""
+        """Run each step alone, while no light request runs."""
         while True:
             with self.sample():
                 step = next(steps, _END)
@@ -68,12 +66,12 @@ class Turns:
             yield cast(T, step)
 
     def disturb(self) -> None:
-        """Other work has its turn on the thread that samples."""
+        """Count other work that ran on the sampling thread."""
         with self._change:
             self._disturbances += 1
 
     def disturbances(self) -> int:
-        """How often other work had its turn so far."""
+        """How often other work has run so far."""
         return self._disturbances
 
 
@@ -85,15 +83,15 @@ class Pace:
         self._painted = time.monotonic()
 
     def go(self) -> None:
-        """The screen is painted. Called from another thread."""
+        """Signal that the screen is painted. Called from another thread."""
         self._go.set()
 
     def due(self, seconds: float) -> bool:
-        """Whether the screen has not been painted for so long."""
+        """Whether the screen was last painted at least `seconds` ago."""
         return time.monotonic() - self._painted >= seconds
 
     def gap(self, event: T) -> Iterator[T | None]:
-        """Tell `event`, and wait until it is painted, giving way now and then."""
+        """Yield `event`, then None until the screen is painted or PAINT_SECONDS have passed."""
         self._go.clear()
         yield event
         end = time.monotonic() + PAINT_SECONDS

@@ -37,7 +37,6 @@ class Block:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The block's shape in the dimensions of the whole array."""
         return tuple(stop - start for start, stop in self.index)
 
     @property

@@ -50,8 +50,8 @@ def cells(array: np.ndarray[Any, Any], sort: Sort) -> list[list[Any]]:
     if sort == "key":
         return key_text(array).tolist()  # type: ignore[no-any-return]
     if sort == "complex":
-        return shortest(_parts(array)).tolist()  # type: ignore[no-any-return]
-    if sort == "float":
+        array = _parts(array)
+    if sort in ("float", "complex"):
         return shortest(array).tolist()  # type: ignore[no-any-return]
     return array.tolist()  # type: ignore[no-any-return]
 

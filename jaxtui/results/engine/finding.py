@@ -43,9 +43,7 @@ def find(
     GivenUp once `cancelled()` returns true.
     """
     _check_applicable(sort, wanted)
-    if not math.prod(shape):
-        return None
-    predicate = _predicate(parts, sort, wanted, cancelled)
+    predicate = _predicate(parts, sort, wanted, cancelled) if math.prod(shape) else None
     if predicate is None:
         return None
     start = _flat(after, shape) + 1

@@ -40,7 +40,6 @@ class Gathered:
 
     @property
     def dtype(self) -> Any:
-        """The array's dtype; a key dtype for PRNG keys."""
         return self.array.dtype
 
     @property

@@ -53,12 +53,10 @@ class KeptLeaf:
 
     @property
     def size(self) -> int:
-        """The number of elements of the whole array, over all processes."""
         return math.prod(self.shape)
 
     @property
     def complete(self) -> bool:
-        """Whether this process can read all of it."""
         return sum(part.size for part in self.parts) == self.size
 
 

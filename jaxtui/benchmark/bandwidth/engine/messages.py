@@ -56,22 +56,20 @@ class SweptCollective:
 
     @property
     def operation(self) -> str:
-        """The collective's name."""
         assert self.checked.operation is not None
         return self.checked.operation.name
 
     @property
     def rows(self) -> int:
-        """How many devices work."""
+        """The number of devices."""
         return self.checked.rows
 
     @property
     def ranks(self) -> int:
-        """How many devices talk to one another: those of the largest group."""
+        """The number of devices that communicate: those of the largest group."""
         return max(map(len, self.checked.groups))
 
     def block(self, count: int) -> tuple[int, ...]:
-        """The shape of what each device gives."""
         return (*self.lead, count)
 
     def count_for(self, size: int) -> int:
@@ -80,7 +78,7 @@ class SweptCollective:
         return max(1, size // int(unit))
 
     def bytes_of(self, count: int) -> int:
-        """The S of a message, by the collective's convention."""
+        """The size S of a message in bytes, by the collective's convention."""
         return int(count * self.convention.blocks(self.ranks) * self.dtype.itemsize)
 
     def footprint(self, count: int) -> tuple[int, int]:
@@ -91,12 +89,12 @@ class SweptCollective:
         return sizes[0], sizes[1]
 
     def call(self) -> Callable[..., Any]:
-        """The collective over the devices; a new one each time, with no compiled code."""
+        """A new callable of the collective over the devices, not compiled yet."""
         wrapped = self.layer.wrap(self.function, self.rows)
         return wrapped if self.layer.kind.maps else jax.jit(wrapped)
 
     def placed(self, host: np.ndarray[Any, Any]) -> jax.Array:
-        """A row of `host` on each device, lying as the collective takes it."""
+        """Put a row of `host` on each device, in the sharding that the collective takes."""
         if self.layer.kind.maps:
             # What a pmap gives back lies as it wants it, in every release of JAX.
             same: jax.Array = self.layer.wrap(lambda block: block, self.rows)(host)
@@ -110,7 +108,7 @@ class SweptCollective:
 
 
 def subject_of(session: Session, folder: str) -> SweptCollective:
-    """What is to be swept. Raises Diagnosed at the collective's field that stands against it."""
+    """The collective to sweep. Raises Diagnosed at the field that prevents it."""
     with rehearsal():
         checked = collective_checks.check(session, folder)
         convention, collective = _sweepable(checked, session)
@@ -230,7 +228,7 @@ def data(subject: SweptCollective, count: int, seed: int) -> np.ndarray[Any, Any
 def wrong_elements(
     subject: SweptCollective, host: np.ndarray[Any, Any], result: jax.Array
 ) -> Iterator[int]:
-    """How many elements are wrong, part by part: every device's own data against the reference."""
+    """Yield the number of wrong elements, part by part, against the NumPy reference."""
     held = _held(result)
     if sorted(held) != list(range(subject.rows)) or result.shape[-1] != host.shape[-1]:
         yield max(1, result.size)
@@ -245,7 +243,7 @@ def wrong_elements(
 
 
 def _held(result: jax.Array) -> dict[int, np.ndarray[Any, Any]]:
-    """Each row as its own device holds it."""
+    """The rows of `result`, each from its own device."""
     held: dict[int, np.ndarray[Any, Any]] = {}
     for shard in result.addressable_shards:
         block = np.asarray(shard.data)

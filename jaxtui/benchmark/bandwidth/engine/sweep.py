@@ -20,6 +20,7 @@ from jaxtui.benchmark.bandwidth.engine import messages
 from jaxtui.benchmark.bandwidth.engine.messages import SweptCollective
 from jaxtui.benchmark.engine import sampling_statistics, timing
 from jaxtui.benchmark.engine.plan import REFUSE, WARN
+from jaxtui.benchmark.engine.request import check_extent
 from jaxtui.benchmark.engine.run import source_hash
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
@@ -54,7 +55,7 @@ Events = Iterator[AnyEvent | None]
 def events(
     request: SweepBandwidth, turns: Turns, pace: Pace, method: Method | None = None
 ) -> Generator[AnyEvent | None]:
-    """Everything a SweepBandwidth has to say. Raises Diagnosed when nothing can be measured."""
+    """Yield all events of a SweepBandwidth. Raises Diagnosed if nothing can be measured."""
     yield from _Sweep(request, turns, pace, method).events()
 
 
@@ -156,7 +157,7 @@ class _Sweep:
         return BandwidthMeasured(id=self.id, point=point, size=measured.report())
 
     def _prepare(self, point: int, measured: _Measured) -> Events:
-        """Place the data, call once, and look at every element that came back."""
+        """Place the data, call once, and check every element of the result."""
         yield self._stage(point, "placing")
         host = measured.place(self.seed + point)
         yield self._stage(point, "compiling")
@@ -193,7 +194,7 @@ class _Sweep:
 
 
 class _Measured:
-    """One message size as far as it has come."""
+    """The measurements of one message size so far."""
 
     def __init__(self, subject: SweptCollective, count: int) -> None:
         self.subject = subject
@@ -210,32 +211,30 @@ class _Measured:
         self.skipped: str | None = None
 
     def require_fitting(self) -> None:
-        """Raise Diagnosed for a message that would take too much of what is free."""
+        """Raise Diagnosed if the message needs too much of the free memory."""
         needed, available = _needed(self.subject, self.count), available_memory()
         if available is not None and needed > REFUSE * available:
             words = f"needs {quantities.size(needed)}; {quantities.size(available)} is free"
             raise diagnosed("memory", SWEPT, f"does not fit: {words}")
 
     def place(self, seed: int) -> Any:
-        """Make the data and lay it on the devices; returns it as the host has it."""
+        """Create the data and place it on the devices; return the host's copy."""
         host = messages.data(self.subject, self.count, seed)
         self.inputs = (jax.block_until_ready(self.subject.placed(host)),)
         return host
 
     def call_first(self) -> jax.Array:
-        """The result of the first call, which compiles."""
+        """Make the first call, which compiles, and return its result."""
         began = time.perf_counter()
         result: jax.Array = jax.block_until_ready(self.call(*self.inputs))
         self.first = time.perf_counter() - began
         return result
 
     def sampler(self, *, throughput: bool) -> timing.Sampler:
-        """What takes the samples of this size."""
         array = self.inputs[0]
         return timing.sampler(self.call, self.inputs, array, throughput=throughput)
 
     def report(self) -> SizeReport:
-        """As a message."""
         known = SizeReport(
             bytes=self.size,
             count=self.count,
@@ -271,15 +270,12 @@ class _Measured:
 
 
 def _check(asked: Benchmark) -> None:
-    """Raise Diagnosed at the field of the benchmark that a sweep cannot follow."""
+    """Raise Diagnosed at the first field of the benchmark that a sweep does not support."""
     for name in asked.sweep:
         if name != "bytes":
             message = f"a collective is swept over message sizes, bytes; it has no {name}"
             raise diagnosed("session", BENCHMARK / "sweep" / name, message)
-    if asked.rounds is not None and asked.rounds < 1:
-        raise diagnosed("session", BENCHMARK / "rounds", "at least one round is needed")
-    if asked.budget is not None and not 0 < asked.budget < float("inf"):
-        raise diagnosed("session", BENCHMARK / "budget", "a budget is a number of seconds above 0")
+    check_extent(asked)
 
 
 def _counts(subject: SweptCollective, asked: Benchmark) -> list[int]:

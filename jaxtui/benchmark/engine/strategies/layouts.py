@@ -39,28 +39,24 @@ class Case:
 
     @property
     def leaf_axes(self) -> LeafAxes:
-        """The axes of all leaves of all arguments."""
         return tuple(axis for axes in self.axes for axis in axes)
 
     @property
     def leaf_axes_in_front(self) -> LeafAxes:
-        """The same with every mapped axis moved to the front."""
         return tuple(None if axis is None else 0 for axis in self.leaf_axes)
 
     @cached_property
     def structs(self) -> tuple[Any, ...]:
-        """The arguments' shapes."""
         return tuple(tree_util.tree_map(as_struct, arg) for arg in self.args)
 
     @property
     def in_axes(self) -> tuple[Any, ...]:
-        """`in_axes` as vmap takes it."""
         return tuple(
             self.map_axes(position, lambda axis: axis) for position in range(len(self.args))
         )
 
     def map_axes(self, position: int, entry: Callable[[int | None], Any]) -> Any:
-        """For one argument: `entry` of its axis, as a tree where its leaves differ."""
+        """`entry(axis)` for one argument; a tree if the axes of its leaves differ."""
         axes = self.axes[position]
         if len(set(axes)) == 1:
             return entry(axes[0])
@@ -73,13 +69,8 @@ class Case:
         return replace(self, axes=axes)
 
     def example(self, args: Sequence[Any], index: int) -> tuple[Any, ...]:
-        """One example of `args`, as the user's own indexing would take it."""
-        return tuple(
-            self._map_leaves(
-                position, arg, lambda leaf, axis: leaf[(slice(None),) * axis + (index,)]
-            )
-            for position, arg in enumerate(args)
-        )
+        """Example `index` of `args`, taken by ordinary indexing."""
+        return self.mapped(args, lambda leaf, axis: leaf[(slice(None),) * axis + (index,)])
 
     def _map_leaves(self, position: int, arg: Any, change: Callable[[Any, int], Any]) -> Any:
         leaves, tree = tree_util.tree_flatten(arg)
@@ -90,11 +81,11 @@ class Case:
         return tree_util.tree_unflatten(tree, changed)
 
     def mapped(self, args: Sequence[Any], change: Callable[[Any, int], Any]) -> tuple[Any, ...]:
-        """`args` with `change(leaf, axis)` for every leaf that is mapped."""
+        """`args` with `change(leaf, axis)` applied to every mapped leaf."""
         return tuple(self._map_leaves(i, arg, change) for i, arg in enumerate(args))
 
     def padded(self, batch: int) -> Case:
-        """The case with its last example repeated until there are `batch` of them."""
+        """The case with its last example repeated to fill a batch of `batch`."""
         more = batch - self.batch
 
         def pad(leaf: Any, axis: int) -> Any:
@@ -174,17 +165,15 @@ class Setup:
 
     @property
     def count(self) -> int:
-        """How many devices."""
         return len(self.devices)
 
     @property
     def share(self) -> int:
-        """Examples on each device."""
         return self.case.batch // self.count
 
 
 def inner_batch(case: Case) -> int:
-    """About the square root: as many turns of the loop as examples in each."""
+    """The power of two nearest to the square root of the batch, to balance loop and vmap."""
     return int(2 ** round(math.log2(max(1, case.batch)) / 2))
 
 

@@ -61,7 +61,6 @@ class Strategy:
 
     @property
     def by_default(self) -> bool:
-        """Whether it is timed when nothing is chosen."""
         return not self.mistake
 
     def structs(self, setup: Setup) -> tuple[Any, ...]:
@@ -183,11 +182,8 @@ def _lax_map(case: Case, batch_size: int | None) -> Callable[..., Any]:
             ]
             return case.function(*tree_util.tree_unflatten(tree, merged))
 
-        moving = [
-            leaf
-            for leaf, axis in zip(leaves, case.leaf_axes_in_front, strict=True)
-            if axis is not None
-        ]
+        axes = case.leaf_axes_in_front
+        moving = [leaf for leaf, axis in zip(leaves, axes, strict=True) if axis is not None]
         return lax.map(one, moving, **options)
 
     return mapped
