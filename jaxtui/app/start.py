@@ -7,7 +7,7 @@ widget draws what they will show.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -17,19 +17,13 @@ from jaxtui.screen import commands
 from jaxtui.screen.base import NARROW, WorkScreen
 from jaxtui.session.session import Session
 
-if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
-    pass
-
 LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss
 FUNCTION_SHARE = 0.36  # of the lines
 SHAPES_LINES = 9
 NAMES = (5, 14)  # least and most cells for an argument's name, as in the argument table
 
 
-class StartScreen(WorkScreen["ShownWork"]):
+class StartScreen(WorkScreen[Any]):
     """Shows the first frame of the explorer, then lets the app go on."""
 
     NAME = "map"
