@@ -10,9 +10,11 @@ import pkgutil
 import shutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from grimp import build_graph
 
 import jaxtui
 
@@ -133,3 +135,9 @@ def test_a_new_module_on_the_wrong_side_is_caught(
     tmp_path: Path, where: str, text: str, names: list[str]
 ) -> None:
     assert broken(tmp_path, where, text) == names
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = build_graph("jaxtui")
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    TopologicalSorter(imports).prepare()

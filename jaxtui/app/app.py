@@ -231,7 +231,6 @@ class JaxtuiApp(ShellApp):
         self.switch_mode(self.explorer.first_screen)
 
     def action_show_screen(self, name: str) -> None:
-        """Turn to a screen."""
         self.show_screen(name)
 
     def show_screen(self, name: str) -> None:
@@ -243,7 +242,6 @@ class JaxtuiApp(ShellApp):
             self.push_screen(screen.make())
 
     def action_stop(self) -> None:
-        """End the work in hand; with none, copy what is selected."""
         if self.explorer.stop():
             return
         if text := self._selected():
@@ -256,11 +254,9 @@ class JaxtuiApp(ShellApp):
         return str(in_field or self.screen.get_selected_text() or "")
 
     def action_restart_engine(self) -> None:
-        """End the engine and start a fresh one."""
         self.explorer.restart()
 
     def action_apply_fix(self) -> None:
-        """Apply the fix that the error offers, or let the user choose among several."""
         screen = self.screen
         diagnosis = screen.diagnosis(self.explorer.work) if isinstance(screen, WorkScreen) else None
         fixes = diagnosis.fixes if diagnosis is not None else []
@@ -287,7 +283,6 @@ class JaxtuiApp(ShellApp):
         self.say(f"fixed: {fix_words(fix)}")
 
     def action_copy(self) -> None:
-        """Copy what has the focus."""
         screen = self.screen
         text = screen.text_to_copy() if isinstance(screen, WorkScreen) else ""
         if text:
@@ -303,31 +298,24 @@ class JaxtuiApp(ShellApp):
         self.say(f"sent to the terminal's clipboard: {what}")
 
     def action_repaint(self) -> None:
-        """Paint the whole screen: something else may have written over it."""
         self.refresh()
 
     def action_undo(self) -> None:
-        """Take the last change of the session back."""
         self.explorer.undo()
 
     def action_redo(self) -> None:
-        """Make the change again that was undone last."""
         self.explorer.redo()
 
     def action_open_session(self) -> None:
-        """Open a session file."""
         self.explorer.files.open()
 
     def action_save_session(self) -> None:
-        """Save the session."""
         self.explorer.files.save()
 
     def action_save_session_as(self) -> None:
-        """Save the session under another name."""
         self.explorer.files.save_as()
 
     async def action_quit(self) -> None:
-        """Leave, once changes are taken care of."""
         if self.explorer.files.asking:
             # The question was asked already: whoever insists leaves.
             self.exit()
@@ -337,20 +325,17 @@ class JaxtuiApp(ShellApp):
         self.explorer.files.unless_changed(self.exit)
 
     def action_help(self) -> None:
-        """Show all keys."""
         from jaxtui.app.help import HelpDialog, widget_keys
 
         self.push_screen(HelpDialog(widget_keys()))
 
     def action_focus_next(self) -> None:
-        """Go to the next field, or back to the one that was left by escape."""
         screen = self.screen
         if isinstance(screen, WorkScreen) and screen.focused is None and screen.return_to_field():
             return
         super().action_focus_next()
 
     def action_leave_field(self) -> None:
-        """Leave the text field."""
         screen = self.screen
         if isinstance(screen, WorkScreen):
             screen.leave_field()

@@ -126,7 +126,6 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         self.action_apply_devices()
 
     def action_apply_devices(self) -> None:
-        """Apply the device set of the form, if every field can be read."""
         values: dict[str, Any] = {}
         self._wrong = {}
         for name in FIELDS:

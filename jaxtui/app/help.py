@@ -51,7 +51,6 @@ class HelpDialog(Dialog[None]):
         self._others = others
 
     def body(self) -> ComposeResult:
-        """The table."""
         with VerticalScroll(can_focus=True):
             self._table = Static()
             yield self._table

@@ -61,11 +61,9 @@ class WorkScreen(PromptScreen, Generic[W]):
         return self.shell.explorer
 
     def body(self) -> ComposeResult:
-        """What stands between the header and the key line."""
         yield from ()
 
     def compose(self) -> ComposeResult:
-        """The header, the screen's own panes, the key line."""
         yield self.header_line
         yield from self.body()
         yield self.key_line

@@ -38,18 +38,15 @@ class Dialog(ModalScreen[T]):
         self._heading = title or self.TITLE
 
     def action_refuse(self) -> None:
-        """Close without an answer."""
         self.dismiss(None)
 
     def compose(self) -> ComposeResult:
-        """The box."""
         with Vertical(classes="dialog") as box:
             box.border_title = self._heading
             box.border_subtitle = self.KEYS
             yield from self.body()
 
     def body(self) -> ComposeResult:
-        """What stands in the box."""
         yield from ()
 
 
@@ -62,7 +59,6 @@ class ChoiceDialog(Dialog[str]):
         self._choices = list(choices)
 
     def body(self) -> ComposeResult:
-        """The choices."""
         options = [
             Option(Content(label), id=f"choice-{i}") for i, (_, label) in enumerate(self._choices)
         ]
@@ -81,7 +77,6 @@ class ConfirmDialog(ChoiceDialog):
         self._text = text
 
     def body(self) -> ComposeResult:
-        """What it is about, then the choices."""
         yield Static(self._text, markup=False, classes="explanation")
         yield from super().body()
 
@@ -106,7 +101,6 @@ class TrustDialog(ConfirmDialog):
         self._source = text
 
     def body(self) -> ComposeResult:
-        """The source between the explanation and the choices."""
         explanation, choices = super().body()
         yield explanation
         with VerticalScroll(classes="source", can_focus=True):
@@ -129,7 +123,6 @@ class PathDialog(Dialog[str]):
         self._must_exist = must_exist
 
     def body(self) -> ComposeResult:
-        """The name, and the files that it may be."""
         field = TypedInput(
             self._path, placeholder="name.toml", compact=True, suggester=PathSuggester()
         )
@@ -180,7 +173,6 @@ class FindDialog(Dialog[str]):
         self._unreadable = unreadable
 
     def body(self) -> ComposeResult:
-        """The field, and what can be typed."""
         field = TypedInput(self._text, compact=True)
         field.cursor_blink = False
         yield field

@@ -38,7 +38,6 @@ class HeaderLine(Widget):
         self._active = active
 
     def render(self) -> Content:
-        """The line, fitted to the width: what the engine does is the last thing to go."""
         ways = ((True, True), (False, True), (True, False), (False, False))
         choices = [(self._names(roomy), self._status(roomy, where)) for roomy, where in ways]
         choices.append((self._keys(), self._status(False, False)))
@@ -108,7 +107,6 @@ class KeyLine(Widget):
             self.said = ""
 
     def render(self) -> Content:
-        """As many keys as fit, none of them cut."""
         if self.said:
             return Content.assemble(" ", (self.said, "bold $text"))
         parts: list[Part] = [" "]

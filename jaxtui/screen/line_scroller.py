@@ -81,7 +81,6 @@ class LineScroller(ScrollView, can_focus=True):
         super().notify_style_update()
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
-        """All the width there is."""
         return container.width
 
     def bring_into_view(self, line: int, room: int) -> None:
@@ -95,15 +94,12 @@ class LineScroller(ScrollView, can_focus=True):
     # ------------------------------------------------------------------------------------- keys
 
     def action_move(self, step: int) -> None:
-        """Scroll by a line."""
         self.scroll_relative(y=step, animate=False)
 
     def action_page(self, pages: int) -> None:
-        """Scroll by what is on view."""
         self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False)
 
     def action_edge(self, direction: int) -> None:
-        """Scroll to an end."""
         if direction < 0:
             self.scroll_home(animate=False)
         else:

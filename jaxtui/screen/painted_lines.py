@@ -92,7 +92,6 @@ class PaintedLines(LineScroller):
         self.post_message(self.Resized(self))
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` from the widget's top."""
         number = y + self.scroll_offset.y
         line = self._lines[number] if number < len(self._lines) else ()
         return self.strip_of(line, dim=self._stale)

@@ -77,7 +77,6 @@ class Toggles(Widget, can_focus=True):
         self.refresh(layout=anew)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """As many lines as they need."""
         return max(1, len(self._lines(width)))
 
     def _lines(self, width: int) -> list[list[int]]:
@@ -94,7 +93,6 @@ class Toggles(Widget, can_focus=True):
         return lines
 
     def render(self) -> Content:
-        """The lines."""
         rows = []
         for line in self._lines(self.size.width):
             parts: list[Content] = []
@@ -109,12 +107,10 @@ class Toggles(Widget, can_focus=True):
         return Content("\n").join(rows)
 
     def action_sideways(self, step: int) -> None:
-        """Go to the next one."""
         if self._items:
             self._go((self._at + step) % len(self._items))
 
     def action_move(self, step: int) -> None:
-        """Go to the line above or below."""
         lines = self._lines(self.size.width)
         for number, line in enumerate(lines):
             if self._at in line and 0 <= number + step < len(lines):
@@ -128,12 +124,10 @@ class Toggles(Widget, can_focus=True):
         self.post_message(self.Moved())
 
     def action_switch(self) -> None:
-        """Switch the one at the cursor."""
         on = [item.name for i, item in enumerate(self._items) if item.on != (i == self._at)]
         self.post_message(self.Switched(self, on))
 
     def action_all(self) -> None:
-        """All of them; if they all are on, only the one at the cursor."""
         names = [item.name for item in self._items]
         if all(item.on for item in self._items) and names:
             names = [names[self._at]]

@@ -77,7 +77,6 @@ class BenchmarkForm(Vertical):
         self._plan = ""
 
     def compose(self) -> ComposeResult:
-        """The fields, in reading order."""
         with Horizontal():
             yield Static("program", classes="label")
             yield self._program

@@ -72,7 +72,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self._painted: object = None
 
     def body(self) -> ComposeResult:
-        """The panes, in reading order."""
         with VerticalScroll(id="benchmark-form", classes="pane", can_focus=False) as pane:
             pane.border_title = "Benchmark"
             self.form = BenchmarkForm()
@@ -244,7 +243,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------------- running
 
     def action_run(self) -> None:
-        """Run the benchmark, unless one runs."""
         explorer, work = self.explorer, self.bench
         if work.subject == "session" and not explorer.work.trusted:
             explorer.files.ask_trust()
@@ -259,7 +257,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         explorer.show_work()
 
     def action_pick_subject(self) -> None:
-        """Choose whose program is timed."""
         from jaxtui.screen.dialogs import ChoiceDialog
 
         explorer, work = self.explorer, self.bench
@@ -277,7 +274,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.app.push_screen(ChoiceDialog("What is timed?", choices), chosen)
 
     def action_baseline(self) -> None:
-        """Compare all others with the strategy at the cursor."""
         key = self.table.key
         if key is None:
             self.say("there is no row yet")
@@ -287,8 +283,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.say(f"the others are compared with {key.strategy} from the next run on")
 
     def action_open_in_map(self) -> None:
-        """Open the tutorial's task as the session, with its benchmark."""
-
         explorer, work = self.explorer, self.bench
         if work.subject == "session":
             self.shell.show_screen("map")
@@ -304,11 +298,9 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
     # -------------------------------------------------------------------------------- looking
 
     def action_next_tab(self) -> None:
-        """Show the next of the details."""
         self._turn(1)
 
     def action_previous_tab(self) -> None:
-        """Show the details before."""
         self._turn(-1)
 
     def _turn(self, step: int) -> None:
@@ -328,7 +320,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         return [tab for tab in TABS if tab.there(self.bench)]
 
     def action_step_point(self, step: int) -> None:
-        """Show the next or the previous value of the sweep."""
         count, shown = self.table_pane.points()
         if count < 2:
             self.say("there is one point: a sweep, such as batch = 16, 64, has several")
@@ -337,14 +328,11 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def action_flip(self) -> None:
-        """Turn between the form and more of the details."""
         self.toggle_class("-details")
         self.show_keys()
         self.call_after_refresh(self.explorer.show_work)
 
     def action_earlier_runs(self) -> None:
-        """Open a run that was kept."""
-
         def opened() -> None:
             self.table_pane.point = None
             self.explorer.show_work()
@@ -352,11 +340,9 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         RunDialogs(self, self.bench).open_earlier(opened)
 
     def action_compare(self) -> None:
-        """Hold another run against the one that is shown."""
         RunDialogs(self, self.bench).compare(lambda: self._turn_to("compare"))
 
     def action_export(self) -> None:
-        """Save what is shown as JSON, CSV or Markdown."""
         RunDialogs(self, self.bench).export()
 
     def text_to_copy(self) -> str:

@@ -71,7 +71,6 @@ class BenchmarkTable(PaintedLines):
         return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
     def render_line(self, y: int) -> Strip:
-        """The heading, or a row."""
         table = self._table
         if table is None:
             return self.strip_of(())
@@ -83,15 +82,12 @@ class BenchmarkTable(PaintedLines):
         return self.strip_of(table.line(number, cursor=number == self._index), dim=self._stale)
 
     def action_move(self, step: int) -> None:
-        """Go to the row above or below."""
         self.go_to(self._index + step)
 
     def action_page(self, pages: int) -> None:
-        """Go on by what is on view."""
         self.go_to(self._index + pages * max(1, self.size.height - 2))
 
     def action_edge(self, direction: int) -> None:
-        """Go to the first or the last row."""
         self.go_to(0 if direction < 0 else len(self._rows) - 1)
 
     def go_to(self, number: int) -> None:

@@ -29,7 +29,6 @@ class TablePane(Vertical):
         self._table_height: int | str = ""
 
     def compose(self) -> ComposeResult:
-        """What is going on, the table, how noisy it is."""
         yield self._progress
         yield self._notice
         yield self.table

@@ -170,7 +170,6 @@ class DeviceRows(LineScroller):
     # --------------------------------------------------------------------------------- painting
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` from the widget's top: the heading, or a line of a row."""
         drawn = self._layout
         if drawn is None:
             return self.strip_of(())
@@ -182,35 +181,29 @@ class DeviceRows(LineScroller):
     # ------------------------------------------------------------------------------------- keys
 
     def action_sideways(self, step: int) -> None:
-        """Move the cursor along the line."""
         if self._layout is not None and (here := self.cursor) is not None:
             self.go_to(self._layout.sideways(here, step))
 
     def action_move(self, step: int) -> None:
-        """Move the cursor to the line above or below."""
         if self._layout is not None and (here := self.cursor) is not None:
             self.go_to(self._layout.vertically(here, step))
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by the rows that are on view."""
         if self._layout is not None and (here := self.cursor) is not None:
             rows = max(1, (self.size.height - 1) // self._layout.height)
             self.go_to(here._replace(row=here.row + pages * rows))
 
     def action_edge(self, direction: int) -> None:
-        """Move the cursor to the first or the last device."""
         if self._layout is not None and (here := self.cursor) is not None:
             self.go_to(here._replace(row=0 if direction < 0 else self._layout.rows - 1))
 
     def action_fold(self) -> None:
-        """Fold long blocks, or show them whole."""
         self._folds = not self._folds
         self.lay_out()
         if (here := self.cursor) is not None:
             self.go_to(here)
 
     def action_edit(self) -> None:
-        """Ask for the element at the cursor to be edited."""
         if self._layout is not None and (here := self.cursor) is not None:
             y, x = self._layout.locate(here)
             self.post_message(self.EditWanted(here, x, y + 1 - self.scroll_offset.y))

@@ -108,7 +108,6 @@ class CollectiveForm(Vertical):
         self._about_via = ""
 
     def compose(self) -> ComposeResult:
-        """The fields, in reading order."""
         yield self._first[0]
         yield self._meaning
         yield self._first[1]

@@ -45,7 +45,6 @@ class HoldingsPane(Vertical):
         self._holdings: tuple[Holding, Holding] | None = None
 
     def compose(self) -> ComposeResult:
-        """The notice, the rows, the words about the element at the cursor."""
         yield self._notice
         yield self.rows
         yield self._words

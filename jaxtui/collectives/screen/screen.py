@@ -59,7 +59,6 @@ class CollectivesScreen(TravelSide):
     travel_pane: TravelPane
 
     def body(self) -> ComposeResult:
-        """The panes, in reading order."""
         work = self.collective_work
         rows = view.option_rows(work.collective, work.available)
         with VerticalScroll(id="collective-form", classes="pane", can_focus=False) as form:
@@ -145,7 +144,6 @@ class CollectivesScreen(TravelSide):
             self.explorer.edit(COLLECTIVE, collective, typed=typed)
 
     def action_run(self) -> None:
-        """Run the collective, whatever it did before."""
         explorer, work = self.explorer, self.collective_work
         if not explorer.work.trusted:
             explorer.files.ask_trust()
@@ -157,7 +155,6 @@ class CollectivesScreen(TravelSide):
         explorer.show_work()
 
     def action_pick_operation(self) -> None:
-        """Let the user choose the operation."""
         from jaxtui.screen.dialogs import ChoiceDialog
 
         work = self.collective_work
@@ -174,27 +171,22 @@ class CollectivesScreen(TravelSide):
         self.app.push_screen(ChoiceDialog("Which collective? Each device gets …", choices), chosen)
 
     def action_next_via(self) -> None:
-        """Carry it by the next transformation."""
         collective = self.collective_work.collective
         self.put(msgspec.structs.replace(collective, via=view.next_via(collective.via)))
 
     def action_next_output(self) -> None:
-        """Show the next array of the result."""
         self.holdings.step_leaves(0, 1)
         self.explorer.show_work()
 
     def action_next_input(self) -> None:
-        """Show the next array of the input."""
         self.holdings.step_leaves(1, 0)
         self.explorer.show_work()
 
     def action_flip(self) -> None:
-        """Turn between the form and the way of the data, where there is no room for both."""
         self.toggle_class("-travel")
         self.show_keys()
 
     def action_bandwidth(self) -> None:
-        """Show the collective's sweep over message sizes."""
         self.shell.show_screen("bandwidth")
 
     # -------------------------------------------------------------------------------- programs
@@ -208,7 +200,6 @@ class CollectivesScreen(TravelSide):
             return None
 
     def action_open_in_map(self) -> None:
-        """Open the collective as a program in the Map screen."""
         program = self.program_of()
         if program is None:
             return
@@ -235,7 +226,6 @@ class CollectivesScreen(TravelSide):
             self.app.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
 
     def action_export(self) -> None:
-        """Copy the collective as a script, or write it into a file."""
         from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
 
         text = self._script()

@@ -103,14 +103,12 @@ class TravelSide(WorkScreen[ProgramWork]):
         return doubling[0] if small and doubling else names[0]
 
     def action_step_travel(self, steps: int) -> None:
-        """Go to a later or an earlier step of the algorithm."""
         if self.has_class("-low"):
             self.add_class("-travel")
         self.travel_pane.go(steps)
         self.show_keys()
 
     def action_next_algorithm(self) -> None:
-        """Take another algorithm."""
         ran, asked = self.collective_work.ran, self.collective_work.ran_of
         if ran is None or asked is None:
             return

@@ -72,11 +72,9 @@ class TravelView(LineScroller):
         self.refresh()
 
     async def action_sideways(self, step: int) -> None:
-        """Go to a later or an earlier step."""
         await self.run_action(f"screen.step_travel({step})")
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` from the widget's top: the heading, or a device's line."""
         index = y + self.scroll_offset.y if y else 0
         return self.strip_of(self._lines[index] if index < len(self._lines) else ())
 
@@ -113,7 +111,6 @@ class TravelPane(Vertical):
         self._bandwidth = FieldInput("10", id="travel-bandwidth")
 
     def compose(self) -> ComposeResult:
-        """The words, the table, the cost."""
         yield self._head
         with Horizontal(id="travel-cost"):
             yield Static("latency α ", markup=False)

@@ -139,7 +139,6 @@ class _Heading(Widget):
         self.set_reactive(_Heading.shown, (axis, widths))
 
     def render(self) -> str:
-        """One line."""
         assert self.shown is not None
         axis, widths = self.shown
         value = max(0, self.size.width - widths.name - widths.axis)
@@ -189,7 +188,6 @@ class ArgumentTable(Vertical):
         self._shown: object = None
 
     def compose(self) -> ComposeResult:
-        """The rows, then the parameters."""
         yield self._heading
         with Vertical(id="argument-rows"):
             yield from self._rows

@@ -41,7 +41,6 @@ class FunctionName(Widget, can_focus=True):
         self.set_reactive(FunctionName.text, text)
 
     def render(self) -> Content:
-        """The name on the left, the sign that it opens on the right."""
         name = (self.text or "no function yet")[: max(0, self.size.width - 4)]
         gap = " " * max(1, self.size.width - len(name) - 2)
         return Content.assemble((name, "$text"), gap, (f"{UNFOLDED} ", "$accent"))
@@ -142,7 +141,6 @@ class FunctionEditor(Vertical):
         self.set_class(bool(reference), "-reference")
 
     def compose(self) -> ComposeResult:
-        """The name over the source, or over the reference."""
         yield self.name_line
         yield self.reference
         yield self.area

@@ -55,11 +55,9 @@ class LayerList(Widget, can_focus=True):
         self.set_reactive(LayerList.selected, len(layers) - 1)
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        """A line for each layer and one to add."""
         return len(self.stack) + 1
 
     def render(self) -> Content:
-        """The lines."""
         lines = [self._line(index) for index in reversed(range(len(self.stack)))]
         add = Content.assemble(
             ("  + a", "$accent"), (" puts another layer around all", "$text-muted")
@@ -123,7 +121,6 @@ class LayerForm(Vertical):
         self._messages = {name: FieldMessage() for name in self._fields}
 
     def compose(self) -> ComposeResult:
-        """A label and a field on each line."""
         for name, field in self._fields.items():
             with Horizontal():
                 yield Static(name, markup=False, classes="label")

@@ -27,7 +27,6 @@ class LayersPane(Vertical):
         self._form_of: int | None = None  # the place of the form's layer in the session
 
     def compose(self) -> ComposeResult:
-        """The list, and the message under it."""
         yield self.listed
         yield self.message
 

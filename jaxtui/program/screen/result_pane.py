@@ -52,7 +52,6 @@ class ResultPane(Vertical):
         self._ran: Ran | None = None
 
     def compose(self) -> ComposeResult:
-        """The tabs and what stands over them; their contents come when they are shown."""
         yield self.tab_line
         yield self._notice
         yield self._switcher

@@ -67,7 +67,6 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     def body(self) -> ComposeResult:
-        """The panes, in reading order."""
         with Vertical(id="columns"):
             with VerticalScroll(id="compose", can_focus=False):
                 yield from self._compose_side()
@@ -229,52 +228,41 @@ class MapScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------------- layers
 
     async def action_select_previous(self) -> None:
-        """Select the next layer outward, which stands above."""
         await self.layers_pane.select_previous()
 
     async def action_select_next(self) -> None:
-        """Select the next layer inward."""
         await self.layers_pane.select_next()
 
     def action_add_layer(self) -> None:
-        """Put another layer around the program."""
         self.layers_pane.add()
 
     def action_remove_layer(self) -> None:
-        """Remove the selected layer."""
         self.layers_pane.remove_layer()
 
     def action_move_out(self) -> None:
-        """Swap the selected layer with the one around it."""
         self.layers_pane.move_out()
 
     def action_move_in(self) -> None:
-        """Swap the selected layer with the one inside it."""
         self.layers_pane.move_in()
 
     async def action_edit_layer(self) -> None:
-        """Open the form of the selected layer, or close it."""
         await self.layers_pane.edit()
 
     # ------------------------------------------------------------------------------- results
 
     def action_next_output(self) -> None:
-        """Show the next leaf of the result."""
         self.results.step_leaf(1)
         self.explorer.show_work()
 
     def action_previous_output(self) -> None:
-        """Show the leaf before."""
         self.results.step_leaf(-1)
         self.explorer.show_work()
 
     def action_next_tab(self) -> None:
-        """Turn to the next tab."""
         self.results.step_tab(1)
         self.explorer.show_work()
 
     def action_previous_tab(self) -> None:
-        """Turn to the tab before."""
         self.results.step_tab(-1)
         self.explorer.show_work()
 
@@ -295,7 +283,6 @@ class MapScreen(WorkScreen[ProgramWork]):
         return self.results.text_to_copy()
 
     def action_find(self) -> None:
-        """Find an element of the result, or a text in the listing that is shown."""
         view = self.results.array_view
         if self.results.tab == VALUES and view is not None:
             self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
@@ -333,13 +320,11 @@ class MapScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------------- function
 
     def action_pick_function(self) -> None:
-        """Let the user choose another function."""
         from jaxtui.program.screen.picker import pick_function
 
         pick_function(self, self.editor)
 
     def action_edit_source(self) -> None:
-        """Edit the source, or the file that the function comes from, in $EDITOR."""
         from jaxtui.program.screen.external_editor import edit_function
 
         edit_function(self)
@@ -347,14 +332,12 @@ class MapScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------------- pages
 
     def action_run(self) -> None:
-        """Run what is composed, and turn to the page on which its result will stand."""
         self.explorer.run()
         work = self.explorer.work
         if work.trusted and work.diagnosis is None and not self.has_class("-results"):
             self.action_flip()
 
     def action_flip(self) -> None:
-        """Turn between composing and results; matters only when there is no room for both."""
         self.toggle_class("-results")
         self._leave_hidden()
         self.show_keys()

@@ -199,13 +199,11 @@ class ShapeFlow(LineScroller):
         )
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """The heading, every row and a foot with room for a message of two lines."""
         return 1 + len(self._picture.rows) + FOOT + 1
 
     # --------------------------------------------------------------------------------- painting
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` from the widget's top: the heading, a row, or a line of the foot."""
         picture = self._picture
         foot_top = 1 + self._body_height
         index = y - 1 + self.scroll_offset.y
@@ -235,19 +233,15 @@ class ShapeFlow(LineScroller):
     # ------------------------------------------------------------------------------------- keys
 
     def action_move(self, rows: int) -> None:
-        """Move the cursor, over the rule between inputs and outputs."""
         self._go_to(self._cursor + rows, 1 if rows > 0 else -1)
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by what is on view."""
         self._go_to(self._cursor + pages * max(1, self._body_height - 1), pages)
 
     def action_edge(self, direction: int) -> None:
-        """Move the cursor to the first or the last row."""
         self._go_to(0 if direction < 0 else len(self._picture.rows) - 1, direction)
 
     def action_sideways(self, columns: int) -> None:
-        """Scroll sideways to the next column."""
         stops = self._picture.stops
         beyond = [x for x in stops if (x - self._x) * columns > 0]
         if beyond:
@@ -256,7 +250,6 @@ class ShapeFlow(LineScroller):
             self.refresh()
 
     def action_fold(self) -> None:
-        """Fold the cursor's group, or unfold it."""
         rows = self._picture.rows
         if not rows or not rows[self._cursor].group:
             return

@@ -39,7 +39,6 @@ class TabLine(Widget, can_focus=True):
             self.name = name
 
     def render(self) -> Content:
-        """The names, each with its note (such as how many lines were printed)."""
         parts: list[str | tuple[str, str]] = []
         labels, gap = self._labels()
         for name, label in labels:

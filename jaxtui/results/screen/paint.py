@@ -46,7 +46,6 @@ class GridLayout:
 
     @property
     def body(self) -> int:
-        """The first line of cells."""
         return self.header + self.labels
 
     def visible(self, view: PlaneView, top: int, left: int) -> Rectangle:

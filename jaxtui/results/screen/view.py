@@ -161,7 +161,6 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         self._go(self._view.at(self._view.row + rows, self._view.column + columns))
 
     def action_page(self, pages: float) -> None:
-        """Move cursor and scroll position by pages of rows."""
         picture = self._wanted_picture(0, 0)
         if picture is None:
             return
@@ -201,7 +200,6 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
                 self._notice = f"no heat map of {dtype}: it has no order"
 
     def action_next_device(self) -> None:
-        """Show the next device's block; after the last one, the whole array."""
         if self._reading is None:
             return
         source = self._reading.source

@@ -74,7 +74,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         return cast("SweepBench", self.explorer).sweep
 
     def body(self) -> ComposeResult:
-        """The panes, in reading order."""
         with Vertical(id="sweep", classes="pane") as self.pane:
             self._notice = Notice(id="sweep-notice")
             self._progress = Notice(id="sweep-progress")
@@ -139,7 +138,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
     # --------------------------------------------------------------------------------- actions
 
     def action_run(self) -> None:
-        """Sweep the collective."""
         explorer = self.explorer
         if not explorer.work.trusted:
             explorer.files.ask_trust()
@@ -151,13 +149,11 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         explorer.show_work()
 
     def action_flip(self) -> None:
-        """Turn between the table and the chart, where there is no room for both."""
         self.toggle_class("-flipped")
         (self.chart if self.has_class("-flipped") else self.lines).focus()
         self.call_after_refresh(self.explorer.show_work)
 
     def action_back(self) -> None:
-        """Go back to the collective; a sweep in hand goes on."""
         self.app.pop_screen()
 
     def leave_field(self) -> None:
@@ -175,7 +171,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         return bandwidth_words.to_csv(report) if report is not None else ""
 
     def action_export(self) -> None:
-        """Save the sweep as JSON, CSV or Markdown."""
         from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
 
         report = self._measured
