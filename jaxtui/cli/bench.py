@@ -21,7 +21,7 @@ from jaxtui.benchmark.run_recording import COMPLETE
 from jaxtui.cli import headless
 from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines, HeadlessEngine
 from jaxtui.cli.output import write
-from jaxtui.session import collective_program as collectives
+from jaxtui.session import collective_program
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Session, SessionError
 from jaxtui.text import plain
@@ -63,7 +63,7 @@ def bench(
     benchmark = session.benchmark or Benchmark()
     benchmark = msgspec.structs.replace(benchmark, quick=quick or benchmark.quick)
     session = msgspec.structs.replace(session, benchmark=benchmark)
-    if session.collective is not None and collectives.runs_program(session):
+    if session.collective is not None and collective_program.runs_program(session):
         print(f"{path}: its collective is swept; the program is not timed", file=sys.stderr)
     recording, status = _measured(path, session, choice)
     report = recording.report()

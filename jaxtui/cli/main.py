@@ -185,9 +185,9 @@ def _lessons(options: argparse.Namespace) -> int:
 def _screenshot(options: argparse.Namespace) -> int:
     config, choice = _configured(options)
     session, _ = _open(options.session, choice)
-    from jaxtui.cli import screenshot as picture
+    from jaxtui.cli import screenshot
 
-    return picture.draw(
+    return screenshot.draw(
         session,
         choice.settings_for(session),
         path=options.session,

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from jaxtui.cli import headless
 from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines
-from jaxtui.session import collective_program as collectives
+from jaxtui.session import collective_program
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import encoded
 from jaxtui.session.session import Collective, Session, SessionError
@@ -63,7 +63,7 @@ def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
         engine = engines.for_settings(choice.settings_for(session))
         environment = engine.environment()
         composition = headless.composition(session, path)
-        if collectives.runs_program(session):
+        if collective_program.runs_program(session):
             program, failure = _split(engine.run(composition))
         if session.collective is not None and failure is None:
             ran, failure = _split(engine.run_collective(composition, session.collective))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark import kept_runs
 from jaxtui.benchmark.screen import answers as benchmark_answers
 from jaxtui.benchmark.screen import chart as benchmark_chart
 from jaxtui.benchmark.screen import details as benchmark_details
@@ -108,7 +108,7 @@ def _compared(there: Details) -> list[Line]:
     report, other = there.bench.report, there.bench.other
     if report is None or other is None:
         return []
-    found = bench_runs.compare(other.report, report)
+    found = kept_runs.compare(other.report, report)
     before = view.moment(other.report.began)
     return benchmark_details.comparison_lines(found, before, there.width)
 

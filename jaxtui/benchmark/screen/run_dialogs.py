@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark import kept_runs
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.screen import view
 from jaxtui.benchmark.screen.work import BenchmarkWork, Opened
@@ -60,11 +60,11 @@ class RunDialogs:
         shown = self._shown_path()
         found = [
             (str(run.path), view.run_label(run, room))
-            for run in bench_runs.kept()
+            for run in kept_runs.kept()
             if heading == "Earlier runs" or str(run.path) != shown
         ]
         if not found and not first:
-            self._screen.say(f"no {'other ' if shown else ''}run is kept in {bench_runs.folder()}")
+            self._screen.say(f"no {'other ' if shown else ''}run is kept in {kept_runs.folder()}")
             return
         self._screen.app.push_screen(ChoiceDialog(heading, [*first, *found]), chosen)
 
@@ -77,8 +77,8 @@ class RunDialogs:
         from pathlib import Path
 
         try:
-            return Opened(Path(path), bench_runs.read(path))
-        except bench_runs.RunError as error:
+            return Opened(Path(path), kept_runs.read(path))
+        except kept_runs.RunError as error:
             self._screen.say(str(error))
             return None
 
@@ -105,5 +105,5 @@ class RunDialogs:
 
 def _written(report: BenchmarkReport, kind: str) -> str:
     if kind == "json":
-        return bench_runs.to_json(report).decode() + "\n"
+        return kept_runs.to_json(report).decode() + "\n"
     return bench_words.to_csv(report) if kind == "csv" else bench_words.markdown(report)

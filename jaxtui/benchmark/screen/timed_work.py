@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark import kept_runs
 from jaxtui.benchmark.run_recording import RunRecording
 from jaxtui.screen.open_session import OpenSession, ended_words
 from jaxtui.screen.work import QUIET, UNTRUSTED, AwaitedWork
@@ -38,7 +38,7 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
 
     def __init__(self, open_session: OpenSession) -> None:
         super().__init__(open_session)
-        self.keep: Callable[[bench_runs.AnyRun], Path] = bench_runs.keep
+        self.keep: Callable[[kept_runs.AnyRun], Path] = kept_runs.keep
         self.recording: Recorded | None = None
         self.kept: Path | None = None
         self.stopping: float | None = None
@@ -210,5 +210,5 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
         try:
             self.kept = self.keep(recording.report())
             self.said = f"kept as {self.kept.name}{self.KEPT_HINT}"
-        except bench_runs.RunError as error:
+        except kept_runs.RunError as error:
             self.said = str(error)

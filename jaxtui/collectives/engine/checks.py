@@ -22,7 +22,7 @@ from jaxtui.engine_base.devices import DeviceSet, device_set
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.expressions import Names
-from jaxtui.session import collective_program as collectives
+from jaxtui.session import collective_program
 from jaxtui.session.collective_catalogue import Operation, Option
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import COLLECTIVE, DEVICES, OPTIONS, FieldPath
@@ -84,10 +84,10 @@ class _Call:
 def check(session: Session, folder: str = "") -> Checked:
     """All of the above for the session's collective. Raises Diagnosed at the field at fault."""
     try:
-        operation = collectives.operation_of(session)
-        axes = collectives.axes_of(session)
-        collectives.as_program(session)
-    except collectives.CollectiveError as error:
+        operation = collective_program.operation_of(session)
+        axes = collective_program.axes_of(session)
+        collective_program.as_program(session)
+    except collective_program.CollectiveError as error:
         raise diagnosed("collective", error.field, error.message, error.fixes) from error
     collective = session.collective
     assert collective is not None

@@ -16,7 +16,7 @@ from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine_base.failures import describe
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.results.engine.store import KEPT, ResultStore
-from jaxtui.session import collective_program as composing
+from jaxtui.session import collective_program
 from jaxtui.session.field_path import NO_FIELD
 from jaxtui.session.session import Session
 from jaxtui.wire.collectives import (
@@ -95,7 +95,7 @@ class CollectiveRuns:
         except Exception as error:
             message = f"its sources cannot be found: {describe(error)}"
             raise diagnosed("runtime", NO_FIELD, message) from error
-        operation = composing.operation_of(kept.session)
+        operation = collective_program.operation_of(kept.session)
         inputs = [leaf for _, leaf in kept.ran.before]
         said = words(
             sources,

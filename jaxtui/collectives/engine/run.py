@@ -24,7 +24,7 @@ from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import evaluation, expressions
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.results.engine.gathering import Gathered
-from jaxtui.session import collective_program as collectives
+from jaxtui.session import collective_program
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import (
@@ -109,7 +109,7 @@ def run(
     """
     with rehearsal():
         checked = collective_checks.check(session, folder)
-    composition = composition_of(session, folder, collectives.with_input(session))
+    composition = composition_of(session, folder, collective_program.with_input(session))
     try:
         evaluated = evaluation.run(composition, on_stage, cancelled)
     except Diagnosed as error:
@@ -229,7 +229,7 @@ def _has_nan(leaf: Any) -> bool:
 
 def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
     """What finds out which elements of `before` a result of the collective is made from."""
-    program = collectives.as_program(session)
+    program = collective_program.as_program(session)
     prepared = prepare(composition_of(session, folder, program))
     names = prepared.argument_names
     values = [
@@ -286,7 +286,7 @@ def _moved(diagnosis: Diagnosis, session: Session) -> Diagnosis:
     """A diagnosis of the collective's program, with the field that the collective has for it."""
     collective = session.collective
     assert collective is not None
-    own = collective.operation.strip() in collectives.own_functions(session.program.source)
+    own = collective.operation.strip() in collective_program.own_functions(session.program.source)
     field = diagnosis.field
     if field.under(ARGUMENTS):
         return _at(diagnosis, _argument_field(field, collective))

@@ -22,8 +22,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
 from jaxtui.screen.cells import fit
-from jaxtui.session import collective_program as collectives
-from jaxtui.session import export
+from jaxtui.session import collective_program, export
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import COLLECTIVE, PROGRAM
 from jaxtui.session.session import Collective, Program
@@ -194,8 +193,8 @@ class CollectivesScreen(TravelSide):
     def program_of(self) -> Program | None:
         """The collective as a program; says why when it is none yet."""
         try:
-            return collectives.as_program(self.collective_work.alone)
-        except collectives.CollectiveError as error:
+            return collective_program.as_program(self.collective_work.alone)
+        except collective_program.CollectiveError as error:
             self.say(error.message)
             return None
 
@@ -246,8 +245,8 @@ class CollectivesScreen(TravelSide):
 
     def _script(self) -> str | None:
         try:
-            return export.script(collectives.as_session(self.collective_work.alone))
-        except (collectives.CollectiveError, export.ExportError) as error:
+            return export.script(collective_program.as_session(self.collective_work.alone))
+        except (collective_program.CollectiveError, export.ExportError) as error:
             self.say(error.message)
             return None
 

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.collectives.screen.blocks import Holding
-from jaxtui.session import collective_program as collectives
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
+from jaxtui.session.collective_program import DEFAULT_AXIS, VIAS, own_functions
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import COLLECTIVE, OPTIONS, FieldPath
 from jaxtui.session.session import Collective, Session
@@ -58,7 +58,7 @@ def meaning(session: Session, available: Mapping[str, Sequence[str]] | None, roo
     input is said too where there is `room`, in cells, for both."""
     assert session.collective is not None
     name = session.collective.operation.strip()
-    if name in collectives.own_functions(session.program.source):
+    if name in own_functions(session.program.source):
         return f"{name} is a function of your own, which each device calls with its block"
     operation = OPERATIONS.get(name)
     if operation is None:
@@ -78,7 +78,7 @@ def choices(
     """The operations to pick from: (name, what the list says of it)."""
     own = [
         (name, f"{name:18} a function of your own")
-        for name in collectives.own_functions(session.program.source)
+        for name in own_functions(session.program.source)
         if any(operation in session.program.source for operation in OPERATIONS)
     ]
     known = [
@@ -113,7 +113,7 @@ def _shared(operation: Operation) -> set[str]:
 
 def next_via(via: str) -> str:
     """The transformation after this one."""
-    vias = collectives.VIAS
+    vias = VIAS
     return vias[(vias.index(via) + 1) % len(vias)] if via in vias else vias[0]
 
 
@@ -124,7 +124,7 @@ def option_rows(
     operation = known_operation(collective)
     rows = []
     if operation is None:
-        rows.append(OptionRow("axis_name", "", collectives.DEFAULT_AXIS, "the name of the axis"))
+        rows.append(OptionRow("axis_name", "", DEFAULT_AXIS, "the name of the axis"))
     else:
         has = available.get(operation.name) if available is not None else None
         for option in operation.options:
@@ -137,7 +137,7 @@ def option_rows(
         msgspec.structs.replace(
             row,
             text=collective.options.get(row.name, ""),
-            placeholder=collectives.DEFAULT_AXIS if row.name == "axis_name" else row.placeholder,
+            placeholder=DEFAULT_AXIS if row.name == "axis_name" else row.placeholder,
         )
         for row in rows
     ]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from jaxtui.screen.open_session import NAMED, OpenSession, ended_words
 from jaxtui.screen.work import UNTRUSTED, Pending, RequestWork
-from jaxtui.session import collective_program as collectives
+from jaxtui.session import collective_program
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import COLLECTIVE, NO_FIELD, OPTIONS, FieldPath
@@ -86,7 +86,7 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
         session, asked = self.session, self.collective
         texts = " ".join((asked.operation, asked.value, *asked.options.values()))
         used = set(re.findall(r"\w+", texts))
-        if used & set(collectives.own_functions(session.program.source)):
+        if used & set(collective_program.own_functions(session.program.source)):
             return session
         return msgspec.structs.replace(session, program=Program())
 
@@ -107,8 +107,8 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
 
     def _own_diagnosis(self) -> Diagnosis | None:
         try:
-            collectives.as_program(self.session)
-        except collectives.CollectiveError as error:
+            collective_program.as_program(self.session)
+        except collective_program.CollectiveError as error:
             return Diagnosis(
                 kind="collective", field=error.field, message=error.message, fixes=error.fixes
             )

@@ -20,8 +20,7 @@ import numpy as np
 
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.results import condition
-from jaxtui.results.engine import finding
-from jaxtui.results.engine import summaries as statistics
+from jaxtui.results.engine import finding, summaries
 from jaxtui.results.engine.blocks import Block, Index, cover, ends_of, overlap, whole
 from jaxtui.results.engine.cells import Sort, cells, nested, sort_of
 from jaxtui.results.engine.gathering import Gathered
@@ -122,7 +121,7 @@ class ResultStore:
         return CellFound(id=request.id, index=None if found is None else list(found))
 
     def summaries(self, request: Summarize) -> Iterator[Summary | None]:
-        """Yield statistics of a leaf or of one device's block; see `statistics.summaries`.
+        """Yield statistics of a leaf or of one device's block; see `summaries.summaries`.
 
         None stands for some milliseconds of work; nothing is computed until the next item is
         requested. Raises Diagnosed, also if the result is dropped meanwhile.
@@ -130,7 +129,7 @@ class ResultStore:
         leaf = self._leaf(request.result, request.leaf)
         parts, shape = _blocks_of(leaf, request.device)
         with _reading(leaf):
-            for summary in statistics.summaries(parts, leaf.sort, math.prod(shape)):
+            for summary in summaries.summaries(parts, leaf.sort, math.prod(shape)):
                 self._leaf(request.result, request.leaf)
                 yield summary
 
@@ -142,7 +141,7 @@ class ResultStore:
                 if leaf.size <= values and leaf.complete:
                     given = _values(leaf)
                 else:
-                    *_, summary = statistics.summaries(leaf.parts, leaf.sort, leaf.size)
+                    *_, summary = summaries.summaries(leaf.parts, leaf.sort, leaf.size)
         return Output(
             path=leaf.path,
             shape=list(leaf.shape),

@@ -27,7 +27,7 @@ from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.program.engine.programs import BuiltLayer
-from jaxtui.session import collective_program as composing
+from jaxtui.session import collective_program
 from jaxtui.session.collective_catalogue import Convention
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import COLLECTIVE, DEVICES
@@ -119,7 +119,7 @@ def subject_of(session: Session, folder: str) -> SweptCollective:
         # Once, small: whatever the transformation or the backend cannot do is told here.
         collectives.run(trial, folder, lambda _: None, lambda: False)
         checked = collective_checks.check(trial, folder)
-    program = composing.as_program(trial)
+    program = collective_program.as_program(trial)
     prepared = prepare(collectives.composition_of(trial, folder, program))
     return SweptCollective(
         session=trial,

@@ -8,7 +8,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark import kept_runs
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.screen import view as sweep_view
 from jaxtui.program.screen.work import ProgramWork
@@ -204,5 +204,5 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
 
 def _written(report: BandwidthReport, kind: str) -> str:
     if kind == "json":
-        return bench_runs.to_json(report).decode() + "\n"
+        return kept_runs.to_json(report).decode() + "\n"
     return (bandwidth_words.to_csv if kind == "csv" else bandwidth_words.markdown)(report)
