@@ -39,7 +39,7 @@ def _verdict(report: CollectiveReport, note: str) -> str:
 
 
 def _places(report: CollectiveReport) -> list[list[str]]:
-    """The column of devices, with one of rows where a device holds several."""
+    """The column of devices, after one of row numbers if a device holds several rows."""
     holders = _holders(report.after[0] if report.after else report.before[0])
     devices = ["device", *holders]
     if len(set(holders)) == len(holders):
@@ -48,7 +48,7 @@ def _places(report: CollectiveReport) -> list[list[str]]:
 
 
 def _holders(output: Output) -> list[str]:
-    """The device that holds each row, as its blocks say."""
+    """The device that holds each row, according to the shards."""
     holders = [""] * output.shape[0]
     for shard in output.shards:
         for row in range(*shard.index[0]):
@@ -65,7 +65,7 @@ def _column(name: str, output: Output) -> list[str]:
 
 
 def _side_by_side(columns: list[list[str]]) -> str:
-    """Columns of cells that may have several lines each."""
+    """Lay out columns whose cells may have several lines."""
     lines: list[list[str]] = []
     for cells in zip(*columns, strict=True):
         parts = [cell.split("\n") for cell in cells]

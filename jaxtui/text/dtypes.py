@@ -68,7 +68,7 @@ def significand_bits(dtype: str) -> int:
 
 @lru_cache
 def _precision(dtype: str) -> tuple[int, int]:
-    """The bits of the significand, and the least exponent of two that a last bit stands for."""
+    """The significand's bits, and the exponent of two of the smallest possible last bit."""
     small = _SMALL.search(dtype)
     if small is None:
         return _PRECISIONS.get(dtype, (53, -1074))
@@ -111,7 +111,7 @@ def shortest(value: float, dtype: str) -> float:
 
 
 def _next_up(value: float, digits: int) -> float:
-    """The number of so many digits that follows the nearest one to `value`, away from zero."""
+    """The decimal of `digits` digits after the one nearest to `value`, away from zero."""
     mantissa, _, exponent = f"{abs(value):.{digits - 1}e}".partition("e")
     following = int(mantissa.replace(".", "")) + 1
     return math.copysign(float(f"{following}e{int(exponent) - digits + 1}"), value)

@@ -19,7 +19,7 @@ class Format(Protocol):
         """The length of every text."""
 
     def text(self, cell: Any) -> str:
-        """The cell, `width` characters long."""
+        """The cell as text, `width` characters long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,16 @@ class Words:
     width: int
 
     def text(self, cell: Any) -> str:
-        """The value's word."""
         return self.words.get(cell, "#" * self.width).rjust(self.width)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text, shortened in its middle."""
+    """Text, left-aligned and shortened in its middle; what would break a line is escaped."""
 
     width: int
 
     def text(self, cell: Any) -> str:
-        """The text, left-aligned; what would break a line is written as an escape."""
         return shorten(escaped(str(cell)), self.width).ljust(self.width)
 
 
@@ -52,24 +50,22 @@ class Integer:
     width: int
 
     def text(self, cell: Any) -> str:
-        """The integer; `#` where it lies outside of what the width was made for."""
+        """The integer; `#` where it is wider than the format."""
         written = str(cell)
         return written.rjust(self.width) if len(written) <= self.width else "#" * self.width
 
 
 @dataclass(frozen=True, slots=True)
 class Hexadecimal:
-    """Integers as all of the dtype's bits."""
+    """Integers as all of the dtype's bits, in two's complement."""
 
     bits: int
 
     @property
     def width(self) -> int:
-        """The length of every text."""
         return 2 + -(-self.bits // 4)
 
     def text(self, cell: Any) -> str:
-        """The bits in hexadecimal, two's complement."""
         return f"0x{cell & ((1 << self.bits) - 1):0{self.width - 2}x}"
 
 
@@ -88,7 +84,6 @@ class Fixed:
     known: int = 17
 
     def text(self, cell: Any) -> str:
-        """The number."""
         value = number(cell)
         if not math.isfinite(value):
             return _word(value, self.width)
@@ -112,7 +107,6 @@ class Scientific:
     exponent: int
 
     def text(self, cell: Any) -> str:
-        """The number."""
         value = number(cell)
         if not math.isfinite(value):
             return _word(value, self.width)
@@ -133,11 +127,9 @@ class Full:
 
     @property
     def width(self) -> int:
-        """The length of every text."""
         return self.left + self.right
 
     def text(self, cell: Any) -> str:
-        """The number."""
         value = float(number(cell))
         if not math.isfinite(value):
             return _word(value, self.width)
@@ -155,7 +147,6 @@ class Complex:
 
     @property
     def width(self) -> int:
-        """The length of every text."""
         return 2 * self.part.width + 1
 
     def text(self, cell: Any) -> str:
@@ -214,7 +205,7 @@ def around_point(value: float, exponent: bool) -> tuple[str, str]:
 
 
 def _with_exponent(value: float) -> str:
-    """repr in scientific notation; formatting with `e` would break ties in another way."""
+    """repr in scientific notation; formatting with `e` would break ties differently."""
     sign, digits, _ = Decimal(repr(value)).normalize().as_tuple()
     first, *rest = map(str, digits)
     point = "." + "".join(rest) if rest else ""
@@ -222,6 +213,6 @@ def _with_exponent(value: float) -> str:
 
 
 def _word(value: float, width: int) -> str:
-    """nan, inf or -inf; `#` where even that is too long."""
+    """nan, inf or -inf; `#` where even that is too wide."""
     word = str(float(value))
     return word.rjust(width) if len(word) <= width else "#" * width

@@ -71,7 +71,7 @@ class Extent:
     cells: tuple[Any, ...] | None = None
 
     def merge(self, other: Extent) -> Extent:
-        """What holds for the elements of both; `cells` stay those of this one."""
+        """The extent of the elements of both; `cells` stay those of this one."""
         lows = [low for low in (self.low, other.low) if low is not None]
         highs = [high for high in (self.high, other.high) if high is not None]
         return Extent(
@@ -177,7 +177,6 @@ def statistic(value: Any) -> str:
 
 
 def _choose_real(known: int, dtype: str, extent: Extent, style: Style) -> Format:
-    """The format of a float dtype of which `known` digits are known."""
     if extent.low is None or extent.high is None:
         return Fixed(4 if extent.non_finite else 6, 1, True)
     if style.notation == "full":
@@ -201,7 +200,7 @@ def _choose_real(known: int, dtype: str, extent: Extent, style: Style) -> Format
 
 
 def _positional(magnitude: int, known: int, extent: Extent, decimals: int) -> bool:
-    """Whether decimals without an exponent tell enough of these elements."""
+    """Whether decimals without an exponent show these elements well enough."""
     if not -4 <= magnitude < (7 if known > 5 else 5):
         return False
     least = min((abs(value) for value in _finite(extent) if value), default=None)
@@ -275,12 +274,11 @@ def _choose_integer(dtype: str, extent: Extent, style: Style) -> Format:
 
 
 def _with_zero_sign(value: float | int) -> tuple[float | int, float]:
-    """Orders -0.0 before 0.0."""
     return (value, math.copysign(1, value))
 
 
 def _signed_low(extent: Extent) -> float | int:
-    """The least element, -0.0 when a zero among elements not looked at may have that sign."""
+    """The least element, -0.0 if an unseen zero may be negative."""
     low = 0.0 if extent.low is None else extent.low
     if low == 0 and (extent.cells is None or math.copysign(1, low) < 0):
         return -0.0
@@ -288,13 +286,12 @@ def _signed_low(extent: Extent) -> float | int:
 
 
 def _finite(extent: Extent) -> list[float | int]:
-    """The finite ones of the elements that were looked at."""
     numbers = (number(cell) for cell in extent.cells or ())
     return [value for value in numbers if math.isfinite(value)]
 
 
 def _needed_decimals(extent: Extent, otherwise: int) -> int:
-    """The decimals that write all elements in full, if they were looked at."""
+    """The decimals that write all elements in full, `otherwise` if they are unknown."""
     if extent.cells is None:
         return otherwise
     needs = (significant(value) for value in _finite(extent))

@@ -69,7 +69,7 @@ def summary(figures: Summary) -> str:
 
 
 def _flow(report: ProgramReport, dot: str) -> str:
-    """One row a leaf, one column a layer: its shape as that layer hands it on."""
+    """A table with a row for each leaf and a column for each layer: the shapes inside it."""
     columns: list[tuple[str, list[Leaf]]] = [("given", report.inputs)]
     for layer in reversed(report.layers):
         size = "" if layer.axis_size is None else f"{dot}{layer.axis_size}"
@@ -187,7 +187,7 @@ def failure(name: str, diagnosis: Diagnosis, *, ascii: bool = False) -> str:
 
 
 def _edit(fix: Fix) -> str:
-    """The change of a fix as one makes it in the session file."""
+    """The change of a fix, as it is made in the session file."""
     return f"leave {fix.field} out" if fix.text == "null" else f"{fix.field} = {fix.text!r}"
 
 

@@ -32,7 +32,7 @@ def size(count: int) -> str:
 
 
 def _of(count: int, scale: int) -> str:
-    """`count / scale` with three digits, or with fewer where they say it exactly."""
+    """`count / scale` with three digits, or fewer if they are exact."""
     value = count / scale
     decimals = next((d for d, end in ((2, 9.995), (1, 99.95)) if value < end), 0)
     written = f"{value:,.{decimals}f}"
@@ -89,5 +89,5 @@ def prefixed(number: float) -> str:
 
 
 def _rounded(value: float, digits: int) -> float:
-    """`value` to so many digits first, so that 0.9999 has as many as 1.00, and the same unit."""
+    """`value` rounded to `digits` digits, so that 0.9999 gets the unit and digits of 1.00."""
     return float(f"{value:.{digits - 1}e}")
