@@ -15,7 +15,6 @@ class PlainText(LineFilter):
     """Puts the ASCII character in the place of each sign once all is painted."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The segments with every sign in ASCII."""
         return [
             segment if segment.control else Segment(signs.in_ascii(segment.text), segment.style)
             for segment in segments

@@ -23,8 +23,6 @@ W = TypeVar("W", bound="ShownWork")
 # The styles of every screen but the first, which must not wait for them.
 STYLES = str(Path(__file__).with_name("jaxtui.tcss"))
 NARROW = 100  # columns below which the two columns become two pages
-
-
 BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
 SHORT = 18  # rows below which what is not needed gives its lines away
 ROW_BREAKPOINTS = [(0, "-short"), (SHORT, "-tall")]
@@ -52,15 +50,14 @@ class WorkScreen(PromptScreen, Generic[W]):
 
     @property
     def shell(self) -> Shell[W]:
-        """The app, as far as a screen knows it."""
         return cast("Shell[W]", self.app)
 
     @property
     def explorer(self) -> Workbench[W]:
-        """The session that is worked on."""
         return self.shell.explorer
 
     def body(self) -> ComposeResult:
+        """The widgets between the header and the key line."""
         yield from ()
 
     def compose(self) -> ComposeResult:
@@ -69,26 +66,22 @@ class WorkScreen(PromptScreen, Generic[W]):
         yield self.key_line
 
     def on_mount(self) -> None:
-        """Begin, once the widgets are there."""
         self.open()
 
     def open(self) -> None:
-        """Show the work, and keep the key line true."""
         self.composed = True
         self.show_work(self.explorer.work, self.explorer.now())
         self.watch(self, "focused", self.show_keys)
 
     def on_screen_resume(self) -> None:
-        """Catch up with what has changed meanwhile."""
         if self.composed:
             self.show_work(self.explorer.work, self.explorer.now())
 
     def show_work(self, work: W, now: float) -> None:
-        """Show the state of the work; called after every change of it."""
+        """Show the state of the work; called after every change."""
         self.show_status(work, now)
 
     def show_status(self, work: W, now: float) -> None:
-        """Show what the engine is doing."""
         environment = work.environment
         line = self.header_line
         line.where = (
@@ -100,15 +93,14 @@ class WorkScreen(PromptScreen, Generic[W]):
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
     def scopes(self) -> tuple[str, ...]:
-        """Where the keys that work right now come from, the nearest first."""
+        """The scopes whose keys work now, nearest first."""
         return (self.NAME, "app")
 
     def show_keys(self) -> None:
-        """Bring the key line up to date."""
         self.key_line.keys = self.keys(self.focused)
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
-        """The key line: what leads on from what has the focus."""
+        """The (key, label) pairs of the key line while `focused` has the focus."""
         typing = types_text(focused)
         found = [
             command
@@ -129,38 +121,35 @@ class WorkScreen(PromptScreen, Generic[W]):
         return tuple(hints)
 
     def label_of(self, command: commands.Command) -> str:
-        """What the key line says of a command here and now; the flip key names where it leads."""
+        """A command's label in the key line; that of the flip key names the other page."""
         turned, back = self.FLIPPED
         if command.action == "screen.flip" and turned and self.has_class(turned):
             return back
         return command.label
 
     def offers(self, command: commands.Command) -> bool:
-        """Whether a command makes sense here and now; a fix does when there is one."""
+        """Whether a command applies now; applying a fix does when there is one."""
         if command.action == "app.apply_fix":
             found = self.diagnosis(self.explorer.work)
             return found is not None and bool(found.fixes)
         return True
 
     def diagnosis(self, work: W) -> Diagnosis | None:
-        """What is wrong with what is typed on this screen."""
+        """The error in what is typed on this screen."""
         return work.diagnosis
 
     def apply(self, fix: Fix) -> None:
-        """Apply a fix that the diagnosis offers."""
         self.explorer.fix(fix)
 
     def text_to_copy(self) -> str:
-        """What has the focus, as text."""
         return ""
 
     def leave_field(self) -> None:
-        """Take the focus off a text field."""
         self.left = self.focused
         self.set_focus(None)
 
     def return_to_field(self) -> bool:
-        """Whether there was a field that was left, to which the focus has gone back."""
+        """Focus the field that was left last. Return whether there was one."""
         left, self.left = self.left, None
         if left is None or not left.is_attached or not left.focusable:
             return False
@@ -168,12 +157,11 @@ class WorkScreen(PromptScreen, Generic[W]):
         return True
 
     def say(self, text: str) -> None:
-        """Tell the user something in the key line."""
         self.key_line.say(text)
 
 
 def _how_many(work: ShownWork) -> str:
-    """How many devices are worked on, and of how many where some are left out."""
+    """The number of devices in use, "2 of 8" when some are left out."""
     assert work.environment is not None
     count, order = work.environment.device_count, work.session.devices.order
     return f"{len(order)} of {count}" if order and len(order) < count else str(count)

@@ -54,7 +54,7 @@ def after_typing(screen: Screen[object], act: Callable[[], object]) -> None:
 
 
 def _pass(pumps: list[MessagePump], done: Callable[[], None]) -> None:
-    """Go through the queues of `pumps`, one after the other; one that is closed is left out."""
+    """Call `done` after passing through the queues of `pumps` in turn, skipping closed ones."""
     steps = iter([pump for pump in pumps for _ in range(ROUNDS)])
 
     def step() -> None:

@@ -101,7 +101,7 @@ def wrap(text: str, width: int, lines: int) -> list[str]:
 
 
 def _cut(text: str, width: int) -> str:
-    """As many characters from the start as `width` cells hold."""
+    """The longest start of `text` that fits in `width` cells."""
     if text.isascii():
         return text[: max(0, width)]
     used = 0

@@ -277,8 +277,11 @@ def key_name(key: str) -> str:
 
 
 def _by_priority(command: Command) -> list[tuple[str, bool]]:
-    """Keys that type a character never have priority, function keys always: an editor has its own
-    meaning for some of them."""
+    """The keys of a command, grouped by whether they have priority.
+
+    Keys that type a character never have it; function keys always do, since an editor has its
+    own meaning for some of them.
+    """
     keys = command.keys.split(",")
     typed = [key for key in keys if len(key) == 1 or key == "question_mark"]
     function = [key for key in keys if _is_function_key(key)]

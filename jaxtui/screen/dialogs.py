@@ -33,7 +33,7 @@ class Dialog(ModalScreen[T]):
     KEYS: ClassVar[str] = "enter chooses, esc closes"
 
     def __init__(self, title: str = "") -> None:
-        """`title` stands over the box, TITLE unless it is given."""
+        """`title` replaces TITLE over the box."""
         super().__init__()
         self._heading = title or self.TITLE
 
@@ -54,7 +54,7 @@ class ChoiceDialog(Dialog[str]):
     """One of several; answers its name."""
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
-        """`choices` are (name, what is shown)."""
+        """`choices` are (name, label) pairs."""
         super().__init__(title)
         self._choices = list(choices)
 
@@ -65,7 +65,6 @@ class ChoiceDialog(Dialog[str]):
         yield OptionList(*options, compact=True)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Answer with the chosen name."""
         self.dismiss(self._choices[event.option_index][0])
 
 
@@ -87,7 +86,7 @@ class TrustDialog(ConfirmDialog):
     KEYS = "enter chooses, esc closes; shift+tab, then arrows, scrolls"
 
     def __init__(self, path: str, text: str, function: str) -> None:
-        """`function` is the reference to the file or module that it runs, "" for none."""
+        """`function` is the reference to a function in a file or module, "" for none."""
         runs = f" It also runs {function}, which is not shown here." if function else ""
         super().__init__(
             f"Run {os.path.basename(path) or 'this session'}?",
@@ -108,7 +107,6 @@ class TrustDialog(ConfirmDialog):
         yield choices
 
     def on_mount(self) -> None:
-        """Start on the choices; the source can be scrolled from there by shift+tab."""
         self.query_one(OptionList).focus()
 
 
@@ -123,18 +121,15 @@ class PathDialog(Dialog[str]):
         self._must_exist = must_exist
 
     def body(self) -> ComposeResult:
-        field = TypedInput(
+        yield TypedInput(
             self._path, placeholder="name.toml", compact=True, suggester=PathSuggester()
         )
-        field.cursor_blink = False
-        yield field
         yield Static("", markup=False, id="path-message")
         files = session_files(self._path)
         if self._must_exist and files:
             yield OptionList(*[Option(Content(name)) for name in files], compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Answer with the name, unless there is no such file."""
         path = os.path.expanduser(event.value.strip())
         message = self._refusal(path)
         if message:
@@ -154,7 +149,6 @@ class PathDialog(Dialog[str]):
         return ""
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Answer with the chosen file."""
         self.dismiss(session_files(self._path)[event.option_index])
 
 
@@ -166,20 +160,17 @@ class FindDialog(Dialog[str]):
     def __init__(
         self, title: str, text: str, examples: str, unreadable: Callable[[str], str] | None
     ) -> None:
-        """`unreadable` says why a text cannot be looked for, "" when it can; None for any text."""
+        """`unreadable` returns why a text cannot be searched for, "" if it can."""
         super().__init__(title)
         self._text = text
         self._examples = examples
         self._unreadable = unreadable
 
     def body(self) -> ComposeResult:
-        field = TypedInput(self._text, compact=True)
-        field.cursor_blink = False
-        yield field
+        yield TypedInput(self._text, compact=True)
         yield Static(self._examples, markup=False, classes="explanation", id="find-message")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Answer with the text, unless it means nothing."""
         event.stop()
         text = event.value
         message = "" if text.strip() else "nothing is typed yet"
@@ -198,7 +189,6 @@ class PathSuggester(Suggester):
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
-        """The first name in the folder that begins like the typed one."""
         folder, start = os.path.split(value)
         if not start:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.filter import LineFilter
+from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from jaxtui.screen.ascii_filter import as_typed
@@ -17,8 +18,10 @@ from jaxtui.text.diagnosis import place
 class TypedInput(SteadyInput):
     """A one-line input in which a typed text is shown as it was typed, also in ASCII."""
 
+    cursor_blink = reactive(False, init=False)
+
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """The app's filters; its plain signs are for the placeholder only."""
+        """The app's filters, the ASCII one only while the placeholder shows."""
         filters = super().get_line_filters()
         return as_typed(filters) if self.value else filters
 
@@ -39,12 +42,10 @@ class FieldInput(TypedInput):
 
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
-        self.cursor_blink = False
         self._known = value
 
     def follow(self, text: str) -> None:
-        """Show the session's `text`, unless it is what the field said before. A cursor at the end
-        stays at the end."""
+        """Show the session's `text` if it has changed; a cursor at the end stays there."""
         if text == self._known:
             return
         self._known = text
@@ -56,7 +57,7 @@ class FieldInput(TypedInput):
                 self.cursor_position = len(text)
 
     def take(self) -> str:
-        """The typed text, to be put into the session now."""
+        """Return the typed text, to be put into the session now."""
         self._known = self.value
         return self.value
 
@@ -69,7 +70,6 @@ class FixedText(Static):
         self._said = ""
 
     def say(self, text: str) -> None:
-        """Show `text`."""
         if text != self._said:
             self._said = text
             self.update(text, layout=False)
@@ -88,7 +88,7 @@ class Notice(Static):
         self._said = ""
 
     def say(self, text: str) -> bool:
-        """Show `text`. Returns whether it is another than before."""
+        """Show `text`. Return whether it differs from the text shown before."""
         if text == self._said:
             return False
         self._said = text
@@ -110,7 +110,6 @@ class FieldMessage(Static):
         self._shown: Diagnosis | None = None
 
     def show(self, diagnosis: Diagnosis | None, prefix: str = "") -> None:
-        """Show the diagnosis, or nothing."""
         if diagnosis == self._shown:
             return
         self._shown = diagnosis

@@ -38,6 +38,7 @@ class HeaderLine(Widget):
         self._active = active
 
     def render(self) -> Content:
+        """The line, fitted to the width; the engine's status is the last part to go."""
         ways = ((True, True), (False, True), (True, False), (False, False))
         choices = [(self._names(roomy), self._status(roomy, where)) for roomy, where in ways]
         choices.append((self._keys(), self._status(False, False)))
@@ -50,7 +51,7 @@ class HeaderLine(Widget):
         return Content.assemble(*left, " " * gap, *right)
 
     def _names(self, roomy: bool) -> list[Part]:
-        """The screens' names, after the program's own where there is room."""
+        """The names of the screens, after the program's own if there is room."""
         brand: list[Part] = [(" jaxtui ", "bold $accent")] if roomy else []
         return brand + [
             (
@@ -61,7 +62,7 @@ class HeaderLine(Widget):
         ]
 
     def _keys(self) -> list[Part]:
-        """The screens' keys, with the name of the one that is shown."""
+        """The keys of the screens, with the name of the active one."""
         return [
             (f" {key} {label}", "bold $text on $surface")
             if name == self._active
@@ -70,13 +71,11 @@ class HeaderLine(Widget):
         ]
 
     def _status(self, roomy: bool, where: bool) -> list[Part]:
-        """Where the engine runs, and what it does."""
         place = self.where if roomy else self.where.replace("JAX ", "")
         shown: list[Part] = [(f"{place} · ", "$text-muted")] if where and self.where else []
         return [*shown, (self.doing, "bold $warning" if self.alert else "$text"), " "]
 
     def on_click(self, event: events.Click) -> None:
-        """Go to the screen whose name was clicked."""
         line = str(self.render())
         for name, key, label in self._screens:
             shown = next((s for s in (f" {key} {label}", f" {key} ") if s in line), "")
@@ -107,6 +106,7 @@ class KeyLine(Widget):
             self.said = ""
 
     def render(self) -> Content:
+        """As many keys as fit, none of them cut off."""
         if self.said:
             return Content.assemble(" ", (self.said, "bold $text"))
         parts: list[Part] = [" "]

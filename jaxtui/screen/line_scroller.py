@@ -68,15 +68,12 @@ class LineScroller(ScrollView, can_focus=True):
         self._styles: dict[tuple[str, bool], Style] = {}
 
     def lay_out(self) -> None:
-        """Make the lines for the room there is."""
         raise NotImplementedError
 
     def on_resize(self, event: events.Resize) -> None:
-        """Make the lines anew for the room there is."""
         self.lay_out()
 
     def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
         self._styles.clear()
         super().notify_style_update()
 
@@ -84,7 +81,7 @@ class LineScroller(ScrollView, can_focus=True):
         return container.width
 
     def bring_into_view(self, line: int, room: int) -> None:
-        """Scroll until the line at `line` is among the `room` lines that are on view."""
+        """Scroll until `line` is among the `room` visible lines."""
         top = self.scroll_offset.y
         if line < top:
             self.scroll_to(y=line, animate=False)
@@ -108,14 +105,13 @@ class LineScroller(ScrollView, can_focus=True):
     # --------------------------------------------------------------------------------- painting
 
     def strip_of(self, line: Line, *, width: int | None = None, dim: bool = False) -> Strip:
-        """A line as it is painted, cut or filled up to `width` cells (the widget's)."""
+        """The line as a strip, cut or padded to `width` cells (the widget's by default)."""
         width = self.size.width if width is None else width
         return Strip(
             [RichSegment(text, self.style_of(part, dim)) for text, part in pad(line, width)], width
         )
 
     def style_of(self, part: str, dim: bool = False) -> Style:
-        """The style of the segments that are called `part`."""
         style = self._styles.get((part, dim))
         if style is None:
             style = self.make_style(part)
@@ -125,5 +121,5 @@ class LineScroller(ScrollView, can_focus=True):
         return style
 
     def make_style(self, part: str) -> Style:
-        """The style of `part` as the theme has it; "" is the widget's own."""
+        """The theme's style for `part`; "" is the widget's own."""
         return self.get_component_rich_style(self.PREFIX + part) if part else self.rich_style

@@ -45,7 +45,7 @@ class OpenSession:
         folder: str = "",
         trusted: bool = True,
     ) -> None:
-        """`send` takes requests to the engine, each under an id of `next_id`."""
+        """`send` sends a request to the engine; `next_id` returns a fresh id for one."""
         self.session = session
         self.send = send
         self.next_id = next_id
@@ -62,7 +62,7 @@ class OpenSession:
 
     @property
     def composition(self) -> Composition:
-        """What the engine needs of the session."""
+        """The part of the session that the engine needs."""
         session = self.session
         return Composition(
             program=session.program,
@@ -72,7 +72,7 @@ class OpenSession:
         )
 
     def status(self, now: float) -> str:
-        """Why the engine does nothing that is asked of it, "" when it is ready for it."""
+        """Why the engine takes no requests, "" when it is ready."""
         if not self.trusted:
             return "not run: not trusted yet"
         if self.phase == "gone":
@@ -87,7 +87,7 @@ class OpenSession:
     # ------------------------------------------------------------------------------ changes
 
     def edit(self, session: Session) -> bool:
-        """The user changed the session. Returns whether the engine must be started again first."""
+        """Take the edited session. Return whether the engine must be restarted first."""
         before = self.composition
         self.session = session
         if self.composition == before:
@@ -98,19 +98,18 @@ class OpenSession:
         return self.phase == "gone" and self.trusted and (self._was_ready or other_devices)
 
     def replace(self, session: Session, folder: str, trusted: bool) -> bool:
-        """Another session takes the place of this one. Returns what `edit` returns."""
+        """Put another session in place of this one. Return the same as `edit`."""
         self.trusted = trusted
         self.folder = folder or os.getcwd()
         return self.edit(session)
 
     def restarted(self, now: float) -> None:
-        """A fresh engine is starting."""
         self.phase, self.phase_since, self.gone = "starting", now, None
         self.unstartable = None
         self._was_ready = False
 
     def on(self, event: AnyEvent, now: float) -> None:
-        """Take in what the engine, or the client about it, says of itself."""
+        """Handle an event about the engine itself, from it or its client."""
         match event:
             case Ready():
                 self.phase, self.phase_since, self._was_ready = "ready", now, True

@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from jaxtui.screen.cells import Line
+from jaxtui.screen.cells import Line, text_of
 from jaxtui.screen.line_scroller import LineScroller
 
 _PARTS = (
@@ -69,7 +69,6 @@ class PaintedLines(LineScroller):
         self._stale = False
 
     def show(self, lines: Sequence[Line], *, stale: bool = False) -> None:
-        """Paint these."""
         shown = tuple(lines)
         if shown == self._lines and stale == self._stale:
             return
@@ -78,17 +77,14 @@ class PaintedLines(LineScroller):
         self.refresh()
 
     def texts(self) -> list[str]:
-        """What is painted, without styles."""
-        return ["".join(segment.text for segment in line).rstrip() for line in self._lines]
+        return [text_of(line).rstrip() for line in self._lines]
 
     def lay_out(self) -> None:
-        """Let them scroll to the last line."""
         wanted = Size(self.size.width, len(self._lines))
         if self.virtual_size != wanted:
             self.virtual_size = wanted
 
     def on_resize(self, event: events.Resize) -> None:
-        """Other lines may fill it."""
         self.post_message(self.Resized(self))
 
     def render_line(self, y: int) -> Strip:
@@ -97,7 +93,7 @@ class PaintedLines(LineScroller):
         return self.strip_of(line, dim=self._stale)
 
     def make_style(self, part: str) -> Style:
-        """The styles that `part` names, one over the other."""
+        """The styles named in `part`, combined in that order."""
         style = self.rich_style
         for one in part.split():
             style += self.get_component_rich_style(self.PREFIX + one, partial=True)

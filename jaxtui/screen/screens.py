@@ -26,7 +26,6 @@ class ScreenEntry(NamedTuple):
     panes: Headings = ()
 
     def make(self) -> Any:
-        """The screen, made anew."""
         return load(self.place)()
 
 

@@ -19,98 +19,81 @@ class ShownWork(Protocol):
     """The state of the work, as far as every screen shows it."""
 
     @property
-    def session(self) -> Session:
-        """What is composed."""
+    def session(self) -> Session: ...
 
     @property
     def environment(self) -> Environment | None:
-        """What the engine runs on, None before it has said so."""
+        """What the engine runs on, None before it has reported it."""
 
     @property
     def phase(self) -> str:
         """ "starting", "ready" or "gone"."""
 
     @property
-    def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with what is composed."""
+    def diagnosis(self) -> Diagnosis | None: ...
 
-    def status(self, now: float) -> str:
-        """What the engine is doing, in words."""
+    def status(self, now: float) -> str: ...
 
 
 class SessionFile(Protocol):
     """The file behind the session."""
 
-    def ask_trust(self) -> None:
-        """Ask whether what the file holds may run."""
+    def ask_trust(self) -> None: ...
 
     def changed_in(self, part: str) -> bool:
         """Whether a part of the session differs from the file."""
 
     def unless_changed(self, go_on: Callable[[], object]) -> None:
-        """Go on, once the user has said what becomes of unsaved changes."""
+        """Call `go_on` now, or once the user has saved or discarded unsaved changes."""
 
 
 class Workbench(Protocol[W_co]):
     """The session that is worked on: shown, edited and run."""
 
     @property
-    def work(self) -> W_co:
-        """The work on the program of the session."""
+    def work(self) -> W_co: ...
 
     @property
-    def open_session(self) -> OpenSession:
-        """The session that is open, with its folder and its engine's log."""
+    def open_session(self) -> OpenSession: ...
 
     @property
-    def files(self) -> SessionFile:
-        """The file behind the session."""
+    def files(self) -> SessionFile: ...
 
     @property
     def now(self) -> Callable[[], float]:
-        """The clock: seconds that never go back."""
+        """A monotonic clock, in seconds."""
 
     def edit(self, field: FieldPath, value: Any, *, typed: bool = False) -> None:
-        """Put `value` into a field; `typed` says that it is a keystroke of several."""
+        """Put `value` into a field; `typed` marks it as one keystroke of several."""
 
-    def fix(self, fix: Fix) -> None:
-        """Put what a fix offers into its field."""
+    def fix(self, fix: Fix) -> None: ...
 
-    def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None:
-        """Put another session in the place of this one."""
+    def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None: ...
 
-    def run(self) -> None:
-        """Run the program."""
+    def run(self) -> None: ...
 
-    def restart(self) -> None:
-        """End the engine and start a fresh one."""
+    def restart(self) -> None: ...
 
-    def describe(self) -> None:
-        """Ask the engine for its devices as they are now."""
+    def describe(self) -> None: ...
 
-    def show_work(self) -> None:
-        """Bring what is on screen up to date."""
+    def show_work(self) -> None: ...
 
 
 class Shell(Protocol[W_co]):
     """The app around a screen."""
 
     @property
-    def explorer(self) -> Workbench[W_co]:
-        """The session that is worked on."""
+    def explorer(self) -> Workbench[W_co]: ...
 
     @property
     def ascii(self) -> bool:
-        """Whether only ASCII may be painted."""
+        """Whether the screen is painted in ASCII only."""
 
-    def say(self, text: str) -> None:
-        """Tell the user something, in the key line."""
+    def say(self, text: str) -> None: ...
 
-    def copy(self, text: str) -> None:
-        """Send `text` to the terminal's clipboard."""
+    def copy(self, text: str) -> None: ...
 
     def show_screen(self, name: str) -> None:
-        """Turn to the screen of that name in `jaxtui.screen.screens`."""
+        """Switch to the screen of that name in `jaxtui.screen.screens`."""
 
-    def show_session(self) -> None:
-        """Turn to the screen that the session is for."""
+    def show_session(self) -> None: ...

@@ -53,6 +53,5 @@ class SteadyInput(Input):
         layout: bool = False,
         recompose: bool = False,
     ) -> Self:
-        """Repaint the input; a changed text lays nothing out anew."""
         layout = layout and not self._value_changes
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)

@@ -62,11 +62,9 @@ class Toggles(Widget, can_focus=True):
 
     @property
     def current(self) -> Toggle | None:
-        """The one at the cursor."""
         return self._items[self._at] if self._items else None
 
     def show(self, items: Sequence[Toggle]) -> None:
-        """Show these."""
         shown = tuple(items)
         if shown == self._items:
             return
@@ -80,7 +78,6 @@ class Toggles(Widget, can_focus=True):
         return max(1, len(self._lines(width)))
 
     def _lines(self, width: int) -> list[list[int]]:
-        """The indices in each line."""
         lines: list[list[int]] = []
         used = 0
         for index, item in enumerate(self._items):
@@ -128,22 +125,20 @@ class Toggles(Widget, can_focus=True):
         self.post_message(self.Switched(self, on))
 
     def action_all(self) -> None:
+        """Switch all on; if they all are, leave only the one at the cursor on."""
         names = [item.name for item in self._items]
         if all(item.on for item in self._items) and names:
             names = [names[self._at]]
         self.post_message(self.Switched(self, names))
 
     def on_focus(self) -> None:
-        """Show the cursor."""
         self.refresh()
         self.post_message(self.Moved())
 
     def on_blur(self) -> None:
-        """Hide the cursor."""
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        """Switch the one that was clicked."""
         lines = self._lines(self.size.width)
         if not 0 <= event.y < len(lines):
             return

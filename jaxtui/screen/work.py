@@ -56,47 +56,44 @@ class AwaitedWork:
 
     @property
     def session(self) -> Session:
-        """What is composed."""
         return self.open_session.session
 
     @property
     def trusted(self) -> bool:
-        """Whether what is composed may run."""
         return self.open_session.trusted
 
     @property
     def phase(self) -> Phase:
-        """How the engine is."""
         return self.open_session.phase
 
     @property
     def gone(self) -> Gone | None:
-        """How the engine ended, None while there is one."""
+        """How the engine ended, None while it runs."""
         return self.open_session.gone
 
     @property
     def environment(self) -> Environment | None:
-        """What the newest engine works with, None before one has been ready."""
+        """The environment of the newest engine, None before one has been ready."""
         return self.open_session.environment
 
     # ------------------------------------------------------------------------- what is shown
 
     @property
     def busy(self) -> bool:
-        """Whether something is waited for whose seconds are to be counted on screen."""
+        """Whether an answer is awaited whose seconds are counted on screen."""
         return False
 
     @property
     def in_hand(self) -> Pending[Any] | None:
-        """The request that ctrl+c ends the engine for."""
+        """The request for which ctrl+c ends the engine."""
         return None
 
     def words(self) -> str:
-        """What a long run is at, which goes on behind other screens; "" when there is none."""
+        """The state of a long run, shown on other screens too; "" when there is none."""
         return ""
 
     def look(self, now: float) -> None:
-        """Notice how long something has been waited for; called before anything is shown."""
+        """Notice how long an answer has been awaited; called before anything is shown."""
 
     # ------------------------------------------------------------------------- what befalls it
 
@@ -104,32 +101,32 @@ class AwaitedWork:
         """The session may have changed."""
 
     def replaced(self, now: float) -> None:
-        """Another session has taken the place of the one before."""
+        """Another session has replaced the one before."""
         self.edited(now)
 
     def rested(self, now: float) -> None:
-        """Typing may have come to rest."""
+        """Typing may have paused."""
 
     def restarted(self, now: float, *, ended: bool = False) -> None:
-        """A fresh engine is starting; `ended` says that what is `in_hand` was to be ended."""
+        """A new engine is starting; `ended` means that the old one was ended for `in_hand`."""
 
     def stop(self, now: float) -> Literal["", "asked", "end"]:
-        """End a long run: "" when there is none, "end" when the engine has to end for it."""
+        """Stop a long run: "" if there is none, "end" if the engine has to end for it."""
         return ""
 
     def overdue(self, now: float) -> bool:
-        """Whether a stop has been waited for too long, so that the engine is to be ended."""
+        """Whether a requested stop has taken too long, so that the engine must be ended."""
         return False
 
     def left(self) -> None:
-        """The explorer is left: keep what there is."""
+        """The explorer is closing: save what there is."""
 
     def take_painted(self) -> Continue | None:
-        """What to send once what came is on screen; called when all events are in."""
+        """The request to send once the new state is painted; called after all events."""
         return None
 
     def on(self, event: AnyEvent, now: float) -> bool:
-        """Take in what the engine, or the client about it, says. True if it is for no other."""
+        """Handle an event of the engine or its client. Return True if it is for this work."""
         return False
 
     def _send(self, request: AnyRequest) -> None:
@@ -169,17 +166,16 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
 
     @property
     def asked(self) -> Asked:
-        """All that the result depends on, as it is typed."""
+        """Everything in the session that the result depends on."""
         raise NotImplementedError
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is due."""
         return bool(self._pending)
 
     @property
     def in_hand(self) -> Pending[Asked] | None:
-        """What has been waited for longest, a run first."""
+        """The run or, without one, the request that has waited longest."""
         waiting = self._pending.values()
         return min(
             waiting, key=lambda p: (not isinstance(p.request, self.RUN), p.since), default=None
@@ -187,15 +183,14 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
 
     @property
     def waits_for_run(self) -> bool:
-        """Whether a run is in hand."""
         return self._waits(self.RUN)
 
     def blocked(self) -> bool:
-        """Whether what is typed ended an engine."""
+        """Whether this very request has ended an engine before."""
         return self._blocked is not None and self._blocked == self.asked
 
     def doing(self, now: float) -> str:
-        """What the engine does for this work, once that is worth showing; "" nothing."""
+        """What the engine does for this work, "" until that is worth showing."""
         pending, ready_since = self.in_hand, self.open_session.phase_since
         # What was asked of an engine that was still starting is waited for since it is ready.
         quiet = pending is None or now - max(pending.since, ready_since) < QUIET
@@ -210,14 +205,14 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
         return f"{self._word(pending, counted=True)} {waited:.0f} s · ctrl+c ends it"
 
     def _word(self, pending: Pending[Asked], *, counted: bool = False) -> str:
-        """What is being done for a request; `counted` says that its seconds follow."""
+        """The name of what a request does; `counted` means that seconds follow."""
         raise NotImplementedError
 
     def _waited(self, pending: Pending[Asked], now: float) -> float:
         return now - max(pending.since, pending.stage_since, self.open_session.phase_since)
 
     def _waits(self, kind: type[Request], asked: Asked | None = None) -> bool:
-        """Whether a request of this kind has no answer yet, of `asked` if that is given."""
+        """Whether a request of this kind (and for `asked`, if given) has no answer yet."""
         return any(
             isinstance(pending.request, kind) and asked in (None, pending.asked)
             for pending in self._pending.values()
@@ -226,7 +221,6 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
     # ------------------------------------------------------------------------- what is asked
 
     def edited(self, now: float) -> None:
-        """The session may have changed: ask again once typing rests."""
         before, self._known = self._known, self.asked
         if self._known != before:
             self._rest_at = now + REST
@@ -234,14 +228,14 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
             self._changed(before, now)
 
     def _changed(self, before: Asked, now: float) -> None:
-        """What is `asked` has changed."""
+        """Called when `asked` has changed."""
 
     def _ask(self, request: AnyRequest, now: float) -> None:
         self._pending[request.id] = Pending(request, self.asked, now)
         self._send(request)
 
     def _may_run(self, now: float) -> bool:
-        """Whether what is typed has no result, is not refused one, and may have one by now."""
+        """Whether a run is due: no earlier one settles it, and typing has paused."""
         asked = self.asked
         done = self.ran_of == asked and not self.ran_lost
         failed = self._failure is not None and self._failure_of == asked
@@ -249,7 +243,6 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
         return not settled and now >= self._rest_at
 
     def restarted(self, now: float, *, ended: bool = False) -> None:
-        """A fresh engine is starting; `ended` says that what is `in_hand` was to be ended."""
         pending = self.in_hand
         if ended and pending is not None:
             self.ended = self._words(pending, now).partition(" · ")[0]
@@ -262,13 +255,11 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
         self.ran_lost = True
 
     def _block(self, pending: Pending[Asked]) -> None:
-        """This ended an engine."""
         self._blocked = pending.asked
 
     # ------------------------------------------------------------------------- what is answered
 
     def on(self, event: AnyEvent, now: float) -> bool:
-        """Take in what the engine, or the client about it, says. True if it is for no other."""
         pending = self._pending.get(event.id)
         match event:
             case Gone(wanted=False):
@@ -286,11 +277,10 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
         return pending is not None
 
     def _answered(self, event: AnyEvent, pending: Pending[Asked], now: float) -> None:
-        """Take in the answer to a request, which may be Failed or Cancelled."""
+        """Handle the answer to a request, which may be Failed or Cancelled."""
         raise NotImplementedError
 
     def _take_run(self, event: Answer, pending: Pending[Asked]) -> None:
-        """Take in the answer to the newest run."""
         self.ran, self.ran_of, self.ran_lost = event, pending.asked, False
         self._failure = self._failure_of = None
         self.ended = ""

@@ -1,0 +1,27 @@
+"""What the explorer and its files need of the app that they are in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import App
+
+if TYPE_CHECKING:
+    from jaxtui.program.screen.screen import MapScreen
+
+
+class ShellApp(App[None]):
+    """An app that hears that events wait, and can say something to the user."""
+
+    def announce(self) -> None:
+        """Events of the engine wait. Any thread may call this."""
+        raise NotImplementedError
+
+    def say(self, text: str) -> None:
+        """Tell the user something."""
+        raise NotImplementedError
+
+    @property
+    def map_screen(self) -> MapScreen:
+        """The Map screen, which is there once it was shown."""
+        raise NotImplementedError
