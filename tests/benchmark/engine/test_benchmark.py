@@ -562,6 +562,7 @@ TWO = ["jit(vmap)", "lax.map"]
 def test_every_program_is_compiled_five_times_and_each_is_timed_as_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(preparing, "COMPILING_SECONDS", 60.0)  # enough on any machine
     counted = Counted("jit(vmap)")
     counted.into_table(monkeypatch)
     events = ran(composed(), strategies=[*TWO, "vmap"], rounds=10)
