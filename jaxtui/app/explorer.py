@@ -19,8 +19,8 @@ from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
-from jaxtui.session.field_path import COLLECTIVE, DEVICES, FieldPath
-from jaxtui.session.session import Devices, Session, SessionError, with_field
+from jaxtui.session.field_path import COLLECTIVE, FieldPath
+from jaxtui.session.session import Session, SessionError, with_field
 from jaxtui.wire.base import Describe, Gone
 from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
@@ -221,10 +221,6 @@ class Explorer(Works):
         if folder != self.open_session.folder:
             self.open_session.folder = folder
             self._follow(start_again=False)
-
-    def apply_devices(self, devices: Devices) -> None:
-        """Work on another device set; the engine starts again if it must."""
-        self.edit(DEVICES, devices)
 
     def _follow(self, start_again: bool, *, replaced: bool = False) -> None:
         """After a change: another engine if the devices ask for one, a run once typing rests."""

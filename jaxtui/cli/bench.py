@@ -26,7 +26,9 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Session, SessionError
 from jaxtui.text import plain
 from jaxtui.text.signs import in_ascii
+from jaxtui.wire import launch
 from jaxtui.wire.bandwidth import BandwidthReport
+from jaxtui.wire.base import Composition
 from jaxtui.wire.benchmark import BenchRound, BenchStage
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent
@@ -108,7 +110,7 @@ def _follow(engine: HeadlessEngine, recording: AnyRecording, path: str) -> bool:
     """
     session = recording.session
     assert session.benchmark is not None
-    composition = headless.composition(session, path)
+    composition = Composition.of(session, launch.folder_of(path))
     if session.collective is None:
         recording.request = engine.start_bench(composition, session.benchmark)
     else:

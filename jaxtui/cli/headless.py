@@ -35,16 +35,6 @@ def load(path: str, choice: Choice) -> Session:
     return session
 
 
-def composition(session: Session, path: str) -> Composition:
-    """The composition of the session at `path`."""
-    return Composition(
-        program=session.program,
-        parameters=session.parameters,
-        devices=session.devices,
-        folder=launch.folder_of(path),
-    )
-
-
 class EngineLost(Exception):
     """The engine died, or could not start (`started` is false)."""
 

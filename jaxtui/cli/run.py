@@ -17,6 +17,8 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import encoded
 from jaxtui.session.session import Collective, Session, SessionError
 from jaxtui.text import collective_tables, plain
+from jaxtui.wire import launch
+from jaxtui.wire.base import Composition
 from jaxtui.wire.collectives import CollectiveRan
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.report import CollectiveReport, Environment, Output, ProgramReport, RunReport
@@ -62,7 +64,7 @@ def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
     try:
         engine = engines.for_settings(choice.settings_for(session))
         environment = engine.environment()
-        composition = headless.composition(session, path)
+        composition = Composition.of(session, launch.folder_of(path))
         if collective_program.runs_program(session):
             program, failure = _split(engine.run(composition))
         if session.collective is not None and failure is None:

@@ -63,13 +63,7 @@ class OpenSession:
     @property
     def composition(self) -> Composition:
         """The part of the session that the engine needs."""
-        session = self.session
-        return Composition(
-            program=session.program,
-            parameters=session.parameters,
-            devices=session.devices,
-            folder=self.folder,
-        )
+        return Composition.of(self.session, self.folder)
 
     def status(self, now: float) -> str:
         """Why the engine takes no requests, "" when it is ready."""

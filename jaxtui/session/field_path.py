@@ -25,12 +25,6 @@ class FieldPath(str):
         """The last of its keys."""
         return self.rpartition(".")[2]
 
-    @property
-    def position(self) -> int | None:
-        """The index of the argument or layer that it is of, or in; None elsewhere."""
-        below = self.under(ARGUMENTS) or self.under(LAYERS) or ("",)
-        return int(below[0]) if below[0].isdecimal() else None
-
     def under(self, parent: FieldPath) -> tuple[str, ...] | None:
         """The keys that lead to it from `parent`, () for `parent` itself; None elsewhere."""
         keys, above = self.keys, parent.keys

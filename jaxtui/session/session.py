@@ -262,22 +262,6 @@ def _session_error(error: msgspec.ValidationError) -> SessionError:
 # --------------------------------------------------------------------------------- field by field
 
 
-def get_field(session: Session, field: FieldPath) -> Any:
-    """Return the value at `field`. Raises KeyError if there is no such field."""
-    value: Any = session
-    for key in field.keys or ("",):  # the session itself is no field
-        try:
-            if isinstance(value, list):
-                value = value[int(key)]
-            elif isinstance(value, dict):
-                value = value[key]
-            else:
-                value = getattr(value, key)
-        except (AttributeError, IndexError, ValueError, KeyError) as error:
-            raise KeyError(field) from error
-    return value
-
-
 def with_field(session: Session, field: FieldPath, value: Any) -> Session:
     """Return `session` with `value` at `field`; text is converted where a number is expected.
 

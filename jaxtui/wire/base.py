@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Devices, Program
+from jaxtui.session.session import Devices, Program, Session
 from jaxtui.wire.report import Environment, Flow
 
 
@@ -29,6 +29,16 @@ class Composition(Struct, frozen=True, kw_only=True):
     devices: Devices = Devices()
     folder: str = ""
     swept: dict[str, int | float | str] = {}
+
+    @classmethod
+    def of(cls, session: Session, folder: str, program: Program | None = None) -> Composition:
+        """The composition of `session`, or of `program` with its parameters and devices."""
+        return cls(
+            program=session.program if program is None else program,
+            parameters=session.parameters,
+            devices=session.devices,
+            folder=folder,
+        )
 
 
 class Describe(Request, frozen=True, kw_only=True):

@@ -21,12 +21,12 @@ from jaxtui.session.session import (
     Session,
     SessionError,
     dumps,
-    get_field,
     load,
     loads,
     save,
     with_field,
 )
+from tests.support.fields import get_field
 
 texts = st.text(max_size=30)
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(

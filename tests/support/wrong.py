@@ -14,9 +14,10 @@ from jaxtui.program.engine import evaluation
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.layers import AnyLayer
-from jaxtui.session.session import Argument, Devices, Program, Session, get_field, with_field
+from jaxtui.session.session import Argument, Devices, Program, Session, with_field
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
+from tests.support.fields import get_field
 
 # Object ids, addresses, and where this machine keeps things.
 INTERNALS = re.compile(r"0x[0-9a-f]{6,}|site-packages|/engine/|jaxtui|\bid=\d+|/usr/|/home/|/root/")

@@ -37,7 +37,7 @@ from jaxtui.session.field_path import (
     SOURCE,
     FieldPath,
 )
-from jaxtui.session.session import Collective, Program, Session
+from jaxtui.session.session import Collective, Session
 from jaxtui.wire.base import Composition
 from jaxtui.wire.report import Flow
 
@@ -90,13 +90,6 @@ def session_of(composition: Composition, collective: Collective) -> Session:
     )
 
 
-def composition_of(session: Session, folder: str, program: Program) -> Composition:
-    """`program` in the surroundings of `session`."""
-    return Composition(
-        program=program, parameters=session.parameters, devices=session.devices, folder=folder
-    )
-
-
 def run(
     session: Session,
     folder: str,
@@ -109,7 +102,7 @@ def run(
     """
     with rehearsal():
         checked = collective_checks.check(session, folder)
-    composition = composition_of(session, folder, collective_program.with_input(session))
+    composition = Composition.of(session, folder, collective_program.with_input(session))
     try:
         evaluated = evaluation.run(composition, on_stage, cancelled)
     except Diagnosed as error:
@@ -230,7 +223,7 @@ def _has_nan(leaf: Any) -> bool:
 def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
     """What finds out which elements of `before` a result of the collective is made from."""
     program = collective_program.as_program(session)
-    prepared = prepare(composition_of(session, folder, program))
+    prepared = prepare(Composition.of(session, folder, program))
     names = prepared.argument_names
     values = [
         expressions.abstract_value(argument.value, prepared.known, VALUE).tree
@@ -314,7 +307,8 @@ def _of_own_function(diagnosis: Diagnosis, collective: Collective) -> Diagnosis:
 def _argument_field(field: FieldPath, collective: Collective) -> FieldPath:
     operation = OPERATIONS.get(collective.operation.strip())
     operands = operation.names("operand") if operation else []
-    return OPTIONS / operands[field.position - 1] if field.position else VALUE
+    index = int((field.under(ARGUMENTS) or ("0",))[0])
+    return OPTIONS / operands[index - 1] if index else VALUE
 
 
 def _at(

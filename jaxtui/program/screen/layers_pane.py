@@ -43,10 +43,9 @@ class LayersPane(Vertical):
         if len(layers) != len(listed.stack):
             listed.selected = min(max(0, listed.selected), len(layers) - 1)
         listed.stack = tuple(layers)
-        faulty, field = None, ""
-        if diagnosis is not None and diagnosis.field.under(LAYERS):
-            faulty, (_, *rest) = diagnosis.field.position, diagnosis.field.under(LAYERS) or ("",)
-            field = rest[0] if rest else ""
+        below = (diagnosis.field.under(LAYERS) if diagnosis is not None else None) or ()
+        faulty = int(below[0]) if below else None
+        field = "".join(below[1:2])
         listed.faulty = faulty
         if self.form is not None and self._form_of is not None:
             layer = layers[self._form_of] if self._form_of < len(layers) else None

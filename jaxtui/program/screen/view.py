@@ -111,9 +111,9 @@ def argument_rows(work: ProgramWork, diagnosis: Diagnosis | None = None) -> list
 
 def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:
     below = diagnosis.field.under(ARGUMENTS) if diagnosis is not None else None
-    if diagnosis is None or not below or diagnosis.field.position is None:
+    if not below or not below[0].isdecimal():
         return None, ""
-    return diagnosis.field.position, ".".join(below[1:])
+    return int(below[0]), ".".join(below[1:])
 
 
 def source_line(source: str) -> str:

@@ -32,6 +32,7 @@ from jaxtui.session.collective_catalogue import Convention
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import COLLECTIVE, DEVICES
 from jaxtui.session.session import Collective, Session
+from jaxtui.wire.base import Composition
 
 OPERATION = COLLECTIVE / "operation"
 CHECKED_AT_ONCE = 1 << 22  # elements of the result; what bounds the memory of a check
@@ -120,7 +121,7 @@ def subject_of(session: Session, folder: str) -> SweptCollective:
         collectives.run(trial, folder, lambda _: None, lambda: False)
         checked = collective_checks.check(trial, folder)
     program = collective_program.as_program(trial)
-    prepared = prepare(collectives.composition_of(trial, folder, program))
+    prepared = prepare(Composition.of(trial, folder, program))
     return SweptCollective(
         session=trial,
         folder=folder,

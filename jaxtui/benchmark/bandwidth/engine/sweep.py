@@ -24,7 +24,7 @@ from jaxtui.benchmark.engine.request import check_extent
 from jaxtui.benchmark.engine.run import source_hash
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
-from jaxtui.collectives.engine.run import composition_of, session_of
+from jaxtui.collectives.engine.run import session_of
 from jaxtui.engine_base.devices import available_memory, environment
 from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine_base.failures import describe, out_of_memory
@@ -40,6 +40,7 @@ from jaxtui.wire.bandwidth import (
     SweepBandwidth,
     SweepPlan,
 )
+from jaxtui.wire.base import Composition
 from jaxtui.wire.benchmark import BenchFinished, BenchStage, BenchStageName, Noise, Round
 from jaxtui.wire.protocol import AnyEvent
 
@@ -105,7 +106,7 @@ class _Sweep:
         affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         convention = subject.convention
         asked = self.request.collective
-        swept = composition_of(subject.session, "", self.request.composition.program)
+        swept = Composition.of(subject.session, "", self.request.composition.program)
         return SweepPlan(
             operation=subject.operation,
             via=asked.via,
