@@ -68,12 +68,25 @@ class ArrayReads(AwaitedWork):
         asked = self._asked.get(event.id)
         if asked is None:
             return False
-        if asked is FindCell and isinstance(event, CellFound | Failed):
-            self._app.map_screen.put_found(event)
-        elif isinstance(event, WindowRead | Summarized | Failed) or (
-            isinstance(event, Cancelled) and asked is ReadWindow
-        ):
-            self._app.map_screen.put(event)
+        if (view := self._app.map_screen.results.array_view) is not None:
+            self._show(event, asked, view)
         if isinstance(event, WindowRead | CellFound | Failed | Cancelled):
             del self._asked[event.id]
         return True
+
+    def _show(self, event: AnyEvent, asked: type, view: ArrayView) -> None:
+        match event:
+            case WindowRead():
+                view.put(event)
+            case Summarized():
+                view.put_summary(event.summary, event.device, event.result)
+            case CellFound():
+                view.put_found(event.index)
+            case Failed() if asked is FindCell:
+                view.refuse_find(event.diagnosis.message)
+            case Failed():
+                view.refuse(event.diagnosis.message)
+            case Cancelled() if asked is ReadWindow:
+                view.refuse("reading these values was given up; move the cursor to read them")
+            case _:
+                pass

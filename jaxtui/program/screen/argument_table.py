@@ -1,4 +1,4 @@
-"""The arguments: for each parameter its name, value and mapped axis; and the parameters."""
+"""The table of arguments, each with its value and mapped axis, and the session's parameters."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ NAME_WIDTHS, AXIS_WIDTHS = (5, 14), (5, 14)  # least and most, in cells
 
 @dataclass(frozen=True)
 class AxisColumn:
-    """What the axis fields edit: `field` ("in_axes") of layer `index`; "" when no layer maps.
+    """What the axis fields edit: `field`, such as "in_axes", of layer `index`; "" if no layer maps.
 
-    `cells` is None when the text cannot be taken apart into cells.
+    `cells` is None if the text of the field cannot be split into cells.
     """
 
     transform: str = ""
@@ -37,7 +37,7 @@ class AxisColumn:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row as it is shown: the parameter, and what is wrong with it."""
+    """A row of the table, and the error in it."""
 
     row: ArgumentRow
     diagnosis: Diagnosis | None = None
@@ -46,14 +46,13 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Widths:
-    """How wide the columns are, in cells, with the gap to the next; the value takes the rest."""
+    """The widths of the columns in cells, gaps included; the value takes the rest."""
 
     name: int
     axis: int
 
 
 def _widths(rows: Sequence[TableRow], column: AxisColumn) -> Widths:
-    """Wide enough for what stands in the columns, within limits."""
     axes = [column.field, *(column.cells.texts if column.cells is not None else ())]
     return Widths(
         name=_fitted([row.row.name for row in rows], NAME_WIDTHS) + 1,
@@ -66,7 +65,7 @@ def _fitted(texts: Sequence[str], limits: tuple[int, int]) -> int:
 
 
 class _ArgumentRow(Vertical):
-    """One argument. The rows stay when the arguments change; what they show changes."""
+    """The row of one argument; it is reused when the arguments change."""
 
     DEFAULT_CSS = """
     _ArgumentRow { height: auto; }
@@ -100,7 +99,6 @@ class _ArgumentRow(Vertical):
         self.show(*self._first)
 
     def show(self, shown: TableRow, column: AxisColumn, widths: Widths) -> None:
-        """Show another state of the argument."""
         self.shown = shown
         self._label.styles.width = widths.name
         self.axis_input.styles.width = widths.axis - 2  # its margins
@@ -129,7 +127,7 @@ class _ArgumentRow(Vertical):
 
 
 class _Heading(Widget):
-    """The names of the columns, over them."""
+    """The heading of the columns."""
 
     DEFAULT_CSS = "_Heading { height: 1; color: $text-muted; }"
     shown: reactive[tuple[str, Widths] | None] = reactive(None)
@@ -146,7 +144,7 @@ class _Heading(Widget):
 
 
 class ArgumentTable(Vertical):
-    """The arguments of the function, one row each, and the parameters that values may use."""
+    """A row for each argument of the function, and the parameters that values may use."""
 
     DEFAULT_CSS = """
     ArgumentTable { height: auto; }
@@ -157,7 +155,7 @@ class ArgumentTable(Vertical):
     """
 
     class ValueChanged(Message):
-        """The value of a row was typed; the receiver takes it from `input`."""
+        """The value in a row was edited; the receiver calls `input.take()`."""
 
         def __init__(self, input: FieldInput, row: _ArgumentRow) -> None:
             super().__init__()
@@ -165,10 +163,10 @@ class ArgumentTable(Vertical):
             self.row = row
 
     class AxisChanged(ValueChanged):
-        """The axis of a row was typed."""
+        """The axis in a row was edited."""
 
     class ParametersChanged(Message):
-        """The parameters were typed."""
+        """The parameters were edited."""
 
         def __init__(self, input: FieldInput) -> None:
             super().__init__()
@@ -222,7 +220,7 @@ class ArgumentTable(Vertical):
         self._parameters_message.show(parameters_diagnosis)
 
     def _resize(self, rows: Sequence[TableRow], column: AxisColumn, widths: Widths) -> None:
-        """Have as many row widgets as there are rows."""
+        """Add or remove row widgets to match `rows`."""
         for widget in self._rows[len(rows) :]:
             widget.remove()
         del self._rows[len(rows) :]
@@ -232,7 +230,6 @@ class ArgumentTable(Vertical):
             self.query_one("#argument-rows").mount_all(added)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell what was typed in the table's terms."""
         event.stop()
         for row in self._rows:
             if event.input is row.value_input:

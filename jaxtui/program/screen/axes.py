@@ -1,6 +1,6 @@
-"""`in_axes` and `in_specs` text taken apart into one cell for each argument, and put back together.
+"""Splits the text of `in_axes` or `in_specs` into a cell per argument, and joins the cells again.
 
-Everything here works on text: what cannot be taken apart with certainty stays as it was typed.
+Text that cannot be split with certainty is left as it was typed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cells:
-    """`texts` has one entry for each argument; `surplus` are entries beyond the last argument.
+    """`texts` has an entry for each argument, "" if none is given; `surplus` has those beyond.
 
-    An empty text is an entry that is not given. `shared` says that one entry stands for all.
+    `shared` says that a single entry applies to all arguments.
     """
 
     texts: tuple[str, ...]
@@ -22,9 +22,9 @@ class Cells:
 
 
 def split(text: str, count: int, entry: str = "0") -> Cells | None:
-    """The cells of `text` for `count` arguments, None when `text` cannot be taken apart.
+    """Split `text` into cells for `count` arguments; None if it cannot be split.
 
-    `entry` is what JAX takes an entry that is not given for: "0" in `in_axes`, "P()" in `in_specs`.
+    `entry` is JAX's default for a missing entry: "0" in `in_axes`, "P()" in `in_specs`.
     """
     source = text.strip()
     if not source:
@@ -41,10 +41,10 @@ def split(text: str, count: int, entry: str = "0") -> Cells | None:
 
 
 def replaced(cells: Cells, index: int, text: str, entry: str = "0") -> tuple[str, Cells]:
-    """The text, and its cells as they were typed, once cell `index` says `text`.
+    """Set cell `index` to `text`; return the joined text, and the cells as they were typed.
 
-    Cells that are empty are written as the `entry` that JAX takes them for. The cells are returned
-    because a half-typed cell may not come back out of the text.
+    Empty cells are written as `entry`, JAX's default. The cells are returned as well because a
+    half-typed one may not be recoverable from the joined text.
     """
     texts = tuple(text if at == index else cell for at, cell in enumerate(cells.texts))
     if not any(cell.strip() for cell in texts) and not cells.surplus:
@@ -55,7 +55,7 @@ def replaced(cells: Cells, index: int, text: str, entry: str = "0") -> tuple[str
 
 
 def _elements(source: str, node: ast.Tuple | ast.List, count: int) -> Cells | None:
-    """A cell for each element; entries that are missing at the end are empty."""
+    """Return a cell for each element; missing ones at the end are empty."""
     if any(isinstance(element, ast.Starred) for element in node.elts):
         return None
     parts = [ast.get_source_segment(source, element) for element in node.elts]

@@ -1,4 +1,4 @@
-"""The function in the user's own editor, while the explorer waits."""
+"""Edits the function in the user's own editor while the explorer is suspended."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _edit_text(screen: WorkScreen[ProgramWork], source: str) -> None:
 
 
 def _run(screen: WorkScreen[ProgramWork], path: str) -> bool:
-    """Whether the editor ended well."""
+    """Run the editor on `path`; return whether it exited with status 0."""
     name, text = _wanted()
     try:
         command = shlex.split(text)
@@ -75,16 +75,16 @@ def _run(screen: WorkScreen[ProgramWork], path: str) -> bool:
 
 
 def _wanted() -> tuple[str, str]:
-    """The variable that names the editor, and what it says."""
+    """Return the environment variable that names the editor, and its value."""
     if text := os.environ.get("VISUAL"):
         return "VISUAL", text
     return "EDITOR", os.environ.get("EDITOR") or "vi"
 
 
 def _lend_terminal(screen: WorkScreen[ProgramWork], command: list[str]) -> int | str:
-    """Run `command` on the terminal: its status, or why it could not start.
+    """Run `command` in the terminal; return its exit status, or why it could not start.
 
-    No exception may leave `suspend`: it would not take the terminal back.
+    An exception that leaves `suspend` would keep the app from getting the terminal back.
     """
     with screen.app.suspend():
         try:

@@ -12,31 +12,28 @@ from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean
 from jaxtui.wire.report import FlowLeaf, Level
 
+NOT_REACHED: Line = (Segment(signs.ELLIPSIS, "quiet"),)  # the cell of a level without leaves
 _VALUE_WIDTH = 24
 
 
 def kind_of(level: Level) -> type[Layer]:
-    """The kind of the layer around `level`; around what is given it is the bare Layer."""
+    """Return the kind of the layer that leads to `level`; bare `Layer` for the outermost level."""
     return LAYER_KINDS.get(level.transform, Layer)
 
 
 class FlowCells:
-    """Makes the cells and arrows of a row; `separator` stands between the sizes of a shape."""
+    """Makes the cells and arrows of rows, with `separator` between the sizes of a shape."""
 
     def __init__(self, levels: Sequence[Level], separator: str) -> None:
         self.levels = levels
         self.separator = separator
-        # Of thousands of leaves most have the shape of another one.
+        # Among thousands of leaves, most shapes occur more than once.
         self._shapes: dict[tuple[object, ...], Line] = {}
-
-    def missing(self) -> Line:
-        """The cell of a level that was not reached."""
-        return (Segment(signs.ELLIPSIS, "quiet"),)
 
     def leaf(
         self, at: int, leaf: FlowLeaf, outer: FlowLeaf | None = None, static: bool = False
     ) -> Line:
-        """The cell of a leaf at level `at`; `outer` is the same leaf one level further out."""
+        """Return the cell of a leaf at level `at`; `outer` is the leaf one level further out."""
         if leaf.value:
             value = fit(clean(leaf.value), _VALUE_WIDTH)
             word = "static" if static else clean(leaf.dtype)
@@ -62,7 +59,7 @@ class FlowCells:
         return join([*parts, Segment("]")])
 
     def leaves(self, at: int, leaves: Sequence[FlowLeaf]) -> Line:
-        """The cell of a folded group: how many leaves, and which size is mapped in how many."""
+        """Return the cell of a folded group: the number of leaves, and of those that are mapped."""
         if len(leaves) < 2:
             return self.leaf(at, leaves[0]) if leaves else ()
         parts = [Segment(f"{len(leaves)} leaves")]
@@ -78,7 +75,7 @@ class FlowCells:
     def arrow(
         self, at: int, out: bool, outer: Sequence[FlowLeaf], inner: Sequence[FlowLeaf]
     ) -> Segment:
-        """What stands between level `at` and the next one inward for one leaf or one group."""
+        """Return the sign between level `at` and the next one inward, for a leaf or a group."""
         level = self.levels[at + 1]
         unchanged = all(leaf.value for leaf in (*outer, *inner))
         mapped = any(leaf.marks for leaf in outer)
@@ -89,13 +86,13 @@ class FlowCells:
         return Segment(sign, layer_colours.component(level.layer) if mapped else "arrow")
 
     def _mark(self, at: int, size: str) -> Segment:
-        """A size marked for the layer between level `at` and the next one inward."""
+        """Mark a size that the layer between level `at` and the next one inward maps or divides."""
         inner = self.levels[at + 1].layer if at + 1 < len(self.levels) else 0
         marked = f"{signs.OPEN}{size}{signs.CLOSE}"
         return Segment(marked, layer_colours.component(inner))
 
     def _divided(self, at: int, leaf: FlowLeaf, outer: FlowLeaf | None) -> Sequence[int]:
-        """The dimensions that the layer left in place when it divided them."""
+        """Return the dimensions that the layer divided without removing them."""
         if outer is None or not kind_of(self.levels[at]).divides:
             return ()
         return outer.marks if len(outer.shape) == len(leaf.shape) else ()

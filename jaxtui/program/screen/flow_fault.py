@@ -1,4 +1,4 @@
-"""Where in the shape flow a diagnosis belongs: the column of its layer, the rows of its leaves."""
+"""Locates a diagnosis in the shape flow: the column of its layer and the rows of its leaves."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _WORDS = {"syntax": "syntax error", "function": "raised an error", "arguments": 
 
 @dataclass(frozen=True)
 class Fault:
-    """Where an error stands: a column (the function's is one past the last level) and some rows.
+    """The cells of an error: a column (the function's is one past the last level) and some rows.
 
-    `heading` is the column whose heading is at fault. `paths` are leaves or whole arguments by
-    name, empty when only the column is known. `word` says in one word what is wrong there.
+    `heading` is the column whose heading is marked. `paths` name leaves or whole arguments; it is
+    empty if only the column is known. `word` names the error in a word.
     """
 
     column: int
@@ -30,19 +30,19 @@ class Fault:
 
 
 def argument_of(path: str) -> str:
-    """The argument that an input leaf's path begins with: "params" of "params['w'][0]"."""
+    """Return the argument in an input leaf's path: "params" in "params['w'][0]"."""
     return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
 def first_reached(flow: Flow) -> list[FlowLeaf]:
-    """The input leaves of the outermost level that tracing reached."""
+    """Return the input leaves of the outermost level that tracing reached."""
     return next((level.inputs for level in flow.levels if level.inputs is not None), [])
 
 
 def locate(flow: Flow, diagnosis: Diagnosis | None, arguments: Sequence[str]) -> Fault | None:
-    """The place of the diagnosis in the flow, None when its field has none there.
+    """Locate the diagnosis in the flow; None if its field is not part of it.
 
-    `arguments` are the names of the program's arguments, empty when only the flow knows them.
+    `arguments` are the program's argument names; if empty, they are taken from the flow.
     """
     if diagnosis is None:
         return None
@@ -77,7 +77,7 @@ def _argument_names(flow: Flow) -> list[str]:
 
 
 def _named_in(message: str, flow: Flow) -> tuple[str, ...]:
-    """The leaves that the message names, or else the arguments it names."""
+    """Return the leaves that the message names, or else the arguments."""
     for names in ([leaf.path for leaf in first_reached(flow)], _argument_names(flow)):
         named = tuple(name for name in names if _names(message, name))
         if named:
@@ -86,8 +86,8 @@ def _named_in(message: str, flow: Flow) -> tuple[str, ...]:
 
 
 def _names(message: str, name: str) -> bool:
-    # The plain search first: it is what makes thousands of leaves cheap. The words around it tell
-    # an argument `a` from the article.
+    # The plain search first keeps thousands of leaves cheap. The words around a name tell an
+    # argument `a` from the article.
     if name not in message:
         return False
     leaf = re.escape(name)

@@ -1,4 +1,4 @@
-"""Beneath the shape flow: what is wrong and what would help, or else how to read the picture."""
+"""The lines beneath the shape flow: the error and its fixes, or else a legend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtui.text import signs
 from jaxtui.text.diagnosis import place
 from jaxtui.text.printable import clean
 
-FOOT = 2  # lines that the foot has at least, so that an error moves nothing
+FOOT = 2  # the least number of lines, so that an error moves nothing
 FIXES = 3
 STALE = "of the program before"
 
@@ -23,7 +23,7 @@ def foot(
     width: int,
     lines: int,
 ) -> tuple[Line, ...]:
-    """What is wrong and what would help; with nothing wrong, how to read the picture."""
+    """Return the error and its fixes, or else a legend; cut long messages to fit `lines`."""
     if diagnosis is not None:
         last = bool(diagnosis.fixes) or stale
         shown = _message(diagnosis, width, max(1, lines - last))
@@ -53,8 +53,6 @@ def _message(diagnosis: Diagnosis, width: int, lines: int) -> list[Line]:
 
 
 def _fixes(diagnosis: Diagnosis, width: int) -> Line:
-    if not diagnosis.fixes:
-        return ()
     labels = [clean(fix.label) for fix in diagnosis.fixes[:FIXES]]
     line = [Segment(" f ", "key"), Segment(" ")]
     for at, label in enumerate(labels):
@@ -68,7 +66,7 @@ def _fixes(diagnosis: Diagnosis, width: int) -> Line:
 
 
 def _legend(table: Table | None, width: int) -> Line:
-    """What the signs in this very picture mean; only whole parts that fit."""
+    """Explain the signs in use, as far as there is room."""
     if table is None:
         return (Segment(fit(" Shapes appear here as you type.", width), "quiet"),)
     parts: list[Line] = []
@@ -92,7 +90,7 @@ def _legend(table: Table | None, width: int) -> Line:
 
 
 def _with_note(line: Line, width: int) -> Line:
-    """The line with the note at its right end that the picture is of an older program."""
+    """Add a note at the right end that the picture is of an older program."""
     note = fit(STALE, max(0, width - 1))
     room = width - cell_len(note) - 1
     if width_of(line) > room - 2:

@@ -1,7 +1,7 @@
-"""The shape flow laid into a width: lines of styled segments, as plain data.
+"""Lays out the shape flow for a width, as lines of styled segments.
 
-`layout` makes a FlowPicture once for a flow and a width; its lines are made when they are asked
-for, so that a picture of thousands of leaves costs what the lines on view cost.
+A FlowPicture makes its lines on demand, so that a flow of thousands of leaves costs no more than
+the lines on screen.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NO_FOLDS: Mapping[str, bool] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class _Measures:
-    """Cells that the parts of a line take."""
+    """The widths in cells of the parts of a line."""
 
     name: int
     columns: tuple[int, ...]
@@ -56,7 +56,7 @@ class _Measures:
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """Where each column starts, from the pinned part's end; last the bracket's."""
+        """The start of each column, counted from the pinned part, and last that of the bracket."""
         starts = [0]
         for width in self.columns[:-1]:
             starts.append(starts[-1] + width + 2 * self.gap + self.arrow)
@@ -64,15 +64,15 @@ class _Measures:
 
     @property
     def flowing(self) -> int:
-        """All that scrolls sideways."""
+        """The width of the part that scrolls sideways."""
         return self.starts[-1] + self.bracket + self.function
 
 
 @dataclass(frozen=True)
 class FlowPicture:
-    """A flow laid into `width` cells: a heading, rows that may scroll, and the foot beneath.
+    """A flow laid out in `width` cells: a heading, rows that may scroll, and a foot.
 
-    `x` is how far it is scrolled sideways, at most `max_x`; `stops` are the good places for it.
+    `x` is how far it is scrolled sideways, at most `max_x`.
     No line is wider than `width`.
     """
 
@@ -86,23 +86,22 @@ class FlowPicture:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """What the body's lines show, in order."""
         return self.table.rows if self.table else ()
 
     @property
     def max_x(self) -> int:
-        """The furthest that it can be scrolled sideways; 0 when it all fits."""
+        """The greatest sideways scroll position; 0 if everything fits."""
         if self.measures is None:
             return 0
         return max(0, self.measures.flowing - (self.width - self.measures.pinned))
 
     def scrolled(self, x: int) -> FlowPicture:
-        """The picture scrolled sideways to `x`, or as near to it as there is something to see."""
+        """Scroll sideways to `x`, clamped to what can be scrolled."""
         return replace(self, x=max(0, min(x, self.max_x)))
 
     @cached_property
     def stops(self) -> tuple[int, ...]:
-        """Sideways positions with a column at the left edge, and the last one."""
+        """The scroll positions that put a column at the left edge, and the last position."""
         if self.measures is None:
             return (0,)
         starts = [x for x in self.measures.starts[:-1] if x < self.max_x]
@@ -110,7 +109,6 @@ class FlowPicture:
 
     @cached_property
     def heading(self) -> Line:
-        """The labels of the columns."""
         if self.table is None or self.measures is None:
             return ()
         measures = self.measures
@@ -129,7 +127,7 @@ class FlowPicture:
         return self._with_edges(line)
 
     def line(self, index: int, cursor: bool = False) -> Line:
-        """The body's line `index` from 0; `cursor` puts the cursor's sign in its margin."""
+        """Return the line of row `index`; `cursor` puts the cursor's sign in its margin."""
         assert self.table is not None
         assert self.measures is not None
         row = self.table.rows[index]
@@ -162,7 +160,7 @@ class FlowPicture:
         return join([*parts, *self._function_part(index, row)])
 
     def _function_part(self, index: int, row: Row) -> Line:
-        """The end of a row: the inputs joined into the function, and what comes out of it."""
+        """Return the end of a row: the bracket that joins the inputs, and the function's cell."""
         assert self.table is not None
         assert self.measures is not None
         count = self.table.inputs
@@ -199,7 +197,7 @@ class FlowPicture:
         return crop((*pinned, *crop(flowing, self.x, self.x + max(0, room))), 0, self.width)
 
     def _with_edges(self, heading: Line) -> Line:
-        """The heading with signs where there is more beyond the edge."""
+        """Mark the edges beyond which there is more."""
         assert self.measures is not None
         left = self.measures.pinned - 1
         if self.x > 0 and left < self.width:
@@ -214,18 +212,18 @@ class FlowPicture:
         return crop(heading, 0, self.width)
 
     def foot(self, lines: int = FOOT + 1) -> tuple[Line, ...]:
-        """What is beneath the rows: at least FOOT lines; a message is elided to fit `lines`."""
+        """Return at least FOOT lines; a message is truncated to fit into `lines`."""
         return foot(self.table, self.diagnosis, self.stale, self.width, lines)
 
     @property
     def lines(self) -> list[Line]:
-        """The whole picture from top to bottom, nothing scrolled up."""
+        """All lines from top to bottom."""
         body = [self.line(index) for index in range(len(self.rows))]
         return [self.heading, *body, *self.foot()]
 
     @property
     def text(self) -> str:
-        """The whole picture without styles or trailing spaces."""
+        """All lines without styles or trailing spaces."""
         return "\n".join(text_of(line).rstrip() for line in self.lines)
 
     @property
@@ -246,11 +244,10 @@ def layout(
     arguments: Sequence[str] = (),
     x: int = 0,
 ) -> FlowPicture:
-    """The picture of `flow` in `width` cells.
+    """Lay out `flow` in `width` cells.
 
-    `folds` says of a group (`Row.group`) whether it is folded, where the user chose; `arguments`
-    are the names of the program's arguments, for rows that the flow has no leaves of; `x` is
-    brought within what can be scrolled.
+    `folds` maps a `Row.group` to whether the user folded it; `arguments` are the program's
+    argument names, for rows without leaves; `x` is clamped to what can be scrolled.
     """
     if flow is None or not flow.levels:
         return FlowPicture(width, 0, diagnosis, stale)
@@ -267,7 +264,7 @@ def layout(
 
 
 def _measure(table: Table, glimpse: str, gap: int, width: int) -> _Measures:
-    """The widths of the columns; the function's takes what is left of `width`."""
+    """Measure the columns; the function's takes what is left of `width`."""
     columns = tuple(
         max(
             [
@@ -293,6 +290,4 @@ def _measure(table: Table, glimpse: str, gap: int, width: int) -> _Measures:
     left = width - measures.pinned - measures.flowing
     least = min(wanted, _FUNCTION_LEAST)
     function = wanted if left < least else min(wanted, left)
-    return _Measures(
-        measures.name, measures.columns, gap, measures.arrow, measures.bracket, function
-    )
+    return replace(measures, function=function)

@@ -1,4 +1,4 @@
-"""The shape flow as a table: a row a leaf, a column a level, and errors in their cells."""
+"""The shape flow as a table: a row per leaf, a column per level, and an error in its cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.program.screen.flow_cells import FlowCells, kind_of
+from jaxtui.program.screen.flow_cells import NOT_REACHED, FlowCells, kind_of
 from jaxtui.program.screen.flow_fault import Fault, argument_of, first_reached
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
@@ -20,15 +20,15 @@ _LABEL_WIDTH = 28
 _OUTPUTS = "out"
 
 Kind = Literal["input", "rule", "output"]
-Track = tuple[FlowLeaf | None, ...]  # one leaf at every level, None where it is not to be seen
+Track = tuple[FlowLeaf | None, ...]  # a leaf at every level, None where it does not appear
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: a cell for each level and what stands between each two of them.
+    """A row with a cell for each level, and an arrow between each two.
 
-    `group` is the key in `folds` of what folds with this row, "" for a row that never folds.
-    `open` is whether the group shows its leaves; `first` marks the row that carries the sign.
+    `group` is the key in `folds` of the group that the row belongs to, "" if it never folds.
+    `open` says whether the group shows its leaves; `first` marks the row with the fold sign.
     """
 
     kind: Kind
@@ -42,12 +42,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The whole flow before it is laid into a width.
+    """The whole flow, before it is laid out for a width.
 
-    `inputs` is how many rows are of inputs; a rule and the outputs' rows follow them.
-    `entered` and `returned` are whether tracing reached the function and came back out of it.
-    `widths` are the columns' cells as they are without the fault, so that it narrows none.
-    `signs` are those in use: "maps", "divides", "whole", "gradient".
+    The first `inputs` rows are of inputs; a rule and the rows of outputs follow. `entered` and
+    `returned` say whether tracing reached the function and returned from it. `widths` are the
+    columns' widths without the fault, so that it narrows none. `signs` are those in use: "maps",
+    "divides", "whole", "gradient".
     """
 
     headings: tuple[Line, ...]
@@ -69,9 +69,9 @@ def build(
     arguments: Sequence[str] = (),
     tight: bool = False,
 ) -> Table:
-    """The table of `flow`; `folds` says of a group whether it is folded, where the user chose.
+    """Build the table of `flow`; `folds` maps a group to whether the user folded it.
 
-    `tight` leaves out the space after the commas of a shape.
+    `tight` omits the spaces after the commas in shapes.
     """
     maker = _Rows(flow, folds, FlowCells(flow.levels, "," if tight else ", "))
     inputs = maker.inputs(arguments)
@@ -129,7 +129,7 @@ class _Rows:
         self.gradients = [_gradients(outer, inner) for outer, inner in pairwise(flow.levels)]
 
     def inputs(self, arguments: Sequence[str]) -> list[Row]:
-        """A row for each input leaf or folded argument; an argument without leaves has one too."""
+        """Return a row for each input leaf, folded argument, and argument without leaves."""
         reached = tuple(level.inputs is not None for level in self.flow.levels)
         groups: dict[str, list[Track]] = {}
         for index, given in enumerate(first_reached(self.flow)):
@@ -147,7 +147,7 @@ class _Rows:
         return rows or [self._empty("input", "no arguments" if any(reached) else "", "", reached)]
 
     def outputs(self) -> list[Row]:
-        """A row for each output leaf of the outermost level that tracing came back to."""
+        """Return a row for each output leaf of the outermost level that tracing returned to."""
         reached = tuple(level.outputs is not None for level in self.flow.levels)
         tracks = output_tracks(self.flow.levels)
         if tracks:
@@ -169,7 +169,7 @@ class _Rows:
         seen = [leaf for leaf in track if leaf is not None]
         static = kind == "input" and len(seen) > 1 and all(leaf.value for leaf in seen)
         cells = tuple(
-            self._unseen(reached[at])
+            _unseen(reached[at])
             if leaf is None
             else self.cells.leaf(at, leaf, track[at - 1] if at else None, static)
             for at, leaf in enumerate(track)
@@ -181,25 +181,22 @@ class _Rows:
     def _folded(self, kind: Kind, name: str, tracks: list[Track], reached: tuple[bool, ...]) -> Row:
         columns = [[leaf for leaf in column if leaf] for column in zip(*tracks, strict=True)]
         cells = tuple(
-            self.cells.leaves(at, column) if column else self._unseen(reached[at])
+            self.cells.leaves(at, column) if column else _unseen(reached[at])
             for at, column in enumerate(columns)
         )
         arrows = tuple(self._arrow(kind, at, tracks, reached) for at in range(len(columns) - 1))
         return Row(kind, clean(name), cells, arrows, open=False, first=True)
 
     def _empty(self, kind: Kind, name: str, text: str, reached: tuple[bool, ...]) -> Row:
-        """A row without leaves: an argument such as None, or what tracing has not come to yet."""
+        """Return a row without leaves, for an argument such as None or what was not traced."""
         known = (Segment(text, "quiet"),) if text else ()
-        cells = tuple(known if seen else self.cells.missing() for seen in reached)
+        cells = tuple(known if seen else NOT_REACHED for seen in reached)
         return Row(kind, clean(name), cells, (Segment(""),) * max(0, len(reached) - 1))
-
-    def _unseen(self, reached: bool) -> Line:
-        return () if reached else self.cells.missing()
 
     def _arrow(
         self, kind: Kind, at: int, tracks: list[Track], reached: tuple[bool, ...]
     ) -> Segment:
-        """What stands between level `at` and the next for these leaves, "" where one is unseen."""
+        """Return the sign between level `at` and the next; "" where the leaves do not appear."""
         if not reached[at] or not reached[at + 1]:
             return Segment("")
         outer = [leaf for track in tracks if (leaf := track[at])]
@@ -211,14 +208,18 @@ class _Rows:
         return self.cells.arrow(at, kind == "output", outer, inner)
 
 
+def _unseen(reached: bool) -> Line:
+    return () if reached else NOT_REACHED
+
+
 # --------------------------------------------------------------------------------------- outputs
 
 
 def _derivatives(outer: Level, inner: Level) -> range:
-    """Which output leaves of `outer` the layer between the levels made by differentiating.
+    """Return which output leaves of `outer` are derivatives made by the layer between the levels.
 
-    They take the place of what it differentiated, before what is auxiliary; a layer that keeps the
-    value has them after all that the function returned.
+    They replace the differentiated outputs and precede the auxiliary ones; if the layer keeps the
+    value, they follow all outputs of the function.
     """
     kind, outputs, returned = kind_of(inner), outer.outputs or (), inner.outputs or ()
     if not kind.differentiates:
@@ -229,13 +230,13 @@ def _derivatives(outer: Level, inner: Level) -> range:
 
 
 def _gradients(outer: Level, inner: Level) -> set[int]:
-    """The identities of the output leaves that the layer between the levels differentiated for."""
+    """Return the ids of the output leaves that are derivatives."""
     outputs = outer.outputs or []
     return {id(outputs[index]) for index in _derivatives(outer, inner)}
 
 
 def output_tracks(levels: Sequence[Level]) -> list[Track]:
-    """The output leaves of the outermost level that was reached, each followed inward."""
+    """Follow each output leaf of the outermost level reached inward through the levels."""
     start = next((at for at, level in enumerate(levels) if level.outputs is not None), len(levels))
     if start == len(levels):
         return []
@@ -251,13 +252,13 @@ def output_tracks(levels: Sequence[Level]) -> list[Track]:
 
 
 def _inner_place(place: int | None, outer: Level, inner: Level) -> int | None:
-    """Where the output leaf at `place` comes from one level further in."""
+    """Return the index, one level further in, of what output leaf `place` comes from."""
     if place is None:
         return None
     made, returned = _derivatives(outer, inner), len(inner.outputs or ())
     differentiated = returned - inner.auxiliary
     if made.start == 0 and made and differentiated > 0:
-        # Each differentiated value stands beside the first of its derivatives.
+        # A differentiated value is beside the first of its derivatives.
         each = max(1, len(made) // differentiated)
         if place in made and place % each:
             return None
@@ -269,7 +270,7 @@ def _inner_place(place: int | None, outer: Level, inner: Level) -> int | None:
 
 
 def _with_fault(rows: list[Row], fault: Fault, levels: int) -> list[Row]:
-    """The rows with the error in its cell; the function's own column has no cells here."""
+    """Put the error into its cells; the function's own column has none."""
     if not 0 <= fault.column < levels:
         return rows
     candidates = [at for at, row in enumerate(rows) if row.kind == fault.side]
@@ -284,7 +285,7 @@ def _with_fault(rows: list[Row], fault: Fault, levels: int) -> list[Row]:
 
 
 def _concerns(row: Row, paths: Sequence[str]) -> bool:
-    """Whether the row is of one of the leaves or arguments, or a fold that has one inside."""
+    """Whether the row shows one of the leaves or arguments, or is a fold that contains one."""
     return any(
         path in (row.name, argument_of(row.name))
         or (not row.open and row.name == argument_of(path))

@@ -1,4 +1,4 @@
-"""The function: its name, and its source to edit or the reference it is imported by."""
+"""The editor of the function: its source, or the reference that it is imported by."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text.signs import UNFOLDED
 
-INDENT = 4  # columns that a line after a colon is moved in
+INDENT = 4  # columns, after a line that ends in a colon
 
 
 class FunctionName(Widget, can_focus=True):
-    """The name of the function that is composed; opens the picker."""
+    """The name of the function; opens the picker."""
 
     DEFAULT_CSS = """
     FunctionName { height: 1; text-style: bold; }
@@ -46,12 +46,11 @@ class FunctionName(Widget, can_focus=True):
         return Content.assemble((name, "$text"), gap, (f"{UNFOLDED} ", "$accent"))
 
     async def on_click(self) -> None:
-        """Open the picker."""
         await self.run_action("screen.pick_function")
 
 
 class SourceArea(TextArea):
-    """The source of the function. A new line is indented as Python wants it."""
+    """The source of the function, with automatic indentation."""
 
     DEFAULT_CSS = """
     SourceArea, SourceArea:focus { border: none; padding: 0; height: 1fr; min-height: 3;
@@ -67,11 +66,11 @@ class SourceArea(TextArea):
         self._known = text
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """The app's filters, but for the one that puts plain signs."""
+        """Leave out the app's filter that replaces signs by ASCII."""
         return as_typed(super().get_line_filters())
 
     def follow(self, text: str) -> None:
-        """Show the session's `text`, unless it is what the editor said before."""
+        """Show the session's `text`, unless it is what the editor held before."""
         if text == self._known:
             return
         self._known = text
@@ -80,7 +79,7 @@ class SourceArea(TextArea):
                 self.load_text(text)
 
     def take(self) -> str:
-        """The typed text, to be put into the session now."""
+        """Return the typed text, to be put into the session now."""
         self._known = self.text
         return self._known
 
@@ -89,14 +88,14 @@ class SourceArea(TextArea):
         self.language = "python"
 
     def on_key(self, event: events.Key) -> None:
-        """Indent the new line; every other key is TextArea's."""
+        """Indent a new line; TextArea handles all other keys."""
         if event.key == "enter" and not self.read_only:
             event.stop()
             event.prevent_default()
             self.replace("\n" + self._indent(), *self.selection, maintain_selection_offset=False)
 
     def _indent(self) -> str:
-        """What the line after the cursor's begins with."""
+        """Return the indentation of a line after the cursor's."""
         row, column = self.selection.start
         before = self.document.get_line(row)[:column]
         indent = re.match(r"[ \t]*", before)
@@ -116,14 +115,14 @@ class FunctionEditor(Vertical):
     """
 
     class SourceChanged(Message):
-        """The source was typed; the receiver takes it from `area`."""
+        """The source was edited; the receiver calls `area.take()`."""
 
         def __init__(self, area: SourceArea) -> None:
             super().__init__()
             self.area = area
 
     class ReferenceChanged(Message):
-        """The reference was typed; the receiver takes it from `input`."""
+        """The reference was edited; the receiver calls `input.take()`."""
 
         def __init__(self, input: FieldInput) -> None:
             super().__init__()
@@ -147,7 +146,6 @@ class FunctionEditor(Vertical):
         yield self._message
 
     def on_mount(self) -> None:
-        """Colour the source once it is on screen."""
         self.call_after_refresh(self.area.highlight_python)
 
     def show(self, name: str, source: str, reference: str, diagnosis: Diagnosis | None) -> None:
@@ -162,16 +160,13 @@ class FunctionEditor(Vertical):
         self._message.show(diagnosis)
 
     def ask_reference(self) -> None:
-        """Let the user type a reference."""
         self.add_class("-reference")
         self.reference.focus()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        """Tell that the source was typed."""
         event.stop()
         self.post_message(self.SourceChanged(self.area))
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell that the reference was typed."""
         event.stop()
         self.post_message(self.ReferenceChanged(self.reference))

@@ -1,13 +1,13 @@
-"""One colour and one sign for each layer, the same wherever a layer is spoken of.
+"""A colour and a sign for each layer, the same on every screen.
 
 A widget shows layers in their colours by taking both parts into its class:
 
     COMPONENT_CLASSES = {...} | layer_colours.COMPONENTS
     DEFAULT_CSS = '''...''' + layer_colours.CSS
 
-and asks `component(layer)` for the component class, or for the class of a child widget; where text
-is made as Textual's `Content`, `style(layer)` says the same. The sign says it where there is no
-colour: `◆ vmap` in the layer list is `◆ vmap batch·4` in the shape flow.
+and gets the component class, or the class of a child widget, from `component(layer)`. For text in
+Textual's `Content`, `style(layer)` gives the same style. The sign tells layers apart without
+colours: `◆ vmap` in the layer list is `◆ vmap batch·4` in the shape flow.
 """
 
 from __future__ import annotations

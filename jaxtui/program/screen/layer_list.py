@@ -20,7 +20,7 @@ from jaxtui.session.layers import AnyLayer
 
 
 def layer_summary(layer: AnyLayer) -> str:
-    """A layer in a line: `in (0, None)  out 0  name batch`."""
+    """Summarize a layer: `in (0, None)  out 0  name batch`."""
     typed = layer.typed()
     parts = []
     for name, field in layer.fields().items():
@@ -31,7 +31,7 @@ def layer_summary(layer: AnyLayer) -> str:
 
 
 class LayerList(Widget, can_focus=True):
-    """One line for each layer, the outermost first, and a last one that adds another."""
+    """A line for each layer, outermost first, and a last one that adds a layer."""
 
     DEFAULT_CSS = """
     LayerList { height: auto; }
@@ -43,7 +43,7 @@ class LayerList(Widget, can_focus=True):
     faulty: reactive[int | None] = reactive(None)
 
     class Clicked(Message):
-        """A line was clicked: the place of a layer in the session, None for the line that adds."""
+        """A line was clicked; `index` is the layer's, None for the line that adds."""
 
         def __init__(self, index: int | None) -> None:
             super().__init__()
@@ -79,15 +79,12 @@ class LayerList(Widget, can_focus=True):
         return line.truncate(max(4, self.size.width), ellipsis=True)
 
     def on_focus(self) -> None:
-        """Show which layer is selected."""
         self.refresh()
 
     def on_blur(self) -> None:
-        """Show the selection more quietly."""
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        """Select the clicked layer, or add one."""
         index = len(self.stack) - 1 - event.y
         self.post_message(self.Clicked(index if index >= 0 else None))
 
@@ -104,7 +101,7 @@ class LayerForm(Vertical):
     """
 
     class Changed(Message):
-        """A field was typed; the receiver takes it from `input`."""
+        """A field was edited; the receiver calls `input.take()`."""
 
         def __init__(self, input: FieldInput, field: str) -> None:
             super().__init__()
@@ -128,18 +125,16 @@ class LayerForm(Vertical):
             yield self._messages[name]
 
     def on_mount(self) -> None:
-        """Line the fields up."""
         wide = max(len(name) for name in self._fields) + 1
         for label in self.query("Static.label"):
             label.styles.width = wide
 
     @property
     def first(self) -> FieldInput:
-        """The field to start with."""
         return next(iter(self._fields.values()))
 
     def show(self, layer: AnyLayer, diagnosis: Diagnosis | None, faulty: str) -> None:
-        """Show the layer's fields; the diagnosis belongs to the field named `faulty`."""
+        """Show the layer's fields, with the diagnosis at the field named `faulty`."""
         for name, field in self._fields.items():
             field.follow(getattr(layer, name))
             wrong = diagnosis if name == faulty else None
@@ -147,7 +142,6 @@ class LayerForm(Vertical):
             self._messages[name].show(wrong)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell which field was typed."""
         event.stop()
         for name, field in self._fields.items():
             if field is event.input:

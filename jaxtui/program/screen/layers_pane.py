@@ -1,4 +1,4 @@
-"""The layers of the program: the list, the form of the selected one, and what is wrong there."""
+"""The pane of layers: the list, the form of the selected layer, and an error in one of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class LayersPane(Vertical):
         return focused is not None and self.form is not None and self.form in focused.ancestors
 
     def show(self, work: ProgramWork) -> None:
-        """Show the layers, and what is wrong with one of them."""
         layers, diagnosis = work.session.program.layers, work.diagnosis
         listed = self.listed
         if len(layers) != len(listed.stack):
@@ -53,7 +52,7 @@ class LayersPane(Vertical):
                 self.close_form()
             else:
                 self.form.show(layer, diagnosis, field if faulty == self._form_of else "")
-        # What is wrong with a layer stands under the list, unless it stands in its form.
+        # An error in a layer is shown under the list, unless the form shows it.
         shown = diagnosis if faulty is not None and faulty != self._form_of else None
         self.message.show(shown, layer_prefix(work, shown))
 
@@ -66,13 +65,9 @@ class LayersPane(Vertical):
         else:
             await self._select(event.index)
 
-    async def select_previous(self) -> None:
-        """Select the next layer outward, which stands above."""
-        await self._select(self.listed.selected + 1)
-
-    async def select_next(self) -> None:
-        """Select the next layer inward."""
-        await self._select(self.listed.selected - 1)
+    async def step(self, step: int) -> None:
+        """Select the layer `step` places further out."""
+        await self._select(self.listed.selected + step)
 
     async def _select(self, index: int) -> None:
         layers = self._explorer.work.session.program.layers
@@ -99,23 +94,16 @@ class LayersPane(Vertical):
         self.app.push_screen(ChoiceDialog("Put a layer around the program", choices), put)
 
     def remove_layer(self) -> None:
-        """Remove the selected layer."""
         layers = self._explorer.work.session.program.layers
         index = self.listed.selected
         if 0 <= index < len(layers):
             self.close_form()
             self._explorer.edit(LAYERS, [*layers[:index], *layers[index + 1 :]])
 
-    def move_out(self) -> None:
-        """Swap the selected layer with the one around it."""
-        self._swap(self.listed.selected, 1)
-
-    def move_in(self) -> None:
-        """Swap the selected layer with the one inside it."""
-        self._swap(self.listed.selected, -1)
-
-    def _swap(self, index: int, step: int) -> None:
+    def swap(self, step: int) -> None:
+        """Swap the selected layer with the one `step` places further out."""
         layers = list(self._explorer.work.session.program.layers)
+        index = self.listed.selected
         other = index + step
         if not (0 <= index < len(layers) and 0 <= other < len(layers)):
             return
@@ -135,7 +123,7 @@ class LayersPane(Vertical):
             return
         form = await self.open_form()
         self.screen.set_focus(form.first, scroll_visible=False)
-        # Once it is laid out: before that there is no telling where it will be.
+        # The position of the form is known only after layout.
         self.call_after_refresh(form.scroll_visible, animate=False)
 
     async def open_form(self) -> LayerForm:
@@ -148,7 +136,6 @@ class LayersPane(Vertical):
         return form
 
     def close_form(self) -> None:
-        """Put the form away."""
         if self.form is not None:
             had_focus = self.edits
             self.form.remove()
@@ -157,7 +144,6 @@ class LayersPane(Vertical):
                 self.listed.focus()
 
     def on_layer_form_changed(self, event: LayerForm.Changed) -> None:
-        """A layer's field goes into the session."""
         assert self._form_of is not None
         field = LAYERS / self._form_of / event.field
         self._explorer.edit(field, event.input.take(), typed=True)

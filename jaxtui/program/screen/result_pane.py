@@ -1,4 +1,4 @@
-"""The results: tabs for the values, the shards, what was printed and what went wrong."""
+"""The pane of results: tabs for values, shards, printed output, errors and more."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ResultPane(Vertical):
-    """Shows one tab at a time; what a tab holds is mounted when it is first shown."""
+    """Shows one tab at a time; its content is mounted when it is first shown."""
 
     DEFAULT_CSS = """
     ResultPane { height: 1fr; min-height: 4; padding: 0; }
@@ -58,27 +58,24 @@ class ResultPane(Vertical):
 
     @property
     def tab(self) -> str:
-        """The name of the tab that is shown."""
         return self.tab_line.active
 
     @property
     def current(self) -> ResultTab:
-        """The tab that is shown."""
         return self._tabs[self.tab]
 
     @property
     def array_view(self) -> ArrayView | None:
-        """The view of the values, once there were any."""
+        """The view of the values, or None before the first result."""
         tab = self._tabs[VALUES]
         return cast("ArrayView | None", tab.view) if isinstance(tab, LeafTab) else None
 
     @property
     def listed(self) -> bool:
-        """Whether a listing is on show."""
         return isinstance(self.current, ListingTab)
 
     def show_tab(self, name: str) -> None:
-        """Turn to a tab; `show` then brings it up to date."""
+        """Turn to a tab; the next `show` updates it."""
         self.tab_line.active = name
 
     def step_tab(self, step: int) -> None:
@@ -88,12 +85,10 @@ class ResultPane(Vertical):
         self.show_tab(names[(at + step) % len(names)])
 
     def step_leaf(self, step: int) -> None:
-        """Turn to another leaf of the result."""
         if self._ran is not None and self._ran.report.outputs:
             self.leaf = (self.leaf + step) % len(self._ran.report.outputs)
 
     def show(self, work: ProgramWork, now: float) -> None:
-        """Show the state of the work."""
         if work.ran is not self._ran:
             self._ran = work.ran
             count = len(work.ran.report.outputs) if work.ran is not None else 0
@@ -115,14 +110,14 @@ class ResultPane(Vertical):
         self._switcher.current = content.id if content is not None else None
         caption = self.current.caption(shown)
         title = f"Results · {caption}" if caption else "Results"
-        if title != self.border_title:  # to set it paints the whole pane anew
+        if title != self.border_title:  # setting it repaints the whole pane
             self.border_title = title
 
     def find_text(self, text: str) -> bool:
-        """Select the next place in the listing that has `text`. Returns whether there is one."""
+        """Select the next occurrence of `text` in the listing; return whether there is one."""
         listing = self._switcher.visible_content
         return isinstance(listing, Listing) and listing.find_text(text)
 
     def text_to_copy(self) -> str:
-        """What is read in the tab that is shown, where that is plain text."""
+        """Return the text of the tab, "" if it shows none."""
         return self.current.text

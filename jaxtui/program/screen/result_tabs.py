@@ -1,7 +1,4 @@
-"""The tabs of the results: what each is called, when it is offered, and what it shows.
-
-A tab is an entry in `all_tabs`, in the order on screen.
-"""
+"""The tabs of the results, listed in `all_tabs`: their names, conditions and contents."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
 
 
 class Shown(NamedTuple):
-    """What there is to show: which leaf of the result, in how many columns."""
+    """What to show: the work, the leaf of the result, and the width in cells."""
 
     work: ProgramWork
     now: float
@@ -40,7 +37,7 @@ class Shown(NamedTuple):
 
 
 class ResultTab:
-    """One tab; its functions say what it shows of the work."""
+    """A tab of the results."""
 
     def __init__(
         self,
@@ -50,16 +47,15 @@ class ResultTab:
         note: Callable[[Shown], str] = lambda shown: "",
         caption: Callable[[Shown], str] = lambda shown: "",
     ) -> None:
-        """A `note` stands behind the name, a `caption` in the title of the pane."""
+        """The `note` follows the name; the `caption` is in the pane's title."""
         self.name, self.offered, self.note, self.caption = name, offered, note, caption
-        self.text = ""  # what is read in it, where that is plain text
+        self.text = ""  # what it shows, if that is plain text
 
     def widget(self, shown: Shown) -> Widget | None:
-        """What is mounted, always the same; None before there is something to show."""
+        """Return the widget to mount, always the same; None before there is anything to show."""
         raise NotImplementedError
 
     def update(self, shown: Shown) -> None:
-        """Bring the widget up to date."""
         raise NotImplementedError
 
 
@@ -79,23 +75,21 @@ class LeafView(Protocol):
 
 
 class LeafTab(ResultTab):
-    """Shows a leaf of the result in the widget that `place`, as `module:class`, names."""
+    """Shows a leaf of the result in the widget class `place`, a string "module:class"."""
 
     def __init__(self, name: str, place: str, *, says_stale: bool) -> None:
-        """Unless its widget `says_stale` the caption does."""
+        """The caption marks a stale result unless the widget does (`says_stale`)."""
         super().__init__(name, caption=partial(leaf_caption, says_stale))
         self.view: LeafView | None = None
         self._place = place
         self._of: tuple[int, int] | None = None  # the result and its leaf that are shown
 
     def widget(self, shown: Shown) -> Widget | None:
-        """The view, made for the first leaf."""
         if self.view is None and shown.work.ran is not None and shown.work.ran.report.outputs:
             self.view = load(self._place)()
         return self.view  # type: ignore[return-value]  # a LeafView is a Widget
 
     def update(self, shown: Shown) -> None:
-        """Show the leaf, or none."""
         view, work, ran = self.view, shown.work, shown.work.ran
         if view is None:
             return
@@ -115,7 +109,7 @@ class LeafTab(ResultTab):
 
 
 def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
-    """Which leaf it is, and how long the run took."""
+    """Say which leaf is shown, and how long the run took."""
     work = shown.work
     if work.ran is None:
         waiting = work.busy and work.trusted
@@ -135,7 +129,7 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
 
 
 class TextTab(ResultTab):
-    """Shows a text that scrolls."""
+    """Shows a scrolling text."""
 
     def __init__(
         self,
@@ -154,11 +148,9 @@ class TextTab(ResultTab):
         self._scroll = VerticalScroll(self._place, can_focus=True)
 
     def widget(self, shown: Shown) -> Widget:
-        """The text, as far as it is on view."""
         return self._scroll
 
     def update(self, shown: Shown) -> None:
-        """Show the text; the same again costs nothing."""
         self.text = self._read(shown)
         if self.text != self._drawn:
             self._drawn = self.text
@@ -172,14 +164,14 @@ def _markdown(text: str) -> VisualType:
 
 
 def lines_text(number: int) -> str:
-    """`1,093 lines`, nothing for none."""
+    """Format a number of lines: `1,093 lines`, "" for none."""
     return f"{number:,} line{'s' if number > 1 else ''}" if number else ""
 
 
 def _printed(shown: Shown) -> tuple[str, bool]:
-    """What the run printed, else the trace, and whether it is of a program before.
+    """Return what the run printed, else the trace, and whether it is of an earlier program.
 
-    The run of what is typed traces it as well; one of a program before says nothing about it.
+    A run of the current program traces it as well; output of an earlier run yields to the trace.
     """
     printed, stale = shown.work.printed, shown.work.printed_stale(shown.now)
     if printed.get("trace") and (stale or not printed.get("run")):
@@ -210,14 +202,14 @@ def _error_text(diagnosis: Diagnosis | None) -> str:
 
 
 class Listing(TextArea):
-    """A text of the compiler's, to read and to find something in."""
+    """A read-only text of the compiler, with search."""
 
     def __init__(self) -> None:
         super().__init__(read_only=True, show_line_numbers=False)
         self.cursor_blink = False
 
     def show(self, text: str) -> None:
-        """Show a text, up to a length that can be scrolled."""
+        """Show a text, cut to MOST_CHARACTERS."""
         cut = text[:MOST_CHARACTERS]
         if len(text) > len(cut):
             cut += f"\n… and {len(text) - len(cut):,} characters more"
@@ -225,9 +217,9 @@ class Listing(TextArea):
             self.text = cut
 
     def find_text(self, text: str) -> bool:
-        """Select the next place behind the cursor, or from the start, that has `text`.
+        """Select the next occurrence of `text` after the cursor, else the first one.
 
-        Lower and upper case are the same. Returns whether there is one.
+        Case is ignored. Returns whether there is one.
         """
         content = "\n".join(self.document.lines)
         row, column = self.selection.end
@@ -239,13 +231,13 @@ class Listing(TextArea):
         start, end = (_location(content, place) for place in found.span())
         self.selection = Selection(start, end)
         self.focus(scroll_visible=False)
-        # Once the dialog that asked has gone and the focus is here.
+        # After the dialog has closed and the focus has moved here.
         self.call_after_refresh(self.scroll_cursor_visible, center=True)
         return True
 
 
 def _location(text: str, place: int) -> tuple[int, int]:
-    """The line and the column of a place in a text."""
+    """Return the line and column of an offset in a text."""
     return text.count("\n", 0, place), place - text.rfind("\n", 0, place) - 1
 
 
@@ -264,24 +256,22 @@ class ListingTab(ResultTab):
         self._listing, self._read = listing, read
 
     def widget(self, shown: Shown) -> Widget:
-        """The one listing."""
         return self._listing()
 
     def update(self, shown: Shown) -> None:
-        """Put this tab's text into it."""
         self.text = self._read(shown)
         self._listing().show(self.text)
 
 
 def _compiled(view: ProgramView, shown: Shown) -> str:
-    """The program as JAX or XLA has it, "" while it is asked for."""
+    """Return a view of the program from JAX or XLA, and request it; "" until it arrives."""
     shown.work.inspect(view, shown.now)
     there = shown.work.views.get(view)
     return there.text if there is not None else ""
 
 
 def _compiled_caption(view: ProgramView, shown: Shown) -> str:
-    """What the text is of, or what is waited for."""
+    """Say whether the text is out of date, or what it waits for."""
     work = shown.work
     there = work.views.get(view)
     if there is not None:

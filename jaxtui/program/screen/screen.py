@@ -30,8 +30,6 @@ from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
-from jaxtui.wire.base import Cancelled, Failed
-from jaxtui.wire.results import CellFound, Summarized, WindowRead
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -42,7 +40,7 @@ NOT_YET = "none yet: F5 asks whether this file may run"
 
 
 class MapScreen(WorkScreen[ProgramWork]):
-    """Compose on the left; shapes and results on the right. When narrow, one page at a time."""
+    """Composing on the left, shapes and results on the right; if narrow, one page at a time."""
 
     NAME = "map"
     FLIPPED = ("-results", "compose")
@@ -63,7 +61,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._parameters = ParametersText()
         self._shown_flow: object = None
         self._editor_height: int | None = None
-        self._left: Widget | None = None  # what had the focus on the page that is turned
+        self._left: Widget | None = None  # what had the focus on the hidden page
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     def body(self) -> ComposeResult:
@@ -96,7 +94,7 @@ class MapScreen(WorkScreen[ProgramWork]):
     # --------------------------------------------------------------------------- what is shown
 
     def show_work(self, work: ProgramWork, now: float) -> None:
-        """Bring every pane up to date; each leaves alone what has not changed."""
+        """Update every pane; each skips what has not changed."""
         super().show_work(work, now)
         session, diagnosis = work.session, work.diagnosis
         where = field_of(diagnosis)
@@ -136,14 +134,14 @@ class MapScreen(WorkScreen[ProgramWork]):
             self._fit_flow()
 
     def _fit_flow(self) -> None:
-        """As high as the flow; set only when it changes, since that lays the screen out anew."""
+        """Fit the height to the flow; called only if it changes, since it triggers a new layout."""
         size = self.size
         lines = self.flow_view.get_content_height(size, size, self.flow_view.size.width)
         self.shapes.styles.height = lines + 1  # its title
 
     def _fit_editor(self, arguments: int, layers: int) -> None:
-        """The editor gets the lines that the rest of its column leaves; the room for messages and
-        a form stays free, so that an error moves nothing."""
+        """Give the editor the lines that its column has left, less room for messages and a form,
+        so that an error moves nothing."""
         rest = COLUMN_LINES + arguments + layers
         lines = max(EDITOR_LEAST, self.size.height - rest)
         height = lines if self.has_class("-wide") else None
@@ -151,51 +149,25 @@ class MapScreen(WorkScreen[ProgramWork]):
             self._editor_height = self.editor.styles.height = height
 
     def on_resize(self) -> None:
-        """The flow may need other lines in another width, and the editor others in its column."""
+        """Fit flow and editor to the new size."""
         if self.composed:
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
 
-    def put(self, event: WindowRead | Summarized | Failed | Cancelled) -> None:
-        """A part of the result has come, or will not."""
-        view = self.results.array_view
-        if view is None:
-            return
-        if isinstance(event, WindowRead):
-            view.put(event)
-        elif isinstance(event, Summarized):
-            view.put_summary(event.summary, event.device, event.result)
-        elif isinstance(event, Failed):
-            view.refuse(event.diagnosis.message)
-        else:
-            view.refuse("reading these values was given up; move the cursor to read them")
-
-    def put_found(self, event: CellFound | Failed) -> None:
-        """An element of the result was looked for."""
-        view = self.results.array_view
-        if view is None:
-            return
-        if isinstance(event, CellFound):
-            view.put_found(event.index)
-        else:
-            view.refuse_find(event.diagnosis.message)
-
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """What is wrong with what is typed; the parameters only count once they can be read."""
+        """Return the error in what is typed, else one in the text of the parameters."""
         return work.diagnosis or self._parameters.wrong
 
     # ------------------------------------------------------------------------- what was typed
 
     def on_function_editor_source_changed(self, event: FunctionEditor.SourceChanged) -> None:
-        """The source goes into the session."""
         self.explorer.edit(SOURCE, event.area.take(), typed=True)
 
     def on_function_editor_reference_changed(self, event: FunctionEditor.ReferenceChanged) -> None:
-        """The reference goes into the session."""
         self.explorer.edit(FUNCTION, event.input.take(), typed=True)
 
     def on_argument_table_value_changed(self, event: ArgumentTable.ValueChanged) -> None:
-        """The value of an argument goes into the session, or a further argument does."""
+        """Put the value of an argument, or a further argument, into the session."""
         work, row = self.explorer.work, event.row.shown.row
         arguments = with_value(
             work.session.program.arguments, work.signature, row, event.input.take()
@@ -203,7 +175,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.explorer.edit(ARGUMENTS, arguments, typed=True)
 
     def on_argument_table_axis_changed(self, event: ArgumentTable.AxisChanged) -> None:
-        """The axis goes into its place in the in_axes of the layer that the column is of."""
+        """Put the axis into its place in the field of the column's layer."""
         session, row = self.explorer.work.session, event.row.shown.row
         text = event.input.take()
         column = axis_column(session, self.layer_list.selected, self._cells)
@@ -217,7 +189,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.explorer.edit(field, joined, typed=True)
 
     def on_argument_table_parameters_changed(self, event: ArgumentTable.ParametersChanged) -> None:
-        """The parameters go into the session once they can be read."""
+        """Put the parameters into the session if they can be read."""
         session = self.explorer.work.session
         parameters = self._parameters.typed(event.input.take(), session.parameters)
         if parameters != session.parameters:
@@ -228,10 +200,10 @@ class MapScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------------- layers
 
     async def action_select_previous(self) -> None:
-        await self.layers_pane.select_previous()
+        await self.layers_pane.step(1)  # the next layer outward stands above
 
     async def action_select_next(self) -> None:
-        await self.layers_pane.select_next()
+        await self.layers_pane.step(-1)
 
     def action_add_layer(self) -> None:
         self.layers_pane.add()
@@ -240,10 +212,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.layers_pane.remove_layer()
 
     def action_move_out(self) -> None:
-        self.layers_pane.move_out()
+        self.layers_pane.swap(1)
 
     def action_move_in(self) -> None:
-        self.layers_pane.move_in()
+        self.layers_pane.swap(-1)
 
     async def action_edit_layer(self) -> None:
         await self.layers_pane.edit()
@@ -267,12 +239,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
-        """Turn to the clicked tab."""
         self.results.show_tab(event.name)
         self.explorer.show_work()
 
     def text_to_copy(self) -> str:
-        """What has the focus, as text."""
         focused, view = self.focused, self.results.array_view
         if focused is self.flow_view:
             return self.flow_view.text
@@ -343,7 +313,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.show_keys()
 
     def _leave_hidden(self) -> None:
-        """What is typed never goes into a field of the other page; back there, it goes on in it."""
+        """Take the focus away from fields of the hidden page, and give it back on return."""
         if not self.has_class("-narrow"):
             return
         if not self.has_class("-results"):
@@ -355,20 +325,19 @@ class MapScreen(WorkScreen[ProgramWork]):
             self.set_focus(None)
 
     def leave_field(self) -> None:
-        """Leave the field: a form is put away, else nothing has the focus."""
+        """Close the form if the focus is in it, else leave the field."""
         if self.layers_pane.edits:
             self.layers_pane.close_form()
         else:
             super().leave_field()
 
     def scopes(self) -> tuple[str, ...]:
-        """The layers' keys work while they have the focus."""
         if self.focused is self.layer_list:
             return ("layers", "map", "app")
         return ("map", "app")
 
     def offers(self, command: commands.Command) -> bool:
-        """The other page is offered when there are two, finding where there is room for its key."""
+        """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
         if command.action == "screen.find":

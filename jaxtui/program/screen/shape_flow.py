@@ -1,4 +1,4 @@
-"""The shape flow on screen: every leaf on its way through the layers, and the error in its cell."""
+"""The widget of the shape flow: every leaf through the layers, and an error in its cell."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow
 
 _FOOT_MOST = 4
-LOW = 6  # lines below which the foot has but one, so that rows are left to see
-_COPY_WIDTH = 1000  # cells; whatever a stack needs, as copied text has no edge
+LOW = 6  # lines; in a lower widget the foot has only one, to leave room for rows
+_COPY_WIDTH = 1000  # cells; enough for any stack, as copied text has no edge
 _PARTS = (
     "name",
     "heading",
@@ -48,7 +48,7 @@ _PARTS = (
 
 
 class ShapeFlow(LineScroller):
-    """Draws a `report.Flow`: its heading and foot stay, its rows scroll, its names are pinned.
+    """Draws a `report.Flow` with scrolling rows; heading, foot and names stay in place.
 
     `update_flow` gives it what to draw. The cursor shows only while it has the focus; `enter` on
     a row of a long pytree folds or unfolds it.
@@ -96,14 +96,8 @@ class ShapeFlow(LineScroller):
         Binding("enter,space", "fold", "Fold or unfold"),
     ]
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        id: str | None = None,
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self) -> None:
+        super().__init__()
         self._flow: Flow | None = None
         self._diagnosis: Diagnosis | None = None
         self._stale = False
@@ -111,10 +105,10 @@ class ShapeFlow(LineScroller):
         self._arguments: tuple[str, ...] = ()
         self._folds: dict[str, bool] = {}
         self._x = 0
-        self._cursor = 0
+        self.cursor = 0  # the index of a row in `picture.rows`
         self._body_height = 0
         self._overflows = False
-        self._picture = layout(None, width=0)
+        self.picture = layout(None, width=0)  # before it is scrolled up or down
         self._foot: tuple[Line, ...] = ()
 
     def update_flow(
@@ -125,11 +119,11 @@ class ShapeFlow(LineScroller):
         source_line: str = "",
         arguments: Sequence[str] = (),
     ) -> None:
-        """Draw `flow`, with the error in its cell if there is a `diagnosis`.
+        """Draw `flow`, with the error of `diagnosis` in its cell.
 
-        `stale` says that the flow is of the program before; `source_line` is a glimpse of the
-        function's body; `arguments` are the program's arguments by name, so that one whose value
-        is wrong has its row even though the flow knows nothing of it.
+        `stale` says that the flow is of an earlier program; `source_line` is an excerpt of the
+        function's body; `arguments` are the program's argument names, so that one with a wrong
+        value has a row even though it is missing in the flow.
         """
         self._flow = flow
         self._diagnosis = diagnosis
@@ -139,43 +133,25 @@ class ShapeFlow(LineScroller):
         self.lay_out()
 
     @property
-    def picture(self) -> FlowPicture:
-        """What is drawn, before it is scrolled up or down."""
-        return self._picture
-
-    @property
     def text(self) -> str:
-        """The whole flow as plain text, nothing scrolled away, for the clipboard."""
-        text = layout(
-            self._flow,
-            self._diagnosis,
-            self._folds,
-            _COPY_WIDTH,
-            source_line=self._source_line,
-            arguments=self._arguments,
-        ).table_text
+        """The whole flow as plain text, for the clipboard."""
+        text = self._laid_into(_COPY_WIDTH).scrolled(0).table_text
         return in_ascii(text) if getattr(self.app, "ascii", False) else text
-
-    @property
-    def cursor(self) -> int:
-        """The index of the cursor's row in `picture.rows`."""
-        return self._cursor
 
     # ------------------------------------------------------------------------------- laying out
 
     def lay_out(self) -> None:
-        """Make the table, and the foot, for the room there is."""
-        # Whether there is a scrollbar is as before, but for the rare time that it is not.
-        self._picture = self._laid_into(self._inner_width)
-        rows = len(self._picture.rows)
+        # First assume that the scrollbar is there or not as before, which is rarely wrong.
+        self.picture = self._laid_into(self._inner_width)
+        rows = len(self.picture.rows)
         self._body_height, foot_lines = _heights(rows, self.size.height)
         overflow = max(0, rows - self._body_height)
         if self._overflows is not bool(overflow):
             self._overflows = bool(overflow)
-            self._picture = self._laid_into(self._inner_width)
-        self._foot = self._picture.foot(foot_lines)
-        self._x = self._picture.x
-        self._cursor = max(0, min(self._cursor, rows - 1))
+            self.picture = self._laid_into(self._inner_width)
+        self._foot = self.picture.foot(foot_lines)
+        self._x = self.picture.x
+        self.cursor = max(0, min(self.cursor, rows - 1))
         self.virtual_size = Size(self.size.width, self.size.height + overflow)
         if self.styles.is_auto_height:
             self.refresh(layout=True)
@@ -199,12 +175,12 @@ class ShapeFlow(LineScroller):
         )
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return 1 + len(self._picture.rows) + FOOT + 1
+        return 1 + len(self.picture.rows) + FOOT + 1
 
     # --------------------------------------------------------------------------------- painting
 
     def render_line(self, y: int) -> Strip:
-        picture = self._picture
+        picture = self.picture
         foot_top = 1 + self._body_height
         index = y - 1 + self.scroll_offset.y
         if y == 0:
@@ -214,11 +190,11 @@ class ShapeFlow(LineScroller):
             return self._strip(self._foot[at] if at < len(self._foot) else ())
         if index >= len(picture.rows):
             return self._strip(())
-        at_cursor = self.has_focus and index == self._cursor
+        at_cursor = self.has_focus and index == self.cursor
         return self._strip(picture.line(index, at_cursor), dim=self._stale, cursor=at_cursor)
 
     def _strip(self, line: Line, dim: bool = False, cursor: bool = False) -> Strip:
-        strip = self.strip_of(line, width=self._picture.width, dim=dim)
+        strip = self.strip_of(line, width=self.picture.width, dim=dim)
         if not cursor:
             return strip
         ground = Style(bgcolor=self.get_component_rich_style("shape-flow--cursor").bgcolor)
@@ -233,59 +209,59 @@ class ShapeFlow(LineScroller):
     # ------------------------------------------------------------------------------------- keys
 
     def action_move(self, rows: int) -> None:
-        self._go_to(self._cursor + rows, 1 if rows > 0 else -1)
+        self._go_to(self.cursor + rows, 1 if rows > 0 else -1)
 
     def action_page(self, pages: int) -> None:
-        self._go_to(self._cursor + pages * max(1, self._body_height - 1), pages)
+        self._go_to(self.cursor + pages * max(1, self._body_height - 1), pages)
 
     def action_edge(self, direction: int) -> None:
-        self._go_to(0 if direction < 0 else len(self._picture.rows) - 1, direction)
+        self._go_to(0 if direction < 0 else len(self.picture.rows) - 1, direction)
 
     def action_sideways(self, columns: int) -> None:
-        stops = self._picture.stops
+        stops = self.picture.stops
         beyond = [x for x in stops if (x - self._x) * columns > 0]
         if beyond:
             self._x = min(beyond, key=lambda x: abs(x - self._x))
-            self._picture = self._picture.scrolled(self._x)
+            self.picture = self.picture.scrolled(self._x)
             self.refresh()
 
     def action_fold(self) -> None:
-        rows = self._picture.rows
-        if not rows or not rows[self._cursor].group:
+        rows = self.picture.rows
+        if not rows or not rows[self.cursor].group:
             return
-        row = rows[self._cursor]
+        row = rows[self.cursor]
         self._folds[row.group] = row.open
         self.lay_out()
-        first = next(at for at, other in enumerate(self._picture.rows) if other.group == row.group)
+        first = next(at for at, other in enumerate(self.picture.rows) if other.group == row.group)
         self._go_to(first, 1)
 
     def _go_to(self, index: int, direction: int) -> None:
-        rows = self._picture.rows
+        rows = self.picture.rows
         if not rows:
             return
         index = max(0, min(index, len(rows) - 1))
         if rows[index].kind == "rule":
             index += direction
-        self._cursor = index
+        self.cursor = index
         self.bring_into_view(index, self._body_height)
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        """Take the cursor to the row; fold or unfold at its sign, or on a second click."""
+        """Move the cursor to the row; fold or unfold at its sign, or on a second click."""
         index = event.y - 1 + self.scroll_offset.y
-        on_row = 1 <= event.y < 1 + min(self._body_height, len(self._picture.rows))
-        if on_row and self._picture.rows[index].kind != "rule":
-            again = index == self._cursor
-            self._cursor = index
-            if self._picture.rows[index].first and (again or event.x <= 1):
+        on_row = 1 <= event.y < 1 + min(self._body_height, len(self.picture.rows))
+        if on_row and self.picture.rows[index].kind != "rule":
+            again = index == self.cursor
+            self.cursor = index
+            if self.picture.rows[index].first and (again or event.x <= 1):
                 self.action_fold()
             self.refresh()
 
 
 def _heights(rows: int, height: int) -> tuple[int, int]:
-    """Lines for the rows (with a blank one under them where there is room) and for the foot.
+    """Return the lines for the rows (and a blank one if there is room) and for the foot.
 
-    Both depend on nothing but the number of rows, so that an error moves nothing.
+    Both depend only on height and number of rows, so that an error moves nothing.
     """
     room = height - 1 - rows
     if room < FOOT:

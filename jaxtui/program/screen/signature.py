@@ -1,4 +1,4 @@
-"""The argument list follows the function's signature, without losing what was typed.
+"""Adapts the argument list to the function's signature without losing what was typed.
 
 The session holds the arguments that are passed. A parameter with a default is passed only when a
 value was typed for it; its row in the table is there all the same.
@@ -32,7 +32,7 @@ class ArgumentRow(Struct, frozen=True):
 def follow(
     arguments: Sequence[Argument], signature: Sequence[Parameter], remembered: dict[str, Argument]
 ) -> list[Argument]:
-    """The arguments in the order of the signature; one with no parameter left is remembered.
+    """Return the arguments in the order of the signature; remember those without a parameter.
 
     A parameter that was renamed keeps its value, so that a name can be typed letter by letter. A
     new parameter takes back what is remembered under its name. `remembered` is updated. Arguments
@@ -61,7 +61,7 @@ def follow(
 
 
 def rows(arguments: Sequence[Argument], signature: Sequence[Parameter] | None) -> list[ArgumentRow]:
-    """The table's rows: what is passed, and after it what may be."""
+    """Return the table's rows: the arguments passed, then those that may be."""
     parameters = {p.name: p for p in signature or ()}
     found: list[ArgumentRow] = []
     place = 0
@@ -92,7 +92,7 @@ def with_value(
     row: ArgumentRow,
     text: str,
 ) -> list[Argument]:
-    """The arguments once `row` says `text`; "" stops passing one that need not be passed."""
+    """Set the value of `row` to `text`; "" stops passing an argument that is optional."""
     parameters = list(signature or ())
     if row.index is not None:
         if not text.strip() and _may_go(arguments, parameters, row):
@@ -109,7 +109,7 @@ def with_value(
 
 
 def _may_go(arguments: Sequence[Argument], parameters: list[Parameter], row: ArgumentRow) -> bool:
-    """Whether the row's argument need not be passed, nor any positional one after it is."""
+    """Whether the argument is optional, and no positional one after it is passed."""
     assert row.index is not None
     by_name = {p.name: p for p in parameters}
     parameter = by_name.get(row.name)
@@ -123,7 +123,7 @@ def _may_go(arguments: Sequence[Argument], parameters: list[Parameter], row: Arg
 
 
 def _renamed(before: list[str], names: list[str]) -> dict[str, str]:
-    """New name -> old name, where one parameter in its place has another name than before."""
+    """Return {new name: old name} if exactly one parameter was renamed in its place."""
     if len(before) != len(names):
         return {}
     changed = [(new, was) for new, was in zip(names, before, strict=True) if new != was]

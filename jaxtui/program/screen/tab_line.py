@@ -1,4 +1,4 @@
-"""The names of the results' tabs, in a line that shows as much of them as fits."""
+"""A line with the names of the results' tabs, shortened to fit."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class TabLine(Widget, can_focus=True):
         return Content.assemble(*parts[:-1]).truncate(self.size.width, ellipsis=True)
 
     def _labels(self) -> tuple[list[tuple[str, str]], str]:
-        """(name, what is shown of it), and the gap between two: the notes whole where they fit,
-        else their numbers, else closer together, else shortened."""
+        """Return pairs (name, label) and the gap between labels: with whole notes if they fit,
+        else only their numbers, else closer together, else shortened."""
         numbers = [(name, note.partition(" ")[0]) for name, note in self.tabs]
         whole = [(name, f"{name} {note}".rstrip()) for name, note in self.tabs]
         brief = [(name, f"{name} {number}".rstrip()) for name, number in numbers]
@@ -61,7 +61,7 @@ class TabLine(Widget, can_focus=True):
         for labels, gap in ((whole, GAP), (brief, GAP), (brief, " "), (tight, " "), (short, " ")):
             if len(gap.join(label for _, label in labels)) <= self.size.width:
                 return labels, gap
-        # From the left as many go as must, for the one that is shown to be in sight.
+        # Drop labels on the left until the active one is in view.
         names = [name for name, _ in short]
         shown = names.index(self.active) + 1 if self.active in names else len(names)
         while shown > 1 and len(" ".join(label for _, label in short[:shown])) > self.size.width:
@@ -69,7 +69,6 @@ class TabLine(Widget, can_focus=True):
         return short, " "
 
     def on_click(self, event: events.Click) -> None:
-        """Turn to the clicked tab."""
         labels, gap = self._labels()
         start = self.gutter.left
         for name, label in labels:

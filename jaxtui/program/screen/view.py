@@ -21,7 +21,7 @@ LAST_WORDS = 3  # lines
 
 
 def script_text(session: Session) -> str:
-    """The program as a plain script, or why it cannot be one yet."""
+    """Return the program as a plain script, or a comment that says why there is none yet."""
     from jaxtui.session.export import ExportError, script
 
     try:
@@ -31,7 +31,7 @@ def script_text(session: Session) -> str:
 
 
 class ParametersText:
-    """The text of the parameters as it was typed, as long as the session still means the same."""
+    """Keeps the text of the parameters as typed while it agrees with the session."""
 
     def __init__(self) -> None:
         self.wrong: Diagnosis | None = None
@@ -39,7 +39,7 @@ class ParametersText:
         self._means: dict[str, int] | None = None
 
     def typed(self, text: str, before: dict[str, int]) -> dict[str, int]:
-        """What the parameters are once `text` was typed; those before while it cannot be read."""
+        """Parse the typed `text`; return the parameters, or `before` if it cannot be read."""
         self._text, self.wrong, self._means = text, None, before
         try:
             self._means = fields.parameters(text)
@@ -56,29 +56,27 @@ class ParametersText:
 
 
 def field_of(diagnosis: Diagnosis | None) -> str:
-    """Which pane a diagnosis belongs to: source, function, arguments, layers, parameters, …"""
+    """Return the pane a diagnosis belongs to: source, function, arguments, layers, …"""
     if diagnosis is None:
         return ""
     return next(iter(diagnosis.field.under(PROGRAM) or diagnosis.field.keys), "")
 
 
 def axis_layer(layers: Sequence[AnyLayer], selected: int) -> int | None:
-    """The layer whose axes stand beside the arguments: the selected one if it maps, else the
-    next one inward that does, else any."""
+    """Return the layer whose axes are shown beside the arguments: the selected one if it maps,
+    else the next one inward that does, else any."""
     order = [*range(selected, -1, -1), *range(selected + 1, len(layers))]
     return next((i for i in order if 0 <= i < len(layers) and _entry(layers[i])), None)
 
 
 def _entry(layer: AnyLayer) -> str:
-    """What an argument has without an entry of its own; "" where none has one of its own."""
+    """Return the default for an argument without an entry; "" if the layer has no entries."""
     field = layer.fields().get(layer.input_field)
     return "" if field is None else field.entry
 
 
-def axis_column(
-    session: Session, selected: int, typed: tuple[str, Cells] | None, count: int | None = None
-) -> AxisColumn:
-    """The axis column; `typed` are the cells as they were typed, and the text they made."""
+def axis_column(session: Session, selected: int, typed: tuple[str, Cells] | None) -> AxisColumn:
+    """Return the axis column; `typed` is the joined text of the cells, and the cells as typed."""
     layers = session.program.layers
     index = axis_layer(layers, selected)
     if index is None:
@@ -86,7 +84,7 @@ def axis_column(
     layer = layers[index]
     field, entry = layer.input_field, _entry(layer)
     text = getattr(layer, field)
-    number = len(session.program.arguments) if count is None else count
+    number = len(session.program.arguments)
     if typed is not None and typed[0] == text and len(typed[1].texts) == number:
         cells: Cells | None = typed[1]
     else:
@@ -95,17 +93,11 @@ def axis_column(
 
 
 def argument_rows(work: ProgramWork, diagnosis: Diagnosis | None = None) -> list[TableRow]:
-    """The rows of the argument table, each with what is wrong with it."""
-    arguments = work.session.program.arguments
-    signature = work.signature
+    """Return the rows of the argument table, each with its error."""
     faulty, part = _faulty_argument(diagnosis)
     return [
-        TableRow(
-            row,
-            diagnosis if row.index is not None and row.index == faulty else None,
-            part,
-        )
-        for row in rows(arguments, signature)
+        TableRow(row, diagnosis if row.index is not None and row.index == faulty else None, part)
+        for row in rows(work.session.program.arguments, work.signature)
     ]
 
 
@@ -117,7 +109,7 @@ def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:
 
 
 def source_line(source: str) -> str:
-    """A glimpse of the function: what its last return gives, else its last line."""
+    """Excerpt the function: the expression of its last return, else its last line."""
     lines = [line.strip() for line in source.splitlines() if line.strip()]
     returns = [line.removeprefix("return ") for line in lines if line.startswith("return ")]
     return returns[-1] if returns else (lines[-1] if len(lines) > 1 else "")
@@ -133,7 +125,7 @@ def layer_prefix(work: ProgramWork, diagnosis: Diagnosis | None) -> str:
 
 
 def notice(work: ProgramWork) -> str:
-    """What stands over the results: why there is none, or none of what is typed."""
+    """Say why there is no result, or none of the current program."""
     if not work.trusted:
         return UNTRUSTED
     if work.phase == "gone" and work.gone is not None:
@@ -153,7 +145,7 @@ def notice(work: ProgramWork) -> str:
 
 
 def last_words(tail: Sequence[str]) -> list[str]:
-    """The last lines that say something; not Python's own dump of where its threads were."""
+    """Return the last non-empty lines, without Python's dump of its threads."""
     dump = next((i for i, line in enumerate(tail) if line.startswith(DUMP)), len(tail))
     return [line for line in tail[:dump] if line.strip()][-LAST_WORDS:]
 

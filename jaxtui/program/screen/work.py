@@ -1,4 +1,4 @@
-"""What to ask the engine about the program and when, and what the shown answers belong to."""
+"""The requests about the program: what to send and when, and what the answers belong to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORDS: dict[type, str] = {Trace: "tracing", Run: "waiting to run", Inspect: "com
 
 
 class CompilerText(Struct, frozen=True):
-    """What JAX or XLA make of `composition`, or why they make nothing of it."""
+    """A view of `composition` from JAX or XLA, or the error in place of it."""
 
     text: str
     composition: Composition
@@ -57,15 +57,12 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     @property
     def asked(self) -> Composition:
-        """All that the result depends on, as it is typed."""
+        """Everything that the result depends on, as currently typed."""
         return self.open_session.composition
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with what is typed, as far as is known.
-
-        An answer that is due any moment leaves what was wrong before where it stands.
-        """
+        """The error in what is typed, if known; the previous one stays while an answer is due."""
         if self.open_session.unstartable is not None:
             return self.open_session.unstartable
         if self._late and self.traced_of != self.asked:
@@ -126,7 +123,6 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     @property
     def busy(self) -> bool:
-        """Whether the engine has something to do that was asked for, or is starting."""
         return self.phase == "starting" or super().busy
 
     def look(self, now: float) -> None:
@@ -188,7 +184,6 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._trace(now)
 
     def trust(self, now: float) -> None:
-        """The user has seen the source and said yes."""
         self.open_session.trusted = True
         self._rest_at = now
         self._trace(now)
@@ -206,7 +201,6 @@ class ProgramWork(RequestWork[Composition, Ran]):
         return False
 
     def rested(self, now: float) -> None:
-        """Typing may have come to rest."""
         if self._may_run(now):
             self._run(now)
 

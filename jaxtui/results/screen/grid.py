@@ -48,17 +48,11 @@ _PREFIX = "array-view--"
 class LeafRequest(Message):
     """Something is to be read of a leaf, or of a device's block of it."""
 
-    def __init__(self, view: ArrayGrid, source: Source, device: int | None) -> None:
+    def __init__(self, source: Source, device: int | None) -> None:
         super().__init__()
-        self.array_view = view
         self.result = source.result
         self.leaf = source.leaf
         self.device = device
-
-    @property
-    def control(self) -> ArrayGrid:
-        """The view that sent the message."""
-        return self.array_view
 
 
 class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
@@ -106,8 +100,8 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
     class WindowWanted(LeafRequest, namespace="array_view"):
         """Cells are needed; the fields are those of `ReadWindow`."""
 
-        def __init__(self, view: ArrayGrid, source: Source, wanted: WindowRequest) -> None:
-            super().__init__(view, source, wanted.device)
+        def __init__(self, source: Source, wanted: WindowRequest) -> None:
+            super().__init__(source, wanted.device)
             self.rows = wanted.rows
             self.columns = wanted.columns
             self.index = [list(part) for part in wanted.index]
@@ -115,10 +109,8 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
     class SummaryWanted(LeafRequest, namespace="array_view"):
         """Statistics are needed."""
 
-    def __init__(
-        self, *, name: str | None = None, id: str | None = None, classes: str | None = None
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self) -> None:
+        super().__init__()
         self._reading: Reading | None = None  # of the leaf to show
         self._view = PlaneView.of(())
         self._device: int | None = None
@@ -297,10 +289,10 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _ask(self, reading: Reading, layout: GridLayout) -> None:
         if reading.summary_needed(self._device):
-            self.post_message(self.SummaryWanted(self, reading.source, self._device))
+            self.post_message(self.SummaryWanted(reading.source, self._device))
         wanted = reading.next_window(self._view, self._device, self._visible(layout))
         if wanted is not None:
-            self.post_message(self.WindowWanted(self, reading.source, wanted))
+            self.post_message(self.WindowWanted(reading.source, wanted))
 
     def _ready(self, reading: Reading, layout: GridLayout) -> bool:
         return self._has_visible(reading, layout) and reading.range_known(self._device)

@@ -177,7 +177,6 @@ class Painter:
         return segments
 
     def _table_cell(self, cell: Any, cursor: bool) -> tuple[str, RichStyle]:
-        """Return text and style of a cell in the table."""
         roles, room = self.look.roles, self.layout.cell - 2
         if cell is MISSING:
             text, role = DOT.rjust(room), "muted"
@@ -200,7 +199,6 @@ class Painter:
         return "cell"
 
     def _heat_cell(self, cell: Any, cursor: bool) -> tuple[str, RichStyle]:
-        """Return text and style of a cell in the heat map."""
         roles, scale = self.look.roles, self.picture.scale
         assert scale is not None
         if cursor:

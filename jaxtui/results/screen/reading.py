@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any
 
@@ -178,7 +179,7 @@ def summarize(cells: list[Any], dtype: str) -> Summary:
             minimum=None, maximum=None, mean=None, std=None, non_finite=0, count=len(cells)
         )
     if kind == "complex":
-        finite = [z for cell in cells if _is_finite(z := complex(*map(number, cell)))]
+        finite = [z for cell in cells if cmath.isfinite(z := complex(*map(number, cell)))]
         mean = sum(finite) / len(finite) if finite else None
         spread = [abs(z - mean) ** 2 for z in finite] if mean is not None else []
         return Summary(
@@ -208,7 +209,3 @@ def _deviation(numbers: list[float | int], mean: float) -> float:
         return largest
     squares = math.fsum(((value - mean) / largest) ** 2 for value in numbers)
     return largest * math.sqrt(squares / len(numbers))
-
-
-def _is_finite(value: complex) -> bool:
-    return math.isfinite(value.real) and math.isfinite(value.imag)

@@ -66,18 +66,12 @@ class ShardsView(LineScroller):
 
     stale: var[bool] = var(False, toggle_class="-stale")
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        id: str | None = None,
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self) -> None:
+        super().__init__()
         self._output: Output | None = None
         self._devices: Mapping[int, str] = {}
-        self._cursor = 0
-        self._layout = layout(None, {}, 0, 0)
+        self.cursor = 0  # the index of a shard
+        self.laid_out = layout(None, {}, 0, 0)  # before scrolling
 
     def update_output(self, output: Output | None, devices: Mapping[int, str]) -> None:
         """Draw the shards of `output`; `devices` maps ids to labels, such as {3: "cpu:3"}."""
@@ -86,49 +80,31 @@ class ShardsView(LineScroller):
         self.lay_out()
 
     def show(self, result: int, leaf: int, output: Output, devices: Mapping[int, str]) -> None:
-        """Draw the shards of leaf `leaf` of `result`."""
         self.update_output(output, devices)
 
     def clear(self) -> None:
-        """Draw nothing."""
         self.update_output(None, {})
 
     def lose(self, reason: str) -> None:
         """Where the shards lie is known without their values."""
 
-    @property
-    def laid_out(self) -> ShardsLayout:
-        """The layout before scrolling."""
-        return self._layout
-
-    @property
-    def cursor(self) -> int:
-        """The index of the shard under the cursor."""
-        return self._cursor
-
     # ------------------------------------------------------------------------------- laying out
 
     def lay_out(self) -> None:
-        """Lay out drawing and table, leaving room for a scrollbar if they do not fit."""
         shards = len(self._output.shards) if self._output else 0
-        self._cursor = max(0, min(self._cursor, shards - 1))
+        self.cursor = max(0, min(self.cursor, shards - 1))
         width, height = self.size
-        self._layout = self._layout_for(width, height)
-        if len(self._layout.lines) > height:
+        self.laid_out = self._layout_for(width, height)
+        if len(self.laid_out.lines) > height:
             width = max(0, width - self.styles.scrollbar_size_vertical)
-            self._layout = self._layout_for(width, height)
-        self.virtual_size = Size(self.size.width, max(height, len(self._layout.lines)))
+            self.laid_out = self._layout_for(width, height)
+        self.virtual_size = Size(self.size.width, max(height, len(self.laid_out.lines)))
         self.refresh()
 
     def _layout_for(self, width: int, height: int) -> ShardsLayout:
         shown = self.has_focus and self._output is not None and bool(self._output.shards)
-        return layout(
-            self._output,
-            self._devices,
-            width,
-            height,
-            self._cursor if shown else None,
-        )
+        cursor = self.cursor if shown else None
+        return layout(self._output, self._devices, width, height, cursor)
 
     def watch_has_focus(self, value: bool) -> None:
         super().watch_has_focus(value)
@@ -137,30 +113,30 @@ class ShardsView(LineScroller):
     # --------------------------------------------------------------------------------- painting
 
     def render_line(self, y: int) -> Strip:
-        lines = self._layout.lines
+        lines = self.laid_out.lines
         index = y + self.scroll_offset.y
         return self.strip_of(lines[index] if index < len(lines) else ())
 
     # ------------------------------------------------------------------------------------- keys
 
     def action_move(self, rows: int) -> None:
-        self._go_to(self._cursor + rows)
+        self._go_to(self.cursor + rows)
 
     def action_page(self, pages: int) -> None:
-        self._go_to(self._cursor + pages * max(1, self.size.height - 2))
+        self._go_to(self.cursor + pages * max(1, self.size.height - 2))
 
     def action_edge(self, direction: int) -> None:
-        self._go_to(0 if direction < 0 else self._layout.rows - 1)
+        self._go_to(0 if direction < 0 else self.laid_out.rows - 1)
 
     def _go_to(self, index: int) -> None:
-        self._cursor = max(0, min(index, self._layout.rows - 1))
+        self.cursor = max(0, min(index, self.laid_out.rows - 1))
         self.lay_out()
         # The first row also scrolls the drawing above it into view.
-        line = self._layout.first_row + self._cursor if self._cursor else 0
+        line = self.laid_out.first_row + self.cursor if self.cursor else 0
         self.bring_into_view(line, self.size.height)
 
     def on_click(self, event: events.Click) -> None:
-        index = event.y + self.scroll_offset.y - self._layout.first_row
-        if 0 <= index < self._layout.rows:
-            self._cursor = index
+        index = event.y + self.scroll_offset.y - self.laid_out.first_row
+        if 0 <= index < self.laid_out.rows:
+            self.cursor = index
             self.lay_out()

@@ -61,15 +61,13 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
     class CellWanted(LeafRequest):
         """An element is searched for; the fields are those of `FindCell`."""
 
-        def __init__(self, view: ArrayView, search: Search, after: tuple[int, ...]) -> None:
-            super().__init__(view, search.source, search.device)
+        def __init__(self, search: Search, after: tuple[int, ...]) -> None:
+            super().__init__(search.source, search.device)
             self.wanted = search.wanted
             self.after = list(after)
 
-    def __init__(
-        self, *, name: str | None = None, id: str | None = None, classes: str | None = None
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self) -> None:
+        super().__init__()
         self._search: Search | None = None
 
     def find(self, text: str) -> None:
@@ -81,7 +79,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
             return
         self._search = Search(self._reading.source, self._device, text.strip())
         self._say(f"looking for {text.strip()}")
-        self.post_message(self.CellWanted(self, self._search, self._view.index))
+        self.post_message(self.CellWanted(self._search, self._view.index))
 
     def put_found(self, index: Sequence[int] | None) -> None:
         """Take an answer to CellWanted, unless something else is shown by now."""
@@ -99,7 +97,6 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
             self._say(f"nothing else is {search.wanted}")
 
     def refuse_find(self, reason: str) -> None:
-        """Show why the search failed."""
         self._search = None
         self._say(reason)
 
