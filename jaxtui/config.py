@@ -68,11 +68,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
 def _from_file(path: Path, *, required: bool) -> Config:
     try:
         data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if required:
-            raise ConfigError(f"{path}: {error.strerror}") from error
-        return Config()
     except OSError as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not required:
+            return Config()
         raise ConfigError(f"{path}: {error.strerror}") from error
     import tomllib
 

@@ -1,8 +1,8 @@
 """The lax collectives: what each does, its options, what its messages count, how its data moves.
 
-A new collective is a new entry of `_OPERATIONS`, and its reference in NumPy beside those of
-`jaxtui.collectives.engine.references`. All else asks these two: the option's kind, what is `made`,
-and the convention.
+A new collective is a new entry of `_OPERATIONS`, and a reference in NumPy beside those of
+`jaxtui.collectives.engine.references`. Everything else follows from these two: from the kinds of
+the options, what is `made`, and the convention.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Made = Literal["", "sum", "mean", "largest", "smallest"]
 Family = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "permute", "broadcast"]
 
 
-class Option(Struct, frozen=True, kw_only=True):
-    """An option of a collective: its default is Python text, None where it has to be given."""
+class Option(Struct, frozen=True):
+    """An option of a collective; `default` is Python text, None if the option must be given."""
 
     name: str
     kind: OptionKind
@@ -39,7 +39,7 @@ class Option(Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
 
 
-class Convention(Struct, frozen=True, kw_only=True):
+class Convention(Struct, frozen=True):
     """What the size S of a message counts, and how S/t becomes the bus bandwidth.
 
     Sizes and factors are those of nccl-tests (its doc/PERFORMANCE.md). With n ranks and a message
@@ -56,27 +56,25 @@ class Convention(Struct, frozen=True, kw_only=True):
     divided: bool = False
 
     def factor(self, ranks: int) -> float:
-        """What S/t is multiplied with for `ranks` ranks."""
         return self.passes * (ranks - 1) / ranks if self.passes else 1.0
 
     @property
     def formula(self) -> str:
-        """The factor as written in formulas."""
         return {0: "1", 1: "(n−1)/n", 2: "2(n−1)/n"}[self.passes]
 
     def blocks(self, ranks: int) -> int:
-        """How many blocks of `count` elements S is."""
+        """The number of blocks of `count` elements in S."""
         return ranks if self.divided else 1
 
 
 class Operation(Struct, frozen=True, kw_only=True):
     """A collective in words.
 
-    `does` completes "each device gets ...", `needs` says what it asks of the blocks' shapes,
+    `does` completes "each device gets ...", `needs` says which shapes of blocks it takes, and
     `made` what an output element is of several input elements ("sum"; "" where data only moves).
-    `value` is an input that it works on, for any number of devices, and `given` are options that
-    fit it. `operand` is false for those that look at no data. `convention` is None for those that
-    have no one message size.
+    `value` is an example of an input for any number of devices, and `given` are options that fit
+    it. `operand` is false for those that read no data. `convention` is None for those without a
+    single message size.
     """
 
     name: str
@@ -90,97 +88,62 @@ class Operation(Struct, frozen=True, kw_only=True):
     given: dict[str, str] = {}
 
     def option(self, name: str) -> Option | None:
-        """The option called `name`, if there is one."""
         return next((option for option in self.options if option.name == name), None)
 
     def names(self, kind: OptionKind) -> list[str]:
-        """The names of the options of a kind."""
         return [option.name for option in self.options if option.kind == kind]
 
     @property
     def family(self) -> Family | None:
-        """Those that travel as it does."""
         return self.convention.family if self.convention is not None else None
 
     @property
     def compares(self) -> bool:
-        """Whether it picks elements by comparing them."""
         return self.made in ("largest", "smallest")
 
     @property
     def stacks(self) -> bool:
-        """Whether it puts blocks together whole, which gives a new dimension unless tiled."""
+        """Whether it puts whole blocks together, along a new dimension unless tiled."""
         return bool(self.names("concat")) and not self.names("split")
 
 
 _ALL_REDUCE = Convention(
-    family="all-reduce", size="the bytes that each rank gives", count="given by each rank", passes=2
+    "all-reduce", "the bytes that each rank gives", "given by each rank", passes=2
 )
 _ALL_GATHER = Convention(
-    family="all-gather",
-    size="all bytes that are gathered",
-    count="given by each rank",
-    passes=1,
-    divided=True,
+    "all-gather", "all bytes that are gathered", "given by each rank", passes=1, divided=True
 )
 _REDUCE_SCATTER = Convention(
-    family="reduce-scatter",
-    size="the bytes that each rank gives",
-    count="got by each rank",
-    passes=1,
-    divided=True,
+    "reduce-scatter", "the bytes that each rank gives", "got by each rank", passes=1, divided=True
 )
 _ALL_TO_ALL = Convention(
-    family="all-to-all",
-    size="the bytes that each rank gives",
-    count="from each rank to each",
-    passes=1,
-    divided=True,
+    "all-to-all", "the bytes that each rank gives", "from each rank to each", passes=1, divided=True
 )
-_PERMUTE = Convention(
-    family="permute", size="the bytes that each rank sends", count="sent by each rank", passes=0
-)
-_BROADCAST = Convention(
-    family="broadcast", size="the bytes that one rank sends", count="sent by one rank", passes=0
-)
+_PERMUTE = Convention("permute", "the bytes that each rank sends", "sent by each rank", passes=0)
+_BROADCAST = Convention("broadcast", "the bytes that one rank sends", "sent by one rank", passes=0)
 
 _AXIS = Option(
-    name="axis_name",
-    kind="axis",
-    words="the axis to go along; for a mesh of several axes one of them, or a tuple",
+    "axis_name",
+    "axis",
+    "the axis to go along; for a mesh of several axes one of them, or a tuple",
     default="None",
 )
 _GROUPS = Option(
-    name="axis_index_groups",
-    kind="groups",
-    words="groups of positions, each a collective of its own",
-    default="None",
+    "axis_index_groups", "groups", "groups of positions, each a collective of its own", "None"
 )
 _TILED_GATHER = Option(
-    name="tiled",
-    kind="flag",
-    words="lay the blocks one after the other instead of stacking them on a new dimension",
+    "tiled",
+    "flag",
+    "lay the blocks one after the other instead of stacking them on a new dimension",
     default="False",
 )
 _TILED_SPLIT = Option(
-    name="tiled",
-    kind="flag",
-    words="cut the dimension into equal parts and keep it, instead of taking it away",
+    "tiled",
+    "flag",
+    "cut the dimension into equal parts and keep it, instead of taking it away",
     default="False",
 )
 _SQUARE = "arange(devices * devices * 1.0).reshape(devices, devices)"
-
-
-def _split(name: str, words: str, default: str | None = None) -> Option:
-    return Option(name=name, kind="split", words=words, default=default)
-
-
-def _concat(name: str, words: str, default: str | None = None) -> Option:
-    return Option(name=name, kind="concat", words=words, default=default)
-
-
-def _operand(name: str, words: str) -> Option:
-    return Option(name=name, kind="operand", words=words)
 
 
 def _reduction(name: str, made: Made) -> Operation:
@@ -206,12 +169,17 @@ _OPERATIONS = (
         options=(
             _AXIS,
             _GROUPS,
-            _concat("axis", "the dimension of the result along which the blocks lie", "0"),
+            Option(
+                "axis",
+                "concat",
+                "the dimension of the result along which the blocks lie",
+                default="0",
+            ),
             _TILED_GATHER,
             Option(
-                name="to",
-                kind="word",
-                words="how shard_map types the result: differing or the same on all devices",
+                "to",
+                "word",
+                "how shard_map types the result: differing or the same on all devices",
                 default='"varying"',
                 choices=('"varying"', '"invarying"'),
             ),
@@ -225,8 +193,8 @@ _OPERATIONS = (
         options=(
             _AXIS,
             _GROUPS,
-            _split("split_axis", "the dimension that is cut into parts"),
-            _concat("concat_axis", "the dimension along which the parts are put together"),
+            Option("split_axis", "split", "the dimension that is cut into parts"),
+            Option("concat_axis", "concat", "the dimension along which the parts are put together"),
             _TILED_SPLIT,
         ),
         value=_SQUARE,
@@ -238,7 +206,7 @@ _OPERATIONS = (
         convention=_PERMUTE,
         options=(
             _AXIS,
-            Option(name="perm", kind="pairs", words="pairs (source, target) of positions"),
+            Option("perm", "pairs", "pairs (source, target) of positions"),
         ),
         given={"perm": "[(i, (i + 1) % devices) for i in range(devices)]"},
     ),
@@ -251,7 +219,9 @@ _OPERATIONS = (
         options=(
             _AXIS,
             _GROUPS,
-            _split("scatter_dimension", "the dimension that is cut into parts", "0"),
+            Option(
+                "scatter_dimension", "split", "the dimension that is cut into parts", default="0"
+            ),
             _TILED_SPLIT,
         ),
         value=_SQUARE,
@@ -262,11 +232,7 @@ _OPERATIONS = (
         convention=_PERMUTE,
         options=(
             _AXIS,
-            Option(
-                name="perm",
-                kind="permutation",
-                words="for every position the position whose block it gets",
-            ),
+            Option("perm", "permutation", "for every position the position whose block it gets"),
         ),
         given={"perm": "[(i + 1) % devices for i in range(devices)]"},
     ),
@@ -275,7 +241,7 @@ _OPERATIONS = (
         does="its part of every device's block: the devices' axis and a dimension change places",
         needs="a dimension axis as long as there are devices",
         convention=_ALL_TO_ALL,
-        options=(_AXIS, _GROUPS, _split("axis", "the dimension to swap with")),
+        options=(_AXIS, _GROUPS, Option("axis", "split", "the dimension to swap with")),
         value=_SQUARE,
         given={"axis": "0"},
     ),
@@ -299,7 +265,7 @@ _OPERATIONS = (
         convention=_BROADCAST,
         options=(
             _AXIS,
-            Option(name="source", kind="position", words="the position whose block all get"),
+            Option("source", "position", "the position whose block all get"),
         ),
         given={"source": "0"},
     ),
@@ -310,11 +276,11 @@ _OPERATIONS = (
         options=(
             _AXIS,
             _GROUPS,
-            _operand("output", "what the slices are written into"),
-            _operand("input_offsets", "where the slice for each device begins"),
-            _operand("send_sizes", "how long the slice for each device is"),
-            _operand("output_offsets", "where each device puts the slice it gets"),
-            _operand("recv_sizes", "how long the slice from each device is"),
+            Option("output", "operand", "what the slices are written into"),
+            Option("input_offsets", "operand", "where the slice for each device begins"),
+            Option("send_sizes", "operand", "how long the slice for each device is"),
+            Option("output_offsets", "operand", "where each device puts the slice it gets"),
+            Option("recv_sizes", "operand", "how long the slice from each device is"),
         ),
         value=_SQUARE,
         given={

@@ -1,7 +1,7 @@
-"""The lax collectives by name, and a session's collective as an ordinary program.
+"""A session's collective as an ordinary program.
 
-A collective becomes a program: a function that calls it on each device's own block, under one layer
-that names the axis. So it runs, opens on the Map screen and exports like any other program.
+The program is a function that calls the collective on each device's block, under one layer that
+names the axis. So it runs, opens on the Map screen and exports like any other program.
 """
 
 from __future__ import annotations
@@ -24,14 +24,11 @@ BOTH = "before_and_after"  # the name of the function that returns its input bes
 
 
 class CollectiveError(FieldError):
-    """A collective that cannot be turned into a program yet; `field` is the part at fault."""
+    """A collective that cannot be turned into a program yet."""
 
     def __init__(self, message: str, field: FieldPath, fixes: list[Fix] | None = None) -> None:
         super().__init__(message, field)
         self.fixes = fixes or []
-
-
-# ------------------------------------------------------------------------------- reading a session
 
 
 def operation_of(session: Session) -> Operation | None:
@@ -128,9 +125,6 @@ def _collective(session: Session) -> Collective:
     return session.collective
 
 
-# -------------------------------------------------------------------------------------- as programs
-
-
 def runs_program(session: Session) -> bool:
     """Whether the session has a program to run besides its collective.
 
@@ -164,7 +158,7 @@ def with_input(session: Session) -> Program:
 
 
 class _Composed:
-    """Builds a program from a session's collective."""
+    """The collective of a session, checked, to build programs from."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -179,8 +173,10 @@ class _Composed:
         self._check_options()
 
     def program(self, *, both: bool = False) -> Program:
-        """Build the program; with `both`, it returns its input beside the result."""
-        if self._plain_call and not both:
+        """Build the program; with `both`, it returns (input, result)."""
+        settings = [name for name in self.collective.options if name != "axis_name"]
+        own = self.operation is None and self.collective.via != "shard_map" and not settings
+        if own and not both:  # the layer can wrap the user's function as it is
             return Program(
                 source=self.session.program.source,
                 function=self.collective.operation.strip(),
@@ -198,21 +194,14 @@ class _Composed:
         )
 
     @property
-    def _plain_call(self) -> bool:
-        """Whether the layer can wrap the user's own function as it is."""
-        others = [name for name in self.collective.options if name != "axis_name"]
-        return self.operation is None and self.collective.via != "shard_map" and not others
-
-    @property
     def operands(self) -> tuple[str, ...]:
-        """The names of the function's parameters, `x` first."""
         return ("x", *(self.operation.names("operand") if self.operation else ()))
 
     def _check_options(self) -> None:
         if self.operation is None:
-            bad = [name for name in self.collective.options if not name.isidentifier()]
-            if bad:
-                raise CollectiveError(f"{bad[0]!r} is no parameter's name", OPTIONS / bad[0])
+            for name in self.collective.options:
+                if not name.isidentifier():
+                    raise CollectiveError(f"{name!r} is no parameter's name", OPTIONS / name)
             return
         known = [option.name for option in self.operation.options]
         for name in self.collective.options:
@@ -248,7 +237,7 @@ class _Composed:
         name = self.collective.operation.strip()
         if self.operation is None:
             return f"{name}({', '.join(['x', *(f'{k}={v}' for k, v in given.items())])})"
-        axis = f'"{self.axes[0]}"' if len(self.axes) == 1 else _tuple(self.axes)
+        axis = _axes_text(self.axes)
         others = self.operands[1:]
         arguments = [*(["x"] if self.operation.operand else []), *others]
         arguments.append(f"axis_name={axis}" if others else axis)
@@ -257,7 +246,8 @@ class _Composed:
 
     def _both(self, name: str) -> str:
         parameters = ", ".join(self.operands)
-        given = "x" if len(self.operands) == 1 else f"dict({_keywords(self.operands)})"
+        keywords = ", ".join(f"{name}={name}" for name in self.operands)
+        given = "x" if len(self.operands) == 1 else f"dict({keywords})"
         return f"def {self._free(BOTH)}({parameters}):\n    return {given}, {name}({parameters})"
 
     def _free(self, name: str) -> str:
@@ -282,24 +272,18 @@ class _Composed:
             return [Pmap(axis_name=axes[0])]
         if self.collective.via == "vmap":
             return [Vmap(axis_name=axes[0])]
-        spec = f'P("{axes[0]}")' if len(axes) == 1 else f"P({_tuple(axes)})"
+        spec = f"P({_axes_text(axes)})"
         # The type check of shard_map rejects a grouped sum, which runs without the check.
-        grouped = "axis_index_groups" in self.session.program.source or any(
-            _one_line(text) not in ("", "None")
-            for name, text in self.collective.options.items()
-            if name == "axis_index_groups"
-        )
+        groups = _one_line(self.collective.options.get("axis_index_groups", ""))
+        grouped = groups not in ("", "None") or "axis_index_groups" in self.session.program.source
         layer = ShardMap(in_specs=spec, out_specs=spec, check_vma="False" if grouped else "")
         # Without jit, every call of a shard_map is traced again.
         return [layer, Jit()]
 
 
-def _tuple(names: tuple[str, ...]) -> str:
-    return "(" + ", ".join(f'"{name}"' for name in names) + ")"
-
-
-def _keywords(names: tuple[str, ...]) -> str:
-    return ", ".join(f"{name}={name}" for name in names)
+def _axes_text(names: tuple[str, ...]) -> str:
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return quoted if len(names) == 1 else f"({quoted})"
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Export a session as a plain Python script: the same computation in bare JAX, without jaxtui."""
+"""Export a session as a Python script: the same computation in plain JAX, without jaxtui."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
 from jaxtui.session.field_path import ARGUMENTS, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
-from jaxtui.session.session import Argument, FieldError, Session
+from jaxtui.session.session import FieldError, Session
 
 _IMPORTS = """\
 import jax
@@ -48,7 +48,7 @@ def load(file):
 
 
 class ExportError(FieldError):
-    """A session that cannot be exported yet; `field` is missing or not valid Python."""
+    """A session with a field that is missing or not valid Python."""
 
 
 def script(session: Session) -> str:
@@ -68,10 +68,7 @@ def script(session: Session) -> str:
 
 
 class _Exporter:
-    """Writes the parts of one script.
-
-    Argument values are rewritten first, since this tells which helper functions they use.
-    """
+    """Writes the parts of one script."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -80,8 +77,8 @@ class _Exporter:
         self.helpers: dict[str, str] = {}
 
     def parts(self) -> Iterator[str]:
-        """Yield the parts of the script in order; blank lines separate them."""
-        inputs = self._inputs()
+        """Yield the parts of the script in order."""
+        inputs = self._inputs()  # first, since it finds the helper functions that are used
         yield self._heading()
         yield self._devices_and_imports()
         yield self._parameters()
@@ -92,8 +89,8 @@ class _Exporter:
         yield self._calls()
 
     def _heading(self) -> str:
-        title = self.session.title.strip()
-        return f"{_docstring(title)}\n" if title else ""
+        title = self.session.title.strip().replace("\\", "\\\\").replace('"', '\\"')
+        return f'"""{title}"""\n' if title else ""
 
     def _devices_and_imports(self) -> str:
         devices = self.session.devices
@@ -107,7 +104,8 @@ class _Exporter:
     def _parameters(self) -> str:
         order = self.session.devices.order
         lines = [f"{name} = {value}" for name, value in self.session.parameters.items()]
-        mesh = any(_needs_mesh(part) for part in (*self.program.layers, *self.program.arguments))
+        mesh = any(layer.divides for layer in self.program.layers)
+        mesh = mesh or any(argument.sharding.strip() for argument in self.program.arguments)
         if order is not None:
             lines.append("by_id = {device.id: device for device in jax.devices()}")
             lines.append(f"chosen_devices = [by_id[i] for i in {order}]")
@@ -136,8 +134,6 @@ class _Exporter:
             f"    np.asarray({laid}).reshape({sizes}), {names}, axis_types={types}\n"
             ")"
         )
-
-    # ---------------------------------------------------------------------------------- the inputs
 
     def _inputs(self) -> str:
         lines = []
@@ -168,8 +164,6 @@ class _Exporter:
             return _qualified(text, self.bound, home)
         except (SyntaxError, ValueError) as error:
             raise ExportError(f"no Python: {error}", field) from error
-
-    # ----------------------------------------------------------------------------------- the calls
 
     def _calls(self) -> str:
         name, lines = self._function()
@@ -220,9 +214,9 @@ class _Exporter:
 
 
 def written_settings(index: int, layer: AnyLayer, bound: Container[str]) -> list[str]:
-    """The settings of the layer at `index` as Python writes them: `in_axes=0`, `axis_name='i'`.
+    """Return the settings of the layer at `index` as Python: `in_axes=0`, `axis_name='i'`.
 
-    The source binds the names `bound`. Raises ExportError.
+    `bound` are the names that the source binds. Raises ExportError.
     """
     settings = []
     for name, text in layer.typed().items():
@@ -244,7 +238,10 @@ def _written(field: Field, text: str, bound: Container[str]) -> str:
 
 
 def _qualified(text: str, bound: Container[str], home: Callable[[str], str]) -> str:
-    """`text` with each name that is neither bound, its own nor a builtin as one of its `home`."""
+    """Put the module `home(name)` before each name in `text` that is not defined without it.
+
+    Defined are the names in `bound`, those that `text` itself binds, and builtins.
+    """
     text = text.strip()
     tree = ast.parse(text, mode="eval")
     own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
@@ -274,7 +271,7 @@ def _first_mapped(in_axes: str) -> tuple[int, int] | None:
 
 
 def _given_by_name(source: str, function: str, names: list[str]) -> set[str]:
-    """Return those of the arguments `names` that the function only takes by keyword."""
+    """Return which of the arguments `names` the function only takes by keyword."""
     found: set[str] = set()
     for statement in _statements(source):
         if isinstance(statement, ast.FunctionDef) and statement.name == function:
@@ -287,18 +284,8 @@ def _given_by_name(source: str, function: str, names: list[str]) -> set[str]:
     return found
 
 
-def _needs_mesh(part: AnyLayer | Argument) -> bool:
-    if isinstance(part, Argument):
-        return bool(part.sharding.strip())
-    return part.divides
-
-
 def _stores(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Store)
-
-
-def _docstring(text: str) -> str:
-    return '"""' + text.replace("\\", "\\\\").replace('"', '\\"') + '"""'
 
 
 def _statements(source: str) -> list[ast.stmt]:
@@ -309,7 +296,6 @@ def _statements(source: str) -> list[ast.stmt]:
 
 
 def _bound_by(source: str) -> set[str]:
-    """Return the names that the source binds at top level."""
     bound: set[str] = set()
     for statement in _statements(source):
         if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
@@ -324,15 +310,11 @@ def _bound_by(source: str) -> set[str]:
 
 
 def _last_function(source: str) -> str:
-    names = [s.name for s in _statements(source) if isinstance(s, ast.FunctionDef)]
+    statements = _statements(source)
+    names = [s.name for s in statements if isinstance(s, ast.FunctionDef)]
     if not names:
-        names = [
-            target.id
-            for statement in _statements(source)
-            if isinstance(statement, ast.Assign)
-            for target in statement.targets
-            if isinstance(target, ast.Name)
-        ]
+        targets = [t for s in statements if isinstance(s, ast.Assign) for t in s.targets]
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
     if not names:
         raise ExportError("the source defines no function", SOURCE)
     return names[-1]

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 
 class FieldPath(str):
-    """A field of the session by its path: attribute names, keys and indices, joined by dots.
+    """The path of a field of the session: attribute names, keys and indices, joined by dots.
 
-    "" stands for the session as a whole, or for no field. On the wire and in JSON it is plain text.
+    "" stands for the whole session, or for no field. On the wire and in JSON it is plain text.
     """
 
     __slots__ = ()
 
     def __truediv__(self, key: str | int) -> FieldPath:
-        """The field `key` of this one."""
         return FieldPath(f"{self}.{key}" if self else str(key))
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that lead to it from the session."""
         return tuple(self.split(".")) if self else ()
 
     @property
     def name(self) -> str:
-        """The last of its keys."""
         return self.rpartition(".")[2]
 
     def under(self, parent: FieldPath) -> tuple[str, ...] | None:
-        """The keys that lead to it from `parent`, () for `parent` itself; None elsewhere."""
+        """The keys from `parent` to this field, () for `parent` itself; None if not below it."""
         keys, above = self.keys, parent.keys
         return keys[len(above) :] if keys[: len(above)] == above else None
 

@@ -1,11 +1,10 @@
-"""The kinds of layers: one class each, with all that is known of it without JAX.
+"""The kinds of layers, one class each, described without JAX.
 
-A layer is one transformation of JAX with its settings. Its class says how it is named in a session
-(the tag, which is JAX's own name), which settings it has and how each is shown and read (a Field
-in the annotation), and what the transformation does to a function: whether it takes an axis away,
-runs over several devices, traces, compiles or differentiates. The engine, the screens and the
-script that a session is exported to ask the class; none of them knows a layer by its name. A new
-kind of layer is a class and its place in AnyLayer.
+A layer is a JAX transformation with its settings. Its class gives its name in a session (the tag,
+which is JAX's own name), its settings, how each is shown and read (a Field in the annotation), and
+what the transformation does to a function: whether it maps an axis, runs over several devices,
+traces, compiles or differentiates. The engine, the screens and the export only ask the class; none
+of them knows a layer by its name. A new kind of layer is a class and its place in AnyLayer.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from msgspec import Struct
 
 
 class Part(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Settings shared by every part: immutable, explicit, no unknown keys, defaults left out."""
+    """The base of every part of a session: immutable, keyword-only, defaults left out in files."""
 
 
 class Field(Struct, frozen=True):
-    """What is known of one setting of a layer.
+    """A setting of a layer.
 
-    `default` is what JAX takes for a field that is left empty, as the form shows it, and `short`
-    the label in the layer's line, "" for the field's own name. With `always` the line shows the
-    default too. `entry` is what JAX takes for an argument without an entry of its own; the
-    arguments' table has a cell for each argument only where it is given.
+    `default` is JAX's default, as the form shows it, and `short` the label in the layer's line, ""
+    for the field's own name. With `always` the line shows the default too. `entry` is JAX's default
+    for an argument without an entry of its own; only fields that have one get a cell for each
+    argument in the arguments' table.
 
     `reads` says what the text is: Python ("value"); a name that needs no quotes ("word"); one name
-    or several, which make a set ("names"); or a function ("function"). In `home`, the dotted name
-    of a module, are further names that the text may use as they are.
+    or several, which make a set ("names"); or a function ("function"). `home` is the dotted name of
+    a module whose names the text may use unqualified.
     """
 
     default: str
@@ -47,29 +46,22 @@ class Field(Struct, frozen=True):
         return self.reads == "word" and text.isidentifier() and text != "None"
 
 
-InAxes = Annotated[str, Field("0", "in", always=True, entry="0")]
-OutAxes = Annotated[str, Field("0", "out", always=True)]
-AxisName = Annotated[str, Field("no name", "name", reads="word")]
-AxisSize = Annotated[str, Field("from the arguments", "size")]
-InSpecs = Annotated[str, Field("P('devices')", "in", entry="P()")]
-OutSpecs = Annotated[str, Field("P('devices')", "out")]
-StaticArgnums = Annotated[str, Field("none", "static")]
+StaticArgnums = Annotated[str, Field("()", "static")]
 DonateArgnums = Annotated[str, Field("()", "donate")]
-Argnums = Annotated[str, Field("0", always=True)]
 Switch = Annotated[str, Field("False")]
 SwitchedOn = Annotated[str, Field("True")]
 
 
 class Layer(Part, tag_field="transform"):
-    """One JAX transformation with its settings, each the text that was typed ("" is not given).
+    """A JAX transformation with its settings, each as the text that was typed ("" if not given).
 
-    The class variables say what the transformation does; a kind sets those that hold for it.
+    The class variables say what the transformation does; a kind sets those that apply to it.
     """
 
     about: ClassVar[str]  # what it is for, in a few words
 
     # What becomes of axes, and where it runs.
-    maps: ClassVar[bool] = False  # takes an axis of its inputs away, and puts one back
+    maps: ClassVar[bool] = False  # removes an axis of its inputs, and adds one to its outputs
     divides: ClassVar[bool] = False  # divides dimensions over the axes of a mesh, and keeps them
     over_devices: ClassVar[bool] = False  # runs over several devices, each with its part
 
@@ -84,80 +76,70 @@ class Layer(Part, tag_field="transform"):
     keeps_value: ClassVar[bool] = False
     of_scalar: ClassVar[bool] = False
 
-    # The fields at which inputs and outputs that do not fit are told, and the one that names the
-    # arguments passed on as they are; "" where it has none.
+    # The fields at fault if inputs or outputs do not fit, and the one that names the arguments
+    # passed on as they are; "" where it has none.
     input_field: ClassVar[str] = ""
     output_field: ClassVar[str] = ""
     static_field: ClassVar[str] = ""
 
     @property
     def transform(self) -> str:
-        """JAX's name of the transformation."""
         return name_of(type(self))
 
     @property
     def maps_over_devices(self) -> bool:
-        """Whether it takes an axis away by giving each device one element of it."""
+        """Whether it maps an axis by giving each device one element of it."""
         return self.maps and self.over_devices
 
     @classmethod
+    @functools.cache
     def fields(cls) -> Mapping[str, Field]:
-        """Its settings by name, in the order of the form."""
-        return _fields(cls)
+        """The settings by name, in the order of the form."""
+        return {
+            field.name: next(x for x in field.type.__metadata__ if isinstance(x, Field))
+            for field in msgspec.structs.fields(cls)
+        }
 
     def typed(self) -> dict[str, str]:
-        """The settings that are given, as they were typed but for spaces around them."""
+        """The settings that are given, stripped of surrounding whitespace."""
         texts = {name: getattr(self, name).strip() for name in self.fields()}
         return {name: text for name, text in texts.items() if text}
 
 
 def name_of(kind: type[Layer]) -> str:
-    """JAX's name of a kind of layer, which is its `transform` in a session."""
+    """JAX's name for a kind of layer, which is its `transform` in a session."""
     return str(kind.__struct_config__.tag)
 
 
-@functools.cache
-def _fields(kind: type[Layer]) -> Mapping[str, Field]:
-    return {
-        field.name: next(x for x in field.type.__metadata__ if isinstance(x, Field))
-        for field in msgspec.structs.fields(kind)
-    }
+class AxisMap(Layer):
+    """A layer that maps the function over an axis of its arguments."""
 
-
-# ---------------------------------------------------------------------------------------- the kinds
-
-
-class Vmap(Layer, tag="vmap"):
-    """`jax.vmap`."""
-
-    about = "map over an axis on one device"
     maps = True
     input_field = "in_axes"
     output_field = "out_axes"
-    in_axes: InAxes = ""
-    out_axes: OutAxes = ""
-    axis_name: AxisName = ""
-    axis_size: AxisSize = ""
+    in_axes: Annotated[str, Field("0", "in", always=True, entry="0")] = ""
+    out_axes: Annotated[str, Field("0", "out", always=True)] = ""
+    axis_name: Annotated[str, Field("no name", "name", reads="word")] = ""
+    axis_size: Annotated[str, Field("from the arguments", "size")] = ""
+
+
+class Vmap(AxisMap, tag="vmap"):
+    """`jax.vmap`."""
+
+    about = "map over an axis on one device"
     spmd_axis_name: Annotated[str, Field("none", reads="word")] = ""
     sum_match: Switch = ""
 
 
-class Pmap(Layer, tag="pmap"):
+class Pmap(AxisMap, tag="pmap"):
     """`jax.pmap`; its devices are those of the device set."""
 
     about = "map over an axis, an element a device"
-    maps = True
     over_devices = True
     traces = True
     compiles = True
-    input_field = "in_axes"
-    output_field = "out_axes"
     static_field = "static_broadcasted_argnums"
-    in_axes: InAxes = ""
-    out_axes: OutAxes = ""
-    axis_name: AxisName = ""
-    axis_size: AxisSize = ""
-    static_broadcasted_argnums: Annotated[str, Field("()", "static")] = ""
+    static_broadcasted_argnums: StaticArgnums = ""
     donate_argnums: DonateArgnums = ""
 
 
@@ -171,8 +153,8 @@ class ShardMap(Layer, tag="shard_map"):
     compiles = True
     input_field = "in_specs"
     output_field = "out_specs"
-    in_specs: InSpecs = ""
-    out_specs: OutSpecs = ""
+    in_specs: Annotated[str, Field("P('devices')", "in", entry="P()")] = ""
+    out_specs: Annotated[str, Field("P('devices')", "out")] = ""
     axis_names: Annotated[str, Field("all axes of the mesh", "names", reads="names")] = ""
     check_vma: SwitchedOn = ""
 
@@ -186,7 +168,7 @@ class Jit(Layer, tag="jit"):
     returns_alike = True
     input_field = "static_argnums"
     static_field = "static_argnums"
-    static_argnums: StaticArgnums = ""
+    static_argnums: Annotated[str, Field("none", "static")] = ""
     donate_argnums: DonateArgnums = ""
 
 
@@ -195,7 +177,7 @@ class Derivative(Layer):
 
     differentiates = True
     input_field = "argnums"
-    argnums: Argnums = ""
+    argnums: Annotated[str, Field("0", always=True)] = ""
     has_aux: Switch = ""
 
 
@@ -247,11 +229,11 @@ class Checkpoint(Layer, tag="checkpoint"):
         str, Field("nothing is saved", reads="function", home="jax.checkpoint_policies")
     ] = ""
     prevent_cse: SwitchedOn = ""
-    static_argnums: Annotated[str, Field("()", "static")] = ""
+    static_argnums: StaticArgnums = ""
 
 
 AnyLayer = (
     Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev | Hessian | Checkpoint
 )
-# Every kind by JAX's name of it, in the order in which they are offered.
+# Every kind by JAX's name for it, in the order in which the screen offers them.
 LAYER_KINDS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

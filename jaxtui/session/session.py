@@ -24,7 +24,7 @@ RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
 
 
 class FieldError(Exception):
-    """An error in a session; `field` is the path of the part at fault, "" for the whole file."""
+    """An error in a session; `field` is the field at fault, "" for the whole file."""
 
     def __init__(self, message: str, field: FieldPath = NO_FIELD) -> None:
         super().__init__(message)
@@ -40,8 +40,8 @@ class Devices(Part):
     """The device set.
 
     With `platform` "" JAX chooses; `count` asks for that many virtual devices, on CPU only. `order`
-    lists device ids, a subset or in another order; `mesh` maps axis names to sizes for shard_map
-    and defaults to one axis, "devices", over the whole set.
+    lists the ids of the devices to use; `mesh` maps axis names to sizes for shard_map, by default
+    one axis, "devices", over the whole set.
     """
 
     platform: str = ""
@@ -71,7 +71,6 @@ class Program(Part):
 
     @property
     def empty(self) -> bool:
-        """Whether there is no function to run."""
         return not self.source.strip() and not self.function.strip()
 
     @property
@@ -130,9 +129,6 @@ class Session(Part):
     program: Program = Program()
     collective: Collective | None = None
     benchmark: Benchmark | None = None
-
-
-# ---------------------------------------------------------------------------- reading and writing
 
 
 def loads(text: str) -> Session:
@@ -223,9 +219,8 @@ def _with_typed_text(data: dict[str, Any]) -> dict[str, Any]:
     collective = data.get("collective")
     if isinstance(collective, dict):
         collective = _item_as_text(collective, ("value",))
-        options = collective.get("options")
-        if isinstance(options, dict):
-            collective = {**collective, "options": _item_as_text(options, None)}
+        if "options" in collective:
+            collective["options"] = _item_as_text(collective["options"], None)
         data = {**data, "collective": collective}
     program = data.get("program")
     if not isinstance(program, dict):
@@ -257,9 +252,6 @@ def _session_error(error: msgspec.ValidationError) -> SessionError:
     if field.name == "transform":
         message += f"; there is {', '.join(LAYER_KINDS)}"
     return SessionError(message[:1].lower() + message[1:], field)
-
-
-# --------------------------------------------------------------------------------- field by field
 
 
 def with_field(session: Session, field: FieldPath, value: Any) -> Session:

@@ -1,26 +1,29 @@
-"""How much work a traced program is, to tell whether it may run by itself."""
+"""The cost of a traced program, to decide whether it may run without being asked to."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
+
+from jax import tree_util
 
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.jaxprs import bodies, size
 
-# A `while` loop's length is unknown before it runs: it counts as this many turns.
+# How many iterations a `while` loop counts as: its length is unknown before it runs.
 UNKNOWN_TURNS = 1000
 
 
-def elements_touched(jaxpr: Any, inputs: Iterable[Any]) -> int | None:
-    """An upper guess of the elements that a run computes, given its closed `jaxpr`.
+def elements_touched(jaxpr: Any, inputs: Any) -> int | None:
+    """An estimate from above of the elements that a run touches; None without a closed `jaxpr`.
 
-    Every equation counts its outputs, a contraction times the length it sums over, a loop its
-    body times its turns. None when there is no jaxpr to ask.
+    `inputs` is the pytree of the arguments, as shapes. Every equation counts its outputs, a
+    contraction times the length it sums over, a loop its body times its iterations.
     """
-    given = sum(size(x) for x in inputs if is_array(x))
-    return None if jaxpr is None else given + _of_jaxpr(jaxpr.jaxpr)
+    if jaxpr is None:
+        return None
+    given = sum(size(x) for x in tree_util.tree_leaves(inputs) if is_array(x))
+    return given + _of_jaxpr(jaxpr.jaxpr)
 
 
 def _of_jaxpr(jaxpr: Any) -> int:

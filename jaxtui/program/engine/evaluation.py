@@ -1,4 +1,4 @@
-"""A composition evaluated: by tracing, for its shapes; or by running it, for its result."""
+"""Evaluate a composition: trace it for its shapes, or run it for its result."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from jax.sharding import NamedSharding, PartitionSpec
 from msgspec.structs import replace
 
 from jaxtui.engine_base import failures, global_view, lockstep, memory, processes
-from jaxtui.engine_base.devices import DeviceSet, device_set
+from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import expressions, programs, suggestions
+from jaxtui.program.engine import expressions, suggestions
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
-from jaxtui.program.engine.expressions import Value
-from jaxtui.program.engine.prepared import Prepared, _known, _prepared, prepare
-from jaxtui.program.engine.tracing import Recorder, over_arrays
+from jaxtui.program.engine.expressions import Names, Value
+from jaxtui.program.engine.prepared import Prepared, prepare, resolved, with_layers
+from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Kind
 from jaxtui.session.field_path import ARGUMENTS, PROGRAM, FieldPath
 from jaxtui.wire.base import Composition
@@ -34,33 +34,22 @@ from jaxtui.wire.report import Flow, LayerReport, Leaf
 
 @dataclass(frozen=True)
 class Shapes:
-    """What tracing found: the recorder, the arguments' values as shapes, the traced program.
-
-    `jaxpr` is None when only a run can tell.
-    """
+    """What tracing found. `values` are the arguments'; `jaxpr` is None if only a run can tell."""
 
     recorder: Recorder
     values: list[Value]
     jaxpr: Any
 
-    @property
-    def inputs(self) -> list[Any]:
-        """The leaves of all arguments, as shapes or the objects themselves."""
-        return tree_util.tree_leaves([value.tree for value in self.values])
-
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A program that ran. `leaves` are the result's: (keystr path, array or object)."""
+    """What a run gave; `leaves` are the result's: (keystr path, array or object)."""
 
     inputs: list[Leaf]
     layers: list[LayerReport]
     leaves: list[tuple[str, Any]]
     flow: Flow
     seconds: float
-
-
-# ----------------------------------------------------------------------------------------- tracing
 
 
 def trace(composition: Composition, *, id: int = 0) -> Traced:
@@ -82,18 +71,15 @@ def _trace(composition: Composition) -> Traced:
     name, parameters = "", None
     flow, cost, deferred, failure = None, None, False, None
     try:
-        devices = device_set(composition.devices)
-        known = _known(composition, devices)
-        function = programs.resolve(composition.program, known, composition.folder)
+        devices, known, function = resolved(composition)
         name, parameters = function.name, function.parameters
-        prepared = _prepared(composition, devices, known, function)
-        shapes = trace_prepared(prepared)
+        shapes = trace_prepared(with_layers(composition, devices, known, function))
         flow, deferred = shapes.recorder.flow(), shapes.jaxpr is None
-        cost = elements_touched(shapes.jaxpr, shapes.inputs)
+        cost = elements_touched(shapes.jaxpr, [value.tree for value in shapes.values])
         _refuse_too_large(shapes)
     except Diagnosed as error:
         failure, flow = error.diagnosis, error.flow or flow
-    except BaseException as error:  # objects of the user's can raise wherever they are looked at
+    except BaseException as error:  # the user's objects can raise whenever they are accessed
         failure = _unforeseen(error)
     return Traced(
         function=name,
@@ -111,9 +97,9 @@ def _unforeseen(error: BaseException) -> Diagnosis:
 
 
 def trace_prepared(prepared: Prepared) -> Shapes:
-    """Trace a prepared program. Raises Diagnosed with the flow as far as it was reached."""
+    """Trace a prepared program. Raises Diagnosed with the flow up to the failure."""
     with _on_device_set(prepared.devices):
-        values = _abstract_values(prepared)
+        values = _values(prepared, expressions.abstract_value)
         recorder = prepared.recorder()
         try:
             call, structs = over_arrays(
@@ -125,7 +111,7 @@ def trace_prepared(prepared: Prepared) -> Shapes:
         except Diagnosed:
             raise
         except BaseException as error:  # also SystemExit: a function may call exit()
-            # Values that cannot fit are not made, whatever else is wrong.
+            # What memory cannot hold is reported first, whatever else is wrong.
             _refuse_too_large(Shapes(recorder=recorder, values=values, jaxpr=None))
             if not _only_a_run_can_tell(error, prepared):
                 found = diagnosis.explain(error, recorder, prepared)
@@ -135,37 +121,31 @@ def trace_prepared(prepared: Prepared) -> Shapes:
 
 
 def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
-    """Whether the program looked at a value that a real call, unlike a trace, may have for it.
+    """Whether tracing failed on a value that would be concrete in a run.
 
-    What a vmap maps has no single value in a real call either.
+    What a vmap maps is not concrete in a run either.
     """
     looked = isinstance(error, expressions.CONCRETE_VALUE_NEEDED)
     looked = looked and re.search(r"This (Batch|Vmap)Tracer ", str(error)) is None
     return looked and not any(layer.kind.traces for layer in prepared.layers)
 
 
-# --------------------------------------------------------------------------------------- the values
-
-
-def _abstract_values(prepared: Prepared) -> list[Value]:
+def _values(prepared: Prepared, evaluate: Callable[[str, Names, FieldPath], Any]) -> list[Any]:
     return [
-        expressions.abstract_value(a.value, prepared.known, _value_field(i))
-        for i, a in enumerate(prepared.composition.program.arguments)
+        evaluate(argument.value, prepared.known, _value_field(index))
+        for index, argument in enumerate(prepared.composition.program.arguments)
     ]
 
 
 def _concrete_values(prepared: Prepared, traced: Any) -> list[Any]:
-    """Every argument computed; of several processes each has the same, and the program `traced`."""
-    values = [
-        expressions.concrete_value(argument.value, prepared.known, _value_field(index))
-        for index, argument in enumerate(prepared.composition.program.arguments)
-    ]
+    """The arguments, computed. Several processes must agree on them and on the jaxpr `traced`."""
+    values = _values(prepared, expressions.concrete_value)
     processes.agree(lambda: (lockstep.of_program(traced), lockstep.of_values(values)))
     return values
 
 
 def _placed_values(values: list[Any], prepared: Prepared) -> list[Any]:
-    """Each as the argument's sharding says, where it has one."""
+    """The values, each placed by its argument's sharding if it has one."""
     arguments = prepared.composition.program.arguments
     return [
         _placed(value, argument.sharding, prepared, ARGUMENTS / index / "sharding")
@@ -189,9 +169,6 @@ def _placed(value: Any, text: str, prepared: Prepared, field: FieldPath) -> Any:
         raise diagnosed(kind, field, failures.describe(error)) from error
 
 
-# ----------------------------------------------------------------------------------------- running
-
-
 def run(
     composition: Composition,
     on_stage: Callable[[str], None],
@@ -209,7 +186,7 @@ def run(
     except Diagnosed as error:
         found = _with_right_fixes(error.diagnosis, composition)
         raise Diagnosed(found, error.flow) from error
-    except BaseException as error:  # objects of the user's can raise wherever they are looked at
+    except BaseException as error:  # the user's objects can raise whenever they are accessed
         raise Diagnosed(_unforeseen(error)) from error
 
 
@@ -236,10 +213,10 @@ def _run(
 
 
 def _refuse_what_cannot_run(composition: Composition) -> Any:
-    """Raise Diagnosed for what memory or the devices cannot hold, before anything is made.
+    """Raise Diagnosed if memory or the devices do not suffice, before any array is made.
 
-    The source runs once for this and once more for the call, so that what it counts or collects is
-    what a script would; any other failure is left to the call. Returns the jaxpr, if there is one.
+    Returns the jaxpr, if there is one. Any other failure is left to the call, for which the source
+    runs again: what it counts or collects is then what a script would.
     """
     try:
         shapes = trace_prepared(prepare(composition))
@@ -264,19 +241,13 @@ def _called(
         jax.block_until_ready(output)
         seconds = time.perf_counter() - began
         diagnosis.refuse_misplaced_outputs(recorder)
-        leaves = processes.gathered(_leaves(output))
+        leaves = processes.gathered(leaves_with_paths(output))
         diagnosis.refuse_differing_copies(recorder, leaves)
     except (Diagnosed, GivenUp):
         raise
     except BaseException as error:  # also SystemExit: a function may call exit()
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
     return _evaluated(recorder, leaves, seconds)
-
-
-def _leaves(output: Any) -> list[tuple[str, Any]]:
-    return [
-        (tree_util.keystr(path), leaf) for path, leaf in tree_util.tree_flatten_with_path(output)[0]
-    ]
 
 
 def _evaluated(recorder: Recorder, leaves: list[tuple[str, Any]], seconds: float) -> Evaluated:
@@ -299,8 +270,8 @@ def _evaluated(recorder: Recorder, leaves: list[tuple[str, Any]], seconds: float
 
 
 def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, bool], None]:
-    """Tell the stage from the levels: inside an outermost jit the function is being traced, and
-    once that trace is left JAX compiles; without one, the function itself runs."""
+    """Tell the stage from the levels: an outermost jit traces what is inside it, and compiles once
+    that is done; without one, the function itself runs."""
     compiled = bool(prepared.layers) and prepared.layers[-1].kind.compiles
 
     def on_level(level: int, entering: bool) -> None:
@@ -323,11 +294,8 @@ def _on_device_set(devices: DeviceSet) -> Iterator[None]:
         yield
 
 
-# ------------------------------------------------------------------------------------------ memory
-
-
 def _refuse_too_large(shapes: Shapes) -> None:
-    """Raise Diagnosed when inputs, results or what comes between cannot fit in memory."""
+    """Raise Diagnosed if inputs, results or intermediates cannot fit in memory."""
     values = [
         (memory.bytes_of(tree_util.tree_leaves(value.tree)), value.peak, _value_field(index))
         for index, value in enumerate(shapes.values)

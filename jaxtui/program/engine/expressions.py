@@ -1,7 +1,7 @@
-"""The text a user typed, as Python: sources, argument values and layer settings.
+"""Evaluate the Python that a user typed: sources, argument values and layer settings.
 
 A value is evaluated abstractly first: inside a JAX trace, where `arange(10**12)` costs nothing.
-Only what no trace can tell (a value that looks at its own elements) is computed to see its shape.
+Only a value that depends on its own elements is computed to find its shape.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (
 class Names:
     """The names that text is evaluated in.
 
-    `source` is the module the source ran in; `values` adds what is quick to type in a value.
-    `defined` are the names that the source itself gave a meaning, `place` what else a value
-    depends on: the parameters, the number of devices, the folder, options of JAX.
+    `source` is the module the source ran in; `values` adds the names that only values know.
+    `defined` are the names that the source itself binds. `place` is what else a value depends on:
+    the parameters, the number of devices, the folder, options of JAX.
     """
 
     source: dict[str, Any]
@@ -66,13 +66,15 @@ class Names:
 def names(
     source: str, parameters: Mapping[str, int | float | str], devices: int, folder: str
 ) -> Names:
-    """Run `source` in a fresh module that knows `parameters` and how many `devices` there are.
+    """Run `source` in a new module that has `parameters` and the number of `devices`.
 
-    What an earlier source changed of the process is taken back first. Raises Diagnosed at
-    program.source when it is no Python or raises.
+    Changes that an earlier source made to the process are undone first. Raises Diagnosed at
+    program.source if it is not valid Python or raises.
     """
     surroundings.restore()
-    module = _fresh_module()
+    # dataclasses and pickle look a class up in its module, by the module's name.
+    sys.modules[MODULE_NAME] = types.ModuleType(MODULE_NAME)
+    module = vars(sys.modules[MODULE_NAME])
     module |= {
         "__builtins__": builtins,
         "jax": jax,
@@ -101,13 +103,6 @@ def names(
     )
 
 
-def _fresh_module() -> dict[str, Any]:
-    """The names of a new module, which is found by its name: dataclasses and pickle look there."""
-    module = types.ModuleType(MODULE_NAME)
-    sys.modules[MODULE_NAME] = module
-    return module.__dict__
-
-
 def _execute(source: str, module: dict[str, Any]) -> None:
     # linecache lets tracebacks, and functions such as inspect.getsource, find the source's lines.
     linecache.cache[SOURCE_NAME] = (len(source), None, source.splitlines(True), SOURCE_NAME)
@@ -123,7 +118,7 @@ def _execute(source: str, module: dict[str, Any]) -> None:
 
 
 def _compiled(text: str, name: str, mode: str, field: FieldPath) -> types.CodeType:
-    """`text` compiled. Raises Diagnosed at `field`, with line and column where Python tells."""
+    """Compile `text`. Raises Diagnosed at `field`, with line and column if Python tells them."""
     try:
         return compile(text, name, mode, dont_inherit=True)
     except SyntaxError as error:
@@ -143,7 +138,7 @@ def _jax_numpy_names() -> dict[str, Any]:
 
 
 def _helpers(folder: str) -> dict[str, Callable[..., Any]]:
-    """Quick ways to make inputs, known in values only."""
+    """Functions that make inputs, for values only."""
 
     def normal(*shape: int, seed: int = 0, dtype: Any = float) -> jax.Array:
         return jax.random.normal(jax.random.key(seed), shape, dtype)
@@ -169,9 +164,9 @@ def _helpers(folder: str) -> dict[str, Callable[..., Any]]:
 
 
 def find_file(file: str, folder: str) -> Path:
-    """`file` as given, beside the session (`folder`), or where the engine was started.
+    """Find `file` in `folder` (the session's), else in the working folder.
 
-    Raises FileNotFoundError, which names the places.
+    Raises FileNotFoundError, whose message names the folders.
     """
     path = Path(file).expanduser()
     beside = Path(folder) / path
@@ -186,16 +181,12 @@ def find_file(file: str, folder: str) -> Path:
     raise FileNotFoundError(f"there is no {path}" + ("" if path.is_absolute() else f" {where}"))
 
 
-# ------------------------------------------------------------------------------------------ values
-
-
 @dataclass(frozen=True)
 class Value:
-    """What an argument's text gives, shapes only.
+    """An argument's value, with ShapeDtypeStruct leaves in place of JAX's arrays.
 
-    `tree` has ShapeDtypeStruct leaves for what JAX computes, and the objects themselves for the
-    rest (NumPy arrays, Python numbers, anything else). `peak` is the size in bytes of the largest
-    array that computing it makes.
+    Other leaves (NumPy arrays, Python numbers, any objects) are themselves. `peak` is the size in
+    bytes of the largest array that computing the value makes.
     """
 
     tree: Any
@@ -203,16 +194,16 @@ class Value:
 
 
 def abstract_value(text: str, known: Names, field: FieldPath) -> Value:
-    """The value of `text` without computing it. Raises Diagnosed at `field`."""
-    remembered = _remembered.get((text, known.place))
-    if remembered is not None and remembered.names.isdisjoint(known.defined):
-        return remembered.value
+    """The value of `text`, not computed if tracing can tell its shapes. Raises Diagnosed."""
+    value, names = _remembered.get((text, known.place), (None, frozenset()))
+    if value is not None and names.isdisjoint(known.defined):
+        return value
     value = _abstract_value(text, known, field)
     names = _names_in(text)
     if names.isdisjoint(known.defined) and _depends_on_names_only(value.tree, names):
         if len(_remembered) >= MOST_REMEMBERED:
             _remembered.clear()
-        _remembered[text, known.place] = _Remembered(value, names)
+        _remembered[text, known.place] = value, names
     return value
 
 
@@ -221,7 +212,7 @@ def _abstract_value(text: str, known: Names, field: FieldPath) -> Value:
     kept: list[tuple[list[Any], Any]] = []
 
     def evaluate() -> list[Any]:
-        leaves, tree = jax.tree_util.tree_flatten(_evaluate(code, known))
+        leaves, tree = jax.tree_util.tree_flatten(eval(code, dict(known.values)))
         kept.append((leaves, tree))
         return [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
 
@@ -236,21 +227,16 @@ def _abstract_value(text: str, known: Names, field: FieldPath) -> Value:
     structs = [as_struct(next(avals)) if isinstance(x, jax.Array) else x for x in leaves]
     try:
         shapes = jax.tree_util.tree_unflatten(tree, structs)
-    except Exception:  # a class of the user's that computes with its parts can hold no shapes
+    except Exception:  # a user's class that computes with its leaves can hold no shapes
         shapes = concrete_value(text, known, field)
     return Value(tree=shapes, peak=peak_bytes(jaxpr.jaxpr))
 
 
-@dataclass(frozen=True)
-class _Remembered:
-    value: Value
-    names: frozenset[str]  # every name and attribute in the text
-
-
-# From keystroke to keystroke most values stay as they are.
+# Values by text and place, with every name and attribute in the text: most stay the same from
+# keystroke to keystroke.
+_remembered: dict[tuple[str, Hashable], tuple[Value, frozenset[str]]] = {}
 MOST_REMEMBERED = 64
-_remembered: dict[tuple[str, Hashable], _Remembered] = {}
-# What these give depends on more than the text: on files, on time, on another module.
+# What these return depends on more than the text: on files, time or another module.
 _LOOKING_ELSEWHERE = frozenset(
     {"load", "open", "loadtxt", "genfromtxt", "fromfile", "memmap", "random", "os", "np", "eval"}
 )
@@ -265,7 +251,7 @@ def _names_in(text: str) -> frozenset[str]:
 
 
 def _depends_on_names_only(tree: Any, names: frozenset[str]) -> bool:
-    """Whether the same text is sure to give the same shapes again while no name in it changes."""
+    """Whether the same text always gives the same shapes while no name in it changes."""
     leaves = jax.tree_util.tree_leaves(tree)
     plain = jax.ShapeDtypeStruct | bool | int | float | complex | str
     return (
@@ -277,38 +263,36 @@ def _depends_on_names_only(tree: Any, names: frozenset[str]) -> bool:
 
 def concrete_value(text: str, known: Names, field: FieldPath) -> Any:
     """The value of `text`, computed. Raises Diagnosed at `field`."""
-    code = compile_value(text, field)
-    try:
-        return _evaluate(code, known)
-    except BaseException as error:  # also SystemExit: a value may call exit()
-        raise Diagnosed(value_diagnosis(error, text, known, field)) from error
+    # A copy: an assignment expression must not add a name to the next value's.
+    return _evaluated(text, known, field, dict(known.values))
 
 
 def setting_value(
     text: str, known: Names, field: FieldPath, home: Mapping[str, Any] = MappingProxyType({})
 ) -> Any:
-    """The value of a layer's setting, which knows what a source knows, and the names in `home`."""
+    """The value of a layer's setting, with the source's names and those in `home`."""
+    return _evaluated(text, known, field, {**home, **known.source}, home)
+
+
+def _evaluated(
+    text: str, known: Names, field: FieldPath, scope: dict[str, Any], more: Iterable[str] = ()
+) -> Any:
     code = compile_value(text, field)
     try:
-        return eval(code, {**home, **known.source})
-    except BaseException as error:  # also SystemExit: a setting may call exit()
-        raise Diagnosed(value_diagnosis(error, text, known, field, home)) from error
+        return eval(code, scope)
+    except BaseException as error:  # also SystemExit: the text may call exit()
+        raise Diagnosed(value_diagnosis(error, text, known, field, more)) from error
 
 
 def compile_value(text: str, field: FieldPath) -> types.CodeType:
-    """`text` compiled as one expression. Raises Diagnosed at `field`, with line and column."""
+    """Compile `text` as an expression. Raises Diagnosed at `field`, with line and column."""
     if not text.strip():
         raise diagnosed("value", field, "needs a value")
     return _compiled(text.strip(), VALUE_NAME, "eval", field)
 
 
-def _evaluate(code: types.CodeType, known: Names) -> Any:
-    # A copy: an assignment expression must not become a name of the next value.
-    return eval(code, dict(known.values))
-
-
 def as_struct(array: Any) -> jax.ShapeDtypeStruct:
-    """The ShapeDtypeStruct of an array, tracer or aval, weak types kept."""
+    """The ShapeDtypeStruct of an array, tracer or aval, with its weak type."""
     weak = bool(getattr(array, "weak_type", False))
     return jax.ShapeDtypeStruct(array.shape, array.dtype, weak_type=weak)
 
@@ -316,8 +300,7 @@ def as_struct(array: Any) -> jax.ShapeDtypeStruct:
 def value_diagnosis(
     error: BaseException, text: str, known: Names, field: FieldPath, more: Iterable[str] = ()
 ) -> Diagnosis:
-    """What evaluating `text` raised; a misspelt name comes with its likely spellings, of what is
-    known and of `more` names."""
+    """What evaluating `text` raised; fixes put a known name, or one of `more`, for a misspelt."""
     message = describe(error)
     if out_of_memory(error):
         return Diagnosis(kind="memory", field=field, message=f"does not fit in memory: {message}")
@@ -332,7 +315,7 @@ def value_diagnosis(
 
 
 def renamed(text: str, old: str, new: str) -> str | None:
-    """`text` with the first use of the name `old` put as `new`; None when it is not there."""
+    """`text` with the first use of the name `old` replaced by `new`; None if there is none."""
     for node in ast.walk(ast.parse(text.strip(), mode="eval")):
         if isinstance(node, ast.Name) and node.id == old:
             lines = text.strip().splitlines(keepends=True)

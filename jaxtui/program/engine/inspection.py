@@ -1,6 +1,6 @@
-"""What JAX and XLA make of a program: jaxpr, StableHLO, optimised HLO, cost.
+"""Views of a program as JAX and XLA see it: jaxpr, StableHLO, optimised HLO, cost.
 
-All but the jaxpr are of the whole program as one compilation: under its pmap, or under a `jit`.
+All but the jaxpr compile the whole program at once: under its pmap, or under a `jit`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ COLLECTIVES = (
 # `%x = f32[8]{0} all-reduce-start(...)`: an asynchronous one is counted where it starts.
 _COLLECTIVE = re.compile(rf"= .*? ({'|'.join(COLLECTIVES)})(?:-start)?\(")
 
-
-# Where each operation comes from: paths and frames of JAX's and of this program's own files.
+# The source locations of operations: paths and frames in JAX's and jaxtui's own files.
 _TABLES = re.compile(
     r"^(?:FileNames|FunctionNames|FileLocations|StackFrames)\n(?:\d.*\n)*\n*", re.MULTILINE
 )
@@ -42,7 +41,7 @@ _METADATA = re.compile(r", (?:metadata=\{[^}]*\}|stack_frame_id=\d+)")
 
 
 def inspect(composition: Composition, view: ProgramView) -> str:
-    """The text of `view` (any but equivalents) of the program. Raises Diagnosed as tracing does."""
+    """The program's `view` (any but "equivalents") as text. Raises Diagnosed."""
     prepared = prepare(composition)
     shapes = trace_prepared(prepared)
     if view == "jaxpr" and shapes.jaxpr is not None:
@@ -65,12 +64,11 @@ def inspect(composition: Composition, view: ProgramView) -> str:
 
 
 def hlo_text(compiled: Any) -> str:
-    """The optimised HLO without where its operations come from."""
+    """The optimised HLO without the source locations of its operations."""
     return _METADATA.sub("", _TABLES.sub("", compiled.as_text() or ""))
 
 
 def _cost_lines(compiled: Any) -> Iterator[str]:
-    """XLA's own estimates, which are for one device and count a loop's body once."""
     cost = compiled.cost_analysis() or {}
     cost = cost[0] if isinstance(cost, list) else cost
     yield "XLA's estimates for one device; the body of a loop counts once."
@@ -96,6 +94,6 @@ def _cost_lines(compiled: Any) -> Iterator[str]:
 
 
 def collectives(hlo: Iterable[str]) -> dict[str, int]:
-    """How many collectives of each kind the lines of an HLO text hold, in the catalogue's order."""
+    """Count the collectives of each kind in the lines of an HLO text, in COLLECTIVES' order."""
     counted = Counter(match[1] for line in hlo if (match := _COLLECTIVE.search(line)))
     return {name: counted[name] for name in COLLECTIVES if counted[name]}

@@ -21,7 +21,7 @@ from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.expressions import Names
-from jaxtui.session.diagnosis import Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import Argument, Program
@@ -30,8 +30,7 @@ from jaxtui.wire.report import Parameter
 
 @dataclass(frozen=True)
 class Function:
-    """The user's function, the name it is shown by, and its parameters (None if it has no
-    signature that Python can read)."""
+    """The user's function, the name to show, and its parameters (None if Python cannot tell)."""
 
     call: Callable[..., Any]
     name: str
@@ -40,7 +39,7 @@ class Function:
 
 @dataclass(frozen=True)
 class BuiltLayer:
-    """A layer ready to wrap: `settings` are its fields' values, those typed only."""
+    """A layer ready to wrap a function; `settings` has the values of the fields that are given."""
 
     index: int
     kind: AnyLayer
@@ -49,12 +48,21 @@ class BuiltLayer:
 
     @property
     def transform(self) -> str:
-        """JAX's name of the transformation."""
         return self.kind.transform
 
     def field(self, name: str) -> FieldPath:
-        """The session path of one of its fields."""
-        return LAYERS / self.index / name
+        """The session path of its field `name`; with "", of the layer itself."""
+        return LAYERS / self.index / name if name else LAYERS / self.index
+
+    def fault(
+        self, name: str, message: str, fixes: Iterable[Fix] = (), kind: Kind = "axes"
+    ) -> Diagnosis:
+        """A diagnosis at its field `name`."""
+        return Diagnosis(kind=kind, field=self.field(name), message=message, fixes=list(fixes))
+
+    def fix(self, name: str, text: str, label: str = "") -> Fix:
+        """The fix that puts `text` into its field `name`; the label says just that by default."""
+        return Fix(label=label or f"{name} {text}", field=self.field(name), text=text)
 
     def wrap(self, function: Callable[..., Any], axis_size: int | None) -> Callable[..., Any]:
         """The transformed function; `axis_size` is what a pmap is about to map over."""
@@ -67,9 +75,6 @@ class BuiltLayer:
             # With devices given, JAX wants exactly as many as the axis is long.
             settings["devices"] = self.devices.devices[:axis_size]
         return getattr(jax, self.transform)(function, **settings)  # type: ignore[no-any-return]
-
-
-# ------------------------------------------------------------------------------------ the function
 
 
 def resolve(program: Program, known: Names, folder: str) -> Function:
@@ -103,7 +108,7 @@ def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., An
 
 
 def _made_by_source(value: Any, known: Names) -> bool:
-    """Whether it is a function that the source made, whichever way it came to its name."""
+    """Whether `value` is a function whose code is the source's, under whatever name."""
     ours = getattr(value, "__globals__", None) is known.source
     return ours and not inspect.iscoroutinefunction(value)
 
@@ -147,16 +152,14 @@ _HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:
-    field = FUNCTION
     place, _, name = reference.rpartition(":")
     try:
         module = _module_of_file(place, folder) if place.endswith(".py") else _module(place, folder)
         call = functools.reduce(getattr, name.split("."), module)
     except BaseException as error:  # also SystemExit: a module may call exit()
-        diagnosis = failures.raised_diagnosis(error, "function", field)
-        raise Diagnosed(diagnosis) from error
+        raise Diagnosed(failures.raised_diagnosis(error, "function", FUNCTION)) from error
     if not callable(call):
-        raise diagnosed("function", field, f"{name} in {place} is no function")
+        raise diagnosed("function", FUNCTION, f"{name} in {place} is no function")
     return call, name.rpartition(".")[2]
 
 
@@ -174,7 +177,7 @@ def _module_of_file(file: str, folder: str) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _loaded(path: Path, _modified: int) -> Any:
-    """The module in the file, run again only when the file has changed."""
+    """The module in the file, which runs again only after the file has changed."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is no Python file")
@@ -195,7 +198,7 @@ _KINDS = {
 
 
 def signature(call: Callable[..., Any]) -> list[Parameter] | None:
-    """The parameters of `call`, None where Python cannot tell them (some builtins)."""
+    """The parameters of `call`; None where Python cannot tell them (some builtins)."""
     try:
         parameters = inspect.signature(call).parameters.values()
     except Exception:  # also whatever a __signature__ of the user's raises
@@ -209,9 +212,6 @@ def signature(call: Callable[..., Any]) -> list[Parameter] | None:
         )
         for p in parameters
     ]
-
-
-# ----------------------------------------------------------------------------------- the arguments
 
 
 def split_arguments(
@@ -244,43 +244,32 @@ def split_arguments(
         raise diagnosed(
             "arguments",
             ARGUMENTS / positional[len(places)] / "name",
-            f"{function.name} takes {_count(len(places), 'argument')}: {extra} is one too many",
+            f"{function.name} takes {counted(len(places), 'argument')}: {extra} is one too many",
         )
-    missing = [p.name for p in places[len(positional) :] if p.default is None]
-    missing += [
-        p.name
-        for p in parameters
-        if p.kind == "keyword" and p.default is None and p.name not in keywords
-    ]
-    if missing:
-        raise diagnosed(
-            "arguments",
-            ARGUMENTS,
-            f"{function.name} also needs {', '.join(missing)}",
-        )
+    ungiven = places[len(positional) :]
+    ungiven += [p for p in parameters if p.kind == "keyword" and p.name not in keywords]
+    if missing := [p.name for p in ungiven if p.default is None]:
+        message = f"{function.name} also needs {', '.join(missing)}"
+        raise diagnosed("arguments", ARGUMENTS, message)
     _check_order([arguments[i].name for i in positional], [p.name for p in places], positional)
     return positional, keywords
 
 
 def _check_order(given: list[str], places: list[str], indices: list[int]) -> None:
-    """Arguments are positional, so one under another parameter's name is surely a mistake."""
+    """Refuse an argument with another parameter's name: its value goes by position."""
     for index, name, place in zip(indices, given, places, strict=False):
         if name != place and name in places:
-            raise diagnosed(
-                "arguments",
-                ARGUMENTS / index / "name",
-                f"arguments go by position: {name} stands where {place} belongs",
-                [Fix(label=f"name it {place}", field=ARGUMENTS / index / "name", text=place)]
-                if place not in given
-                else [],
-            )
+            field = ARGUMENTS / index / "name"
+            fix = Fix(label=f"name it {place}", field=field, text=place)
+            message = f"arguments go by position: {name} stands where {place} belongs"
+            raise diagnosed("arguments", field, message, [fix] if place not in given else [])
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-# -------------------------------------------------------------------------------------- the layers
+def counted(number: int, noun: str) -> str:
+    """`number` with its noun: "1 entry", "2 entries"."""
+    if number != 1:
+        noun = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun}"
 
 
 def build_layers(layers: list[AnyLayer], known: Names, devices: DeviceSet) -> list[BuiltLayer]:
@@ -299,19 +288,15 @@ def _accepted(transform: Callable[..., Any]) -> frozenset[str]:
 def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> dict[str, Any]:
     transform = getattr(jax, layer.transform, None)
     if transform is None:
-        raise diagnosed(
-            "unsupported",
-            LAYERS / index,
-            f"JAX {jax.__version__} has no {layer.transform}",
-        )
+        message = f"JAX {jax.__version__} has no {layer.transform}"
+        raise diagnosed("unsupported", LAYERS / index, message)
     accepted = _accepted(transform)
     settings: dict[str, Any] = {}
     for name, text in layer.typed().items():
         field = LAYERS / index / name
         if name not in accepted:
-            raise diagnosed(
-                "unsupported", field, f"{layer.transform} of JAX {jax.__version__} has no {name}"
-            )
+            message = f"{layer.transform} of JAX {jax.__version__} has no {name}"
+            raise diagnosed("unsupported", field, message)
         settings[name] = _setting(layer.fields()[name], text, known, field)
     if layer.divides:
         _require_specs(index, settings, devices)
@@ -319,7 +304,6 @@ def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> 
 
 
 def _setting(kind: Field, text: str, known: Names, field: FieldPath) -> Any:
-    """The value of a setting's text. Raises Diagnosed at `field`."""
     if kind.is_word(text):
         return text
     home = vars(pkgutil.resolve_name(kind.home)) if kind.home else {}
@@ -341,17 +325,19 @@ def _setting(kind: Field, text: str, known: Names, field: FieldPath) -> Any:
 
 
 def _require_specs(index: int, settings: dict[str, Any], devices: DeviceSet) -> None:
-    axes = ", ".join(repr(name) for name in devices.mesh.axis_names)
-    whole = f"P({axes})" if len(devices.mesh.axis_names) == 1 else f"P(({axes}))"
     for name in ("in_specs", "out_specs"):
         if name not in settings:
             field = LAYERS / index / name
-            raise diagnosed(
-                "axes",
-                field,
-                f"shard_map needs {name}: for each array, which mesh axis divides which dimension",
-                [
-                    Fix(label=f"divide dimension 0 over {axes}", field=field, text=whole),
-                    Fix(label="give every device all of it", field=field, text="P()"),
-                ],
+            message = (
+                f"shard_map needs {name}: for each array, which mesh axis divides which dimension"
             )
+            whole = Fix(label="give every device all of it", field=field, text="P()")
+            raise diagnosed("axes", field, message, [divided_over_all(field, devices), whole])
+
+
+def divided_over_all(field: FieldPath, devices: DeviceSet) -> Fix:
+    """The fix that divides dimension 0 over all axes of the mesh."""
+    names = devices.mesh.axis_names
+    axes = ", ".join(map(repr, names))
+    text = f"P({axes})" if len(names) == 1 else f"P(({axes}))"
+    return Fix(label=f"divide dimension 0 over {axes}", field=field, text=text)

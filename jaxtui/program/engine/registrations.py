@@ -1,7 +1,7 @@
-"""Classes that sources register as pytrees: JAX takes a class once, and a source runs many times.
+"""Pytree registrations of sources: JAX registers a class only once, but a source runs many times.
 
-A class that the source itself defines is a new one each time. One that it imports is the same:
-what was registered for it first stays in JAX, and calls what was registered last.
+A class that the source defines is a new one in each run. One that it imports is the same: the
+functions registered first stay in JAX, and forward to those registered last.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _FUNCTIONS = ("register_pytree_node", "register_pytree_with_keys")
 
 
 class Registrations:
-    """What sources have registered, by class: the functions, by their parameters' names."""
+    """The pytree classes that sources have registered."""
 
     def __init__(self) -> None:
-        self._latest: dict[type, dict[str, Any]] = {}
+        self._latest: dict[type, dict[str, Any]] = {}  # functions by name of the parameter
         self._of_this_source: set[type] = set()
         for name in _FUNCTIONS:
             setattr(tree_util, name, self._again(getattr(tree_util, name)))
 
     def begin(self) -> None:
-        """Another source is about to run, which may register each class once."""
+        """Let the next source register each class once."""
         self._of_this_source.clear()
 
     def _again(self, original: Callable[..., None]) -> Callable[..., None]:

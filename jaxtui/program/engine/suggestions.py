@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +27,10 @@ MOST_FIXES = 3
 
 
 def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
-    """Fixes for setting `name` (in_axes or out_axes) of `layer` under which the rest traces."""
+    """Values of the setting `name` (in_axes or out_axes) with which the rest traces, as fixes."""
     if not layer.kind.maps:
         return []
-    level = len(recorder.layers) - 1 - layer.index
+    level = recorder.level_of(layer)
     args = recorder.recordings[level].args
     if args is None:
         return []
@@ -40,26 +40,19 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     for axes in itertools.islice(tried, MOST_ATTEMPTS):
         if len(fixes) == MOST_FIXES or time.monotonic() > deadline:
             break
-        if not _same(axes, layer.settings.get(name, 0)) and _traces(
-            layer, recorder, level, {name: axes}
-        ):
-            text = repr(axes)
-            fixes.append(Fix(label=f"{name} {text}", field=layer.field(name), text=text))
+        if _same(axes, layer.settings.get(name, 0)):
+            continue
+        if traces(layer, recorder, **{name: axes}):
+            fixes.append(layer.fix(name, repr(axes)))
     return fixes
-
-
-def traces(layer: BuiltLayer, recorder: Recorder) -> bool:
-    """Whether the program from `layer` inward traces as it is."""
-    return _traces(layer, recorder, len(recorder.layers) - 1 - layer.index, {})
 
 
 @rehearsal()
 def right_fixes(
     found: Diagnosis, composition: Composition, diagnose: Callable[[Composition], Diagnosis | None]
 ) -> list[Fix]:
-    """Those fixes of `found` that lead to no failure, or on to one at a field of neither.
-
-    Other devices take another engine, so what they lead to cannot be tried here.
+    """The fixes of `found` that lead to no failure, or to one that is neither at its field nor at
+    the fix's own. Other devices take another engine, so a failure at their field says nothing here.
     """
     session = Session(
         program=composition.program,
@@ -83,11 +76,11 @@ def right_fixes(
 
 
 @rehearsal()
-def _traces(layer: BuiltLayer, recorder: Recorder, level: int, changed: dict[str, Any]) -> bool:
-    """Whether the program from `level` inward traces with the changed settings."""
+def traces(layer: BuiltLayer, recorder: Recorder, **changed: Any) -> bool:
+    """Whether the program from `layer` inward traces, with the settings `changed`."""
     tried = replace(layer, settings={**layer.settings, **changed})
     inner = [*recorder.layers[: layer.index], tried]
-    seen = recorder.recordings[level]
+    seen = recorder.recordings[recorder.level_of(layer)]
     attempt = Recorder(recorder.function, inner, recorder.names)
     try:
         call, structs = over_arrays(attempt.program(), seen.args or (), seen.kwargs)
@@ -98,20 +91,22 @@ def _traces(layer: BuiltLayer, recorder: Recorder, level: int, changed: dict[str
 
 
 def _input_axes(layer: BuiltLayer, args: tuple[Any, ...]) -> Iterable[Any]:
-    """in_axes with one entry an argument, those that change fewest entries first."""
+    """Values of in_axes with an entry for each argument, those with the fewest changes first."""
     now = _entries(layer.settings.get("in_axes", 0), len(args))
     choices = [_choices(arg, current) for arg, current in zip(args, now, strict=True)]
-    if any(len(choice) == 0 for choice in choices):
-        return []
     # More than this many combinations are not worth sorting: only the nearest are tried.
     combinations = itertools.islice(itertools.product(*choices), 4096)
     nearest = sorted(combinations, key=lambda axes: _distance(axes, now))
-    mapped = [axes for axes in nearest if any(a is not None for a in axes)]
-    return [axes[0] if len(axes) == 1 else tuple(axes) for axes in mapped]
+    return [unpacked(axes) for axes in nearest if any(a is not None for a in axes)]
+
+
+def unpacked(entries: Sequence[Any]) -> Any:
+    """A single entry by itself, several as a tuple, as one types axes and argument numbers."""
+    return entries[0] if len(entries) == 1 else tuple(entries)
 
 
 def _entries(in_axes: Any, count: int) -> list[Any]:
-    """in_axes as one entry an argument; entries that are missing are 0."""
+    """in_axes as a list with an entry for each argument; missing entries are 0."""
     if isinstance(in_axes, list | tuple):
         return [*in_axes, *([0] * count)][:count]
     return [in_axes] * count
@@ -119,8 +114,7 @@ def _entries(in_axes: Any, count: int) -> list[Any]:
 
 def _choices(arg: Any, current: Any) -> list[Any]:
     """The axes one argument can be mapped over (int or None), the current one first."""
-    ranks = [len(shape_of(leaf)) for leaf in tree_util.tree_leaves(arg)]
-    axes: list[Any] = [*range(min(ranks, default=0)), None]
+    axes: list[Any] = [*range(_lowest_rank(arg)), None]
     if type(current) is not int and isinstance(current, tuple | list | dict):
         return [current, *axes]
     return sorted(axes, key=lambda axis: not _same(axis, current))
@@ -133,11 +127,13 @@ def _distance(axes: tuple[Any, ...], now: list[Any]) -> tuple[int, int, int]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality of axes; whatever was typed in their place, an array or True, is none of them."""
+    """Whether two axes are equal; an array or a bool that was typed instead equals no axis."""
     return type(one) is type(other) and bool(one == other)
 
 
 def _output_axes(recorder: Recorder, level: int) -> Iterable[Any]:
-    inner = recorder.recordings[level + 1].output
-    ranks = [len(shape_of(leaf)) for leaf in tree_util.tree_leaves(inner)]
-    return range(min(ranks, default=0) + 1)
+    return range(_lowest_rank(recorder.recordings[level + 1].output) + 1)
+
+
+def _lowest_rank(tree: Any) -> int:
+    return min((len(shape_of(leaf)) for leaf in tree_util.tree_leaves(tree)), default=0)

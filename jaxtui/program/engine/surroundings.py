@@ -1,7 +1,7 @@
-"""What one program's source changes of the process, taken back before the next source runs.
+"""Undo what a program's source changed in the process before the next source runs.
 
-A script begins in a fresh process; here one source follows the other in the same. What a module
-sets while it is imported stays, since it is not imported again.
+A script starts in a new process; here sources run one after the other in the same process. What a
+module sets while it is imported stays, since it is not imported again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from jaxtui.engine_base.failures import SOURCE_NAME, VALUE_NAME
 from jaxtui.program.engine.registrations import Registrations
 
-# The options of JAX that decide the shape, dtype or failure of a value.
+# The options of JAX that determine a value's shape or dtype, or whether it fails.
 _DECIDING = (
     "jax_enable_x64",
     "jax_default_dtype_bits",
@@ -30,7 +30,7 @@ _DECIDING = (
 
 
 class Surroundings:
-    """The process as it is now, to come back to."""
+    """The state of the process when this was made, to be restored later."""
 
     def __init__(self) -> None:
         self._folder = os.getcwd()
@@ -39,12 +39,11 @@ class Surroundings:
         self._numpy_errors: dict[str, Any] = dict(np.geterr())
         self._filters = list(warnings.filters)
         self._registrations = Registrations()
-        self._options: dict[str, Any] = {}  # that a source set, as they were before
+        self._options: dict[str, Any] = {}  # values before a source set them
         self._update: Callable[[str, Any], None] = jax.config.update
         jax.config.update = self._note_and_update  # type: ignore[method-assign]
 
     def restore(self) -> None:
-        """Take back what sources have changed since."""
         for name, value in self._options.items():
             self._update(name, value)
         self._options.clear()
@@ -54,13 +53,13 @@ class Surroundings:
             if os.getcwd() != self._folder:
                 os.chdir(self._folder)
         self._restore_streams()
-        # A module may need more of it than there was.
+        # An imported module may need a higher limit.
         if sys.getrecursionlimit() < self._recursion_limit:
             sys.setrecursionlimit(self._recursion_limit)
         self._let_warnings_be_warnings()
 
     def _note_and_update(self, name: str, value: Any) -> None:
-        """`jax.config.update`, which remembers what a source replaces."""
+        """`jax.config.update`, which also notes the value that a source replaces."""
         before = jax.config.values.get(name)
         self._update(name, value)
         if sys._getframe(1).f_code.co_filename in (SOURCE_NAME, VALUE_NAME):
@@ -73,27 +72,27 @@ class Surroundings:
             self._streams = (sys.stdin, sys.stdout, sys.stderr)
 
     def _let_warnings_be_warnings(self) -> None:
-        """Filters that modules have added stay, but none turns a warning into an error."""
+        # Filters that modules have added stay, except those that raise warnings as errors.
         kept = [f for f in warnings.filters if f in self._filters or f[0] != "error"]
         if len(kept) != len(warnings.filters):
-            warnings.resetwarnings()  # forgets what was decided with the old filters, too
+            warnings.resetwarnings()  # which also clears what the old filters have decided
             warnings.filters[:] = kept  # type: ignore[index]
 
 
-_at_start: list[Surroundings] = []  # one, once they are remembered
+_at_start: list[Surroundings] = []  # at most one
 
 
 def remember() -> None:
-    """Come back to what is there now from now on; without it, `restore` changes nothing."""
+    """Save the state of the process, to which `restore` returns from now on."""
     _at_start[:] = [Surroundings()]
 
 
 def restore() -> None:
-    """Take back what sources have changed since `remember`."""
+    """Undo what sources have changed since `remember`; without that, do nothing."""
     for surroundings in _at_start:
         surroundings.restore()
 
 
 def deciding_options() -> Hashable:
-    """The options of JAX that what a value gives depends on, as they are now."""
+    """The present options of JAX on which the shape and dtype of a value depend."""
     return tuple(str(getattr(jax.config, name, None)) for name in _DECIDING)

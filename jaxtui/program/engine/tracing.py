@@ -1,4 +1,4 @@
-"""The shape flow: what every layer passes inward and brings back, recorded as it is called.
+"""The shape flow: what every layer passes inward and returns, recorded while it is called.
 
 The function and each layer are wrapped in a recorder, so that one trace (or one real run) of the
 whole program shows every level, and a failure shows between which two levels it happened.
@@ -21,32 +21,27 @@ from jaxtui.program.engine.programs import BuiltLayer, Function
 from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
 
 
-def unheard(level: int, entering: bool) -> None:
-    """Nobody wants to know where the call is."""
-
-
 @dataclass
 class Recording:
-    """What was seen at one level: 0 is given, the last is the function's own."""
+    """What was seen at one level: level 0 is the whole program's, the last the function's own."""
 
     args: tuple[Any, ...] | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
     output: Any = None
     left: bool = False
-    raised: bool = False
 
 
 @dataclass
 class Recorder:
     """Builds the program's callable and records each level the first time it is reached.
 
-    `on_level(level, entering)` hears every entry and exit, so that a run can tell its stage.
+    `on_level(level, entering)` is called on every entry and exit, so that a run can tell its stage.
     """
 
     function: Function
     layers: Sequence[BuiltLayer]  # innermost first, as in the session
     names: tuple[str, ...]
-    on_level: Callable[[int, bool], None] = unheard
+    on_level: Callable[[int, bool], None] | None = None
     recordings: list[Recording] = field(init=False)
     failed_level: int | None = field(default=None, init=False)
 
@@ -54,15 +49,18 @@ class Recorder:
         self.recordings = [Recording() for _ in range(len(self.layers) + 1)]
 
     def layer_under(self, level: int) -> BuiltLayer | None:
-        """The layer between `level` and the next one inward; None for the function's own."""
+        """The layer that is called at `level`; None at the function's own."""
         return None if level == len(self.layers) else self.layers[len(self.layers) - 1 - level]
+
+    def level_of(self, layer: BuiltLayer) -> int:
+        return len(self.layers) - 1 - layer.index
 
     def program(self) -> Callable[..., Any]:
         """The function under all its layers, recording."""
         return self._at(0)
 
     def outermost(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """What JAX itself makes of the outermost layer around the rest, for a call with `args`."""
+        """The outermost layer around the rest as JAX returns it, for a call with `args`."""
         layer = self.layers[-1]
         return layer.wrap(self._at(1), axis_size(layer, args, kwargs))
 
@@ -85,25 +83,24 @@ class Recorder:
             if recording.args is None:
                 recording.args = as_shapes(args)
                 recording.kwargs = as_shapes(kwargs)
-            self.on_level(level, True)
+            if self.on_level is not None:
+                self.on_level(level, True)
             try:
                 output = call(*args, **kwargs)
             except BaseException:
                 if self.failed_level is None:
                     self.failed_level = level
-                    recording.raised = True
                 raise
             if not recording.left:
                 recording.output = as_shapes(output)
                 recording.left = True
-            self.on_level(level, False)
+            if self.on_level is not None:
+                self.on_level(level, False)
             return output
 
         # grad and jit name the function in their messages.
         recorded.__name__ = recorded.__qualname__ = self.function.name
         return recorded
-
-    # -------------------------------------------------------------------------- what was recorded
 
     def flow(self) -> Flow:
         """The shape flow as far as it was reached."""
@@ -115,11 +112,10 @@ class Recorder:
     def _level(self, level: int) -> Level:
         recording = self.recordings[level]
         outer = self.layer_under(level - 1) if level else None
+        above = self.recordings[level - 1]
         size = None
-        if outer is not None and self.recordings[level - 1].args is not None:
-            size = axis_size(
-                outer, self.recordings[level - 1].args or (), self.recordings[level - 1].kwargs
-            )
+        if outer is not None and above.args is not None:
+            size = axis_size(outer, above.args, above.kwargs)
         return Level(
             layer=-1 if outer is None else outer.index,
             transform="" if outer is None else outer.transform,
@@ -132,45 +128,46 @@ class Recorder:
 
     def _input_leaves(self, level: int) -> list[FlowLeaf]:
         recording = self.recordings[level]
-        assert recording.args is not None
-        layer = self.layer_under(level)
-        leaves: list[FlowLeaf] = []
-        mapped = input_marks(layer, recording.args, recording.kwargs)
-        for name, tree in self._named(recording.args, recording.kwargs):
-            for path, leaf in tree_util.tree_flatten_with_path(tree)[0]:
-                leaves.append(flow_leaf(name + tree_util.keystr(path), leaf, next(mapped)))
-        return leaves
+        marks = iter(input_marks(self.layer_under(level), recording.args or (), recording.kwargs))
+        return [
+            flow_leaf(name + path, leaf, next(marks))
+            for name, path, leaf in self._given_leaves(recording)
+        ]
 
     def _output_leaves(self, level: int) -> list[FlowLeaf]:
         output = self.recordings[level].output
         marks = output_marks(self.layer_under(level), output)
-        return [
-            flow_leaf(tree_util.keystr(path), leaf, next(marks))
-            for path, leaf in tree_util.tree_flatten_with_path(output)[0]
-        ]
+        leaves = leaves_with_paths(output)
+        return [flow_leaf(path, x, marked) for (path, x), marked in zip(leaves, marks, strict=True)]
 
-    def _named(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
-        """Each argument of a call with its name; the layers keep their order."""
-        positional = list(zip(self.names, args, strict=False))
-        return positional + list(kwargs.items())
+    def _given_leaves(self, recording: Recording) -> list[tuple[str, str, Any]]:
+        """The input leaves of a call: (argument name, keystr path, leaf)."""
+        # The layers keep the order of the arguments.
+        positional = zip(self.names, recording.args or (), strict=False)
+        return [
+            (name, path, leaf)
+            for name, tree in [*positional, *recording.kwargs.items()]
+            for path, leaf in leaves_with_paths(tree)
+        ]
 
     def inside(self, level: int) -> list[Leaf]:
         """The inputs seen at `level`, as leaves of their arguments."""
-        recording = self.recordings[level]
-        return [
-            as_leaf(name, tree_util.keystr(path), leaf)
-            for name, tree in self._named(recording.args or (), recording.kwargs)
-            for path, leaf in tree_util.tree_flatten_with_path(tree)[0]
-        ]
+        return [as_leaf(*given) for given in self._given_leaves(self.recordings[level])]
+
+
+def leaves_with_paths(tree: Any) -> list[tuple[str, Any]]:
+    """The leaves of a pytree, each with its path as `jax.tree_util.keystr` writes it."""
+    found = tree_util.tree_flatten_with_path(tree)[0]
+    return [(tree_util.keystr(path), leaf) for path, leaf in found]
 
 
 def over_arrays(
     program: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[Callable[..., list[Any]], list[jax.ShapeDtypeStruct]]:
-    """`program` as a function of arrays alone, and the shapes of those.
+    """`program` as a function of arrays only, and the shapes of these.
 
-    Leaves of the arguments that are no ShapeDtypeStruct are passed as they are; of the result only
-    the leaves with a dtype are returned, flat.
+    Leaves of the arguments that are no ShapeDtypeStruct are bound as they are. The function returns
+    the array leaves of the result as a flat list.
     """
     leaves, tree = tree_util.tree_flatten((tuple(args), kwargs))
     shaped = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
@@ -186,20 +183,21 @@ def over_arrays(
 
 
 def as_shapes(tree: Any) -> Any:
-    """`tree` with each array or tracer as its ShapeDtypeStruct, so that nothing is kept alive.
+    """`tree` with each array or tracer as its ShapeDtypeStruct, so that no array is kept alive.
 
-    As it is where a class of the user's computes with its parts, and so can hold no shapes.
+    A pytree class of the user's that computes with its leaves can hold no shapes: then the tree is
+    returned as it is.
     """
     leaves, structure = tree_util.tree_flatten(tree)
     shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) if is_array(x) else x for x in leaves]
     try:
         return tree_util.tree_unflatten(structure, shapes)
-    except Exception:  # whatever that class raises
+    except Exception:  # whatever the class raises
         return tree
 
 
 def flow_leaf(path: str, leaf: Any, marks: list[int]) -> FlowLeaf:
-    """The FlowLeaf of an array's shape, or of any other object."""
+    """`leaf`, an array's shape or any other object, as a FlowLeaf."""
     if not is_array(leaf):
         value = safe_repr(leaf, 40)
         return FlowLeaf(path=path, shape=[], dtype=type(leaf).__name__, value=value)
@@ -208,7 +206,7 @@ def flow_leaf(path: str, leaf: Any, marks: list[int]) -> FlowLeaf:
 
 
 def as_leaf(name: str, path: str, leaf: Any) -> Leaf:
-    """The Leaf of an array's shape; a Python number counts as the array that JAX makes of it."""
+    """`leaf` as a Leaf; a Python number counts as the array that JAX makes of it."""
     if isinstance(leaf, bool | int | float | complex):
         dtype = str(jax.dtypes.canonicalize_dtype(np.result_type(type(leaf))))
         return Leaf(name=name, path=path, shape=[], dtype=dtype)
@@ -217,11 +215,8 @@ def as_leaf(name: str, path: str, leaf: Any) -> Leaf:
     return Leaf(name=name, path=path, shape=[int(n) for n in leaf.shape], dtype=str(leaf.dtype))
 
 
-# --------------------------------------------------------------------------------- axes and leaves
-
-
 def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
-    """For every leaf of `args` (a pmap's static ones too) what in_axes or in_specs says of it.
+    """The entry of in_axes or in_specs for every leaf of `args`, a pmap's static ones included.
 
     Raises ValueError or TypeError when the setting does not fit the tree of `args`.
     """
@@ -231,46 +226,50 @@ def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
     if isinstance(prefix, list):
         prefix = tuple(prefix)
     static = static_arguments(layer, len(args))
-    if isinstance(prefix, tuple):
-        return prefix_leaves(tuple(None if i in static else p for i, p in enumerate(prefix)), args)
-    return prefix_leaves(tuple(None if i in static else prefix for i in range(len(args))), args)
+    entries = prefix if isinstance(prefix, tuple) else (prefix,) * len(args)
+    return prefix_leaves(tuple(None if i in static else p for i, p in enumerate(entries)), args)
+
+
+def static_numbers(layer: BuiltLayer) -> tuple[int, ...]:
+    """The setting for static arguments, such as `static_argnums`, as a tuple."""
+    given = layer.settings.get(layer.kind.static_field, ())
+    return (given,) if isinstance(given, int) else tuple(given or ())
 
 
 def static_arguments(layer: BuiltLayer, count: int) -> set[int]:
-    """The positions that a pmap or jit passes on as they are."""
-    given = layer.settings.get(layer.kind.static_field, ())
-    numbers = (given,) if isinstance(given, int) else tuple(given or ())
-    return {n + count if n < 0 else n for n in numbers}
+    """Which of `count` positional arguments the layer passes on as they are."""
+    return {n + count if n < 0 else n for n in static_numbers(layer)}
 
 
-def input_marks(layer: BuiltLayer | None, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """An iterator of the marked dimensions of every input leaf, keyword arguments last."""
-    leaves = tree_util.tree_leaves(tuple(args))
+def input_marks(
+    layer: BuiltLayer | None, args: Sequence[Any], kwargs: dict[str, Any]
+) -> list[list[int]]:
+    """The dimensions of every input leaf that the layer maps or divides; keywords come last."""
     keywords = tree_util.tree_leaves(kwargs)
-    marks: list[list[int]] = [[] for _ in leaves + keywords]
+    leaves = tree_util.tree_leaves(tuple(args)) + keywords
+    return _marks(layer, leaves, lambda layer: input_axes(layer, args) + [0] * len(keywords))
+
+
+def output_marks(layer: BuiltLayer | None, output: Any) -> list[list[int]]:
+    """The dimensions of every output leaf that the layer put back."""
+
+    def axes(layer: BuiltLayer) -> list[Any]:
+        return prefix_leaves(layer.settings.get(layer.kind.output_field, 0), output)
+
+    return _marks(layer, tree_util.tree_leaves(output), axes)
+
+
+def _marks(
+    layer: BuiltLayer | None, leaves: list[Any], axes_of: Callable[[BuiltLayer], list[Any]]
+) -> list[list[int]]:
     if layer is not None and (layer.kind.maps or layer.kind.divides):
         try:
-            axes = input_axes(layer, args)
+            axes = axes_of(layer)
         except (ValueError, TypeError, KeyError):
             axes = []  # the failure that follows explains it
-        axes += [0] * len(keywords)
-        if len(axes) == len(marks):
-            marks = [dimensions(a, x) for a, x in zip(axes, leaves + keywords, strict=True)]
-    return iter(marks)
-
-
-def output_marks(layer: BuiltLayer | None, output: Any) -> Any:
-    """An iterator of the dimensions of every output leaf that the layer put back."""
-    leaves = tree_util.tree_leaves(output)
-    marks: list[list[int]] = [[] for _ in leaves]
-    if layer is not None and (layer.kind.maps or layer.kind.divides):
-        try:
-            axes = prefix_leaves(layer.settings.get(layer.kind.output_field, 0), output)
-        except (ValueError, TypeError):
-            axes = []
         if len(axes) == len(leaves):
-            marks = [dimensions(a, x) for a, x in zip(axes, leaves, strict=True)]
-    return iter(marks)
+            return [dimensions(axis, leaf) for axis, leaf in zip(axes, leaves, strict=True)]
+    return [[] for _ in leaves]
 
 
 def auxiliary(layer: BuiltLayer, output: Any) -> int:
@@ -280,7 +279,7 @@ def auxiliary(layer: BuiltLayer, output: Any) -> int:
 
 
 def dimensions(axis: Any, leaf: Any) -> list[int]:
-    """The dimensions of `leaf` that an axis (int or None) or a PartitionSpec maps or divides."""
+    """The dimensions of `leaf` that `axis` maps (int or None) or divides (PartitionSpec)."""
     rank = len(shape_of(leaf))
     if isinstance(axis, PartitionSpec):
         return [i for i, names in enumerate(axis) if names not in (None, ()) and i < rank]
@@ -290,7 +289,7 @@ def dimensions(axis: Any, leaf: Any) -> list[int]:
 
 
 def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) -> int | None:
-    """How long the axis is that the layer maps; for shard_map the devices of its mesh."""
+    """The length of the axis that the layer maps; for shard_map, the size of its mesh."""
     if layer.kind.divides:
         return int(layer.devices.mesh.size)
     if not layer.kind.maps:
@@ -309,8 +308,6 @@ def label(layer: BuiltLayer, size: int | None) -> str:
         axes = " ".join(f"{name}·{n}" for name, n in layer.devices.mesh.shape.items())
         return f"{layer.transform} {axes}"
     name = layer.settings.get("axis_name")
-    if size is None:
-        return layer.transform if name is None else f"{layer.transform} {name}"
-    return (
-        f"{layer.transform} {name}·{size}" if name is not None else f"{layer.transform} of {size}"
-    )
+    if name is None:
+        return layer.transform if size is None else f"{layer.transform} of {size}"
+    return f"{layer.transform} {name}" if size is None else f"{layer.transform} {name}·{size}"

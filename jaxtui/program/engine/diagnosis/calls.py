@@ -1,19 +1,19 @@
-"""A call to a layer that JAX refused, looked at the way the layer does."""
+"""A call to a layer that JAX refused, checked the way the layer checks it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jax import tree_util
+from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.program.engine import suggestions
-from jaxtui.program.engine.programs import BuiltLayer
-from jaxtui.program.engine.tracing import Recorder, static_arguments
-from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
+from jaxtui.program.engine.programs import BuiltLayer, counted
+from jaxtui.program.engine.suggestions import unpacked
+from jaxtui.program.engine.tracing import Recorder, input_axes, leaves_with_paths, static_arguments
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import ARGUMENTS
 
 if TYPE_CHECKING:
@@ -21,49 +21,35 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """One refused call, with what is needed to say why."""
+    """The recorded call of `layer`, to find out why it was refused.
 
-    def __init__(
-        self,
-        layer: BuiltLayer,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        recorder: Recorder,
-        prepared: Prepared,
-    ) -> None:
+    Each check returns a Diagnosis, or None where it finds no fault.
+    """
+
+    def __init__(self, layer: BuiltLayer, recorder: Recorder, prepared: Prepared) -> None:
+        seen = recorder.recordings[recorder.level_of(layer)]
         self.layer = layer
-        self.args = args
-        self.kwargs = kwargs
         self.recorder = recorder
         self.prepared = prepared
-        self.outermost = layer.index == len(recorder.layers) - 1
+        self.args = seen.args or ()
+        self.kwargs = seen.kwargs
+        self.outermost = recorder.level_of(layer) == 0
 
-    def found(
-        self, name: str, message: str, fixes: Sequence[Fix] = (), kind: Kind = "axes"
-    ) -> Diagnosis:
-        """The diagnosis at the layer's field `name`."""
-        return Diagnosis(
-            kind=kind, field=self.layer.field(name), message=message, fixes=list(fixes)
-        )
-
-    def fix(self, name: str, text: str) -> Fix:
-        """The change of the layer's field `name` to `text`."""
-        return Fix(label=f"{name} {text}", field=self.layer.field(name), text=text)
+    def explain(self) -> Diagnosis | None:
+        """Why the layer refused the call."""
+        return self.static() or self.must_be_static() or self.too_large()
 
     def value_fix(self, position: int, label: str, template: str) -> list[Fix]:
-        """A change of an argument's value; `{}` stands for its text. Only what is given outermost
-        is an argument's value as it was typed."""
+        """A change of an argument's value; `{}` in `template` stands for its text.
+
+        Empty for an inner layer, whose arguments are not the values that were typed.
+        """
         if not self.outermost or not 0 <= position < len(self.prepared.positional):
             return []
         index = self.prepared.positional[position]
         text = self.prepared.composition.program.arguments[index].value.strip()
-        return [
-            Fix(
-                label=label,
-                field=ARGUMENTS / index / "value",
-                text=template.format(f"({text})"),
-            )
-        ]
+        changed = template.format(f"({text})")
+        return [Fix(label=label, field=ARGUMENTS / index / "value", text=changed)]
 
     def leaves(self) -> list[tuple[str, int, Any]]:
         """Every input leaf with its name and the position of its argument (-1 for keywords)."""
@@ -71,16 +57,35 @@ class Call:
         names = (*self.recorder.names, *(f"argument {i}" for i in range(len(self.args))))
         trees = [(names[i], i, tree) for i, tree in enumerate(self.args)]
         for name, position, tree in [*trees, *((k, -1, v) for k, v in self.kwargs.items())]:
-            for path, leaf in tree_util.tree_flatten_with_path(tree)[0]:
-                found.append((name + tree_util.keystr(path), position, leaf))
+            found += [(name + path, position, leaf) for path, leaf in leaves_with_paths(tree)]
         return found
 
     def working_axes(self) -> list[Fix]:
-        """Values of in_axes under which the rest traces."""
+        """Values of in_axes with which the rest traces."""
         return suggestions.working_axes(self.layer, self.recorder, "in_axes")
 
+    def structure(self) -> Diagnosis | None:
+        """Does the setting that maps or divides the inputs fit their structure?"""
+        name = self.layer.kind.input_field
+        setting = self.layer.settings.get(name, 0)
+        # PartitionSpec itself is a tuple in some releases of JAX.
+        one_each = isinstance(setting, tuple | list) and not isinstance(setting, PartitionSpec)
+        if one_each and len(setting) != len(self.args):
+            message = (
+                f"{name} has {counted(len(setting), 'entry')} for "
+                f"{counted(len(self.args), 'argument')}"
+            )
+            return self.layer.fault(name, message, self.working_axes())
+        try:
+            input_axes(self.layer, self.args)
+        except (ValueError, TypeError) as error:
+            text = " ".join(str(error).replace("tree_map tree", name).split())
+            message = f"{name} does not fit the arguments: {text}"
+            return self.layer.fault(name, message, self.working_axes())
+        return None
+
     def static(self) -> Diagnosis | None:
-        """Do the static arguments of a layer that has such a field exist and hash?"""
+        """Do the static arguments exist, and are they hashable?"""
         name = self.layer.kind.static_field
         given = self.layer.settings.get(name)
         if given is None:
@@ -89,12 +94,12 @@ class Call:
             numbers = (int(given),) if isinstance(given, int) else tuple(int(n) for n in given)
         except (TypeError, ValueError):
             message = f"{name} is an int or a tuple of ints; this is a {type(given).__name__}"
-            return self.found(name, message, [self.fix(name, "()")])
+            return self.layer.fault(name, message, [self.layer.fix(name, "()")])
         for number in numbers:
             if not -len(self.args) <= number < len(self.args):
-                have = counted(len(self.args), "argument", "arguments")
+                have = counted(len(self.args), "argument")
                 message = f"{name} names argument {number}: there is no argument {number} ({have})"
-                return self.found(name, message, [self.fix(name, "()")])
+                return self.layer.fault(name, message, [self.layer.fix(name, "()")])
         for position in sorted(static_arguments(self.layer, len(self.args))):
             arg = self.args[position]
             if is_array(arg) or not _hashable(arg):
@@ -104,31 +109,24 @@ class Call:
                     f"{what} is {kind}: a static argument must be hashable, such as an int, a "
                     f"str or a tuple of them"
                 )
-                return self.found(
-                    name,
-                    message,
-                    self.value_fix(position, "as a tuple", "tuple{}")
-                    if isinstance(arg, list)
-                    else [],
-                )
+                as_tuple = self.value_fix(position, "as a tuple", "tuple{}")
+                return self.layer.fault(name, message, as_tuple if isinstance(arg, list) else [])
         return None
 
     def too_large(self) -> Diagnosis | None:
-        """Is a Python integer larger than what JAX makes of it can hold?"""
+        """Is a Python integer too large for the dtype that JAX gives it?"""
         kind = np.iinfo(jax.dtypes.canonicalize_dtype(int))
         for what, position, leaf in self.leaves():
             if isinstance(leaf, int) and not kind.min <= leaf <= kind.max and self.outermost:
                 message = f"{what} is {leaf}: JAX makes it an {kind.dtype}, at most {kind.max}"
-                by_name = position < 0
-                index = (
-                    self.prepared.keywords[what] if by_name else self.prepared.positional[position]
-                )
+                given = self.prepared
+                index = given.keywords[what] if position < 0 else given.positional[position]
                 field = ARGUMENTS / index / "value"
                 return Diagnosis(kind="value", field=field, message=message)
         return None
 
     def must_be_static(self) -> Diagnosis | None:
-        """Does the field of static arguments, if the layer has one, name all that is no array?"""
+        """Does the field of static arguments name every argument that is no array?"""
         name = self.layer.kind.static_field
         if not name:
             return None
@@ -136,14 +134,12 @@ class Call:
         for what, position, leaf in self.leaves():
             if is_arraylike(leaf) or position in static:
                 continue
-            numbers = sorted({*static, position})
-            text = str(numbers[0]) if len(numbers) == 1 else repr(tuple(numbers))
-            return self.found(
-                name,
+            message = (
                 f"{what} is a {type(leaf).__name__}: {self.layer.transform} takes it only as a "
-                f"static argument",
-                [self.fix(name, text)] if position >= 0 else [],
+                f"static argument"
             )
+            fix = self.layer.fix(name, repr(unpacked(sorted({*static, position}))))
+            return self.layer.fault(name, message, [fix] if position >= 0 else [])
         return None
 
 
@@ -156,17 +152,12 @@ def _hashable(value: Any) -> bool:
 
 
 def is_arraylike(leaf: Any) -> bool:
-    """Whether JAX takes `leaf` as an array."""
+    """Whether JAX accepts `leaf` as an array."""
     return is_array(leaf) or isinstance(leaf, bool | int | float | complex)
 
 
 def short(leaf: Any) -> str:
-    """The leaf's dtype and shape: float32[2, 3]; of what is no array the type's name."""
+    """The dtype and shape of an array, such as float32[2, 3]; else the name of the type."""
     if not is_array(leaf):
         return type(leaf).__name__
     return f"{leaf.dtype}[{', '.join(str(n) for n in leaf.shape)}]"
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """`number` with its noun: "1 entry", "2 entries"."""
-    return f"{number} {one if number == 1 else many}"

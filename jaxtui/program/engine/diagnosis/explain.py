@@ -1,13 +1,13 @@
-"""A failure put in the user's terms: the field at fault, plain words, fixes that can be applied.
+"""A failure in the user's terms: the field at fault, plain words, fixes that can be applied.
 
-JAX is always asked first. Only when it has refused a call are its inputs looked at, to say why.
-The exceptions are the calls that JAX answers wrongly without a word.
+The inputs of a call are only checked after JAX has refused it, to say why. The exceptions are
+calls to which JAX silently returns a wrong answer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,18 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
 from jax.sharding import PartitionSpec
+from msgspec.structs import replace
 
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable, shape_of
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
-from jaxtui.program.engine.programs import BuiltLayer
+from jaxtui.program.engine.programs import BuiltLayer, divided_over_all
 from jaxtui.program.engine.suggestions import traces, working_axes
-from jaxtui.program.engine.tracing import Recorder
+from jaxtui.program.engine.tracing import Recorder, leaves_with_paths
 from jaxtui.results.engine.gathering import Gathered
-from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.field_path import FUNCTION, LAYERS, PROGRAM, SOURCE, FieldPath
+from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
+from jaxtui.session.field_path import FUNCTION, PROGRAM, SOURCE, FieldPath
 
 if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared
@@ -50,11 +51,11 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
         return _explain_function(error, recorder, prepared)
     inner = recorder.recordings[level + 1]
     if inner.args is None:
-        seen = recorder.recordings[level]
-        explained = _nested(error, layer, recorder) or explain_inputs(
-            layer, seen.args or (), seen.kwargs, recorder, prepared
+        explained = (
+            _nested(error, layer, recorder)
+            or explain_inputs(layer, recorder, prepared)
+            or _only_under_jit(error, layer)
         )
-        explained = explained or _only_under_jit(error, layer)
         if explained is not None:
             return explained
         name = _named_field(error, layer)
@@ -65,7 +66,7 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
 
 
 def _nested(error: BaseException, layer: BuiltLayer, recorder: Recorder) -> Diagnosis | None:
-    """Whether the devices are taken by a layer further out, which JAX puts in terms of meshes."""
+    """The failure of a layer whose devices are already taken by one further out."""
     outer = [x for x in recorder.layers[layer.index + 1 :] if x.kind.over_devices]
     if not layer.kind.over_devices or not outer or "context mesh" not in str(error):
         return None
@@ -73,50 +74,44 @@ def _nested(error: BaseException, layer: BuiltLayer, recorder: Recorder) -> Diag
         f"JAX {jax.__version__} takes no {layer.transform} inside a {outer[0].transform}, which "
         f"has the devices already"
     )
-    return Diagnosis(kind="axes", field=LAYERS / layer.index, message=message)
+    return layer.fault("", message)
 
 
 def _only_under_jit(error: BaseException, layer: BuiltLayer) -> Diagnosis | None:
-    """What releases of JAX before 0.7 refuse without a word."""
+    """The failure of a shard_map over some axes, which JAX before 0.7 raises without a message."""
     if not isinstance(error, NotImplementedError) or "axis_names" not in layer.settings:
         return None
     message = (
         f"JAX {jax.__version__} runs a shard_map over some of the mesh's axes only inside a jit"
     )
-    return Diagnosis(kind="unsupported", field=layer.field("axis_names"), message=message)
+    return layer.fault("axis_names", message, kind="unsupported")
 
 
 def _named_field(error: BaseException, layer: BuiltLayer) -> str:
-    """The field that JAX's message speaks of, else the one that says how inputs are mapped."""
+    """The field that JAX's message names, else the one that says how inputs are mapped."""
     message = failures.describe(error)
     named = [name for name in layer.settings if name in message]
     return named[0] if named else layer.kind.input_field
 
 
 def _plain(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix]) -> Diagnosis:
-    """JAX's own words, at the layer's field."""
-    return Diagnosis(
-        kind="runtime" if isinstance(error, jax.errors.JaxRuntimeError) else "axes",
-        field=layer.field(name) if name else LAYERS / layer.index,
-        message=failures.describe(error),
-        fixes=[*fixes, *_advised(error, layer)],
-    )
+    """JAX's own message, at the layer's field `name`."""
+    kind: Kind = "runtime" if isinstance(error, jax.errors.JaxRuntimeError) else "axes"
+    fixes = [*fixes, *_advised(error, layer)]
+    return layer.fault(name, failures.describe(error), fixes, kind)
 
 
 def _advised(error: BaseException, layer: BuiltLayer) -> list[Fix]:
-    """The settings of the layer that JAX's own message says to pass, such as holomorphic=True."""
+    """The settings of the layer that JAX's message says to pass, such as holomorphic=True."""
     return [
-        Fix(label=f"{name} {value}", field=layer.field(name), text=value)
+        layer.fix(name, value)
         for name, value in re.findall(r"\bpass (\w+)=(\w+)", str(error))
         if name in layer.kind.fields()
     ]
 
 
-# ------------------------------------------------------------------------------ inside the function
-
-
 def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
-    """What the user's function raised, with the axes or axis name under which it would not."""
+    """What the user's function raised, with the axes or axis name that would prevent it."""
     found = failures.raised_diagnosis(error, "function", _code_field(prepared))
     message = found.message
     fixes: list[Fix] = []
@@ -136,18 +131,10 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
         advice, fixes = _without_check(recorder)
     elif isinstance(error, TypeError | ValueError):
         innermost = next((x for x in recorder.layers if x.kind.maps), None)
-        # What only a run shows, such as operands on different devices, no axes can mend.
+        # No axes mend what only fails in a run, such as operands on different devices.
         if innermost is not None and not traces(innermost, recorder):
             fixes = working_axes(innermost, recorder, "in_axes")
-    return Diagnosis(
-        kind=found.kind,
-        field=found.field,
-        message=message + advice,
-        fixes=fixes,
-        line=found.line,
-        column=found.column,
-        frames=found.frames,
-    )
+    return replace(found, message=message + advice, fixes=fixes)
 
 
 def _code_field(prepared: Prepared) -> FieldPath:
@@ -155,24 +142,20 @@ def _code_field(prepared: Prepared) -> FieldPath:
 
 
 def _without_check(recorder: Recorder) -> tuple[str, list[Fix]]:
-    """What there is to try where JAX lacks something and does not say what."""
-    checked = [
-        layer
-        for layer in recorder.layers
-        if layer.kind.divides and layer.settings.get("check_vma") is not False
-    ]
+    """What to say and to try where JAX lacks something and does not say what."""
     said = f", raised within JAX {jax.__version__}, which does not say what it lacks"
-    if not checked:
-        return said, []
-    return (
-        f"{said}: check_vma, the check of what differs between devices, does not know all "
-        f"operations",
-        [Fix("without the check", checked[0].field("check_vma"), "False")],
-    )
+    for layer in recorder.layers:
+        if layer.kind.divides and layer.settings.get("check_vma") is not False:
+            said += (
+                ": check_vma, the check of what differs between devices, does not know all "
+                "operations"
+            )
+            return said, [layer.fix("check_vma", "False", "without the check")]
+    return said, []
 
 
 def _axes_in_reach(recorder: Recorder) -> str:
-    """What there is to name, for a failure that JAX leaves without a word."""
+    """The named axes, for a failure that JAX raises without a message."""
     names = []
     for layer in recorder.layers:
         if layer.kind.divides:
@@ -188,23 +171,16 @@ def _name_an_axis(message: str, recorder: Recorder) -> list[Fix]:
     if not name.isidentifier():
         return []
     return [
-        Fix(
-            label=f"name the axis of {layer.transform} {name}",
-            field=layer.field("axis_name"),
-            text=name,
-        )
+        layer.fix("axis_name", name, f"name the axis of {layer.transform} {name}")
         for layer in recorder.layers
         if layer.kind.maps
     ]
 
 
-# ----------------------------------------------------------------------------- outside the function
-
-
 def _explain_outputs(
     error: BaseException, layer: BuiltLayer, recorder: Recorder, level: int
 ) -> Diagnosis:
-    """Why `layer` could not bring back what was returned to it."""
+    """Why `layer` failed on what the function it wraps returned."""
     output = recorder.recordings[level + 1].output
     if layer.kind.differentiates:
         return _explain_differentiated(error, layer, output)
@@ -215,37 +191,30 @@ def _explain_outputs(
         size = layer.settings.get("axis_size")
         if isinstance(size, int) and size < 0:
             message = f"axis_size is the number of examples: there cannot be {size}"
-            return Diagnosis(kind="axes", field=layer.field("axis_size"), message=message)
-        explained = _out_axes_message(layer, output)
-        if explained:
-            return Diagnosis(kind="axes", field=found.field, message=explained, fixes=fixes)
+            return layer.fault("axis_size", message)
+        if explained := _out_axes_message(layer, output):
+            return layer.fault(name, explained, fixes)
     if layer.kind.divides and "require replication" in str(error):
         return _explain_replication(error, layer)
     return found
 
 
 def _explain_replication(error: BaseException, layer: BuiltLayer) -> Diagnosis:
-    """JAX says which spec it is in the third paragraph of five."""
+    # JAX names the spec in the third paragraph of five.
     said = [" ".join(p.split()) for p in str(error).split("\n\n") if p.startswith("out_specs")]
     which = f": {failures.plain(said[0])[:500]}" if said else ""
-    axes = ", ".join(repr(name) for name in layer.devices.mesh.axis_names)
-    whole = f"P({axes})" if len(layer.devices.mesh.axis_names) == 1 else f"P(({axes}))"
-    field = layer.field("out_specs")
-    return Diagnosis(
-        kind="axes",
-        field=field,
-        message=(
-            f"out_specs says that an output is the same on devices where JAX sees that it may "
-            f"differ{which}. Make it the same (lax.psum), or divide it"
-        ),
-        fixes=[Fix(f"divide dimension 0 over {axes}", field, whole)]
-        if isinstance(layer.settings["out_specs"], PartitionSpec)
-        else [],
+    message = (
+        f"out_specs says that an output is the same on devices where JAX sees that it may "
+        f"differ{which}. Make it the same (lax.psum), or divide it"
     )
+    fixes = []
+    if isinstance(layer.settings["out_specs"], PartitionSpec):
+        fixes = [divided_over_all(layer.field("out_specs"), layer.devices)]
+    return layer.fault("out_specs", message, fixes)
 
 
 def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any) -> Diagnosis:
-    """Why what the function returned cannot be differentiated: no float, or no pair."""
+    """Why the output cannot be differentiated: it holds no floats, or is no pair for has_aux."""
     floats = "one float" if layer.kind.of_scalar else "floats"
     leaves = tree_util.tree_leaves(output)
     name = ""
@@ -254,37 +223,28 @@ def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any
         if not isinstance(output, tuple) or len(output) != 2:
             name = "has_aux"
             if tree_util.treedef_is_leaf(tree_util.tree_structure(output)):
-                fixes = [Fix("without has_aux", layer.field("has_aux"), "")]
+                fixes = [layer.fix("has_aux", "", "without has_aux")]
             wanted = "a function that returns a pair, the value and the rest; has_aux says so"
         else:
             wanted, leaves = f"a pair whose first is {floats}", tree_util.tree_leaves(output[0])
     else:
         wanted = f"a function that returns {floats}"
         if isinstance(output, tuple) and len(output) == 2:
-            aux = layer.field("has_aux")
-            fixes = [Fix("has_aux: the second is not differentiated", aux, "True")]
+            label = "has_aux: the second is not differentiated"
+            fixes = [layer.fix("has_aux", "True", label)]
     if not name and _as_wanted(leaves, layer):
         said = failures.describe(error)
         return _plain(error, layer, next((x for x in layer.settings if f"{x}=" in said), ""), [])
     shapes = ", ".join(short(leaf) for leaf in leaves) or "None"
-    return Diagnosis(
-        kind="axes",
-        field=layer.field(name) if name else LAYERS / layer.index,
-        message=f"{layer.transform} needs {wanted}; this one returns {shapes}",
-        fixes=[*fixes, *_advised(error, layer)],
-    )
+    message = f"{layer.transform} needs {wanted}; this one returns {shapes}"
+    return layer.fault(name, message, [*fixes, *_advised(error, layer)])
 
 
 def _as_wanted(leaves: Sequence[Any], layer: BuiltLayer) -> bool:
-    """Whether a layer that differentiates has no fault to find with the leaves it was returned."""
+    """Whether `layer` can differentiate the leaves, by their shapes and dtypes."""
     if layer.kind.of_scalar and [shape_of(leaf) for leaf in leaves] != [()]:
         return False
-    return all(is_array(leaf) and is_float(leaf) for leaf in leaves)
-
-
-def is_float(leaf: Any) -> bool:
-    """Whether the leaf's dtype is a real floating one."""
-    return bool(jnp.issubdtype(leaf.dtype, jnp.floating))
+    return all(is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
 
 
 def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
@@ -301,19 +261,11 @@ def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
         if isinstance(axis, int) and not -rank - 1 <= axis <= rank:
             return f"an output of {short(leaf)} has no place for a new axis {axis}: 0 to {rank} fit"
     if None in entries:
-        unmapped = [
-            tree_util.keystr(path)
-            for axis, (path, _) in zip(
-                entries, tree_util.tree_flatten_with_path(output)[0], strict=True
-            )
-            if axis is None
-        ]
+        leaves = zip(entries, leaves_with_paths(output), strict=True)
+        unmapped = [path for axis, (path, _) in leaves if axis is None]
         what = unmapped[0] if len(unmapped) == 1 and unmapped[0] else "the output"
         return f"out_axes None means that {what} is the same for every example, but it is mapped"
     return ""
-
-
-# ------------------------------------------------------------------ answers that are silently wrong
 
 
 def refuse_misplaced_outputs(recorder: Recorder) -> None:
@@ -322,32 +274,31 @@ def refuse_misplaced_outputs(recorder: Recorder) -> None:
     Releases of JAX whose pmap is built on shard_map do so for a negative out_axes.
     """
     for level, layer in enumerate(reversed(recorder.layers)):
-        if not layer.kind.maps_over_devices or not recorder.recordings[level].left:
+        seen = recorder.recordings[level]
+        if not layer.kind.maps_over_devices or not seen.left:
             continue
-        outer = tree_util.tree_leaves(recorder.recordings[level].output)
+        outer = tree_util.tree_leaves(seen.output)
         inner = tree_util.tree_leaves(recorder.recordings[level + 1].output)
-        axes = prefix_leaves(layer.settings.get("out_axes", 0), recorder.recordings[level].output)
+        axes = prefix_leaves(layer.settings.get("out_axes", 0), seen.output)
         for axis, out, leaf in zip(axes, outer, inner, strict=True):
             if not isinstance(axis, int) or axis >= 0 or not is_array(leaf):
                 continue
             place = axis + len(leaf.shape) + 1
             size = recorder.flow().levels[level + 1].size
             if tuple(out.shape) != (*leaf.shape[:place], size, *leaf.shape[place:]):
-                field = layer.field("out_axes")
-                fix = Fix(label=f"out_axes {place}", field=field, text=str(place))
                 message = (
                     f"pmap of JAX {jax.__version__} misplaces a negative out_axes: it would give "
                     f"{short(out)} for {short(leaf)} on each of {size} devices"
                 )
-                raise Diagnosed(
-                    Diagnosis(kind="axes", field=field, message=message, fixes=[fix]),
-                    recorder.flow(),
-                )
+                found = layer.fault("out_axes", message, [layer.fix("out_axes", str(place))])
+                raise Diagnosed(found, recorder.flow())
 
 
 def refuse_differing_copies(recorder: Recorder, leaves: Sequence[tuple[str, Any]]) -> None:
-    """Raise Diagnosed where one of `leaves` (keystr path, value), the output's, is declared the
-    same on all devices and differs between them."""
+    """Raise Diagnosed where an output is declared the same on all devices, but differs.
+
+    `leaves` are those of the output: (keystr path, value).
+    """
     layer = recorder.layers[-1] if recorder.layers else None
     while layer is not None and layer.kind.returns_alike and layer.index:
         layer = recorder.layers[layer.index - 1]
@@ -357,25 +308,17 @@ def refuse_differing_copies(recorder: Recorder, leaves: Sequence[tuple[str, Any]
     for path, leaf in leaves:
         if isinstance(leaf, jax.Array | Gathered) and (pair := _differing_devices(leaf)):
             what = path or "the output"
-            field = layer.field(name)
-            fix = Fix(label=f"{name} 0", field=field, text="0")
-            raise Diagnosed(
-                Diagnosis(
-                    kind="axes",
-                    field=field,
-                    message=(
-                        f"{what} is declared the same on every device ({name} "
-                        f"{layer.settings[name]!r}), but devices {pair[0]} and {pair[1]} hold "
-                        f"different values: JAX would silently return device {pair[0]}'s"
-                    ),
-                    fixes=[fix] if layer.kind.maps else [],
-                ),
-                recorder.flow(),
+            message = (
+                f"{what} is declared the same on every device ({name} "
+                f"{layer.settings[name]!r}), but devices {pair[0]} and {pair[1]} hold "
+                f"different values: JAX would silently return device {pair[0]}'s"
             )
+            fixes = [layer.fix(name, "0")] if layer.kind.maps else []
+            raise Diagnosed(layer.fault(name, message, fixes), recorder.flow())
 
 
 def _may_differ(layer: BuiltLayer) -> bool:
-    """Whether JAX takes this layer's word for it that outputs are the same on all devices."""
+    """Whether the layer declares outputs the same on all devices and JAX does not check it."""
     if layer.kind.maps_over_devices:
         axes = layer.settings.get("out_axes", 0)
         return None in tree_util.tree_leaves(axes, is_leaf=lambda x: x is None)
@@ -384,20 +327,16 @@ def _may_differ(layer: BuiltLayer) -> bool:
 
 def _differing_devices(array: jax.Array | Gathered) -> tuple[int, int] | None:
     """Two devices that hold the same part of `array` with different bytes."""
+    blocks: list[tuple[Any, Any, Any]]  # index, device, data
     if isinstance(array, Gathered):
-        return _first_difference((str(b.index), b.device, b.data) for b in array.blocks)
-    return _first_difference(
-        (str(shard.index), shard.device.id, shard.data)
-        for shard in readable(array).addressable_shards
-    )
-
-
-def _first_difference(blocks: Iterable[tuple[str, Any, Any]]) -> tuple[int, int] | None:
-    """Two devices, of `blocks` (index, device, data), with different data at the same index."""
+        blocks = [(b.index, b.device, b.data) for b in array.blocks]
+    else:
+        shards = readable(array).addressable_shards
+        blocks = [(shard.index, shard.device.id, shard.data) for shard in shards]
     first: dict[str, tuple[int, np.ndarray]] = {}
     for index, holder, block in blocks:
         data = _leading(block)
-        device, reference = first.setdefault(index, (holder, data))
+        device, reference = first.setdefault(str(index), (holder, data))
         if data.tobytes() != reference.tobytes():
             return device, holder
     return None

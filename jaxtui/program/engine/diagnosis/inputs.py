@@ -1,7 +1,4 @@
-"""Why a layer refused its inputs, found by looking at them the way the layer does.
-
-Each explanation is None where nothing wrong is found: then JAX's own words have to do.
-"""
+"""Why a layer refused its inputs, found by checking them the way the layer does."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ from jax import tree_util
 
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine.diagnosis.calls import Call, counted
+from jaxtui.program.engine.diagnosis.calls import Call
 from jaxtui.program.engine.diagnosis.mapping import MappingCall
 from jaxtui.program.engine.diagnosis.specs import ShardMapCall
-from jaxtui.program.engine.programs import BuiltLayer
+from jaxtui.program.engine.programs import BuiltLayer, counted
 from jaxtui.program.engine.tracing import Recorder, axis_size
 from jaxtui.session.diagnosis import Diagnosis, Fix
 
@@ -23,22 +20,16 @@ if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared
 
 
-def explain_inputs(
-    layer: BuiltLayer,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    recorder: Recorder,
-    prepared: Prepared,
-) -> Diagnosis | None:
-    """The diagnosis of a call to `layer` that failed before it reached what the layer wraps."""
+def explain_inputs(layer: BuiltLayer, recorder: Recorder, prepared: Prepared) -> Diagnosis | None:
+    """Why a call of `layer` failed before the layer called what it wraps; None if unknown."""
+    kind: type[Call] = Call
     if layer.kind.maps:
-        return MappingCall(layer, args, kwargs, recorder, prepared).explain()
-    if layer.kind.divides:
-        return ShardMapCall(layer, args, kwargs, recorder, prepared).explain()
-    if layer.kind.differentiates:
-        return GradCall(layer, args, kwargs, recorder, prepared).explain()
-    call = Call(layer, args, kwargs, recorder, prepared)
-    return call.static() or call.must_be_static() or call.too_large()
+        kind = MappingCall
+    elif layer.kind.divides:
+        kind = ShardMapCall
+    elif layer.kind.differentiates:
+        kind = GradCall
+    return kind(layer, recorder, prepared).explain()
 
 
 def refuse_too_few_devices(recorder: Recorder, prepared: Prepared) -> None:
@@ -48,35 +39,33 @@ def refuse_too_few_devices(recorder: Recorder, prepared: Prepared) -> None:
     """
     taken = 1
     for level, layer in enumerate(reversed(recorder.layers)):
-        seen = recorder.recordings[level]
-        if layer.kind.maps_over_devices and seen.args is not None:
-            call = MappingCall(layer, seen.args, seen.kwargs, recorder, prepared)
-            taken *= axis_size(layer, seen.args, seen.kwargs) or 1
+        if layer.kind.maps_over_devices and recorder.recordings[level].args is not None:
+            call = MappingCall(layer, recorder, prepared)
+            taken *= axis_size(layer, call.args, call.kwargs) or 1
             found = call.devices() or _too_many_together(call, taken)
             if found is not None:
                 raise Diagnosed(found, recorder.flow())
 
 
 def _too_many_together(call: MappingCall, taken: int) -> Diagnosis | None:
-    """Releases of JAX before 0.8 take a pmap inside a pmap, and a device for each pair."""
+    # Releases of JAX before 0.8 accept a pmap inside a pmap, with a device for each pair.
     count = len(call.layer.devices.devices)
     if taken <= count:
         return None
     message = f"pmap inside pmap takes {taken} devices in all, and there are {count}"
-    return call.found("in_axes", message, kind="devices")
+    return call.layer.fault("in_axes", message, kind="devices")
 
 
 class GradCall(Call):
     """A call to a layer that differentiates."""
 
     def explain(self) -> Diagnosis | None:
-        """Do argnums name arguments, and are those differentiable?"""
         argnums = self.layer.settings.get("argnums", 0)
         if type(argnums) is not int and not isinstance(argnums, tuple | list):
             what = type(argnums).__name__
             return self._argnums(f"argnums is an int or a tuple of ints; this is a {what}")
         numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-        have = counted(len(self.args), "argument", "arguments")
+        have = counted(len(self.args), "argument")
         for number in numbers:
             if type(number) is not int or not -len(self.args) <= number < len(self.args):
                 return self._argnums(f"there is no argument {number}: {have}")
@@ -87,13 +76,13 @@ class GradCall(Call):
         return None
 
     def _argnums(self, message: str) -> Diagnosis:
-        return self.found("argnums", message, self._other_argnums(-1))
+        return self.layer.fault("argnums", message, self._other_argnums(-1))
 
     def _not_differentiable(self, name: str, position: int, leaf: Any) -> Diagnosis:
         dtype = leaf.dtype if is_array(leaf) else None
         fixes: list[Fix] = []
         if leaf is not self.args[position]:
-            pass  # a part of a pytree has no text of its own to change
+            pass  # a leaf of a pytree has no text of its own to change
         elif dtype is not None and jnp.issubdtype(dtype, jnp.number):
             fixes = self.value_fix(position, "as float32", "{}.astype('float32')")
         elif isinstance(leaf, int):
@@ -102,11 +91,11 @@ class GradCall(Call):
             f"{self.layer.transform} differentiates with respect to floats: {name} is "
             f"{type(leaf).__name__ if dtype is None else dtype}"
         )
-        return self.found("argnums", message, fixes + self._other_argnums(position))
+        return self.layer.fault("argnums", message, fixes + self._other_argnums(position))
 
     def _other_argnums(self, wrong: int) -> list[Fix]:
         return [
-            self.fix("argnums", str(position))
+            self.layer.fix("argnums", str(position))
             for position, arg in enumerate(self.args)
             if position != wrong and all(map(_differentiable, tree_util.tree_leaves(arg)))
         ][:2]
