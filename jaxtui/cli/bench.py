@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -26,11 +25,10 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Session, SessionError
 from jaxtui.text import plain
 from jaxtui.text.signs import in_ascii
-from jaxtui.wire import launch
 from jaxtui.wire.bandwidth import BandwidthReport
 from jaxtui.wire.base import Composition
 from jaxtui.wire.benchmark import BenchRound, BenchStage
-from jaxtui.wire.launch import Choice
+from jaxtui.wire.launch import Choice, folder_of
 from jaxtui.wire.protocol import AnyEvent
 
 AnyRecording = BenchmarkRecording | SweepRecording
@@ -110,15 +108,14 @@ def _follow(engine: HeadlessEngine, recording: AnyRecording, path: str) -> bool:
     """
     session = recording.session
     assert session.benchmark is not None
-    composition = Composition.of(session, launch.folder_of(path))
-    if session.collective is None:
-        recording.request = engine.start_bench(composition, session.benchmark)
-    else:
-        recording.request = engine.start_sweep(composition, session.collective, session.benchmark)
-    progress = Progress(recording, sys.stderr.write, sys.stderr.flush, tty=sys.stderr.isatty())
+    composition = Composition.of(session, folder_of(path))
+    recording.request = engine.start_timing(composition, session.collective, session.benchmark)
+    progress = Progress(recording)
     try:
         while not recording.ended:
-            progress.before(engine.next_event(progress.clear), recording.take)
+            event = engine.next_event(progress.clear)
+            recording.take(event)
+            progress.follow(event)
     except KeyboardInterrupt:
         progress.clear()
         print("stopping; ctrl+c again ends the engine", file=sys.stderr)
@@ -149,24 +146,14 @@ class Progress:
     SECONDS = 0.2  # between two rewrites
     LINE_SECONDS = 5.0  # between two lines without a terminal
 
-    def __init__(
-        self,
-        recording: AnyRecording,
-        write: Callable[[str], object],
-        flush: Callable[[], object],
-        *,
-        tty: bool,
-    ) -> None:
+    def __init__(self, recording: AnyRecording) -> None:
         self._recording = recording
-        self._write = write
-        self._flush = flush
-        self._tty = tty
+        self._tty = sys.stderr.isatty()
         self._shown = 0
         self._next = 0.0
 
-    def before(self, event: AnyEvent, take: Callable[[AnyEvent], bool]) -> None:
-        """Record `event` with `take`, and update the line if it is due."""
-        take(event)
+    def follow(self, event: AnyEvent) -> None:
+        """Update the line after `event`, if that is due."""
         if not isinstance(event, BenchRound | BenchStage):
             return
         now = time.monotonic()
@@ -192,7 +179,6 @@ class Progress:
     def clear(self) -> None:
         if self._shown:
             self._write("\r" + " " * self._shown + "\r")
-            self._flush()
             self._shown = 0
 
     def _show(self, line: str) -> None:
@@ -201,7 +187,10 @@ class Progress:
         else:
             self._write("\r" + line.ljust(self._shown))
             self._shown = len(line)
-        self._flush()
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _keep(report: AnyRun) -> None:

@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Callable
 from queue import SimpleQueue
-from types import TracebackType
 
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import NO_FIELD, PROGRAM
@@ -59,7 +58,6 @@ class HeadlessEngine:
         self._client.start()
 
     def environment(self) -> Environment:
-        """Wait until the engine has started, and return its environment."""
         while self._environment is None:
             event = self.next_event()
             if isinstance(event, Ready):
@@ -69,7 +67,6 @@ class HeadlessEngine:
         return self._environment
 
     def run(self, composition: Composition) -> ProgramReport | Diagnosis:
-        """Run a program and return its report, or the diagnosis of its failure."""
         request = Run(id=self._client.next_id(), composition=composition, values=VALUES)
         answer = self._answer(request)
         return answer.report if isinstance(answer, Ran) else _diagnosis(answer)
@@ -77,7 +74,6 @@ class HeadlessEngine:
     def run_collective(
         self, composition: Composition, collective: Collective
     ) -> CollectiveRan | Diagnosis:
-        """Run a collective and return its answer, or the diagnosis of its failure."""
         request = RunCollective(
             id=self._client.next_id(),
             composition=composition,
@@ -96,24 +92,17 @@ class HeadlessEngine:
             ):
                 return event
 
-    def start_bench(self, composition: Composition, benchmark: Benchmark) -> int:
-        """Start a benchmark and return its request's id."""
-        return self._send(
-            Bench(id=self._client.next_id(), composition=composition, benchmark=benchmark)
-        )
-
-    def start_sweep(
-        self, composition: Composition, collective: Collective, benchmark: Benchmark
+    def start_timing(
+        self, composition: Composition, collective: Collective | None, benchmark: Benchmark
     ) -> int:
-        """Start a bandwidth sweep and return its request's id."""
-        return self._send(
-            SweepBandwidth(
-                id=self._client.next_id(),
-                composition=composition,
-                collective=collective,
-                benchmark=benchmark,
+        """Start a benchmark, or a sweep of `collective` if given, and return its request's id."""
+        id = self._client.next_id()
+        request: AnyRequest = Bench(id=id, composition=composition, benchmark=benchmark)
+        if collective is not None:
+            request = SweepBandwidth(
+                id=id, composition=composition, collective=collective, benchmark=benchmark
             )
-        )
+        return self._send(request)
 
     def _send(self, request: AnyRequest) -> int:
         self.environment()
@@ -152,7 +141,6 @@ class HeadlessEngine:
 
 
 def _diagnosis(answer: AnyEvent) -> Diagnosis:
-    """The diagnosis in a Failed or Cancelled."""
     if isinstance(answer, Failed):
         return answer.diagnosis
     return Diagnosis(kind="engine", field=NO_FIELD, message="the engine gave the run up")
@@ -167,12 +155,7 @@ class Engines:
     def __enter__(self) -> Engines:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and self._engine is not None:
             # A second ctrl+c must not interrupt this and leave a process behind.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -193,7 +176,6 @@ class Engines:
 
 
 def _write_to_stderr(event: AnyEvent) -> None:
-    """Pass on what the user's code or the engine wrote."""
     if isinstance(event, Printed):
         sys.stderr.write(event.text)
         sys.stderr.flush()

@@ -102,7 +102,6 @@ def _located(path: str, error: SessionError | ExportError) -> str:
 
 
 def _refuse(message: str) -> NoReturn:
-    """Print a usage error and exit."""
     print(f"jaxtui: {message}", file=sys.stderr)
     raise SystemExit(USAGE)
 
@@ -254,7 +253,6 @@ def _explore(options: argparse.Namespace) -> int:
 
 
 def _print_rescued(path: str | None) -> None:
-    """Print where unsaved changes were kept after the explorer was terminated."""
     words = f"is kept in {path}" if path is not None else "could not be kept"
     with contextlib.suppress(OSError):  # the terminal may be closed
         print(f"jaxtui: what was composed and in no file {words}", file=sys.stderr)

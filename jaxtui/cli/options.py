@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 from jaxtui import __version__
 
-COMMANDS = ("run", "bench", "export", "devices", "lessons", "screenshot")
 _WITH_VALUE = ("--platform", "--devices", "--processes", "--engine", "--theme")
 
 _EPILOG = """\
@@ -69,11 +68,11 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         parser.add_argument("-V", "--version", action="version", version=f"jaxtui {__version__}")
         parser.add_argument("session", metavar="SESSION", nargs="?", help="a session file to open")
     else:
-        described = _DESCRIPTIONS[command]
+        description, add_arguments = COMMANDS[command]
         parser = argparse.ArgumentParser(
-            prog=f"jaxtui {command}", description=described, allow_abbrev=False
+            prog=f"jaxtui {command}", description=description, allow_abbrev=False
         )
-        _ADD_ARGUMENTS[command](parser)
+        add_arguments(parser)
     if command != "lessons":
         _add_engine_options(parser)
     if command in (None, "screenshot"):
@@ -150,24 +149,26 @@ def _add_screenshot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE.svg", required=True)
 
 
-_DESCRIPTIONS = {
-    "run": "Evaluate sessions and print what comes out. A session is code: it is run as Python is.",
-    "bench": "Time the ways to run a session's function over its batch, or sweep its collective "
-    "over message sizes. A session is code: it is run as Python is. Every run is kept in the state "
-    "folder, too.",
-    "export": "Print a session as a plain Python script in bare JAX.",
-    "devices": "Print what JAX sees here, and the environment.",
-    "lessons": "List the lessons, or print one as a session file.",
-    "screenshot": "Draw a screen, with the session's result on it, as an SVG.",
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "run": (
+        "Evaluate sessions and print what comes out. A session is code: it is run as Python is.",
+        _add_run_arguments,
+    ),
+    "bench": (
+        "Time the ways to run a session's function over its batch, or sweep its collective over "
+        "message sizes. A session is code: it is run as Python is. Every run is kept in the state "
+        "folder, too.",
+        _add_bench_arguments,
+    ),
+    "export": ("Print a session as a plain Python script in bare JAX.", _add_export_arguments),
+    "devices": ("Print what JAX sees here, and the environment.", _add_devices_arguments),
+    "lessons": ("List the lessons, or print one as a session file.", _add_lessons_arguments),
+    "screenshot": (
+        "Draw a screen, with the session's result on it, as an SVG.",
+        _add_screenshot_arguments,
+    ),
 }
-_ADD_ARGUMENTS = {
-    "run": _add_run_arguments,
-    "bench": _add_bench_arguments,
-    "export": _add_export_arguments,
-    "devices": _add_devices_arguments,
-    "lessons": _add_lessons_arguments,
-    "screenshot": _add_screenshot_arguments,
-}
+"""The description of each command, and the function that adds its arguments."""
 
 
 def _number_of(noun: str) -> Callable[[str], int]:

@@ -17,13 +17,13 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import encoded
 from jaxtui.session.session import Collective, Session, SessionError
 from jaxtui.text import collective_tables, plain
-from jaxtui.wire import launch
 from jaxtui.wire.base import Composition
 from jaxtui.wire.collectives import CollectiveRan
-from jaxtui.wire.launch import Choice
+from jaxtui.wire.launch import Choice, folder_of
 from jaxtui.wire.report import CollectiveReport, Environment, Output, ProgramReport, RunReport
 
 T = TypeVar("T")
+R = TypeVar("R", ProgramReport, CollectiveReport)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
     try:
         engine = engines.for_settings(choice.settings_for(session))
         environment = engine.environment()
-        composition = Composition.of(session, launch.folder_of(path))
+        composition = Composition.of(session, folder_of(path))
         if collective_program.runs_program(session):
             program, failure = _split(engine.run(composition))
         if session.collective is not None and failure is None:
@@ -113,24 +113,16 @@ def _report(
         session=path,
         ok=failure is None,
         environment=environment,
-        program=None if program is None else _in_json_numbers(program),
-        collective=None if ran is None else _collective_in_json_numbers(ran.report),
+        program=None if program is None else _in_json_numbers(program, "outputs"),
+        collective=None if ran is None else _in_json_numbers(ran.report, "before", "after"),
         error=failure,
     )
 
 
-def _in_json_numbers(report: ProgramReport) -> ProgramReport:
-    """The report with non-finite numbers as text, which JSON lacks."""
-    outputs = [_output_in_json_numbers(output) for output in report.outputs]
-    return msgspec.structs.replace(report, outputs=outputs)
-
-
-def _collective_in_json_numbers(report: CollectiveReport) -> CollectiveReport:
-    return msgspec.structs.replace(
-        report,
-        before=[_output_in_json_numbers(output) for output in report.before],
-        after=[_output_in_json_numbers(output) for output in report.after],
-    )
+def _in_json_numbers(report: R, *fields: str) -> R:
+    """The report, with non-finite numbers, which JSON lacks, as text in these fields' outputs."""
+    changes = {name: list(map(_output_in_json_numbers, getattr(report, name))) for name in fields}
+    return msgspec.structs.replace(report, **changes)
 
 
 def _output_in_json_numbers(output: Output) -> Output:

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, NoReturn
 
@@ -26,11 +26,16 @@ from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.bandwidth import SweepBandwidth
 from jaxtui.wire.base import Cancel, Describe, Described, Failed, Ready
 from jaxtui.wire.benchmark import Bench, Continue, PlanBench
-from jaxtui.wire.collectives import DescribeCollectives, FindProvenance, RunCollective
+from jaxtui.wire.collectives import (
+    CollectivesDescribed,
+    DescribeCollectives,
+    FindProvenance,
+    RunCollective,
+)
 from jaxtui.wire.framing import FramingError, read_body
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run, Trace
 from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_request
-from jaxtui.wire.report import ProgramReport, Summary
+from jaxtui.wire.report import ProgramReport
 from jaxtui.wire.results import FindCell, ReadWindow, Summarize
 
 CANNOT_START = 3
@@ -46,6 +51,7 @@ class Engine:
 
         from jaxtui.benchmark.engine import turns
         from jaxtui.collectives.engine import requests as collective_requests
+        from jaxtui.collectives.engine import run as collectives
         from jaxtui.engine_base import devices
         from jaxtui.program.engine import evaluation, inspection
         from jaxtui.results.engine import store as results
@@ -54,7 +60,7 @@ class Engine:
         self._devices, self._evaluation = devices, evaluation
         self._inspect = inspection.inspect
         self._store = results.ResultStore()
-        self._describe_collectives = collective_requests.catalogue
+        self._available_collectives = collectives.available
         self._collectives = collective_requests.CollectiveRuns(self._store)
         self._outbox = outbox
         self._turns, self._pace = turns.Turns(), turns.Pace()
@@ -62,8 +68,7 @@ class Engine:
         self._tracing = LightLane("tracing", self._trace, send, prints, only_newest=True)
         self._viewing = LightLane("viewing", self._view, send, prints)
         self._planning = LightLane("planning", self._plan, send, prints, only_newest=True)
-        self._worker = Worker(self._work, self._summaries, self._bench, send, prints)
-
+        self._worker = Worker(self._work, self._store.summaries, self._bench, send, prints)
         self._lanes = (self._tracing, self._viewing, self._planning, self._worker)
 
     def start(self) -> None:
@@ -119,7 +124,8 @@ class Engine:
             if isinstance(request, ReadWindow):
                 return self._store.window(request)
             if isinstance(request, DescribeCollectives):
-                return self._describe_collectives(request)
+                options = self._available_collectives()
+                return CollectivesDescribed(id=request.id, options=options)
             return Described(id=request.id, environment=self._devices.environment())
 
     def _work(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
@@ -162,9 +168,6 @@ class Engine:
             flow=evaluated.flow,
             seconds=evaluated.seconds,
         )
-
-    def _summaries(self, request: Summarize) -> Iterator[Summary | None]:
-        return self._store.summaries(request)
 
 
 def main() -> NoReturn:
@@ -266,7 +269,6 @@ def _probe(options: argparse.Namespace) -> NoReturn:
 def _serve(
     read: Callable[[int], bytes], dispatch: Callable[[AnyRequest], None], outbox: Outbox
 ) -> NoReturn:
-    """Dispatch requests until the input ends."""
     while True:
         try:
             body = read_body(read)

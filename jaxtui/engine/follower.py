@@ -34,6 +34,8 @@ _CALLBACKS = tuple(os.path.join("jax", "_src", name) for name in ("callback.py",
 class Follower:
     """This process as a follower: receives jobs from the leader and answers it.
 
+    `agree` and `gathered` raise GivenUp if the leader has ended the job.
+
     `hold(leaves, numbers)` yields (description, bytes) for each shard, held by this process, of the
     leaves with these numbers. When the connection to the leader breaks, the process exits.
     """
@@ -63,16 +65,13 @@ class Follower:
 
     @contextmanager
     def joined(self, task: Task) -> Iterator[None]:
-        """Do nothing: the leader has begun the task already."""
-        yield
+        yield  # the leader has begun the task already
 
     def agree(self, given: Given) -> None:
-        """Report `given` to the leader and wait for its "go". Raises GivenUp."""
         self.tell("prepared", given)
         self._wait_for("go")
 
     def gathered(self, leaves: Leaves) -> Leaves:
-        """Send the leader the shards that this process holds. Raises GivenUp."""
         wanted = self._wait_for("give")
         pieces = list(self._hold(leaves, wanted))
         with self._send_lock:
@@ -114,7 +113,6 @@ class DevicePrints(Prints):
     of_devices = False  # whether the current program runs over all devices
 
     def add(self, stream: Stream, text: str, request: int) -> None:
-        """Pass `text` on if a device's callback printed it."""
         if not request or not self.of_devices:
             return
         on_worker = getattr(self._thread, "request", 0)
@@ -123,7 +121,7 @@ class DevicePrints(Prints):
 
 
 def _called_back() -> bool:
-    """Return whether the calling Python code runs inside a JAX callback.
+    """Whether the calling Python code runs inside a JAX callback.
 
     A computation on a single device runs on the thread that called it, so its callbacks do too.
     """

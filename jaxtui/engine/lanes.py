@@ -74,7 +74,6 @@ class LightLane:
             self._send(Cancelled(id=old.id))
 
     def cancel(self, target: int) -> None:
-        """Cancel request `target` if this lane has it."""
         with self._change:
             found = [request for request in self._waiting if request.id == target]
             for request in found:

@@ -60,7 +60,6 @@ class Leader:
 
     @contextmanager
     def joined(self, task: Task) -> Iterator[None]:
-        """Have the followers work on `task` too, and stop them when the block ends."""
         from jaxtui.engine_base import lockstep
 
         self._jobs += 1
@@ -128,7 +127,6 @@ class Leader:
         return content
 
     def agree(self, given: Given) -> None:
-        """Compare `given` with that of every follower, then let all compute. Raises Diagnosed."""
         for follower in self._followers:
             program, arguments = self._next_answer(follower)
             if program != given[0]:
@@ -140,7 +138,6 @@ class Leader:
             follower.tell("go")
 
     def gathered(self, leaves: Leaves) -> Leaves:
-        """Complete the leaves with the shards that followers hold. Raises Diagnosed."""
         from jaxtui.results.engine.gathering import Gathering
 
         self._together = False
@@ -210,7 +207,6 @@ class Leader:
         timer.start()
 
     def descriptors(self) -> list[int]:
-        """The file descriptors of the connections to the followers."""
         return [follower.connection.fileno() for follower in self._followers]
 
 

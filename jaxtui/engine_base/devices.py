@@ -24,6 +24,7 @@ from jaxtui.engine_base.processes import Place
 from jaxtui.session import session
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import DEVICES, NO_FIELD
+from jaxtui.text import quantities
 from jaxtui.wire.report import DeviceInfo, Environment
 
 DEFAULT_AXIS = "devices"
@@ -33,6 +34,8 @@ MOST_VIRTUAL = 512
 JOIN_SECONDS = 120  # limit for all processes to import JAX and connect
 # Devices of the platforms `cuda` and `rocm` report their platform as `gpu`.
 _GPU_NAMES = frozenset({"gpu", "cuda", "rocm"})
+
+_ALL_DEVICES = Fix("use all devices", DEVICES / "order", "null")
 
 _config_at_import = dict(jax.config.values)
 
@@ -116,7 +119,6 @@ def _join(place: Place) -> None:
 
 
 def _wrong(field: str, message: str, *fixes: Fix) -> Diagnosed:
-    """Make a Diagnosed at `devices.<field>`."""
     return diagnosed("devices", DEVICES / field, message, list(fixes))
 
 
@@ -216,8 +218,8 @@ def _configuration() -> dict[str, str]:
 def available_memory() -> int | None:
     """Bytes that this process can still allocate, or None if unknown.
 
-    On the CPU this is the host's memory as in `host_memory`; elsewhere the free memory of the
-    fullest device of this process.
+    On the CPU this is the host's memory; elsewhere the free memory of the fullest device of this
+    process.
     """
     if jax.default_backend() == "cpu":
         return host.available_memory()
@@ -227,11 +229,6 @@ def available_memory() -> int | None:
         if "bytes_limit" in stats
     ]
     return min(room, default=None)
-
-
-def host_memory() -> int | None:
-    """Bytes of the host's memory that this process can still allocate, or None if unknown."""
-    return host.available_memory()
 
 
 def find_modules_here() -> None:
@@ -261,11 +258,9 @@ def device_set(devices: session.Devices) -> DeviceSet:
 
 
 def _require_own(chosen: tuple[Any, ...]) -> None:
-    """Raise Diagnosed unless a device belongs to process 0, the one that shows results."""
-    if all(device.process_index for device in chosen):
+    if all(device.process_index for device in chosen):  # process 0 shows the results
         message = "of several processes the first has to take part: none of these devices is its"
-        everyone = Fix("use all devices", DEVICES / "order", "null")
-        raise _wrong("order", message, everyone)
+        raise _wrong("order", message, _ALL_DEVICES)
 
 
 def _check_as_started(devices: session.Devices) -> None:
@@ -288,31 +283,24 @@ def _check_as_started(devices: session.Devices) -> None:
 
 def _ordered(everything: tuple[Any, ...], order: list[int]) -> tuple[Any, ...]:
     by_id = {device.id: device for device in everything}
-    everyone = Fix("use all devices", DEVICES / "order", "null")
     if not order:
-        raise _wrong("order", "no device is named", everyone)
+        raise _wrong("order", "no device is named", _ALL_DEVICES)
     unknown = [id for id in order if id not in by_id]
     if unknown:
         ids = ", ".join(str(id) for id in unknown)
         plural = "s" if len(unknown) > 1 else ""
         message = f"there is no device with id{plural} {ids}; the ids are {_ranges(list(by_id))}"
-        raise _wrong("order", message, everyone)
+        raise _wrong("order", message, _ALL_DEVICES)
     twice = [id for id in by_id if order.count(id) > 1]
     if twice:
         ids = ", ".join(str(id) for id in twice)
-        raise _wrong("order", f"named more than once: {ids}", everyone)
+        raise _wrong("order", f"named more than once: {ids}", _ALL_DEVICES)
     return tuple(by_id[id] for id in order)
 
 
 def _ranges(ids: list[int]) -> str:
     """Format ids as ranges: "0 to 7", "0 to 3 and 2048 to 2051"."""
-    runs: list[list[int]] = []
-    for id in sorted(ids):
-        if runs and id == runs[-1][-1] + 1:
-            runs[-1].append(id)
-        else:
-            runs.append([id])
-    texts = [f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    texts = quantities.ranges(ids, " to ")
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 

@@ -163,11 +163,8 @@ def safe_repr(value: Any, limit: int) -> str:
 
 def source_line(error: BaseException) -> int | None:
     """The innermost line of the program's source in the exception's traceback, or None."""
-    found = None
-    for code, line in _walk(error):
-        if code.co_filename == SOURCE_NAME:
-            found = line
-    return found
+    lines = [line for code, line in _walk(error) if code.co_filename == SOURCE_NAME]
+    return lines[-1] if lines else None
 
 
 def left_unsaid(error: BaseException) -> bool:
@@ -212,7 +209,6 @@ def is_users(file: str) -> bool:
 
 
 def _is_shown(file: str) -> bool:
-    """Whether frames of that file are shown: those of the source and of the user's files."""
     return file == SOURCE_NAME or not _is_library(file)
 
 

@@ -51,17 +51,13 @@ def peak_bytes(jaxpr: Any) -> int:
     inline and leaves no call in the jaxpr, so all equations that stem from one call on the user's
     line are taken as one.
     """
-    peak = max((_made_by(equation) for equation in jaxpr.eqns), default=0)
+    peak = max((sum(map(_variable_bytes, e.outvars)) for e in jaxpr.eqns), default=0)
     if peak <= NEGLIGIBLE:
         return peak
     calls = [list(call) for _, call in groupby(jaxpr.eqns, _call)]
     last_use = {id(v): i for i, call in enumerate(calls) for e in call for v in e.invars}
     last_use |= {id(v): len(calls) for v in jaxpr.outvars}
     return max(_output_bytes(call, i, last_use) for i, call in enumerate(calls))
-
-
-def _made_by(equation: Any) -> int:
-    return sum(_variable_bytes(variable) for variable in equation.outvars)
 
 
 def _output_bytes(call: Sequence[Any], index: int, last_use: dict[int, int]) -> int:

@@ -242,7 +242,6 @@ class PrintStream(io.TextIOBase):
         self.buffer = io.FileIO(self._descriptor, "w", closefd=False)
 
     def write(self, text: str) -> int:
-        """Pass `text` on and return its length. Raises TypeError if it is not a str."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         request = self._prints.current()

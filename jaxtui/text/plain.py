@@ -200,7 +200,8 @@ def device_set(environment: Environment, *, ascii: bool = False) -> str:
 
 def environment(seen: Environment, *, ascii: bool = False) -> str:
     """What JAX sees, and what it runs on."""
-    note = f" (simulated: they share {_counted(seen.cores, 'core')})" if seen.simulated else ""
+    cores = quantities.counted(seen.cores, "core")
+    note = f" (simulated: they share {cores})" if seen.simulated else ""
     rows = [["id", "kind", "platform", "process", "memory used", "limit"]]
     for device in seen.devices:
         memory = (_memory(device.memory_used), _memory(device.memory_limit))
@@ -209,7 +210,7 @@ def environment(seen: Environment, *, ascii: bool = False) -> str:
         ("versions", f"jaxlib {seen.jaxlib}, NumPy {seen.numpy}, Python {seen.python}"),
         ("processes", str(seen.process_count)),
         ("host", seen.host),
-        ("CPU", f"{seen.cpu}, {_counted(seen.cores, 'core')}"),
+        ("CPU", f"{seen.cpu}, {cores}"),
         ("memory", f"{_memory(seen.memory_available)} available"),
         ("XLA_FLAGS", seen.xla_flags),
         *(
@@ -224,10 +225,6 @@ def environment(seen: Environment, *, ascii: bool = False) -> str:
             aligned([[name, value] for name, value in facts if value]),
         ]
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _memory(size: int | None) -> str:

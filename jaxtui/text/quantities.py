@@ -9,6 +9,7 @@ digits were rounded away there; an exact count ends with its last digit.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 # Seconds, largest unit first.
 TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -91,3 +92,19 @@ def prefixed(number: float) -> str:
 def _rounded(value: float, digits: int) -> float:
     """`value` rounded to `digits` digits, so that 0.9999 gets the unit and digits of 1.00."""
     return float(f"{value:.{digits - 1}e}")
+
+
+def ranges(numbers: Iterable[int], dash: str) -> list[str]:
+    """Join successive numbers: with the dash "–", 0, 1, 2 and 5 are "0–2" and "5"."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [f"{run[0]}{dash}{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, as in "1 core" or "2 cores"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

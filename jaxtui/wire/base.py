@@ -12,7 +12,11 @@ from jaxtui.wire.report import Environment, Flow
 
 
 class Request(Struct, frozen=True, kw_only=True, tag=True):
-    """A request to the engine; `id` is unique within one client."""
+    """A request to the engine; `id` is unique within one client.
+
+    Light ones, Cancel and Continue are handled at once. All others run on the worker, one at a
+    time; unless noted otherwise, a newer one replaces a queued one of the same type.
+    """
 
     id: int
 

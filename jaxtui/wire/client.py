@@ -109,7 +109,7 @@ class _Loop:
         self.running = False
         self._commands: deque[Callable[[], None]] = deque()
         self._thread = threading.Thread(target=self._run, name="engine client", daemon=True)
-        self._lock = threading.Lock()  # guards the wake pipe, and the thread's start and end
+        self._lock = threading.RLock()  # guards the wake pipe, and the thread's start and end
         self._wake: tuple[int, int] | None = None
         self._closed = False
         self._starts = 0  # starts posted but not yet executed
@@ -124,7 +124,9 @@ class _Loop:
     def post(self, command: Callable[[], None]) -> None:
         """Have the thread call `command`, after everything that was posted before."""
         with self._lock:
-            self._post(command)
+            if not self._closed:
+                self._commands.append(command)
+                self._wake_up()
 
     def post_start(self, settings: EngineSettings, process: EngineProcess | None = None) -> None:
         """Have the thread start an engine or take over `process`; starts the thread if needed."""
@@ -133,7 +135,7 @@ class _Loop:
                 return
             self.running = True
             self._starts += 1
-            self._post(lambda: self._start(settings, process))
+            self.post(lambda: self._start(settings, process))
             if self._wake is None:
                 self._wake = os.pipe()
                 for descriptor in self._wake:
@@ -156,12 +158,6 @@ class _Loop:
         if process is not None:  # the listener blocks the thread
             process.kill()
 
-    def _post(self, command: Callable[[], None]) -> None:
-        if self._closed:
-            return
-        self._commands.append(command)
-        self._wake_up()
-
     def _wake_up(self) -> None:
         if self._wake is not None:
             with suppress(BlockingIOError):  # the pipe is full: the thread will wake up
@@ -170,7 +166,6 @@ class _Loop:
     # ---------------------------------------------------------------- commands, on the thread
 
     def listen(self, listener: Callable[[AnyEvent], None]) -> None:
-        """Deliver the events so far, and all later ones, to `listener`."""
         self._listener = listener
         backlog, self._backlog = self._backlog, []
         for event in backlog:
@@ -185,8 +180,7 @@ class _Loop:
             self._write()
 
     def kill(self) -> None:
-        """Kill the engine, and cancel the start of a next one."""
-        self._next = None
+        self._next = None  # cancels its start
         self._early.clear()
         if self._process is not None and not self._process.wanted:
             self._process.wanted = True

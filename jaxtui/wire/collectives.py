@@ -13,7 +13,7 @@ class RunCollective(Request, frozen=True, kw_only=True):
     """Run a collective over the devices and keep each device's input and output.
 
     `composition.program` is the session's program, whose source the value and the operation may
-    use; `values` is as in Run. Runs on the worker; a newer RunCollective replaces a queued one.
+    use; `values` is as in Run.
     """
 
     composition: Composition
@@ -25,8 +25,7 @@ class FindProvenance(Request, frozen=True, kw_only=True):
     """Find the input elements that one element of a collective's result depends on.
 
     `leaf` is an index into `report.after`, and `element` an index into that output, whose first
-    dimension is the devices' rows. Runs on the worker; a newer FindProvenance replaces a queued
-    one.
+    dimension is the devices' rows.
     """
 
     result: int

@@ -42,7 +42,6 @@ class Choice(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(session, devices=devices)
 
     def settings_for(self, session: Session) -> EngineSettings:
-        """The settings of the engine for `session`, to which this choice was applied."""
         devices = session.devices
         return EngineSettings(
             platform=devices.platform,

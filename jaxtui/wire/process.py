@@ -42,7 +42,6 @@ class EngineSettings(Struct, frozen=True):
     processes: int = 1
 
     def arguments(self) -> list[str]:
-        """The command line that starts the engine."""
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
             options.append(f"--devices={self.count}")
@@ -116,7 +115,6 @@ class EngineProcess:
         self._deadline = time.monotonic() + END_SECONDS
 
     def output_closed(self) -> None:
-        """Expect the process to end within SILENT_SECONDS."""
         if self._deadline is None:
             self._deadline = time.monotonic() + SILENT_SECONDS
 
@@ -150,7 +148,6 @@ class EngineProcess:
         return False
 
     def gone(self) -> Gone:
-        """Make the event that says how the process ended."""
         # Imported here because the explorer starts its engine before it imports the protocol.
         from jaxtui.wire import endings
         from jaxtui.wire.base import Gone
@@ -192,7 +189,6 @@ class LineLog:
         return self._limited(lines)
 
     def end(self) -> list[str]:
-        """Return the lines to pass on at the end of the stream."""
         rest, self._rest = self._rest, b""
         return [*self._limited([rest] if rest else []), *self._notice()]
 

@@ -21,8 +21,7 @@ class Run(Request, frozen=True, kw_only=True):
     """Evaluate a composition and keep the result on the devices.
 
     Outputs of up to `values` elements are reported with their values, larger ones with a summary;
-    with None they are left to later requests. Runs on the worker; a newer Run replaces a queued
-    one.
+    with None they are left to later requests.
     """
 
     composition: Composition
@@ -32,8 +31,7 @@ class Run(Request, frozen=True, kw_only=True):
 class Inspect(Request, frozen=True, kw_only=True):
     """Ask for a view of a composition as text; all but the jaxpr compile it.
 
-    The view "equivalents" runs other ways to compute the same and compares their results. Runs on
-    the worker; a newer Inspect replaces a queued one.
+    The view "equivalents" runs other ways to compute the same and compares their results.
     """
 
     composition: Composition

@@ -28,7 +28,7 @@ class ReadWindow(Request, frozen=True, kw_only=True):
 class Summarize(Request, frozen=True, kw_only=True):
     """Ask for statistics of an output leaf or of its shard on `device`.
 
-    Large ones are answered twice: first from a sample.
+    Large ones are answered twice: first from a sample. All that are queued are answered.
     """
 
     result: int
@@ -40,7 +40,7 @@ class FindCell(Request, frozen=True, kw_only=True):
     """Find the next element that satisfies the condition `wanted` (see `jaxtui.results.condition`).
 
     The search starts after the element at `after`, an index into the leaf or its shard on `device`,
-    in row-major order, and wraps around. A newer FindCell replaces a queued one.
+    in row-major order, and wraps around.
     """
 
     result: int

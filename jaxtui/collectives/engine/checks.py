@@ -1,7 +1,7 @@
-"""What a collective asks of its value, its options and its surroundings, told before the call.
+"""Checks a collective's value, options, devices and transformation before it is called.
 
-JAX's own answers to a misfit are obscure, and some are wrong results without a word: see each check
-for what would happen without it.
+JAX's own errors are obscure, and in some cases it silently returns wrong results: each check says
+what would happen without it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from jaxtui.session.collective_catalogue import Operation, Option
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import COLLECTIVE, DEVICES, OPTIONS, FieldPath
 from jaxtui.session.session import Collective, Session
+from jaxtui.text.quantities import counted
 
 VALUE = COLLECTIVE / "value"
 VIA = COLLECTIVE / "via"
@@ -35,10 +36,10 @@ AXIS_NAME = OPTIONS / "axis_name"
 
 @dataclass(frozen=True)
 class Checked:
-    """A collective that can be called.
+    """A collective that can be called, on `rows` rows.
 
-    `operation` is None for the user's own function. `options` are the values of those given, the
-    operands' left out. `groups` are the rows that take part together, in order of their positions.
+    `operation` is None for the user's own function. `options` are the values of the given options,
+    except operands. `groups` are the rows that take part together, in order of their positions.
     """
 
     operation: Operation | None
@@ -49,7 +50,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class _Call:
-    """The collective with all that its checks look at. `length` is the axis' own."""
+    """The collective with what its checks need; `length` is the size of its axis."""
 
     operation: Operation
     collective: Collective
@@ -61,28 +62,18 @@ class _Call:
 
     @property
     def group_size(self) -> int:
-        """How many devices take part in one collective (in the first of them)."""
+        """The number of devices in the first group."""
         groups = self.options.get("axis_index_groups")
         return len(groups[0]) if groups else self.length
 
     @property
     def blocks(self) -> list[tuple[int, ...]]:
-        """The shapes of the operand's blocks on each device."""
+        """The shape of each leaf of the operand on one device."""
         return [tuple(leaf.shape[1:]) for leaf in self.leaves] if self.operation.operand else []
-
-    @property
-    def limits(self) -> collective_support.Limits:
-        """What there is not of it."""
-        return LIMITS[self.operation.name]
-
-    @property
-    def platform(self) -> str:
-        """The platform of the device set."""
-        return str(self.devices.devices[0].platform)
 
 
 def check(session: Session, folder: str = "") -> Checked:
-    """All of the above for the session's collective. Raises Diagnosed at the field at fault."""
+    """Check the session's collective. Raises Diagnosed at the field at fault."""
     try:
         operation = collective_program.operation_of(session)
         axes = collective_program.axes_of(session)
@@ -107,9 +98,9 @@ def check(session: Session, folder: str = "") -> Checked:
     if operation is not None:
         call = _Call(operation, collective, devices, options, leaves, axes, len(groups[0]))
         _check_options(call)
-        collective_support.refuse_unsupported(
-            operation, call.limits, collective, options, call.platform
-        )
+        platform = str(devices.devices[0].platform)
+        limits = LIMITS[operation.name]
+        collective_support.refuse_unsupported(operation, limits, collective, options, platform)
         _check_dtypes(call)
         _check_shapes(call)
         groups = divided(groups, options.get("axis_index_groups"))
@@ -134,7 +125,7 @@ def _check_installed(operation: Operation, collective: Collective) -> None:
 def _values(
     collective: Collective, operation: Operation | None, known: Names
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The leaves of all operands as shapes, and the values of the other options."""
+    """The leaves of all operands as abstract arrays, and the values of the other options."""
     text = collective.value
     if not text.strip() and operation is not None and not operation.operand:
         text = operation.value
@@ -196,18 +187,18 @@ def _rows(leaves: Sequence[Any]) -> int:
 def _check_capacity(
     rows: int, collective: Collective, devices: DeviceSet, session: Session
 ) -> None:
-    """pmap says "cannot select an axis to squeeze out" of too many rows, and a shard_map would
-    give every device several of them."""
+    # With too many rows, pmap says "cannot select an axis to squeeze out", and shard_map would give
+    # every device several of them.
     have = len(devices.devices)
     if collective.via == "vmap" or rows == have or (collective.via == "pmap" and rows < have):
         return
     fixes = [Fix(label="vmap carries any number on one device", field=VIA, text="vmap")]
     if rows < have:
-        message = f"{_count(rows, 'block')} for {have} devices: shard_map needs one for each"
+        message = f"{counted(rows, 'block')} for {have} devices: shard_map needs one for each"
         fixes.insert(0, Fix(label="pmap takes as many devices as needed", field=VIA, text="pmap"))
     else:
         places = f"{collective.via} places one block on each"
-        message = f"{rows} blocks, but {_count(have, 'device')}: {places}"
+        message = f"{rows} blocks, but {counted(have, 'device')}: {places}"
         simulated = devices.devices[0].platform == "cpu" and devices.is_default
         if simulated and session.devices.mesh is None:
             fixes.append(Fix(f"{rows} virtual devices", DEVICES / "count", str(rows)))
@@ -237,7 +228,7 @@ def _check_options(call: _Call) -> None:
 
 
 def _check_order_of_axes(call: _Call) -> None:
-    """Releases of JAX before 0.12 permute in the mesh's order whatever the tuple's order is."""
+    # JAX before 0.12 permutes in the mesh's order, whatever the order of the tuple is.
     order = tuple(name for name in call.devices.mesh.axis_names if name in call.axes)
     if call.collective.via == "shard_map" and call.axes != order:
         field = AXIS_NAME
@@ -250,7 +241,7 @@ def _check_order_of_axes(call: _Call) -> None:
 
 def _check_dtypes(call: _Call) -> None:
     name, text = call.operation.name, call.collective.value.strip()
-    fixes: list[Fix]
+    limits = LIMITS[name]
     for leaf in call.leaves if call.operation.operand else []:
         key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         if key and call.operation.made:
@@ -258,7 +249,7 @@ def _check_dtypes(call: _Call) -> None:
             raise diagnosed("collective", VALUE, message)
         across = call.collective.via != "vmap"
         to_vmap = [Fix(label="vmap can", field=VIA, text="vmap")]
-        if key and call.limits.gathers_no_keys and across:
+        if key and limits.gathers_no_keys and across:
             message = f"{call.collective.via} gathers no PRNG keys; their words can be gathered"
             words = Fix("their words", VALUE, f"jax.random.key_data({text})")
             raise diagnosed("unsupported", VALUE, message, [*to_vmap, words])
@@ -266,13 +257,13 @@ def _check_dtypes(call: _Call) -> None:
         if complex_ and call.operation.compares and across:
             message = f"XLA has no {call.operation.made} of complex numbers between devices"
             raise diagnosed("unsupported", VALUE, message, to_vmap)
-        if leaf.dtype == jnp.bool_ and call.limits.adds_no_bools:
+        if leaf.dtype == jnp.bool_ and limits.adds_no_bools:
             fixes = [Fix("count them as integers", VALUE, f"({text}).astype(int)")]
             raise diagnosed("unsupported", VALUE, f"{name} adds no bool (psum does)", fixes)
 
 
 def _check_shapes(call: _Call) -> None:
-    """Without it, psum_scatter under vmap gives zeros for a dimension that does not fit."""
+    # Without this, psum_scatter under vmap returns zeros for a dimension that does not fit.
     for option in call.operation.options:
         if option.kind not in ("split", "concat"):
             continue
@@ -292,7 +283,7 @@ def _check_stacked(call: _Call, option: Option, block: tuple[int, ...]) -> None:
         raise diagnosed("collective", field, message, [Fix("stack", field, "False")])
     if not -rank <= axis < rank:
         field = OPTIONS / option.name
-        message = f"the result has {_count(rank, 'dimension')}; there is no dimension {axis}"
+        message = f"the result has {counted(rank, 'dimension')}; there is no dimension {axis}"
         raise diagnosed("collective", field, message, [Fix(f"{option.name} 0", field, "0")])
 
 
@@ -307,7 +298,7 @@ def _check_dimension(call: _Call, option: Option, block: tuple[int, ...], *, div
             "collective", VALUE, message, [Fix("a square", VALUE, call.operation.value)]
         )
     if not -rank <= dimension < rank:
-        message = f"{shape} have {_count(rank, 'dimension')}; there is no dimension {dimension}"
+        message = f"{shape} have {counted(rank, 'dimension')}; there is no dimension {dimension}"
         raise diagnosed("collective", field, message, [Fix("the first", field, "0")])
     if dimension < 0 and not collective_support.takes_negative_dimensions():
         message = f"{name} of JAX {jax.__version__} takes no negative {option.name}"
@@ -330,7 +321,3 @@ def _check_dimension(call: _Call, option: Option, block: tuple[int, ...], *, div
     must = f"a multiple of the {devices}" if tiled else f"as long as the {devices}"
     message = f"dimension {dimension} of {shape} is {size} long, and has to be {must}"
     raise diagnosed("collective", field, message, fitting)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

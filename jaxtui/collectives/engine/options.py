@@ -1,4 +1,4 @@
-"""The options of a collective: of the right kind, and groups and permutations that are such."""
+"""Checks the options of a collective: their types, and that groups and permutations are valid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtui.session.field_path import OPTIONS, FieldPath
 
 
 def fitting(option: Option, value: Any, field: FieldPath) -> Any:
-    """The option's value in the form that JAX takes, or Diagnosed when it is of another kind."""
+    """Convert an option's value to what JAX takes. Raises Diagnosed if it is of another kind."""
     value = _plain(value)
     fits, form = _FORMS[option.kind]
     if not fits(value):
@@ -23,7 +23,7 @@ def fitting(option: Option, value: Any, field: FieldPath) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays and their numbers as lists and Python's own."""
+    """Convert arrays, sequences and NumPy's numbers to lists and Python's numbers."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, list | tuple):
@@ -65,9 +65,9 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def check_groups(groups: Sequence[Sequence[int]], length: int, operation: Operation) -> None:
-    """Raise Diagnosed unless the groups hold every position once, and are of sizes that fit.
+    """Raise Diagnosed unless the groups hold every position once and their sizes are allowed.
 
-    XLA's verifier fails on a device left out, and pmean divides every group by the first's size.
+    XLA's verifier fails if a device is left out, and pmean divides by the size of the first group.
     """
     name = operation.name
     field = OPTIONS / "axis_index_groups"
@@ -99,7 +99,7 @@ def check_groups(groups: Sequence[Sequence[int]], length: int, operation: Operat
 def check_positions(
     positions: Sequence[int], length: int, field: FieldPath, fixes: list[Fix] | None = None
 ) -> None:
-    """Raise Diagnosed unless all positions are on the axis."""
+    """Raise Diagnosed unless all positions are on an axis of this length."""
     outside = [position for position in positions if not 0 <= position < length]
     if outside:
         message = f"there is no position {outside[0]} on an axis of {length}"
@@ -115,9 +115,9 @@ def _even_groups(length: int, field: FieldPath) -> list[Fix]:
 
 
 def check_pairs(perm: Sequence[Sequence[int]], length: int, field: FieldPath) -> None:
-    """Raise Diagnosed unless each source and each target is there at most once.
+    """Raise Diagnosed unless the positions exist, and each sends and receives at most once.
 
-    JAX takes a negative position and sends to nobody, without a word.
+    JAX accepts a negative position, and silently sends to no device.
     """
     ring = "[(i, (i + 1) % devices) for i in range(devices)]"
     fixes = [Fix(label="each to the next", field=field, text=ring)]

@@ -1,19 +1,19 @@
-"""Which input elements an element of a result is made from, found by trying.
+"""Finds by experiment which input elements an element of a result depends on.
 
-An output element is made from an input element when some change of that element alone changes it.
-The function itself is asked: it runs under its own transformation with inputs that differ from one
-another in one element, so the answer holds for any function, dtype and transformation, and it says
-for "largest" and "smallest" what an element could come from: all that it is compared with.
+An output element depends on an input element if some change of that element alone changes it. The
+function itself runs, under its own transformation, with inputs that differ in one element, so this
+works for any function, dtype and transformation. For a maximum or minimum, the answer is every
+element that is compared.
 
-Every claim has a witness. What no trial changes is not claimed; trials start from the user's values
-and from others (random, all small, all large, zeros), because a change may not show from one start:
-an element that is not the largest does not show in the largest. A function that looks at its input
-only in a range that no trial enters is beyond it.
+Every dependency found has been observed, but some may be missed: trials start from the user's
+values and from others (random, all small, all large, zeros), because a change may be invisible from
+one start, as that of an element which is not the maximum is in the maximum. What a function does
+only for values that no trial contains is not found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,22 +24,22 @@ from jax import tree_util
 
 from jaxtui.collectives.engine.provenance_trials import Array, Trial, trials
 from jaxtui.engine_base.errors import GivenUp
+from jaxtui.text.quantities import ranges
 
 BATCH_ELEMENTS = 2**21  # of inputs and outputs in one call
 MOST_VARIANTS = 256  # of the input in one call
 DENSE_ELEMENTS = 10**8  # elements computed when every output is answered at once
-BUDGET_ELEMENTS = 2 * 10**9  # elements computed for one output before it is given up
-PARTS = 8  # into how many a set of inputs is divided that matters as a whole
+BUDGET_ELEMENTS = 2 * 10**9  # elements computed for one output before its search ends early
+PARTS = 8  # into which a set of inputs is divided if the output depends on it
 
 IsCancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class InputElements:
-    """What one output element was made from: for each input array its flat indices, sorted.
+    """The sources of one output element: sorted flat indices into each input array.
 
-    Not `exact` means that the search was ended early, and elements are among them that only
-    belong to a set which matters as a whole.
+    If not `exact`, the search was ended early, and the output may not depend on some of them.
     """
 
     indices: list[list[int]]
@@ -47,16 +47,15 @@ class InputElements:
 
     @property
     def count(self) -> int:
-        """How many elements there are."""
         return sum(map(len, self.indices))
 
 
 class Provenance:
     """Answers for one function and one input, whose arrays have a row for each device.
 
-    `carry` puts the transformation around a function of the arrays' blocks, which it maps along
-    `batch_axis` of what that function sees (0, or 1 where a divided dimension is kept). Not
-    thread-safe; runs on the devices.
+    `carry` applies the transformation to a function of the arrays' blocks. Variants of the input
+    are batched along `batch_axis` of these blocks: 0, or 1 if the blocks keep the divided
+    dimension. Runs on the devices; not thread-safe.
     """
 
     def __init__(
@@ -67,9 +66,10 @@ class Provenance:
         batch_axis: int = 0,
     ) -> None:
         self._impls = [jax.random.key_impl(x) if _is_key(x.dtype) else None for x in inputs]
-        self._inputs = [_words(x) for x in inputs]
+        self._inputs = [_host(_key_words(x)) for x in inputs]
         self._ranks = [x.ndim for x in inputs]
         self._sizes = [int(np.prod(x.shape, dtype=int)) for x in inputs]
+        self._starts = [sum(self._sizes[:i]) for i in range(len(self._sizes))]
         self._function, self._carry, self._batch_axis = function, carry, batch_axis
         self._trials = list(trials(self._inputs))
         self._baselines: dict[int, list[Array]] = {}
@@ -84,9 +84,9 @@ class Provenance:
     def sources(
         self, leaf: int, element: int, cancelled: IsCancelled = lambda: False
     ) -> InputElements:
-        """What element `element` (a flat index) of output array `leaf` was made from.
+        """The sources of element `element` (a flat index) of output array `leaf`.
 
-        Raises GivenUp when `cancelled()` turned true, and what the function raises.
+        Raises GivenUp once `cancelled()` is true, and whatever the function raises.
         """
         if (leaf, element) not in self._kept:
             self._kept[leaf, element] = self._found(leaf, element, cancelled)
@@ -103,7 +103,7 @@ class Provenance:
     # ------------------------------------------------------------------------------ all at once
 
     def _matrix(self, cancelled: IsCancelled) -> list[Array]:
-        """For every output array whether it depends: [input element, output element]."""
+        """For every output array, whether it depends: [input element, output element]."""
         count = sum(self._sizes)
         matter = [np.zeros((count, int(np.prod(s, dtype=int))), bool) for s in self._outputs]
         elements = np.arange(count)
@@ -119,7 +119,7 @@ class Provenance:
     # ---------------------------------------------------------------------------- one at a time
 
     def _searched(self, leaf: int, element: int, cancelled: IsCancelled) -> InputElements:
-        """Sets of inputs that matter as a whole are divided until each is a single element."""
+        """Divide the sets of inputs on which the output depends until each is a single element."""
         found: list[int] = []
         sets = self._rows()
         spent = 0
@@ -135,14 +135,13 @@ class Provenance:
         return self._split_up(np.asarray(sorted(found), dtype=int))
 
     def _rows(self) -> list[Array]:
-        """The elements of each row of each input; the inputs are numbered one after another."""
-        sets = []
-        start = 0
-        for x, size in zip(self._inputs, self._sizes, strict=True):
-            rows = max(1, x.shape[0])
-            sets += [s for s in np.split(np.arange(start, start + size), rows) if s.size]
-            start += size
-        return sets
+        """The elements of each row of each input, numbered over all inputs."""
+        return [
+            row
+            for x, start, size in zip(self._inputs, self._starts, self._sizes, strict=True)
+            for row in np.split(np.arange(start, start + size), max(1, x.shape[0]))
+            if row.size
+        ]
 
     def _which_matter(
         self, sets: list[Array], leaf: int, element: int, cancelled: IsCancelled
@@ -159,19 +158,21 @@ class Provenance:
         return matter
 
     def _split_up(self, elements: Array, *, exact: bool = True) -> InputElements:
-        """Elements numbered over all inputs as flat indices of each."""
-        indices = []
-        start = 0
-        for size in self._sizes:
-            mine = elements[(elements >= start) & (elements < start + size)] - start
-            indices.append([int(i) for i in sorted(mine)])
-            start += size
+        indices = [
+            [int(i) for i in sorted(self._within(number, elements))]
+            for number in range(len(self._sizes))
+        ]
         return InputElements(indices, exact)
+
+    def _within(self, number: int, elements: Array) -> Array:
+        """The flat indices into input `number` of those `elements`, numbered over all, in it."""
+        start, size = self._starts[number], self._sizes[number]
+        return elements[(elements >= start) & (elements < start + size)] - start
 
     # ---------------------------------------------------------------------------------- running
 
     def _changed(self, trial: int, sets: list[Array], cancelled: IsCancelled) -> list[Array]:
-        """For every output array whether changing set i changes it: [set, output element]."""
+        """For every output array, whether changing set i changes it: [set, output element]."""
         if cancelled():
             raise GivenUp
         before = self._baseline(trial)
@@ -182,8 +183,8 @@ class Provenance:
         ]
 
     def _baseline(self, trial: int) -> list[Array]:
-        """Every lane of the batch at the trial's start: a lane is compared with itself, because
-        lanes may be added up in another order."""
+        # One for every lane of the batch, because the terms of a sum may be added up in another
+        # order in another lane.
         if trial not in self._baselines:
             start = self._trials[trial].start
             lanes = [np.repeat(x[:, None], self._batch, axis=1) for x in start]
@@ -191,25 +192,22 @@ class Provenance:
         return self._baselines[trial]
 
     def _variants(self, trial: Trial, sets: list[Array]) -> list[Array]:
-        """The inputs with a lane for each set, whose elements are changed in it."""
+        """The inputs with a lane for each set, in which the elements of the set are changed."""
         arrays = []
-        offset = 0
-        for start, change, rank, size in zip(
-            trial.start, trial.change, self._ranks, self._sizes, strict=True
+        for number, (start, change, rank, size) in enumerate(
+            zip(trial.start, trial.change, self._ranks, self._sizes, strict=True)
         ):
             mask = np.zeros((self._batch, size), bool)
             for lane, elements in enumerate(sets):
-                mine = elements[(elements >= offset) & (elements < offset + size)]
-                mask[lane, mine - offset] = True
+                mask[lane, self._within(number, elements)] = True
             shape = start.shape[:rank]
             mask = np.moveaxis(mask.reshape(self._batch, *shape), 0, 1)
             mask = mask.reshape(mask.shape + (1,) * (start.ndim - rank))
             arrays.append(np.where(mask, change[:, None], start[:, None]))
-            offset += size
         return arrays
 
     def _compiled(self) -> Callable[[list[Array]], list[Array]]:
-        """The function over lanes of inputs; a lane after another where vmap cannot carry it."""
+        """The function over lanes of inputs: under vmap, or one after another if that fails."""
 
         def together(*arrays: Any) -> Any:
             axis = self._batch_axis
@@ -236,7 +234,7 @@ class Provenance:
         return [_key_words(x) for x in self._results(*arrays)]
 
     def _results(self, *arrays: Any) -> list[Any]:
-        """The function's results for one lane of inputs, whose keys come as their words."""
+        """The function's results for one lane of inputs, in which PRNG keys are their words."""
         blocks = [
             x if impl is None else jax.random.wrap_key_data(x, impl=impl)
             for x, impl in zip(arrays, self._impls, strict=True)
@@ -244,7 +242,7 @@ class Provenance:
         return [jnp.asarray(x) for x in tree_util.tree_leaves(self._function(*blocks))]
 
     def _output_shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of the results' elements; a key is one element."""
+        """The shapes of the results, in which a PRNG key is one element."""
         shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in self._inputs]
         return [tuple(x.shape) for x in jax.eval_shape(self._carry(self._results), *shapes)]
 
@@ -257,26 +255,23 @@ def _key_words(x: Any) -> Any:
     return jax.random.key_data(x) if _is_key(x.dtype) else x
 
 
-def _words(x: Any) -> Array:
-    """An input on the host; keys as their words."""
-    return _host(_key_words(x))
-
-
 def _host(x: Any) -> Array:
     if not x.size:
         return np.empty(x.shape, x.dtype)
     if isinstance(x, jax.Array) and not x.is_fully_addressable:
-        # Only now: it takes its time to import.
+        # Imported here because it is slow to import.
         from jax.experimental import multihost_utils
 
-        # Every process asks for it here, in step: which trial comes next depends on it.
+        # Every process calls this in step: the next trial depends on the result.
         return np.asarray(multihost_utils.process_allgather(x, tiled=True))
     return np.asarray(x)
 
 
 def _differ(before: Array, after: Array, shape: tuple[int, ...]) -> Array:
-    """[lane, output element]: the value is another one. NaN counts as one value, and what the
-    arrays have beyond `shape` (the words of a key) belongs to one element."""
+    """Whether the value differs: [lane, output element].
+
+    NaN equals NaN. Dimensions after `shape`, the words of a key, belong to one element.
+    """
     same = (before == after) | ((before != before) & (after != after))
     lanes = np.moveaxis(~same, 1, 0)
     sizes = [int(np.prod(part, dtype=int)) for part in (shape, lanes.shape[len(shape) + 1 :])]
@@ -296,8 +291,9 @@ def words(
 ) -> str:
     """The sources in words: "sum over devices 0–7 [1]".
 
-    `shapes` are the inputs' (a row for each device), `devices` the device ids of the rows, `made`
-    what the elements were combined to ("" where data only moves), `names` those of several inputs.
+    `shapes` are those of the inputs (a row for each device), `devices` the device ids of the rows,
+    and `names` the names of several inputs. `made` says how the elements were combined, "" if they
+    were only moved.
     """
     parts = []
     for number, (indices, shape) in enumerate(zip(sources.indices, shapes, strict=True)):
@@ -350,23 +346,8 @@ def _brackets(inside: Sequence[int]) -> str:
 
 
 def _device_words(rows: list[int], devices: Sequence[int]) -> str:
-    # Under vmap all rows are on one device, and only the row tells them apart.
+    # Under vmap all rows are on one device, so the row is named instead.
     distinct = len(set(devices)) == len(devices)
     ids = [devices[row] for row in rows] if distinct else rows
     noun = "device" if distinct else "row"
-    return f"{noun} {ids[0]}" if len(ids) == 1 else f"{noun}s {_ranges(ids)}"
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    return ", ".join(_runs(sorted(numbers)))
-
-
-def _runs(numbers: list[int]) -> Iterator[str]:
-    start = previous = numbers[0]
-    for number in [*numbers[1:], None]:
-        if number is not None and number == previous + 1:
-            previous = number
-            continue
-        yield f"{start}" if start == previous else f"{start}–{previous}"
-        if number is not None:
-            start = previous = number
+    return f"{noun} {ids[0]}" if len(ids) == 1 else f"{noun}s {', '.join(ranges(ids, '–'))}"

@@ -1,4 +1,4 @@
-"""The inputs that provenance is tried with: where a trial starts, and what elements change to."""
+"""The inputs of provenance's trials: where a trial starts, and what elements are changed to."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _iinfo: Callable[[Any], Any] = jnp.iinfo
 
 @dataclass(frozen=True)
 class Trial:
-    """`start` are inputs, and `change` are inputs of which every element is another one."""
+    """The inputs at the `start`, and inputs that differ from them in every element."""
 
     start: list[Array]
     change: list[Array]
 
 
 def trials(inputs: Sequence[Array]) -> Iterator[Trial]:
-    """Trials from the given inputs and from made ones of the same shapes and dtypes.
+    """Yield trials from the given inputs and from made ones of the same shapes and dtypes.
 
-    They are the same every time.
+    The random numbers are the same in every call.
     """
     random = np.random.default_rng(0)
     for start, change in _PLANS:
@@ -38,8 +38,8 @@ def trials(inputs: Sequence[Array]) -> Iterator[Trial]:
 # (where the trial starts, what its elements change to)
 _PLANS = (
     ("given", "positive"),
-    ("positive", "positive"),  # both within what a root, a logarithm or an index takes
-    ("signed", "large"),  # a change that shows in a sum of many
+    ("positive", "positive"),  # both in the domain of a root, a logarithm or an index
+    ("signed", "large"),  # a change that is visible in a sum of many
     ("lowest", "positive"),  # each element in turn the largest
     ("highest", "positive"),  # each element in turn the smallest
     ("zeros", "positive"),
@@ -77,7 +77,7 @@ def _integers(kind: str, x: Array, random: Any) -> Array:
     if kind in ("lowest", "highest"):
         return np.full(x.shape, least if kind == "lowest" else most).astype(x.dtype)
     ranges = {"positive": (0, 3), "signed": (max(least, -3), 3), "fraction": (0, 1)}
-    # Half of the type's range: far from all else, and sums of two still fit.
+    # Up to half of the type's range: far from other values, and sums of two do not overflow.
     low, high = ranges.get(kind, (most // 4, most // 2))
     kinds = np.uint64 if most > np.iinfo(np.int64).max else np.int64
     drawn = random.integers(low, high, x.shape, dtype=kinds, endpoint=True)
@@ -85,7 +85,7 @@ def _integers(kind: str, x: Array, random: Any) -> Array:
 
 
 def _floats(kind: str, x: Array, random: Any) -> Array:
-    # The square root of the largest number: far from all else, and products still fit.
+    # The square root of the largest number: far from other values, and products do not overflow.
     large = float(np.sqrt(float(_finfo(x.dtype).max)))
     if kind == "zeros":
         return np.zeros(x.shape)
@@ -100,7 +100,7 @@ def _floats(kind: str, x: Array, random: Any) -> Array:
 
 
 def _other(start: Array, change: Array) -> Array:
-    """`change`, with something else where it happens to be what the trial starts from."""
+    """`change`, with another value wherever it happens to equal `start`."""
     same = start == change
     if not same.any():
         return change

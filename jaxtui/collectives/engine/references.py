@@ -1,8 +1,8 @@
 """Each collective in NumPy, written from its definition: what the result must be.
 
-An array has one row for each device. A group is the list of the rows that take part in one
-collective, in the order of their positions along the axis; every row is in one group. A reference
-is entered together with what JAX lacks of its collective.
+An array has one row for each device. A group lists the rows that take part together, in the order
+of their positions along the axis; every row is in one group. A reference is registered together
+with the limits of JAX's implementation.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
@@ -26,10 +27,10 @@ _finfo: Callable[[Any], Any] = jnp.finfo
 
 @dataclass(frozen=True)
 class Expected:
-    """What a collective must give: `rows` and, for sums of floats, how far rounding may lead away.
+    """What a collective has to return, one row for each device, and the terms of sums of floats.
 
-    `rows` has one row for each device. `scale` is the sum of the absolute values that each element
-    was added up from (None where the result is exact), `terms` how many there were at most.
+    `scale` is the sum of the absolute values of each element's terms, None if the result is exact;
+    `terms` is the largest number of terms.
     """
 
     rows: Array
@@ -43,11 +44,11 @@ REFERENCES: dict[str, Reference] = {}
 """The reference of every collective in the catalogue."""
 
 LIMITS: dict[str, Limits] = {}
-"""What there is not of each, as far as it is the collective's own."""
+"""The limits of the implementation of each collective."""
 
 
 def _reference(limits: Limits | None = None) -> Callable[[Reference], Reference]:
-    """Make a function the reference of the collective that it is named for."""
+    """Register the decorated function as the reference of the collective of the same name."""
 
     def entered(reference: Reference) -> Reference:
         REFERENCES[reference.__name__] = reference
@@ -58,9 +59,9 @@ def _reference(limits: Limits | None = None) -> Callable[[Reference], Reference]
 
 
 def mesh_groups(shape: dict[str, int], axes: Sequence[str]) -> list[list[int]]:
-    """The groups of a collective along `axes` of a mesh, whose rows are in the mesh's order.
+    """The groups of a collective along `axes` of a mesh of this shape; rows are in mesh order.
 
-    The positions within a group follow the order of `axes`, the first of them slowest.
+    Positions within a group follow the order of `axes`, of which the first varies slowest.
     """
     names = list(shape)
     rows = np.arange(math.prod(shape.values())).reshape(tuple(shape.values()))
@@ -71,7 +72,7 @@ def mesh_groups(shape: dict[str, int], axes: Sequence[str]) -> list[list[int]]:
 
 
 def divided(groups: Groups, positions: Groups | None) -> list[list[int]]:
-    """`groups` with each divided by `axis_index_groups`, which are positions in it."""
+    """Divide each group by `axis_index_groups`, which are positions in it, if given."""
     if positions is None:
         return [list(group) for group in groups]
     return [[group[i] for i in part] for group in groups for part in positions]
@@ -84,15 +85,13 @@ def divided(groups: Groups, positions: Groups | None) -> list[list[int]]:
 def psum(x: Array, groups: Groups) -> Expected:
     """Every row of a group gets the sum of its rows."""
     x = _summable(x)
-    total, scale = np.zeros_like(x), _scale_of(x)
-    for group in groups:
-        total[group] = x[group].sum(axis=0, dtype=x.dtype)
-    return Expected(total, _spread(scale, groups), _longest(groups))
+    scale = _sums(np.abs(x), groups) if np.issubdtype(x.dtype, np.inexact) else None
+    return Expected(_sums(x, groups), scale, max(map(len, groups), default=1))
 
 
 @_reference()
 def pmean(x: Array, groups: Groups) -> Expected:
-    """psum, divided by the number of rows that were added."""
+    """psum, divided by the size of the group."""
     sums = psum(x, groups)
     wrapped = _wrapped(sums.rows, x.dtype)
     kind = np.complex128 if np.iscomplexobj(wrapped) else np.float64
@@ -106,13 +105,13 @@ def pmean(x: Array, groups: Groups) -> Expected:
 
 @_reference()
 def pmax(x: Array, groups: Groups) -> Expected:
-    """Every row of a group gets the largest of each element."""
+    """Every row of a group gets the elementwise maximum of its rows."""
     return _extreme(x, groups, np.maximum)
 
 
 @_reference()
 def pmin(x: Array, groups: Groups) -> Expected:
-    """Every row of a group gets the smallest of each element."""
+    """Every row of a group gets the elementwise minimum of its rows."""
     return _extreme(x, groups, np.minimum)
 
 
@@ -121,80 +120,53 @@ def psum_scatter(
     x: Array, groups: Groups, scatter_dimension: int = 0, tiled: bool = False
 ) -> Expected:
     """The row at position i of a group gets part i of the sum of the group's rows."""
+
+    def own_part(blocks: list[Array], position: int) -> Array:
+        return _part(blocks[position], position, len(blocks), scatter_dimension, tiled)
+
     sums = psum(x, groups)
-    rows = _parts(sums.rows, groups, scatter_dimension, tiled)
+    rows = _by_group(sums.rows, groups, own_part)
     if sums.scale is None:
         return Expected(rows)
-    return Expected(rows, _parts(sums.scale, groups, scatter_dimension, tiled), sums.terms)
+    return Expected(rows, _by_group(sums.scale, groups, own_part), sums.terms)
+
+
+def _sums(x: Array, groups: Groups) -> Array:
+    total = np.zeros_like(x)
+    for group in groups:
+        total[group] = x[group].sum(axis=0, dtype=x.dtype)
+    return total
 
 
 def _extreme(x: Array, groups: Groups, pick: Callable[[Array, Array], Array]) -> Expected:
     rows = np.empty_like(x)
     for group in groups:
-        best = x[group[0]]
-        for row in group[1:]:
-            best = pick(best, x[row])
-        rows[group] = best
+        rows[group] = reduce(pick, x[group])
     return Expected(rows)
 
 
-def _parts(rows: Array, groups: Groups, dimension: int, tiled: bool) -> Array:
-    cut: list[Any] = [None] * len(rows)
-    for group in groups:
-        for position, row in enumerate(group):
-            cut[row] = _part(rows[row], position, len(group), dimension, tiled)
-    return np.stack(cut)
-
-
 def _part(block: Array, position: int, count: int, dimension: int, tiled: bool) -> Array:
-    """Part `position` of `count` equal ones along a dimension, kept when `tiled`."""
+    """Part `position` of `count` equal parts along a dimension, which is kept if `tiled`."""
     if tiled:
         return np.split(block, count, axis=dimension)[position]
     return np.asarray(block.take(position, axis=dimension))
 
 
 def _summable(x: Array) -> Array:
-    """`x` in the type that its sum is made in: wide enough that NumPy adds no error of its own."""
-    if x.dtype == np.bool_:
-        return np.asarray(x, np.int64)
+    """Convert `x` to a dtype wide enough that NumPy's summation adds no error of its own."""
     if np.iscomplexobj(x):
         return np.asarray(x, np.complex128)
-    if _is_float(x.dtype):
+    if jnp.issubdtype(x.dtype, jnp.floating):  # including the types of ml_dtypes
         return np.asarray(x, np.float64)
-    return np.asarray(x, np.uint64 if _is_unsigned(x.dtype) else np.int64)
-
-
-def _is_float(dtype: Any) -> bool:
-    """Whether it is a real floating type, those of ml_dtypes included."""
-    return bool(jnp.issubdtype(dtype, jnp.floating))
-
-
-def _is_unsigned(dtype: Any) -> bool:
-    return bool(jnp.issubdtype(dtype, jnp.unsignedinteger))
+    unsigned = jnp.issubdtype(x.dtype, jnp.unsignedinteger)
+    return np.asarray(x, np.uint64 if unsigned else np.int64)
 
 
 def _wrapped(rows: Array, dtype: Any) -> Array:
-    """Integer sums as they are in `dtype`, modulo its size; all others as they are."""
+    """Let integer sums overflow as they do in `dtype`."""
     if dtype == np.bool_ or not np.issubdtype(rows.dtype, np.integer):
         return rows
     return rows.astype(dtype).astype(rows.dtype)
-
-
-def _scale_of(x: Array) -> Array | None:
-    return np.abs(x) if np.issubdtype(x.dtype, np.inexact) else None
-
-
-def _spread(scale: Array | None, groups: Groups) -> Array | None:
-    if scale is None:
-        return None
-    total = np.zeros_like(scale)
-    for group in groups:
-        total[group] = scale[group].sum(axis=0)
-    return total
-
-
-def _longest(groups: Groups) -> int:
-    return max(map(len, groups), default=1)
 
 
 # --------------------------------------------------------------------------------- moving the data
@@ -204,29 +176,29 @@ def _longest(groups: Groups) -> int:
 def all_gather(
     x: Array, groups: Groups, axis: int = 0, tiled: bool = False, to: str = "varying"
 ) -> Expected:
-    """Every row of a group gets all rows of it: stacked along `axis`, or in a line when `tiled`."""
-    del to  # how the result is typed, not what it is
+    """Every row of a group gets all its rows, stacked along `axis`, or concatenated if `tiled`."""
+    del to  # concerns the type of the result, not its value
     join = np.concatenate if tiled else np.stack
-    return _by_group(x, groups, lambda blocks, _: join(blocks, axis=axis))
+    return Expected(_by_group(x, groups, lambda blocks, _: join(blocks, axis=axis)))
 
 
 @_reference()
 def all_to_all(
     x: Array, groups: Groups, split_axis: int, concat_axis: int, tiled: bool = False
 ) -> Expected:
-    """Position i gets part i of every row of its group, put together along `concat_axis`."""
+    """Position i gets part i of every row of its group, joined along `concat_axis`."""
     join = np.concatenate if tiled else np.stack
 
     def exchanged(blocks: list[Array], position: int) -> Array:
         parts = [_part(block, position, len(blocks), split_axis, tiled) for block in blocks]
         return join(parts, axis=concat_axis)
 
-    return _by_group(x, groups, exchanged)
+    return Expected(_by_group(x, groups, exchanged))
 
 
 @_reference()
 def pswapaxes(x: Array, groups: Groups, axis: int) -> Expected:
-    """The axis of the devices and dimension `axis` of the blocks change places."""
+    """The devices' axis and dimension `axis` of the blocks are swapped."""
     return all_to_all(x, groups, axis, axis)
 
 
@@ -243,7 +215,7 @@ def ppermute(x: Array, groups: Groups, perm: Sequence[Sequence[int]]) -> Expecte
 @_reference()
 def pshuffle(x: Array, groups: Groups, perm: Sequence[int]) -> Expected:
     """Position i gets the row at position perm[i]."""
-    return _by_group(x, groups, lambda blocks, position: blocks[perm[position]])
+    return Expected(_by_group(x, groups, lambda blocks, position: blocks[perm[position]]))
 
 
 @_reference(
@@ -254,7 +226,7 @@ def pshuffle(x: Array, groups: Groups, perm: Sequence[int]) -> Expected:
 )
 def pbroadcast(x: Array, groups: Groups, source: int) -> Expected:
     """Every row of a group gets the row at position `source`."""
-    return _by_group(x, groups, lambda blocks, _: blocks[source])
+    return Expected(_by_group(x, groups, lambda blocks, _: blocks[source]))
 
 
 def _ragged(x: Any) -> Any:
@@ -279,9 +251,9 @@ def ragged_all_to_all(
     output_offsets: Array,
     recv_sizes: Array,
 ) -> Expected:
-    """Position p sends to q send_sizes[p][q] elements from input_offsets[p][q], which q finds in
-    its output at output_offsets[p][q]."""
-    del recv_sizes  # says the same as send_sizes, from the other side
+    """Position p sends send_sizes[p][q] elements from input_offsets[p][q] on to position q, which
+    stores them in its output from output_offsets[p][q] on."""
+    del recv_sizes  # the transpose of send_sizes
     rows = output.copy()
     for group in groups:
         for sender in group:
@@ -292,56 +264,49 @@ def ragged_all_to_all(
     return Expected(rows)
 
 
-def _by_group(x: Array, groups: Groups, of: Callable[[list[Array], int], Array]) -> Expected:
-    """A row for each device: `of` the rows of its group and its own position in it."""
+def _by_group(x: Array, groups: Groups, of: Callable[[list[Array], int], Any]) -> Array:
+    """Stack `of(blocks, position)` of each row: the rows of its group, and its position in it."""
     rows: list[Any] = [None] * len(x)
     for group in groups:
         blocks = [x[row] for row in group]
         for position, row in enumerate(group):
             rows[row] = of(blocks, position)
-    return Expected(np.stack(rows))
+    return np.stack(rows)
 
 
-# ------------------------------------------------------------------------------- looking at no data
+# ---------------------------------------------------------------------------- positions and sizes
 
 
 @_reference()
 def axis_index(x: Array, groups: Groups) -> Expected:
     """Each row gets its own position."""
-    rows = np.zeros(len(x), dtype=np.int64)
-    for group in groups:
-        rows[list(group)] = range(len(group))
-    return Expected(rows)
+    return Expected(_by_group(x, groups, lambda _, position: np.int64(position)))
 
 
 @_reference()
 def axis_size(x: Array, groups: Groups) -> Expected:
-    """Each row gets how many there are in its group."""
-    rows = np.zeros(len(x), dtype=np.int64)
-    for group in groups:
-        rows[list(group)] = len(group)
-    return Expected(rows)
+    """Each row gets the size of its group."""
+    return Expected(_by_group(x, groups, lambda blocks, _: np.int64(len(blocks))))
 
 
 # --------------------------------------------------------------------------------------- comparing
 
 
 def wrong(result: Array, expected: Expected) -> int:
-    """How many elements of `result` are not what was expected.
+    """Count the elements of `result` that differ from what was expected.
 
-    Moved data, integers, largest and smallest must be the same (NaN where NaN was expected). A
-    sum of K floats may be off by 16 eps sqrt(K) times the sum of its terms' absolute values: of
-    those and not of the result, which may have cancelled. Where the terms add up to more than
-    the type holds, any overflow is right.
+    Moved data, integers, maxima and minima have to be equal, NaN included. A sum of K floats may be
+    off by 16 eps sqrt(K) times the sum of its terms' absolute values, not times the result, whose
+    terms may have cancelled. If the absolute values add up to more than the dtype can hold, any
+    overflow is right.
     """
     if result.shape != expected.rows.shape:
         return max(1, result.size)
     if expected.scale is None or not jnp.issubdtype(result.dtype, jnp.inexact):
-        want = expected.rows
-        if want.dtype != result.dtype:
-            want = want.astype(result.dtype)
-        return int(np.sum(~_same(result, want)))
-    return int(np.sum(~_close(result, expected)))
+        right = _same(result, expected.rows.astype(result.dtype, copy=False))
+    else:
+        right = _close(result, expected)
+    return int(np.sum(~right))
 
 
 def _same(a: Array, b: Array) -> Array:

@@ -1,11 +1,11 @@
-"""The requests about collectives, answered: a run, the sources of an element, what there is."""
+"""Answers the requests about collectives: a run, and the sources of an element."""
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from jaxtui.collectives.engine import run as collectives
@@ -21,8 +21,6 @@ from jaxtui.session.field_path import NO_FIELD
 from jaxtui.session.session import Session
 from jaxtui.wire.collectives import (
     CollectiveRan,
-    CollectivesDescribed,
-    DescribeCollectives,
     FindProvenance,
     ProvenanceFound,
     RunCollective,
@@ -32,16 +30,16 @@ from jaxtui.wire.report import CollectiveReport
 
 @dataclass
 class _Kept:
-    """A collective that ran, for the questions that follow."""
+    """A collective that ran, for later requests about its result."""
 
     session: Session
     folder: str
     ran: collectives.CollectiveResult
-    search: SourceSearch | None = field(default=None)
+    search: SourceSearch | None = None
 
 
 class CollectiveRuns:
-    """The newest collectives that ran. Only the worker's thread may use it."""
+    """The newest collectives that ran. To be used by the worker's thread only."""
 
     def __init__(self, store: ResultStore) -> None:
         self._store = store
@@ -75,7 +73,7 @@ class CollectiveRuns:
         )
 
     def find(self, request: FindProvenance, cancelled: Callable[[], bool]) -> ProvenanceFound:
-        """What an element of a result was made from. Raises Diagnosed or GivenUp."""
+        """Find the sources of an element of a result. Raises Diagnosed or GivenUp."""
         kept = self._kept.get(request.result)
         if kept is None:
             message = f"result {request.result} is no longer kept; run the collective again"
@@ -83,7 +81,7 @@ class CollectiveRuns:
         output = _output(kept.ran.after, request)
         flat = _flat(request.element, output.shape)
         try:
-            # What the function prints it has printed when it ran.
+            # What the function prints was shown when it ran.
             with rehearsal():
                 if kept.search is None:
                     kept.search = SourceSearch(
@@ -116,15 +114,10 @@ class CollectiveRuns:
 
 
 def _told(called: Checked) -> dict[str, Any]:
-    """The options to tell of; those of the user's own function may be any objects at all."""
+    """The values of the options to report; those of a user's function may be any objects."""
     if called.operation is None:
         return {}
     return {name: v for name, v in called.options.items() if name != "axis_index_groups"}
-
-
-def catalogue(request: DescribeCollectives) -> CollectivesDescribed:
-    """The collectives of the installed JAX."""
-    return CollectivesDescribed(id=request.id, options=collectives.available())
 
 
 def _output(after: collectives.Leaves, request: FindProvenance) -> Any:

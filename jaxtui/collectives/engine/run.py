@@ -1,4 +1,4 @@
-"""A session's collective: checked, run as a program, and compared with its reference."""
+"""Checks a session's collective, runs it as a program and compares it with its reference."""
 
 from __future__ import annotations
 
@@ -46,11 +46,10 @@ Leaves = list[tuple[str, Any]]  # (keystr path, array), with a row for each devi
 
 @dataclass(frozen=True)
 class CollectiveResult:
-    """A collective that ran.
+    """A collective's inputs `before` its run and its results `after` it.
 
-    `wrong` counts the elements that are not what the reference says; None without a comparison.
-    `note` says in words what else there is to know of the comparison, "" when nothing. `called`
-    holds the values of its options, and its groups.
+    `wrong` counts the elements that differ from the reference, None without a comparison, on which
+    `note` comments. `called` holds the values of its options, and its groups.
     """
 
     before: Leaves
@@ -63,25 +62,21 @@ class CollectiveResult:
 
     @property
     def checked(self) -> bool | None:
-        """Whether the result agrees with the reference; None without a comparison."""
         return None if self.wrong is None else self.wrong == 0
 
 
 def available() -> dict[str, list[str]]:
-    """The collectives of the installed JAX, each with the options that it takes."""
-    return {
-        name: [o.name for o in operation.options if o.name in _signature(name)]
-        for name, operation in OPERATIONS.items()
-        if hasattr(lax, name)
-    }
-
-
-def _signature(name: str) -> Any:
-    return inspect.signature(getattr(lax, name)).parameters
+    """The collectives of the installed JAX, with the names of the options that each accepts."""
+    found = {}
+    for name, operation in OPERATIONS.items():
+        if function := getattr(lax, name, None):
+            accepted = inspect.signature(function).parameters
+            found[name] = [o.name for o in operation.options if o.name in accepted]
+    return found
 
 
 def session_of(composition: Composition, collective: Collective) -> Session:
-    """The composition and the collective as the session that they are parts of."""
+    """The session that the composition and the collective are parts of."""
     return Session(
         devices=composition.devices,
         parameters=composition.parameters,
@@ -96,9 +91,9 @@ def run(
     on_stage: Callable[[str], None],
     cancelled: Callable[[], bool],
 ) -> CollectiveResult:
-    """Check, run and compare the session's collective.
+    """Check and run the session's collective, and compare its result with the reference.
 
-    Raises Diagnosed at the collective's own fields, or GivenUp when `cancelled()` turned true.
+    Raises Diagnosed at the collective's own fields, and GivenUp once `cancelled()` is true.
     """
     with rehearsal():
         checked = collective_checks.check(session, folder)
@@ -126,7 +121,7 @@ def _check_rows(after: Leaves, rows: int) -> None:
 
 
 def _alone(flow: Flow, session: Session) -> Flow:
-    """The flow of the collective alone: without the input that is handed back beside its result."""
+    """The flow without the input, which the program returns beside the collective's result."""
     levels = [
         level
         if level.outputs is None
@@ -144,29 +139,29 @@ def _alone(flow: Flow, session: Session) -> Flow:
     return replace(flow, function=session.collective.operation.strip(), levels=levels)
 
 
-# ------------------------------------------------------------------------------ with the reference
+# ------------------------------------------------------------------------------ the comparison
 
 
 def _compared(checked: Checked, before: Leaves, after: Leaves) -> tuple[int | None, str]:
-    """How many elements are wrong, and what to say of the comparison."""
     if checked.operation is None:
         return None, "a function of your own: nothing to compare it with"
-    arrays = [leaf for _, leaf in (*before, *after)]
-    if not all(isinstance(x, jax.Array | Gathered) and at_hand(x) for x in arrays):
+    if not all(_is_readable(leaf) for _, leaf in (*before, *after)):
         return None, "not checked: other processes hold a part of it"
-    count = 0
-    for given, got in _pairs(checked, before, after):
-        count += wrong(_host(got), expected(checked, [_host(x) for x in given]))
+    count = sum(
+        wrong(_host(got), expected(checked, [_host(x) for x in given]))
+        for given, got in _pairs(checked, before, after)
+    )
     return count, _note(count, checked, before)
 
 
 def _pairs(checked: Checked, before: Leaves, after: Leaves) -> list[tuple[list[Any], Any]]:
-    """For each leaf of the result the operands that it was made from."""
+    """Pair each leaf of the result with the operands that it was computed from."""
     assert checked.operation is not None
     operands = checked.operation.names("operand")
     results = [leaf for _, leaf in after]
     if not operands:
-        # Every array of a pytree is a collective of its own; without an operand there is one.
+        # Each array of a pytree is reduced or moved by itself. A collective without an operand
+        # is called once.
         given = [leaf for _, leaf in before] if checked.operation.operand else [before[0][1]]
         return [([x], got) for x, got in zip(given, results, strict=True)]
     named = {path.strip("[]'"): leaf for path, leaf in before}
@@ -174,7 +169,7 @@ def _pairs(checked: Checked, before: Leaves, after: Leaves) -> list[tuple[list[A
 
 
 def expected(checked: Checked, operands: list[Any]) -> Expected:
-    """What the reference makes of `operands`, NumPy arrays with a row for each device."""
+    """The reference's result for `operands`, NumPy arrays with a row for each device."""
     assert checked.operation is not None
     options = {k: v for k, v in checked.options.items() if k != "axis_index_groups"}
     first, *others = operands
@@ -185,7 +180,7 @@ def _host(array: Any) -> Any:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         gathered = isinstance(array, Gathered)
         words = array.on_host() if gathered else np.asarray(jax.random.key_data(array))
-        # One element for each key, so that dimensions count as they do in JAX.
+        # One element for each key, so that the array has the same rank as in JAX.
         kind = np.dtype((np.void, words.dtype.itemsize * words.shape[-1]))
         return np.ascontiguousarray(words).view(kind).reshape(array.shape)
     if not array.size:
@@ -194,9 +189,9 @@ def _host(array: Any) -> Any:
     return array.on_host() if isinstance(array, Gathered) else np.asarray(array)
 
 
-def at_hand(array: jax.Array | Gathered) -> bool:
-    """Whether this process can read all of it."""
-    return isinstance(array, Gathered) or array.is_fully_addressable
+def _is_readable(leaf: Any) -> bool:
+    array = isinstance(leaf, jax.Array) and leaf.is_fully_addressable
+    return array or isinstance(leaf, Gathered)
 
 
 def _note(count: int, checked: Checked, before: Leaves) -> str:
@@ -217,11 +212,11 @@ def _has_nan(leaf: Any) -> bool:
     return bool(np.any(array != array))
 
 
-# -------------------------------------------------------------------------- where it is made from
+# ------------------------------------------------------------------------------ the provenance
 
 
 def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
-    """What finds out which elements of `before` a result of the collective is made from."""
+    """The Provenance of the collective's results, for the inputs `before`."""
     program = collective_program.as_program(session)
     prepared = prepare(Composition.of(session, folder, program))
     names = prepared.argument_names
@@ -229,7 +224,7 @@ def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
         expressions.abstract_value(argument.value, prepared.known, VALUE).tree
         for argument in program.arguments
     ]
-    # Several operands are handed back in a dict, whose leaves come in the order of its keys.
+    # Several operands are returned in a dict, whose leaves are in the order of its keys.
     order = sorted(range(len(names)), key=lambda i: names[i])
     trees: list[Any] = [tree_util.tree_structure(values[i]) for i in order]
 
@@ -253,7 +248,7 @@ def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
 
 
 def row_devices(array: Any) -> list[int]:
-    """For each row of an array the id of the device that holds it, the first where several do."""
+    """The id of the device that holds each row of an array, the first one if several do."""
     devices: dict[int, int] = {}
     for device, start, stop in _held_rows(array):
         for row in range(start, stop):
@@ -262,7 +257,7 @@ def row_devices(array: Any) -> list[int]:
 
 
 def _held_rows(array: Any) -> Iterator[tuple[Any, int, int]]:
-    """Each device with the first row that it holds, and the one after the last."""
+    """Yield each device's id with the range (start, stop) of the rows that it holds."""
     if isinstance(array, Gathered):
         for block in array.blocks:
             yield (block.device, *block.index[0])
@@ -276,7 +271,7 @@ def _held_rows(array: Any) -> Iterator[tuple[Any, int, int]]:
 
 
 def _moved(diagnosis: Diagnosis, session: Session) -> Diagnosis:
-    """A diagnosis of the collective's program, with the field that the collective has for it."""
+    """Move a diagnosis of the collective's program to the corresponding field of the collective."""
     collective = session.collective
     assert collective is not None
     own = collective.operation.strip() in collective_program.own_functions(session.program.source)
@@ -314,19 +309,18 @@ def _argument_field(field: FieldPath, collective: Collective) -> FieldPath:
 def _at(
     diagnosis: Diagnosis, field: FieldPath, fixes: list[Fix] | None = None, *, lines: bool = True
 ) -> Diagnosis:
-    """The diagnosis at another field. Its own fixes are of the composed program: they would change
-    none of the session's fields. Without `lines`, those of the composed source are left out."""
-    message = diagnosis.message
-    if not lines:
-        message = re.sub(r"^line \d+: ", "", message)
-    return Diagnosis(
-        kind="collective"
-        if diagnosis.kind in ("axes", "function") and not lines
-        else diagnosis.kind,
-        field=field,
-        message=message,
-        fixes=fixes or [],
-        line=diagnosis.line if lines else UNSET,
-        column=diagnosis.column if lines else UNSET,
-        frames=diagnosis.frames if lines else UNSET,
+    """The diagnosis at another field; without `lines`, also without places in the composed source.
+
+    Its own fixes are dropped: they apply to fields of the composed program, not of the session.
+    """
+    moved = replace(diagnosis, field=field, fixes=fixes or [])
+    if lines:
+        return moved
+    return replace(
+        moved,
+        kind="collective" if diagnosis.kind in ("axes", "function") else diagnosis.kind,
+        message=re.sub(r"^line \d+: ", "", diagnosis.message),
+        line=UNSET,
+        column=UNSET,
+        frames=UNSET,
     )

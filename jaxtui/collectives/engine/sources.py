@@ -1,4 +1,4 @@
-"""What the elements of a collective's results were made from, tried in every process alike."""
+"""Searches for the sources of a result's elements, made by all processes of an engine alike."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from jaxtui.results.engine.gathering import Gathered
 from jaxtui.session.field_path import DEVICES, NO_FIELD
 from jaxtui.session.session import Session
 
-_KEPT = 8  # searches of a follower: more than results that the leader keeps
+_KEPT = 8  # searches that a follower keeps: more than the leader keeps results
 
 
 class SourceSearch:
-    """Finds the sources of elements of one result; `before` is what the collective was given."""
+    """Finds the sources of elements of one result in the collective's inputs `before`."""
 
     def __init__(self, session: Session, folder: str, result: int, before: Leaves) -> None:
         self._session, self._folder, self._result = session, folder, result
@@ -38,7 +38,7 @@ class SourceSearch:
         self._provenance = collectives.provenance(session, folder, before)
 
     def sources(self, leaf: int, element: int, cancelled: Callable[[], bool]) -> InputElements:
-        """See Provenance.sources; where several processes try together, none gives up."""
+        """As Provenance.sources; cannot be cancelled if several processes search together."""
         if not self._joined:
             return self._provenance.sources(leaf, element, cancelled)
         task = Sources(self._session, self._folder, self._result, self._joined, leaf, element)
@@ -47,13 +47,13 @@ class SourceSearch:
 
 
 class Searches:
-    """A follower's part in the newest searches."""
+    """The newest searches in which this process follows the leader."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[int, Provenance] = OrderedDict()
 
     def find(self, task: Sources) -> None:
-        """Try what the leader tries."""
+        """Make the same search as the leader."""
         if task.result not in self._kept:
             before = list(map(_as_given, task.before))
             self._kept[task.result] = collectives.provenance(task.session, task.folder, before)
@@ -73,7 +73,6 @@ def _as_given(sent: tuple[str, Any, str | None]) -> tuple[str, Any]:
 
 
 def _require_all_processes(arrays: list[Any]) -> None:
-    """Raise Diagnosed where a process has no part in what would be tried."""
     for array in arrays:
         taking_part = {d.process_index for d in array.array.sharding.device_set}
         if len(taking_part) < jax.process_count():

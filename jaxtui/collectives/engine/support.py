@@ -1,6 +1,6 @@
-"""What the installed JAX, a transformation or a backend cannot do, and the way that does work.
+"""What the installed JAX, a transformation or a backend does not implement, and what does work.
 
-Where it is cheap it is tried, not looked up by version; what would end the process is not tried.
+Features are probed, not looked up by version, unless a probe would be slow or crash the process.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from jaxtui.session.session import Collective
 
 OPERATION = COLLECTIVE / "operation"
 VIA = COLLECTIVE / "via"
+_PMAP_CAN = Fix(label="pmap can", field=VIA, text="pmap")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What there is not of one collective; of most there is all.
+    """What JAX may not implement of one collective; by default it implements everything.
 
-    `probe` calls it along the axis "i" on blocks of two numbers, where a transformation or a
-    backend may not implement it, and `instead` says what works there: with `alternative`, another
-    collective. Where it `crashes_on` a platform it is not tried.
+    `probe` calls the collective along the axis "i" on blocks of two numbers, and is not tried on
+    the platform that it `crashes_on`. `instead` says in words what works where it fails, and
+    `alternative` names another collective.
     """
 
     probe: Callable[[Any], Any] | None = None
@@ -49,58 +50,50 @@ def refuse_unsupported(
     options: dict[str, Any],
     platform: str,
 ) -> None:
-    """Raise Diagnosed when this combination is not implemented, with the way that is."""
+    """Raise Diagnosed, with what works instead, if this combination is not implemented."""
     name, via = operation.name, collective.via
-    by_devices = [Fix(label="pmap can", field=VIA, text="pmap")]
     if not _implemented(limits, via, platform):
         where = "under vmap" if via == "vmap" else f"on {platform} devices"
-        fixes = by_devices if via == "vmap" and _implemented(limits, "pmap", platform) else []
+        on_devices = via == "vmap" and _implemented(limits, "pmap", platform)
+        fixes = [_PMAP_CAN] if on_devices else []
         if limits.alternative is not None:
             fixes.append(Fix(limits.alternative, OPERATION, limits.alternative))
         message = f"{name} is not implemented {where}; {limits.instead}"
         raise diagnosed("unsupported", OPERATION, message, fixes)
-    if via != "vmap":
-        return
-    if "axis_index_groups" in options and not _under_vmap("groups"):
+    if via == "vmap" and "axis_index_groups" in options and not _traces(_PROBES["groups"]):
         raise diagnosed(
             "unsupported",
             OPTIONS / "axis_index_groups",
             "vmap knows no axis_index_groups; pmap and shard_map do",
-            by_devices,
+            [_PMAP_CAN],
         )
 
 
 def refuse_partial_permutation(perm: Any, length: int, via: str, field: FieldPath) -> None:
-    """Raise Diagnosed for a perm that leaves positions out where that is not implemented."""
-    if via == "vmap" and len(perm) < length and not _under_vmap("partial"):
+    """Raise Diagnosed if `perm` leaves positions out, and that is not implemented."""
+    if via == "vmap" and len(perm) < length and not _traces(_PROBES["partial"]):
         raise diagnosed(
             "unsupported",
             field,
             "under vmap every position has to send and to receive; pmap and shard_map take "
             "a part of them",
-            [Fix(label="pmap can", field=VIA, text="pmap")],
+            [_PMAP_CAN],
         )
 
 
-@functools.cache
 def takes_negative_dimensions() -> bool:
-    """Whether dimensions to cut may be counted from the end."""
+    """Whether the dimension to split may be counted from the end."""
+    return _traces(_PROBES["negative"])
 
-    def probe(x: Any) -> Any:
-        return lax.all_to_all(x, "i", -1, -1)
 
-    return _traces(probe)
+_PROBES: dict[str, Callable[[Any], Any]] = {
+    "negative": lambda x: lax.all_to_all(x, "i", -1, -1),
+    "groups": lambda x: lax.psum(x, "i", axis_index_groups=[[0], [1]]),
+    "partial": lambda x: lax.ppermute(x, "i", [(0, 1)]),
+}
 
 
 @functools.cache
-def _under_vmap(feature: str) -> bool:
-    probes: dict[str, Callable[[Any], Any]] = {
-        "groups": lambda x: lax.psum(x, "i", axis_index_groups=[[0], [1]]),
-        "partial": lambda x: lax.ppermute(x, "i", [(0, 1)]),
-    }
-    return _traces(probes[feature])
-
-
 def _traces(probe: Callable[[Any], Any]) -> bool:
     shape = jax.ShapeDtypeStruct((2, 2), jnp.float32)
     try:

@@ -1,4 +1,4 @@
-"""The blocks that travel: flat parts of a device's row, taken apart, added up and put together."""
+"""Splits the rows of devices into blocks, adds blocks up and joins them again."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from jaxtui.session.collective_catalogue import Made
 
 @dataclass(frozen=True)
 class Chunk:
-    """A part of a row: its number, the rows that are added up in it, its elements in a line."""
+    """A block: its number, the rows that were combined into it, and its elements, flat."""
 
     number: int
     rows: tuple[int, ...]
     values: tuple[Any, ...]
 
     def with_added(self, other: Chunk, made: Made, dtype: str) -> Chunk:
-        """Both in one, element by element: their largest, smallest or sum."""
+        """The elementwise maximum, minimum or sum of both."""
         rows = tuple(sorted({*self.rows, *other.rows}))
         values = tuple(
             combined(made, dtype, a, b) for a, b in zip(self.values, other.values, strict=True)
@@ -30,7 +30,7 @@ class Chunk:
 
 
 def combined(made: Made, dtype: str, a: Any, b: Any) -> Any:
-    """Two elements in one; integers of a dtype wrap around as they do on a device."""
+    """The maximum, minimum or sum of two elements; integers overflow as they do on a device."""
     if made in ("largest", "smallest"):
         if a != a or b != b:
             return a if a != a else b
@@ -51,14 +51,14 @@ def _wrapped(number: int, dtype: str) -> int:
 
 
 def flattened(values: Any, rank: int) -> list[Any]:
-    """Nested lists of `rank` dimensions as one list."""
+    """Flatten nested lists of `rank` dimensions."""
     if rank == 0:
         return [values]
     return [element for value in values for element in flattened(value, rank - 1)]
 
 
 def nested(flat: Sequence[Any], shape: Sequence[int]) -> Any:
-    """One list as nested lists of `shape`."""
+    """Reshape a flat list into nested lists of `shape`."""
     if not shape:
         return flat[0]
     length = math.prod(shape[1:])
@@ -66,7 +66,7 @@ def nested(flat: Sequence[Any], shape: Sequence[int]) -> Any:
 
 
 def parts(flat: Sequence[Any], shape: Sequence[int], dimension: int, count: int) -> list[list[Any]]:
-    """The elements of `count` equal parts along a dimension, each in a line."""
+    """Split a flat array of `shape` into `count` equal parts along a dimension, each flat."""
     dimension %= len(shape)
     outer = math.prod(shape[:dimension])
     length = math.prod(shape[dimension:])
@@ -82,7 +82,7 @@ def parts(flat: Sequence[Any], shape: Sequence[int], dimension: int, count: int)
 
 
 def part_shape(shape: Sequence[int], dimension: int, count: int, tiled: bool) -> list[int]:
-    """The shape of one such part: the dimension is divided when `tiled`, else taken away."""
+    """The shape of such a part: the dimension is divided if `tiled`, else removed."""
     dimension %= len(shape)
     kept = [shape[dimension] // count] if tiled else []
     return [*shape[:dimension], *kept, *shape[dimension + 1 :]]
@@ -91,7 +91,10 @@ def part_shape(shape: Sequence[int], dimension: int, count: int, tiled: bool) ->
 def joined(
     pieces: Sequence[Sequence[Any]], shape: Sequence[int], axis: int, tiled: bool
 ) -> tuple[list[Any], list[int]]:
-    """Pieces of one shape after one another along `axis`, on a new dimension unless `tiled`."""
+    """Concatenate flat pieces of one shape along `axis` if `tiled`, else stack them on a new one.
+
+    Returns the flat result and its shape.
+    """
     axis %= len(shape) + (0 if tiled else 1)
     outer, size = math.prod(shape[:axis]), math.prod(shape[axis:])
     flat = [

@@ -1,8 +1,8 @@
 """How data travels in a collective: a model of the usual algorithms, step by step, on given data.
 
-It is a model. Which algorithm a backend takes depends on sizes and wires that it does not tell of;
-what is the same is the result, which the last step of every algorithm here must reach. Devices
-send and receive at once, and a step ends when all have.
+Which algorithm a backend really takes depends on sizes and links, and it does not say. The result
+is the same, and the last step of every algorithm here has to reach it. In a step, all devices send
+and receive at once; it ends when all are done.
 """
 
 from __future__ import annotations
@@ -18,21 +18,12 @@ from jaxtui.collectives.travel.routes import APART, ROUTES, Group, Move, Route
 from jaxtui.session.collective_catalogue import OPERATIONS, Operation
 from jaxtui.text import dtypes
 
-__all__ = ["Algorithm", "Chunk", "Send", "Step", "Travel", "algorithms", "follow", "obstacle"]
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """A way for data to travel: its name, and its rounds and bytes in words for n devices."""
-
-    name: str
-    words: str
-    cost: str
+__all__ = ["Chunk", "Send", "Step", "Travel", "algorithms", "follow", "obstacle"]
 
 
 @dataclass(frozen=True)
 class Send:
-    """One row sends a block to another in a step; `bytes` is the block's size."""
+    """A block on its way from one row to another; `bytes` is its size."""
 
     source: int
     target: int
@@ -42,9 +33,9 @@ class Send:
 
 @dataclass(frozen=True)
 class Step:
-    """What is sent at once, and which blocks each row holds after it.
+    """What is sent at once, and the blocks that each row holds afterwards.
 
-    `sent` counts the bytes over all wires from the beginning, this step included.
+    `sent` are the bytes sent by all rows so far, this step included.
     """
 
     sends: tuple[Send, ...]
@@ -54,18 +45,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Travel:
-    """All steps of an algorithm. `begin` is what each row holds before the first of them, and
-    `result` the rows that the last one leaves, as nested lists like those of an output."""
+    """All steps of an algorithm, from the blocks that each row holds at the `begin`.
 
-    algorithm: Algorithm
+    `result` are the rows after the last step, as nested lists of `shape`.
+    """
+
+    algorithm: Route
     begin: tuple[tuple[Chunk, ...], ...]
     steps: tuple[Step, ...]
     result: list[Any]
     shape: list[int]
 
     def seconds(self, latency: float, bandwidth: float) -> float:
-        """The α–β cost: for each step the latency (s), and the bytes that the busiest row sends
-        over the bandwidth (bytes/s)."""
+        """The α–β cost: each step takes the latency (s) and, for the bytes that the busiest row
+        sends, the time that they need at this bandwidth (bytes/s)."""
         return sum(latency + self._busiest(step) / bandwidth for step in self.steps)
 
     def _busiest(self, step: Step) -> int:
@@ -75,21 +68,18 @@ class Travel:
         return max(loads.values(), default=0)
 
 
-_ALGORITHMS = {
-    route.name: Algorithm(name=route.name, words=route.words, cost=route.cost) for route in ROUTES
-}
 _BY_NAME = {route.name: route for route in ROUTES}
 
 
-def algorithms(operation: str) -> list[Algorithm]:
-    """The ways in which the data of a lax collective may travel; none where none does."""
+def algorithms(operation: str) -> list[Route]:
+    """The algorithms for a collective of `jax.lax`; none if it moves no data."""
     known = OPERATIONS.get(operation)
     family = known.family if known is not None else None
-    return [_ALGORITHMS[route.name] for route in ROUTES if route.family == family]
+    return [route for route in ROUTES if route.family == family]
 
 
 def obstacle(algorithm: str, groups: Sequence[Sequence[int]]) -> str:
-    """Why an algorithm does not go for groups of these sizes, in words; "" when it does."""
+    """Why an algorithm cannot be used for groups of these sizes, in words; "" if it can."""
     route = _BY_NAME[algorithm]
     sizes = sorted({len(group) for group in groups})
     odd = [size for size in sizes if size & (size - 1)]
@@ -110,8 +100,8 @@ def follow(
     """The steps of `operation` on `values`, nested lists of `shape` with a row for each device.
 
     `groups` are the rows that take part together, in the order of their positions; `options` are
-    those of the collective, as values. Raises ValueError where `obstacle` says something or the
-    algorithm is none of the operation's.
+    the values of the collective's options. Raises ValueError if there is an `obstacle`, or if the
+    algorithm is not one of the operation's.
     """
     route, known = _BY_NAME[algorithm], OPERATIONS[operation]
     if route.family != known.family:
@@ -119,12 +109,11 @@ def follow(
     if said := obstacle(algorithm, groups):
         raise ValueError(said)
     model = _Model(route, known, dtype, list(shape[1:]), options or {})
-    model.begin(values, groups)
-    return model.travel()
+    return model.travel(values, groups)
 
 
 class _Model:
-    """Every row's blocks while an algorithm goes on."""
+    """The blocks of every row while an algorithm runs."""
 
     def __init__(
         self,
@@ -144,8 +133,7 @@ class _Model:
         self.rows = 0
         self.holds: dict[int, dict[int, Chunk]] = {}
 
-    def begin(self, values: Sequence[Any], groups: Sequence[Sequence[int]]) -> None:
-        """Divide every row into the blocks that travel."""
+    def _divide(self, values: Sequence[Any], groups: Sequence[Sequence[int]]) -> None:
         self.rows = len(values)
         self.groups = [Group(tuple(rows), self.options) for rows in groups]
         for group in self.groups:
@@ -153,21 +141,15 @@ class _Model:
                 flat = flattened(values[row], len(self.shape))
                 if self.family == "all-reduce" and self.made in ("sum", "mean"):
                     flat = [int(value) if isinstance(value, bool) else value for value in flat]
-                pieces = self._pieces(flat, group.size)
-                names = self._names(position, len(pieces))
+                # A whole row is the only piece of it.
+                first = position if self.route.whole and not self.route.summed else 0
                 self.holds[row] = {
-                    self._key(position, name): Chunk(name, (row,), tuple(piece))
-                    for name, piece in zip(names, pieces, strict=True)
+                    self._key(position, number): Chunk(number, (row,), tuple(piece))
+                    for number, piece in enumerate(self._pieces(flat, group.size), first)
                 }
 
-    def _names(self, position: int, count: int) -> list[int]:
-        if not self.route.whole:
-            return list(range(count))
-        return [0 if self.route.summed else position]
-
-    def _key(self, position: int, name: int) -> int:
-        """Blocks of the same name are one sum, except where every row's own are kept apart."""
-        return position << APART | name if self.route.apart else name
+    def _key(self, position: int, number: int) -> int:
+        return position << APART | number if self.route.apart else number
 
     def _pieces(self, flat: list[Any], count: int) -> list[list[Any]]:
         if self.route.whole:
@@ -180,8 +162,8 @@ class _Model:
     def _dimension(self, names: Sequence[str]) -> int:
         return next((int(self.options[name]) for name in names if name in self.options), 0)
 
-    def travel(self) -> Travel:
-        """Play all steps."""
+    def travel(self, values: Sequence[Any], groups: Sequence[Sequence[int]]) -> Travel:
+        self._divide(values, groups)
         begin = self._held()
         steps: list[Step] = []
         sent = 0
@@ -193,14 +175,14 @@ class _Model:
             steps.append(Step(tuple(sends), self._held(), sent))
         flat, shape = self._result()
         rows = [nested(row, shape) for row in flat]
-        return Travel(_ALGORITHMS[self.route.name], begin, tuple(steps), rows, [self.rows, *shape])
+        return Travel(self.route, begin, tuple(steps), rows, [self.rows, *shape])
 
     def _play(self, moves: list[Move]) -> list[Send]:
-        """All moves at once: what is sent is what was held before any of them."""
+        """Make all moves at once: a block is sent as it was before any of them."""
         sends = []
         for move in moves:
             block = self.holds[move.source][move.key]
-            each = dtypes.bits(self.dtype) or 8  # of a kind of key that it does not know
+            each = dtypes.bits(self.dtype) or 8  # for an unknown kind of PRNG key
             size = math.ceil(len(block.values) * each / 8)
             sends.append(Send(move.source, move.target, block, size))
         for move in moves:
@@ -224,7 +206,7 @@ class _Model:
     # ------------------------------------------------------------------------------- the result
 
     def _result(self) -> tuple[list[list[Any]], list[int]]:
-        """The rows that are left, flat, and the shape of each."""
+        """The rows at the end, flat, and the shape of each."""
         rows: list[list[Any]] = [[]] * self.rows
         shape = self.shape
         for group in self.groups:

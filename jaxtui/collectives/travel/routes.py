@@ -1,4 +1,4 @@
-"""The algorithms behind collectives: in each step, which position sends which block to whom.
+"""The algorithms behind collectives: in each step, which position sends which block to which.
 
 Sources: Thakur, Rabenseifner and Gropp, "Optimization of Collective Communication Operations in
 MPICH" (2005), for the rings, recursive doubling with its fold for other sizes, and rotation.
@@ -12,45 +12,44 @@ from typing import Any
 
 from jaxtui.session.collective_catalogue import Family
 
-APART = 16  # bits by which a block's owner is told from its number
+APART = 16  # a block's owner is shifted by so many bits, above its number
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that take part together, in the order of their positions."""
+    """The rows that communicate with one another, in the order of their positions."""
 
     rows: tuple[int, ...]
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        """How many positions there are."""
         return len(self.rows)
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """Who sends to whom in a permutation: its pairs, or for every position its source."""
-        perm = self.options["perm"]
+        """The (source, target) pairs of a permutation, which may be given as a list of sources."""
         return [
             (entry[0], entry[1]) if isinstance(entry, list | tuple) else (entry, position)
-            for position, entry in enumerate(perm)
+            for position, entry in enumerate(self.options["perm"])
         ]
 
     def source_of(self, position: int) -> int | None:
-        """Whose block a position receives from a permutation or a broadcast."""
+        """The position from which a permutation or a broadcast sends to `position`, or None."""
         if "source" in self.options:
             return int(self.options["source"])
         return next((source for source, target in self.pairs if target == position), None)
 
     def move(self, source: int, target: int, key: int, **how: bool) -> Move:
-        """A move between two positions."""
         return Move(self.rows[source], self.rows[target], key, **how)
 
 
 @dataclass(frozen=True)
 class Move:
-    """A row sends its block `key` to another: as a copy, or `handed_on` so that it is no longer
-    held; kept as it is, or `combined` with the receiver's own."""
+    """A row sends its block `key` to another row.
+
+    If `handed_on`, the sender no longer holds it; if `combined`, it is added to the receiver's own.
+    """
 
     source: int
     target: int
@@ -64,9 +63,12 @@ Moves = Iterator[list[Move]]
 
 @dataclass(frozen=True)
 class Route:
-    """An algorithm. With `whole` a row is one block, numbered by its position (0 where all are
-    `summed`), else it is cut into one block for each position; with `apart` blocks of different
-    rows have numbers of their own."""
+    """An algorithm: its name, and its rounds and bytes for n devices in words (`cost`).
+
+    A row is cut into one block for each position. If `whole`, it is a single block, numbered by the
+    row's position, or 0 if all are `summed`. If `apart`, equal blocks of different rows are kept
+    apart by numbers of their own.
+    """
 
     name: str
     family: Family
@@ -79,8 +81,28 @@ class Route:
     powers_of_two: bool = False
 
 
-def ring_reduce_scatter(group: Group) -> Moves:
-    """Each block goes round once and is added to on its way; its last stop is its own position."""
+ROUTES: list[Route] = []
+
+
+def _route(
+    name: str, *, family: Family, words: str, cost: str, **how: bool
+) -> Callable[[Callable[[Group], Moves]], Callable[[Group], Moves]]:
+    """Enter the decorated function into ROUTES as the moves of an algorithm."""
+
+    def entered(moves: Callable[[Group], Moves]) -> Callable[[Group], Moves]:
+        ROUTES.append(Route(name, family, words, cost, moves, **how))
+        return moves
+
+    return entered
+
+
+@_route(
+    "ring reduce-scatter",
+    family="reduce-scatter",
+    words="each block goes round once and is added to on its way",
+    cost="(n−1) α + (n−1)/n S/β",
+)
+def _ring_reduce_scatter(group: Group) -> Moves:
     n = group.size
     for step in range(n - 1):
         yield [
@@ -89,25 +111,41 @@ def ring_reduce_scatter(group: Group) -> Moves:
         ]
 
 
-def ring_all_gather(group: Group) -> Moves:
-    """Each position passes on the block that it got last."""
+@_route(
+    "ring all-gather",
+    family="all-gather",
+    words="each device passes on the block that it got last",
+    cost="(n−1) (α + S/β)",
+    whole=True,
+)
+def _ring_all_gather(group: Group) -> Moves:
     n = group.size
     for step in range(n - 1):
         yield [group.move(p, (p + 1) % n, (p - step) % n) for p in range(n)]
 
 
-def ring_all_reduce(group: Group) -> Moves:
-    """First every block is added up in one place, then all are passed round."""
-    yield from ring_reduce_scatter(group)
-    yield from ring_all_gather(group)
+@_route(
+    "ring all-reduce",
+    family="all-reduce",
+    words="a ring reduce-scatter, then a ring all-gather",
+    cost="2(n−1) α + 2(n−1)/n S/β",
+)
+def _ring_all_reduce(group: Group) -> Moves:
+    yield from _ring_reduce_scatter(group)
+    yield from _ring_all_gather(group)
 
 
-def doubling_all_reduce(group: Group) -> Moves:
-    """Pairs at distance 1, 2, 4, ... exchange their sums.
-
-    Where the size is no power of two, the first few pairs become one position each: one hands its
-    block to the other before, and gets the result after.
-    """
+@_route(
+    "recursive doubling",
+    family="all-reduce",
+    words="pairs at distance 1, 2, 4, … exchange their sums",
+    cost="⌊log₂ n⌋ (α + S/β), 2 (α + S/β) more unless n = 2^k",
+    whole=True,
+    summed=True,
+)
+def _doubling_all_reduce(group: Group) -> Moves:
+    # If the size is no power of two, the first few pairs act as one position each: one sends its
+    # block to the other before, and receives the result after.
     power = 1 << (group.size.bit_length() - 1)
     extra = group.size - power
     members = [2 * i + 1 for i in range(extra)] + list(range(2 * extra, group.size))
@@ -123,8 +161,15 @@ def doubling_all_reduce(group: Group) -> Moves:
         yield [group.move(2 * i + 1, 2 * i, 0) for i in range(extra)]
 
 
-def doubling_all_gather(group: Group) -> Moves:
-    """Pairs at distance 1, 2, 4, ... exchange all that they have."""
+@_route(
+    "recursive doubling all-gather",
+    family="all-gather",
+    words="pairs at distance 1, 2, 4, … exchange all that they have",
+    cost="log₂ n α + (n−1) S/β",
+    whole=True,
+    powers_of_two=True,
+)
+def _doubling_all_gather(group: Group) -> Moves:
     distance = 1
     while distance < group.size:
         yield [
@@ -135,8 +180,14 @@ def doubling_all_gather(group: Group) -> Moves:
         distance *= 2
 
 
-def rotation(group: Group) -> Moves:
-    """In step s every position sends its part for the one s further on."""
+@_route(
+    "rotation",
+    family="all-to-all",
+    words="in step s each device sends its part for the device s further on",
+    cost="(n−1) α + (n−1)/n S/β",
+    apart=True,
+)
+def _rotation(group: Group) -> Moves:
     n = group.size
     for step in range(1, n):
         yield [
@@ -145,13 +196,25 @@ def rotation(group: Group) -> Moves:
         ]
 
 
-def permutation(group: Group) -> Moves:
-    """All send at once, each to its target."""
+@_route(
+    "permutation",
+    family="permute",
+    words="all send at once, each to its target",
+    cost="α + S/β",
+    whole=True,
+)
+def _permutation(group: Group) -> Moves:
     yield [group.move(s, t, s) for s, t in group.pairs if s != t]
 
 
-def binomial_tree(group: Group) -> Moves:
-    """All that have the block send it, so that twice as many have it after every step."""
+@_route(
+    "binomial tree",
+    family="broadcast",
+    words="all that have the block send it on, twice as many after every step",
+    cost="⌈log₂ n⌉ (α + S/β)",
+    whole=True,
+)
+def _binomial_tree(group: Group) -> Moves:
     n, root = group.size, int(group.options["source"])
     have = 1
     while have < n:
@@ -160,71 +223,3 @@ def binomial_tree(group: Group) -> Moves:
             for i in range(min(have, n - have))
         ]
         have *= 2
-
-
-ROUTES = (
-    Route(
-        name="ring all-reduce",
-        family="all-reduce",
-        words="a ring reduce-scatter, then a ring all-gather",
-        cost="2(n−1) α + 2(n−1)/n S/β",
-        moves=ring_all_reduce,
-    ),
-    Route(
-        name="recursive doubling",
-        family="all-reduce",
-        words="pairs at distance 1, 2, 4, … exchange their sums",
-        cost="⌊log₂ n⌋ (α + S/β), 2 (α + S/β) more unless n = 2^k",
-        moves=doubling_all_reduce,
-        whole=True,
-        summed=True,
-    ),
-    Route(
-        name="ring reduce-scatter",
-        family="reduce-scatter",
-        words="each block goes round once and is added to on its way",
-        cost="(n−1) α + (n−1)/n S/β",
-        moves=ring_reduce_scatter,
-    ),
-    Route(
-        name="ring all-gather",
-        family="all-gather",
-        words="each device passes on the block that it got last",
-        cost="(n−1) (α + S/β)",
-        moves=ring_all_gather,
-        whole=True,
-    ),
-    Route(
-        name="recursive doubling all-gather",
-        family="all-gather",
-        words="pairs at distance 1, 2, 4, … exchange all that they have",
-        cost="log₂ n α + (n−1) S/β",
-        moves=doubling_all_gather,
-        whole=True,
-        powers_of_two=True,
-    ),
-    Route(
-        name="rotation",
-        family="all-to-all",
-        words="in step s each device sends its part for the device s further on",
-        cost="(n−1) α + (n−1)/n S/β",
-        moves=rotation,
-        apart=True,
-    ),
-    Route(
-        name="permutation",
-        family="permute",
-        words="all send at once, each to its target",
-        cost="α + S/β",
-        moves=permutation,
-        whole=True,
-    ),
-    Route(
-        name="binomial tree",
-        family="broadcast",
-        words="all that have the block send it on, twice as many after every step",
-        cost="⌈log₂ n⌉ (α + S/β)",
-        moves=binomial_tree,
-        whole=True,
-    ),
-)

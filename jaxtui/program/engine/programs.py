@@ -25,6 +25,7 @@ from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import Argument, Program
+from jaxtui.text.quantities import counted
 from jaxtui.wire.report import Parameter
 
 
@@ -263,13 +264,6 @@ def _check_order(given: list[str], places: list[str], indices: list[int]) -> Non
             fix = Fix(label=f"name it {place}", field=field, text=place)
             message = f"arguments go by position: {name} stands where {place} belongs"
             raise diagnosed("arguments", field, message, [fix] if place not in given else [])
-
-
-def counted(number: int, noun: str) -> str:
-    """`number` with its noun: "1 entry", "2 entries"."""
-    if number != 1:
-        noun = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number} {noun}"
 
 
 def build_layers(layers: list[AnyLayer], known: Names, devices: DeviceSet) -> list[BuiltLayer]:

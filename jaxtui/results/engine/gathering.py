@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxtui.engine_base import devices
+from jaxtui.engine_base import host
 from jaxtui.engine_base.arrays import readable
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Leaves
@@ -161,7 +161,7 @@ def _require_room(arrays: Iterable[jax.Array]) -> None:
         held = math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
         others = len(array.sharding.device_set) - len(array.sharding.addressable_devices)
         needed += held * others
-    available = devices.host_memory() if needed else None
+    available = host.available_memory() if needed else None
     if available is not None and needed > available:
         message = (
             f"what the devices of other processes hold of the result takes "

@@ -11,9 +11,9 @@ from jax.sharding import PartitionSpec
 from jaxtui.engine_base.arrays import shape_of
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.program.engine.diagnosis.calls import Call, short
-from jaxtui.program.engine.programs import counted
 from jaxtui.program.engine.tracing import input_axes
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text.quantities import counted
 
 
 def axes_of(entry: Any) -> tuple[Any, ...]:
