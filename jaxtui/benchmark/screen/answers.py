@@ -1,4 +1,4 @@
-"""When is which faster? Sentences that answer it from the figures of a run, and nothing else."""
+""" "When is which faster?": sentences derived from the figures of a run alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OVERHEAD_FROM = 1.15  # a time a batch that is this much over the baseline's is 
 
 
 def answers(report: BenchmarkReport, index: int) -> list[str]:
-    """Sentences about point `index` first, then about the sweep and the devices."""
+    """Sentences about point `index` of the sweep, then about the whole sweep and the devices."""
     if not report.points:
         return []
     point = report.points[index]
@@ -87,7 +87,7 @@ def _interval(row: StrategyReport) -> str:
 
 
 def _loop(point: PointReport) -> list[str]:
-    """What a Python loop pays for each example: the dispatch that batching saves."""
+    """The cost per example of dispatching from a Python loop, which batching saves."""
     baseline = _baseline(point)
     loop = next((row for row in _timed(point) if row.name == "loop"), None)
     if baseline is None or loop is None or not point.batch or loop.verdict != "slower":
@@ -104,7 +104,7 @@ def _loop(point: PointReport) -> list[str]:
 
 
 def _pays_off(point: PointReport) -> list[str]:
-    """After how many calls the compiling of the fastest is paid back, against what needs less."""
+    """After how many calls the fastest strategy has paid back its longer compilation."""
     rows = [row for row in _timed(point) if row.verdict in ("faster", None)]
     best = min(rows, key=lambda row: row.median or math.inf, default=None)
     if best is None:
@@ -124,13 +124,13 @@ def _pays_off(point: PointReport) -> list[str]:
 
 
 def ready_seconds(row: StrategyReport) -> float:
-    """From the function to its first result: trace, lower, compile, first call."""
+    """Seconds until the first result: trace, lower, compile, first call."""
     stages = row.stages
     return sum(s or 0.0 for s in (stages.trace, stages.lower, stages.compile, stages.first))
 
 
 def _sure(point: PointReport) -> list[str]:
-    """How far this measurement can be believed."""
+    """How reliable the measurement is: the A/A ratio, detectable differences, noisy rounds."""
     said = []
     control = point.control
     if control is not None and control.ratio is not None and control.interval is not None:
@@ -163,7 +163,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _crossings(report: BenchmarkReport) -> list[str]:
-    """Where along the sweep a verdict turns."""
+    """Where along the sweep the verdict on a strategy changes."""
     if len(report.points) < 2:
         return []
     rows: dict[Key, list[tuple[str, StrategyReport]]] = {}

@@ -1,4 +1,4 @@
-"""One row of a benchmark in full, and two runs side by side, as plain lines of text."""
+"""The details of one row of a benchmark, and the comparison of two runs, as styled lines."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ PRINTED = (
 
 
 def wrapped(text: str, width: int, style: str = "", indent: str = "") -> list[Line]:
-    """`text` in lines of at most `width` cells."""
+    """`text` wrapped at `width` cells; `indent` precedes all lines but the first."""
     rows = textwrap.wrap(text, max(20, width), subsequent_indent=indent, break_on_hyphens=False)
     return [(Segment(row, style),) for row in rows]
 
 
 def sentences(found: Sequence[str], width: int) -> list[Line]:
-    """Sentences under one another, each with a mark."""
+    """Sentences as a bulleted list."""
     return [line for text in found for line in wrapped(f"• {text}", width, indent="  ")]
 
 
 def printed_lines(text: str, width: int) -> list[Line]:
-    """What a function printed, its newest lines; what would move a cursor is written out."""
+    """The last lines that a function printed, with control characters escaped."""
     found = text.splitlines()
     left = len(found) - PRINTED_LINES
     lines: list[Line] = []
@@ -53,7 +53,7 @@ def printed_lines(text: str, width: int) -> list[Line]:
 
 
 def _cut(text: str, width: int) -> list[str]:
-    """`text` in pieces of at most `width` cells, none of its spaces lost."""
+    """`text` in pieces of at most `width` cells; unlike wrapping, this keeps all spaces."""
     pieces, piece, used = [], "", 0
     for character in text:
         cells = width_of((Segment(character),))
@@ -68,7 +68,7 @@ def _cut(text: str, width: int) -> list[str]:
 
 
 def row_lines(point: PointReport, key: Key, width: int) -> list[Line]:
-    """All that is known of a row: stages, figures, correctness, cost, its Python."""
+    """Everything known about a row: stages, figures, correctness, cost, equivalent Python."""
     row = next(
         (r for r in point.strategies if (r.name, r.devices) == (key.strategy, key.devices)), None
     )
@@ -82,7 +82,7 @@ def row_lines(point: PointReport, key: Key, width: int) -> list[Line]:
 
 
 def planned_lines(point: PlannedPoint, key: Key, width: int) -> list[Line]:
-    """All that is planned of a row."""
+    """Everything that the plan tells about a row."""
     arm = next(
         (
             arm
@@ -231,7 +231,7 @@ def _python(text: str, width: int) -> list[Line]:
 
 
 def comparison_lines(found: Comparison, before: str, width: int) -> list[Line]:
-    """Another run against the one that is shown; `before` says which it is."""
+    """The shown run against another; `before` is the date of the other."""
     lines: list[Line] = wrapped(f"Against the run of {before}.", width)
     if found.differences:
         lines += wrapped(

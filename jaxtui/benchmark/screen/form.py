@@ -1,4 +1,4 @@
-"""What is timed, as a form: strategies, sweep, devices, rounds, and how samples are made."""
+"""The form of a benchmark: strategies, sweep, devices, rounds, and how samples are taken."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLACEHOLDERS = {
 
 
 class BenchmarkForm(Vertical):
-    """The fields, and one line that says what the one with the focus is for."""
+    """The fields, and a line that explains the focused one."""
 
     DEFAULT_CSS = """
     BenchmarkForm { height: auto; }
@@ -54,7 +54,7 @@ class BenchmarkForm(Vertical):
     """
 
     class Changed(Message):
-        """A text field was typed; `field` is sweep, devices, rounds, budget or baseline."""
+        """The user typed in `field`: sweep, devices, rounds, budget or baseline."""
 
         def __init__(self, input: FieldInput, field: str) -> None:
             super().__init__()
@@ -77,7 +77,6 @@ class BenchmarkForm(Vertical):
         self._plan = ""
 
     def compose(self) -> ComposeResult:
-        """The fields, in reading order."""
         with Horizontal():
             yield Static("program", classes="label")
             yield self._program
@@ -108,7 +107,7 @@ class BenchmarkForm(Vertical):
         texts: dict[str, str],
         plan: str,
     ) -> None:
-        """Show the benchmark; `plan` is what a run would do, in a line."""
+        """Show a benchmark; `plan` says in a line what a run would do."""
         self._program.say(program)
         self.strategies.show(strategies)
         self.options.show(options)
@@ -120,7 +119,7 @@ class BenchmarkForm(Vertical):
         self.say_meaning()
 
     def show_fault(self, diagnosis: Diagnosis | None) -> None:
-        """Mark the field at fault, and say what is wrong with it."""
+        """Mark the faulty field, and show the diagnosis."""
         field = NO_FIELD if diagnosis is None else diagnosis.field
         below = field.under(BENCHMARK)
         for name, input in self.inputs.items():
@@ -129,7 +128,7 @@ class BenchmarkForm(Vertical):
         self._fault.show(diagnosis, place)
 
     def say_meaning(self) -> None:
-        """What the field with the focus is for; without one, what F5 would do."""
+        """Explain the focused field; without one, show the plan."""
         words = self._plan
         for toggles in (self.strategies, self.options):
             if toggles.has_focus and toggles.current is not None:
@@ -142,20 +141,16 @@ class BenchmarkForm(Vertical):
         self._meaning.say(words)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what the field is for."""
         self.say_meaning()
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        """Say what F5 would do."""
         self.call_after_refresh(self.say_meaning)
 
     def on_toggles_moved(self, event: Toggles.Moved) -> None:
-        """Say what it means."""
         event.stop()
         self.say_meaning()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell which field was typed."""
         event.stop()
         for name, input in self.inputs.items():
             if input is event.input:

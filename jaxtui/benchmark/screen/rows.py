@@ -1,4 +1,4 @@
-"""The table of a benchmark as plain data: a row for each strategy on its devices, laid out."""
+"""The benchmark table as plain data: a row per strategy and number of devices, and its layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING = "–"
 
 
 class Key(NamedTuple):
-    """What a row is of, whichever run it is in."""
+    """Identifies a row, also across runs."""
 
     strategy: str
     devices: int
@@ -25,15 +25,15 @@ class Key(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The strategy, and on how many devices where there are several."""
+        """`pmap on 8`, or the strategy alone on a single device."""
         return self.strategy if self.devices == 1 else f"{self.strategy} on {self.devices}"
 
 
 @dataclass(frozen=True)
 class StrategyRow:
-    """A row: its figures, or `note`, which says why there are none.
+    """A row: its figures, or a `note` that says why there are none.
 
-    `part` is the style of the row: baseline, control, faster, slower, noise, skipped, plain.
+    `part` is its style: baseline, control, faster, slower, noise, skipped, planned or plain.
     """
 
     key: Key
@@ -48,7 +48,7 @@ class StrategyRow:
 
 
 def planned_rows(point: PlannedPoint) -> list[StrategyRow]:
-    """What a run would time, and what it would leave out and why."""
+    """The rows of a plan: what would be timed, and what is left out and why."""
     rows = []
     for arm in point.arms:
         control = arm.role == "control"
@@ -68,7 +68,7 @@ def planned_rows(point: PlannedPoint) -> list[StrategyRow]:
 
 
 def report_rows(point: PointReport, at: Key | None = None, doing: str = "") -> list[StrategyRow]:
-    """What a run has measured at a point so far; the arm `at` is being made ready by `doing`."""
+    """The rows of a measured point; row `at` is in the stage `doing`."""
     times = [r.median for r in point.strategies if r.median is not None]
     if point.control is not None and point.control.median is not None:
         times.append(point.control.median)
@@ -114,14 +114,14 @@ def _strategy_row(
 
 
 def _readiness(report: StrategyReport) -> str:
-    """How far a row is that has not been timed, and at which nothing is done now."""
+    """How far the preparation of a row is that waits for its turn."""
     if report.stages.first is None:
         return "waits"
     return "compiled" if report.correct is None else "ready"
 
 
 def _speedup(report: StrategyReport) -> str:
-    """Without an interval as long as there is one round, which has none."""
+    """The speed-up with its interval, which needs more than one round."""
     found = report.speedup
     return f"{found.value:.2f}" if found is not None and report.n == 1 else words.speedup(found)
 
@@ -133,7 +133,7 @@ def _verdict(report: StrategyReport) -> str:
 
 
 def too_few(report: StrategyReport) -> bool:
-    """Whether there are too few rounds for any verdict, however large the difference."""
+    """Whether the rounds are too few for a verdict, however large the difference."""
     return report.verdict == "within noise" and report.seen is None
 
 
@@ -171,7 +171,8 @@ def _or_nothing(text: str, value: float | None) -> str:
 
 
 def unit_of(values: Sequence[float]) -> tuple[float, str]:
-    """One unit for several times: that of the least of them, if the largest is below 1000 of it."""
+    """The common unit of several times, as (seconds, name): that of the least, or a larger one
+    in which the largest stays below 1000."""
     known = [value for value in values if value > 0] or [1.0]
     fitting = [unit for unit in TIME_UNITS if min(known) >= unit[0] * 0.9995] or [TIME_UNITS[-1]]
     larger = [unit for unit in TIME_UNITS if unit[0] >= fitting[0][0]]
@@ -179,7 +180,7 @@ def unit_of(values: Sequence[float]) -> tuple[float, str]:
 
 
 def aligned_seconds(values: Sequence[float], digits: int = 3) -> list[str]:
-    """Times in one unit, the points in one column: ` 3.45 ms`, `77.1  ms`."""
+    """Times in a common unit, aligned at the decimal point: ` 3.45 ms`, `77.1  ms`."""
     scale, unit = unit_of(values)
     texts = [significant(value / scale, digits) for value in values]
     heads = [text.partition(".")[0] for text in texts]
@@ -203,7 +204,7 @@ def where(environment: Environment | None) -> str:
 
 
 def ceiling_words(environment: Environment | None) -> str:
-    """What virtual devices can gain at most, in words; "" for real ones."""
+    """The largest speed-up that simulated devices allow, "" for real ones."""
     if environment is None or not environment.simulated:
         return ""
     count, cores = environment.device_count, environment.cores
@@ -216,7 +217,7 @@ def ceiling_words(environment: Environment | None) -> str:
 
 
 def flagged_words(point: PointReport | None) -> str:
-    """`3 of 25 rounds were disturbed (stolen, switched out)`."""
+    """`3 of 25 rounds were noisy: stolen, switched out`, "" if none was."""
     if point is None:
         return ""
     flagged = [found for found in point.rounds if found.flags]
@@ -232,7 +233,7 @@ def flagged_words(point: PointReport | None) -> str:
 
 @dataclass(frozen=True)
 class StrategyColumn:
-    """A column: `least` is the narrowest table, in cells, that has it."""
+    """A column of the table, left out of tables narrower than `least` cells."""
 
     name: str
     heading: str
@@ -258,7 +259,7 @@ NAME_LEAST, NAME_MOST = 14, 26
 
 @dataclass(frozen=True)
 class StrategyTable:
-    """Rows laid out for a width."""
+    """Rows laid out in a width."""
 
     rows: tuple[StrategyRow, ...]
     columns: tuple[tuple[StrategyColumn, int], ...]
@@ -267,7 +268,6 @@ class StrategyTable:
     width: int
 
     def heading(self) -> Line:
-        """The names of the columns."""
         parts = [Segment("  " + "strategy".ljust(self.name_width), "heading")]
         for column, width in self.columns:
             parts.append(
@@ -276,7 +276,6 @@ class StrategyTable:
         return tuple(parts)
 
     def line(self, index: int, *, cursor: bool = False) -> Line:
-        """One row."""
         row = self.rows[index]
         mark = CURSOR if cursor else " "
         name = fit(row.name, self.name_width).ljust(self.name_width)
@@ -293,7 +292,7 @@ class StrategyTable:
         return tuple(parts)
 
     def _noted(self, row: StrategyRow) -> list[Segment]:
-        """The devices, a stage that is known, and the words in place of the other figures."""
+        """The figures that are known, then the note in place of the others."""
         parts: list[Segment] = []
         used = 2 + self.name_width
         for column, width in self.columns:
@@ -317,7 +316,7 @@ def _set(text: str, width: int, right: bool) -> str:
 
 
 def layout(rows: Sequence[StrategyRow], width: int) -> StrategyTable:
-    """The table for so many cells: what is not there in a narrow one stands in the details."""
+    """Lay out the rows in `width` cells; the details have the columns that do not fit."""
     columns = [column for column in COLUMNS if column.least <= width]
     widths = [
         max(len(column.heading), *(len(row.figures.get(column.name, "")) for row in rows), 0)

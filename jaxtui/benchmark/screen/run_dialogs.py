@@ -24,7 +24,7 @@ class RunDialogs:
         self._screen, self._bench = screen, bench
 
     def open_earlier(self, then: Callable[[], None]) -> None:
-        """Open a run that was kept, then call `then`."""
+        """Show a kept run that the user picks, then call `then`."""
 
         def chosen(path: str | None) -> None:
             if path == NEWEST:
@@ -39,7 +39,7 @@ class RunDialogs:
         self._choose_run("Earlier runs", newest, chosen)
 
     def compare(self, then: Callable[[], None]) -> None:
-        """Hold another run against the one that is shown, then call `then`."""
+        """Compare the shown run with a kept one that the user picks, then call `then`."""
         if self._bench.report is None:
             self._screen.say("nothing is shown to compare with: F5 runs, r opens an earlier run")
             return
@@ -83,7 +83,6 @@ class RunDialogs:
             return None
 
     def export(self) -> None:
-        """Save what is shown as JSON, CSV or Markdown."""
         from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
 
         report = self._bench.report

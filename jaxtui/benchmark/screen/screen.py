@@ -1,4 +1,4 @@
-"""The Benchmark screen: what is timed, what came of it, and how far it can be believed."""
+"""The Benchmark screen: what is timed, the results, and how reliable they are."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from jaxtui.session.session import Benchmark, Session, SessionError
 
 
 class BenchmarkBench(Protocol):
-    """What the screen needs of the session beside its program."""
+    """The part of the explorer that this screen needs."""
 
     @property
     def benchmark(self) -> BenchmarkWork:
-        """The work on the benchmark."""
+        """The open session's benchmark."""
 
 
 class BenchmarkScreen(WorkScreen[ProgramWork]):
-    """A form, the table of strategies, and details of it that take turns."""
+    """A form, the table of strategies, and tabs of details."""
 
     NAME = "benchmark"
     FLIPPED = ("-details", "form")
@@ -72,7 +72,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self._painted: object = None
 
     def body(self) -> ComposeResult:
-        """The panes, in reading order."""
         with VerticalScroll(id="benchmark-form", classes="pane", can_focus=False) as pane:
             pane.border_title = "Benchmark"
             self.form = BenchmarkForm()
@@ -85,24 +84,21 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
             yield self.details
 
     def on_mount(self) -> None:
-        """Begin on the table: F5 fills it."""
         super().on_mount()
         self.table.focus()
 
     def on_screen_resume(self) -> None:
-        """From now on what is composed is planned."""
         self.bench.open(self.explorer.now())
         super().on_screen_resume()
 
     # --------------------------------------------------------------------------- what is shown
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """What is wrong with what is typed, else why the row at the cursor is left out."""
+        """The fault in the form, else why the selected row is left out."""
         left_out = view.left_out(self.bench, self.table_pane.points()[1], self.table.key)
         return self._texts.wrong or self.bench.diagnosis or left_out
 
     def show_work(self, work: ProgramWork, now: float) -> None:
-        """Bring every pane up to date; each leaves alone what has not changed."""
         super().show_work(work, now)
         bench = self.bench
         bench.ask_due(now)
@@ -145,7 +141,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.form.show_fault(self._texts.wrong or bench.diagnosis)
 
     def on_resize(self, event: events.Resize) -> None:
-        """The panes may need another layout."""
         self.call_after_refresh(self.table_pane.fit)
         self.call_after_refresh(self.explorer.show_work)
 
@@ -175,12 +170,10 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.details.show(lines, stale=self.bench.stale)
 
     def on_painted_lines_resized(self, event: PaintedLines.Resized) -> None:
-        """Draw the details for the room that there is now."""
         if event.view is self.details and self._painted is not None:
             self._show_details()
 
     def on_benchmark_table_moved(self, event: BenchmarkTable.Moved) -> None:
-        """The details follow the row."""
         if any(tab.follows for tab in TABS if tab.name == self.tab):
             self._show_details()
         self.show_keys()
@@ -188,12 +181,10 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------- what was typed
 
     def on_benchmark_form_changed(self, event: BenchmarkForm.Changed) -> None:
-        """A field goes into the benchmark, once it can be read."""
         self.put(self._texts.typed(event.field, event.input.take(), self.bench.benchmark))
         self.explorer.show_work()
 
     def on_toggles_switched(self, event: Toggles.Switched) -> None:
-        """Strategies, or how samples are made."""
         asked, names = self.bench.benchmark, event.names
         if event.toggles is self.form.strategies:
             if not names:
@@ -213,7 +204,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in a field runs the benchmark."""
         event.stop()
         if self._texts.wrong is None:
             self.action_run()
@@ -222,11 +212,10 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     @property
     def bench(self) -> BenchmarkWork:
-        """The work on the benchmark."""
         return cast("BenchmarkBench", self.explorer).benchmark
 
     def put(self, benchmark: Benchmark) -> None:
-        """Another benchmark takes the place of this one."""
+        """Replace the benchmark, of the session or of the tutorial's task."""
         explorer, work = self.explorer, self.bench
         if benchmark == work.benchmark:
             return
@@ -244,7 +233,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------------- running
 
     def action_run(self) -> None:
-        """Run the benchmark, unless one runs."""
         explorer, work = self.explorer, self.bench
         if work.subject == "session" and not explorer.work.trusted:
             explorer.files.ask_trust()
@@ -259,7 +247,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         explorer.show_work()
 
     def action_pick_subject(self) -> None:
-        """Choose whose program is timed."""
         from jaxtui.screen.dialogs import ChoiceDialog
 
         explorer, work = self.explorer, self.bench
@@ -277,7 +264,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.app.push_screen(ChoiceDialog("What is timed?", choices), chosen)
 
     def action_baseline(self) -> None:
-        """Compare all others with the strategy at the cursor."""
         key = self.table.key
         if key is None:
             self.say("there is no row yet")
@@ -287,7 +273,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.say(f"the others are compared with {key.strategy} from the next run on")
 
     def action_open_in_map(self) -> None:
-        """Open the tutorial's task as the session, with its benchmark."""
+        """Open the tutorial's task, with its benchmark, as the session."""
 
         explorer, work = self.explorer, self.bench
         if work.subject == "session":
@@ -304,11 +290,9 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
     # -------------------------------------------------------------------------------- looking
 
     def action_next_tab(self) -> None:
-        """Show the next of the details."""
         self._turn(1)
 
     def action_previous_tab(self) -> None:
-        """Show the details before."""
         self._turn(-1)
 
     def _turn(self, step: int) -> None:
@@ -324,11 +308,9 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def tabs(self) -> list[DetailTab]:
-        """The details that there are."""
         return [tab for tab in TABS if tab.there(self.bench)]
 
     def action_step_point(self, step: int) -> None:
-        """Show the next or the previous value of the sweep."""
         count, shown = self.table_pane.points()
         if count < 2:
             self.say("there is one point: a sweep, such as batch = 16, 64, has several")
@@ -337,14 +319,11 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def action_flip(self) -> None:
-        """Turn between the form and more of the details."""
         self.toggle_class("-details")
         self.show_keys()
         self.call_after_refresh(self.explorer.show_work)
 
     def action_earlier_runs(self) -> None:
-        """Open a run that was kept."""
-
         def opened() -> None:
             self.table_pane.point = None
             self.explorer.show_work()
@@ -352,15 +331,13 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         RunDialogs(self, self.bench).open_earlier(opened)
 
     def action_compare(self) -> None:
-        """Hold another run against the one that is shown."""
         RunDialogs(self, self.bench).compare(lambda: self._turn_to("compare"))
 
     def action_export(self) -> None:
-        """Save what is shown as JSON, CSV or Markdown."""
         RunDialogs(self, self.bench).export()
 
     def text_to_copy(self) -> str:
-        """The run as Markdown, or the lines of the details when they have the focus."""
+        """The focused details, else the run as Markdown, else the table."""
         if self.focused is self.details:
             return "\n".join(self.details.texts())
         report = self.bench.report
@@ -369,7 +346,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         return "\n".join(self.table.texts())
 
     def apply(self, fix: Fix) -> None:
-        """Apply a fix; one of the benchmark to what is timed, which may be the tutorial's task."""
         if fix.field.under(BENCHMARK) is None:
             super().apply(fix)
             return
@@ -381,7 +357,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
     # ----------------------------------------------------------------------------- the key line
 
     def offers(self, command: commands.Command) -> bool:
-        """Only what makes sense here and now."""
         match command.action:
             case "screen.run":
                 return not self.bench.running

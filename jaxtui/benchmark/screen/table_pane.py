@@ -1,4 +1,4 @@
-"""The table of a benchmark in its pane: which point of a sweep it shows, progress and noise."""
+"""The pane of the benchmark table: progress, notice, the table of one point, and its noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jaxtui.wire.report import Environment
 
 
 class TablePane(Vertical):
-    """The table under its progress; a sweep has one for each point."""
+    """Shows one point of the sweep, the newest unless `point` is set."""
 
     def __init__(self, bench: BenchmarkWork) -> None:
         super().__init__(id="benchmark-table", classes="pane")
@@ -29,14 +29,13 @@ class TablePane(Vertical):
         self._table_height: int | str = ""
 
     def compose(self) -> ComposeResult:
-        """What is going on, the table, how noisy it is."""
         yield self._progress
         yield self._notice
         yield self.table
         yield self._foot
 
     def points(self) -> tuple[int, int]:
-        """How many points there are, and which is shown."""
+        """The number of points, and the index of the shown one."""
         bench = self._bench
         report = bench.report
         if report is not None and report.points:
@@ -46,7 +45,7 @@ class TablePane(Vertical):
         return count, min(self.point or 0, max(0, count - 1))
 
     def shown_point(self) -> PointReport | PlannedPoint | None:
-        """What the table is of: a point of the run, or of the plan as long as there is none."""
+        """The shown point of the run, or of the plan until a run has points."""
         bench, (count, number) = self._bench, self.points()
         if not count:
             return None
@@ -56,14 +55,12 @@ class TablePane(Vertical):
         return bench.plan.points[number] if bench.plan is not None else None
 
     def show_progress(self, now: float) -> None:
-        """Say how far the run is, and what is in its way."""
         line = view.progress(self._bench, now, max(30, self.screen.size.width - 2))
         self._progress.say(line)
         self._progress.set_class(bool(line), "-shown")
         self._notice.say(self._bench.notice(now))
 
     def show(self, environment: Environment | None) -> None:
-        """Bring the table, and what stands over and under it, up to date."""
         bench, place = self._bench, self.points()
         point = self.shown_point()
         report = bench.report
@@ -95,7 +92,7 @@ class TablePane(Vertical):
         self.call_after_refresh(self.fit)
 
     def fit(self) -> None:
-        """As high as the rows where there is room for all; set only when it changes."""
+        """Fit the height of the table to its rows and the screen."""
         if self.screen.has_class("-low"):
             wanted: int | str = "1fr"
         else:

@@ -1,4 +1,4 @@
-"""What the Benchmark screen says around its table, as plain text: titles, progress, the plan."""
+"""The text around the benchmark table: titles, progress, the plan."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPTIONS = {
 
 
 def function_text(session: Session) -> str:
-    """`benchmark_task(matrix)`."""
+    """The call that is timed: `benchmark_task(matrix)`."""
     program = session.program
     names = re.findall(r"^def\s+(\w+)", program.source, re.MULTILINE)
     name = program.function.rpartition(":")[2] or (names[-1] if names else "no function")
@@ -41,14 +41,14 @@ def function_text(session: Session) -> str:
 
 
 def parameters_text(session: Session, point: PointReport | PlannedPoint | None) -> str:
-    """`batch 64 · n 256`, those of the sweep at this point in place of the session's."""
+    """`batch 64 · n 256`: the session's parameters, overridden by those of the point."""
     swept = {} if point is None else point.parameters
     known = {**session.parameters, **swept}
     return " · ".join(f"{name} {value}" for name, value in known.items())
 
 
 def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> list[Toggle]:
-    """All strategies, those on that would be timed."""
+    """A toggle per strategy, on for those that would be timed."""
     on = benchmark.strategies or [s.name for s in known if s.by_default]
     found = [Toggle(s.name, s.name in on, f"{s.name}: {s.title}") for s in known]
     names = {toggle.name for toggle in found}
@@ -56,13 +56,13 @@ def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> lis
 
 
 def chosen_strategies(names: Sequence[str], known: Sequence[StrategyInfo]) -> list[str]:
-    """The field for these names: empty for the default."""
+    """The benchmark's `strategies` for these names: [] for the default."""
     default = [s.name for s in known if s.by_default]
     return [] if list(names) == default else list(names)
 
 
 def option_toggles(benchmark: Benchmark) -> list[Toggle]:
-    """How samples are made."""
+    """The toggles for quick, pad and throughput."""
     on = {
         "quick": benchmark.quick,
         "pad": benchmark.pad,
@@ -98,7 +98,7 @@ def title(
     place: tuple[int, int],
     width: int,
 ) -> str:
-    """What the table is of, in `width` cells if leaving out what is known anyway will do."""
+    """The title of the table; the least informative parts are left out to fit `width` cells."""
     report = work.report
     seen = report.environment if report is not None and report.environment else environment
     at = {} if point is None else point.parameters
@@ -193,7 +193,7 @@ def moment(began: str) -> str:
 
 
 def run_label(run: KeptRun, width: int) -> str:
-    """A line of the list of earlier runs."""
+    """An entry of the list of earlier runs."""
     points = "" if run.points == 1 else f", {run.points} points"
     ended = "" if run.ended == "complete" else f", {run.ended}"
     text = f"{moment(run.began)}  {run.title or 'untitled'}  {run.strategies} rows{points}{ended}"
@@ -202,7 +202,7 @@ def run_label(run: KeptRun, width: int) -> str:
 
 
 def noise_line(point: PointReport | PlannedPoint | None) -> str:
-    """What disturbed the rounds, for the line under the table."""
+    """The line under the table about noisy rounds."""
     if not isinstance(point, PointReport):
         return ""
     return rows.flagged_words(point)
@@ -216,7 +216,7 @@ def heading_words(report: BenchmarkReport) -> list[str]:
 
 
 def left_out(bench: BenchmarkWork, shown: int, key: Key | None) -> Diagnosis | None:
-    """Why a row of point `shown` is left out, with what would put it in."""
+    """Why the row `key` of point `shown` is left out, with fixes; None if it is not."""
     for reason, fixes in _reasons(bench, shown, key) if key is not None else ():
         field = fixes[0].field if fixes else BENCHMARK
         return Diagnosis(kind="session", field=field, message=reason, fixes=fixes)
@@ -243,7 +243,7 @@ def _reasons(bench: BenchmarkWork, shown: int, key: Key) -> list[tuple[str, list
 
 
 def being_prepared(bench: BenchmarkWork, number: int) -> tuple[Key | None, str]:
-    """The row of point `number` that is being prepared, and the stage that it is in."""
+    """The row of point `number` that is being prepared, and its stage."""
     recording = bench.recording
     if recording is None or recording.stage is None or bench.opened is not None:
         return None, ""
@@ -258,7 +258,7 @@ def being_prepared(bench: BenchmarkWork, number: int) -> tuple[Key | None, str]:
 
 
 def session_of(report: BenchmarkReport, otherwise: Session) -> Session:
-    """The session that was timed, if this version can read it."""
+    """The session that was timed; `otherwise` if this version cannot read it."""
     try:
         return bench_runs.session_of(report)
     except bench_runs.RunError:

@@ -1,4 +1,4 @@
-"""What each device holds before and after a collective: a row each, with a cursor on an element."""
+"""A row per device: what it holds before and after a collective, with a cursor on an element."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ FOLD = 4  # lines of a row when rows are folded
 
 
 class DeviceRows(LineScroller):
-    """Draws two holdings side by side. The heading stays; the rows scroll.
+    """Draws two holdings side by side in scrolling rows under a fixed heading.
 
-    `show` gives it what to draw and `light` the elements that the one at the cursor is made from.
+    `show` sets the holdings, `light` the source elements of the one at the cursor.
     """
 
     PREFIX = "device-rows--"
@@ -73,10 +73,10 @@ class DeviceRows(LineScroller):
     ]
 
     class Moved(Message):
-        """The cursor is on another element."""
+        """The cursor moved to another element."""
 
     class EditWanted(Message):
-        """The element at the cursor is to be edited; its text stands at `x`, `y` of the widget."""
+        """The user wants to edit the element at the cursor, which is drawn at `x`, `y`."""
 
         def __init__(self, place: ElementPlace, x: int, y: int) -> None:
             super().__init__()
@@ -105,7 +105,7 @@ class DeviceRows(LineScroller):
         *,
         stale: bool = False,
     ) -> None:
-        """Draw these; `labels` are what rows are called and the label of each."""
+        """Show two holdings; `labels` are the heading of the labels, and the labels."""
         shown = ((labels[0], tuple(labels[1])), (before, after), names, stale)
         if shown == (self._labels, self._holdings, self._names, self._stale):
             return
@@ -113,30 +113,26 @@ class DeviceRows(LineScroller):
         self.lay_out()
 
     def light(self, places: frozenset[ElementPlace]) -> None:
-        """Light up these elements."""
         if places != self._lit:
             self._lit = places
             self.refresh()
 
     @property
     def cursor(self) -> ElementPlace | None:
-        """The element at the cursor, None when there is none."""
         return self._layout.clamped(self._cursor) if self._layout is not None else None
 
     @property
     def laid_out(self) -> RowsLayout | None:
-        """What is drawn, before it is scrolled."""
         return self._layout
 
     @property
     def wanted_height(self) -> int:
-        """Lines that show all rows and the heading, so that nothing has to scroll."""
+        """Lines needed to show everything without scrolling."""
         return self._wanted
 
     # ------------------------------------------------------------------------------- laying out
 
     def lay_out(self) -> None:
-        """Make the rows, beside a scrollbar where they do not all go in."""
         if self._holdings is None:
             return
         height, width = self.size.height, self.size.width
@@ -159,18 +155,15 @@ class DeviceRows(LineScroller):
         )
 
     def on_focus(self) -> None:
-        """Show the cursor."""
         self.refresh()
         self.post_message(self.Moved())
 
     def on_blur(self) -> None:
-        """Show the cursor more quietly."""
         self.refresh()
 
     # --------------------------------------------------------------------------------- painting
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` from the widget's top: the heading, or a line of a row."""
         drawn = self._layout
         if drawn is None:
             return self.strip_of(())
@@ -182,41 +175,35 @@ class DeviceRows(LineScroller):
     # ------------------------------------------------------------------------------------- keys
 
     def action_sideways(self, step: int) -> None:
-        """Move the cursor along the line."""
         if self._layout is not None and (here := self.cursor) is not None:
             self.go_to(self._layout.sideways(here, step))
 
     def action_move(self, step: int) -> None:
-        """Move the cursor to the line above or below."""
         if self._layout is not None and (here := self.cursor) is not None:
             self.go_to(self._layout.vertically(here, step))
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by the rows that are on view."""
         if self._layout is not None and (here := self.cursor) is not None:
             rows = max(1, (self.size.height - 1) // self._layout.height)
             self.go_to(here._replace(row=here.row + pages * rows))
 
     def action_edge(self, direction: int) -> None:
-        """Move the cursor to the first or the last device."""
         if self._layout is not None and (here := self.cursor) is not None:
             self.go_to(here._replace(row=0 if direction < 0 else self._layout.rows - 1))
 
     def action_fold(self) -> None:
-        """Fold long blocks, or show them whole."""
         self._folds = not self._folds
         self.lay_out()
         if (here := self.cursor) is not None:
             self.go_to(here)
 
     def action_edit(self) -> None:
-        """Ask for the element at the cursor to be edited."""
         if self._layout is not None and (here := self.cursor) is not None:
             y, x = self._layout.locate(here)
             self.post_message(self.EditWanted(here, x, y + 1 - self.scroll_offset.y))
 
     def go_to(self, place: ElementPlace) -> None:
-        """Put the cursor on an element, and bring it into view."""
+        """Move the cursor to an element, and scroll to it."""
         if self._layout is None or (there := self._layout.clamped(place)) is None:
             return
         self._cursor = there
@@ -226,7 +213,6 @@ class DeviceRows(LineScroller):
         self.post_message(self.Moved())
 
     def on_click(self, event: events.Click) -> None:
-        """Take the cursor to the clicked element."""
         if self._layout is not None and event.y > 0:
             place = self._layout.nearest(event.y - 1 + self.scroll_offset.y, event.x)
             if place is not None:
@@ -237,7 +223,7 @@ LEAST = 12  # cells
 
 
 class CellEditor(FieldInput):
-    """Stands where the element stands; enter and escape are its screen's."""
+    """A field on top of the edited element; its screen handles enter and escape."""
 
     DEFAULT_CSS = """
     CellEditor { position: absolute; layer: above; height: 1; background: $boost; }
@@ -248,10 +234,9 @@ class CellEditor(FieldInput):
         self._wide = max(LEAST, width + 4)
 
     def place(self, x: int, y: int, room: int) -> None:
-        """Stand at these cells of the parent, which is `room` cells wide."""
+        """Move to a cell of the parent, which is `room` cells wide."""
         self.styles.width = self._wide
         self.styles.offset = (max(0, min(x, room - self._wide)), y)
 
     def on_mount(self) -> None:
-        """The next key replaces what is there."""
         self.select_all()

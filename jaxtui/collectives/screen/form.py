@@ -1,4 +1,4 @@
-"""The collective as a form: operation, transformation, value, and the options of the operation."""
+"""The form of a collective: operation, transformation, value and options."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Entry(Vertical):
 
 
 class _Line(Vertical):
-    """One or two entries side by side, and under them what is wrong with either."""
+    """One or two entries side by side above the diagnosis of either."""
 
     DEFAULT_CSS = """
     _Line { height: auto; }
@@ -64,7 +64,6 @@ class _Line(Vertical):
         yield self._message
 
     def show_fault(self, diagnosis: Diagnosis | None, field: str) -> None:
-        """Mark the field at fault, and say what is wrong with it, if it stands in this line."""
         here = None
         for entry in self.entries:
             faulty = diagnosis is not None and entry.field == field
@@ -75,7 +74,7 @@ class _Line(Vertical):
 
 
 class CollectiveForm(Vertical):
-    """The fields, and one line that says what the one with the focus is for."""
+    """The fields, and a line that explains the focused one."""
 
     DEFAULT_CSS = """
     CollectiveForm { height: auto; }
@@ -84,7 +83,7 @@ class CollectiveForm(Vertical):
     """
 
     class Changed(Message):
-        """A field was typed; `field` is operation, via, value or options.NAME."""
+        """The user typed in `field`: operation, via, value or options.NAME."""
 
         def __init__(self, input: FieldInput, field: str) -> None:
             super().__init__()
@@ -108,7 +107,6 @@ class CollectiveForm(Vertical):
         self._about_via = ""
 
     def compose(self) -> ComposeResult:
-        """The fields, in reading order."""
         yield self._first[0]
         yield self._meaning
         yield self._first[1]
@@ -118,16 +116,13 @@ class CollectiveForm(Vertical):
 
     @property
     def first(self) -> FieldInput:
-        """The field to start with."""
         return self._operation.input
 
     @property
     def value_input(self) -> FieldInput:
-        """The field of the value."""
         return self._value.input
 
     def entries(self) -> Iterator[_Entry]:
-        """All fields."""
         for line in (*self._first, *self._options):
             yield from line.entries
 
@@ -143,7 +138,7 @@ class CollectiveForm(Vertical):
         diagnosis: Diagnosis | None,
         fault: str,
     ) -> None:
-        """Show the collective; the diagnosis belongs to the field named `fault`."""
+        """Show a collective; `fault` names the field of the diagnosis, "" for none of the form."""
         names = [row.name for row in rows]
         if names != self._names:
             self._names = names
@@ -167,7 +162,6 @@ class CollectiveForm(Vertical):
         self._say_meaning()
 
     def _say_meaning(self) -> None:
-        """What the field with the focus is for; of the operation, what it does."""
         focused = next((entry for entry in self.entries() if entry.input.has_focus), None)
         words = self._about
         if focused is self._via:
@@ -178,15 +172,12 @@ class CollectiveForm(Vertical):
         self._meaning.say(words)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what the field is for."""
         self._say_meaning()
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        """Say what the operation does."""
         self._say_meaning()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell which field was typed."""
         event.stop()
         for entry in self.entries():
             if entry.input is event.input:
@@ -194,7 +185,7 @@ class CollectiveForm(Vertical):
 
 
 def _lines(rows: Sequence[OptionRow]) -> list[_Line]:
-    """The options, two in a line where their texts are short; their labels line up."""
+    """The options with aligned labels, those with short texts two to a line."""
     lines: list[list[OptionRow]] = []
     for row in rows:
         if lines and not row.wide and len(lines[-1]) == 1 and not lines[-1][0].wide:
@@ -210,7 +201,7 @@ def _entry(row: OptionRow) -> _Entry:
 
 
 def _place(diagnosis: Diagnosis | None) -> str:
-    """Where to look for a fault that is in none of the form's fields."""
+    """Where to find a fault that is outside the form's fields."""
     if diagnosis is None or diagnosis.field.under(COLLECTIVE) is not None or not diagnosis.field:
         return ""
     return f"{'.'.join(diagnosis.field.under(PROGRAM) or diagnosis.field.keys)}: "

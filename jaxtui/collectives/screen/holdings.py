@@ -1,4 +1,4 @@
-"""What each device holds: the rows, where the element at the cursor comes from, its editor."""
+"""What each device holds: the rows, the sources of the selected element, and its editor."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EDITS = "enter edits it"
 
 
 class HoldingsPane(Vertical):
-    """Shows what devices hold before and after; an edited element goes into what is `put`."""
+    """Shows blocks before and after; an edited collective is passed to `put`."""
 
     def __init__(
         self, shell: Shell[ProgramWork], asked: CollectiveWork, put: Callable[[Collective], None]
@@ -45,17 +45,15 @@ class HoldingsPane(Vertical):
         self._holdings: tuple[Holding, Holding] | None = None
 
     def compose(self) -> ComposeResult:
-        """The notice, the rows, the words about the element at the cursor."""
         yield self._notice
         yield self.rows
         yield self._words
 
     def step_leaves(self, inputs: int, outputs: int) -> None:
-        """Show other arrays of the input and of the result."""
+        """Show another array of the input or of the result."""
         self._leaves = (self._leaves[0] + inputs, self._leaves[1] + outputs)
 
     def show(self, now: float) -> None:
-        """Bring all up to date."""
         self._show_rows(now)
         if self._notice.say(self._asked.notice(now)):
             self.call_after_refresh(self.fit_rows)
@@ -97,7 +95,7 @@ class HoldingsPane(Vertical):
         return self._asked.collective.via == "shard_map"
 
     def fit_rows(self) -> None:
-        """As high as the rows where there is room for all; set only when it changes."""
+        """Fit the height of the rows to the screen."""
         if self.screen.has_class("-low"):
             most = self.size.height - self._words.size.height
             most -= self._notice.size.height if self._notice.display else 0
@@ -110,7 +108,6 @@ class HoldingsPane(Vertical):
     # ------------------------------------------------------------------------------ provenance
 
     def on_device_rows_moved(self, event: DeviceRows.Moved) -> None:
-        """Ask where the element at the cursor comes from."""
         self._show_words(self._shell.explorer.now())
 
     def _show_words(self, now: float) -> None:
@@ -168,7 +165,6 @@ class HoldingsPane(Vertical):
     # ------------------------------------------------------------------------ editing in place
 
     def on_device_rows_edit_wanted(self, event: DeviceRows.EditWanted) -> None:
-        """Put a field over the element."""
         if self._holdings is None:
             return
         place = event.place
@@ -195,7 +191,6 @@ class HoldingsPane(Vertical):
         self._editor.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Put the element into the value."""
         event.stop()
         self._put_element(event.value)
 
@@ -223,7 +218,7 @@ class HoldingsPane(Vertical):
                 self.rows.focus()
 
     def leave_editor(self) -> bool:
-        """Put the editor of an element away. Returns whether it had the focus."""
+        """Close the editor if it has the focus. Returns whether it had."""
         had_focus = self._editor is not None and self._editor.has_focus
         if had_focus:
             self._close_editor()

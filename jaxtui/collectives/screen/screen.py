@@ -32,7 +32,7 @@ DIALOG = 76  # cells, as in jaxtui.tcss
 
 
 class CollectivesScreen(TravelSide):
-    """A form, the rows of the devices, and how the data travels between them."""
+    """A form, the holdings of the devices, and the data movement between them."""
 
     NAME = "collectives"
     FLIPPED = ("-travel", "form")
@@ -59,7 +59,6 @@ class CollectivesScreen(TravelSide):
     travel_pane: TravelPane
 
     def body(self) -> ComposeResult:
-        """The panes, in reading order."""
         work = self.collective_work
         rows = view.option_rows(work.collective, work.available)
         with VerticalScroll(id="collective-form", classes="pane", can_focus=False) as form:
@@ -73,30 +72,25 @@ class CollectivesScreen(TravelSide):
         yield self.travel_pane
 
     def on_mount(self) -> None:
-        """Begin on the rows: what is there to see comes before what is there to type."""
         super().on_mount()
         self.rows.focus()
 
     def on_screen_resume(self) -> None:
-        """From now on the collective runs by itself."""
         self.collective_work.open(self.explorer.now())
         super().on_screen_resume()
 
     # --------------------------------------------------------------------------- what is shown
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """What is wrong with the collective as it is typed."""
         return self.collective_work.diagnosis
 
     def show_status(self, work: ProgramWork, now: float) -> None:
-        """What the engine is doing, the collective included."""
         super().show_status(work, now)
         line = self.header_line
         line.doing = self.collective_work.doing(now) or work.status(now)
         line.alert = work.phase == "gone" or "ctrl+c" in line.doing
 
     def show_work(self, work: ProgramWork, now: float) -> None:
-        """Bring every pane up to date; each leaves alone what has not changed."""
         super().show_work(work, now)
         asked = self.collective_work
         asked.rested(now)
@@ -110,13 +104,11 @@ class CollectivesScreen(TravelSide):
         self.show_keys()
 
     def on_resize(self, event: events.Resize) -> None:
-        """The rows may need another height."""
         self.call_after_refresh(self.holdings.fit_rows)
 
     # ------------------------------------------------------------------------- what was typed
 
     def on_collective_form_changed(self, event: CollectiveForm.Changed) -> None:
-        """A field goes into the session."""
         collective, text = self.collective_work.collective, event.input.take()
         kind, _, name = event.field.partition(".")
         if kind == "options":
@@ -128,24 +120,21 @@ class CollectivesScreen(TravelSide):
         self.put(changed, typed=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in a field runs the collective."""
         event.stop()
         self.action_run()
 
     def leave_field(self) -> None:
-        """Leave the field; that of an element is put away."""
         if not self.holdings.leave_editor():
             super().leave_field()
 
     # --------------------------------------------------------------------------------- actions
 
     def put(self, collective: Collective, *, typed: bool = False) -> None:
-        """Another collective goes into the session."""
+        """Replace the session's collective."""
         if collective != self.collective_work.collective:
             self.explorer.edit(COLLECTIVE, collective, typed=typed)
 
     def action_run(self) -> None:
-        """Run the collective, whatever it did before."""
         explorer, work = self.explorer, self.collective_work
         if not explorer.work.trusted:
             explorer.files.ask_trust()
@@ -157,7 +146,6 @@ class CollectivesScreen(TravelSide):
         explorer.show_work()
 
     def action_pick_operation(self) -> None:
-        """Let the user choose the operation."""
         from jaxtui.screen.dialogs import ChoiceDialog
 
         work = self.collective_work
@@ -174,33 +162,28 @@ class CollectivesScreen(TravelSide):
         self.app.push_screen(ChoiceDialog("Which collective? Each device gets …", choices), chosen)
 
     def action_next_via(self) -> None:
-        """Carry it by the next transformation."""
         collective = self.collective_work.collective
         self.put(msgspec.structs.replace(collective, via=view.next_via(collective.via)))
 
     def action_next_output(self) -> None:
-        """Show the next array of the result."""
         self.holdings.step_leaves(0, 1)
         self.explorer.show_work()
 
     def action_next_input(self) -> None:
-        """Show the next array of the input."""
         self.holdings.step_leaves(1, 0)
         self.explorer.show_work()
 
     def action_flip(self) -> None:
-        """Turn between the form and the way of the data, where there is no room for both."""
         self.toggle_class("-travel")
         self.show_keys()
 
     def action_bandwidth(self) -> None:
-        """Show the collective's sweep over message sizes."""
         self.shell.show_screen("bandwidth")
 
     # -------------------------------------------------------------------------------- programs
 
     def program_of(self) -> Program | None:
-        """The collective as a program; says why when it is none yet."""
+        """The collective as a program; None, with a message, if it is invalid."""
         try:
             return collectives.as_program(self.collective_work.alone)
         except collectives.CollectiveError as error:
@@ -208,7 +191,6 @@ class CollectivesScreen(TravelSide):
             return None
 
     def action_open_in_map(self) -> None:
-        """Open the collective as a program in the Map screen."""
         program = self.program_of()
         if program is None:
             return
@@ -235,7 +217,6 @@ class CollectivesScreen(TravelSide):
             self.app.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
 
     def action_export(self) -> None:
-        """Copy the collective as a script, or write it into a file."""
         from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
 
         text = self._script()
@@ -262,19 +243,16 @@ class CollectivesScreen(TravelSide):
             return None
 
     def text_to_copy(self) -> str:
-        """The script of the collective."""
         return self._script() or ""
 
     # ----------------------------------------------------------------------------- the key line
 
     def offers(self, command: commands.Command) -> bool:
-        """Only what makes sense here and now."""
         if command.action == "screen.flip":
             return self.has_class("-low")
         return super().offers(command)
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
-        """On the rows, what the cursor can do comes first."""
         hints = super().keys(focused)
         if isinstance(focused, CellEditor):
             return (("enter", "put it into the value"), ("esc", "leave it as it was"))
@@ -284,5 +262,5 @@ class CollectivesScreen(TravelSide):
 
 
 def _brief(label: str) -> str:
-    """What a collective gives, without its second clause."""
+    """The first clause of a label."""
     return re.split("[,:] ", label, maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""The side of the Collectives screen that shows how the data travels."""
+"""The part of the Collectives screen that shows how the data moves."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class CollectiveBench(Protocol):
-    """What the screen needs of the session beside its program."""
+    """The part of the explorer that this screen needs."""
 
     @property
     def collective(self) -> CollectiveWork:
-        """The work on the collective."""
+        """The open session's collective."""
 
 
 class TravelSide(WorkScreen[ProgramWork]):
-    """Makes the travel of what ran, and steps through it."""
+    """Models the data movement of the newest result, and steps through it."""
 
     travel_pane: TravelPane
 
@@ -38,11 +38,9 @@ class TravelSide(WorkScreen[ProgramWork]):
 
     @property
     def collective_work(self) -> CollectiveWork:
-        """The work on the collective."""
         return cast("CollectiveBench", self.explorer).collective
 
     def show_travel(self) -> None:
-        """Show how the data of the newest result travels."""
         ran, asked = self.collective_work.ran, self.collective_work.ran_of
         if ran is None or asked is None:
             self.travel_pane.show(None, "the result is not there yet", None, fresh=False)
@@ -60,7 +58,7 @@ class TravelSide(WorkScreen[ProgramWork]):
         self.travel_pane.show(picture, why, agrees, fresh=fresh)
 
     def _picture(self, ran: CollectiveRan, operation: str) -> tuple[TravelPicture | None, str]:
-        """The travel, or why there is none."""
+        """The picture, or None and the reason why there is none."""
         given = ran.report.before[0]
         ways = travel.algorithms(operation)
         if not ways:
@@ -93,7 +91,8 @@ class TravelSide(WorkScreen[ProgramWork]):
         return TravelPicture(found, given.dtype, rows, known.made if known else ""), ""
 
     def _chosen(self, ran: CollectiveRan, operation: str) -> str:
-        """The user's choice; else for small data the fewest steps, for large the fewest bytes."""
+        """The algorithm: chosen by the user, else that with the fewest steps for small data, and
+        the fewest bytes for large data."""
         names = [algorithm.name for algorithm in travel.algorithms(operation)]
         if self._algorithm in names:
             return self._algorithm
@@ -103,14 +102,12 @@ class TravelSide(WorkScreen[ProgramWork]):
         return doubling[0] if small and doubling else names[0]
 
     def action_step_travel(self, steps: int) -> None:
-        """Go to a later or an earlier step of the algorithm."""
         if self.has_class("-low"):
             self.add_class("-travel")
         self.travel_pane.go(steps)
         self.show_keys()
 
     def action_next_algorithm(self) -> None:
-        """Take another algorithm."""
         ran, asked = self.collective_work.ran, self.collective_work.ran_of
         if ran is None or asked is None:
             return

@@ -1,4 +1,4 @@
-"""The Bandwidth screen, over Collectives: a sweep of the collective over message sizes."""
+"""The Bandwidth screen, opened from Collectives: a sweep of the collective over message sizes."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ INVITATION = (
 
 
 class SweepBench(Protocol):
-    """What the screen needs of the session beside its program."""
+    """The part of the explorer that this screen needs."""
 
     @property
     def sweep(self) -> SweepWork:
-        """The work on the sweep."""
+        """The open session's bandwidth sweep."""
 
 
 class BandwidthScreen(WorkScreen[ProgramWork]):
@@ -70,11 +70,9 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
 
     @property
     def sweep(self) -> SweepWork:
-        """The work on the sweep."""
         return cast("SweepBench", self.explorer).sweep
 
     def body(self) -> ComposeResult:
-        """The panes, in reading order."""
         with Vertical(id="sweep", classes="pane") as self.pane:
             self._notice = Notice(id="sweep-notice")
             self._progress = Notice(id="sweep-progress")
@@ -87,18 +85,15 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         yield self.chart
 
     def on_mount(self) -> None:
-        """Begin on the table."""
         super().on_mount()
         self.lines.focus()
 
     # --------------------------------------------------------------------------- what is shown
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """What is wrong with what was asked."""
         return self.sweep.diagnosis
 
     def show_work(self, work: ProgramWork, now: float) -> None:
-        """Bring every pane up to date."""
         super().show_work(work, now)
         sweep = self.sweep
         if sweep.said:
@@ -133,13 +128,11 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         self.chart.show(sweep_view.chart(report, room.width, room.height), stale=sweep.stale)
 
     def on_resize(self, event: events.Resize) -> None:
-        """The table and the chart are drawn anew, once the panes have their sizes."""
         self.call_after_refresh(self.explorer.show_work)
 
     # --------------------------------------------------------------------------------- actions
 
     def action_run(self) -> None:
-        """Sweep the collective."""
         explorer = self.explorer
         if not explorer.work.trusted:
             explorer.files.ask_trust()
@@ -151,17 +144,15 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         explorer.show_work()
 
     def action_flip(self) -> None:
-        """Turn between the table and the chart, where there is no room for both."""
         self.toggle_class("-flipped")
         (self.chart if self.has_class("-flipped") else self.lines).focus()
         self.call_after_refresh(self.explorer.show_work)
 
     def action_back(self) -> None:
-        """Go back to the collective; a sweep in hand goes on."""
+        """Return to Collectives; a running sweep continues."""
         self.app.pop_screen()
 
     def leave_field(self) -> None:
-        """There is no field to leave: leave the screen."""
         self.action_back()
 
     @property
@@ -170,12 +161,10 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         return recording.report() if recording is not None and recording.sizes else None
 
     def text_to_copy(self) -> str:
-        """The sizes as CSV."""
         report = self._measured
         return bandwidth_words.to_csv(report) if report is not None else ""
 
     def action_export(self) -> None:
-        """Save the sweep as JSON, CSV or Markdown."""
         from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
 
         report = self._measured
@@ -195,7 +184,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
     # ----------------------------------------------------------------------------- the key line
 
     def offers(self, command: commands.Command) -> bool:
-        """Only what makes sense here and now."""
         if command.action == "app.stop":
             return command.scope == "bandwidth" and self.sweep.running
         if command.action == "screen.run":

@@ -1,4 +1,4 @@
-"""A bandwidth sweep as lines of text: the table with its bars, what it says, the chart."""
+"""A bandwidth sweep as styled lines: the table with its bars, the findings, the chart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def title(report: BandwidthReport | None) -> str:
-    """What is swept, for the pane's border."""
+    """The title of the pane: operation, ranks, dtype, and whether devices are simulated."""
     plan = report.collective if report is not None else None
     if plan is None:
         return "Bandwidth"
@@ -32,7 +32,7 @@ def title(report: BandwidthReport | None) -> str:
 
 
 def table(report: BandwidthReport, width: int) -> list[Line]:
-    """A line for each size under two of headings, a bar of the bus bandwidth at its end."""
+    """Two heading lines and a line per message size, ending in a bar of its bus bandwidth."""
     sizes = [size for size in report.sizes if size.skipped is None]
     cells = [_cells(words.row(size)) for size in sizes]
     heads = [_cells(row) for row in (words.HEADINGS, words.UNITS)]
@@ -67,7 +67,7 @@ def _bar(share: float, room: int) -> str:
 
 
 def said(report: BandwidthReport, width: int) -> list[Line]:
-    """What the figures say, and what they mean."""
+    """The findings of the sweep, and the conventions behind its figures."""
     lines: list[Line] = []
     if report.ended not in ("complete", "running"):
         ended = f"Ended early: {report.ended}. What was measured stands."
@@ -83,7 +83,7 @@ def said(report: BandwidthReport, width: int) -> list[Line]:
 
 
 def paragraphs(texts: Sequence[str], width: int) -> list[Line]:
-    """Quiet text, an empty line between two paragraphs."""
+    """Quiet paragraphs, separated by empty lines."""
     lines: list[Line] = []
     for text in texts:
         lines += [()] if lines else []
@@ -96,7 +96,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def chart(report: BandwidthReport, width: int, height: int) -> list[Line]:
-    """Time over message size, and beside it the line that α and β make."""
+    """Time over message size, with the fitted latency-bandwidth line α + S/β."""
     sizes = [size for size in report.sizes if size.time_us]
     if len(sizes) < 2:
         text = "Time over message size comes here once there are two sizes."
