@@ -64,8 +64,8 @@ class FieldInput(TypedInput):
 class FixedText(Static):
     """A text in a place of fixed size: to change it lays nothing out anew."""
 
-    def __init__(self, *, classes: str | None = None) -> None:
-        super().__init__("", markup=False, classes=classes)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__("", markup=False, id=id, classes=classes)
         self._said = ""
 
     def say(self, text: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark.screen.rows import Key, unit_of
-from jaxtui.screen.cells import Line, Segment, fit, join
+from jaxtui.screen.cells import Line, Segment, fit, join, width_of
 from jaxtui.text import signs
 from jaxtui.text.quantities import significant
 from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, StrategyReport
@@ -324,15 +324,11 @@ def _legend(chart: Chart, selected: Key | None) -> list[Line]:
     ]
 
 
-def _cells(line: Line) -> int:
-    return sum(len(segment.text) for segment in line)
-
-
 def _flowed(legend: Sequence[Line], width: int) -> Iterator[Line]:
     """The entries of the legend side by side, wrapped at `width`."""
     row: tuple[Segment, ...] = ()
     for entry in legend:
-        if row and _cells(row) + _cells(entry) + 2 > width:
+        if row and width_of(row) + width_of(entry) + 2 > width:
             yield row
             row = ()
         row = (*row, *entry, Segment("  "))
@@ -354,6 +350,6 @@ def _with_legend(
     for number in range(max(len(drawn), len(legend) + 1)):
         left = drawn[number] if number < len(drawn) else ()
         entry = legend[number - 1] if 0 < number <= len(legend) else ()
-        gap = Segment(" " * max(0, plot - _cells(left)))
+        gap = Segment(" " * max(0, plot - width_of(left)))
         rows.append((*left, gap, *entry))
     return rows

@@ -69,10 +69,8 @@ class BenchmarkForm(Vertical):
             name: FieldInput("", placeholder=text, id=f"benchmark-{name}")
             for name, text in PLACEHOLDERS.items()
         }
-        self._program = FixedText()
-        self._program.id = "benchmark-program"
-        self._meaning = FixedText()
-        self._meaning.id = "benchmark-meaning"
+        self._program = FixedText(id="benchmark-program")
+        self._meaning = FixedText(id="benchmark-meaning")
         self._fault = FieldMessage()
         self._plan = ""
 

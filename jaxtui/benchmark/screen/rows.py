@@ -104,7 +104,6 @@ def _strategy_row(
         "flops": words.rate(report.flops_rate),
         "bytes": words.rate(report.bytes_rate),
         "peak": NOTHING if report.of_peak is None else f"{100 * report.of_peak:.0f} %",
-        "sees": "" if report.seen is None else percent(report.seen),
         "samples": str(report.n),
     }
     part = {"faster": "faster", "slower": "slower", "within noise": "noise"}.get(
@@ -216,10 +215,8 @@ def ceiling_words(environment: Environment | None) -> str:
     )
 
 
-def flagged_words(point: PointReport | None) -> str:
+def flagged_words(point: PointReport) -> str:
     """`3 of 25 rounds were noisy: stolen, switched out`, "" if none was."""
-    if point is None:
-        return ""
     flagged = [found for found in point.rounds if found.flags]
     if not flagged:
         return ""

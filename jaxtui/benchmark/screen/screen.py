@@ -224,11 +224,8 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
             return
         work.task = msgspec.structs.replace(work.task, benchmark=benchmark)
         work.edited(explorer.now())
-        self._rest()
+        self.set_timer(REST + 0.01, explorer.show_work)
         explorer.show_work()
-
-    def _rest(self) -> None:
-        self.set_timer(REST + 0.01, self.explorer.show_work)
 
     # ------------------------------------------------------------------------------- running
 

@@ -21,8 +21,8 @@ class BenchmarkTable(PaintedLines):
     class Moved(Message):
         """The cursor moved to another row."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self._rows: tuple[StrategyRow, ...] = ()
         self._table: StrategyTable | None = None
         self._key: Key | None = None

@@ -21,11 +21,9 @@ class TablePane(Vertical):
         self._bench = bench
         self.point: int | None = None  # which of the sweep is shown; None follows the run
         self.table = BenchmarkTable()
-        self._progress = FixedText()
-        self._progress.id = "benchmark-progress"
+        self._progress = FixedText(id="benchmark-progress")
         self._notice = Notice(id="benchmark-notice")
-        self._foot = FixedText()
-        self._foot.id = "benchmark-foot"
+        self._foot = FixedText(id="benchmark-foot")
         self._table_height: int | str = ""
 
     def compose(self) -> ComposeResult:
@@ -67,26 +65,19 @@ class TablePane(Vertical):
         session = bench.session
         if report is not None and report.points:
             session = view.session_of(report, session)
-        heading = view.title(
-            bench,
-            session,
-            environment,
-            point,
-            (place[1], place[0]),
-            self.screen.size.width - 4,
-        )
+        width = self.screen.size.width - 4
+        heading = view.title(bench, session, environment, point, (place[1], place[0]), width)
         if heading != self.border_title:
             self.border_title = heading.replace("[", r"\[")
-        stale = bench.stale
+        foot = ""
         if isinstance(point, PointReport):
             shown = rows.report_rows(point, *view.being_prepared(bench, place[1]))
+            foot = rows.flagged_words(point)
         else:
             shown = rows.planned_rows(point) if point is not None else []
-        error = point.error if point is not None else None
-        self.table.show_rows(shown, stale=stale)
-        foot = view.noise_line(point)
-        if error is not None:
-            foot = f"{error.field}: {error.message}"
+        self.table.show_rows(shown, stale=bench.stale)
+        if point is not None and point.error is not None:
+            foot = f"{point.error.field}: {point.error.message}"
         self._foot.say(foot)
         self._foot.set_class(bool(foot), "-shown")
         self.call_after_refresh(self.fit)

@@ -10,15 +10,21 @@ import msgspec
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.kept_runs import KeptRun
-from jaxtui.benchmark.recording import PointRecord
 from jaxtui.benchmark.screen import rows
 from jaxtui.benchmark.screen.rows import Key
 from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.toggles import Toggle
-from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session
-from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
+from jaxtui.wire.benchmark import (
+    BenchmarkReport,
+    PlannedArm,
+    PlannedPoint,
+    PointReport,
+    StrategyInfo,
+    StrategyReport,
+)
 from jaxtui.wire.report import Environment
 
 BAR_LEAST, BAR_MOST = 10, 40  # cells
@@ -154,7 +160,8 @@ def progress(work: BenchmarkWork, now: float, width: int) -> str:
             share = READY + (1 - READY) * done / point.rounds
         elif recording.stage is None:
             timed = sum(arm.arm in point.samples for arm in point.plan.arms)
-            words, share = f"first round, {timed}/{_timed_arms(point)} rows", READY
+            wanted = sum(point.skipped(arm) is None for arm in point.plan.arms)
+            words, share = f"first round, {timed}/{wanted} rows", READY
         elif recording.stage.stage == "peaks":
             words, share = "measuring what the devices reach at most", 1.0
         elif recording.stage.arm is not None:
@@ -173,10 +180,6 @@ def progress(work: BenchmarkWork, now: float, width: int) -> str:
     cells = max(BAR_LEAST, min(BAR_MOST, room - len(hint)))
     full = round((number + min(1.0, share)) / total * cells)
     return f"{words}  {'█' * full}{'░' * (cells - full)}{hint}"
-
-
-def _timed_arms(point: PointRecord) -> int:
-    return sum(point.skipped(arm) is None for arm in point.plan.arms)
 
 
 def duration(seconds: float) -> str:
@@ -201,13 +204,6 @@ def run_label(run: KeptRun, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def noise_line(point: PointReport | PlannedPoint | None) -> str:
-    """The line under the table about noisy rounds."""
-    if not isinstance(point, PointReport):
-        return ""
-    return rows.flagged_words(point)
-
-
 def heading_words(report: BenchmarkReport) -> list[str]:
     """How the run was made."""
     if report.ended == "running":
@@ -217,29 +213,21 @@ def heading_words(report: BenchmarkReport) -> list[str]:
 
 def left_out(bench: BenchmarkWork, shown: int, key: Key | None) -> Diagnosis | None:
     """Why the row `key` of point `shown` is left out, with fixes; None if it is not."""
-    for reason, fixes in _reasons(bench, shown, key) if key is not None else ():
-        field = fixes[0].field if fixes else BENCHMARK
-        return Diagnosis(kind="session", field=field, message=reason, fixes=fixes)
-    return None
-
-
-def _reasons(bench: BenchmarkWork, shown: int, key: Key) -> list[tuple[str, list[Fix]]]:
     report, plan = bench.report, bench.plan
+    if key is None:
+        return None
+    found: list[StrategyReport | PlannedArm] = []
     if report is not None and shown < len(report.points):
-        rows = [
-            (r.skipped, r.fixes)
-            for r in report.points[shown].strategies
-            if (r.name, r.devices) == key[:2]
-        ]
+        rows = report.points[shown].strategies
+        found += [row for row in rows if (row.name, row.devices) == key[:2]]
     elif plan is not None and shown < len(plan.points):
-        rows = [
-            (arm.skipped, arm.fixes)
-            for arm in plan.points[shown].arms
-            if (arm.strategy, arm.devices) == key[:2]
-        ]
-    else:
-        rows = []
-    return [(reason, fixes) for reason, fixes in rows if reason is not None]
+        arms = plan.points[shown].arms
+        found += [arm for arm in arms if (arm.strategy, arm.devices) == key[:2]]
+    for row in found:
+        if row.skipped is not None:
+            field = row.fixes[0].field if row.fixes else BENCHMARK
+            return Diagnosis(kind="session", field=field, message=row.skipped, fixes=row.fixes)
+    return None
 
 
 def being_prepared(bench: BenchmarkWork, number: int) -> tuple[Key | None, str]:
@@ -247,14 +235,10 @@ def being_prepared(bench: BenchmarkWork, number: int) -> tuple[Key | None, str]:
     recording = bench.recording
     if recording is None or recording.stage is None or bench.opened is not None:
         return None, ""
-    stage = recording.stage
-    if stage.arm is None or stage.point != number or number >= len(recording.points):
+    arm = bench.arm_in_stage
+    if arm is None or recording.stage.point != number:
         return None, ""
-    arms = {arm.arm: arm for arm in recording.points[number].plan.arms}
-    arm = arms.get(stage.arm)
-    if arm is None:
-        return None, ""
-    return Key(arm.strategy, arm.devices, arm.role == "control"), stage.stage
+    return Key(arm.strategy, arm.devices, arm.role == "control"), recording.stage.stage
 
 
 def session_of(report: BenchmarkReport, otherwise: Session) -> Session:

@@ -30,6 +30,7 @@ from jaxtui.wire.benchmark import (
     BenchSample,
     BenchStage,
     PlanBench,
+    PlannedArm,
     StrategyInfo,
 )
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
@@ -199,16 +200,22 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
             return f"The run {recording.ended} before anything was timed."
         return ""
 
+    @property
+    def arm_in_stage(self) -> PlannedArm | None:
+        """The row that the current stage prepares, None if the stage is not about one."""
+        recording = self.recording
+        stage = recording.stage if recording is not None else None
+        if recording is None or stage is None or stage.point >= len(recording.points):
+            return None
+        arms = recording.points[stage.point].plan.arms
+        return next((arm for arm in arms if arm.arm == stage.arm), None)
+
     def stage_words(self, now: float) -> str:
         """The stage and its row, with its seconds after a while."""
         recording = self.recording
         if recording is None or recording.stage is None:
             return ""
-        stage = recording.stage
-        arm = None
-        if stage.arm is not None and stage.point < len(recording.points):
-            arms = recording.points[stage.point].plan.arms
-            arm = next((arm for arm in arms if arm.arm == stage.arm), None)
+        stage, arm = recording.stage, self.arm_in_stage
         name = "" if arm is None else f" {arm.strategy}"
         if arm is not None and arm.devices > 1:
             name += f" on {arm.devices} devices"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jaxtui.text import numbers
 from jaxtui.text.number_formats import Format
-from jaxtui.wire.report import Output, Summary
+from jaxtui.wire.report import Output
 
 MOST = 2048  # elements of a block that are shown; the array view shows any part of larger ones
 
@@ -30,8 +30,6 @@ class Holding:
     rows: int
     cells: tuple[tuple[Any, ...], ...] | None
     devices: tuple[int | None, ...]
-    whole: bool
-    summary: Summary | None = None
 
     @property
     def size(self) -> int:
@@ -67,10 +65,8 @@ def holding(output: Output) -> Holding:
     if output.values is not None:
         cells = tuple(tuple(_flat(row, len(block)))[: min(size, MOST)] for row in output.values)
     devices: list[int | None] = [None] * rows
-    whole = False
     for shard in output.shards:
         start, stop = shard.index[0]
-        whole = whole or stop - start > 1
         for row in range(start, stop):
             if devices[row] is None:
                 devices[row] = shard.device
@@ -81,8 +77,6 @@ def holding(output: Output) -> Holding:
         rows=rows,
         cells=cells,
         devices=tuple(devices),
-        whole=whole,
-        summary=output.summary,
     )
 
 

@@ -84,8 +84,8 @@ class DeviceRows(LineScroller):
             self.x = x
             self.y = y
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self) -> None:
+        super().__init__()
         self._labels: tuple[str, tuple[str, ...]] = ("device", ())
         self._holdings: tuple[Holding, Holding] | None = None
         self._names = ("", "")

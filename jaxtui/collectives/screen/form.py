@@ -98,8 +98,7 @@ class CollectiveForm(Vertical):
             "value", collective.value, "one row for each device", VALUE_WORDS, LABEL
         )
         self._first = [_Line([self._operation, self._via]), _Line([self._value])]
-        self._meaning = FixedText()
-        self._meaning.id = "collective-meaning"
+        self._meaning = FixedText(id="collective-meaning")
         self._other = FieldMessage()
         self._options: list[_Line] = _lines(rows)
         self._names = [row.name for row in rows]
@@ -113,14 +112,6 @@ class CollectiveForm(Vertical):
         with Vertical(id="collective-options"):
             yield from self._options
         yield self._other
-
-    @property
-    def first(self) -> FieldInput:
-        return self._operation.input
-
-    @property
-    def value_input(self) -> FieldInput:
-        return self._value.input
 
     def entries(self) -> Iterator[_Entry]:
         for line in (*self._first, *self._options):

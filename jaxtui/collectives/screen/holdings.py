@@ -36,8 +36,7 @@ class HoldingsPane(Vertical):
         self._shell, self._asked, self._put = shell, asked, put
         self.rows = DeviceRows()
         self._notice = Notice(id="holdings-notice")
-        self._words = FixedText()
-        self._words.id = "holdings-words"
+        self._words = FixedText(id="holdings-words")
         self._leaves = (0, 0)  # which array of the input and of the result are shown
         self._editor: CellEditor | None = None
         self._edited: tuple[Holding, ElementPlace, FieldPath] | None = None
@@ -71,17 +70,16 @@ class HoldingsPane(Vertical):
         if ran is None:
             return
         before, after = ran.report.before, ran.report.after
-        first, second = (
-            self._leaves[0] % max(1, len(before)),
-            self._leaves[1] % max(1, len(after)),
-        )
+        first = self._leaves[0] % max(1, len(before))
+        second = self._leaves[1] % max(1, len(after))
         environment = self._shell.explorer.work.environment
         shown = (ran, first, second, stale, environment)
         if shown == self._shown:
             return
         self._shown = shown
         self._holdings = (holding(before[first]), holding(after[second]))
-        mesh = self._shell.explorer.work.session.devices.mesh if self._over_mesh else None
+        over_mesh = asked.collective.via == "shard_map"
+        mesh = self._shell.explorer.work.session.devices.mesh if over_mesh else None
         labels = view.labels(self._holdings[1], environment, mesh)
         names = (
             view.leaf_name(before[first].path, len(before)),
@@ -89,10 +87,6 @@ class HoldingsPane(Vertical):
         )
         self.rows.show(labels, *self._holdings, names, stale=stale)
         self.fit_rows()
-
-    @property
-    def _over_mesh(self) -> bool:
-        return self._asked.collective.via == "shard_map"
 
     def fit_rows(self) -> None:
         """Fit the height of the rows to the screen."""

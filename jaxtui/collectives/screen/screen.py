@@ -86,9 +86,9 @@ class CollectivesScreen(TravelSide):
 
     def show_status(self, work: ProgramWork, now: float) -> None:
         super().show_status(work, now)
-        line = self.header_line
-        line.doing = self.collective_work.doing(now) or work.status(now)
-        line.alert = work.phase == "gone" or "ctrl+c" in line.doing
+        if doing := self.collective_work.doing(now):
+            self.header_line.doing = doing
+            self.header_line.alert = "ctrl+c" in doing
 
     def show_work(self, work: ProgramWork, now: float) -> None:
         super().show_work(work, now)

@@ -61,12 +61,10 @@ class TravelSide(WorkScreen[ProgramWork]):
         """The picture, or None and the reason why there is none."""
         given = ran.report.before[0]
         ways = travel.algorithms(operation)
+        known = OPERATIONS.get(operation)
         if not ways:
-            known = OPERATIONS.get(operation)
-            what = (
-                "nothing has to travel" if known is not None and not known.operand else "no model"
-            )
-            return None, f"{what} for {operation}"
+            still = known is not None and not known.operand
+            return None, f"{'nothing has to travel' if still else 'no model'} for {operation}"
         if given.values is None or math.prod(given.shape) > LIMIT:
             return None, f"more than {LIMIT:,} elements: too many to follow step by step"
         if len(ran.report.before) > 1:
@@ -87,7 +85,6 @@ class TravelSide(WorkScreen[ProgramWork]):
         except ValueError as error:
             return None, str(error)
         rows = tuple(str(row) for row in range(given.shape[0]))
-        known = OPERATIONS.get(operation)
         return TravelPicture(found, given.dtype, rows, known.made if known else ""), ""
 
     def _chosen(self, ran: CollectiveRan, operation: str) -> str:

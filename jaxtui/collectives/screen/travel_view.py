@@ -101,10 +101,8 @@ class TravelPane(Vertical):
         self._agrees: bool | None = None
         self._why = ""
         self._head = Static("", markup=False, id="travel-head")
-        self._legend = FixedText()
-        self._legend.id = "travel-legend"
-        self._seconds = FixedText()
-        self._seconds.id = "travel-seconds"
+        self._legend = FixedText(id="travel-legend")
+        self._seconds = FixedText(id="travel-seconds")
         self._latency = FieldInput("1", id="travel-latency")
         self._bandwidth = FieldInput("10", id="travel-bandwidth")
 

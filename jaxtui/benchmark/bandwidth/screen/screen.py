@@ -8,7 +8,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.screen import view as sweep_view
 from jaxtui.program.screen.work import ProgramWork
@@ -165,21 +164,18 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         return bandwidth_words.to_csv(report) if report is not None else ""
 
     def action_export(self) -> None:
-        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
+        from jaxtui.benchmark.screen.run_dialogs import ask_and_export
 
         report = self._measured
         if report is None:
             self.say("nothing has been measured yet")
             return
 
-        def chosen(kind: str | None) -> None:
-            if kind == "copy":
-                self.shell.copy(bandwidth_words.to_csv(report))
-            elif kind is not None:
-                text = _written(report, kind)
-                ask_and_write(self, text, "Write it to", f"bandwidth.{kind}", kind)
+        def written(kind: str) -> str:
+            words = bandwidth_words
+            return words.markdown(report) if kind == "md" else words.to_csv(report)
 
-        self.app.push_screen(ChoiceDialog("Save this sweep as", FORMATS), chosen)
+        ask_and_export(self, report, "Save this sweep as", "bandwidth", FORMATS, written)
 
     # ----------------------------------------------------------------------------- the key line
 
@@ -193,9 +189,3 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         if command.action in ("screen.export", "app.copy"):
             return self._measured is not None
         return super().offers(command)
-
-
-def _written(report: BandwidthReport, kind: str) -> str:
-    if kind == "json":
-        return bench_runs.to_json(report).decode() + "\n"
-    return (bandwidth_words.to_csv if kind == "csv" else bandwidth_words.markdown)(report)
