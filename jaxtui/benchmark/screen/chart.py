@@ -220,7 +220,7 @@ def drawn(chart: Chart, width: int, height: int, selected: Key | None = None) ->
     legend_width = max(len(one.name) for one in chart.series) + 4
     beside = width >= LEAST_WIDTH + legend_width + 12
     legend = _legend(chart, selected)
-    below = 0 if beside else _rows_of(legend, width)
+    below = 0 if beside else len(list(_flowed(legend, width)))
     plot = max(LEAST_HEIGHT, height - 3 - below)
     plotted = _plot(chart, width - (legend_width + 2 if beside else 0), plot, selected)
     return _with_legend(plotted, legend, width, legend_width, beside=beside)
@@ -334,10 +334,6 @@ def _flowed(legend: Sequence[Line], width: int) -> Iterator[Line]:
         row = (*row, *entry, Segment("  "))
     if row:
         yield row
-
-
-def _rows_of(legend: Sequence[Line], width: int) -> int:
-    return len(list(_flowed(legend, width)))
 
 
 def _with_legend(

@@ -69,9 +69,7 @@ def _cut(text: str, width: int) -> list[str]:
 
 def row_lines(point: PointReport, key: Key, width: int) -> list[Line]:
     """Everything known about a row: stages, figures, correctness, cost, equivalent Python."""
-    row = next(
-        (r for r in point.strategies if (r.name, r.devices) == (key.strategy, key.devices)), None
-    )
+    row = next((row for row in point.strategies if (row.name, row.devices) == key[:2]), None)
     if row is None:
         return []
     facts = _control_facts(point) if key.control else list(_facts(row))
@@ -83,14 +81,8 @@ def row_lines(point: PointReport, key: Key, width: int) -> list[Line]:
 
 def planned_lines(point: PlannedPoint, key: Key, width: int) -> list[Line]:
     """Everything that the plan tells about a row."""
-    arm = next(
-        (
-            arm
-            for arm in point.arms
-            if (arm.strategy, arm.devices) == (key.strategy, key.devices) and arm.role != "control"
-        ),
-        None,
-    )
+    arms = [arm for arm in point.arms if arm.role != "control"]
+    arm = next((arm for arm in arms if (arm.strategy, arm.devices) == key[:2]), None)
     if arm is None:
         return []
     lines = [line for label, text in _planned_facts(arm) for line in _labelled(label, text, width)]
@@ -261,17 +253,15 @@ def _compared(rows: Sequence[ComparedRow]) -> Iterator[Line]:
     now = aligned_seconds([row.now for row in rows])
     place = max((*map(len, places), 0))
     name = max((*map(len, names), 8))
-    heads = ("then", "now")
     yield (
         Segment(
-            f"{'':{place}}  {'strategy':{name}}  {heads[0]:{len(before[0])}}  "
-            f"{heads[1]:{len(now[0])}}  then/now",
+            f"{'':{place}}  {'strategy':{name}}  {'then':{len(before[0])}}  "
+            f"{'now':{len(now[0])}}  then/now",
             "heading",
         ),
     )
     for row, where, called, old, new in zip(rows, places, names, before, now, strict=True):
-        word = "within noise"
-        style = ""
+        word, style = "within noise", ""
         if row.apart:
             word, style = ("faster now", "faster") if row.ratio > 1 else ("slower now", "slower")
         if row.same_program is False:

@@ -41,7 +41,6 @@ class StrategyRow:
     figures: Mapping[str, str]
     part: str = "plain"
     note: str = ""
-    seconds: float | None = None
 
 
 # ---------------------------------------------------------------------------------------- the rows
@@ -54,16 +53,15 @@ def planned_rows(point: PlannedPoint) -> list[StrategyRow]:
         control = arm.role == "control"
         key = Key(arm.strategy, arm.devices, control)
         name = _name(arm.strategy, arm.role, arm.padded)
+        figures = {"devices": str(arm.devices)}
         if arm.skipped is not None:
-            rows.append(
-                StrategyRow(key, name, _devices(arm.devices), "skipped", f"left out: {arm.skipped}")
-            )
+            rows.append(StrategyRow(key, name, figures, "skipped", f"left out: {arm.skipped}"))
             continue
         note = "the baseline once more: what no difference looks like" if control else ""
         if not note and arm.flops is not None and arm.memory is not None:
             note = f"to be timed: {prefixed(arm.flops)}FLOP, holds {size(arm.memory)}"
         part = "control" if control else "baseline" if arm.role == "baseline" else "planned"
-        rows.append(StrategyRow(key, name, _devices(arm.devices), part, arm.warning or note))
+        rows.append(StrategyRow(key, name, figures, part, arm.warning or note))
     return rows
 
 
@@ -85,9 +83,9 @@ def _strategy_row(
     key = Key(report.name, report.devices)
     name = _name(report.name, report.role, report.padded)
     figures = {
-        **_devices(report.devices),
-        "compile": _or_nothing(words.seconds(report.stages.compile, 2), report.stages.compile),
-        "first": _or_nothing(words.seconds(report.stages.first, 2), report.stages.first),
+        "devices": str(report.devices),
+        "compile": words.seconds(report.stages.compile, 2),
+        "first": words.seconds(report.stages.first, 2),
     }
     if report.skipped is not None:
         return StrategyRow(key, name, figures, "skipped", f"left out: {report.skipped}")
@@ -109,7 +107,7 @@ def _strategy_row(
     part = {"faster": "faster", "slower": "slower", "within noise": "noise"}.get(
         report.verdict or "", "baseline" if report.role == "baseline" else "plain"
     )
-    return StrategyRow(key, name, figures, part, seconds=report.median)
+    return StrategyRow(key, name, figures, part)
 
 
 def _readiness(report: StrategyReport) -> str:
@@ -140,7 +138,7 @@ def _control_row(
     control: Control, texts: Mapping[float, str], at: Key | None, doing: str
 ) -> StrategyRow:
     key = Key(control.strategy, control.devices, True)
-    figures = _devices(control.devices)
+    figures = {"devices": str(control.devices)}
     if control.median is None:
         note = f"{doing} …" if key == at else ""
         return StrategyRow(key, f"A/A {control.strategy}", figures, "control", note)
@@ -150,20 +148,12 @@ def _control_row(
         between = f" [{low:.2f}, {high:.2f}]" if len(control.samples) > 1 else ""
         figures["speedup"] = f"{control.ratio:.2f}{between}"
     figures["verdict"] = control.verdict or NOTHING
-    return StrategyRow(key, f"A/A {control.strategy}", figures, "control", seconds=control.median)
+    return StrategyRow(key, f"A/A {control.strategy}", figures, "control")
 
 
 def _name(strategy: str, role: str, padded: int) -> str:
     name = strategy + (f" +{padded}" if padded else "")
     return f"A/A {strategy}" if role == "control" else name
-
-
-def _devices(count: int) -> dict[str, str]:
-    return {"devices": str(count)}
-
-
-def _or_nothing(text: str, value: float | None) -> str:
-    return NOTHING if value is None else text
 
 
 # ----------------------------------------------------------------------------------------- figures
@@ -316,9 +306,7 @@ def layout(rows: Sequence[StrategyRow], width: int) -> StrategyTable:
     """Lay out the rows in `width` cells; the details have the columns that do not fit."""
     columns = [column for column in COLUMNS if column.least <= width]
     widths = [
-        max(len(column.heading), *(len(row.figures.get(column.name, "")) for row in rows), 0)
-        if rows
-        else len(column.heading)
+        max([len(column.heading), *(len(row.figures.get(column.name, "")) for row in rows)])
         for column in columns
     ]
     names = max((len(row.name) for row in rows), default=NAME_LEAST)

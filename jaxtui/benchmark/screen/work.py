@@ -19,7 +19,7 @@ from jaxtui.screen.work import PRINTED_CHARACTERS, REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session, with_field
-from jaxtui.wire.base import Cancelled, Composition, Failed, Gone, Printed, Ready
+from jaxtui.wire.base import Composition, Failed, Gone, Printed, Ready
 from jaxtui.wire.benchmark import (
     Bench,
     BenchGap,
@@ -360,6 +360,4 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
                     notes=[],
                     diagnosis=event.diagnosis,
                 )
-            case Cancelled():
-                pass
         self.changes += 1

@@ -64,13 +64,10 @@ class _Line(Vertical):
         yield self._message
 
     def show_fault(self, diagnosis: Diagnosis | None, field: str) -> None:
-        here = None
+        faulty = [e for e in self.entries if diagnosis is not None and e.field == field]
         for entry in self.entries:
-            faulty = diagnosis is not None and entry.field == field
-            entry.input.set_class(faulty, "-faulty")
-            if faulty:
-                here = entry
-        self._message.show(diagnosis if here is not None else None)
+            entry.input.set_class(entry in faulty, "-faulty")
+        self._message.show(diagnosis if faulty else None)
 
 
 class CollectiveForm(Vertical):

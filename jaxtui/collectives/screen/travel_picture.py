@@ -170,7 +170,8 @@ class TravelPicture:
             if send.source == row and send.bytes:
                 targets.setdefault(send.target, []).append(send.block.number)
         return "  ".join(
-            f"→ {self.name(target)}{self._blocks(numbered)}" for target, numbered in targets.items()
+            f"→ {self.labels[target].split()[0]}{self._blocks(numbered)}"
+            for target, numbered in targets.items()
         )
 
     def _blocks(self, numbered: Sequence[int]) -> str:
@@ -187,9 +188,6 @@ class TravelPicture:
             for step in range(1, self.last + 1)
             for row in range(len(self.labels))
         ]
-
-    def name(self, row: int) -> str:
-        return self.labels[row].split()[0]
 
     def legend(self, width: int) -> str:
         """The meaning of the signs in the table."""

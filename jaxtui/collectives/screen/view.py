@@ -98,17 +98,14 @@ def with_operation(collective: Collective, name: str) -> Collective:
     if after is None:
         kept = {k: v for k, v in collective.options.items() if k == "axis_name"}
         return msgspec.structs.replace(collective, operation=name, options=kept)
-    options = {k: v for k, v in collective.options.items() if k in _shared(after) and v.strip()}
+    shared = {o.name for o in after.options} & {"axis_name", "axis_index_groups"}
+    options = {k: v for k, v in collective.options.items() if k in shared and v.strip()}
     example = before.value if before is not None else ""
     value = collective.value
     if not value.strip() or value.strip() == example:
         value = after.value
     options = {**after.given, **options}
     return msgspec.structs.replace(collective, operation=name, options=options, value=value)
-
-
-def _shared(operation: Operation) -> set[str]:
-    return {o.name for o in operation.options if o.name in ("axis_name", "axis_index_groups")}
 
 
 def next_via(via: str) -> str:
@@ -121,45 +118,34 @@ def option_rows(
     collective: Collective, available: Mapping[str, Sequence[str]] | None
 ) -> list[OptionRow]:
     """The options of the operation, then any given options that it does not have."""
-    operation = known_operation(collective)
-    rows = []
+    operation, given = known_operation(collective), collective.options
+    axis, rows = collectives.DEFAULT_AXIS, []
     if operation is None:
-        rows.append(OptionRow("axis_name", "", collectives.DEFAULT_AXIS, "the name of the axis"))
+        other = f"a parameter of {collective.operation}"
+        rows.append(
+            OptionRow("axis_name", given.get("axis_name", ""), axis, "the name of the axis")
+        )
     else:
+        other = f"{collective.operation} has no such option"
         has = available.get(operation.name) if available is not None else None
         for option in operation.options:
-            if has is not None and option.name not in has and option.name != "axis_name":
+            name = option.name
+            if has is not None and name not in has and name != "axis_name":
                 continue
             wide = option.kind in ("pairs", "permutation", "operand")
-            default = option.default or "needed"
-            rows.append(OptionRow(option.name, "", default, option.words, wide))
-    rows = [
-        msgspec.structs.replace(
-            row,
-            text=collective.options.get(row.name, ""),
-            placeholder=collectives.DEFAULT_AXIS if row.name == "axis_name" else row.placeholder,
-        )
-        for row in rows
-    ]
+            default = axis if name == "axis_name" else option.default or "needed"
+            rows.append(OptionRow(name, given.get(name, ""), default, option.words, wide))
     named = {row.name for row in rows}
-    extra = [
-        OptionRow(name, text, "", f"{collective.operation} has no such option")
-        if operation is not None
-        else OptionRow(name, text, "", f"a parameter of {collective.operation}")
-        for name, text in collective.options.items()
-        if name not in named
-    ]
-    return [*rows, *extra]
+    rows += [OptionRow(name, text, "", other) for name, text in given.items() if name not in named]
+    return rows
 
 
 def with_option(collective: Collective, name: str, text: str) -> Collective:
     """The collective with an option set to `text`; an empty text removes it."""
-    options = {k: v for k, v in collective.options.items() if k != name}
-    if text:
-        # In the place where it was, so that the file reads as before.
-        options = {
-            k: text if k == name else v for k, v in (collective.options | {name: text}).items()
-        }
+    # In the place where it was, so that the file reads as before.
+    options = collective.options | {name: text}
+    if not text:
+        del options[name]
     return msgspec.structs.replace(collective, options=options)
 
 

@@ -39,11 +39,10 @@ def table(report: BandwidthReport, width: int) -> list[Line]:
     widths = [max(len(cell) for cell in column) for column in zip(*heads, *cells, strict=True)]
     room = min(BAR_MOST, width - sum(widths) - 2 * len(widths))
     best = max((size.busbw or 0.0 for size in sizes), default=0.0)
-    lines = [
-        (Segment(_row(row, widths), "heading" if not i else "quiet"),)
-        for i, row in enumerate(heads)
+    found: list[Line] = [
+        (Segment(_row(row, widths), style),)
+        for row, style in zip(heads, ("heading", "quiet"), strict=True)
     ]
-    found: list[Line] = [*lines]
     for size, row in zip(sizes, cells, strict=True):
         style = "slower" if size.wrong else ""
         share = (size.busbw or 0.0) / best if best else 0.0
@@ -71,14 +70,14 @@ def said(report: BandwidthReport, width: int) -> list[Line]:
     lines: list[Line] = []
     if report.ended not in ("complete", "running"):
         ended = f"Ended early: {report.ended}. What was measured stands."
-        lines += [(Segment(part, "warning"),) for part in _wrapped(ended, width)]
+        lines += _wrapped(ended, width, "warning")
     plan = report.collective
     for text in words.findings(report):
         style = "warning" if "wrong" in text or "left out" in text else "strong"
-        lines += [(Segment(part, style),) for part in _wrapped(text, width)]
+        lines += _wrapped(text, width, style)
     if plan is not None:
         for text in [*words.conventions(plan), *plan.notes]:
-            lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width)]
+            lines += _wrapped(text, width, "quiet")
     return lines
 
 
@@ -87,12 +86,12 @@ def paragraphs(texts: Sequence[str], width: int) -> list[Line]:
     lines: list[Line] = []
     for text in texts:
         lines += [()] if lines else []
-        lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width)]
+        lines += _wrapped(text, width, "quiet")
     return lines
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width)
+def _wrapped(text: str, width: int, style: str) -> list[Line]:
+    return [(Segment(part, style),) for part in textwrap.wrap(text, width)]
 
 
 def chart(report: BandwidthReport, width: int, height: int) -> list[Line]:
