@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.widgets import Input, Static
 
 from jaxtui.screen.ascii_filter import as_typed
@@ -59,6 +60,15 @@ class FieldInput(TypedInput):
         """The typed text, to be put into the session now."""
         self._known = self.value
         return self.value
+
+
+class FieldTyped(Message):
+    """The user typed into `input`, which is that of a form's `field`."""
+
+    def __init__(self, input: FieldInput, field: str) -> None:
+        super().__init__()
+        self.input = input
+        self.field = field
 
 
 class FixedText(Static):

@@ -8,10 +8,9 @@ from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Input, Static
 
-from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
+from jaxtui.screen.field import FieldInput, FieldMessage, FieldTyped, FixedText
 from jaxtui.screen.toggles import Toggle, Toggles
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import BENCHMARK, NO_FIELD
@@ -52,14 +51,6 @@ class BenchmarkForm(Vertical):
     BenchmarkForm #benchmark-meaning { height: 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
     """
-
-    class Changed(Message):
-        """The user typed in `field`: sweep, devices, rounds, budget or baseline."""
-
-        def __init__(self, input: FieldInput, field: str) -> None:
-            super().__init__()
-            self.input = input
-            self.field = field
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,4 +143,4 @@ class BenchmarkForm(Vertical):
         event.stop()
         for name, input in self.inputs.items():
             if input is event.input:
-                self.post_message(self.Changed(input, name))
+                self.post_message(FieldTyped(input, name))

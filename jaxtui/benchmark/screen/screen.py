@@ -22,6 +22,7 @@ from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
+from jaxtui.screen.field import FieldTyped
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.toggles import Toggles
 from jaxtui.screen.work import REST
@@ -180,7 +181,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     # ------------------------------------------------------------------------- what was typed
 
-    def on_benchmark_form_changed(self, event: BenchmarkForm.Changed) -> None:
+    def on_field_typed(self, event: FieldTyped) -> None:
         self.put(self._texts.typed(event.field, event.input.take(), self.bench.benchmark))
         self.explorer.show_work()
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Input, Static
 
 from jaxtui.collectives.screen.view import ABOUT_VIA, OptionRow
-from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
+from jaxtui.screen.field import FieldInput, FieldMessage, FieldTyped, FixedText
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import COLLECTIVE, PROGRAM
 from jaxtui.session.session import Collective
@@ -71,21 +70,13 @@ class _Line(Vertical):
 
 
 class CollectiveForm(Vertical):
-    """The fields, and a line that explains the focused one."""
+    """The fields, named operation, via, value and options.NAME; a line explains the focused one."""
 
     DEFAULT_CSS = """
     CollectiveForm { height: auto; }
     CollectiveForm #collective-meaning { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     CollectiveForm #collective-options { height: auto; }
     """
-
-    class Changed(Message):
-        """The user typed in `field`: operation, via, value or options.NAME."""
-
-        def __init__(self, input: FieldInput, field: str) -> None:
-            super().__init__()
-            self.input = input
-            self.field = field
 
     def __init__(self, collective: Collective, rows: Sequence[OptionRow]) -> None:
         super().__init__()
@@ -169,7 +160,7 @@ class CollectiveForm(Vertical):
         event.stop()
         for entry in self.entries():
             if entry.input is event.input:
-                self.post_message(self.Changed(entry.input, entry.field))
+                self.post_message(FieldTyped(entry.input, entry.field))
 
 
 def _lines(rows: Sequence[OptionRow]) -> list[_Line]:

@@ -99,8 +99,6 @@ class HoldingsPane(Vertical):
         if wanted != self.rows.size.height:
             self.rows.styles.height = wanted
 
-    # ------------------------------------------------------------------------------ provenance
-
     def on_device_rows_moved(self, event: DeviceRows.Moved) -> None:
         self._show_words(self._shell.explorer.now())
 
@@ -155,8 +153,6 @@ class HoldingsPane(Vertical):
         )
         self.rows.light(lit)
         self._words.say(view.found_words(found, written, before, shown))
-
-    # ------------------------------------------------------------------------ editing in place
 
     def on_device_rows_edit_wanted(self, event: DeviceRows.EditWanted) -> None:
         if self._holdings is None:

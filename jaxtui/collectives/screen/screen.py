@@ -22,6 +22,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
 from jaxtui.screen.cells import fit
+from jaxtui.screen.field import FieldTyped
 from jaxtui.session import collective_program as collectives
 from jaxtui.session import export
 from jaxtui.session.diagnosis import Diagnosis
@@ -108,7 +109,7 @@ class CollectivesScreen(TravelSide):
 
     # ------------------------------------------------------------------------- what was typed
 
-    def on_collective_form_changed(self, event: CollectiveForm.Changed) -> None:
+    def on_field_typed(self, event: FieldTyped) -> None:
         collective, text = self.collective_work.collective, event.input.take()
         kind, _, name = event.field.partition(".")
         if kind == "options":

@@ -98,8 +98,6 @@ class TravelPicture:
     def _count_width(self) -> int:
         return len(f" ({len(self.labels)})")
 
-    # ----------------------------------------------------------------------------- painting
-
     def lines(self, step: int, width: int) -> list[Line]:
         """The table of a step: a heading, and a line per device."""
         sends = [self._sends_of(row, step) for row in range(len(self.labels))]

@@ -33,8 +33,7 @@ class TravelSide(WorkScreen[ProgramWork]):
     def __init__(self) -> None:
         super().__init__()
         self._algorithm = ""  # the user's choice; "" is the one that suits the size
-        self._travel_of: tuple[CollectiveRan, str] | None = None
-        self._operation = ""
+        self._shown: tuple[CollectiveRan, str, str] | None = None  # result, algorithm, operation
 
     @property
     def collective_work(self) -> CollectiveWork:
@@ -45,12 +44,11 @@ class TravelSide(WorkScreen[ProgramWork]):
         if ran is None or asked is None:
             self.travel_pane.show(None, "the result is not there yet", None, fresh=False)
             return
-        if self._travel_of == (ran, self._algorithm):
-            return
-        fresh = self._travel_of is None or self._travel_of[1] != self._algorithm
         operation = asked.collective.operation.strip()
-        fresh = fresh or (self._operation != operation)
-        self._travel_of, self._operation = (ran, self._algorithm), operation
+        before, self._shown = self._shown, (ran, self._algorithm, operation)
+        if before == self._shown:
+            return
+        fresh = before is None or before[1:] != self._shown[1:]
         picture, why = self._picture(ran, operation)
         agrees = None
         if picture is not None and ran.report.after[0].values is not None:

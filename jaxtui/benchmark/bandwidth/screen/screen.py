@@ -87,8 +87,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         super().on_mount()
         self.lines.focus()
 
-    # --------------------------------------------------------------------------- what is shown
-
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         return self.sweep.diagnosis
 
@@ -128,8 +126,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
 
     def on_resize(self, event: events.Resize) -> None:
         self.call_after_refresh(self.explorer.show_work)
-
-    # --------------------------------------------------------------------------------- actions
 
     def action_run(self) -> None:
         explorer = self.explorer
@@ -176,8 +172,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
             return words.markdown(report) if kind == "md" else words.to_csv(report)
 
         ask_and_export(self, report, "Save this sweep as", "bandwidth", FORMATS, written)
-
-    # ----------------------------------------------------------------------------- the key line
 
     def offers(self, command: commands.Command) -> bool:
         if command.action == "app.stop":

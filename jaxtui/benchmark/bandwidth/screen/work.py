@@ -29,8 +29,6 @@ class SweepWork(TimedWork[AskedSweep, SweepRecording]):
     SCREEN, TITLE = "bandwidth", "the sweep"
     PAINTED = BandwidthMeasured
 
-    # ------------------------------------------------------------------------- what is shown
-
     @property
     def asked(self) -> AskedSweep:
         """The collective and, of the session's `[benchmark]` sweep, only the message sizes."""
@@ -69,8 +67,6 @@ class SweepWork(TimedWork[AskedSweep, SweepRecording]):
         if not recording.sizes:
             return f"The sweep {recording.ended} before any size was measured."
         return ""
-
-    # ------------------------------------------------------------------------- what is asked
 
     def _begun(self, id: int, asked: AskedSweep) -> tuple[SweepRecording, AnyRequest]:
         request = SweepBandwidth(
