@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Input, Static
 
@@ -62,11 +63,20 @@ class FieldInput(TypedInput):
         return self.value
 
 
+class FieldTyped(Message):
+    """The user typed into `input`, which is that of a form's `field`."""
+
+    def __init__(self, input: FieldInput, field: str) -> None:
+        super().__init__()
+        self.input = input
+        self.field = field
+
+
 class FixedText(Static):
     """A text in a place of fixed size: to change it lays nothing out anew."""
 
-    def __init__(self, *, classes: str | None = None) -> None:
-        super().__init__("", markup=False, classes=classes)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__("", markup=False, id=id, classes=classes)
         self._said = ""
 
     def say(self, text: str) -> None:

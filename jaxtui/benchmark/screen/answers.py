@@ -1,7 +1,8 @@
-"""When is which faster? Sentences that answer it from the figures of a run, and nothing else."""
+""" "When is which faster?": sentences derived from the figures of a run alone."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +15,7 @@ OVERHEAD_FROM = 1.15  # a time a batch that is this much over the baseline's is 
 
 
 def answers(report: BenchmarkReport, index: int) -> list[str]:
-    """Sentences about point `index` first, then about the sweep and the devices."""
+    """Sentences about point `index` of the sweep, then about the whole sweep and the devices."""
     if not report.points:
         return []
     point = report.points[index]
@@ -53,9 +54,10 @@ def _fastest(point: PointReport) -> list[str]:
     if faster:
         best = max(faster, key=_ratio)
         assert best.speedup is not None
+        found = best.speedup
         said.append(
-            f"{place}{named(best)} is {_times(best.speedup.value)} as fast as {baseline.name} "
-            f"({_interval(best)}), the fastest that is beyond noise."
+            f"{place}{named(best)} is {significant(found.value)} times as fast as {baseline.name} "
+            f"(99 %: {found.low:.2f} to {found.high:.2f}), the fastest that is beyond noise."
         )
     elif all(too_few(row) for row in others):
         said.append(f"{place}too few rounds so far for any verdict.")
@@ -67,7 +69,7 @@ def _fastest(point: PointReport) -> list[str]:
         found = worst.speedup
         least, most = significant(1 / found.high), significant(1 / found.low)
         said.append(
-            f"{named(worst)} is the slowest: {_times(1 / found.value)} the time of "
+            f"{named(worst)} is the slowest: {significant(1 / found.value)} times the time of "
             f"{baseline.name} (99 %: {least} to {most})."
         )
     return said
@@ -77,17 +79,8 @@ def _ratio(row: StrategyReport) -> float:
     return row.speedup.value if row.speedup is not None else 1.0
 
 
-def _times(ratio: float) -> str:
-    return f"{significant(ratio)} times"
-
-
-def _interval(row: StrategyReport) -> str:
-    found = row.speedup
-    return "" if found is None else f"99 %: {found.low:.2f} to {found.high:.2f}"
-
-
 def _loop(point: PointReport) -> list[str]:
-    """What a Python loop pays for each example: the dispatch that batching saves."""
+    """The cost per example of dispatching from a Python loop, which batching saves."""
     baseline = _baseline(point)
     loop = next((row for row in _timed(point) if row.name == "loop"), None)
     if baseline is None or loop is None or not point.batch or loop.verdict != "slower":
@@ -104,7 +97,7 @@ def _loop(point: PointReport) -> list[str]:
 
 
 def _pays_off(point: PointReport) -> list[str]:
-    """After how many calls the compiling of the fastest is paid back, against what needs less."""
+    """After how many calls the fastest strategy has paid back its longer compilation."""
     rows = [row for row in _timed(point) if row.verdict in ("faster", None)]
     best = min(rows, key=lambda row: row.median or math.inf, default=None)
     if best is None:
@@ -124,13 +117,13 @@ def _pays_off(point: PointReport) -> list[str]:
 
 
 def ready_seconds(row: StrategyReport) -> float:
-    """From the function to its first result: trace, lower, compile, first call."""
+    """Seconds until the first result: trace, lower, compile, first call."""
     stages = row.stages
     return sum(s or 0.0 for s in (stages.trace, stages.lower, stages.compile, stages.first))
 
 
 def _sure(point: PointReport) -> list[str]:
-    """How far this measurement can be believed."""
+    """How reliable the measurement is: the A/A ratio, detectable differences, noisy rounds."""
     said = []
     control = point.control
     if control is not None and control.ratio is not None and control.interval is not None:
@@ -163,7 +156,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _crossings(report: BenchmarkReport) -> list[str]:
-    """Where along the sweep a verdict turns."""
+    """Where along the sweep the verdict on a strategy changes."""
     if len(report.points) < 2:
         return []
     rows: dict[Key, list[tuple[str, StrategyReport]]] = {}
@@ -173,15 +166,13 @@ def _crossings(report: BenchmarkReport) -> list[str]:
                 key = Key(row.name, row.devices)
                 rows.setdefault(key, []).append((words.point_title(point), row))
     said = []
-    for found in rows.values():
-        turns = [row.verdict for _, row in found]
-        if len(set(turns)) > 1:
-            said.append(f"{named(found[0][1])} is {_course(found)}.")
     steady: dict[str, list[str]] = {}
     for found in rows.values():
-        kinds = {row.verdict for _, row in found}
-        if len(kinds) == 1 and len(found) > 1:
-            steady.setdefault(str(kinds.pop()), []).append(named(found[0][1]))
+        name, verdicts = named(found[0][1]), {row.verdict for _, row in found}
+        if len(verdicts) > 1:
+            said.append(f"{name} is {_course(found)}.")
+        elif len(found) > 1:
+            steady.setdefault(str(verdicts.pop()), []).append(name)
     for verdict, names in steady.items():
         said.append(f"{verdict.capitalize()} all along the sweep: {_listed(names)}.")
     return said
@@ -189,21 +180,15 @@ def _crossings(report: BenchmarkReport) -> list[str]:
 
 def _course(found: Sequence[tuple[str, StrategyReport]]) -> str:
     """`slower at batch 1, within noise at batch 8, faster from batch 64 on`."""
-    groups: list[tuple[str, str, str]] = []
-    for place, row in found:
-        verdict = str(row.verdict)
-        if groups and groups[-1][0] == verdict:
-            groups[-1] = (verdict, groups[-1][1], place)
-        else:
-            groups.append((verdict, place, place))
     parts = []
-    for number, (verdict, first, last) in enumerate(groups):
-        if first == last:
-            parts.append(f"{verdict} at {first}")
-        elif number == len(groups) - 1:
-            parts.append(f"{verdict} from {first} on")
+    for verdict, same in itertools.groupby(found, key=lambda one: one[1].verdict):
+        places = [place for place, _ in same]
+        if len(places) == 1:
+            parts.append(f"{verdict} at {places[0]}")
+        elif places[-1] == found[-1][0]:
+            parts.append(f"{verdict} from {places[0]} on")
         else:
-            parts.append(f"{verdict} from {first} to {last}")
+            parts.append(f"{verdict} from {places[0]} to {places[-1]}")
     return ", ".join(parts)
 
 
@@ -212,14 +197,9 @@ def _devices(report: BenchmarkReport, index: int) -> list[str]:
     scaling = [found for found in report.scaling if found.point == index]
     for kind, meaning in (("strong", "the same batch"), ("weak", "as much a device")):
         rows = [found for found in scaling if found.kind == kind]
-        most = max((found.devices for found in rows), default=0)
-        best = max(
-            (found for found in rows if found.devices == most),
-            key=lambda found: found.efficiency,
-            default=None,
-        )
-        if best is None:
+        if not rows:
             continue
+        best = max(rows, key=lambda found: (found.devices, found.efficiency))
         ceiling = "" if best.ceiling is None else f", of the {percent(best.ceiling)} there can be"
         said.append(
             f"{kind.capitalize()} scaling ({meaning}): {best.strategy} on {best.devices} devices "

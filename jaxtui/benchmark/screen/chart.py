@@ -1,8 +1,8 @@
-"""Time against the sweep, or against the number of devices: a chart of plain lines of text.
+"""A text chart of time over the swept parameter, or over the number of devices.
 
-Lines are drawn in braille dots, two by four in a cell; every series has a letter at its points and
-in the legend, so that it can be told without colours. Both scales are logarithmic where the values
-ask for it.
+Curves are drawn in braille, two by four dots to a cell. Every series has a letter, shown at its
+points and in the legend, so that series are told apart without colours. An axis is logarithmic
+when its values span a factor of `LOGARITHMIC_FROM` or more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtui.benchmark.screen.rows import Key, unit_of
-from jaxtui.screen.cells import Line, Segment, fit, join
+from jaxtui.screen.cells import Line, Segment, fit, join, width_of
 from jaxtui.text import signs
 from jaxtui.text.quantities import significant
 from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, StrategyReport
@@ -27,7 +27,7 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 @dataclass(frozen=True)
 class Spot:
-    """One measurement: seconds with the bounds of their median."""
+    """One measurement: the median in seconds and the bounds of its confidence interval."""
 
     x: float
     label: str
@@ -38,7 +38,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Series:
-    """The measurements of one row over the sweep."""
+    """The measurements of one strategy on a number of devices."""
 
     key: Key
     name: str
@@ -47,7 +47,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn: `across` names what goes along."""
+    """The series to draw; `across` names the horizontal axis."""
 
     across: str
     series: tuple[Series, ...]
@@ -57,7 +57,7 @@ class Chart:
 
 
 def chart_of(report: BenchmarkReport, index: int, selected: Key | None) -> Chart | None:
-    """Time over the parameter that was swept, through point `index`; else over devices."""
+    """Time over the swept parameter through point `index`, else over devices, else None."""
     point = report.points[index]
     name = _swept(report)
     if name is None:
@@ -93,7 +93,7 @@ def _swept(report: BenchmarkReport) -> str | None:
 
 
 def _chosen(found: dict[Key, list[Spot]], selected: Key | None) -> list[Key]:
-    """Every strategy on the most devices it was timed on, and the row that is selected."""
+    """Every strategy on its largest number of devices, and the selected row."""
     most: dict[str, int] = {}
     for key in found:
         most[key.strategy] = max(most.get(key.strategy, 0), key.devices)
@@ -153,7 +153,7 @@ class _Scale:
 
 
 class _Canvas:
-    """Cells of dots, each with the style of the series that drew last, and letters over them."""
+    """A grid of braille cells, each in the style drawn last, with letters on top."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -162,14 +162,13 @@ class _Canvas:
         self._letters: dict[tuple[int, int], tuple[str, str]] = {}
 
     def dot(self, x: int, y: int, style: str) -> None:
-        """A dot at (x, y) from the lower left, in dots."""
+        """Set the dot at (x, y), counted in dots from the lower left."""
         column, row = x // 2, self.height - 1 - y // 4
         if 0 <= column < self.width and 0 <= row < self.height:
             self._dots[row][column] |= _DOTS[3 - y % 4][x % 2]
             self._styles[row][column] = style
 
     def line(self, start: tuple[int, int], end: tuple[int, int], style: str) -> None:
-        """Dots from one place to another."""
         steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
         for step in range(steps + 1):
             share = step / steps
@@ -178,7 +177,7 @@ class _Canvas:
             self.dot(x, y, style)
 
     def letter(self, x: int, y: int, text: str, style: str) -> None:
-        """A letter in the cell of a dot, beside it where another stands there already."""
+        """Put a letter at the cell of a dot, or next to it if that cell has one."""
         column, row = x // 2, self.height - 1 - y // 4
         for shift in (0, 1, -1, 2, -2, 3):
             place = (row, column + shift)
@@ -187,7 +186,6 @@ class _Canvas:
                 return
 
     def row(self, number: int) -> list[Segment]:
-        """A line of cells."""
         parts: list[Segment] = []
         for column in range(self.width):
             placed = self._letters.get((number, column))
@@ -209,7 +207,7 @@ def lines(
     height: int,
     selected: Key | None = None,
 ) -> list[Line]:
-    """The chart with its scales and its legend in at most `height` lines if they suffice."""
+    """The chart of a report in `width` x `height` cells, or why there is none."""
     chart = chart_of(report, index, selected) if report.points else None
     if chart is None:
         said = "A chart comes with a sweep (such as batch = 16, 64, 256) or several device counts."
@@ -218,11 +216,11 @@ def lines(
 
 
 def drawn(chart: Chart, width: int, height: int, selected: Key | None = None) -> list[Line]:
-    """A chart with its scales and its legend in at most `height` lines if they suffice."""
+    """A chart with axes and legend; it is taller than `height` when that is too little."""
     legend_width = max(len(one.name) for one in chart.series) + 4
     beside = width >= LEAST_WIDTH + legend_width + 12
     legend = _legend(chart, selected)
-    below = 0 if beside else _rows_of(legend, width)
+    below = 0 if beside else len(list(_flowed(legend, width)))
     plot = max(LEAST_HEIGHT, height - 3 - below)
     plotted = _plot(chart, width - (legend_width + 2 if beside else 0), plot, selected)
     return _with_legend(plotted, legend, width, legend_width, beside=beside)
@@ -274,12 +272,12 @@ def _draw(chart: Chart, canvas: _Canvas, across: _Scale, up: _Scale, selected: K
 
 
 def style_of(number: int) -> str:
-    """The style of a series."""
+    """The style of series `number`."""
     return f"series-{number % SERIES_STYLES}"
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """A few round values between two."""
+    """A few round values between `low` and `high`."""
     if high / low >= LOGARITHMIC_FROM:
         first = math.floor(math.log10(low))
         last = math.ceil(math.log10(high))
@@ -314,7 +312,7 @@ def _below(chart: Chart, across: _Scale, margin: int, room: int) -> list[Line]:
 
 
 def _legend(chart: Chart, selected: Key | None) -> list[Line]:
-    """A letter and a name for each series, the slowest at the end of the sweep first."""
+    """A letter and a name per series, those slowest at the last point first."""
     order = sorted(enumerate(chart.series), key=lambda item: -item[1].spots[-1].seconds)
     return [
         (
@@ -326,24 +324,16 @@ def _legend(chart: Chart, selected: Key | None) -> list[Line]:
     ]
 
 
-def _cells(line: Line) -> int:
-    return sum(len(segment.text) for segment in line)
-
-
 def _flowed(legend: Sequence[Line], width: int) -> Iterator[Line]:
-    """The legend's entries side by side."""
+    """The entries of the legend side by side, wrapped at `width`."""
     row: tuple[Segment, ...] = ()
     for entry in legend:
-        if row and _cells(row) + _cells(entry) + 2 > width:
+        if row and width_of(row) + width_of(entry) + 2 > width:
             yield row
             row = ()
         row = (*row, *entry, Segment("  "))
     if row:
         yield row
-
-
-def _rows_of(legend: Sequence[Line], width: int) -> int:
-    return len(list(_flowed(legend, width)))
 
 
 def _with_legend(
@@ -356,6 +346,6 @@ def _with_legend(
     for number in range(max(len(drawn), len(legend) + 1)):
         left = drawn[number] if number < len(drawn) else ()
         entry = legend[number - 1] if 0 < number <= len(legend) else ()
-        gap = Segment(" " * max(0, plot - _cells(left)))
+        gap = Segment(" " * max(0, plot - width_of(left)))
         rows.append((*left, gap, *entry))
     return rows

@@ -1,4 +1,4 @@
-"""The details under the table of a benchmark: what each tab says, as lines to paint."""
+"""The tabs of details under the benchmark table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jaxtui.wire.report import Environment
 
 
 class Details(NamedTuple):
-    """What details are made from: a point, a row of its table, and the room for lines."""
+    """The input of a tab: the point, the selected row, and the room in cells."""
 
     bench: BenchmarkWork
     environment: Environment | None
@@ -30,7 +30,7 @@ class Details(NamedTuple):
 
 
 class DetailTab(NamedTuple):
-    """One tab of the details; those that `follow` the row at the cursor change with it."""
+    """A tab of the details; one that `follows` depends on the selected row."""
 
     name: str
     title: str
@@ -58,7 +58,7 @@ def _answers(there: Details) -> list[Line]:
 
 
 def _before(there: Details) -> list[Line]:
-    """What a run does, before there is one."""
+    """What a run will do, shown until there is one."""
     said = [
         "F5 times the same computation in every way of the table: each is checked to compute "
         "the same first, made ready with its stages apart, then all take turns in every round, "

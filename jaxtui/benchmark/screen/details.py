@@ -1,4 +1,4 @@
-"""One row of a benchmark in full, and two runs side by side, as plain lines of text."""
+"""The details of one row of a benchmark, and the comparison of two runs, as styled lines."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ PRINTED = (
 
 
 def wrapped(text: str, width: int, style: str = "", indent: str = "") -> list[Line]:
-    """`text` in lines of at most `width` cells."""
+    """`text` wrapped at `width` cells; `indent` precedes all lines but the first."""
     rows = textwrap.wrap(text, max(20, width), subsequent_indent=indent, break_on_hyphens=False)
     return [(Segment(row, style),) for row in rows]
 
 
 def sentences(found: Sequence[str], width: int) -> list[Line]:
-    """Sentences under one another, each with a mark."""
+    """Sentences as a bulleted list."""
     return [line for text in found for line in wrapped(f"• {text}", width, indent="  ")]
 
 
 def printed_lines(text: str, width: int) -> list[Line]:
-    """What a function printed, its newest lines; what would move a cursor is written out."""
+    """The last lines that a function printed, with control characters escaped."""
     found = text.splitlines()
     left = len(found) - PRINTED_LINES
     lines: list[Line] = []
@@ -53,7 +53,7 @@ def printed_lines(text: str, width: int) -> list[Line]:
 
 
 def _cut(text: str, width: int) -> list[str]:
-    """`text` in pieces of at most `width` cells, none of its spaces lost."""
+    """`text` in pieces of at most `width` cells; unlike wrapping, this keeps all spaces."""
     pieces, piece, used = [], "", 0
     for character in text:
         cells = width_of((Segment(character),))
@@ -68,10 +68,8 @@ def _cut(text: str, width: int) -> list[str]:
 
 
 def row_lines(point: PointReport, key: Key, width: int) -> list[Line]:
-    """All that is known of a row: stages, figures, correctness, cost, its Python."""
-    row = next(
-        (r for r in point.strategies if (r.name, r.devices) == (key.strategy, key.devices)), None
-    )
+    """Everything known about a row: stages, figures, correctness, cost, equivalent Python."""
+    row = next((row for row in point.strategies if (row.name, row.devices) == key[:2]), None)
     if row is None:
         return []
     facts = _control_facts(point) if key.control else list(_facts(row))
@@ -82,15 +80,9 @@ def row_lines(point: PointReport, key: Key, width: int) -> list[Line]:
 
 
 def planned_lines(point: PlannedPoint, key: Key, width: int) -> list[Line]:
-    """All that is planned of a row."""
-    arm = next(
-        (
-            arm
-            for arm in point.arms
-            if (arm.strategy, arm.devices) == (key.strategy, key.devices) and arm.role != "control"
-        ),
-        None,
-    )
+    """Everything that the plan tells about a row."""
+    arms = [arm for arm in point.arms if arm.role != "control"]
+    arm = next((arm for arm in arms if (arm.strategy, arm.devices) == key[:2]), None)
     if arm is None:
         return []
     lines = [line for label, text in _planned_facts(arm) for line in _labelled(label, text, width)]
@@ -231,7 +223,7 @@ def _python(text: str, width: int) -> list[Line]:
 
 
 def comparison_lines(found: Comparison, before: str, width: int) -> list[Line]:
-    """Another run against the one that is shown; `before` says which it is."""
+    """The shown run against another; `before` is the date of the other."""
     lines: list[Line] = wrapped(f"Against the run of {before}.", width)
     if found.differences:
         lines += wrapped(
@@ -261,17 +253,15 @@ def _compared(rows: Sequence[ComparedRow]) -> Iterator[Line]:
     now = aligned_seconds([row.now for row in rows])
     place = max((*map(len, places), 0))
     name = max((*map(len, names), 8))
-    heads = ("then", "now")
     yield (
         Segment(
-            f"{'':{place}}  {'strategy':{name}}  {heads[0]:{len(before[0])}}  "
-            f"{heads[1]:{len(now[0])}}  then/now",
+            f"{'':{place}}  {'strategy':{name}}  {'then':{len(before[0])}}  "
+            f"{'now':{len(now[0])}}  then/now",
             "heading",
         ),
     )
     for row, where, called, old, new in zip(rows, places, names, before, now, strict=True):
-        word = "within noise"
-        style = ""
+        word, style = "within noise", ""
         if row.apart:
             word, style = ("faster now", "faster") if row.ratio > 1 else ("slower now", "slower")
         if row.same_program is False:

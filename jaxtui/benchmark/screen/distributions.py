@@ -1,4 +1,4 @@
-"""Where the samples of each strategy lie: a line each, on one scale, as plain lines of text."""
+"""The distribution of the samples of every strategy: a histogram per line, on a common scale."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class TimeScale:
-    """Seconds laid along `width` cells, evenly or evenly in their logarithms."""
+    """A linear or logarithmic scale from `low` to `high` seconds over `width` cells."""
 
     low: float
     high: float
@@ -38,7 +38,7 @@ class TimeScale:
     logarithmic: bool
 
     def cell(self, value: float) -> int:
-        """The cell of a value; those beyond an end are in the last cell there."""
+        """The cell of a value, clamped to the scale."""
         if self.logarithmic:
             share = math.log(value / self.low) / math.log(self.high / self.low)
         else:
@@ -70,7 +70,7 @@ def samples_of(point: PointReport) -> list[Samples]:
 
 
 def scale_of(rows: Sequence[Samples], width: int) -> TimeScale:
-    """One scale for all: from the least sample to where all but the last twentieth of each end."""
+    """A scale from the least sample to the largest 95th percentile or median of all rows."""
     low = min(min(row.seconds) for row in rows)
     high = max(sorted(row.seconds)[math.ceil(0.95 * len(row.seconds)) - 1] for row in rows)
     high = max(high, *(row.median for row in rows))
@@ -82,7 +82,7 @@ def scale_of(rows: Sequence[Samples], width: int) -> TimeScale:
 
 
 def lines(point: PointReport, width: int, selected: Key | None = None) -> list[Line]:
-    """The distributions, then the scale; the baseline's median runs through all of them."""
+    """The histograms and their axis; a rule marks the baseline's median in all of them."""
     rows = samples_of(point)
     if not rows:
         return [(Segment("Samples come with the first round.", "quiet"),)]

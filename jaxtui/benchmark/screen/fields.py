@@ -1,4 +1,4 @@
-"""The benchmark's fields as text: what stands in the form, and what a typed text means."""
+"""Conversion between the benchmark's fields and the text in the form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sweep_text(sweep: dict[str, list[Parameter]]) -> str:
 
 
 def sweep(text: str) -> dict[str, list[Parameter]]:
-    """`batch = 16, 64; n = 8` as a mapping; `,` may stand for `;`. Raises SessionError."""
+    """Parse `batch = 16, 64; n = 8`; `,` may stand for `;`. Raises SessionError."""
     found: dict[str, list[Parameter]] = {}
     if not text.strip(" ;,"):
         return found
@@ -66,7 +66,7 @@ def devices_text(devices: Sequence[int]) -> str:
 
 
 def devices(text: str) -> list[int]:
-    """`1, 2, 8` as a list; no text is the default. Raises SessionError."""
+    """Parse `1, 2, 8`; no text gives [], the default. Raises SessionError."""
     found = [_whole(part, DEVICES, "a number of devices") for part in _parts(text)]
     if any(count < 1 for count in found):
         raise SessionError("at least one device is needed", DEVICES)
@@ -74,7 +74,7 @@ def devices(text: str) -> list[int]:
 
 
 def rounds(text: str) -> int | None:
-    """How many rounds exactly; no text leaves it to the method. Raises SessionError."""
+    """Parse a fixed number of rounds; no text gives None, which adapts it. Raises SessionError."""
     if not text.strip():
         return None
     number = _whole(text.strip(), ROUNDS, "a number of rounds")
@@ -84,7 +84,7 @@ def rounds(text: str) -> int | None:
 
 
 def budget(text: str) -> float | None:
-    """Seconds for each point; no text leaves it to the method. Raises SessionError."""
+    """Parse the seconds per point; no text gives None, the default. Raises SessionError."""
     bare = text.strip().removesuffix("s").strip()
     if not bare:
         return None
@@ -105,7 +105,7 @@ def _whole(text: str, field: FieldPath, what: str) -> int:
 
 
 def texts(benchmark: Benchmark) -> dict[str, str]:
-    """What stands in the form's text fields, by the benchmark's own names."""
+    """The text of each field of the form, by the name of the field in the benchmark."""
     budget = benchmark.budget
     return {
         "sweep": sweep_text(benchmark.sweep),
@@ -117,14 +117,14 @@ def texts(benchmark: Benchmark) -> dict[str, str]:
 
 
 def read(field: str, text: str) -> object:
-    """What a typed text means for `field`. Raises SessionError."""
+    """The value of `field` for a typed text. Raises SessionError."""
     if field == "baseline":
         return text.strip()
     return {"sweep": sweep, "devices": devices, "rounds": rounds, "budget": budget}[field](text)
 
 
 class TypedTexts:
-    """The fields as they were typed, as long as the benchmark still means the same."""
+    """The typed texts, each kept for as long as the benchmark still has its value."""
 
     def __init__(self) -> None:
         self._typed: dict[str, tuple[str, object]] = {}  # text, and what the benchmark had for it
@@ -132,11 +132,10 @@ class TypedTexts:
 
     @property
     def wrong(self) -> Diagnosis | None:
-        """Why a typed text cannot be read."""
         return next(iter(self._wrong.values()), None)
 
     def shown(self, benchmark: Benchmark) -> dict[str, str]:
-        """The text of each field."""
+        """The text of each field: as it was typed, else as the benchmark has it."""
         found = texts(benchmark)
         for name, (typed, meant) in self._typed.items():
             if getattr(benchmark, name) == meant:
@@ -146,7 +145,7 @@ class TypedTexts:
         return found
 
     def typed(self, name: str, text: str, benchmark: Benchmark) -> Benchmark:
-        """The benchmark with what was typed into a field; as it is while that cannot be read."""
+        """The benchmark with a typed field; unchanged if the text cannot be read."""
         try:
             meant = read(name, text)
         except SessionError as error:

@@ -1,4 +1,4 @@
-"""What is timed, as a form: strategies, sweep, devices, rounds, and how samples are made."""
+"""The form of a benchmark: strategies, sweep, devices, rounds, and how samples are taken."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Input, Static
 
-from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
+from jaxtui.screen.field import FieldInput, FieldMessage, FieldTyped, FixedText
 from jaxtui.screen.toggles import Toggle, Toggles
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import BENCHMARK, NO_FIELD
@@ -34,7 +33,7 @@ PLACEHOLDERS = {
 
 
 class BenchmarkForm(Vertical):
-    """The fields, and one line that says what the one with the focus is for."""
+    """The fields, and a line that explains the focused one."""
 
     DEFAULT_CSS = """
     BenchmarkForm { height: auto; }
@@ -53,14 +52,6 @@ class BenchmarkForm(Vertical):
         text-overflow: ellipsis; }
     """
 
-    class Changed(Message):
-        """A text field was typed; `field` is sweep, devices, rounds, budget or baseline."""
-
-        def __init__(self, input: FieldInput, field: str) -> None:
-            super().__init__()
-            self.input = input
-            self.field = field
-
     def __init__(self) -> None:
         super().__init__()
         self.strategies = Toggles(id="benchmark-strategies")
@@ -69,10 +60,8 @@ class BenchmarkForm(Vertical):
             name: FieldInput("", placeholder=text, id=f"benchmark-{name}")
             for name, text in PLACEHOLDERS.items()
         }
-        self._program = FixedText()
-        self._program.id = "benchmark-program"
-        self._meaning = FixedText()
-        self._meaning.id = "benchmark-meaning"
+        self._program = FixedText(id="benchmark-program")
+        self._meaning = FixedText(id="benchmark-meaning")
         self._fault = FieldMessage()
         self._plan = ""
 
@@ -107,7 +96,7 @@ class BenchmarkForm(Vertical):
         texts: dict[str, str],
         plan: str,
     ) -> None:
-        """Show the benchmark; `plan` is what a run would do, in a line."""
+        """Show a benchmark; `plan` says in a line what a run would do."""
         self._program.say(program)
         self.strategies.show(strategies)
         self.options.show(options)
@@ -119,7 +108,7 @@ class BenchmarkForm(Vertical):
         self.say_meaning()
 
     def show_fault(self, diagnosis: Diagnosis | None) -> None:
-        """Mark the field at fault, and say what is wrong with it."""
+        """Mark the faulty field, and show the diagnosis."""
         field = NO_FIELD if diagnosis is None else diagnosis.field
         below = field.under(BENCHMARK)
         for name, input in self.inputs.items():
@@ -128,7 +117,7 @@ class BenchmarkForm(Vertical):
         self._fault.show(diagnosis, place)
 
     def say_meaning(self) -> None:
-        """What the field with the focus is for; without one, what F5 would do."""
+        """Explain the focused field; without one, show the plan."""
         words = self._plan
         for toggles in (self.strategies, self.options):
             if toggles.has_focus and toggles.current is not None:
@@ -141,21 +130,17 @@ class BenchmarkForm(Vertical):
         self._meaning.say(words)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what the field is for."""
         self.say_meaning()
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        """Say what F5 would do."""
         self.call_after_refresh(self.say_meaning)
 
     def on_toggles_moved(self, event: Toggles.Moved) -> None:
-        """Say what it means."""
         event.stop()
         self.say_meaning()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell which field was typed."""
         event.stop()
         for name, input in self.inputs.items():
             if input is event.input:
-                self.post_message(self.Changed(input, name))
+                self.post_message(FieldTyped(input, name))

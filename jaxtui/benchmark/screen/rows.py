@@ -1,4 +1,4 @@
-"""The table of a benchmark as plain data: a row for each strategy on its devices, laid out."""
+"""The benchmark table as plain data: a row per strategy and number of devices, and its layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING = "–"
 
 
 class Key(NamedTuple):
-    """What a row is of, whichever run it is in."""
+    """Identifies a row, also across runs."""
 
     strategy: str
     devices: int
@@ -25,15 +25,15 @@ class Key(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The strategy, and on how many devices where there are several."""
+        """`pmap on 8`, or the strategy alone on a single device."""
         return self.strategy if self.devices == 1 else f"{self.strategy} on {self.devices}"
 
 
 @dataclass(frozen=True)
 class StrategyRow:
-    """A row: its figures, or `note`, which says why there are none.
+    """A row: its figures, or a `note` that says why there are none.
 
-    `part` is the style of the row: baseline, control, faster, slower, noise, skipped, plain.
+    `part` is its style: baseline, control, faster, slower, noise, skipped, planned or plain.
     """
 
     key: Key
@@ -41,34 +41,32 @@ class StrategyRow:
     figures: Mapping[str, str]
     part: str = "plain"
     note: str = ""
-    seconds: float | None = None
 
 
 # ---------------------------------------------------------------------------------------- the rows
 
 
 def planned_rows(point: PlannedPoint) -> list[StrategyRow]:
-    """What a run would time, and what it would leave out and why."""
+    """The rows of a plan: what would be timed, and what is left out and why."""
     rows = []
     for arm in point.arms:
         control = arm.role == "control"
         key = Key(arm.strategy, arm.devices, control)
         name = _name(arm.strategy, arm.role, arm.padded)
+        figures = {"devices": str(arm.devices)}
         if arm.skipped is not None:
-            rows.append(
-                StrategyRow(key, name, _devices(arm.devices), "skipped", f"left out: {arm.skipped}")
-            )
+            rows.append(StrategyRow(key, name, figures, "skipped", f"left out: {arm.skipped}"))
             continue
         note = "the baseline once more: what no difference looks like" if control else ""
         if not note and arm.flops is not None and arm.memory is not None:
             note = f"to be timed: {prefixed(arm.flops)}FLOP, holds {size(arm.memory)}"
         part = "control" if control else "baseline" if arm.role == "baseline" else "planned"
-        rows.append(StrategyRow(key, name, _devices(arm.devices), part, arm.warning or note))
+        rows.append(StrategyRow(key, name, figures, part, arm.warning or note))
     return rows
 
 
 def report_rows(point: PointReport, at: Key | None = None, doing: str = "") -> list[StrategyRow]:
-    """What a run has measured at a point so far; the arm `at` is being made ready by `doing`."""
+    """The rows of a measured point; row `at` is in the stage `doing`."""
     times = [r.median for r in point.strategies if r.median is not None]
     if point.control is not None and point.control.median is not None:
         times.append(point.control.median)
@@ -85,9 +83,9 @@ def _strategy_row(
     key = Key(report.name, report.devices)
     name = _name(report.name, report.role, report.padded)
     figures = {
-        **_devices(report.devices),
-        "compile": _or_nothing(words.seconds(report.stages.compile, 2), report.stages.compile),
-        "first": _or_nothing(words.seconds(report.stages.first, 2), report.stages.first),
+        "devices": str(report.devices),
+        "compile": words.seconds(report.stages.compile, 2),
+        "first": words.seconds(report.stages.first, 2),
     }
     if report.skipped is not None:
         return StrategyRow(key, name, figures, "skipped", f"left out: {report.skipped}")
@@ -104,24 +102,23 @@ def _strategy_row(
         "flops": words.rate(report.flops_rate),
         "bytes": words.rate(report.bytes_rate),
         "peak": NOTHING if report.of_peak is None else f"{100 * report.of_peak:.0f} %",
-        "sees": "" if report.seen is None else percent(report.seen),
         "samples": str(report.n),
     }
     part = {"faster": "faster", "slower": "slower", "within noise": "noise"}.get(
         report.verdict or "", "baseline" if report.role == "baseline" else "plain"
     )
-    return StrategyRow(key, name, figures, part, seconds=report.median)
+    return StrategyRow(key, name, figures, part)
 
 
 def _readiness(report: StrategyReport) -> str:
-    """How far a row is that has not been timed, and at which nothing is done now."""
+    """How far the preparation of a row is that waits for its turn."""
     if report.stages.first is None:
         return "waits"
     return "compiled" if report.correct is None else "ready"
 
 
 def _speedup(report: StrategyReport) -> str:
-    """Without an interval as long as there is one round, which has none."""
+    """The speed-up with its interval, which needs more than one round."""
     found = report.speedup
     return f"{found.value:.2f}" if found is not None and report.n == 1 else words.speedup(found)
 
@@ -133,7 +130,7 @@ def _verdict(report: StrategyReport) -> str:
 
 
 def too_few(report: StrategyReport) -> bool:
-    """Whether there are too few rounds for any verdict, however large the difference."""
+    """Whether the rounds are too few for a verdict, however large the difference."""
     return report.verdict == "within noise" and report.seen is None
 
 
@@ -141,7 +138,7 @@ def _control_row(
     control: Control, texts: Mapping[float, str], at: Key | None, doing: str
 ) -> StrategyRow:
     key = Key(control.strategy, control.devices, True)
-    figures = _devices(control.devices)
+    figures = {"devices": str(control.devices)}
     if control.median is None:
         note = f"{doing} …" if key == at else ""
         return StrategyRow(key, f"A/A {control.strategy}", figures, "control", note)
@@ -151,7 +148,7 @@ def _control_row(
         between = f" [{low:.2f}, {high:.2f}]" if len(control.samples) > 1 else ""
         figures["speedup"] = f"{control.ratio:.2f}{between}"
     figures["verdict"] = control.verdict or NOTHING
-    return StrategyRow(key, f"A/A {control.strategy}", figures, "control", seconds=control.median)
+    return StrategyRow(key, f"A/A {control.strategy}", figures, "control")
 
 
 def _name(strategy: str, role: str, padded: int) -> str:
@@ -159,19 +156,12 @@ def _name(strategy: str, role: str, padded: int) -> str:
     return f"A/A {strategy}" if role == "control" else name
 
 
-def _devices(count: int) -> dict[str, str]:
-    return {"devices": str(count)}
-
-
-def _or_nothing(text: str, value: float | None) -> str:
-    return NOTHING if value is None else text
-
-
 # ----------------------------------------------------------------------------------------- figures
 
 
 def unit_of(values: Sequence[float]) -> tuple[float, str]:
-    """One unit for several times: that of the least of them, if the largest is below 1000 of it."""
+    """The common unit of several times, as (seconds, name): that of the least, or a larger one
+    in which the largest stays below 1000."""
     known = [value for value in values if value > 0] or [1.0]
     fitting = [unit for unit in TIME_UNITS if min(known) >= unit[0] * 0.9995] or [TIME_UNITS[-1]]
     larger = [unit for unit in TIME_UNITS if unit[0] >= fitting[0][0]]
@@ -179,7 +169,7 @@ def unit_of(values: Sequence[float]) -> tuple[float, str]:
 
 
 def aligned_seconds(values: Sequence[float], digits: int = 3) -> list[str]:
-    """Times in one unit, the points in one column: ` 3.45 ms`, `77.1  ms`."""
+    """Times in a common unit, aligned at the decimal point: ` 3.45 ms`, `77.1  ms`."""
     scale, unit = unit_of(values)
     texts = [significant(value / scale, digits) for value in values]
     heads = [text.partition(".")[0] for text in texts]
@@ -203,7 +193,7 @@ def where(environment: Environment | None) -> str:
 
 
 def ceiling_words(environment: Environment | None) -> str:
-    """What virtual devices can gain at most, in words; "" for real ones."""
+    """The largest speed-up that simulated devices allow, "" for real ones."""
     if environment is None or not environment.simulated:
         return ""
     count, cores = environment.device_count, environment.cores
@@ -215,10 +205,8 @@ def ceiling_words(environment: Environment | None) -> str:
     )
 
 
-def flagged_words(point: PointReport | None) -> str:
-    """`3 of 25 rounds were disturbed (stolen, switched out)`."""
-    if point is None:
-        return ""
+def flagged_words(point: PointReport) -> str:
+    """`3 of 25 rounds were noisy: stolen, switched out`, "" if none was."""
     flagged = [found for found in point.rounds if found.flags]
     if not flagged:
         return ""
@@ -232,7 +220,7 @@ def flagged_words(point: PointReport | None) -> str:
 
 @dataclass(frozen=True)
 class StrategyColumn:
-    """A column: `least` is the narrowest table, in cells, that has it."""
+    """A column of the table, left out of tables narrower than `least` cells."""
 
     name: str
     heading: str
@@ -258,7 +246,7 @@ NAME_LEAST, NAME_MOST = 14, 26
 
 @dataclass(frozen=True)
 class StrategyTable:
-    """Rows laid out for a width."""
+    """Rows laid out in a width."""
 
     rows: tuple[StrategyRow, ...]
     columns: tuple[tuple[StrategyColumn, int], ...]
@@ -267,7 +255,6 @@ class StrategyTable:
     width: int
 
     def heading(self) -> Line:
-        """The names of the columns."""
         parts = [Segment("  " + "strategy".ljust(self.name_width), "heading")]
         for column, width in self.columns:
             parts.append(
@@ -276,7 +263,6 @@ class StrategyTable:
         return tuple(parts)
 
     def line(self, index: int, *, cursor: bool = False) -> Line:
-        """One row."""
         row = self.rows[index]
         mark = CURSOR if cursor else " "
         name = fit(row.name, self.name_width).ljust(self.name_width)
@@ -293,7 +279,7 @@ class StrategyTable:
         return tuple(parts)
 
     def _noted(self, row: StrategyRow) -> list[Segment]:
-        """The devices, a stage that is known, and the words in place of the other figures."""
+        """The figures that are known, then the note in place of the others."""
         parts: list[Segment] = []
         used = 2 + self.name_width
         for column, width in self.columns:
@@ -317,12 +303,10 @@ def _set(text: str, width: int, right: bool) -> str:
 
 
 def layout(rows: Sequence[StrategyRow], width: int) -> StrategyTable:
-    """The table for so many cells: what is not there in a narrow one stands in the details."""
+    """Lay out the rows in `width` cells; the details have the columns that do not fit."""
     columns = [column for column in COLUMNS if column.least <= width]
     widths = [
-        max(len(column.heading), *(len(row.figures.get(column.name, "")) for row in rows), 0)
-        if rows
-        else len(column.heading)
+        max([len(column.heading), *(len(row.figures.get(column.name, "")) for row in rows)])
         for column in columns
     ]
     names = max((len(row.name) for row in rows), default=NAME_LEAST)

@@ -10,10 +10,14 @@ from jaxtui.benchmark.screen import view
 from jaxtui.benchmark.screen.work import BenchmarkWork, Opened
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.base import WorkScreen
-from jaxtui.wire.benchmark import BenchmarkReport
 
 DIALOG = 76  # cells, as in jaxtui.tcss
-FORMATS = (("md", "Markdown: tables and sentences"), ("csv", "CSV: a row for each strategy"))
+FORMATS = [
+    ("json", "JSON: everything, every sample"),
+    ("md", "Markdown: tables and sentences"),
+    ("csv", "CSV: a row for each strategy"),
+    ("copy", "Copy it as Markdown to the terminal's clipboard"),
+]
 NEWEST = " newest"
 
 
@@ -24,7 +28,7 @@ class RunDialogs:
         self._screen, self._bench = screen, bench
 
     def open_earlier(self, then: Callable[[], None]) -> None:
-        """Open a run that was kept, then call `then`."""
+        """Show a kept run that the user picks, then call `then`."""
 
         def chosen(path: str | None) -> None:
             if path == NEWEST:
@@ -39,7 +43,7 @@ class RunDialogs:
         self._choose_run("Earlier runs", newest, chosen)
 
     def compare(self, then: Callable[[], None]) -> None:
-        """Hold another run against the one that is shown, then call `then`."""
+        """Compare the shown run with a kept one that the user picks, then call `then`."""
         if self._bench.report is None:
             self._screen.say("nothing is shown to compare with: F5 runs, r opens an earlier run")
             return
@@ -83,27 +87,37 @@ class RunDialogs:
             return None
 
     def export(self) -> None:
-        """Save what is shown as JSON, CSV or Markdown."""
-        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
-
         report = self._bench.report
         if report is None or not report.points:
             self._screen.say("nothing has been timed yet")
             return
-        choices = [("json", "JSON: everything, every sample"), *FORMATS]
-        choices.append(("copy", "Copy it as Markdown to the terminal's clipboard"))
 
-        def chosen(kind: str | None) -> None:
-            if kind == "copy":
-                self._screen.shell.copy(bench_words.markdown(report))
-            elif kind is not None:
-                text = _written(report, kind)
-                ask_and_write(self._screen, text, "Write it to", f"benchmark.{kind}", kind)
+        def written(kind: str) -> str:
+            return bench_words.to_csv(report) if kind == "csv" else bench_words.markdown(report)
 
-        self._screen.app.push_screen(ChoiceDialog("Save this run as", choices), chosen)
+        ask_and_export(self._screen, report, "Save this run as", "benchmark", FORMATS, written)
 
 
-def _written(report: BenchmarkReport, kind: str) -> str:
-    if kind == "json":
-        return kept_runs.to_json(report).decode() + "\n"
-    return bench_words.to_csv(report) if kind == "csv" else bench_words.markdown(report)
+def ask_and_export(
+    screen: WorkScreen[ProgramWork],
+    report: kept_runs.AnyRun,
+    heading: str,
+    name: str,
+    formats: list[tuple[str, str]],
+    written: Callable[[str], str],
+) -> None:
+    """Ask for one of `formats`, then copy the report or write it into a file called like `name`.
+
+    `written` gives the report in every format but JSON, "copy" included.
+    """
+    from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
+
+    def chosen(kind: str | None) -> None:
+        if kind == "copy":
+            screen.shell.copy(written(kind))
+        elif kind is not None:
+            json = kind == "json"
+            text = kept_runs.to_json(report).decode() + "\n" if json else written(kind)
+            ask_and_write(screen, text, "Write it to", f"{name}.{kind}", kind)
+
+    screen.app.push_screen(ChoiceDialog(heading, formats), chosen)

@@ -1,4 +1,4 @@
-"""The Benchmark screen: what is timed, what came of it, and how far it can be believed."""
+"""The Benchmark screen: what is timed, the results, and how reliable they are."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
+from jaxtui.screen.field import FieldTyped
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.toggles import Toggles
 from jaxtui.screen.work import REST
@@ -31,15 +32,15 @@ from jaxtui.session.session import Benchmark, Session, SessionError
 
 
 class BenchmarkBench(Protocol):
-    """What the screen needs of the session beside its program."""
+    """The part of the explorer that this screen needs."""
 
     @property
     def benchmark(self) -> BenchmarkWork:
-        """The work on the benchmark."""
+        """The open session's benchmark."""
 
 
 class BenchmarkScreen(WorkScreen[ProgramWork]):
-    """A form, the table of strategies, and details of it that take turns."""
+    """A form, the table of strategies, and tabs of details."""
 
     NAME = "benchmark"
     FLIPPED = ("-details", "form")
@@ -84,24 +85,21 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
             yield self.details
 
     def on_mount(self) -> None:
-        """Begin on the table: F5 fills it."""
         super().on_mount()
         self.table.focus()
 
     def on_screen_resume(self) -> None:
-        """From now on what is composed is planned."""
         self.bench.open(self.explorer.now())
         super().on_screen_resume()
 
     # --------------------------------------------------------------------------- what is shown
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """What is wrong with what is typed, else why the row at the cursor is left out."""
+        """The fault in the form, else why the selected row is left out."""
         left_out = view.left_out(self.bench, self.table_pane.points()[1], self.table.key)
         return self._texts.wrong or self.bench.diagnosis or left_out
 
     def show_work(self, work: ProgramWork, now: float) -> None:
-        """Bring every pane up to date; each leaves alone what has not changed."""
         super().show_work(work, now)
         bench = self.bench
         bench.ask_due(now)
@@ -144,7 +142,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.form.show_fault(self._texts.wrong or bench.diagnosis)
 
     def on_resize(self, event: events.Resize) -> None:
-        """The panes may need another layout."""
         self.call_after_refresh(self.table_pane.fit)
         self.call_after_refresh(self.explorer.show_work)
 
@@ -174,25 +171,21 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.details.show(lines, stale=self.bench.stale)
 
     def on_painted_lines_resized(self, event: PaintedLines.Resized) -> None:
-        """Draw the details for the room that there is now."""
         if event.view is self.details and self._painted is not None:
             self._show_details()
 
     def on_benchmark_table_moved(self, event: BenchmarkTable.Moved) -> None:
-        """The details follow the row."""
         if any(tab.follows for tab in TABS if tab.name == self.tab):
             self._show_details()
         self.show_keys()
 
     # ------------------------------------------------------------------------- what was typed
 
-    def on_benchmark_form_changed(self, event: BenchmarkForm.Changed) -> None:
-        """A field goes into the benchmark, once it can be read."""
+    def on_field_typed(self, event: FieldTyped) -> None:
         self.put(self._texts.typed(event.field, event.input.take(), self.bench.benchmark))
         self.explorer.show_work()
 
     def on_toggles_switched(self, event: Toggles.Switched) -> None:
-        """Strategies, or how samples are made."""
         asked, names = self.bench.benchmark, event.names
         if event.toggles is self.form.strategies:
             if not names:
@@ -212,7 +205,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in a field runs the benchmark."""
         event.stop()
         if self._texts.wrong is None:
             self.action_run()
@@ -221,11 +213,10 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     @property
     def bench(self) -> BenchmarkWork:
-        """The work on the benchmark."""
         return cast("BenchmarkBench", self.explorer).benchmark
 
     def put(self, benchmark: Benchmark) -> None:
-        """Another benchmark takes the place of this one."""
+        """Replace the benchmark, of the session or of the tutorial's task."""
         explorer, work = self.explorer, self.bench
         if benchmark == work.benchmark:
             return
@@ -234,11 +225,8 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
             return
         work.task = msgspec.structs.replace(work.task, benchmark=benchmark)
         work.edited(explorer.now())
-        self._rest()
+        self.set_timer(REST + 0.01, explorer.show_work)
         explorer.show_work()
-
-    def _rest(self) -> None:
-        self.set_timer(REST + 0.01, self.explorer.show_work)
 
     # ------------------------------------------------------------------------------- running
 
@@ -316,7 +304,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def tabs(self) -> list[DetailTab]:
-        """The details that there are."""
         return [tab for tab in TABS if tab.there(self.bench)]
 
     def action_step_point(self, step: int) -> None:
@@ -346,7 +333,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         RunDialogs(self, self.bench).export()
 
     def text_to_copy(self) -> str:
-        """The run as Markdown, or the lines of the details when they have the focus."""
+        """The focused details, else the run as Markdown, else the table."""
         if self.focused is self.details:
             return "\n".join(self.details.texts())
         report = self.bench.report
@@ -355,7 +342,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         return "\n".join(self.table.texts())
 
     def apply(self, fix: Fix) -> None:
-        """Apply a fix; one of the benchmark to what is timed, which may be the tutorial's task."""
         if fix.field.under(BENCHMARK) is None:
             super().apply(fix)
             return
@@ -367,7 +353,6 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
     # ----------------------------------------------------------------------------- the key line
 
     def offers(self, command: commands.Command) -> bool:
-        """Only what makes sense here and now."""
         match command.action:
             case "screen.run":
                 return not self.bench.running

@@ -14,27 +14,26 @@ from jaxtui.screen.painted_lines import PaintedLines
 
 
 class BenchmarkTable(PaintedLines):
-    """The rows of a benchmark under a heading that stays, with a cursor on one of them."""
+    """A scrolling table of strategies under a fixed heading, with a cursor."""
 
     DEFAULT_CSS = "BenchmarkTable { min-height: 4; }"
 
     class Moved(Message):
-        """The cursor is on another row."""
+        """The cursor moved to another row."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self._rows: tuple[StrategyRow, ...] = ()
         self._table: StrategyTable | None = None
         self._key: Key | None = None
 
     @property
     def key(self) -> Key | None:
-        """What the row at the cursor is of."""
+        """The selected row."""
         return self._rows[self._index].key if self._rows else None
 
     @property
     def wanted_height(self) -> int:
-        """Lines that show all rows and the heading."""
         return 1 + len(self._rows)
 
     @property
@@ -42,7 +41,7 @@ class BenchmarkTable(PaintedLines):
         return next((i for i, row in enumerate(self._rows) if row.key == self._key), 0)
 
     def show_rows(self, rows: Sequence[StrategyRow], *, stale: bool = False) -> None:
-        """Paint these rows; the cursor stays on the strategy it is on."""
+        """Show these rows; the cursor stays on its strategy."""
         shown = tuple(rows)
         if shown == self._rows and stale == self._stale and self._table is not None:
             return
@@ -51,7 +50,6 @@ class BenchmarkTable(PaintedLines):
         self.refresh()
 
     def lay_out(self) -> None:
-        """Make the columns, beside a scrollbar where the rows do not all go in."""
         height, width = self.size.height, self.size.width
         over = max(0, len(self._rows) - (height - 1))
         if over:
@@ -63,7 +61,6 @@ class BenchmarkTable(PaintedLines):
         self.refresh()
 
     def texts(self) -> list[str]:
-        """The whole table, without styles."""
         if self._table is None:
             return []
         table = self._table
@@ -91,7 +88,7 @@ class BenchmarkTable(PaintedLines):
         self.go_to(0 if direction < 0 else len(self._rows) - 1)
 
     def go_to(self, number: int) -> None:
-        """Put the cursor on a row, and bring it into view."""
+        """Select row `number`, clamped to the table, and scroll to it."""
         if not self._rows:
             return
         number = max(0, min(number, len(self._rows) - 1))
@@ -101,6 +98,5 @@ class BenchmarkTable(PaintedLines):
         self.post_message(self.Moved())
 
     def on_click(self, event: events.Click) -> None:
-        """Take the cursor to the clicked row."""
         if event.y > 0:
             self.go_to(event.y - 1 + self.scroll_offset.y)

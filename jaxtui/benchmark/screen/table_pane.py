@@ -1,4 +1,4 @@
-"""The table of a benchmark in its pane: which point of a sweep it shows, progress and noise."""
+"""The pane of the benchmark table: progress, notice, the table of one point, and its noise."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from jaxtui.wire.report import Environment
 
 
 class TablePane(Vertical):
-    """The table under its progress; a sweep has one for each point."""
+    """Shows one point of the sweep, the newest unless `point` is set."""
 
     def __init__(self, bench: BenchmarkWork) -> None:
         super().__init__(id="benchmark-table", classes="pane")
         self._bench = bench
         self.point: int | None = None  # which of the sweep is shown; None follows the run
         self.table = BenchmarkTable()
-        self._progress = FixedText()
-        self._progress.id = "benchmark-progress"
+        self._progress = FixedText(id="benchmark-progress")
         self._notice = Notice(id="benchmark-notice")
-        self._foot = FixedText()
-        self._foot.id = "benchmark-foot"
+        self._foot = FixedText(id="benchmark-foot")
         self._table_height: int | str = ""
 
     def compose(self) -> ComposeResult:
@@ -35,7 +33,7 @@ class TablePane(Vertical):
         yield self._foot
 
     def points(self) -> tuple[int, int]:
-        """How many points there are, and which is shown."""
+        """The number of points, and the index of the shown one."""
         bench = self._bench
         report = bench.report
         if report is not None and report.points:
@@ -45,7 +43,7 @@ class TablePane(Vertical):
         return count, min(self.point or 0, max(0, count - 1))
 
     def shown_point(self) -> PointReport | PlannedPoint | None:
-        """What the table is of: a point of the run, or of the plan as long as there is none."""
+        """The shown point of the run, or of the plan until a run has points."""
         bench, (count, number) = self._bench, self.points()
         if not count:
             return None
@@ -55,46 +53,37 @@ class TablePane(Vertical):
         return bench.plan.points[number] if bench.plan is not None else None
 
     def show_progress(self, now: float) -> None:
-        """Say how far the run is, and what is in its way."""
         line = view.progress(self._bench, now, max(30, self.screen.size.width - 2))
         self._progress.say(line)
         self._progress.set_class(bool(line), "-shown")
         self._notice.say(self._bench.notice(now))
 
     def show(self, environment: Environment | None) -> None:
-        """Bring the table, and what stands over and under it, up to date."""
         bench, place = self._bench, self.points()
         point = self.shown_point()
         report = bench.report
         session = bench.session
         if report is not None and report.points:
             session = view.session_of(report, session)
-        heading = view.title(
-            bench,
-            session,
-            environment,
-            point,
-            (place[1], place[0]),
-            self.screen.size.width - 4,
-        )
+        width = self.screen.size.width - 4
+        heading = view.title(bench, session, environment, point, (place[1], place[0]), width)
         if heading != self.border_title:
             self.border_title = heading.replace("[", r"\[")
-        stale = bench.stale
+        foot = ""
         if isinstance(point, PointReport):
             shown = rows.report_rows(point, *view.being_prepared(bench, place[1]))
+            foot = rows.flagged_words(point)
         else:
             shown = rows.planned_rows(point) if point is not None else []
-        error = point.error if point is not None else None
-        self.table.show_rows(shown, stale=stale)
-        foot = view.noise_line(point)
-        if error is not None:
-            foot = f"{error.field}: {error.message}"
+        self.table.show_rows(shown, stale=bench.stale)
+        if point is not None and point.error is not None:
+            foot = f"{point.error.field}: {point.error.message}"
         self._foot.say(foot)
         self._foot.set_class(bool(foot), "-shown")
         self.call_after_refresh(self.fit)
 
     def fit(self) -> None:
-        """As high as the rows where there is room for all; set only when it changes."""
+        """Fit the height of the table to its rows and the screen."""
         if self.screen.has_class("-low"):
             wanted: int | str = "1fr"
         else:

@@ -1,4 +1,4 @@
-"""Work that takes samples: one run at a time, which goes on behind other screens and is kept."""
+"""Runs that take samples: one at a time, continuing behind other screens, kept on disk."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Recorded = TypeVar("Recorded", bound=RunRecording)
 
 
 class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
-    """A run of samples of what is `Asked`, as far as it is `Recorded`.
+    """A run that measures an `Asked` and is recorded in a `Recorded`.
 
-    The engine waits with the next samples until those that came are painted.
+    The engine waits between samples until those that it sent are painted.
     """
 
     PAINTED: ClassVar[type[Event]]
@@ -52,17 +52,16 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
 
     @property
     def asked(self) -> Asked:
-        """All that the figures depend on."""
+        """Everything the figures depend on."""
         raise NotImplementedError
 
     @property
     def running(self) -> bool:
-        """Whether a run is in hand."""
         return self.recording is not None and not self.recording.ended
 
     @property
     def timing(self) -> bool:
-        """Whether samples are being taken, or calls that warm up for them."""
+        """Whether calls are being timed, or warmed up for timing."""
         if self.recording is None or self.recording.ended:
             return False
         stage, started = self.recording.stage, self.recording.environment is not None
@@ -70,9 +69,9 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
 
     @property
     def busy(self) -> bool:
-        """Whether something is waited for whose seconds are to be counted on screen.
+        """Whether the screen counts the seconds of a wait.
 
-        Not while anything is timed: a repaint would share the machine with a sample.
+        Never while anything is timed: repainting would compete with the samples.
         """
         if self._wanted or self.stopping is not None:
             return True
@@ -80,14 +79,13 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with what was asked, as long as it is still what is typed."""
+        """The error of the run, unless the input has changed since."""
         error = self.recording.error if self.recording is not None else None
         if error is None or error.kind == "engine" or self._ran_of != self.asked:
             return None
         return error
 
     def words(self) -> str:
-        """What a long run is at, for the line over every screen; "" when there is none."""
         if self.recording is None or self.recording.ended:
             return ""
         if self.stopping is not None:
@@ -99,11 +97,11 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
 
     @property
     def _runs_source(self) -> bool:
-        """Whether it runs the session's own source, which must be trusted."""
+        """Whether the run executes the session's own source, which must be trusted."""
         return True
 
     def notice(self, now: float) -> str:
-        """Why nothing comes, or no more; "" when there is nothing to say."""
+        """Why there are no (more) results, "" when there is nothing to say."""
         if not self.trusted and self._runs_source:
             return UNTRUSTED
         if self.phase == "gone" and self.gone is not None:
@@ -117,11 +115,10 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
     # ------------------------------------------------------------------------- what is asked
 
     def edited(self, now: float) -> None:
-        """The session may have changed."""
         self.changes += 1
 
     def run(self, now: float) -> bool:
-        """The user asks for a run; False while one is in hand, which another never runs beside."""
+        """Start a run, once the engine is up. Returns False if one is running."""
         if self.running:
             return False
         self.changes += 1
@@ -139,11 +136,11 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
         self._send(request)
 
     def _begun(self, id: int, asked: Asked) -> tuple[Recorded, AnyRequest]:
-        """The empty recording of a run, and the request for it."""
+        """An empty recording of a run, and the request for it."""
         raise NotImplementedError
 
     def stop(self, now: float) -> Literal["", "asked", "end"]:
-        """End the run: between two samples at first, asked again with the engine."""
+        """Stop the run after the current sample; asked again, by ending the engine."""
         if self._wanted:
             self._wanted = False
         elif self.recording is None or not self.running:
@@ -157,35 +154,30 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
         return "asked"
 
     def overdue(self, now: float) -> bool:
-        """Whether the call in hand does not end, so that the engine is to be ended."""
         return self.running and self.stopping is not None and now - self.stopping > STOP_SECONDS
 
     def restarted(self, now: float, *, ended: bool = False) -> None:
-        """A fresh engine is starting; the recording is told of the old one's end by Gone."""
         self._forget_engine()
 
     def _forget_engine(self) -> None:
         self.stopping = None
 
     def left(self) -> None:
-        """The explorer is left: a run in hand ends, and what it has is kept."""
         if self.recording is not None and self.running:
             self.recording.lost("stopped when the explorer was left")
             self._conclude()
 
     def take_painted(self) -> Continue | None:
-        """What to send once what came is on screen; called when all events are in."""
         target, self._painting = self._painting, None
         return None if target is None else Continue(id=self._next_id(), target=target)
 
     # ------------------------------------------------------------------------- what is answered
 
     def owns(self, id: int) -> bool:
-        """Whether an event with this id answers a request of this work."""
+        """Whether `id` is that of a request of this work."""
         return id != 0 and self.recording is not None and id == self.recording.request
 
     def on(self, event: AnyEvent, now: float) -> bool:
-        """Take in what the engine, or the client about it, says. True if it is for no other."""
         if self.recording is not None and self.running and self.recording.take(event):
             if isinstance(event, self.PAINTED):
                 self._painting = event.id
@@ -195,11 +187,11 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
         return self.owns(event.id)
 
     def _shows(self, event: AnyEvent) -> bool:
-        """Whether an event of the run is painted at once, though something may be timed."""
+        """Whether an event is painted at once, even during timing."""
         raise NotImplementedError
 
     def _conclude(self) -> None:
-        """Keep a run that is over."""
+        """Keep a run that has ended."""
         recording = self.recording
         if recording is None or not recording.ended:
             return

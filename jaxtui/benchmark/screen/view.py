@@ -1,4 +1,4 @@
-"""What the Benchmark screen says around its table, as plain text: titles, progress, the plan."""
+"""The text around the benchmark table: titles, progress, the plan."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ import msgspec
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.kept_runs import KeptRun
-from jaxtui.benchmark.recording import PointRecord
 from jaxtui.benchmark.screen import rows
 from jaxtui.benchmark.screen.rows import Key
 from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.toggles import Toggle
-from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session
-from jaxtui.wire.benchmark import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
+from jaxtui.wire.benchmark import (
+    BenchmarkReport,
+    PlannedArm,
+    PlannedPoint,
+    PointReport,
+    StrategyInfo,
+    StrategyReport,
+)
 from jaxtui.wire.report import Environment
 
 BAR_LEAST, BAR_MOST = 10, 40  # cells
@@ -33,7 +39,7 @@ OPTIONS = {
 
 
 def function_text(session: Session) -> str:
-    """`benchmark_task(matrix)`."""
+    """The call that is timed: `benchmark_task(matrix)`."""
     program = session.program
     names = re.findall(r"^def\s+(\w+)", program.source, re.MULTILINE)
     name = program.function.rpartition(":")[2] or (names[-1] if names else "no function")
@@ -41,14 +47,14 @@ def function_text(session: Session) -> str:
 
 
 def parameters_text(session: Session, point: PointReport | PlannedPoint | None) -> str:
-    """`batch 64 · n 256`, those of the sweep at this point in place of the session's."""
+    """`batch 64 · n 256`: the session's parameters, overridden by those of the point."""
     swept = {} if point is None else point.parameters
     known = {**session.parameters, **swept}
     return " · ".join(f"{name} {value}" for name, value in known.items())
 
 
 def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> list[Toggle]:
-    """All strategies, those on that would be timed."""
+    """A toggle per strategy, on for those that would be timed."""
     on = benchmark.strategies or [s.name for s in known if s.by_default]
     found = [Toggle(s.name, s.name in on, f"{s.name}: {s.title}") for s in known]
     names = {toggle.name for toggle in found}
@@ -56,13 +62,13 @@ def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> lis
 
 
 def chosen_strategies(names: Sequence[str], known: Sequence[StrategyInfo]) -> list[str]:
-    """The field for these names: empty for the default."""
+    """The benchmark's `strategies` for these names: [] for the default."""
     default = [s.name for s in known if s.by_default]
     return [] if list(names) == default else list(names)
 
 
 def option_toggles(benchmark: Benchmark) -> list[Toggle]:
-    """How samples are made."""
+    """The toggles for quick, pad and throughput."""
     on = {
         "quick": benchmark.quick,
         "pad": benchmark.pad,
@@ -98,7 +104,7 @@ def title(
     place: tuple[int, int],
     width: int,
 ) -> str:
-    """What the table is of, in `width` cells if leaving out what is known anyway will do."""
+    """The title of the table; the least informative parts are left out to fit `width` cells."""
     report = work.report
     seen = report.environment if report is not None and report.environment else environment
     at = {} if point is None else point.parameters
@@ -154,7 +160,8 @@ def progress(work: BenchmarkWork, now: float, width: int) -> str:
             share = READY + (1 - READY) * done / point.rounds
         elif recording.stage is None:
             timed = sum(arm.arm in point.samples for arm in point.plan.arms)
-            words, share = f"first round, {timed}/{_timed_arms(point)} rows", READY
+            wanted = sum(point.skipped(arm) is None for arm in point.plan.arms)
+            words, share = f"first round, {timed}/{wanted} rows", READY
         elif recording.stage.stage == "peaks":
             words, share = "measuring what the devices reach at most", 1.0
         elif recording.stage.arm is not None:
@@ -175,10 +182,6 @@ def progress(work: BenchmarkWork, now: float, width: int) -> str:
     return f"{words}  {'█' * full}{'░' * (cells - full)}{hint}"
 
 
-def _timed_arms(point: PointRecord) -> int:
-    return sum(point.skipped(arm) is None for arm in point.plan.arms)
-
-
 def duration(seconds: float) -> str:
     """`6 s`, `2 min 5 s`."""
     whole = round(seconds)
@@ -193,19 +196,12 @@ def moment(began: str) -> str:
 
 
 def run_label(run: KeptRun, width: int) -> str:
-    """A line of the list of earlier runs."""
+    """An entry of the list of earlier runs."""
     points = "" if run.points == 1 else f", {run.points} points"
     ended = "" if run.ended == "complete" else f", {run.ended}"
     text = f"{moment(run.began)}  {run.title or 'untitled'}  {run.strategies} rows{points}{ended}"
     text += f"  {run.device_set}"
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def noise_line(point: PointReport | PlannedPoint | None) -> str:
-    """What disturbed the rounds, for the line under the table."""
-    if not isinstance(point, PointReport):
-        return ""
-    return rows.flagged_words(point)
 
 
 def heading_words(report: BenchmarkReport) -> list[str]:
@@ -216,49 +212,37 @@ def heading_words(report: BenchmarkReport) -> list[str]:
 
 
 def left_out(bench: BenchmarkWork, shown: int, key: Key | None) -> Diagnosis | None:
-    """Why a row of point `shown` is left out, with what would put it in."""
-    for reason, fixes in _reasons(bench, shown, key) if key is not None else ():
-        field = fixes[0].field if fixes else BENCHMARK
-        return Diagnosis(kind="session", field=field, message=reason, fixes=fixes)
+    """Why the row `key` of point `shown` is left out, with fixes; None if it is not."""
+    report, plan = bench.report, bench.plan
+    if key is None:
+        return None
+    found: list[StrategyReport | PlannedArm] = []
+    if report is not None and shown < len(report.points):
+        rows = report.points[shown].strategies
+        found += [row for row in rows if (row.name, row.devices) == key[:2]]
+    elif plan is not None and shown < len(plan.points):
+        arms = plan.points[shown].arms
+        found += [arm for arm in arms if (arm.strategy, arm.devices) == key[:2]]
+    for row in found:
+        if row.skipped is not None:
+            field = row.fixes[0].field if row.fixes else BENCHMARK
+            return Diagnosis(kind="session", field=field, message=row.skipped, fixes=row.fixes)
     return None
 
 
-def _reasons(bench: BenchmarkWork, shown: int, key: Key) -> list[tuple[str, list[Fix]]]:
-    report, plan = bench.report, bench.plan
-    if report is not None and shown < len(report.points):
-        rows = [
-            (r.skipped, r.fixes)
-            for r in report.points[shown].strategies
-            if (r.name, r.devices) == key[:2]
-        ]
-    elif plan is not None and shown < len(plan.points):
-        rows = [
-            (arm.skipped, arm.fixes)
-            for arm in plan.points[shown].arms
-            if (arm.strategy, arm.devices) == key[:2]
-        ]
-    else:
-        rows = []
-    return [(reason, fixes) for reason, fixes in rows if reason is not None]
-
-
 def being_prepared(bench: BenchmarkWork, number: int) -> tuple[Key | None, str]:
-    """The row of point `number` that is being prepared, and the stage that it is in."""
+    """The row of point `number` that is being prepared, and its stage."""
     recording = bench.recording
     if recording is None or recording.stage is None or bench.opened is not None:
         return None, ""
-    stage = recording.stage
-    if stage.arm is None or stage.point != number or number >= len(recording.points):
+    arm = bench.arm_in_stage
+    if arm is None or recording.stage.point != number:
         return None, ""
-    arms = {arm.arm: arm for arm in recording.points[number].plan.arms}
-    arm = arms.get(stage.arm)
-    if arm is None:
-        return None, ""
-    return Key(arm.strategy, arm.devices, arm.role == "control"), stage.stage
+    return Key(arm.strategy, arm.devices, arm.role == "control"), recording.stage.stage
 
 
 def session_of(report: BenchmarkReport, otherwise: Session) -> Session:
-    """The session that was timed, if this version can read it."""
+    """The session that was timed; `otherwise` if this version cannot read it."""
     try:
         return bench_runs.session_of(report)
     except bench_runs.RunError:

@@ -1,6 +1,6 @@
-"""What to ask the engine about a benchmark and when, and what has come of it so far.
+"""The state behind the Benchmark screen: the plan and the run of a benchmark.
 
-What is timed is the program of the session when it has a benchmark, else the tutorial's task.
+What is timed is the session's program if it has a benchmark, else the tutorial's task.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jaxtui.screen.work import PRINTED_CHARACTERS, REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session, with_field
-from jaxtui.wire.base import Cancelled, Composition, Failed, Gone, Printed, Ready
+from jaxtui.wire.base import Composition, Failed, Gone, Printed, Ready
 from jaxtui.wire.benchmark import (
     Bench,
     BenchGap,
@@ -30,6 +30,7 @@ from jaxtui.wire.benchmark import (
     BenchSample,
     BenchStage,
     PlanBench,
+    PlannedArm,
     StrategyInfo,
 )
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
@@ -41,21 +42,21 @@ TASK = "benchmark"
 
 
 class AskedBenchmark(Struct, frozen=True):
-    """A benchmark with all that its figures depend on."""
+    """A benchmark and everything its figures depend on."""
 
     composition: Composition
     benchmark: Benchmark
 
 
 class Opened(Struct, frozen=True):
-    """A run that was kept, read back."""
+    """A kept run, read from disk."""
 
     path: Path
     report: BenchmarkReport
 
 
 class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
-    """The work on a benchmark: the state that the Benchmark screen shows."""
+    """The benchmark of a session: requests, plan, recording, and the runs opened to look at."""
 
     SCREEN, TITLE = "benchmark", "the benchmark"
     PAINTED = BenchGap
@@ -92,7 +93,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
 
     @property
     def session(self) -> Session:
-        """What is timed, on the session's own devices, with its benchmark."""
+        """The timed session, on the open session's devices."""
         own = self.open_session.session
         if self.subject == "task":
             return msgspec.structs.replace(self.task, devices=own.devices)
@@ -100,12 +101,10 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
 
     @property
     def benchmark(self) -> Benchmark:
-        """What is asked."""
         return self.session.benchmark or Benchmark()
 
     @property
     def asked(self) -> AskedBenchmark:
-        """All that the figures depend on."""
         session, composition = self.session, self.open_session.composition
         composition = msgspec.structs.replace(
             composition, program=session.program, parameters=session.parameters
@@ -113,13 +112,12 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         return AskedBenchmark(composition, self.benchmark)
 
     def choose(self, subject: Subject, now: float) -> None:
-        """Time the session's program, or the tutorial's task."""
         self.chosen = subject
         self.edited(now)
         self._rest_at = now
 
     def fixed(self, fix: Fix) -> Benchmark:
-        """The benchmark with a fix applied to one of its fields. Raises KeyError, SessionError."""
+        """The benchmark after a fix. Raises KeyError, SessionError."""
         changed = with_field(self.session, fix.field, fix.text).benchmark
         assert changed is not None
         return changed
@@ -128,7 +126,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
 
     @property
     def report(self) -> BenchmarkReport | None:
-        """What is shown: a run that was opened, else the newest as far as it has come."""
+        """The report on show: of the opened run, else of the newest so far."""
         if self.opened is not None:
             return self.opened.report
         if self.recording is None or not self._worth_showing(self.recording):
@@ -139,39 +137,37 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
 
     @staticmethod
     def _worth_showing(recording: BenchmarkRecording) -> bool:
-        """Not a run that was ended before anything was timed: the plan says more."""
+        """False for a run that ended before any sample: the plan tells more."""
         failed = any(point.plan.error is not None for point in recording.points)
         return not recording.ended or recording.sampled or failed
 
     @property
     def output(self) -> str:
-        """What the function printed: while it was timed, else while the plan was made."""
+        """What the function printed while it was timed, else while it was planned."""
         if self.opened is not None:
             return ""
         return self.printed["run"] or self.printed["trace"]
 
     @property
     def stale(self) -> bool:
-        """Whether what is shown is not of what is typed."""
+        """Whether the report belongs to an earlier version of the input."""
         if self.opened is not None:
             return False
         return self.recording is not None and not self.running and self._ran_of != self.asked
 
     @property
     def plan_fresh(self) -> bool:
-        """Whether the plan is of what is typed."""
+        """Whether the plan belongs to the current input."""
         return self.plan is not None and self.plan_of == self.asked
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with what is typed."""
         if self.plan is not None and self.plan_fresh and self.plan.diagnosis is not None:
             return self.plan.diagnosis
         return super().diagnosis
 
     @property
     def busy(self) -> bool:
-        """Whether something is waited for whose seconds are to be counted on screen."""
         return self._planning is not None or super().busy
 
     def _progress_words(self, recording: BenchmarkRecording) -> str:
@@ -188,7 +184,6 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         return self.subject == "session"
 
     def notice(self, now: float) -> str:
-        """What stands over the table: why nothing comes, "" when there is nothing to say."""
         recording = self.recording
         if hindrance := super().notice(now):
             return hindrance
@@ -205,16 +200,22 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
             return f"The run {recording.ended} before anything was timed."
         return ""
 
+    @property
+    def arm_in_stage(self) -> PlannedArm | None:
+        """The row that the current stage prepares, None if the stage is not about one."""
+        recording = self.recording
+        stage = recording.stage if recording is not None else None
+        if recording is None or stage is None or stage.point >= len(recording.points):
+            return None
+        arms = recording.points[stage.point].plan.arms
+        return next((arm for arm in arms if arm.arm == stage.arm), None)
+
     def stage_words(self, now: float) -> str:
-        """What is being prepared, with its seconds once they are many."""
+        """The stage and its row, with its seconds after a while."""
         recording = self.recording
         if recording is None or recording.stage is None:
             return ""
-        stage = recording.stage
-        arm = None
-        if stage.arm is not None and stage.point < len(recording.points):
-            arms = recording.points[stage.point].plan.arms
-            arm = next((arm for arm in arms if arm.arm == stage.arm), None)
+        stage, arm = recording.stage, self.arm_in_stage
         name = "" if arm is None else f" {arm.strategy}"
         if arm is not None and arm.devices > 1:
             name += f" on {arm.devices} devices"
@@ -223,7 +224,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         return f"{stage.stage}{name}" + (f", {waited:.0f} s" if counted else "")
 
     def seconds_left(self, now: float) -> float | None:
-        """Seconds until the end of the run, None as long as no round tells."""
+        """Estimated seconds until the end of the run, None before the first round."""
         recording = self.recording
         if recording is None or not recording.points or not recording.points[-1].rounds:
             return None
@@ -236,14 +237,13 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
     # ------------------------------------------------------------------------- what is asked
 
     def open(self, now: float) -> None:
-        """The screen is on view."""
+        """The screen is shown: plan from now on."""
         if not self.active:
             self.active = True
             self._rest_at = now
         self.ask_due(now)
 
     def edited(self, now: float) -> None:
-        """What is composed may have changed: plan it once typing rests."""
         asked = self.asked
         if asked != self._known:
             self._known = asked
@@ -251,7 +251,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
             self.changes += 1
 
     def ask_due(self, now: float) -> None:
-        """Ask for what is due once typing rests; called while the screen is on view."""
+        """Send the requests that are due once typing has paused."""
         if not self.active or self.phase != "ready" or now < self._rest_at:
             return
         if self._wanted:
@@ -273,7 +273,6 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         return self.trusted or self.subject == "task"
 
     def run(self, now: float) -> bool:
-        """The user asks for a run; False while one is in hand, which another never runs beside."""
         asked = super().run(now)
         if asked:
             self.opened = None
@@ -297,23 +296,20 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         self.plan_of = None
 
     def show_run(self, opened: Opened | None) -> None:
-        """Show an earlier run, or the newest again."""
+        """Show an earlier run; None shows the newest again."""
         self.opened = opened
         self.changes += 1
 
     def compare_with(self, other: Opened | None) -> None:
-        """Hold another run against what is shown."""
         self.other = other
         self.changes += 1
 
     # ------------------------------------------------------------------------- what is answered
 
     def owns(self, id: int) -> bool:
-        """Whether an event with this id answers a request of this work."""
         return super().owns(id) or (id != 0 and id == self._plan_id)
 
     def on(self, event: AnyEvent, now: float) -> bool:
-        """Take in what the engine, or the client about it, says. True if it is for no other."""
         if isinstance(event, Printed):
             self._on_printed(event)
             return self.owns(event.id)
@@ -364,6 +360,4 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
                     notes=[],
                     diagnosis=event.diagnosis,
                 )
-            case Cancelled():
-                pass
         self.changes += 1

@@ -1,4 +1,4 @@
-"""A device's block in lines that fit: where each element stands, and what parts its rows."""
+"""The layout of a device's block in lines of text: places of elements, bars between rows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from typing import Any, NamedTuple
 
 from jaxtui.text import numbers
 from jaxtui.text.number_formats import Format
-from jaxtui.wire.report import Output, Summary
+from jaxtui.wire.report import Output
 
 MOST = 2048  # elements of a block that are shown; the array view shows any part of larger ones
 
 
 @dataclass(frozen=True)
 class Holding:
-    """One array of which every device holds a block.
+    """An array of which every device holds a block.
 
-    `shape` is that of a block and `cells[row]` its elements in row-major order, the first `MOST` of
-    them; `cells` is None when the values were too many to be sent. `rows` is how many blocks there
-    are, `devices[row]` the id of the device that holds it, None where no device of this process
-    does. `whole` says that devices hold the array as a whole, or several rows of it.
+    `shape` is that of a block, `rows` the number of blocks. `cells[row]` are the first `MOST`
+    elements of a block in row-major order; `cells` is None if the values were too many to send.
+    `devices[row]` is the id of the holding device, None if it is not one of this process.
     """
 
     path: str
@@ -31,28 +30,26 @@ class Holding:
     rows: int
     cells: tuple[tuple[Any, ...], ...] | None
     devices: tuple[int | None, ...]
-    whole: bool
-    summary: Summary | None = None
 
     @property
     def size(self) -> int:
-        """How many elements a block has."""
+        """Elements per block."""
         return math.prod(self.shape)
 
     @property
     def shown(self) -> int:
-        """How many elements of a block can be shown."""
+        """Elements per block that can be shown."""
         return min(self.size, MOST) if self.cells is not None else 0
 
     @cached_property
     def format(self) -> Format:
-        """One format for all elements that are shown."""
+        """The common format of all shown elements."""
         cells = [cell for row in self.cells or () for cell in row]
         extent = numbers.extent_of(cells, self.dtype, complete=True)
         return numbers.choose(self.dtype, extent, numbers.Style())
 
     def index(self, element: int) -> tuple[int, ...]:
-        """The index in the block of an element counted in row-major order."""
+        """The multi-dimensional index of an element given its row-major position."""
         index = []
         for length in reversed(self.shape):
             element, at = divmod(element, length)
@@ -61,17 +58,15 @@ class Holding:
 
 
 def holding(output: Output) -> Holding:
-    """An output with a row for each device, as what each device holds."""
+    """The blocks of an output that has a row for each device."""
     rows, *block = output.shape
     size = math.prod(block)
     cells = None
     if output.values is not None:
         cells = tuple(tuple(_flat(row, len(block)))[: min(size, MOST)] for row in output.values)
     devices: list[int | None] = [None] * rows
-    whole = False
     for shard in output.shards:
         start, stop = shard.index[0]
-        whole = whole or stop - start > 1
         for row in range(start, stop):
             if devices[row] is None:
                 devices[row] = shard.device
@@ -82,13 +77,11 @@ def holding(output: Output) -> Holding:
         rows=rows,
         cells=cells,
         devices=tuple(devices),
-        whole=whole,
-        summary=output.summary,
     )
 
 
 def _flat(values: Any, rank: int) -> list[Any]:
-    """The elements of nested lists `rank` deep."""
+    """The elements of lists nested `rank` deep."""
     found = [values]
     for _ in range(rank):
         found = [part for block in found for part in block]
@@ -96,7 +89,7 @@ def _flat(values: Any, rank: int) -> list[Any]:
 
 
 class At(NamedTuple):
-    """Where an element's text stands in its block: its line, and the first cell of its text."""
+    """The place of an element's text in its block: line, and first cell."""
 
     line: int
     x: int
@@ -104,10 +97,10 @@ class At(NamedTuple):
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """Where the elements of a block stand; a cell at either side of each is left for brackets.
+    """Where the elements of a block stand; a cell on either side of each is left for brackets.
 
-    `bars` part the rows of the block's dimensions. `hidden` elements come after those that have a
-    place; when there are any, the last line is left to say so.
+    `bars` separate rows. `hidden` elements have no place; if there are any, the last line is
+    reserved for saying so.
     """
 
     at: tuple[At, ...]
@@ -117,7 +110,7 @@ class BlockPlan:
     hidden: int
 
     def folded(self, lines: int) -> BlockPlan:
-        """The same in at most so many lines (at least two), the last saying what is hidden."""
+        """The plan cut to `lines` lines, at least two; the last is for the hidden elements."""
         if self.lines <= lines:
             return self
         kept = tuple(at for at in self.at if at.line < lines - 1)
@@ -127,11 +120,11 @@ class BlockPlan:
 
 
 def plan(shape: Sequence[int], cell: int, room: int, shown: int, *, gap: int = 1) -> BlockPlan:
-    """Places for the first `shown` elements of a block, whose texts are `cell` long.
+    """Lay out the first `shown` elements of a block, each `cell` wide.
 
-    Rows of the last dimension stay whole as long as `room` allows, and as many stand in a line as
-    fit; the slices of a block of three or more dimensions begin on lines of their own. With a
-    `gap` of 1 two neighbours share the cell for their brackets.
+    Rows of the last dimension stay whole if `room` cells allow, and as many as fit share a line;
+    the slices of a block with three or more dimensions start new lines. With a `gap` of 1,
+    neighbours share the cell of their brackets.
     """
     last = shape[-1] if shape else 1
     size = math.prod(shape)

@@ -1,4 +1,4 @@
-"""What each device holds before and after a collective: a row each, with a cursor on an element."""
+"""A row per device: what it holds before and after a collective, with a cursor on an element."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ FOLD = 4  # lines of a row when rows are folded
 
 
 class DeviceRows(LineScroller):
-    """Draws two holdings side by side. The heading stays; the rows scroll.
+    """Draws two holdings side by side in scrolling rows under a fixed heading.
 
-    `show` gives it what to draw and `light` the elements that the one at the cursor is made from.
+    `show` sets the holdings, `light` the source elements of the one at the cursor.
     """
 
     PREFIX = "device-rows--"
@@ -73,10 +73,10 @@ class DeviceRows(LineScroller):
     ]
 
     class Moved(Message):
-        """The cursor is on another element."""
+        """The cursor moved to another element."""
 
     class EditWanted(Message):
-        """The element at the cursor is to be edited; its text stands at `x`, `y` of the widget."""
+        """The user wants to edit the element at the cursor, which is drawn at `x`, `y`."""
 
         def __init__(self, place: ElementPlace, x: int, y: int) -> None:
             super().__init__()
@@ -84,8 +84,8 @@ class DeviceRows(LineScroller):
             self.x = x
             self.y = y
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self) -> None:
+        super().__init__()
         self._labels: tuple[str, tuple[str, ...]] = ("device", ())
         self._holdings: tuple[Holding, Holding] | None = None
         self._names = ("", "")
@@ -105,7 +105,7 @@ class DeviceRows(LineScroller):
         *,
         stale: bool = False,
     ) -> None:
-        """Draw these; `labels` are what rows are called and the label of each."""
+        """Show two holdings; `labels` are the heading of the labels, and the labels."""
         shown = ((labels[0], tuple(labels[1])), (before, after), names, stale)
         if shown == (self._labels, self._holdings, self._names, self._stale):
             return
@@ -113,30 +113,26 @@ class DeviceRows(LineScroller):
         self.lay_out()
 
     def light(self, places: frozenset[ElementPlace]) -> None:
-        """Light up these elements."""
         if places != self._lit:
             self._lit = places
             self.refresh()
 
     @property
     def cursor(self) -> ElementPlace | None:
-        """The element at the cursor, None when there is none."""
         return self._layout.clamped(self._cursor) if self._layout is not None else None
 
     @property
     def laid_out(self) -> RowsLayout | None:
-        """What is drawn, before it is scrolled."""
         return self._layout
 
     @property
     def wanted_height(self) -> int:
-        """Lines that show all rows and the heading, so that nothing has to scroll."""
+        """Lines needed to show everything without scrolling."""
         return self._wanted
 
     # ------------------------------------------------------------------------------- laying out
 
     def lay_out(self) -> None:
-        """Make the rows, beside a scrollbar where they do not all go in."""
         if self._holdings is None:
             return
         height, width = self.size.height, self.size.width
@@ -159,12 +155,10 @@ class DeviceRows(LineScroller):
         )
 
     def on_focus(self) -> None:
-        """Show the cursor."""
         self.refresh()
         self.post_message(self.Moved())
 
     def on_blur(self) -> None:
-        """Show the cursor more quietly."""
         self.refresh()
 
     # --------------------------------------------------------------------------------- painting
@@ -209,7 +203,7 @@ class DeviceRows(LineScroller):
             self.post_message(self.EditWanted(here, x, y + 1 - self.scroll_offset.y))
 
     def go_to(self, place: ElementPlace) -> None:
-        """Put the cursor on an element, and bring it into view."""
+        """Move the cursor to an element, and scroll to it."""
         if self._layout is None or (there := self._layout.clamped(place)) is None:
             return
         self._cursor = there
@@ -219,7 +213,6 @@ class DeviceRows(LineScroller):
         self.post_message(self.Moved())
 
     def on_click(self, event: events.Click) -> None:
-        """Take the cursor to the clicked element."""
         if self._layout is not None and event.y > 0:
             place = self._layout.nearest(event.y - 1 + self.scroll_offset.y, event.x)
             if place is not None:
@@ -230,7 +223,7 @@ LEAST = 12  # cells
 
 
 class CellEditor(FieldInput):
-    """Stands where the element stands; enter and escape are its screen's."""
+    """A field on top of the edited element; its screen handles enter and escape."""
 
     DEFAULT_CSS = """
     CellEditor { position: absolute; layer: above; height: 1; background: $boost; }
@@ -241,10 +234,9 @@ class CellEditor(FieldInput):
         self._wide = max(LEAST, width + 4)
 
     def place(self, x: int, y: int, room: int) -> None:
-        """Stand at these cells of the parent, which is `room` cells wide."""
+        """Move to a cell of the parent, which is `room` cells wide."""
         self.styles.width = self._wide
         self.styles.offset = (max(0, min(x, room - self._wide)), y)
 
     def on_mount(self) -> None:
-        """The next key replaces what is there."""
         self.select_all()

@@ -1,4 +1,4 @@
-"""The collective as a form: operation, transformation, value, and the options of the operation."""
+"""The form of a collective: operation, transformation, value and options."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Input, Static
 
 from jaxtui.collectives.screen.view import ABOUT_VIA, OptionRow
-from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
+from jaxtui.screen.field import FieldInput, FieldMessage, FieldTyped, FixedText
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import COLLECTIVE, PROGRAM
 from jaxtui.session.session import Collective
@@ -45,7 +44,7 @@ class _Entry(Vertical):
 
 
 class _Line(Vertical):
-    """One or two entries side by side, and under them what is wrong with either."""
+    """One or two entries side by side above the diagnosis of either."""
 
     DEFAULT_CSS = """
     _Line { height: auto; }
@@ -64,32 +63,20 @@ class _Line(Vertical):
         yield self._message
 
     def show_fault(self, diagnosis: Diagnosis | None, field: str) -> None:
-        """Mark the field at fault, and say what is wrong with it, if it stands in this line."""
-        here = None
+        faulty = [e for e in self.entries if diagnosis is not None and e.field == field]
         for entry in self.entries:
-            faulty = diagnosis is not None and entry.field == field
-            entry.input.set_class(faulty, "-faulty")
-            if faulty:
-                here = entry
-        self._message.show(diagnosis if here is not None else None)
+            entry.input.set_class(entry in faulty, "-faulty")
+        self._message.show(diagnosis if faulty else None)
 
 
 class CollectiveForm(Vertical):
-    """The fields, and one line that says what the one with the focus is for."""
+    """The fields, named operation, via, value and options.NAME; a line explains the focused one."""
 
     DEFAULT_CSS = """
     CollectiveForm { height: auto; }
     CollectiveForm #collective-meaning { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     CollectiveForm #collective-options { height: auto; }
     """
-
-    class Changed(Message):
-        """A field was typed; `field` is operation, via, value or options.NAME."""
-
-        def __init__(self, input: FieldInput, field: str) -> None:
-            super().__init__()
-            self.input = input
-            self.field = field
 
     def __init__(self, collective: Collective, rows: Sequence[OptionRow]) -> None:
         super().__init__()
@@ -99,8 +86,7 @@ class CollectiveForm(Vertical):
             "value", collective.value, "one row for each device", VALUE_WORDS, LABEL
         )
         self._first = [_Line([self._operation, self._via]), _Line([self._value])]
-        self._meaning = FixedText()
-        self._meaning.id = "collective-meaning"
+        self._meaning = FixedText(id="collective-meaning")
         self._other = FieldMessage()
         self._options: list[_Line] = _lines(rows)
         self._names = [row.name for row in rows]
@@ -115,18 +101,7 @@ class CollectiveForm(Vertical):
             yield from self._options
         yield self._other
 
-    @property
-    def first(self) -> FieldInput:
-        """The field to start with."""
-        return self._operation.input
-
-    @property
-    def value_input(self) -> FieldInput:
-        """The field of the value."""
-        return self._value.input
-
     def entries(self) -> Iterator[_Entry]:
-        """All fields."""
         for line in (*self._first, *self._options):
             yield from line.entries
 
@@ -142,7 +117,7 @@ class CollectiveForm(Vertical):
         diagnosis: Diagnosis | None,
         fault: str,
     ) -> None:
-        """Show the collective; the diagnosis belongs to the field named `fault`."""
+        """Show a collective; `fault` names the field of the diagnosis, "" for none of the form."""
         names = [row.name for row in rows]
         if names != self._names:
             self._names = names
@@ -166,7 +141,6 @@ class CollectiveForm(Vertical):
         self._say_meaning()
 
     def _say_meaning(self) -> None:
-        """What the field with the focus is for; of the operation, what it does."""
         focused = next((entry for entry in self.entries() if entry.input.has_focus), None)
         words = self._about
         if focused is self._via:
@@ -177,23 +151,20 @@ class CollectiveForm(Vertical):
         self._meaning.say(words)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what the field is for."""
         self._say_meaning()
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        """Say what the operation does."""
         self._say_meaning()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell which field was typed."""
         event.stop()
         for entry in self.entries():
             if entry.input is event.input:
-                self.post_message(self.Changed(entry.input, entry.field))
+                self.post_message(FieldTyped(entry.input, entry.field))
 
 
 def _lines(rows: Sequence[OptionRow]) -> list[_Line]:
-    """The options, two in a line where their texts are short; their labels line up."""
+    """The options with aligned labels, those with short texts two to a line."""
     lines: list[list[OptionRow]] = []
     for row in rows:
         if lines and not row.wide and len(lines[-1]) == 1 and not lines[-1][0].wide:
@@ -209,7 +180,7 @@ def _entry(row: OptionRow) -> _Entry:
 
 
 def _place(diagnosis: Diagnosis | None) -> str:
-    """Where to look for a fault that is in none of the form's fields."""
+    """Where to find a fault that is outside the form's fields."""
     if diagnosis is None or diagnosis.field.under(COLLECTIVE) is not None or not diagnosis.field:
         return ""
     return f"{'.'.join(diagnosis.field.under(PROGRAM) or diagnosis.field.keys)}: "

@@ -1,4 +1,4 @@
-"""What each device holds: the rows, where the element at the cursor comes from, its editor."""
+"""What each device holds: the rows, the sources of the selected element, and its editor."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EDITS = "enter edits it"
 
 
 class HoldingsPane(Vertical):
-    """Shows what devices hold before and after; an edited element goes into what is `put`."""
+    """Shows blocks before and after; an edited collective is passed to `put`."""
 
     def __init__(
         self, shell: Shell[ProgramWork], asked: CollectiveWork, put: Callable[[Collective], None]
@@ -36,8 +36,7 @@ class HoldingsPane(Vertical):
         self._shell, self._asked, self._put = shell, asked, put
         self.rows = DeviceRows()
         self._notice = Notice(id="holdings-notice")
-        self._words = FixedText()
-        self._words.id = "holdings-words"
+        self._words = FixedText(id="holdings-words")
         self._leaves = (0, 0)  # which array of the input and of the result are shown
         self._editor: CellEditor | None = None
         self._edited: tuple[Holding, ElementPlace, FieldPath] | None = None
@@ -50,11 +49,10 @@ class HoldingsPane(Vertical):
         yield self._words
 
     def step_leaves(self, inputs: int, outputs: int) -> None:
-        """Show other arrays of the input and of the result."""
+        """Show another array of the input or of the result."""
         self._leaves = (self._leaves[0] + inputs, self._leaves[1] + outputs)
 
     def show(self, now: float) -> None:
-        """Bring all up to date."""
         self._show_rows(now)
         if self._notice.say(self._asked.notice(now)):
             self.call_after_refresh(self.fit_rows)
@@ -72,17 +70,16 @@ class HoldingsPane(Vertical):
         if ran is None:
             return
         before, after = ran.report.before, ran.report.after
-        first, second = (
-            self._leaves[0] % max(1, len(before)),
-            self._leaves[1] % max(1, len(after)),
-        )
+        first = self._leaves[0] % max(1, len(before))
+        second = self._leaves[1] % max(1, len(after))
         environment = self._shell.explorer.work.environment
         shown = (ran, first, second, stale, environment)
         if shown == self._shown:
             return
         self._shown = shown
         self._holdings = (holding(before[first]), holding(after[second]))
-        mesh = self._shell.explorer.work.session.devices.mesh if self._over_mesh else None
+        over_mesh = asked.collective.via == "shard_map"
+        mesh = self._shell.explorer.work.session.devices.mesh if over_mesh else None
         labels = view.labels(self._holdings[1], environment, mesh)
         names = (
             view.leaf_name(before[first].path, len(before)),
@@ -91,12 +88,8 @@ class HoldingsPane(Vertical):
         self.rows.show(labels, *self._holdings, names, stale=stale)
         self.fit_rows()
 
-    @property
-    def _over_mesh(self) -> bool:
-        return self._asked.collective.via == "shard_map"
-
     def fit_rows(self) -> None:
-        """As high as the rows where there is room for all; set only when it changes."""
+        """Fit the height of the rows to the screen."""
         if self.screen.has_class("-low"):
             most = self.size.height - self._words.size.height
             most -= self._notice.size.height if self._notice.display else 0
@@ -106,10 +99,7 @@ class HoldingsPane(Vertical):
         if wanted != self.rows.size.height:
             self.rows.styles.height = wanted
 
-    # ------------------------------------------------------------------------------ provenance
-
     def on_device_rows_moved(self, event: DeviceRows.Moved) -> None:
-        """Ask where the element at the cursor comes from."""
         self._show_words(self._shell.explorer.now())
 
     def _show_words(self, now: float) -> None:
@@ -164,10 +154,7 @@ class HoldingsPane(Vertical):
         self.rows.light(lit)
         self._words.say(view.found_words(found, written, before, shown))
 
-    # ------------------------------------------------------------------------ editing in place
-
     def on_device_rows_edit_wanted(self, event: DeviceRows.EditWanted) -> None:
-        """Put a field over the element."""
         if self._holdings is None:
             return
         place = event.place
@@ -194,7 +181,6 @@ class HoldingsPane(Vertical):
         self._editor.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Put the element into the value."""
         event.stop()
         self._put_element(event.value)
 
@@ -222,7 +208,7 @@ class HoldingsPane(Vertical):
                 self.rows.focus()
 
     def leave_editor(self) -> bool:
-        """Put the editor of an element away. Returns whether it had the focus."""
+        """Close the editor if it has the focus. Returns whether it had."""
         had_focus = self._editor is not None and self._editor.has_focus
         if had_focus:
             self._close_editor()

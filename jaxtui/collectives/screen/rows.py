@@ -1,4 +1,4 @@
-"""One row for each device: what it holds before a collective and after it, side by side."""
+"""The layout of a row per device: its blocks before and after a collective, side by side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FREE = 10**9  # cells: as many as are wanted
 
 
 class ElementPlace(NamedTuple):
-    """An element: of the block on `row`, counted in row-major order."""
+    """An element of the block on `row`, by its row-major position."""
 
     side: Side
     row: int
@@ -29,7 +29,7 @@ class ElementPlace(NamedTuple):
 
 @dataclass(frozen=True)
 class Column:
-    """One side: its holding, the plan of each of its blocks, and where they begin."""
+    """One side: its holding, the plan shared by its blocks, and its first cell."""
 
     holding: Holding
     plan: BlockPlan
@@ -37,13 +37,13 @@ class Column:
 
     @property
     def places(self) -> int:
-        """How many elements of each block can be seen."""
+        """Visible elements per block."""
         return len(self.plan.at)
 
 
 @dataclass(frozen=True)
 class RowsLayout:
-    """All rows, laid out in `width` cells; `tops` are the first lines of the rows."""
+    """All rows, laid out in `width` cells."""
 
     width: int
     label_name: str
@@ -54,17 +54,14 @@ class RowsLayout:
     height: int  # lines of a row
 
     def column(self, side: Side) -> Column:
-        """One of the two sides."""
         return self.before if side == "before" else self.after
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
         return len(self.labels)
 
     @property
     def lines(self) -> int:
-        """How many lines all rows take."""
         return self.rows * self.height
 
     # ------------------------------------------------------------------------------- places
@@ -76,7 +73,7 @@ class RowsLayout:
         return place.row * self.height + at.line, column.x + at.x
 
     def nearest(self, y: int, x: int) -> ElementPlace | None:
-        """The element at, or next to, a cell of line `y`; None when the line has none."""
+        """The element nearest to cell `x` of line `y`, None if the line has none."""
         row, line = divmod(y, self.height)
         if not 0 <= row < self.rows:
             return None
@@ -92,7 +89,7 @@ class RowsLayout:
         return min(found)[1] if found else None
 
     def clamped(self, place: ElementPlace) -> ElementPlace | None:
-        """The place if it can be seen, else the nearest of its side that can, or any."""
+        """The nearest visible element, on the same side if that has any."""
         for side in (place.side, "after", "before"):
             column = self.column(side)
             if column.places and self.rows:
@@ -102,7 +99,7 @@ class RowsLayout:
         return None
 
     def sideways(self, place: ElementPlace, step: int) -> ElementPlace:
-        """The next element of the line, over to the other side at its end."""
+        """The next element of the line, across to the other side at its end."""
         row, line = divmod(self.locate(place)[0], self.height)
         in_line = [
             ElementPlace(side, row, element)
@@ -118,7 +115,7 @@ class RowsLayout:
         return other if 0 <= other.element < self.column(place.side).places else place
 
     def vertically(self, place: ElementPlace, step: int) -> ElementPlace:
-        """The element under (or over) this one, in the same side."""
+        """The element below (or above) on the same side."""
         y, x = self.locate(place)
         column = self.column(place.side)
         y += step
@@ -137,7 +134,7 @@ class RowsLayout:
     # ----------------------------------------------------------------------------- painting
 
     def heading(self, names: tuple[str, str]) -> Line:
-        """The line over the rows: `device  before f32[2]  →  after f32[2]`."""
+        """The heading: `device  before f32[2]  →  after f32[2]`."""
         parts: list[tuple[int, str, str]] = [(2, self.label_name, "quiet")]
         for side, column, name in zip(SIDES, (self.before, self.after), names, strict=True):
             holding = column.holding
@@ -151,7 +148,7 @@ class RowsLayout:
         return _assembled(parts, self.width)
 
     def line(self, y: int, cursor: ElementPlace | None, lit: frozenset[ElementPlace]) -> Line:
-        """Line `y` of the rows; `lit` elements stand in brackets, the cursor in its own."""
+        """Line `y` of the rows, with the cursor, and brackets around `lit` elements."""
         row, line = divmod(y, self.height)
         if not 0 <= row < self.rows:
             return pad((), self.width)
@@ -216,7 +213,7 @@ class RowsLayout:
     def _hidden(
         self, column: Column, side: Side, row: int, lit: frozenset[ElementPlace]
     ) -> list[tuple[int, str, str]]:
-        """`… 12 more`, in brackets when some of them are lit."""
+        """`… 12 more`, bracketed if any of them is lit."""
         text = f"{ELLIPSIS} {column.plan.hidden:,} more"
         inside = any(p.side == side and p.row == row and p.element >= column.places for p in lit)
         return [(column.x, f"[{text}]", "lit") if inside else (column.x + 1, text, "quiet")]
@@ -249,9 +246,9 @@ def layout(
     label_name: str = "device",
     fold: int | None = None,
 ) -> RowsLayout:
-    """Lay out the rows in `width` cells, each in at most `fold` lines when that is given.
+    """Lay out the rows in `width` cells, folding each to `fold` lines if that is given.
 
-    `labels` name the rows, and `label_name` says what they name.
+    `labels` name the rows, under the heading `label_name`.
     """
     label_width = max(LABELS[0], min(LABELS[1], max(map(len, labels), default=0))) + 3
     plans, gap = _plans((before, after), width - label_width)
@@ -270,7 +267,7 @@ def layout(
 
 
 def _plans(holdings: tuple[Holding, Holding], room: int) -> tuple[tuple[BlockPlan, BlockPlan], int]:
-    """The plans of both sides, and the gap between them: each as wide as it needs, if both fit."""
+    """The plans of both sides, each as wide as it needs if both fit, and the gap between them."""
     room = max(2, room - GAPS[0])
     airy = [_planned(held, FREE, 2) for held in holdings]
     if all(made.lines == 1 for made in airy) and sum(made.width for made in airy) <= room * AIRY:
@@ -304,7 +301,7 @@ def _gap(room: int, plans: Sequence[BlockPlan]) -> int:
 
 
 def _assembled(parts: Sequence[tuple[int, str, str]], width: int) -> Line:
-    """Pieces of text at their cells, from left to right, as one line."""
+    """A line of (cell, text, style) pieces."""
     line: list[Segment] = []
     at = 0
     for x, text, style in sorted(parts):

@@ -22,6 +22,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
 from jaxtui.screen.cells import fit
+from jaxtui.screen.field import FieldTyped
 from jaxtui.session import collective_program, export
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import COLLECTIVE, PROGRAM
@@ -31,7 +32,7 @@ DIALOG = 76  # cells, as in jaxtui.tcss
 
 
 class CollectivesScreen(TravelSide):
-    """A form, the rows of the devices, and how the data travels between them."""
+    """A form, the holdings of the devices, and the data movement between them."""
 
     NAME = "collectives"
     FLIPPED = ("-travel", "form")
@@ -71,30 +72,25 @@ class CollectivesScreen(TravelSide):
         yield self.travel_pane
 
     def on_mount(self) -> None:
-        """Begin on the rows: what is there to see comes before what is there to type."""
         super().on_mount()
         self.rows.focus()
 
     def on_screen_resume(self) -> None:
-        """From now on the collective runs by itself."""
         self.collective_work.open(self.explorer.now())
         super().on_screen_resume()
 
     # --------------------------------------------------------------------------- what is shown
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """What is wrong with the collective as it is typed."""
         return self.collective_work.diagnosis
 
     def show_status(self, work: ProgramWork, now: float) -> None:
-        """What the engine is doing, the collective included."""
         super().show_status(work, now)
-        line = self.header_line
-        line.doing = self.collective_work.doing(now) or work.status(now)
-        line.alert = work.phase == "gone" or "ctrl+c" in line.doing
+        if doing := self.collective_work.doing(now):
+            self.header_line.doing = doing
+            self.header_line.alert = "ctrl+c" in doing
 
     def show_work(self, work: ProgramWork, now: float) -> None:
-        """Bring every pane up to date; each leaves alone what has not changed."""
         super().show_work(work, now)
         asked = self.collective_work
         asked.rested(now)
@@ -108,13 +104,11 @@ class CollectivesScreen(TravelSide):
         self.show_keys()
 
     def on_resize(self, event: events.Resize) -> None:
-        """The rows may need another height."""
         self.call_after_refresh(self.holdings.fit_rows)
 
     # ------------------------------------------------------------------------- what was typed
 
-    def on_collective_form_changed(self, event: CollectiveForm.Changed) -> None:
-        """A field goes into the session."""
+    def on_field_typed(self, event: FieldTyped) -> None:
         collective, text = self.collective_work.collective, event.input.take()
         kind, _, name = event.field.partition(".")
         if kind == "options":
@@ -126,19 +120,17 @@ class CollectivesScreen(TravelSide):
         self.put(changed, typed=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in a field runs the collective."""
         event.stop()
         self.action_run()
 
     def leave_field(self) -> None:
-        """Leave the field; that of an element is put away."""
         if not self.holdings.leave_editor():
             super().leave_field()
 
     # --------------------------------------------------------------------------------- actions
 
     def put(self, collective: Collective, *, typed: bool = False) -> None:
-        """Another collective goes into the session."""
+        """Replace the session's collective."""
         if collective != self.collective_work.collective:
             self.explorer.edit(COLLECTIVE, collective, typed=typed)
 
@@ -191,7 +183,7 @@ class CollectivesScreen(TravelSide):
     # -------------------------------------------------------------------------------- programs
 
     def program_of(self) -> Program | None:
-        """The collective as a program; says why when it is none yet."""
+        """The collective as a program; None, with a message, if it is invalid."""
         try:
             return collective_program.as_program(self.collective_work.alone)
         except collective_program.CollectiveError as error:
@@ -251,19 +243,16 @@ class CollectivesScreen(TravelSide):
             return None
 
     def text_to_copy(self) -> str:
-        """The script of the collective."""
         return self._script() or ""
 
     # ----------------------------------------------------------------------------- the key line
 
     def offers(self, command: commands.Command) -> bool:
-        """Only what makes sense here and now."""
         if command.action == "screen.flip":
             return self.has_class("-low")
         return super().offers(command)
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
-        """On the rows, what the cursor can do comes first."""
         hints = super().keys(focused)
         if isinstance(focused, CellEditor):
             return (("enter", "put it into the value"), ("esc", "leave it as it was"))
@@ -273,5 +262,5 @@ class CollectivesScreen(TravelSide):
 
 
 def _brief(label: str) -> str:
-    """What a collective gives, without its second clause."""
+    """The first clause of a label."""
     return re.split("[,:] ", label, maxsplit=1)[0]

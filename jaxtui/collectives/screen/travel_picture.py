@@ -1,4 +1,4 @@
-"""A step of an algorithm as a picture: what each device sends to whom, and what it then holds."""
+"""A step of a communication algorithm as a picture: messages sent, and blocks then held."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AGREES = 1e-3  # how far, relatively, sums in another order may lie apart in nar
 
 @dataclass(frozen=True)
 class TravelPicture:
-    """All steps of a travel; step 0 is what the devices hold before the first one."""
+    """All steps of an algorithm; step 0 is the state before the first."""
 
     travel: Travel
     dtype: str
@@ -30,7 +30,6 @@ class TravelPicture:
 
     @property
     def last(self) -> int:
-        """The number of the last step."""
         return len(self.travel.steps)
 
     def holds(self, step: int) -> tuple[tuple[Chunk, ...], ...]:
@@ -38,52 +37,53 @@ class TravelPicture:
         return self.travel.steps[step - 1].holds if step else self.travel.begin
 
     def sends(self, step: int) -> tuple[Send, ...]:
-        """What is sent in a step."""
         return self.travel.steps[step - 1].sends if step else ()
 
     def sent(self, step: int) -> int:
-        """Bytes over all wires up to and with a step."""
+        """Bytes sent over all links until the end of a step."""
         return self.travel.steps[step - 1].sent if step else 0
 
     @cached_property
     def _rows(self) -> list[tuple[Chunk, ...]]:
-        """What any row holds at any step."""
+        """The blocks of every row at every step."""
         return [row for step in range(self.last + 1) for row in self.holds(step)]
 
     @cached_property
     def format(self) -> Format:
-        """One format for all values at all steps, so that nothing shifts between them."""
+        """The common format of all values at all steps, so that columns stay put."""
         cells = [value for row in self._rows for block in row for value in block.values]
         extent = numbers.extent_of(cells, self.dtype, complete=True)
         return numbers.choose(self.dtype, extent, numbers.Style())
 
     @cached_property
     def by_number(self) -> bool:
-        """Whether blocks stand in the column of their number; else they are listed in order, for
-        numbers that occur twice, and for devices that never hold more than a few blocks."""
+        """Whether each block number has a column.
+
+        Otherwise blocks are listed in order: if numbers repeat, or devices hold at most `FEW`.
+        """
         distinct = all(len({block.number for block in row}) == len(row) for row in self._rows)
         return distinct and max(map(len, self._rows), default=0) > FEW
 
     @cached_property
     def columns(self) -> list[int]:
-        """The columns: numbers of blocks, those without elements left out; or places in a list."""
+        """Block numbers, those of empty blocks left out; or positions in the lists."""
         if not self.by_number:
             return list(range(max(map(len, self._rows), default=0)))
         return sorted({block.number for row in self._rows for block in row if block.values})
 
     @cached_property
     def length(self) -> int:
-        """The elements of the longest block."""
+        """Elements of the longest block."""
         return max((len(block.values) for row in self._rows for block in row), default=0)
 
     @cached_property
     def empty(self) -> int:
-        """How many blocks are empty, because there are fewer elements than devices."""
+        """Number of empty blocks; there are some if elements are fewer than devices."""
         return sum(not block.values for block in self.travel.begin[0]) if self.travel.begin else 0
 
     @cached_property
     def _whole(self) -> bool:
-        """Whether every device has one block only, its own, so that naming it says nothing."""
+        """Whether every device has a single block, which then needs no number."""
         return all(len(row) <= 1 for row in self.travel.begin) and not self.by_number
 
     @cached_property
@@ -98,10 +98,8 @@ class TravelPicture:
     def _count_width(self) -> int:
         return len(f" ({len(self.labels)})")
 
-    # ----------------------------------------------------------------------------- painting
-
     def lines(self, step: int, width: int) -> list[Line]:
-        """The table of a step: a heading, and a line for each device."""
+        """The table of a step: a heading, and a line per device."""
         sends = [self._sends_of(row, step) for row in range(len(self.labels))]
         send_width = max(map(len, [*self._all_sends(), "sends"])) + 2
         label_width = max(map(len, [*self.labels, "device"])) + 2
@@ -135,7 +133,7 @@ class TravelPicture:
         return next((block for block in held if block.number == column), None)
 
     def _new(self, row: int, step: int) -> set[tuple[int, tuple[int, ...]]]:
-        """What a row got in a step, whether it was put beside what it had or added to it."""
+        """(number, rows) of the blocks that a row received or combined in a step."""
         got = {send.block.number for send in self.sends(step) if send.target == row}
         before = {(b.number, b.rows) for b in self.holds(step - 1)[row]} if step else set()
         after = {(b.number, b.rows) for b in self.holds(step)[row]}
@@ -170,7 +168,8 @@ class TravelPicture:
             if send.source == row and send.bytes:
                 targets.setdefault(send.target, []).append(send.block.number)
         return "  ".join(
-            f"→ {self.name(target)}{self._blocks(numbered)}" for target, numbered in targets.items()
+            f"→ {self.labels[target].split()[0]}{self._blocks(numbered)}"
+            for target, numbered in targets.items()
         )
 
     def _blocks(self, numbered: Sequence[int]) -> str:
@@ -188,12 +187,8 @@ class TravelPicture:
             for row in range(len(self.labels))
         ]
 
-    def name(self, row: int) -> str:
-        """A row's device in a word."""
-        return self.labels[row].split()[0]
-
     def legend(self, width: int) -> str:
-        """What the signs in the table mean."""
+        """The meaning of the signs in the table."""
         parts = ["[…] came in this step"]
         if self._sums:
             made = self.combines or "made"
@@ -203,7 +198,7 @@ class TravelPicture:
         return " · ".join(parts)
 
     def agrees(self, values: Any) -> bool:
-        """Whether the last step leaves what the collective really gave, but for rounding."""
+        """Whether the last step gives the measured result, up to rounding."""
         return _close(self.travel.result, values, family(self.dtype) in ("float", "complex"))
 
 
@@ -224,7 +219,7 @@ def _close(left: Any, right: Any, rounding: bool) -> bool:
 
 
 def positive(text: str) -> float | None:
-    """A positive number as typed, None when it is none."""
+    """Parse a positive finite number; None if `text` is not one."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The side of the Collectives screen that shows how the data travels."""
+"""The part of the Collectives screen that shows how the data moves."""
 
 from __future__ import annotations
 
@@ -18,41 +18,37 @@ if TYPE_CHECKING:
 
 
 class CollectiveBench(Protocol):
-    """What the screen needs of the session beside its program."""
+    """The part of the explorer that this screen needs."""
 
     @property
     def collective(self) -> CollectiveWork:
-        """The work on the collective."""
+        """The open session's collective."""
 
 
 class TravelSide(WorkScreen[ProgramWork]):
-    """Makes the travel of what ran, and steps through it."""
+    """Models the data movement of the newest result, and steps through it."""
 
     travel_pane: TravelPane
 
     def __init__(self) -> None:
         super().__init__()
         self._algorithm = ""  # the user's choice; "" is the one that suits the size
-        self._travel_of: tuple[CollectiveRan, str] | None = None
-        self._operation = ""
+        self._shown: tuple[CollectiveRan, str, str] | None = None  # result, algorithm, operation
 
     @property
     def collective_work(self) -> CollectiveWork:
-        """The work on the collective."""
         return cast("CollectiveBench", self.explorer).collective
 
     def show_travel(self) -> None:
-        """Show how the data of the newest result travels."""
         ran, asked = self.collective_work.ran, self.collective_work.ran_of
         if ran is None or asked is None:
             self.travel_pane.show(None, "the result is not there yet", None, fresh=False)
             return
-        if self._travel_of == (ran, self._algorithm):
-            return
-        fresh = self._travel_of is None or self._travel_of[1] != self._algorithm
         operation = asked.collective.operation.strip()
-        fresh = fresh or (self._operation != operation)
-        self._travel_of, self._operation = (ran, self._algorithm), operation
+        before, self._shown = self._shown, (ran, self._algorithm, operation)
+        if before == self._shown:
+            return
+        fresh = before is None or before[1:] != self._shown[1:]
         picture, why = self._picture(ran, operation)
         agrees = None
         if picture is not None and ran.report.after[0].values is not None:
@@ -60,15 +56,13 @@ class TravelSide(WorkScreen[ProgramWork]):
         self.travel_pane.show(picture, why, agrees, fresh=fresh)
 
     def _picture(self, ran: CollectiveRan, operation: str) -> tuple[TravelPicture | None, str]:
-        """The travel, or why there is none."""
+        """The picture, or None and the reason why there is none."""
         given = ran.report.before[0]
         ways = travel.algorithms(operation)
+        known = OPERATIONS.get(operation)
         if not ways:
-            known = OPERATIONS.get(operation)
-            what = (
-                "nothing has to travel" if known is not None and not known.operand else "no model"
-            )
-            return None, f"{what} for {operation}"
+            still = known is not None and not known.operand
+            return None, f"{'nothing has to travel' if still else 'no model'} for {operation}"
         if given.values is None or math.prod(given.shape) > LIMIT:
             return None, f"more than {LIMIT:,} elements: too many to follow step by step"
         if len(ran.report.before) > 1:
@@ -89,11 +83,11 @@ class TravelSide(WorkScreen[ProgramWork]):
         except ValueError as error:
             return None, str(error)
         rows = tuple(str(row) for row in range(given.shape[0]))
-        known = OPERATIONS.get(operation)
         return TravelPicture(found, given.dtype, rows, known.made if known else ""), ""
 
     def _chosen(self, ran: CollectiveRan, operation: str) -> str:
-        """The user's choice; else for small data the fewest steps, for large the fewest bytes."""
+        """The algorithm: chosen by the user, else that with the fewest steps for small data, and
+        the fewest bytes for large data."""
         names = [algorithm.name for algorithm in travel.algorithms(operation)]
         if self._algorithm in names:
             return self._algorithm

@@ -1,4 +1,4 @@
-"""How the data travels: an algorithm step by step, and what it costs, marked as a model."""
+"""How the data moves: an algorithm step by step, with its modelled cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PARTS = ("quiet", "label", "send", "cell", "lit")
 
 
 class TravelView(LineScroller):
-    """Draws a step: a heading that stays, and a line for each device that scrolls."""
+    """Draws a step: a line per device, scrolling under a fixed heading."""
 
     PREFIX = "travel-view--"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"travel-view--{part}" for part in _PARTS}
@@ -56,13 +56,11 @@ class TravelView(LineScroller):
         self._lines: list[Line] = []
 
     def show(self, picture: TravelPicture | None, step: int) -> None:
-        """Draw a step of a travel."""
         if picture is not self._picture or step != self._step:
             self._picture, self._step = picture, step
             self.lay_out()
 
     def lay_out(self) -> None:
-        """Make the lines of the step, beside a scrollbar where they do not all go in."""
         width, height = self.size
         self._lines = []
         if self._picture is not None and width > 1:
@@ -80,7 +78,7 @@ class TravelView(LineScroller):
 
 
 class TravelPane(Vertical):
-    """A travel with its step, its legend and its cost for the latency and bandwidth typed here."""
+    """A step of the algorithm, its legend, and the cost for a typed latency and bandwidth."""
 
     DEFAULT_CSS = """
     TravelPane { height: 1fr; min-height: 5; }
@@ -103,10 +101,8 @@ class TravelPane(Vertical):
         self._agrees: bool | None = None
         self._why = ""
         self._head = Static("", markup=False, id="travel-head")
-        self._legend = FixedText()
-        self._legend.id = "travel-legend"
-        self._seconds = FixedText()
-        self._seconds.id = "travel-seconds"
+        self._legend = FixedText(id="travel-legend")
+        self._seconds = FixedText(id="travel-seconds")
         self._latency = FieldInput("1", id="travel-latency")
         self._bandwidth = FieldInput("10", id="travel-bandwidth")
 
@@ -125,7 +121,7 @@ class TravelPane(Vertical):
     def show(
         self, picture: TravelPicture | None, why: str, agrees: bool | None, *, fresh: bool
     ) -> None:
-        """Show a travel from its first step when it is `fresh`; without one say `why`."""
+        """Show `picture`, from its first step if `fresh`; without a picture show `why`."""
         if fresh:
             self.step = 0
         self._picture, self._agrees = picture, agrees
@@ -134,13 +130,11 @@ class TravelPane(Vertical):
         self.draw()
 
     def go(self, steps: int) -> None:
-        """Go to a later or an earlier step."""
         if self._picture is not None:
             self.step = max(0, min(self.step + steps, self._picture.last))
             self.draw()
 
     def draw(self) -> None:
-        """Say and draw the step."""
         picture = self._picture
         if picture is None:
             self.border_title = "How it travels"
@@ -183,7 +177,6 @@ class TravelPane(Vertical):
         return [both, Content.styled(words, "$text-muted")]
 
     def on_resize(self, event: events.Resize) -> None:
-        """What there is room to say has changed; the pane has no size before it is shown."""
         self.draw()
 
     def _legend_text(self, picture: TravelPicture) -> str:
@@ -193,7 +186,6 @@ class TravelPane(Vertical):
         return legend
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Another latency or bandwidth: another cost."""
         event.stop()
         self._say_cost()
 
@@ -212,5 +204,5 @@ class TravelPane(Vertical):
 
 
 def _first_that_fits(width: int, *texts: Content) -> Content:
-    """The first text that `width` cells hold, or the last."""
+    """The first text that fits into `width` cells, or the last."""
     return next((text for text in texts if text.cell_length <= width), texts[-1])

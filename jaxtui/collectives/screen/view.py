@@ -1,4 +1,4 @@
-"""What the Collectives screen shows of the work, as plain data, and what its keys change."""
+"""The texts of the Collectives screen, and the edits that its keys make, as plain data."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ DEFAULT_DTYPES = frozenset({"float32", "int32", "bool", "complex64"})
 
 
 class OptionRow(Struct, frozen=True):
-    """A field for an option: `placeholder` is its default, `words` what it is for.
+    """An option of the operation; `placeholder` is its default, `words` explain it.
 
-    A `wide` one holds texts that need a line of their own.
+    A `wide` option needs a line of its own.
     """
 
     name: str
@@ -42,20 +42,20 @@ class OptionRow(Struct, frozen=True):
 
 
 class EditRefused(Exception):
-    """An element that cannot be edited in place; the message says what to do instead."""
+    """An element cannot be edited in place; the message says what to do instead."""
 
 
 # ------------------------------------------------------------------------------------ operations
 
 
 def known_operation(collective: Collective) -> Operation | None:
-    """The collective of `jax.lax` that is named, if it is one."""
+    """The catalogue entry of the operation, None if `jax.lax` has no such collective."""
     return OPERATIONS.get(collective.operation.strip())
 
 
 def meaning(session: Session, available: Mapping[str, Sequence[str]] | None, room: int) -> str:
-    """One line that says what the operation does: `each device gets …`. What it asks of its
-    input is said too where there is `room`, in cells, for both."""
+    """What the operation does, in a line: `each device gets …`; its needs too if both fit into
+    `room` cells."""
     assert session.collective is not None
     name = session.collective.operation.strip()
     if name in own_functions(session.program.source):
@@ -75,7 +75,7 @@ def meaning(session: Session, available: Mapping[str, Sequence[str]] | None, roo
 def choices(
     session: Session, available: Mapping[str, Sequence[str]] | None
 ) -> list[tuple[str, str]]:
-    """The operations to pick from: (name, what the list says of it)."""
+    """The operations to choose from, as (name, label)."""
     own = [
         (name, f"{name:18} a function of your own")
         for name in own_functions(session.program.source)
@@ -90,15 +90,16 @@ def choices(
 
 
 def with_operation(collective: Collective, name: str) -> Collective:
-    """The collective with another operation, options that fit it, and a value it works on.
+    """The collective with another operation, and options and a value that suit it.
 
-    A value that was not the last operation's own example stays.
+    A value is kept unless it is the example of the previous operation.
     """
     before, after = known_operation(collective), OPERATIONS.get(name)
     if after is None:
         kept = {k: v for k, v in collective.options.items() if k == "axis_name"}
         return msgspec.structs.replace(collective, operation=name, options=kept)
-    options = {k: v for k, v in collective.options.items() if k in _shared(after) and v.strip()}
+    shared = {o.name for o in after.options} & {"axis_name", "axis_index_groups"}
+    options = {k: v for k, v in collective.options.items() if k in shared and v.strip()}
     example = before.value if before is not None else ""
     value = collective.value
     if not value.strip() or value.strip() == example:
@@ -107,12 +108,8 @@ def with_operation(collective: Collective, name: str) -> Collective:
     return msgspec.structs.replace(collective, operation=name, options=options, value=value)
 
 
-def _shared(operation: Operation) -> set[str]:
-    return {o.name for o in operation.options if o.name in ("axis_name", "axis_index_groups")}
-
-
 def next_via(via: str) -> str:
-    """The transformation after this one."""
+    """The transformation after `via`, cyclically."""
     vias = VIAS
     return vias[(vias.index(via) + 1) % len(vias)] if via in vias else vias[0]
 
@@ -120,51 +117,40 @@ def next_via(via: str) -> str:
 def option_rows(
     collective: Collective, available: Mapping[str, Sequence[str]] | None
 ) -> list[OptionRow]:
-    """The fields of the operation's options, and of others that are given all the same."""
-    operation = known_operation(collective)
-    rows = []
+    """The options of the operation, then any given options that it does not have."""
+    operation, given = known_operation(collective), collective.options
+    axis, rows = DEFAULT_AXIS, []
     if operation is None:
-        rows.append(OptionRow("axis_name", "", DEFAULT_AXIS, "the name of the axis"))
+        other = f"a parameter of {collective.operation}"
+        rows.append(
+            OptionRow("axis_name", given.get("axis_name", ""), axis, "the name of the axis")
+        )
     else:
+        other = f"{collective.operation} has no such option"
         has = available.get(operation.name) if available is not None else None
         for option in operation.options:
-            if has is not None and option.name not in has and option.name != "axis_name":
+            name = option.name
+            if has is not None and name not in has and name != "axis_name":
                 continue
             wide = option.kind in ("pairs", "permutation", "operand")
-            default = option.default or "needed"
-            rows.append(OptionRow(option.name, "", default, option.words, wide))
-    rows = [
-        msgspec.structs.replace(
-            row,
-            text=collective.options.get(row.name, ""),
-            placeholder=DEFAULT_AXIS if row.name == "axis_name" else row.placeholder,
-        )
-        for row in rows
-    ]
+            default = axis if name == "axis_name" else option.default or "needed"
+            rows.append(OptionRow(name, given.get(name, ""), default, option.words, wide))
     named = {row.name for row in rows}
-    extra = [
-        OptionRow(name, text, "", f"{collective.operation} has no such option")
-        if operation is not None
-        else OptionRow(name, text, "", f"a parameter of {collective.operation}")
-        for name, text in collective.options.items()
-        if name not in named
-    ]
-    return [*rows, *extra]
+    rows += [OptionRow(name, text, "", other) for name, text in given.items() if name not in named]
+    return rows
 
 
 def with_option(collective: Collective, name: str, text: str) -> Collective:
-    """The collective with the text of one option; an empty one is left out."""
-    options = {k: v for k, v in collective.options.items() if k != name}
-    if text:
-        # In the place where it was, so that the file reads as before.
-        options = {
-            k: text if k == name else v for k, v in (collective.options | {name: text}).items()
-        }
+    """The collective with an option set to `text`; an empty text removes it."""
+    # In the place where it was, so that the file reads as before.
+    options = collective.options | {name: text}
+    if not text:
+        del options[name]
     return msgspec.structs.replace(collective, options=options)
 
 
 def fault_of(diagnosis: Diagnosis | None, shown: Sequence[str]) -> str:
-    """Which field of the form a diagnosis is about: operation, via, value, options.NAME, or ""."""
+    """The field of the form that a diagnosis concerns, "" if none of them."""
     if diagnosis is None:
         return ""
     field = ".".join(diagnosis.field.under(COLLECTIVE) or ())
@@ -178,7 +164,7 @@ def fault_of(diagnosis: Diagnosis | None, shown: Sequence[str]) -> str:
 def labels(
     held: Holding, environment: Environment | None, mesh: Mapping[str, int] | None
 ) -> tuple[str, list[str]]:
-    """What the rows are called, and the label of each: its device's id and kind."""
+    """The heading of the row labels, and the labels: each device's id, coordinates and kind."""
     kinds = {d.id: d.kind for d in environment.devices} if environment is not None else {}
     ids = held.devices
     placed = len(set(ids)) == len(ids) and None not in ids
@@ -203,7 +189,7 @@ def _coordinates(row: int, axes: Mapping[str, int]) -> str:
 
 
 def verdict(ran: CollectiveRan | None, *, stale: bool, ascii: bool) -> str:
-    """What the title says of the result: that it was checked, and with what outcome."""
+    """The outcome of the check against NumPy, for the title."""
     if ran is None:
         return ""
     checked = ran.report.checked
@@ -217,17 +203,17 @@ def verdict(ran: CollectiveRan | None, *, stale: bool, ascii: bool) -> str:
 
 
 def took(seconds: float) -> str:
-    """How long it ran: `ran 0.4 ms`."""
+    """The run time: `ran 0.4 ms`."""
     return f"ran {quantities.elapsed(seconds)}"
 
 
 def leaf_name(path: str, count: int) -> str:
-    """What to call one of several arrays; "" where there is only one."""
+    """The name of one of `count` arrays, "" for a single one."""
     return path.strip("[]'\"") if count > 1 else ""
 
 
 def before_words(held: Holding, row: int, element: int, written: str) -> str:
-    """What an element of the input is: `device 3 [1] = 7.`."""
+    """An element of the input: `device 3 [1] = 7.`."""
     index = ", ".join(map(str, held.index(element)))
     where = f" [{index}]" if held.shape else ""
     devices = held.devices
@@ -237,7 +223,7 @@ def before_words(held: Holding, row: int, element: int, written: str) -> str:
 
 
 def found_words(found: ProvenanceFound, written: str, before: Holding, shown: int) -> str:
-    """Where an element comes from, and in a second line the elements themselves."""
+    """The sources of an element, and in a second line their values."""
     place, _, source = found.words.partition(" ← ")
     words = f"{place} = {written.strip()} ← {source}"
     if not before.cells or not found.sources[shown]:
@@ -259,7 +245,7 @@ SPELT = 16  # elements that are written out
 
 
 def field_of_input(collective: Collective, path: str) -> FieldPath:
-    """The session's field behind an array of the input. Raises EditRefused."""
+    """The session's field that defines an array of the input. Raises EditRefused."""
     operation = known_operation(collective)
     name = path.strip("[]'\"")
     if operation is not None and operation.names("operand"):
@@ -270,9 +256,9 @@ def field_of_input(collective: Collective, path: str) -> FieldPath:
 
 
 def with_element(held: Holding, row: int, element: int, text: str) -> str:
-    """The whole input as an array literal, `text` in the place of one element.
+    """The whole input as an array literal, with `text` in place of one element.
 
-    Raises EditRefused for what cannot be written as one, or is no Python.
+    Raises EditRefused if `text` is not Python, or the input cannot be written as a literal.
     """
     text = text.strip()
     try:
@@ -294,7 +280,7 @@ NUMBERS = {"nan": "nan", "inf": "inf", "-inf": "-inf"}
 
 
 def literal(cell: Any, dtype: str) -> str:
-    """An element as Python."""
+    """An element as a Python literal."""
     if isinstance(cell, list | tuple):
         real, imaginary = (literal(part, "float") for part in cell)
         return f"complex({real}, {imaginary})"

@@ -1,4 +1,4 @@
-"""What to ask the engine about a collective and when, and what the shown answers belong to."""
+"""The state behind the Collectives screen: requests about a collective, and their answers."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ Element = tuple[int, tuple[int, ...]]
 
 
 class AskedCollective(Struct, frozen=True):
-    """A collective with all that its result depends on."""
+    """A collective and everything its result depends on."""
 
     composition: Composition
     collective: Collective
 
     @classmethod
     def of(cls, open_session: OpenSession) -> AskedCollective:
-        """What is typed: of the program only what its source defines."""
+        """The current input; of the program only the source matters."""
         composition = open_session.composition
         source = Program(source=composition.program.source)
         collective = open_session.session.collective or DRAFT
@@ -50,14 +50,14 @@ class AskedCollective(Struct, frozen=True):
 
 
 def with_draft(session: Session) -> Session:
-    """The session, with the draft where it has no collective of its own."""
+    """The session, with `DRAFT` if it has no collective."""
     if session.collective is None:
         return msgspec.structs.replace(session, collective=DRAFT)
     return session
 
 
 class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
-    """The work on a session's collective: the state that the Collectives screen shows."""
+    """The collective of a session: requests, result, and provenance of elements."""
 
     RUN = RunCollective
 
@@ -74,14 +74,13 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
 
     @property
     def session(self) -> Session:
-        """The session, with the draft where it has no collective of its own."""
         return with_draft(self.open_session.session)
 
     @property
     def alone(self) -> Session:
-        """The session without the source of another program, where the collective uses none of it.
+        """The session to export or to open as a program.
 
-        It is this that becomes a program or a script.
+        It is without the source of another program if the collective uses none of its names.
         """
         session, asked = self.session, self.collective
         texts = " ".join((asked.operation, asked.value, *asked.options.values()))
@@ -92,17 +91,15 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
 
     @property
     def collective(self) -> Collective:
-        """What is composed."""
         return self.open_session.session.collective or DRAFT
 
     @property
     def asked(self) -> AskedCollective:
-        """All that the result depends on, as it is typed."""
         return AskedCollective.of(self.open_session)
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong with what is typed: told at once where it takes no engine to see it."""
+        """The fault of the input, found without the engine if possible."""
         return self._own_diagnosis() or self._failure
 
     def _own_diagnosis(self) -> Diagnosis | None:
@@ -116,7 +113,7 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
 
     @property
     def result_stale(self) -> bool:
-        """Whether the shown result is not of what is typed."""
+        """Whether the result belongs to an earlier version of the input."""
         return self.ran is not None and self.ran_of != self.asked
 
     def _word(self, pending: Pending[AskedCollective], *, counted: bool = False) -> str:
@@ -125,7 +122,7 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
         return f"{pending.stage or 'waiting to run'} {pending.asked.collective.operation}"
 
     def notice(self, now: float) -> str:
-        """What stands over the rows: why nothing comes, "" when there is nothing to say."""
+        """Why there is no result, "" when there is nothing to say."""
         name = self.collective.operation
         if not self.trusted:
             return UNTRUSTED
@@ -148,11 +145,10 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
         return ""
 
     def sources(self, leaf: int, element: tuple[int, ...]) -> ProvenanceFound | Diagnosis | None:
-        """What an element of the result was made from, once it is known."""
+        """The provenance of an element of the result, None until it is known."""
         return self._found.get((leaf, element))
 
     def fixed(self, fix: Fix) -> Collective:
-        """The collective with a fix applied to one of its fields."""
         collective = self.collective
         if fix.field.under(OPTIONS):
             options = {**collective.options, fix.field.name: fix.text}
@@ -162,7 +158,7 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
     # ------------------------------------------------------------------------- what is asked
 
     def open(self, now: float) -> None:
-        """The screen is on view."""
+        """The screen is shown: run by itself from now on."""
         if not self.active:
             self.active = True
             self._rest_at = now
@@ -176,7 +172,6 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
                 self._failure = self._failure_of = None
 
     def rested(self, now: float) -> None:
-        """Typing may have come to rest."""
         if not self.active or self.phase != "ready" or not self.trusted:
             return
         if self.available is None and not self._waits(DescribeCollectives):
@@ -185,14 +180,14 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
             self._run(now)
 
     def run(self, now: float) -> None:
-        """The user asks for a run."""
+        """Run at the request of the user, even if it ended an engine before."""
         self._blocked = self._blocked_sources = None
         self.ended = ""
         if self.phase == "ready" and self._own_diagnosis() is None:
             self._run(now)
 
     def want_sources(self, leaf: int, element: tuple[int, ...], now: float) -> None:
-        """The cursor is on this element of the result (the row first)."""
+        """Ask for the provenance of an element of the result, the row first."""
         place = (leaf, element)
         if self._wanted == place and (place in self._found or self._waits(FindProvenance)):
             return
@@ -241,7 +236,6 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
     # ------------------------------------------------------------------------- what is answered
 
     def on(self, event: AnyEvent, now: float) -> bool:
-        """Take in what is said of the collective; what it prints is left to the program."""
         if isinstance(event, Log):
             self._on_log(event)
         return super().on(event, now) and not isinstance(event, Printed)
@@ -267,7 +261,7 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
 
 
 def _same_field(field: FieldPath, before: Collective, after: Collective) -> bool:
-    """Whether the text of a field is still the one that was found fault with."""
+    """Whether the text of a field has not changed."""
     if field.under(OPTIONS):
         return before.options.get(field.name, "") == after.options.get(field.name, "")
     if not field.under(COLLECTIVE):

@@ -168,7 +168,7 @@ async def test_a_difference_from_numpy_is_said_in_the_title() -> None:
 
 async def test_the_old_result_stays_and_says_that_it_is_old() -> None:
     async with opened() as bench:
-        screen(bench).form.value_input.focus()
+        screen(bench).form.input_of("value").focus()
         await bench.press("end", "+", "1")
         assert "of the collective before" in bench.text
         assert "56." in bench.text
@@ -179,7 +179,7 @@ async def test_the_old_result_stays_and_says_that_it_is_old() -> None:
 
 async def test_typing_a_value_runs_it_once_typing_rests() -> None:
     async with opened() as bench:
-        screen(bench).form.value_input.focus()
+        screen(bench).form.input_of("value").focus()
         await bench.press("end", "*", "2")
         await bench.pilot.pause(REST + 0.2)
         assert runs(bench)[-1].collective.value.endswith("*2")
@@ -187,7 +187,7 @@ async def test_typing_a_value_runs_it_once_typing_rests() -> None:
 
 async def test_a_late_answer_replaces_nothing_that_was_typed() -> None:
     async with opened() as bench:
-        field = screen(bench).form.value_input
+        field = screen(bench).form.input_of("value")
         field.focus()
         await bench.press("end", "+")
         await bench.hear(made.psum(runs(bench)[-1].id))
@@ -237,7 +237,7 @@ async def test_an_error_stands_at_its_field_and_f_fixes_it() -> None:
 
 async def test_an_unknown_operation_is_told_without_the_engine() -> None:
     async with opened() as bench:
-        screen(bench).form.first.focus()
+        screen(bench).form.input_of("operation").focus()
         await bench.press("end", "m")
         assert "'psumm' is no collective of jax.lax" in bench.text
         await bench.press("f2")
@@ -247,14 +247,14 @@ async def test_an_unknown_operation_is_told_without_the_engine() -> None:
 async def test_enter_in_a_field_runs() -> None:
     async with opened() as bench:
         before = len(runs(bench))
-        screen(bench).form.value_input.focus()
+        screen(bench).form.input_of("value").focus()
         await bench.press("enter")
         assert len(runs(bench)) == before + 1
 
 
 async def test_tab_goes_through_the_panes_in_reading_order() -> None:
     async with opened() as bench:
-        screen(bench).form.first.focus()
+        screen(bench).form.input_of("operation").focus()
         await bench.settle()
         seen = [bench.app.focused]
         for _ in range(8):

@@ -1,4 +1,4 @@
-"""The Bandwidth screen, over Collectives: a sweep of the collective over message sizes."""
+"""The Bandwidth screen, opened from Collectives: a sweep of the collective over message sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from jaxtui.benchmark import kept_runs
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
 from jaxtui.benchmark.bandwidth.screen import view as sweep_view
 from jaxtui.program.screen.work import ProgramWork
@@ -37,11 +36,11 @@ INVITATION = (
 
 
 class SweepBench(Protocol):
-    """What the screen needs of the session beside its program."""
+    """The part of the explorer that this screen needs."""
 
     @property
     def sweep(self) -> SweepWork:
-        """The work on the sweep."""
+        """The open session's bandwidth sweep."""
 
 
 class BandwidthScreen(WorkScreen[ProgramWork]):
@@ -70,7 +69,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
 
     @property
     def sweep(self) -> SweepWork:
-        """The work on the sweep."""
         return cast("SweepBench", self.explorer).sweep
 
     def body(self) -> ComposeResult:
@@ -86,18 +84,13 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         yield self.chart
 
     def on_mount(self) -> None:
-        """Begin on the table."""
         super().on_mount()
         self.lines.focus()
 
-    # --------------------------------------------------------------------------- what is shown
-
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """What is wrong with what was asked."""
         return self.sweep.diagnosis
 
     def show_work(self, work: ProgramWork, now: float) -> None:
-        """Bring every pane up to date."""
         super().show_work(work, now)
         sweep = self.sweep
         if sweep.said:
@@ -132,10 +125,7 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         self.chart.show(sweep_view.chart(report, room.width, room.height), stale=sweep.stale)
 
     def on_resize(self, event: events.Resize) -> None:
-        """The table and the chart are drawn anew, once the panes have their sizes."""
         self.call_after_refresh(self.explorer.show_work)
-
-    # --------------------------------------------------------------------------------- actions
 
     def action_run(self) -> None:
         explorer = self.explorer
@@ -157,7 +147,6 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         self.app.pop_screen()
 
     def leave_field(self) -> None:
-        """There is no field to leave: leave the screen."""
         self.action_back()
 
     @property
@@ -166,31 +155,24 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         return recording.report() if recording is not None and recording.sizes else None
 
     def text_to_copy(self) -> str:
-        """The sizes as CSV."""
         report = self._measured
         return bandwidth_words.to_csv(report) if report is not None else ""
 
     def action_export(self) -> None:
-        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
+        from jaxtui.benchmark.screen.run_dialogs import ask_and_export
 
         report = self._measured
         if report is None:
             self.say("nothing has been measured yet")
             return
 
-        def chosen(kind: str | None) -> None:
-            if kind == "copy":
-                self.shell.copy(bandwidth_words.to_csv(report))
-            elif kind is not None:
-                text = _written(report, kind)
-                ask_and_write(self, text, "Write it to", f"bandwidth.{kind}", kind)
+        def written(kind: str) -> str:
+            words = bandwidth_words
+            return words.markdown(report) if kind == "md" else words.to_csv(report)
 
-        self.app.push_screen(ChoiceDialog("Save this sweep as", FORMATS), chosen)
-
-    # ----------------------------------------------------------------------------- the key line
+        ask_and_export(self, report, "Save this sweep as", "bandwidth", FORMATS, written)
 
     def offers(self, command: commands.Command) -> bool:
-        """Only what makes sense here and now."""
         if command.action == "app.stop":
             return command.scope == "bandwidth" and self.sweep.running
         if command.action == "screen.run":
@@ -200,9 +182,3 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
         if command.action in ("screen.export", "app.copy"):
             return self._measured is not None
         return super().offers(command)
-
-
-def _written(report: BandwidthReport, kind: str) -> str:
-    if kind == "json":
-        return kept_runs.to_json(report).decode() + "\n"
-    return (bandwidth_words.to_csv if kind == "csv" else bandwidth_words.markdown)(report)

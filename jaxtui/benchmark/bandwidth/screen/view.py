@@ -1,4 +1,4 @@
-"""A bandwidth sweep as lines of text: the table with its bars, what it says, the chart."""
+"""A bandwidth sweep as styled lines: the table with its bars, the findings, the chart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def title(report: BandwidthReport | None) -> str:
-    """What is swept, for the pane's border."""
+    """The title of the pane: operation, ranks, dtype, and whether devices are simulated."""
     plan = report.collective if report is not None else None
     if plan is None:
         return "Bandwidth"
@@ -32,18 +32,17 @@ def title(report: BandwidthReport | None) -> str:
 
 
 def table(report: BandwidthReport, width: int) -> list[Line]:
-    """A line for each size under two of headings, a bar of the bus bandwidth at its end."""
+    """Two heading lines and a line per message size, ending in a bar of its bus bandwidth."""
     sizes = [size for size in report.sizes if size.skipped is None]
     cells = [_cells(words.row(size)) for size in sizes]
     heads = [_cells(row) for row in (words.HEADINGS, words.UNITS)]
     widths = [max(len(cell) for cell in column) for column in zip(*heads, *cells, strict=True)]
     room = min(BAR_MOST, width - sum(widths) - 2 * len(widths))
     best = max((size.busbw or 0.0 for size in sizes), default=0.0)
-    lines = [
-        (Segment(_row(row, widths), "heading" if not i else "quiet"),)
-        for i, row in enumerate(heads)
+    found: list[Line] = [
+        (Segment(_row(row, widths), style),)
+        for row, style in zip(heads, ("heading", "quiet"), strict=True)
     ]
-    found: list[Line] = [*lines]
     for size, row in zip(sizes, cells, strict=True):
         style = "slower" if size.wrong else ""
         share = (size.busbw or 0.0) / best if best else 0.0
@@ -67,36 +66,36 @@ def _bar(share: float, room: int) -> str:
 
 
 def said(report: BandwidthReport, width: int) -> list[Line]:
-    """What the figures say, and what they mean."""
+    """The findings of the sweep, and the conventions behind its figures."""
     lines: list[Line] = []
     if report.ended not in ("complete", "running"):
         ended = f"Ended early: {report.ended}. What was measured stands."
-        lines += [(Segment(part, "warning"),) for part in _wrapped(ended, width)]
+        lines += _wrapped(ended, width, "warning")
     plan = report.collective
     for text in words.findings(report):
         style = "warning" if "wrong" in text or "left out" in text else "strong"
-        lines += [(Segment(part, style),) for part in _wrapped(text, width)]
+        lines += _wrapped(text, width, style)
     if plan is not None:
         for text in [*words.conventions(plan), *plan.notes]:
-            lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width)]
+            lines += _wrapped(text, width, "quiet")
     return lines
 
 
 def paragraphs(texts: Sequence[str], width: int) -> list[Line]:
-    """Quiet text, an empty line between two paragraphs."""
+    """Quiet paragraphs, separated by empty lines."""
     lines: list[Line] = []
     for text in texts:
         lines += [()] if lines else []
-        lines += [(Segment(part, "quiet"),) for part in _wrapped(text, width)]
+        lines += _wrapped(text, width, "quiet")
     return lines
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width)
+def _wrapped(text: str, width: int, style: str) -> list[Line]:
+    return [(Segment(part, style),) for part in textwrap.wrap(text, width)]
 
 
 def chart(report: BandwidthReport, width: int, height: int) -> list[Line]:
-    """Time over message size, and beside it the line that α and β make."""
+    """Time over message size, with the fitted latency-bandwidth line α + S/β."""
     sizes = [size for size in report.sizes if size.time_us]
     if len(sizes) < 2:
         text = "Time over message size comes here once there are two sizes."

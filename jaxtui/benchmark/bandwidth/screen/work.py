@@ -1,4 +1,4 @@
-"""What to ask the engine about a bandwidth sweep and when, and what has come of it so far."""
+"""The state behind the Bandwidth screen: the sweep that is running or was run last."""
 
 from __future__ import annotations
 
@@ -24,16 +24,14 @@ class AskedSweep(Struct, frozen=True):
 
 
 class SweepWork(TimedWork[AskedSweep, SweepRecording]):
-    """The work on a sweep: the state that the Bandwidth screen shows."""
+    """A session's bandwidth sweep: requests, progress and the recording."""
 
     SCREEN, TITLE = "bandwidth", "the sweep"
     PAINTED = BandwidthMeasured
 
-    # ------------------------------------------------------------------------- what is shown
-
     @property
     def asked(self) -> AskedSweep:
-        """All that the figures depend on; of the session's sweep only its message sizes."""
+        """The collective and, of the session's `[benchmark]` sweep, only the message sizes."""
         benchmark = self.session.benchmark or Benchmark()
         sizes = {name: sizes for name, sizes in benchmark.sweep.items() if name == "bytes"}
         asked = AskedCollective.of(self.open_session)
@@ -41,7 +39,7 @@ class SweepWork(TimedWork[AskedSweep, SweepRecording]):
 
     @property
     def stale(self) -> bool:
-        """Whether what is shown is of another collective than what is typed."""
+        """Whether the recording belongs to an earlier version of the collective."""
         return self.recording is not None and self._ran_of != self.asked
 
     def _progress_words(self, recording: SweepRecording) -> str:
@@ -49,7 +47,7 @@ class SweepWork(TimedWork[AskedSweep, SweepRecording]):
         return f"bandwidth {len(recording.sizes)}{total}"
 
     def progress(self) -> str:
-        """What is being done, in one line."""
+        """The current stage in one line, "" when nothing runs."""
         if self._wanted:
             return "It begins as soon as the engine is up."
         recording = self.recording
@@ -60,7 +58,6 @@ class SweepWork(TimedWork[AskedSweep, SweepRecording]):
         return f"{now} · ctrl+c stops it and keeps what is there"
 
     def notice(self, now: float) -> str:
-        """Why nothing comes, or no more; "" when there is nothing to say."""
         recording = self.recording
         if (hindrance := super().notice(now)) or recording is None or self.running:
             return hindrance
@@ -70,8 +67,6 @@ class SweepWork(TimedWork[AskedSweep, SweepRecording]):
         if not recording.sizes:
             return f"The sweep {recording.ended} before any size was measured."
         return ""
-
-    # ------------------------------------------------------------------------- what is asked
 
     def _begun(self, id: int, asked: AskedSweep) -> tuple[SweepRecording, AnyRequest]:
         request = SweepBandwidth(
@@ -84,7 +79,6 @@ class SweepWork(TimedWork[AskedSweep, SweepRecording]):
         return SweepRecording(id, with_draft(self.session)), request
 
     def look(self, now: float) -> None:
-        """Begin the run that waited for the engine."""
         if self._wanted and self.phase == "ready":
             self._start(now)
 

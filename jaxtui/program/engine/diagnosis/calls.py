@@ -10,11 +10,12 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.program.engine import suggestions
-from jaxtui.program.engine.programs import BuiltLayer, counted
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import unpacked
 from jaxtui.program.engine.tracing import Recorder, input_axes, leaves_with_paths, static_arguments
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import ARGUMENTS
+from jaxtui.text.quantities import counted
 
 if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared

@@ -12,9 +12,10 @@ from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.diagnosis.calls import Call
 from jaxtui.program.engine.diagnosis.mapping import MappingCall
 from jaxtui.program.engine.diagnosis.specs import ShardMapCall
-from jaxtui.program.engine.programs import BuiltLayer, counted
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, axis_size
 from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.text.quantities import counted
 
 if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared
