@@ -40,10 +40,9 @@ NO_COLOR, MONOCHROME = NoColor(), Monochrome()
 
 
 class Arrived(Message, bubble=False):
-    """Events of the engine wait to be taken in. A newer one says the same."""
+    """Events of the engine are queued. A newer message says the same."""
 
     def can_replace(self, message: Message) -> bool:
-        """One look takes in all that has arrived."""
         return isinstance(message, Arrived)
 
 
@@ -92,19 +91,15 @@ class JaxtuiApp(ShellApp):
             self.add_mode(screen.name, screen.make)
 
     def get_default_screen(self) -> Screen[Any]:
-        """What is painted first: the program, before the parts that edit it are loaded."""
         return StartScreen(self._session, self.begin)
 
     def on_mount(self) -> None:
-        """Paint in the theme that was asked for."""
         if self._theme_wanted in self.available_themes:
             self.theme = self._theme_wanted
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's, which with NO_COLOR suit only the theme that it starts in, and the ASCII one.
-
-        Its filter without colours for its own themes paints ANSI ones black on black.
-        """
+        # With NO_COLOR Textual's own choice suits only the theme that it starts in: its filter for
+        # its own themes paints ANSI ones black on black.
         without = NO_COLOR if self.native_ansi_color else MONOCHROME
         filters = [
             without if isinstance(filter, Monochrome | NoColor) else filter
@@ -113,7 +108,7 @@ class JaxtuiApp(ShellApp):
         return [*filters, *self._signs]
 
     def begin(self) -> None:
-        """The start screen is painted: go on to the screen that the session is for."""
+        """Start the explorer and show the session; called once the start screen is painted."""
         # Half of the explorer's own start is in these imports, none of which the first frame needs.
         from jaxtui.app.explorer import Explorer
 
@@ -140,66 +135,51 @@ class JaxtuiApp(ShellApp):
             self.call_later(run)
 
     def clear_selection(self) -> None:
-        """Clear what is selected on the screen, once there is one.
-
-        From Python 3.12 on Textual composes the first screen before it counts as shown, and a
-        field asks for this as soon as it has a text.
-        """
+        # From Python 3.12 on Textual composes the first screen before it is on the stack, and a
+        # field asks for this as soon as it has a text.
         with contextlib.suppress(ScreenStackError):
             super().clear_selection()
 
     # ------------------------------------------------------------------------------- messages
 
     def announce(self) -> None:
-        """Events of the engine wait. Any thread may call this."""
+        """Say that events of the engine wait; any thread may call this."""
         self.post_message(Arrived())
 
     def on_arrived(self) -> None:
-        """Take in all that has arrived."""
         self.explorer.take_in()
 
     def on_array_view_window_wanted(self, event: ArrayView.WindowWanted) -> None:
-        """The array view needs cells."""
         self.explorer.array_reads.read_window(event)
 
     def on_array_view_summary_wanted(self, event: ArrayView.SummaryWanted) -> None:
-        """The array view needs statistics."""
         self.explorer.array_reads.summarize(event)
 
     def on_array_view_cell_wanted(self, event: ArrayView.CellWanted) -> None:
-        """The array view looks for an element."""
         self.explorer.array_reads.find_cell(event)
 
     def on_header_line_chosen(self, event: HeaderLine.Chosen) -> None:
-        """Turn to the screen whose name was clicked."""
         if self.begun:
             self.switch_mode(event.screen)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in a field of the program runs it."""
         if self.current_mode == "map":
             self.explorer.run()
 
     def on_resize(self) -> None:
-        """Paint all, also in a size that has come back while the app was busy.
-
-        The terminal may have cut what it showed, and Textual paints only what differs.
-        """
+        # The terminal may have cut off what it showed, and Textual paints only what differs.
         self.action_repaint()
 
     def on_screen_resume(self) -> None:
-        """A dialog has closed, or another screen was opened."""
         if self.begun:
             self.explorer.show_work()
 
     def on_unmount(self) -> None:
-        """Keep what was measured so far."""
         if self.begun:
             self.explorer.leave()
 
     @property
     def map_screen(self) -> MapScreen:
-        """The Map screen, which is there once it was shown."""
         return cast("MapScreen", self.get_screen_stack("map")[0])
 
     # --------------------------------------------------------------------------------- actions
@@ -210,7 +190,7 @@ class JaxtuiApp(ShellApp):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """Run an action; one that reads what was typed runs behind the keys typed before it."""
+        """Run an action; one that reads typed text waits for the keys typed before it."""
         run = partial(super().run_action, action, default_namespace, namespaces)
         if not self.begun:
             self._early.append(run)
@@ -221,20 +201,19 @@ class JaxtuiApp(ShellApp):
         return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a dialog is open only leaving and stopping work."""
+        """Allow only stopping, quitting and moving the focus while a dialog is open."""
         if self.screen.is_modal and action in commands.APP_ACTIONS:
             return action in ("stop", "quit", "focus_next", "focus_previous")
         return True
 
     def show_session(self) -> None:
-        """Turn to the screen that the session is for."""
         self.switch_mode(self.explorer.first_screen)
 
     def action_show_screen(self, name: str) -> None:
         self.show_screen(name)
 
     def show_screen(self, name: str) -> None:
-        """Turn to a screen; one without a key lies over the screen that it is opened from."""
+        """Switch to a screen; one without a key is pushed over the current screen."""
         screen = BY_NAME[name]
         if screen.key:
             self.switch_mode(name)
@@ -291,7 +270,6 @@ class JaxtuiApp(ShellApp):
             self.say("nothing here to copy")
 
     def copy(self, text: str) -> None:
-        """Send `text` to the terminal's clipboard."""
         self.copy_to_clipboard(text)
         lines = text.count("\n") + 1
         what = f"{lines} lines" if lines > 1 else (text if len(text) <= 40 else "one line")
@@ -325,9 +303,9 @@ class JaxtuiApp(ShellApp):
         self.explorer.files.unless_changed(self.exit)
 
     def action_help(self) -> None:
-        from jaxtui.app.help import HelpDialog, widget_keys
+        from jaxtui.app.help import HelpDialog
 
-        self.push_screen(HelpDialog(widget_keys()))
+        self.push_screen(HelpDialog())
 
     def action_focus_next(self) -> None:
         screen = self.screen
@@ -341,7 +319,6 @@ class JaxtuiApp(ShellApp):
             screen.leave_field()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """What the palette offers: the table of commands."""
         scopes = screen.scopes() if isinstance(screen, WorkScreen) else ("app",)
         everything = ("layers", "map", "app") if scopes[0] in ("map", "layers") else scopes
         for command in commands.in_scopes(*everything):
@@ -354,7 +331,6 @@ class JaxtuiApp(ShellApp):
                 )
 
     def say(self, text: str) -> None:
-        """Tell the user something, in the key line."""
         for screen in self.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.say(text)

@@ -1,4 +1,4 @@
-"""What the array view reads of a result: the requests, and the way of their answers back to it."""
+"""Sends the array view's requests to the engine, and the answers back to the view."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 
 class ArrayReads(AwaitedWork):
-    """The reads that have no answer yet. Nobody waits for them: the view shows what it has."""
+    """The unanswered reads. None counts as busy: the view shows what it has meanwhile."""
 
     def __init__(self, open_session: OpenSession, app: ShellApp) -> None:
         super().__init__(open_session)
         self._app = app
-        self._asked: dict[int, type] = {}  # of what kind each request is
+        self._asked: dict[int, type] = {}  # the class of each request, by id
 
     def read_window(self, event: ArrayView.WindowWanted) -> None:
-        """The array view needs cells."""
         self._ask(
             ReadWindow(
                 id=self._next_id(),
@@ -38,12 +37,10 @@ class ArrayReads(AwaitedWork):
         )
 
     def summarize(self, event: ArrayView.SummaryWanted) -> None:
-        """The array view needs statistics."""
         number, result, leaf = self._next_id(), event.result, event.leaf
         self._ask(Summarize(id=number, result=result, leaf=leaf, device=event.device))
 
     def find_cell(self, event: ArrayView.CellWanted) -> None:
-        """The array view looks for an element."""
         self._ask(
             FindCell(
                 id=self._next_id(),
@@ -60,11 +57,9 @@ class ArrayReads(AwaitedWork):
         self._send(request)
 
     def restarted(self, now: float, *, ended: bool = False) -> None:
-        """A fresh engine is starting, which has none of the results."""
         self._asked.clear()
 
     def on(self, event: AnyEvent, now: float) -> bool:
-        """Hand an answer to the array view. True if it is one."""
         asked = self._asked.get(event.id)
         if asked is None:
             return False

@@ -115,7 +115,6 @@ class DevicesScreen(WorkScreen[ProgramWork]):
             pane.scroll_end(animate=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Clear the error of the field that is edited."""
         for name, field in self._inputs.items():
             if field is event.input:
                 self._wrong.pop(name, None)
@@ -142,7 +141,6 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """Return the error of a field on this screen, or None."""
         found = work.diagnosis
         if found is not None and found.field.under(DEVICES) is not None:
             return found

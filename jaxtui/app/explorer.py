@@ -50,10 +50,7 @@ class Explorer(Works):
         choice: Choice,
         clock: Callable[[], float],
     ) -> None:
-        """`client` has been told to start; `clock` gives seconds that never go back.
-
-        `choice` was applied to `session`, and will be to every other that is opened.
-        """
+        """`client` is already starting, and `choice` already applied to `session`."""
         self.app = app
         self.client = client
         self.now = clock
@@ -78,7 +75,6 @@ class Explorer(Works):
         self._resting: Timer | None = None
 
     def start(self) -> None:
-        """Ask for what is composed; the engine answers when it is up."""
         self.work.restarted(self.now())
         self.open_session.restarted(self.now())
         self.client.listen(self._hear)
@@ -86,12 +82,11 @@ class Explorer(Works):
 
     @property
     def works(self) -> list[AwaitedWork]:
-        """All that has begun and may be waited for, in the order in which ctrl+c ends it."""
+        """The works begun so far, in the order in which ctrl+c stops them."""
         return [*self.begun, self.array_reads]
 
     @property
     def first_screen(self) -> str:
-        """The screen that the session is for."""
         session = self.open_session.session
         only = session.collective is not None and not runs_program(session)
         return "collectives" if only else "map"
@@ -99,7 +94,7 @@ class Explorer(Works):
     # ------------------------------------------------------------------------------- events
 
     def _hear(self, event: AnyEvent) -> None:
-        """Called by the client's threads."""
+        """Queue an event; called on the client's threads."""
         with self._inbox_lock:
             self._inbox.append(event)
             # Samples and rounds are painted in the next gap: until then the machine is left alone.
@@ -109,7 +104,7 @@ class Explorer(Works):
             self.app.announce()
 
     def take_in(self) -> None:
-        """Take in all that has arrived, then show it once."""
+        """Handle all queued events, then update the screen once."""
         with self._inbox_lock:
             events = list(self._inbox)
             self._inbox.clear()
@@ -129,7 +124,6 @@ class Explorer(Works):
         self.open_session.on(event, self.now())
 
     def show_work(self) -> None:
-        """Have the screen show the state of the work."""
         now = self.now()
         for work in self.works:
             work.look(now)
@@ -143,7 +137,6 @@ class Explorer(Works):
 
     @property
     def busy(self) -> bool:
-        """Whether anything is waited for."""
         return any(work.busy for work in self.works)
 
     def _tick_on(self) -> None:
@@ -161,10 +154,7 @@ class Explorer(Works):
     # ----------------------------------------------------------------------- the session changes
 
     def edit(self, field: FieldPath, value: Any, *, typed: bool = False) -> None:
-        """Put `value` into a field of the session, and let everything follow.
-
-        `typed` says that it is a keystroke of several.
-        """
+        """Put `value` into a field; `typed` marks it as one keystroke of several."""
         before = self.open_session.session
         try:
             session = with_field(before, field, value)
@@ -175,41 +165,32 @@ class Explorer(Works):
             return
         if session != before:
             self._history.note(before, field, self.now(), typed=typed)
-        self._put(session)
-
-    def _put(self, session: Session) -> None:
         self._follow(self.open_session.edit(session))
 
     def undo(self) -> None:
-        """Take the last change of the session back."""
         what = self._step(self._history.undo)
         self.app.say(f"undone: {what}; U does it again" if what else "there is no change to undo")
 
     def redo(self) -> None:
-        """Make the change again that was undone last."""
         what = self._step(self._history.redo)
         self.app.say(f"done again: {what}; u takes it back" if what else "there is nothing to redo")
 
     def _step(self, step: Callable[[Session], Session | None]) -> str:
-        """Take a step of the history; what it changed, "" when there is none to take."""
+        """Undo or redo a step; return what it changed, "" if there was none."""
         before = self.open_session.session
         if (session := step(before)) is None:
             return ""
-        self._put(session)
+        self._follow(self.open_session.edit(session))
         return changed(before, session)
 
     def fix(self, fix: Fix) -> None:
-        """Put what a fix offers into its field."""
         if fix.field.under(COLLECTIVE):
             self.edit(COLLECTIVE, self.collective.fixed(fix))
         else:
             self.edit(fix.field, fix.text)
 
     def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None:
-        """A session, as it stands in its file or lesson, takes the place of this one.
-
-        It runs on the devices that the command line asked for, as the first one did.
-        """
+        """Open a session from its file or lesson, on the devices of the command line."""
         session = self._choice.applied_to(session)
         self.files.taken_over(session, path)
         self._history.forget()
@@ -217,13 +198,12 @@ class Explorer(Works):
         self._follow(start_again, replaced=True)
 
     def moved_to(self, folder: str) -> None:
-        """The session's file now lies in `folder`."""
         if folder != self.open_session.folder:
             self.open_session.folder = folder
             self._follow(start_again=False)
 
     def _follow(self, start_again: bool, *, replaced: bool = False) -> None:
-        """After a change: another engine if the devices ask for one, a run once typing rests."""
+        """Tell the works of a change, restart the engine if needed, and run once typing rests."""
         for work in self.works:
             (work.replaced if replaced else work.edited)(self.now())
         settings = self._settings()
@@ -258,13 +238,11 @@ class Explorer(Works):
         self._tick_on()
 
     def restart(self) -> None:
-        """End the engine and start a fresh one."""
         self._restart(self._settings())
         self.app.say("a fresh engine starts; all that is composed stays")
         self.show_work()
 
     def run(self) -> None:
-        """Run what is composed."""
         if not self.open_session.trusted:
             self.files.ask_trust()
             return
@@ -273,7 +251,7 @@ class Explorer(Works):
         self.show_work()
 
     def stop(self) -> bool:
-        """End the work in hand, with the engine if need be. Returns whether there was any."""
+        """Stop the running work, with the engine if need be. Return whether there was any."""
         now, opened = self.now(), self.open_session
         pending = next(filter(None, (work.in_hand for work in self.works)), None)
         if now - self._stopped_at < STOP_REST:
@@ -299,7 +277,7 @@ class Explorer(Works):
         return True
 
     def _asks_before_stopping(self, now: float) -> bool:
-        """Name a long run that is not on view: ctrl+c may be meant for something else."""
+        """Name a long run that no screen shows: ctrl+c may be meant for something else."""
         shown = {getattr(screen, "NAME", "") for screen in self.app.screen_stack}
         hidden = [work for work in self.works if work.words() and work.SCREEN not in shown]
         asked_at, self._asked_stop_at = self._asked_stop_at, now
@@ -310,11 +288,9 @@ class Explorer(Works):
         return True
 
     def leave(self) -> None:
-        """The explorer is left: keep what was measured so far."""
         for work in self.works:
             work.left()
 
     def describe(self) -> None:
-        """Ask for the devices as they are now."""
         if self.open_session.phase == "ready":
             self.client.send(Describe(id=self.client.next_id()))

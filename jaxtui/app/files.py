@@ -1,4 +1,4 @@
-"""Opening, saving and trusting session files: what is asked of the user on the way."""
+"""Opening, saving and trusting session files, with the dialogs for them."""
 
 from __future__ import annotations
 
@@ -21,29 +21,23 @@ class FilesExplorer(Protocol):
     """The explorer whose session the file holds."""
 
     @property
-    def app(self) -> ShellApp:
-        """The app, which asks."""
+    def app(self) -> ShellApp: ...
 
     @property
-    def work(self) -> ProgramWork:
-        """The work on the session."""
+    def work(self) -> ProgramWork: ...
 
     @property
-    def now(self) -> Callable[[], float]:
-        """The clock."""
+    def now(self) -> Callable[[], float]: ...
 
-    def show_work(self) -> None:
-        """Bring what is on screen up to date."""
+    def show_work(self) -> None: ...
 
-    def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None:
-        """Put another session in the place of this one."""
+    def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None: ...
 
-    def moved_to(self, folder: str) -> None:
-        """Know that the file now lies in `folder`."""
+    def moved_to(self, folder: str) -> None: ...
 
 
 class Files:
-    """The file behind the session: where it is, and whether it holds what is composed."""
+    """The path of the session's file, and the session as that file has it."""
 
     def __init__(self, explorer: FilesExplorer, path: str | None, session: Session) -> None:
         self._explorer = explorer
@@ -54,31 +48,29 @@ class Files:
 
     @property
     def folder(self) -> str:
-        """Where the session's own files are looked up."""
         return launch.folder_of(self.path) if self.path else os.getcwd()
 
     @property
     def changed(self) -> bool:
-        """Whether there is something that no file holds."""
         return self._explorer.work.session != self._saved
 
     @property
     def asking(self) -> bool:
-        """Whether the user is being asked what becomes of changes that no file holds."""
+        """Whether the dialog about unsaved changes is open."""
         return self._question is not None and self._app.screen is self._question
 
     def changed_in(self, part: str) -> bool:
-        """Whether a part of the session is not as the file has it."""
+        """Whether a part of the session differs from the file."""
         return bool(getattr(self._explorer.work.session, part) != getattr(self._saved, part))
 
     def taken_over(self, session: Session, path: str | None) -> None:
-        """Another session, as it stands in its file, has taken the place of the one before."""
+        """Take a session, as it stands in the file at `path`, for the saved one."""
         self.path, self._saved = path, session
 
     # --------------------------------------------------------------------------------- trust
 
     def ask_trust(self) -> None:
-        """Show what the session holds, and run it only if the user says so."""
+        """Show the session's source, and run it only if the user accepts it."""
         from jaxtui.screen.dialogs import TrustDialog
 
         text, session = self._text(), self._explorer.work.session
@@ -106,7 +98,6 @@ class Files:
     # ---------------------------------------------------------------------------------- open
 
     def open(self) -> None:
-        """Ask for a session file and open it."""
         from jaxtui.screen.dialogs import PathDialog
 
         def chosen(path: str | None) -> None:
@@ -138,7 +129,7 @@ class Files:
     # ---------------------------------------------------------------------------------- save
 
     def save(self, then: Callable[[], object] | None = None) -> None:
-        """Save the session, under a name that is asked for if it has none."""
+        """Save the session, asking for a name if it has none; call `then` once it is saved."""
         if self.path is None:
             self.save_as(then)
         elif self._as_saved(self.path):
@@ -149,7 +140,6 @@ class Files:
             then()
 
     def save_as(self, then: Callable[[], object] | None = None) -> None:
-        """Ask for a name and save the session under it."""
         from jaxtui.screen.dialogs import ConfirmDialog, PathDialog
 
         def chosen(path: str | None) -> None:
@@ -171,7 +161,7 @@ class Files:
         self._app.push_screen(PathDialog("Save as", self.path or "", must_exist=False), chosen)
 
     def _as_saved(self, path: str) -> bool:
-        """Whether the file still holds what is composed; not when it has gone or was changed."""
+        """Whether the file still exists and holds the current session."""
         try:
             return not self.changed and loads(launch.read(path)) == self._saved
         except SessionError:
@@ -194,7 +184,7 @@ class Files:
         return True
 
     def rescue(self) -> str | None:
-        """Write what no file holds into the folder of this user's state: its path, None if not."""
+        """Write the session to the state folder. Return its path, or None if that fails."""
         from jaxtui import config
         from jaxtui.app import trust
 
@@ -213,7 +203,7 @@ class Files:
     # ------------------------------------------------------------------------------- changes
 
     def unless_changed(self, go_on: Callable[[], object]) -> None:
-        """Go on, once the user has said what becomes of changes that no file holds."""
+        """Call `go_on` now, or once the user has saved or discarded unsaved changes."""
         if not self.changed:
             go_on()
             return

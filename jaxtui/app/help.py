@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -18,8 +17,8 @@ from jaxtui.screen.dialogs import Dialog
 from jaxtui.screen.screens import SCREENS, load
 
 
-def widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
-    """The keys of panes that bring their own, for the help: (title, (keys, what they do))."""
+def _widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The keys of panes that bring their own, as (title, (keys, what they do))."""
     return [
         (
             title,
@@ -45,18 +44,13 @@ class HelpDialog(Dialog[None]):
     TITLE = "Keys"
     KEYS = "esc, q or ? closes"
 
-    def __init__(self, others: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
-        """`others` are the keys of panes that have their own: (title, (keys, what they do))."""
-        super().__init__()
-        self._others = others
-
     def body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
             self._table = Static()
             yield self._table
 
     def on_resize(self) -> None:
-        """Lay the table out in the room there is, once the box has it."""
+        """Lay out the table once the box has its new size."""
         self.call_after_refresh(self._lay_out)
 
     def _lay_out(self) -> None:
@@ -71,7 +65,7 @@ class HelpDialog(Dialog[None]):
             (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
             for scope, title in HEADINGS
         ]
-        for title, keys in [*sections, *self._others]:
+        for title, keys in [*sections, *_widget_keys()]:
             lines.append(Content.styled(title, "bold $accent"))
             for names, about in keys:
                 first, *more = textwrap.wrap(about, room)

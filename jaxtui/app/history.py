@@ -7,6 +7,8 @@ from collections import deque
 
 from jaxtui.session.session import Session
 
+Steps = deque[Session]
+
 STEPS = 200  # that are kept
 TYPING = 1.0  # seconds between two keystrokes of one step
 _PARTS = {
@@ -19,19 +21,16 @@ _PARTS = {
 
 
 class History:
-    """The sessions to undo and redo to. Times are in seconds of a monotonic clock.
-
-    Typing into one field without a pause is one step.
-    """
+    """The steps to undo and redo; typing into one field without a pause is one step."""
 
     def __init__(self) -> None:
-        self._before: deque[Session] = deque(maxlen=STEPS)
-        self._after: list[Session] = []
+        self._before: Steps = deque(maxlen=STEPS)
+        self._after: Steps = deque()
         self._typed_in = ""
         self._typed_at = -math.inf
 
     def note(self, before: Session, field: str, now: float, *, typed: bool) -> None:
-        """Record `before`, as `field` is about to change: by a keystroke (`typed`) or at once."""
+        """Record `before`, as `field` changes at `now` (in seconds of a monotonic clock)."""
         goes_on = typed and field == self._typed_in and now - self._typed_at < TYPING
         if not goes_on:
             self._before.append(before)
@@ -47,17 +46,11 @@ class History:
         return self._step(self._after, self._before, session)
 
     def forget(self) -> None:
-        """Drop all steps, since another session has been opened."""
         self._before.clear()
         self._after.clear()
         self._typed_in = ""
 
-    def _step(
-        self,
-        source: deque[Session] | list[Session],
-        target: deque[Session] | list[Session],
-        session: Session,
-    ) -> Session | None:
+    def _step(self, source: Steps, target: Steps, session: Session) -> Session | None:
         if not source:
             return None
         target.append(session)

@@ -42,7 +42,7 @@ class StartScreen(WorkScreen[Any]):
         self.call_after_refresh(self._begin)
 
     def offers(self, command: commands.Command) -> bool:
-        """Everything: there is no work yet that could say otherwise."""
+        """Offer every command: no work exists yet that could rule one out."""
         return True
 
 

@@ -45,10 +45,7 @@ def is_trusted(text: str, folder: str = "") -> bool:
 
 
 def sign(text: str, folder: str = "") -> bool:
-    """Trust exactly this session text, with the files in `folder` that it runs, from now on.
-
-    Returns whether the signature could be stored.
-    """
+    """Sign this session text, with the folder it runs. Return whether that could be stored."""
     kept_in = config.data_folder()
     try:
         kept_in.mkdir(mode=0o700, parents=True, exist_ok=True)

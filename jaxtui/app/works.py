@@ -1,12 +1,12 @@
-"""Which works there are on the open session, each begun when it is first asked for."""
+"""The works on the open session, each imported and created at its first use."""
 
 from __future__ import annotations
 
 import itertools
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jaxtui.screen.open_session import OpenSession
+from jaxtui.screen.screens import load
 from jaxtui.screen.work import AwaitedWork
 
 if TYPE_CHECKING:
@@ -23,22 +23,21 @@ class Begins(Generic[W]):
     """An attribute of `Works` that imports and begins a work at its first use."""
 
     def __init__(self, name: str) -> None:
-        """`name` is that of the class, with its module before a colon."""
+        """`name` is the class, as `module:class`."""
         self._name = name
         self._order = next(_order)
 
     def __get__(self, works: Works, owner: type[Works]) -> W:
         begun: Any = works.by_order.get(self._order)
         if begun is None:
-            module, _, name = self._name.partition(":")
-            begun = getattr(import_module(module), name)(works.open_session)
+            begun = load(self._name)(works.open_session)
             works.by_order[self._order] = begun
         work: W = begun
         return work
 
 
 class Works:
-    """The works on an open session: a further one is one line here."""
+    """The works on an open session."""
 
     work: Begins[ProgramWork] = Begins("jaxtui.program.screen.work:ProgramWork")
     collective: Begins[CollectiveWork] = Begins("jaxtui.collectives.screen.work:CollectiveWork")
@@ -51,5 +50,5 @@ class Works:
 
     @property
     def begun(self) -> list[AwaitedWork]:
-        """The works that have begun, in the order in which they stand above."""
+        """The works that have begun, in the order of the attributes above."""
         return [work for _, work in sorted(self.by_order.items())]

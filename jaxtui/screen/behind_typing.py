@@ -1,7 +1,7 @@
-"""Actions that read what was typed wait until the keys before them have been taken in.
+"""Delays actions that read typed text until the keys before them have been handled.
 
-A key with priority is acted on at once, in the app, while the characters typed right before it
-still wait in the queue of their field, and what these change in the queues of what is around it.
+The app acts on a key with priority at once, while the characters typed right before it are still
+in the queue of their field, and the messages that these post in the queues of its ancestors.
 """
 
 from __future__ import annotations
@@ -33,11 +33,9 @@ def waits(action: object) -> bool:
 
 
 def after_typing(screen: Screen[object], act: Callable[[], object]) -> None:
-    """Call `act` once all keys that text fields of `screen` have been given so far are taken in.
-
-    The focus may have gone on since, so it is not only the focused field that is waited for.
-    """
-    # One more than the fields, so that it comes to nothing only when all have been set off.
+    """Call `act` once all text fields of `screen` have handled the keys sent to them so far."""
+    # The focus may have moved since, so every field counts; one more keeps the count above zero
+    # until all have been started.
     left = 1
 
     def done() -> None:

@@ -28,11 +28,11 @@ class TypedInput(SteadyInput):
 
 
 class FieldInput(TypedInput):
-    """A one-line field. What the user types is never overwritten by what was known before.
+    """A one-line field in which typed text is never overwritten by an older text.
 
-    `follow` brings the session's text in; `take` hands the typed text over to the session. A text
-    that was handed over, or came in, is `known`: only another text than that replaces what stands
-    in the field, so a keystroke that is still on its way survives any number of updates.
+    `follow` shows the session's text; `take` returns the typed text for the session. Only a text
+    other than the last of these replaces that in the field, so a keystroke whose message is still
+    queued survives any number of updates.
     """
 
     DEFAULT_CSS = """
@@ -73,7 +73,7 @@ class FieldTyped(Message):
 
 
 class FixedText(Static):
-    """A text in a place of fixed size: to change it lays nothing out anew."""
+    """A text in a place of fixed size, whose changes need no new layout."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__("", markup=False, id=id, classes=classes)
@@ -86,7 +86,7 @@ class FixedText(Static):
 
 
 class Notice(Static):
-    """A text that takes room only while there is one."""
+    """A text that takes up space only while it is not empty."""
 
     DEFAULT_CSS = """
     Notice { display: none; height: auto; padding: 0 1; color: $text-warning; }
@@ -107,25 +107,13 @@ class Notice(Static):
         return True
 
 
-class FieldMessage(Static):
-    """What is wrong with the field above, and the fix for it. Not there when all is well."""
+class FieldMessage(Notice):
+    """The error of the field above, with the fix for it; hidden while there is none."""
 
-    DEFAULT_CSS = """
-    FieldMessage { display: none; height: auto; color: $text-error; padding: 0 0 0 2; }
-    FieldMessage.-shown { display: block; }
-    """
-
-    def __init__(self, id: str | None = None) -> None:
-        super().__init__("", markup=False, id=id)
-        self._shown: Diagnosis | None = None
+    DEFAULT_CSS = "FieldMessage { color: $text-error; padding: 0 0 0 2; }"
 
     def show(self, diagnosis: Diagnosis | None, prefix: str = "") -> None:
-        if diagnosis == self._shown:
-            return
-        self._shown = diagnosis
-        self.set_class(diagnosis is not None, "-shown")
-        if diagnosis is not None:
-            self.update(summary(diagnosis, prefix))
+        self.say(summary(diagnosis, prefix) if diagnosis is not None else "")
 
 
 def summary(diagnosis: Diagnosis, prefix: str = "") -> str:

@@ -1,6 +1,6 @@
-"""The session that is open and the engine it is worked on with: what all works have in common.
+"""The open session and the state of its engine, shared by all works.
 
-No Textual, no clock. Moments are seconds of a monotonic clock.
+Uses neither Textual nor a clock: times are passed in, in seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -26,15 +26,13 @@ Phase = Literal["starting", "ready", "gone"]
 
 def ended_words(reason: str) -> str:
     """Why the engine ended, as a sentence without its full stop."""
-    return (
-        reason[0].upper() + reason[1:]
-        if reason[:10] == "the engine"
-        else (f"The engine has ended: {reason}")
-    )
+    if reason.startswith("the engine"):
+        return reason[0].upper() + reason[1:]
+    return f"The engine has ended: {reason}"
 
 
 class OpenSession:
-    """A session with its folder and whether it is trusted, and how its engine is."""
+    """A session, its folder, whether it is trusted, and the state of its engine."""
 
     def __init__(
         self,
@@ -116,5 +114,3 @@ class OpenSession:
                 self.log.append(event.line)
             case Gone(wanted=False):
                 self.phase, self.phase_since, self.gone = "gone", now, event
-            case _:
-                pass

@@ -16,7 +16,7 @@ W_co = TypeVar("W_co", bound="ShownWork", covariant=True)
 
 
 class ShownWork(Protocol):
-    """The state of the work, as far as every screen shows it."""
+    """The state of the work that every screen shows."""
 
     @property
     def session(self) -> Session: ...

@@ -31,10 +31,9 @@ class PromptScreen(Screen[None]):
 
 
 class SteadyInput(Input):
-    """An input whose text lays nothing out anew.
+    """An input that needs no new layout when its text changes, since its size is fixed.
 
-    Textual asks for a new layout of the whole screen with every key. Neither the height nor the
-    width of these inputs depends on their text.
+    Textual lays out the whole screen with every key.
     """
 
     _value_changes = False

@@ -1,7 +1,7 @@
-"""Work that the engine is asked for and that is waited for: what the explorer says to all of it.
+"""The base classes of works: they send requests to the engine and wait for the answers.
 
-No Textual, no clock. A work is told of edits, events and moments, and sends requests to the engine
-of its `OpenSession`. Moments are seconds of a monotonic clock.
+They use neither Textual nor a clock: edits, events and times (seconds of a monotonic clock) are
+passed in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Answer = TypeVar("Answer", bound=Event)
 
 
 class Pending(Struct, Generic[Asked]):
-    """A request that has no answer yet, and what its answer will be of."""
+    """A request without an answer so far, and what `asked` was when it was sent."""
 
     request: AnyRequest
     asked: Asked
@@ -38,10 +38,10 @@ class Pending(Struct, Generic[Asked]):
 
 
 class AwaitedWork:
-    """Work on the open session. A kind of work overrides what concerns it.
+    """Work on the open session; a subclass overrides the hooks that it needs.
 
-    What befalls the session or its engine is told to all works before `OpenSession` takes it in, so
-    that a work still sees how the engine was; only `edited` and `replaced` come after.
+    The hooks are called before `OpenSession` changes, so that a work still sees the former state of
+    the engine; only `edited` and `replaced` are called after it.
     """
 
     SCREEN: ClassVar[str] = ""
@@ -140,9 +140,9 @@ class AwaitedWork:
 
 
 class RequestWork(AwaitedWork, Generic[Asked, Answer]):
-    """Work that asks once typing rests: a run and the requests about it, each with one answer.
+    """Work that sends a run and requests about it once typing pauses, each with one answer.
 
-    What ended an engine is not asked for again by itself.
+    A request that ended an engine is not sent again by itself.
     """
 
     RUN: ClassVar[type[Request]]

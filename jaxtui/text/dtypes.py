@@ -79,11 +79,7 @@ def _precision(dtype: str) -> tuple[int, int]:
 
 
 def shortest(value: float, dtype: str) -> float:
-    """The number of fewest decimal digits that becomes `value` again as a `dtype`.
-
-    `value` is an element of a float dtype, or a part of one of a complex dtype. Of several such
-    numbers it is the nearest.
-    """
+    """The nearest of the shortest decimals that round to `value` in a float or complex dtype."""
     precision, least = _precision(dtype)
     if precision >= 53 or not value or not math.isfinite(value):
         return value

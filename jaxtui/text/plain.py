@@ -54,16 +54,10 @@ def placement(dimensions: list[int], shards: list[Shard]) -> str:
 
 def summary(figures: Summary) -> str:
     """Statistics in one line."""
-    named = [
-        (name, getattr(figures, field))
-        for name, field in (
-            ("min", "minimum"),
-            ("max", "maximum"),
-            ("mean", "mean"),
-            ("std", "std"),
-        )
-    ]
-    words = [f"{name} {numbers.statistic(value)}" for name, value in named if value is not None]
+    named: dict[str, Any] = {"min": figures.minimum, "max": figures.maximum}
+    named |= {"mean": figures.mean, "std": figures.std}
+    known = [(name, value) for name, value in named.items() if value is not None]
+    words = [f"{name} {numbers.statistic(value)}" for name, value in known]
     words.append(f"finite {figures.count - figures.non_finite:,} of {figures.count:,}")
     return "  ".join(words if figures.exact else [*words, "(of a sample)"])
 
@@ -112,7 +106,7 @@ def array(values: Any, rank: int, dtype: str) -> str:
     if _count(values, rank) > WHOLE:
         values = _abridged(values, rank)
     cells = iter(numbers.texts(_elements(values, rank), dtype))
-    return _brackets(values, rank, cells, depth=0)
+    return _brackets(values, rank, cells, depth=0).strip()
 
 
 def rows(values: Any, rank: int, dtype: str) -> list[str]:
@@ -120,8 +114,6 @@ def rows(values: Any, rank: int, dtype: str) -> list[str]:
     if _count(values, rank) > WHOLE:
         values = [_abridged(value, rank - 1) for value in values]
     cells = iter(numbers.texts(_elements(values, rank), dtype))
-    if rank == 1:
-        return list(cells)
     return [_brackets(value, rank - 1, cells, depth=0) for value in values]
 
 
@@ -147,13 +139,11 @@ def _elements(values: Any, rank: int) -> Iterator[Any]:
 
 
 def _brackets(values: Any, rank: int, cells: Iterator[str], depth: int) -> str:
+    if values is _GAP:
+        return "..."
     if rank == 0:
-        return next(cells).strip()
-    parts = ["..." if v is _GAP else "" for v in values]
-    for number, value in enumerate(values):
-        if value is not _GAP:
-            inner = next(cells) if rank == 1 else _brackets(value, rank - 1, cells, depth + 1)
-            parts[number] = inner
+        return next(cells)
+    parts = [_brackets(value, rank - 1, cells, depth + 1) for value in values]
     margin = " " * (depth + 1)
     body = _wrapped(parts, margin) if rank == 1 else ("\n" * (rank - 1) + margin).join(parts)
     return f"[{body}]"

@@ -1,4 +1,4 @@
-"""Text of anyone's, as it may be shown."""
+"""Makes untrusted text safe to show in a terminal."""
 
 from __future__ import annotations
 

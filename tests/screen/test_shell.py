@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from jaxtui import lessons
-from jaxtui.app.help import HelpDialog, widget_keys
+from jaxtui.app.help import HelpDialog
 from jaxtui.screen import commands, dialogs, screens
 from jaxtui.screen.base import WorkScreen
 from jaxtui.session.layers import Jit
@@ -120,7 +120,7 @@ DIALOGS: dict[str, tuple[Any, tuple[str, ...], object]] = {
         "a.t",
     ),
     "find": (lambda: dialogs.FindDialog("Find", "", "max", None), ("m", "a", "x", "enter"), "max"),
-    "help": (lambda: HelpDialog(widget_keys()), ("q",), None),
+    "help": (HelpDialog, ("q",), None),
 }
 
 
