@@ -106,5 +106,7 @@ def ranges(numbers: Iterable[int], dash: str) -> list[str]:
 
 
 def counted(number: int, noun: str) -> str:
-    """The number with its noun, as in "1 core" or "2 cores"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """The number with its noun, as in "1 core", "2 cores" or "2 entries"."""
+    if number != 1:
+        noun = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun}"
