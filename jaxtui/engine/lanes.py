@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import Prints, failure
+from jaxtui.program.engine import pmaps
 from jaxtui.wire.bandwidth import SweepBandwidth
 from jaxtui.wire.base import Cancelled, Stage
 from jaxtui.wire.benchmark import Bench, BenchFinished
@@ -95,7 +96,7 @@ class LightLane:
             self._send(Cancelled(id=request.id) if given_up else answer)
 
     def _answer(self, request: AnyRequest) -> AnyEvent:
-        with self._prints.of(request.id):
+        with self._prints.of(request.id), pmaps.forgotten():
             try:
                 return self._handle(request)
             except BaseException as error:  # also SystemExit: the user's code may call exit()
@@ -132,6 +133,7 @@ class Worker:
         self._steps: deque[tuple[Summarize, Iterator[Summary | None]]] = deque()
         self._benches: deque[tuple[Timed, Generator[AnyEvent | None]]] = deque()
         self._stopped: set[int] = set()  # ids of _benches to throw GivenUp into
+        self._mapped: list[pmaps.Function | None] = []  # by the first of _benches
         self._current: int | None = None
         self._given_up = False
         self._change = threading.Condition()
@@ -193,7 +195,7 @@ class Worker:
                 self._current = None
 
     def _ran(self, request: Job) -> AnyEvent:
-        with self._prints.of(request.id, worker=True):
+        with self._prints.of(request.id, worker=True), pmaps.forgotten():
             try:
                 return self._run(
                     request,
@@ -233,7 +235,7 @@ class Worker:
         """Advance the first Timed by one step and remove it from the queue when it is done."""
         event: AnyEvent | None = None
         done = False
-        with self._prints.of(request.id, worker=True):
+        with self._prints.of(request.id, worker=True), pmaps.mapped(self._mapped):
             try:
                 if request.id in self._stopped:
                     self._stopped.discard(request.id)
@@ -251,6 +253,8 @@ class Worker:
             with self._change:
                 self._benches.popleft()
                 self._stopped.discard(request.id)
+            pmaps.forget(self._mapped)
+            self._mapped.clear()
         if event is not None:
             self._send(event)
 

@@ -12,13 +12,27 @@ def bodies(params: dict[str, Any]) -> Iterator[Any]:
 
     A custom derivative's rules are left out.
     """
+    for item in _evaluated(params):
+        yield getattr(item, "jaxpr", item)
+
+
+def _evaluated(params: dict[str, Any]) -> Iterator[Any]:
+    """Yield the jaxprs of `bodies`, closed where they are closed."""
     for key, value in params.items():
         if key in ("jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd"):
             continue
         for item in value if isinstance(value, tuple | list) else (value,):
-            body = getattr(item, "jaxpr", item)
-            if hasattr(body, "eqns"):
-                yield body
+            if hasattr(getattr(item, "jaxpr", item), "eqns"):
+                yield item
+
+
+def walk(jaxpr: Any) -> Iterator[tuple[list[Any], list[Any]]]:
+    """Yield the equations and the constants of `jaxpr`, open or closed, and of all inside it."""
+    equations = getattr(jaxpr, "jaxpr", jaxpr).eqns
+    yield equations, getattr(jaxpr, "consts", [])
+    for equation in equations:
+        for inner in _evaluated(equation.params):
+            yield from walk(inner)
 
 
 def size(aval: Any) -> int:

@@ -165,18 +165,19 @@ def bare_result(case: Case) -> tuple[Any, list[tuple[Shapes, Shapes]]]:
 
 
 def check(case: Case) -> None:
-    """Check that the engine traces and runs `case` as bare JAX does, at every level."""
+    """Check that the engine traces `case`, runs it and runs it again as bare JAX does."""
     expected, levels = bare_result(case)
     traced = evaluation.trace(case.composition)
     assert traced.diagnosis is None, traced.diagnosis
-    ran = evaluation.run(case.composition, lambda stage: None, lambda: False)
-    assert_same_leaves(ran.leaves, expected)
-    assert len(ran.flow.levels) == len(levels)
-    for level, seen in zip(ran.flow.levels, levels, strict=True):
-        assert level_shapes(level) == seen, f"{level.label} differs from what bare JAX sees"
-    assert tuple(level.size for level in ran.flow.levels[1:]) == case.sizes
-    assert [layer.axis_size for layer in ran.layers] == list(case.sizes[::-1])
-    assert_trace_foretold(traced, ran.flow.levels)
+    for _ in range(2):
+        ran = evaluation.run(case.composition, lambda stage: None, lambda: False)
+        assert_same_leaves(ran.leaves, expected)
+        assert len(ran.flow.levels) == len(levels)
+        for level, seen in zip(ran.flow.levels, levels, strict=True):
+            assert level_shapes(level) == seen, f"{level.label} differs from what bare JAX sees"
+        assert tuple(level.size for level in ran.flow.levels[1:]) == case.sizes
+        assert [layer.axis_size for layer in ran.layers] == list(case.sizes[::-1])
+        assert_trace_foretold(traced, ran.flow.levels)
 
 
 def assert_same_leaves(leaves: list[tuple[str, Any]], expected: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,12 @@ from jaxtui.engine_base import failures, global_view, lockstep, memory, processe
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import expressions, suggestions
+from jaxtui.program.engine import expressions, kept_programs, pmaps, suggestions
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
 from jaxtui.program.engine.expressions import Names, Value
+from jaxtui.program.engine.kept_programs import KeptProgram
 from jaxtui.program.engine.prepared import Prepared, prepare, resolved, with_layers
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Kind
@@ -36,6 +37,7 @@ from jaxtui.wire.report import Flow, LayerReport, Leaf
 class Shapes:
     """What tracing found. `values` are the arguments'; `jaxpr` is None if only a run can tell."""
 
+    prepared: Prepared
     recorder: Recorder
     values: list[Value]
     jaxpr: Any
@@ -103,7 +105,7 @@ def trace_prepared(prepared: Prepared) -> Shapes:
         recorder = prepared.recorder()
         try:
             call, structs = over_arrays(
-                recorder.program(), *prepared.call([value.tree for value in values])
+                recorder.program, *prepared.call([value.tree for value in values])
             )
             jaxpr = jax.make_jaxpr(call)(*structs)
             explanations.refuse_too_few_devices(recorder, prepared)
@@ -112,12 +114,14 @@ def trace_prepared(prepared: Prepared) -> Shapes:
             raise
         except BaseException as error:  # also SystemExit: a function may call exit()
             # What memory cannot hold is reported first, whatever else is wrong.
-            _refuse_too_large(Shapes(recorder=recorder, values=values, jaxpr=None))
+            _refuse_too_large(
+                Shapes(prepared=prepared, recorder=recorder, values=values, jaxpr=None)
+            )
             if not _only_a_run_can_tell(error, prepared):
                 found = diagnosis.explain(error, recorder, prepared)
                 raise Diagnosed(found, recorder.flow()) from error
             jaxpr = None
-    return Shapes(recorder=recorder, values=values, jaxpr=jaxpr)
+    return Shapes(prepared=prepared, recorder=recorder, values=values, jaxpr=jaxpr)
 
 
 def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
@@ -202,40 +206,86 @@ def _run(
 
     stage("tracing")
     with rehearsal():
-        traced = _refuse_what_cannot_run(composition)
+        shapes = _refuse_what_cannot_run(composition)
+        identity = _identity(shapes)
+        kept = _kept(identity)
     prepared = prepare(composition)
     stage("placing")
-    with _on_device_set(prepared.devices):
+    with _on_device_set(prepared.devices), pmaps.forgotten() as mapped:
+        traced = shapes.jaxpr if shapes is not None else None
         values = _placed_values(_concrete_values(prepared, traced), prepared)
         args, kwargs = prepared.call(values)
         del values  # donated buffers must have no other owner
-        return _called(prepared, args, kwargs, stage)
+        recorder = kept.recorder if kept is not None else prepared.recorder()
+        recorder.on_level = _stages(prepared, stage)
+        try:
+            evaluated = _called(prepared, recorder, args, kwargs, stage)
+        except BaseException:
+            kept_programs.drop(identity)
+            raise
+        if kept is None and identity is not None:
+            kept_programs.keep(identity, KeptProgram(prepared, recorder, mapped.copy()))
+            mapped.clear()
+        return evaluated
 
 
-def _refuse_what_cannot_run(composition: Composition) -> Any:
+def _refuse_what_cannot_run(composition: Composition) -> Shapes | None:
     """Raise Diagnosed if memory or the devices do not suffice, before any array is made.
 
-    Returns the jaxpr, if there is one. Any other failure is left to the call, for which the source
-    runs again: what it counts or collects is then what a script would.
+    Returns what tracing found. Any other failure is left to the call, for which the source runs
+    again: what it counts or collects is then what a script would.
     """
     try:
         shapes = trace_prepared(prepare(composition))
         _refuse_too_large(shapes)
-        return shapes.jaxpr
+        return shapes
     except Diagnosed as error:
         if error.diagnosis.kind in ("memory", "devices"):
             raise
         return None
 
 
+def _identity(shapes: Shapes | None) -> Hashable:
+    if shapes is None:
+        return None
+    values = [value.tree for value in shapes.values]
+    flow = shapes.recorder.flow()
+    return kept_programs.identity(shapes.prepared, shapes.jaxpr, flow, values)
+
+
+def _kept(identity: Hashable) -> KeptProgram | None:
+    """The kept program of this `identity`, if its function still traces to the same.
+
+    That is looked at once, since the source that the rehearsal ran is not the one that was called:
+    it may have given another function.
+    """
+    kept = kept_programs.find(identity)
+    if kept is not None and not kept.proven:
+        kept.proven = _identity(_traced_again(kept.prepared)) == identity
+        if not kept.proven:
+            kept_programs.drop(identity)
+            return None
+    return kept
+
+
+def _traced_again(prepared: Prepared) -> Shapes | None:
+    try:
+        return trace_prepared(prepared)
+    except Diagnosed:
+        return None
+
+
 def _called(
-    prepared: Prepared, args: tuple[Any, ...], kwargs: dict[str, Any], stage: Callable[[str], None]
+    prepared: Prepared,
+    recorder: Recorder,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    stage: Callable[[str], None],
 ) -> Evaluated:
-    recorder = prepared.recorder(_stages(prepared, stage))
     jax.block_until_ready((args, kwargs))
     began = time.perf_counter()
     try:
-        output = recorder.program()(*args, **kwargs)
+        output = recorder.program(*args, **kwargs)
         del args, kwargs
         stage("running")
         jax.block_until_ready(output)

@@ -35,7 +35,7 @@ from jaxtui.engine_base.failures import (
     syntax_diagnosis,
 )
 from jaxtui.engine_base.memory import peak_bytes
-from jaxtui.program.engine import surroundings
+from jaxtui.program.engine import pmaps, surroundings
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE, FieldPath
 
@@ -87,6 +87,7 @@ def names(
     }
     given = dict(module)
     if source.strip():
+        pmaps.note_source(source)
         _execute(source, module)
     defined = {name for name in module if module[name] is not given.get(name, module)}
     return Names(

@@ -53,7 +53,7 @@ def inspect(composition: Composition, view: ProgramView) -> str:
             # Under a jit, JAX before 0.8 hides what a pmap compiles to.
             lowered = recorder.outermost(args, kwargs).lower(*args, **kwargs)
         else:
-            call, structs = over_arrays(recorder.program(), args, kwargs)
+            call, structs = over_arrays(recorder.program, args, kwargs)
             lowered = jax.jit(call).lower(*structs)
         if view == "stablehlo":
             return str(lowered.as_text())

@@ -19,7 +19,7 @@ import jax
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.program.engine import expressions
+from jaxtui.program.engine import expressions, pmaps
 from jaxtui.program.engine.expressions import Names
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
@@ -68,6 +68,8 @@ class BuiltLayer:
     def wrap(self, function: Callable[..., Any], axis_size: int | None) -> Callable[..., Any]:
         """The transformed function; `axis_size` is what a pmap is about to map over."""
         settings = dict(self.settings)
+        if self.kind.maps_over_devices:
+            pmaps.note(function)
         if self.kind.divides:
             settings["mesh"] = self.devices.mesh
         if self.kind.maps_over_devices and processes.several():

@@ -83,7 +83,7 @@ def traces(layer: BuiltLayer, recorder: Recorder, **changed: Any) -> bool:
     seen = recorder.recordings[recorder.level_of(layer)]
     attempt = Recorder(recorder.function, inner, recorder.names)
     try:
-        call, structs = over_arrays(attempt.program(), seen.args or (), seen.kwargs)
+        call, structs = over_arrays(attempt.program, seen.args or (), seen.kwargs)
         jax.eval_shape(call, *structs)
     except BaseException:  # whatever the user's function raises when it is tried
         return False

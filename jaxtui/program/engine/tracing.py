@@ -6,6 +6,7 @@ whole program shows every level, and a failure shows between which two levels it
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +56,7 @@ class Recorder:
     def level_of(self, layer: BuiltLayer) -> int:
         return len(self.layers) - 1 - layer.index
 
+    @functools.cached_property
     def program(self) -> Callable[..., Any]:
         """The function under all its layers, recording."""
         return self._at(0)
@@ -68,11 +70,11 @@ class Recorder:
         layer = self.layer_under(level)
         if layer is None:
             return self._recorded(level, self.function.call)
-        inner = self._at(level + 1)
+        # What jit and pmap have compiled is kept with the function that they return.
+        wrapped = functools.cache(functools.partial(layer.wrap, self._at(level + 1)))
 
         def transformed(*args: Any, **kwargs: Any) -> Any:
-            size = axis_size(layer, args, kwargs)
-            return layer.wrap(inner, size)(*args, **kwargs)
+            return wrapped(axis_size(layer, args, kwargs))(*args, **kwargs)
 
         return self._recorded(level, transformed)
 
