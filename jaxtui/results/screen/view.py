@@ -121,7 +121,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         picture = self._picture
         if picture is None or self._view.empty:
             return
-        layout = self._layout(picture.subject.view, picture.cell)
+        layout = self._layout(picture)
         at = event.get_content_offset(self)
         if at is None or at.x < layout.gutter or not 0 <= at.y - layout.body < layout.rows:
             return
@@ -136,10 +136,9 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         """Show a view, scrolled so that its cursor is visible."""
         self._notice = ""
         self._view = view
-        picture = self._wanted_picture(0, 0)
-        if picture is None or view.empty:
+        layout = self._wanted_layout()
+        if layout is None or view.empty:
             return
-        layout = self._layout(view, picture.cell)
         self._set_extent(layout)
         x, y = self.scroll_x, self.scroll_y
         visible = self._visible(layout)
@@ -158,11 +157,10 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         self._go(self._view.at(self._view.row + rows, self._view.column + columns))
 
     def action_page(self, pages: float) -> None:
-        picture = self._wanted_picture(0, 0)
-        if picture is None:
+        layout = self._wanted_layout()
+        if layout is None:
             return
-        rows = self._layout(self._view, picture.cell).rows
-        by = math.trunc(rows * pages) or int(math.copysign(1, pages))
+        by = math.trunc(layout.rows * pages) or int(math.copysign(1, pages))
         if 0 <= self._view.row + by < self._view.row_count:
             self.scroll_to(y=self.scroll_y + by, animate=False, force=True)
         self._go(self._view.at(self._view.row + by, self._view.column))
