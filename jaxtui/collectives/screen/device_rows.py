@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -16,20 +17,6 @@ from jaxtui.collectives.screen.rows import ElementPlace, RowsLayout, layout
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.line_scroller import LineScroller, ways
 
-_PARTS = (
-    "heading",
-    "dtype",
-    "quiet",
-    "label",
-    "label-cursor",
-    "label-lit",
-    "pointer",
-    "cell",
-    "bar",
-    "lit",
-    "cursor",
-    "cursor-edge",
-)
 FOLD = 4  # lines of a row when rows are folded
 
 
@@ -41,7 +28,6 @@ class DeviceRows(LineScroller):
 
     PREFIX = "device-rows--"
     UNDIMMED = frozenset({"cursor", "pointer"})
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"device-rows--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     DeviceRows {
         .device-rows--heading { text-style: bold; }
@@ -51,13 +37,13 @@ class DeviceRows(LineScroller):
         .device-rows--label-cursor { color: $foreground; text-style: bold; }
         .device-rows--label-lit { color: $text-accent; }
         .device-rows--pointer { color: $primary; text-style: bold; }
-        .device-rows--cell { color: $foreground; }
+        .device-rows--cell, .device-rows--cursor-edge { color: $foreground; }
         .device-rows--bar { color: $foreground 40%; }
         .device-rows--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
         .device-rows--cursor { text-style: reverse bold; }
-        .device-rows--cursor-edge { color: $foreground; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     BINDINGS: ClassVar[list[BindingType]] = [
         *ways(
             "left right up down first last page_up page_down",

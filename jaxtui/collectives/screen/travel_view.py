@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from textual import events
@@ -20,14 +21,12 @@ from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.text import quantities
 
 MICRO, GIGA = 1e-6, 1e9
-_PARTS = ("quiet", "label", "send", "cell", "lit")
 
 
 class TravelView(LineScroller):
     """Draws a step: a line per device, scrolling under a fixed heading."""
 
     PREFIX = "travel-view--"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"travel-view--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     TravelView {
         min-height: 2;
@@ -39,6 +38,7 @@ class TravelView(LineScroller):
         .travel-view--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     BINDINGS: ClassVar[list[BindingType]] = ways(
         "up down first last left right",
         up="Scroll up",
