@@ -46,11 +46,11 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         Binding("end,$", "end_of_columns(True)", "Last column", show=False),
         Binding("[,comma", "step(-1)", "Back along the marked axis", show=False),
         Binding("],full_stop", "step(1)", "On along the marked axis", show=False),
-        Binding("{", "choose_axis(-1)", "Mark the axis before, to step along", show=False),
-        Binding("}", "choose_axis(1)", "Mark the next axis, to step along", show=False),
-        Binding("r", "next_rows", "Another axis as rows", show=False),
-        Binding("c", "next_columns", "Another axis as columns", show=False),
-        Binding("t", "transpose", "Transpose", show=False),
+        Binding("{", "turn('choose_other', -1)", "Mark the axis before, to step along", show=False),
+        Binding("}", "turn('choose_other', 1)", "Mark the next axis, to step along", show=False),
+        Binding("r", "turn('next_rows')", "Another axis as rows", show=False),
+        Binding("c", "turn('next_columns')", "Another axis as columns", show=False),
+        Binding("t", "turn('transposed')", "Transpose", show=False),
         Binding("m", "heat_map", "Heat map"),
         Binding("d", "next_device", "By device"),
         Binding("n", "next_notation", "Number format"),
@@ -174,17 +174,9 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
     def action_step(self, by: int) -> None:
         self._go(self._view.step(by))
 
-    def action_choose_axis(self, by: int) -> None:
-        self._go(self._view.choose_other(by))
-
-    def action_next_rows(self) -> None:
-        self._go(self._view.next_rows())
-
-    def action_next_columns(self) -> None:
-        self._go(self._view.next_columns())
-
-    def action_transpose(self) -> None:
-        self._go(self._view.transposed())
+    def action_turn(self, method: str, *by: int) -> None:
+        """Show other dimensions: those of the view that a method of PlaneView returns."""
+        self._go(getattr(self._view, method)(*by))
 
     def action_heat_map(self) -> None:
         self._heat = not self._heat
