@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,47 +15,37 @@ from textual.strip import Strip
 from jaxtui.screen.cells import Line, text_of
 from jaxtui.screen.line_scroller import LineScroller
 
-_PARTS = (
-    *("heading", "quiet", "strong", "note", "pointer", "cursor", "name", "plain", "planned"),
-    *("baseline", "control", "skipped", "faster", "slower", "noise", "median", "code", "warning"),
-    *("bars", "middle", "rule", "beyond", *(f"series-{number}" for number in range(6))),
-)
-
 
 class PaintedLines(LineScroller):
     """Paints lines; their styles are component classes. What has not changed is not painted."""
 
     PREFIX = "painted--"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"painted--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     PaintedLines {
-        .painted--heading { text-style: bold; }
-        .painted--quiet { color: $foreground 65%; }
-        .painted--strong { text-style: bold; }
-        .painted--note { color: $foreground 65%; }
+        .painted--heading, .painted--strong, .painted--cursor, .painted--median {
+            text-style: bold;
+        }
+        .painted--quiet, .painted--note, .painted--noise { color: $foreground 65%; }
         .painted--planned { color: $foreground 80%; }
         .painted--pointer { color: $primary; text-style: bold; }
-        .painted--cursor { text-style: bold; }
-        .painted--baseline { color: $text-accent; }
+        .painted--baseline, .painted--series-0 { color: $text-accent; }
         .painted--control { color: $foreground 70%; text-style: italic; }
-        .painted--skipped { color: $text-warning; }
+        .painted--skipped, .painted--warning, .painted--beyond, .painted--series-3 {
+            color: $text-warning;
+        }
         .painted--faster { color: $text-success; text-style: bold; }
-        .painted--slower { color: $text-error; }
-        .painted--noise { color: $foreground 65%; }
-        .painted--median { text-style: bold; }
-        .painted--warning { color: $text-warning; }
-        .painted--bars { color: $text-primary; }
+        .painted--slower, .painted--series-4 { color: $text-error; }
+        .painted--bars, .painted--series-1 { color: $text-primary; }
         .painted--middle { color: $text-accent; text-style: bold; }
         .painted--rule { color: $foreground 35%; }
-        .painted--beyond { color: $text-warning; }
-        .painted--series-0 { color: $text-accent; }
-        .painted--series-1 { color: $text-primary; }
         .painted--series-2 { color: $text-success; }
-        .painted--series-3 { color: $text-warning; }
-        .painted--series-4 { color: $text-error; }
         .painted--series-5 { color: $foreground; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS),
+        *("painted--code", "painted--name", "painted--plain"),  # in the style of the widget
+    }
 
     class Resized(Message):
         """There is another room for the lines."""

@@ -156,6 +156,10 @@ def _reduction(name: str, made: Made) -> Operation:
     )
 
 
+def _without_operand(name: str, does: str) -> Operation:
+    return Operation(name=name, does=does, options=(_AXIS,), operand=False, value="arange(devices)")
+
+
 _OPERATIONS = (
     _reduction("psum", "sum"),
     _reduction("pmean", "mean"),
@@ -245,20 +249,8 @@ _OPERATIONS = (
         value=_SQUARE,
         given={"axis": "0"},
     ),
-    Operation(
-        name="axis_index",
-        does="its own position along the axis",
-        options=(_AXIS,),
-        operand=False,
-        value="arange(devices)",
-    ),
-    Operation(
-        name="axis_size",
-        does="the length of the axis",
-        options=(_AXIS,),
-        operand=False,
-        value="arange(devices)",
-    ),
+    _without_operand("axis_index", "its own position along the axis"),
+    _without_operand("axis_size", "the length of the axis"),
     Operation(
         name="pbroadcast",
         does="the block of one device",

@@ -76,11 +76,9 @@ def axes_of(session: Session) -> tuple[str, ...]:
     Raises CollectiveError at `collective.options.axis_name`.
     """
     collective = _collective(session)
-    text = collective.options.get("axis_name", "").strip()
-    there = layer_axes(session)
-    if not text or text == "None":
+    axes, there = _typed_axes(collective), layer_axes(session)
+    if not axes:
         return there
-    axes = _names(text)
     missing = [name for name in axes if name not in there]
     field = OPTIONS / "axis_name"
     if collective.via != "shard_map" and len(axes) > 1:
@@ -104,12 +102,14 @@ def layer_axes(session: Session) -> tuple[str, ...]:
     collective = _collective(session)
     if collective.via == "shard_map":
         return tuple(session.devices.mesh or {DEFAULT_AXIS: 0})
+    return _typed_axes(collective)[:1] or (DEFAULT_AXIS,)
+
+
+def _typed_axes(collective: Collective) -> tuple[str, ...]:
+    """Parse the option axis_name: `x`, `"x"`, `x, y` or `("x", "y")`; () if it is not given."""
     text = collective.options.get("axis_name", "").strip()
-    return _names(text)[:1] if text and text != "None" else (DEFAULT_AXIS,)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Parse axis names as typed: `x`, `"x"`, `x, y` or `("x", "y")`."""
+    if not text or text == "None":
+        return ()
     words = re.sub(r"[()\[\]\"',]", " ", text).split()
     if not words or not all(word.isidentifier() for word in words):
         raise CollectiveError(

@@ -209,12 +209,12 @@ class Provenance:
     def _compiled(self) -> Callable[[list[Array]], list[Array]]:
         """The function over lanes of inputs: under vmap, or one after another if that fails."""
 
+        axis = self._batch_axis
+
         def together(*arrays: Any) -> Any:
-            axis = self._batch_axis
             return jax.vmap(self._on_words, in_axes=axis, out_axes=axis)(*arrays)
 
         def in_turn(*arrays: Any) -> Any:
-            axis = self._batch_axis
             lanes = [jnp.moveaxis(x, axis, 0) for x in arrays]
             outs = jax.lax.map(lambda blocks: self._on_words(*blocks), tuple(lanes))
             return [jnp.moveaxis(x, 0, axis) for x in outs]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from jaxtui.collectives.travel.blocks import flattened
 from jaxtui.text import numbers
 from jaxtui.text.number_formats import Format
 from jaxtui.wire.report import Output
@@ -63,7 +64,7 @@ def holding(output: Output) -> Holding:
     size = math.prod(block)
     cells = None
     if output.values is not None:
-        cells = tuple(tuple(_flat(row, len(block)))[: min(size, MOST)] for row in output.values)
+        cells = tuple(tuple(flattened(row, len(block)))[: min(size, MOST)] for row in output.values)
     devices: list[int | None] = [None] * rows
     for shard in output.shards:
         start, stop = shard.index[0]
@@ -78,14 +79,6 @@ def holding(output: Output) -> Holding:
         cells=cells,
         devices=tuple(devices),
     )
-
-
-def _flat(values: Any, rank: int) -> list[Any]:
-    """The elements of lists nested `rank` deep."""
-    found = [values]
-    for _ in range(rank):
-        found = [part for block in found for part in block]
-    return found
 
 
 class At(NamedTuple):

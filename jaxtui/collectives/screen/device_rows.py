@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -16,20 +17,6 @@ from jaxtui.collectives.screen.rows import ElementPlace, RowsLayout, layout
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.line_scroller import LineScroller, ways
 
-_PARTS = (
-    "heading",
-    "dtype",
-    "quiet",
-    "label",
-    "label-cursor",
-    "label-lit",
-    "pointer",
-    "cell",
-    "bar",
-    "lit",
-    "cursor",
-    "cursor-edge",
-)
 FOLD = 4  # lines of a row when rows are folded
 
 
@@ -41,7 +28,6 @@ class DeviceRows(LineScroller):
 
     PREFIX = "device-rows--"
     UNDIMMED = frozenset({"cursor", "pointer"})
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"device-rows--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     DeviceRows {
         .device-rows--heading { text-style: bold; }
@@ -51,13 +37,13 @@ class DeviceRows(LineScroller):
         .device-rows--label-cursor { color: $foreground; text-style: bold; }
         .device-rows--label-lit { color: $text-accent; }
         .device-rows--pointer { color: $primary; text-style: bold; }
-        .device-rows--cell { color: $foreground; }
+        .device-rows--cell, .device-rows--cursor-edge { color: $foreground; }
         .device-rows--bar { color: $foreground 40%; }
         .device-rows--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
         .device-rows--cursor { text-style: reverse bold; }
-        .device-rows--cursor-edge { color: $foreground; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     BINDINGS: ClassVar[list[BindingType]] = [
         *ways(
             "left right up down first last page_up page_down",
@@ -92,8 +78,8 @@ class DeviceRows(LineScroller):
         self._lit: frozenset[ElementPlace] = frozenset()
         self._folds = True
         self._stale = False
-        self._layout: RowsLayout | None = None
-        self._wanted = 1
+        self.laid_out: RowsLayout | None = None
+        self.wanted_height = 1  # lines that show everything without scrolling
         self._cursor = ElementPlace("after", 0, 0)
 
     def show(
@@ -119,16 +105,7 @@ class DeviceRows(LineScroller):
 
     @property
     def cursor(self) -> ElementPlace | None:
-        return self._layout.clamped(self._cursor) if self._layout is not None else None
-
-    @property
-    def laid_out(self) -> RowsLayout | None:
-        return self._layout
-
-    @property
-    def wanted_height(self) -> int:
-        """Lines needed to show everything without scrolling."""
-        return self._wanted
+        return self.laid_out.clamped(self._cursor) if self.laid_out is not None else None
 
     # ------------------------------------------------------------------------------- laying out
 
@@ -136,11 +113,11 @@ class DeviceRows(LineScroller):
         if self._holdings is None:
             return
         height, width = self.size.height, self.size.width
-        self._layout = self._laid_into(width)
-        self._wanted = 1 + self._layout.lines
-        if self._layout.lines > height - 1:
-            self._layout = self._laid_into(width - self.styles.scrollbar_size_vertical)
-        over = max(0, self._layout.lines - (height - 1))
+        self.laid_out = self._laid_into(width)
+        self.wanted_height = 1 + self.laid_out.lines
+        if self.laid_out.lines > height - 1:
+            self.laid_out = self._laid_into(width - self.styles.scrollbar_size_vertical)
+        over = max(0, self.laid_out.lines - (height - 1))
         self.virtual_size = Size(width, height + over)
         self.refresh()
 
@@ -164,7 +141,7 @@ class DeviceRows(LineScroller):
     # --------------------------------------------------------------------------------- painting
 
     def render_line(self, y: int) -> Strip:
-        drawn = self._layout
+        drawn = self.laid_out
         if drawn is None:
             return self.strip_of(())
         if y == 0:
@@ -175,21 +152,21 @@ class DeviceRows(LineScroller):
     # ------------------------------------------------------------------------------------- keys
 
     def action_sideways(self, step: int) -> None:
-        if self._layout is not None and (here := self.cursor) is not None:
-            self.go_to(self._layout.sideways(here, step))
+        if self.laid_out is not None and (here := self.cursor) is not None:
+            self.go_to(self.laid_out.sideways(here, step))
 
     def action_move(self, step: int) -> None:
-        if self._layout is not None and (here := self.cursor) is not None:
-            self.go_to(self._layout.vertically(here, step))
+        if self.laid_out is not None and (here := self.cursor) is not None:
+            self.go_to(self.laid_out.vertically(here, step))
 
     def action_page(self, pages: int) -> None:
-        if self._layout is not None and (here := self.cursor) is not None:
-            rows = max(1, (self.size.height - 1) // self._layout.height)
+        if self.laid_out is not None and (here := self.cursor) is not None:
+            rows = max(1, (self.size.height - 1) // self.laid_out.height)
             self.go_to(here._replace(row=here.row + pages * rows))
 
     def action_edge(self, direction: int) -> None:
-        if self._layout is not None and (here := self.cursor) is not None:
-            self.go_to(here._replace(row=0 if direction < 0 else self._layout.rows - 1))
+        if self.laid_out is not None and (here := self.cursor) is not None:
+            self.go_to(here._replace(row=0 if direction < 0 else self.laid_out.rows - 1))
 
     def action_fold(self) -> None:
         self._folds = not self._folds
@@ -198,23 +175,23 @@ class DeviceRows(LineScroller):
             self.go_to(here)
 
     def action_edit(self) -> None:
-        if self._layout is not None and (here := self.cursor) is not None:
-            y, x = self._layout.locate(here)
+        if self.laid_out is not None and (here := self.cursor) is not None:
+            y, x = self.laid_out.locate(here)
             self.post_message(self.EditWanted(here, x, y + 1 - self.scroll_offset.y))
 
     def go_to(self, place: ElementPlace) -> None:
         """Move the cursor to an element, and scroll to it."""
-        if self._layout is None or (there := self._layout.clamped(place)) is None:
+        if self.laid_out is None or (there := self.laid_out.clamped(place)) is None:
             return
         self._cursor = there
-        y, _ = self._layout.locate(there)
+        y, _ = self.laid_out.locate(there)
         self.bring_into_view(y, self.size.height - 1)
         self.refresh()
         self.post_message(self.Moved())
 
     def on_click(self, event: events.Click) -> None:
-        if self._layout is not None and event.y > 0:
-            place = self._layout.nearest(event.y - 1 + self.scroll_offset.y, event.x)
+        if self.laid_out is not None and event.y > 0:
+            place = self.laid_out.nearest(event.y - 1 + self.scroll_offset.y, event.x)
             if place is not None:
                 self.go_to(place)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
@@ -18,7 +17,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.field import FixedText, Notice
 from jaxtui.screen.shell import Shell
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.field_path import OPTIONS, FieldPath
+from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Collective
 from jaxtui.wire.collectives import ProvenanceFound
 
@@ -193,11 +192,7 @@ class HoldingsPane(Vertical):
             self._shell.say(str(refused))
             return
         self._close_editor()
-        collective = self._asked.collective
-        if field.under(OPTIONS):
-            self._put(view.with_option(collective, field.name, value))
-        else:
-            self._put(msgspec.structs.replace(collective, value=value))
+        self._put(view.with_field(self._asked.collective, field, value))
 
     def _close_editor(self) -> None:
         if self._editor is not None:

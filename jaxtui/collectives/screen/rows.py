@@ -178,10 +178,9 @@ class RowsLayout:
         lit: frozenset[ElementPlace],
     ) -> list[tuple[int, str, str]]:
         column, holding = self.column(side), self.column(side).holding
-        if holding.cells is None:
-            return [(column.x + 1, "too many to show", "quiet")] if line == 0 else []
-        if not holding.size:
-            return [(column.x + 1, "empty", "quiet")] if line == 0 else []
+        if holding.cells is None or not holding.size:
+            why = "too many to show" if holding.cells is None else "empty"
+            return [(column.x + 1, why, "quiet")] if line == 0 else []
         parts: list[tuple[int, str, str]] = []
         written = holding.format
         for element, at in enumerate(column.plan.at):
@@ -190,21 +189,15 @@ class RowsLayout:
             place = ElementPlace(side, row, element)
             x = column.x + at.x
             text = written.text(holding.cells[row][element])
+            style, edge, ends = "cell", "", ("", "")
             if place == cursor:
-                parts += [
-                    (x - 1, "▐", "cursor-edge"),
-                    (x, text, "cursor"),
-                    (x + written.width, "▌", "cursor-edge"),
-                ]
+                style, edge, ends = "cursor", "cursor-edge", ("▐", "▌")
             elif place in lit:
                 first, last = self._run_ends(column, place, lit)
-                parts += [
-                    (x - 1, "[" if first else " ", "lit"),
-                    (x, text, "lit"),
-                    (x + written.width, "]" if last else " ", "lit"),
-                ]
-            else:
-                parts.append((x, text, "cell"))
+                style, edge, ends = "lit", "lit", ("[" if first else " ", "]" if last else " ")
+            parts.append((x, text, style))
+            if edge:
+                parts += [(x - 1, ends[0], edge), (x + written.width, ends[1], edge)]
         parts += [(column.x + at.x, bar, "bar") for at, bar in column.plan.bars if at.line == line]
         if column.plan.hidden and line == column.plan.lines - 1:
             parts += self._hidden(column, side, row, lit)

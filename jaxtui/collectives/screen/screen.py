@@ -25,8 +25,8 @@ from jaxtui.screen.cells import fit
 from jaxtui.screen.field import FieldTyped
 from jaxtui.session import collective_program, export
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.field_path import COLLECTIVE, PROGRAM
-from jaxtui.session.session import Collective, Program
+from jaxtui.session.field_path import COLLECTIVE, OPTIONS, PROGRAM
+from jaxtui.session.session import Collective
 
 DIALOG = 76  # cells, as in jaxtui.tcss
 
@@ -110,14 +110,9 @@ class CollectivesScreen(TravelSide):
 
     def on_field_typed(self, event: FieldTyped) -> None:
         collective, text = self.collective_work.collective, event.input.take()
-        kind, _, name = event.field.partition(".")
-        if kind == "options":
-            if not event.input.is_attached:
-                return
-            changed = view.with_option(collective, name, text)
-        else:
-            changed = msgspec.structs.replace(collective, **{kind: text})
-        self.put(changed, typed=True)
+        field = COLLECTIVE / event.field
+        if event.input.is_attached or not field.under(OPTIONS):
+            self.put(view.with_field(collective, field, text), typed=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -182,17 +177,11 @@ class CollectivesScreen(TravelSide):
 
     # -------------------------------------------------------------------------------- programs
 
-    def program_of(self) -> Program | None:
-        """The collective as a program; None, with a message, if it is invalid."""
+    def action_open_in_map(self) -> None:
         try:
-            return collective_program.as_program(self.collective_work.alone)
+            program = collective_program.as_program(self.collective_work.alone)
         except collective_program.CollectiveError as error:
             self.say(error.message)
-            return None
-
-    def action_open_in_map(self) -> None:
-        program = self.program_of()
-        if program is None:
             return
         explorer = self.explorer
         there = explorer.work.session.program

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from jaxtui.collectives.travel.model import Chunk, Send, Travel
+from jaxtui.collectives.travel.model import Chunk, Step, Travel
 from jaxtui.screen.cells import Line, Segment, join, pad
 from jaxtui.text import numbers
 from jaxtui.text.dtypes import family
@@ -32,21 +32,15 @@ class TravelPicture:
     def last(self) -> int:
         return len(self.travel.steps)
 
-    def holds(self, step: int) -> tuple[tuple[Chunk, ...], ...]:
-        """The blocks of each row after a step."""
-        return self.travel.steps[step - 1].holds if step else self.travel.begin
-
-    def sends(self, step: int) -> tuple[Send, ...]:
-        return self.travel.steps[step - 1].sends if step else ()
-
-    def sent(self, step: int) -> int:
-        """Bytes sent over all links until the end of a step."""
-        return self.travel.steps[step - 1].sent if step else 0
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps by number; in step 0 nothing is sent."""
+        return (Step((), self.travel.begin, 0), *self.travel.steps)
 
     @cached_property
     def _rows(self) -> list[tuple[Chunk, ...]]:
         """The blocks of every row at every step."""
-        return [row for step in range(self.last + 1) for row in self.holds(step)]
+        return [row for step in self.steps for row in step.holds]
 
     @cached_property
     def format(self) -> Format:
@@ -127,17 +121,18 @@ class TravelPicture:
         return lines
 
     def _block(self, row: int, column: int, step: int) -> Chunk | None:
-        held = self.holds(step)[row]
+        held = self.steps[step].holds[row]
         if not self.by_number:
             return held[column] if column < len(held) else None
         return next((block for block in held if block.number == column), None)
 
     def _new(self, row: int, step: int) -> set[tuple[int, tuple[int, ...]]]:
         """(number, rows) of the blocks that a row received or combined in a step."""
-        got = {send.block.number for send in self.sends(step) if send.target == row}
-        before = {(b.number, b.rows) for b in self.holds(step - 1)[row]} if step else set()
-        after = {(b.number, b.rows) for b in self.holds(step)[row]}
-        return {key for key in after - before if key[0] in got} if step else set()
+        now = self.steps[step]
+        got = {send.block.number for send in now.sends if send.target == row}
+        before = {(b.number, b.rows) for b in self.steps[max(0, step - 1)].holds[row]}
+        after = {(b.number, b.rows) for b in now.holds[row]}
+        return {key for key in after - before if key[0] in got}
 
     def _cell(
         self,
@@ -164,7 +159,7 @@ class TravelPicture:
 
     def _sends_of(self, row: int, step: int) -> str:
         targets: dict[int, list[int]] = {}
-        for send in self.sends(step):
+        for send in self.steps[step].sends:
             if send.source == row and send.bytes:
                 targets.setdefault(send.target, []).append(send.block.number)
         return "  ".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from textual import events
@@ -20,14 +21,12 @@ from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.text import quantities
 
 MICRO, GIGA = 1e-6, 1e9
-_PARTS = ("quiet", "label", "send", "cell", "lit")
 
 
 class TravelView(LineScroller):
     """Draws a step: a line per device, scrolling under a fixed heading."""
 
     PREFIX = "travel-view--"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"travel-view--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     TravelView {
         min-height: 2;
@@ -39,6 +38,7 @@ class TravelView(LineScroller):
         .travel-view--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     BINDINGS: ClassVar[list[BindingType]] = ways(
         "up down first last left right",
         up="Scroll up",
@@ -144,13 +144,13 @@ class TravelPane(Vertical):
         else:
             algorithm = picture.travel.algorithm
             self.border_title = f"How it travels · {algorithm.name} (a model, not a measurement)"
-            sends = sum(send.bytes > 0 for send in picture.sends(self.step))
+            step, last = picture.steps[self.step], picture.steps[-1]
+            sends = sum(send.bytes > 0 for send in step.sends)
             place = f"step {self.step} of {picture.last}" if self.step else "before the first step"
             parts = [place]
             if self.step:
-                parts.append(f"{sends} message{'s' * (sends != 1)} at once")
-            total = quantities.size(picture.sent(picture.last))
-            parts.append(f"{quantities.size(picture.sent(self.step))} of {total} sent")
+                parts.append(f"{quantities.counted(sends, 'message')} at once")
+            parts.append(f"{quantities.size(step.sent)} of {quantities.size(last.sent)} sent")
             if self.step == picture.last and self._agrees is not None:
                 parts.append("this is the result ✓" if self._agrees else "this is NOT the result")
             self._head.update(

@@ -110,8 +110,7 @@ def with_operation(collective: Collective, name: str) -> Collective:
 
 def next_via(via: str) -> str:
     """The transformation after `via`, cyclically."""
-    vias = VIAS
-    return vias[(vias.index(via) + 1) % len(vias)] if via in vias else vias[0]
+    return VIAS[(VIAS.index(via) + 1) % len(VIAS)] if via in VIAS else VIAS[0]
 
 
 def option_rows(
@@ -140,8 +139,11 @@ def option_rows(
     return rows
 
 
-def with_option(collective: Collective, name: str, text: str) -> Collective:
-    """The collective with an option set to `text`; an empty text removes it."""
+def with_field(collective: Collective, field: FieldPath, text: str) -> Collective:
+    """The collective with `text` in one of its fields; an empty text removes an option."""
+    name = field.name
+    if not field.under(OPTIONS):
+        return msgspec.structs.replace(collective, **{name: text})
     # In the place where it was, so that the file reads as before.
     options = collective.options | {name: text}
     if not text:

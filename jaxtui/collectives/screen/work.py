@@ -7,6 +7,7 @@ import re
 import msgspec
 from msgspec import Struct
 
+from jaxtui.collectives.screen.view import with_field
 from jaxtui.screen.open_session import NAMED, OpenSession, ended_words
 from jaxtui.screen.work import UNTRUSTED, Pending, RequestWork
 from jaxtui.session import collective_program
@@ -149,11 +150,7 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
         return self._found.get((leaf, element))
 
     def fixed(self, fix: Fix) -> Collective:
-        collective = self.collective
-        if fix.field.under(OPTIONS):
-            options = {**collective.options, fix.field.name: fix.text}
-            return msgspec.structs.replace(collective, options=options)
-        return msgspec.structs.replace(collective, **{fix.field.name: fix.text})
+        return with_field(self.collective, fix.field, fix.text)
 
     # ------------------------------------------------------------------------- what is asked
 

@@ -33,10 +33,7 @@ def sort_of(dtype: Any) -> Sort:
 
 def nested(array: np.ndarray[Any, Any], sort: Sort) -> Any:
     """`array.tolist()` as JSON has it: complex as [re, im], non-finite as "nan", "inf", "-inf"."""
-    if sort == "key":
-        return key_text(array).tolist()
-    if sort == "complex":
-        array = _parts(array)
+    array = _elements(array, sort)
     values = array.tolist()
     if sort in ("float", "complex"):
         with np.errstate(all="ignore"):  # of signalling NaNs
@@ -47,12 +44,9 @@ def nested(array: np.ndarray[Any, Any], sort: Sort) -> Any:
 
 def cells(array: np.ndarray[Any, Any], sort: Sort) -> list[list[Any]]:
     """The rows of a two-dimensional array (for keys: with their words as a third dimension)."""
-    if sort == "key":
-        return key_text(array).tolist()  # type: ignore[no-any-return]
-    if sort == "complex":
-        array = _parts(array)
+    array = _elements(array, sort)
     if sort in ("float", "complex"):
-        return shortest(array).tolist()  # type: ignore[no-any-return]
+        array = shortest(array)
     return array.tolist()  # type: ignore[no-any-return]
 
 
@@ -92,8 +86,11 @@ def shortest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 _shortest_narrow = lru_cache(maxsize=100_000)(dtypes.shortest)
 
 
-def _parts(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.stack([array.real, array.imag], axis=-1)
+def _elements(array: np.ndarray[Any, Any], sort: Sort) -> np.ndarray[Any, Any]:
+    """`array` with keys as text, and complex numbers as [re, im] along another dimension."""
+    if sort == "key":
+        return key_text(array)
+    return np.stack([array.real, array.imag], axis=-1) if sort == "complex" else array
 
 
 def _named(values: Any) -> Any:

@@ -272,15 +272,21 @@ def _of_finite(elements: np.ndarray[Any, Any], non_finite: int) -> Moments:
         slip = float(about.mean())
         mean += slip
         spread = max(0.0, spread - slip * slip * elements.size)
-    return Moments(
-        count=elements.size,
-        non_finite=non_finite,
-        minimum=low,
-        maximum=high,
-        mean=math.ldexp(low, -exponent) if low == high else mean,
-        spread=0.0 if low == high else spread,
-        exponent=exponent,
-    )
+    return _of_scaled(elements.size, non_finite, (low, high), exponent, (mean, spread))
+
+
+def _of_scaled(
+    count: int,
+    non_finite: int,
+    ends: tuple[float, float],
+    exponent: int,
+    centre: tuple[float, float],
+) -> Moments:
+    """Build the moments of floats; the mean and spread in `centre` are of scaled numbers."""
+    low, high = ends
+    # Equal numbers have no spread, not even by rounding.
+    mean, spread = (math.ldexp(low, -exponent), 0.0) if low == high else centre
+    return Moments(count, non_finite, low, high, mean, spread, exponent)
 
 
 def _sum_of_squares(elements: np.ndarray[Any, Any]) -> float:
@@ -310,23 +316,16 @@ def device_moments(data: jax.Array, part: Index, sort: Sort) -> Parts:
         count, lost = int(finite), math.prod(sizes) - int(finite)
         if not count:
             return tuple(Moments(non_finite=lost) for _ in ends)
-        exponents = [scale(float(low), float(high)) for low, high in ends]
+        ends = [(float(low), float(high)) for low, high in ends]
+        exponents = [scale(low, high) for low, high in ends]
         # Two factors of half the exponent each: float64 cannot hold 2**1074.
         factors = np.array(
             [(2.0 ** -(e // 2), 2.0 ** -(e - e // 2)) for e in exponents], dtype=np.float64
         )
         centres = jax.device_get(_reduce_floats(data, starts, factors, sizes))
     return tuple(
-        Moments(
-            count=count,
-            non_finite=lost,
-            minimum=float(low),
-            maximum=float(high),
-            mean=math.ldexp(float(low), -exponent) if low == high else float(mean),
-            spread=0.0 if low == high else float(spread),
-            exponent=exponent,
-        )
-        for (low, high), exponent, (mean, spread) in zip(ends, exponents, centres, strict=True)
+        _of_scaled(count, lost, pair, exponent, (float(mean), float(spread)))
+        for pair, exponent, (mean, spread) in zip(ends, exponents, centres, strict=True)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
@@ -25,23 +26,6 @@ from jaxtui.wire.report import Output, Summary
 from jaxtui.wire.results import WindowRead
 
 HOLD = 0.15  # seconds; how long the old picture stays while cells of the new one are read
-_ROLES = (
-    "cell",
-    "name",
-    "dtype",
-    "muted",
-    "active",
-    "stale",
-    "index",
-    "cursor-index",
-    "cursor",
-    "cursor-resting",
-    "odd",
-    "value",
-    "statistic",
-    "sampled",
-    "notice",
-)
 _PREFIX = "array-view--"
 
 
@@ -70,27 +54,23 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         scrollbar-background: $background 0%;
         scrollbar-corner-color: $background 0%;
         &.-short { scrollbar-size-horizontal: 0; }
-        & > .array-view--name { text-style: bold; }
-        & > .array-view--dtype { color: $text-muted; }
-        & > .array-view--muted { color: $text-muted; }
-        & > .array-view--active { color: $text-accent; text-style: bold; }
-        & > .array-view--stale { color: $text-warning; text-style: italic; }
-        & > .array-view--index { color: $text-muted; }
-        & > .array-view--cursor-index { color: $text-accent; text-style: bold; }
-        & > .array-view--cursor { text-style: bold reverse; }
-        & > .array-view--cursor-resting { text-style: bold; }
-        & > .array-view--odd { color: $text-error; text-style: bold underline; }
-        & > .array-view--value { text-style: bold; }
-        & > .array-view--sampled { color: $text-warning; text-style: italic; }
-        & > .array-view--notice { color: $text-warning; }
-        & > .array-view--heat { color: $warning; }
-        & > .array-view--heat-negative { color: $primary; }
+        .array-view--name, .array-view--value, .array-view--cursor-resting { text-style: bold; }
+        .array-view--dtype, .array-view--muted, .array-view--index { color: $text-muted; }
+        .array-view--active, .array-view--cursor-index {
+            color: $text-accent;
+            text-style: bold;
+        }
+        .array-view--stale, .array-view--sampled { color: $text-warning; text-style: italic; }
+        .array-view--cursor { text-style: bold reverse; }
+        .array-view--odd { color: $text-error; text-style: bold underline; }
+        .array-view--notice { color: $text-warning; }
+        .array-view--heat { color: $warning; }
+        .array-view--heat-negative { color: $primary; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(_PREFIX + role for role in _ROLES),
-        "array-view--heat",
-        "array-view--heat-negative",
+        *re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS),
+        *("array-view--cell", "array-view--statistic"),  # in the style of the widget
     }
     ALLOW_SELECT = False
 
@@ -151,8 +131,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self._advance()
 
     def clear(self) -> None:
-        self._reading = None
-        self._picture = None
+        self._reading = self._picture = None
         self._late = False
         self._count_waiting()
         self._stop_holding()
@@ -213,17 +192,24 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         notation = self._notations.get(kind, NOTATIONS[kind][0])
         return Style(notation, self._digits.get(notation))
 
-    def _layout(self, view: PlaneView, cell: int) -> GridLayout:
+    def _layout(self, picture: Picture) -> GridLayout:
         size = self.scrollable_content_region.size
-        return lay_out(size.width, size.height, view, cell)
+        return lay_out(size.width, size.height, picture.subject.view, picture.cell)
+
+    def _wanted_layout(self) -> GridLayout | None:
+        picture = self._wanted_picture(0, 0)
+        return None if picture is None else self._layout(picture)
 
     def _left(self) -> int:
         """Return the first column in view."""
-        picture = self._wanted_picture(0, 0)
-        if picture is None:
+        layout = self._wanted_layout()
+        if layout is None:
             return 0
-        cell = self._layout(self._view, picture.cell).cell
-        return min(math.ceil(self.scroll_x / cell), max(0, self._view.column_count - 1))
+        return min(math.ceil(self.scroll_x / layout.cell), max(0, self._view.column_count - 1))
+
+    def _top(self) -> int:
+        """Return the first row in view."""
+        return min(round(self.scroll_y), max(0, self._view.row_count - 1))
 
     # ---------------------------------------------------------------------- wanted and on screen
 
@@ -250,9 +236,8 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         reading, view = self._reading, self._view
         if reading is None or not self.is_attached or not self.size:
             return
-        picture = self._wanted_picture(0, 0)
-        assert picture is not None
-        layout = self._layout(view, picture.cell)
+        layout = self._wanted_layout()
+        assert layout is not None
         self._set_extent(layout)
         if left is not None and left != self._left():
             self.scroll_to(x=left * layout.cell, animate=False)
@@ -270,12 +255,10 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _set_extent(self, layout: GridLayout) -> None:
         """Let the scrollbars end at the last row and column."""
-        view = self._view
-        extent = Size(
-            layout.gutter + view.column_count * layout.cell, layout.chrome + view.row_count
-        )
-        if view.empty:
-            extent = Size(0, 0)
+        view, extent = self._view, Size(0, 0)
+        if not view.empty:
+            width = layout.gutter + view.column_count * layout.cell
+            extent = Size(width, layout.chrome + view.row_count)
         if self.virtual_size == extent:
             return
         self.virtual_size = extent
@@ -284,8 +267,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(x, y, animate=False, force=True)
 
     def _visible(self, layout: GridLayout) -> Rectangle:
-        top = min(round(self.scroll_y), max(0, self._view.row_count - 1))
-        return layout.visible(self._view, top, self._left())
+        return layout.visible(self._view, self._top(), self._left())
 
     def _ask(self, reading: Reading, layout: GridLayout) -> None:
         if reading.summary_needed(self._device):
@@ -327,8 +309,7 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _paint(self) -> None:
         self._stop_holding()
-        top = min(round(self.scroll_y), max(0, self._view.row_count - 1))
-        self._picture = self._wanted_picture(top, self._left())
+        self._picture = self._wanted_picture(self._top(), self._left())
         self.refresh()
 
     # ------------------------------------------------------------------------------- drawing
@@ -338,25 +319,23 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         picture, look = self._picture, self._look()
         if self._reading is None or picture is None:
             return Strip.blank(width, look.roles["cell"])
-        layout = self._layout(picture.subject.view, picture.cell)
         notice = self._notice
         if not notice and self._waited:
             notice = f"reading from the engine, {self._waited} s"
-        painter = Painter(picture, layout, look, notice)
+        painter = Painter(picture, self._layout(picture), look, notice)
         return painter.line(y).adjust_cell_length(width, look.roles["cell"])
 
     def _look(self) -> Look:
         """Return the styles, cached until the next refresh."""
         if self._kept_look is None:
-            self._kept_look = self._make_look()
+            roles = {
+                name.removeprefix(_PREFIX): self.get_component_rich_style(name)
+                for name in self.COMPONENT_CLASSES
+            }
+            if self.stale:
+                roles |= dict.fromkeys(("cell", "name", "value", "statistic"), roles["muted"])
+            self._kept_look = Look(roles, self._shades(), self.has_focus)
         return self._kept_look
-
-    def _make_look(self) -> Look:
-        roles = {role: self.get_component_rich_style(_PREFIX + role) for role in _ROLES}
-        if self.stale:
-            dim = roles["muted"]
-            roles |= dict.fromkeys(("cell", "name", "value", "statistic"), dim)
-        return Look(roles, self._shades(), self.has_focus)
 
     def _shades(self) -> tuple[RichStyle, ...]:
         """Return a style for each level of a heat map; none if hues cannot be told apart."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from jaxtui.text.numbers import cell_of
 from jaxtui.wire.report import Output, Shard
@@ -149,29 +149,24 @@ class PlaneView:
 
     def next_rows(self) -> PlaneView:
         """Show the next dimension as rows; if all are on screen, transpose."""
-        if not self.others or self.rows is None:
-            return self.transposed()
-        return self._with_axes(_following(self.rows, self.others), self.columns)
+        return self._with_next("rows", self.rows)
 
     def next_columns(self) -> PlaneView:
         """Show the next dimension as columns; if all are on screen, transpose."""
-        if not self.others or self.columns is None:
-            return self.transposed()
-        return self._with_axes(self.rows, _following(self.columns, self.others))
+        return self._with_next("columns", self.columns)
 
     def onto(self, shape: Sequence[int], index: Sequence[int]) -> PlaneView:
         """Show the same dimensions of an array of equal rank, the cursor near `index`."""
         return replace(self, shape=tuple(shape), index=_clip(index, shape))
 
-    def _with_axes(self, rows: int | None, columns: int | None) -> PlaneView:
-        given_back = ({self.rows, self.columns} - {rows, columns}).pop()
-        changed = replace(self, rows=rows, columns=columns)
-        return changed if self.other in changed.others else replace(changed, other=given_back)
-
-
-def _following(axis: int, others: list[int]) -> int:
-    """Return the first of `others` after `axis`, wrapping around at the end."""
-    return next((other for other in others if other > axis), others[0])
+    def _with_next(self, side: Literal["rows", "columns"], axis: int | None) -> PlaneView:
+        others = self.others
+        if not others or axis is None:
+            return self.transposed()
+        following = next((other for other in others if other > axis), others[0])
+        change: dict[str, Any] = {side: following}
+        changed = replace(self, **change)
+        return changed if self.other in changed.others else replace(changed, other=axis)
 
 
 def _clip(index: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ import cmath
 import math
 from typing import Any
 
+from msgspec.structs import replace
+
 from jaxtui.results.screen.heat import Scale, magnitude
 from jaxtui.results.screen.model import (
     MISSING,
@@ -173,33 +175,25 @@ def _slice(values: Any, index: list[list[int]]) -> Any:
 
 def summarize(cells: list[Any], dtype: str) -> Summary:
     """Compute the statistics of all elements as the engine does."""
-    kind = family(dtype)
+    kind, count = family(dtype), len(cells)
+    summary = Summary(minimum=None, maximum=None, mean=None, std=None, non_finite=0, count=count)
     if kind == "text":
-        return Summary(
-            minimum=None, maximum=None, mean=None, std=None, non_finite=0, count=len(cells)
-        )
+        return summary
+    finite: list[Any] = []
     if kind == "complex":
-        finite = [z for cell in cells if cmath.isfinite(z := complex(*map(number, cell)))]
-        mean = sum(finite) / len(finite) if finite else None
-        spread = [abs(z - mean) ** 2 for z in finite] if mean is not None else []
-        return Summary(
-            minimum=None,
-            maximum=None,
-            mean=None if mean is None else [mean.real, mean.imag],
-            std=math.sqrt(math.fsum(spread) / len(spread)) if spread else None,
-            non_finite=len(cells) - len(finite),
-            count=len(cells),
-        )
-    numbers = [value for cell in cells if math.isfinite(value := number(cell))]
-    average = math.fsum(numbers) / len(numbers) if numbers else None
-    return Summary(
-        minimum=min(numbers, default=None),
-        maximum=max(numbers, default=None),
-        mean=average,
-        std=None if average is None else _deviation(numbers, average),
-        non_finite=len(cells) - len(numbers),
-        count=len(cells),
-    )
+        finite += [z for cell in cells if cmath.isfinite(z := complex(*map(number, cell)))]
+    else:
+        finite += [value for cell in cells if math.isfinite(value := number(cell))]
+    summary = replace(summary, non_finite=count - len(finite))
+    if not finite:
+        return summary
+    if kind == "complex":
+        mean = sum(finite) / len(finite)
+        variance = math.fsum(abs(z - mean) ** 2 for z in finite) / len(finite)
+        return replace(summary, mean=[mean.real, mean.imag], std=math.sqrt(variance))
+    average = math.fsum(finite) / len(finite)
+    std = _deviation(finite, average)
+    return replace(summary, minimum=min(finite), maximum=max(finite), mean=average, std=std)
 
 
 def _deviation(numbers: list[float | int], mean: float) -> float:

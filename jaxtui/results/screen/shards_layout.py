@@ -24,15 +24,6 @@ _COLUMN_GAP = "  "
 
 
 @dataclass(frozen=True)
-class _View:
-    """The size of the view in cells, and the number of lines above drawing and table."""
-
-    width: int
-    height: int
-    head: int
-
-
-@dataclass(frozen=True)
 class ShardsLayout:
     """All lines from top to bottom, none wider than the view.
 
@@ -57,50 +48,52 @@ def layout(
     whose row and block are highlighted.
     """
     if output is None:
-        return _only_words(["No result yet."], width)
+        return _only_words("No result yet.", width)
     if not output.shards:
         text = f"out{clean(output.path)} is not on any device: it is no array of JAX."
-        return _only_words([text], width)
+        return _only_words(text, width)
     tiling = Tiling.of(output.shape, output.shards)
-    head: list[Line] = [(Segment(f" {clean(f'out{output.path}')}", "name"), *_title(output))]
+    name = Segment(f" {clean(f'out{output.path}')}", "name")
+    dtype = Segment(short_dtype(output.dtype), "dtype")
+    head: list[Line] = [(name, Segment("  "), dtype, Segment(_shape(output.shape)))]
     texts = wrap(" ".join(_words(output, tiling)), max(1, width - 2), 3)
     head += [(Segment(f" {text}", "words"),) for text in texts]
     table = _fitting_table(output, tiling, devices, width - 1, cursor)
     lit = None if cursor is None else block_of(output.shards[cursor])
-    view = _View(width, height, len(head))
 
     def draw(lines: int) -> list[Line]:
         return picture(tiling, width - 1, lines, lit)
 
-    body, first_row = _arrange(draw, table, view)
+    body, first_row = _arrange(draw, table, width, height, len(head))
     lines = [*head, (), *((Segment(" "), *line) for line in body)]
     cropped = tuple(crop(line, 0, max(0, width)) for line in lines)
     return ShardsLayout(cropped, len(head) + 1 + first_row, len(table) - 1)
 
 
-def _only_words(texts: Sequence[str], width: int) -> ShardsLayout:
-    shown = [line for text in texts for line in wrap(text, max(1, width - 2), 3)]
-    lines = tuple(crop((Segment(f" {text}", "words"),), 0, width) for text in shown)
+def _only_words(text: str, width: int) -> ShardsLayout:
+    shown = wrap(text, max(1, width - 2), 3)
+    lines = tuple(crop((Segment(f" {line}", "words"),), 0, width) for line in shown)
     return ShardsLayout(lines, len(lines), 0)
 
 
 def _arrange(
-    draw: Callable[[int], list[Line]], table: list[Line], view: _View
+    draw: Callable[[int], list[Line]], table: list[Line], width: int, height: int, head: int
 ) -> tuple[list[Line], int]:
     """Put the drawing above the table, or beside it where that saves scrolling.
 
     If the view is too low, there is only the table. `draw(height)` makes the drawing, of at most
-    `height` lines if possible. Also returns the line of the table's first row.
+    `height` lines if possible; `head` lines stand above. Also returns the line of the table's first
+    row.
     """
-    room = view.height - view.head - 1
-    if view.height < _SMALL:
+    room = height - head - 1
+    if height < _SMALL:
         return table, 1
     whole = draw(room - len(table) - 1)
     if whole and len(whole) + 1 + len(table) <= room:
         return [*whole, (), *table], len(whole) + 2
     beside = draw(room)
     across = max(map(width_of, beside), default=0) + _GAP
-    fits_across = across + max(map(width_of, table)) < view.width
+    fits_across = across + max(map(width_of, table)) < width
     if beside and len(beside) <= room and fits_across:
         count = max(len(beside), len(table))
         left = [*beside, *[()] * (count - len(beside))]
@@ -113,14 +106,6 @@ def _arrange(
 
 
 # ----------------------------------------------------------------------------------------- words
-
-
-def _title(output: Output) -> Line:
-    return (
-        Segment("  "),
-        Segment(short_dtype(output.dtype), "dtype"),
-        Segment(_shape(output.shape)),
-    )
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -57,8 +57,8 @@ def picture(tiling: Tiling, width: int, height: int, lit: Block | None = None) -
     if not tiling.divided:
         return []
     if len(tiling.divided) == 1:
-        return _strips(tiling, tiling.divided[0], width, lit)
-    return _grid(tiling, tiling.divided[0], tiling.divided[1], width, height, lit)
+        return _strips(tiling, width, lit)
+    return _grid(tiling, width, height, lit)
 
 
 def ids_text(ids: Sequence[int]) -> str:
@@ -77,12 +77,11 @@ def ids_text(ids: Sequence[int]) -> str:
 # ----------------------------------------------------------------------------------------- strip
 
 
-def _strips(tiling: Tiling, dimension: int, width: int, lit: Block | None) -> list[Line]:
+def _strips(tiling: Tiling, width: int, lit: Block | None) -> list[Line]:
+    dimension = tiling.divided[0]
     cuts = tiling.cuts[dimension]
     cells = [_Cell.of(tiling, {dimension: cut}, lit) for cut in cuts]
     least = max(2 + max(cell_len(cell.text) for cell in cells), len(str(cuts[-1][1])) + 1)
-    if least + 2 > width:
-        return []
     per_strip = min(len(cuts), (width - 1 - len(str(cuts[-1][1]))) // (least + 1))
     if per_strip < 1:
         return []
@@ -134,14 +133,8 @@ class _Cell:
         return cls(ids_text(sorted(ids)), is_lit)
 
 
-def _grid(
-    tiling: Tiling,
-    down: int,
-    across: int,
-    width: int,
-    height: int,
-    lit: Block | None,
-) -> list[Line]:
+def _grid(tiling: Tiling, width: int, height: int, lit: Block | None) -> list[Line]:
+    down, across = tiling.divided[:2]
     rows, columns = tiling.cuts[down], tiling.cuts[across]
     cells = [
         [_Cell.of(tiling, {down: row, across: column}, lit) for column in columns] for row in rows
@@ -161,7 +154,7 @@ def _grid(
     each = max(least, min(most, round(ratio * (lines_each + 1)) - 1))
     widths = _to_scale([stop - start for start, stop in columns], least, each)
     boxes = _boxes(cells, widths, lines_each)
-    return _framed(tiling, down, across, boxes, widths, lines_each, margin)
+    return _framed(tiling, boxes, widths, lines_each)
 
 
 def _longest(cuts: Sequence[Interval]) -> int:
@@ -169,16 +162,12 @@ def _longest(cuts: Sequence[Interval]) -> int:
 
 
 def _framed(
-    tiling: Tiling,
-    down: int,
-    across: int,
-    boxes: list[Line],
-    widths: Sequence[int],
-    lines_each: int,
-    margin: int,
+    tiling: Tiling, boxes: list[Line], widths: Sequence[int], lines_each: int
 ) -> list[Line]:
     """Add the indices along both dimensions to the boxes."""
+    down, across, *behind = tiling.divided
     rows, columns = tiling.cuts[down], tiling.cuts[across]
+    margin = len(str(rows[-1][1])) + 1
     step = lines_each + 1
     offset = 0 if lines_each else 1
     labels = {at * step + offset: str(start) for at, (start, _) in enumerate(rows)}
@@ -188,7 +177,6 @@ def _framed(
     lines.append((Segment(" " * margin), *_ticks(columns, widths)))
     for at, box in enumerate(boxes):
         lines.append((Segment(f"{labels.get(at, ''):>{margin - 1}} ", "tick"), *box))
-    behind = tiling.divided[2:]
     if behind:
         named = " and ".join(str(dimension) for dimension in behind)
         lines.append((Segment(f"blocks along axis {named} lie behind one another", "axis"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -15,21 +16,6 @@ from jaxtui.results.screen.shards_layout import ShardsLayout, layout
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.wire.report import Output
 
-_PARTS = (
-    "name",
-    "dtype",
-    "words",
-    "axis",
-    "tick",
-    "box",
-    "block",
-    "block-lit",
-    "head",
-    "cursor",
-    "cursor-sign",
-    "quiet",
-)
-
 
 class ShardsView(LineScroller):
     """Draws the blocks of an output; while focused, it highlights the block of the cursor's device.
@@ -38,28 +24,24 @@ class ShardsView(LineScroller):
     """
 
     PREFIX = "shards-view--"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"shards-view--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     ShardsView {
         .shards-view--name { text-style: bold; }
         .shards-view--dtype { color: $foreground 70%; }
-        .shards-view--words { color: $foreground; }
-        .shards-view--axis { color: $foreground 60%; }
-        .shards-view--tick { color: $foreground 60%; }
+        .shards-view--words, .shards-view--block { color: $foreground; }
+        .shards-view--axis, .shards-view--tick { color: $foreground 60%; }
+        .shards-view--head, .shards-view--quiet { color: $foreground 60%; }
         .shards-view--box { color: $foreground 40%; }
-        .shards-view--block { color: $foreground; }
         .shards-view--block-lit {
             color: $foreground;
             background: $block-cursor-blurred-background;
             text-style: bold;
         }
-        .shards-view--head { color: $foreground 60%; }
         .shards-view--cursor { background: $block-cursor-blurred-background; }
         .shards-view--cursor-sign { color: $primary; text-style: bold; }
-        .shards-view--quiet { color: $foreground 60%; }
     }
     """
-
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     BINDINGS: ClassVar[list[BindingType]] = ways(
         "up down first last page_up page_down", first="First device", last="Last device"
     )

@@ -46,11 +46,11 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         Binding("end,$", "end_of_columns(True)", "Last column", show=False),
         Binding("[,comma", "step(-1)", "Back along the marked axis", show=False),
         Binding("],full_stop", "step(1)", "On along the marked axis", show=False),
-        Binding("{", "choose_axis(-1)", "Mark the axis before, to step along", show=False),
-        Binding("}", "choose_axis(1)", "Mark the next axis, to step along", show=False),
-        Binding("r", "next_rows", "Another axis as rows", show=False),
-        Binding("c", "next_columns", "Another axis as columns", show=False),
-        Binding("t", "transpose", "Transpose", show=False),
+        Binding("{", "turn('choose_other', -1)", "Mark the axis before, to step along", show=False),
+        Binding("}", "turn('choose_other', 1)", "Mark the next axis, to step along", show=False),
+        Binding("r", "turn('next_rows')", "Another axis as rows", show=False),
+        Binding("c", "turn('next_columns')", "Another axis as columns", show=False),
+        Binding("t", "turn('transposed')", "Transpose", show=False),
         Binding("m", "heat_map", "Heat map"),
         Binding("d", "next_device", "By device"),
         Binding("n", "next_notation", "Number format"),
@@ -121,7 +121,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         picture = self._picture
         if picture is None or self._view.empty:
             return
-        layout = self._layout(picture.subject.view, picture.cell)
+        layout = self._layout(picture)
         at = event.get_content_offset(self)
         if at is None or at.x < layout.gutter or not 0 <= at.y - layout.body < layout.rows:
             return
@@ -136,10 +136,9 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         """Show a view, scrolled so that its cursor is visible."""
         self._notice = ""
         self._view = view
-        picture = self._wanted_picture(0, 0)
-        if picture is None or view.empty:
+        layout = self._wanted_layout()
+        if layout is None or view.empty:
             return
-        layout = self._layout(view, picture.cell)
         self._set_extent(layout)
         x, y = self.scroll_x, self.scroll_y
         visible = self._visible(layout)
@@ -158,11 +157,10 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         self._go(self._view.at(self._view.row + rows, self._view.column + columns))
 
     def action_page(self, pages: float) -> None:
-        picture = self._wanted_picture(0, 0)
-        if picture is None:
+        layout = self._wanted_layout()
+        if layout is None:
             return
-        rows = self._layout(self._view, picture.cell).rows
-        by = math.trunc(rows * pages) or int(math.copysign(1, pages))
+        by = math.trunc(layout.rows * pages) or int(math.copysign(1, pages))
         if 0 <= self._view.row + by < self._view.row_count:
             self.scroll_to(y=self.scroll_y + by, animate=False, force=True)
         self._go(self._view.at(self._view.row + by, self._view.column))
@@ -176,17 +174,9 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
     def action_step(self, by: int) -> None:
         self._go(self._view.step(by))
 
-    def action_choose_axis(self, by: int) -> None:
-        self._go(self._view.choose_other(by))
-
-    def action_next_rows(self) -> None:
-        self._go(self._view.next_rows())
-
-    def action_next_columns(self) -> None:
-        self._go(self._view.next_columns())
-
-    def action_transpose(self) -> None:
-        self._go(self._view.transposed())
+    def action_turn(self, method: str, *by: int) -> None:
+        """Show other dimensions: those of the view that a method of PlaneView returns."""
+        self._go(getattr(self._view, method)(*by))
 
     def action_heat_map(self) -> None:
         self._heat = not self._heat

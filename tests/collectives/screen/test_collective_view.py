@@ -8,7 +8,7 @@ from jaxtui.collectives.screen import view
 from jaxtui.collectives.screen.blocks import holding
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.field_path import FieldPath
+from jaxtui.session.field_path import OPTIONS, FieldPath
 from jaxtui.session.session import Collective, Program, Session
 from tests.support import made_collectives as made
 from tests.support import made_events
@@ -51,7 +51,7 @@ def test_functions_of_the_source_are_offered_when_it_holds_collectives() -> None
 
 
 def test_another_operation_brings_what_it_needs_and_keeps_what_fits() -> None:
-    grouped = view.with_option(PSUM, "axis_index_groups", "[[0, 1], [2, 3]]")
+    grouped = view.with_field(PSUM, OPTIONS / "axis_index_groups", "[[0, 1], [2, 3]]")
     swapped = view.with_operation(grouped, "all_to_all")
     assert swapped.options["split_axis"] == "0"
     assert swapped.options["axis_index_groups"] == "[[0, 1], [2, 3]]"
@@ -81,9 +81,9 @@ def test_options_are_those_of_the_installed_jax_and_any_that_are_given() -> None
 
 
 def test_an_emptied_option_leaves_the_session() -> None:
-    given = view.with_option(PSUM, "axis_name", "x")
+    given = view.with_field(PSUM, OPTIONS / "axis_name", "x")
     assert given.options == {"axis_name": "x"}
-    assert view.with_option(given, "axis_name", "").options == {}
+    assert view.with_field(given, OPTIONS / "axis_name", "").options == {}
 
 
 def test_a_fault_belongs_to_its_field_or_to_none() -> None:
