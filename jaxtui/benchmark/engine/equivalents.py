@@ -9,8 +9,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
-from jax import tree_util
-
 from jaxtui.benchmark.engine import comparison
 from jaxtui.benchmark.engine.case import case_of
 from jaxtui.benchmark.engine.comparison import Leaves
@@ -92,12 +90,7 @@ def compared(expected: Leaves, found: Leaves, point: Point) -> str:
         return f"other shapes: {[leaf.shape for leaf in found]}"
     if not comparison.compared(expected, found, longest=1, exact=True, epsilon=0.0).wrong:
         return SAME
-    longest = point.reference.work.longest
-    dtypes = [leaf.dtype for leaf in tree_util.tree_leaves(point.case.structs)]
-    epsilon = comparison.epsilon_of([*dtypes, *(leaf.dtype for leaf in expected)], longest)
-    correct = comparison.compared(
-        expected, found, longest=longest, exact=point.exact, epsilon=epsilon
-    )
+    correct = point.compared(expected, found)
     if correct.wrong:
         return f"NOT the same: {comparison.words(correct)}"
     return f"the same but for rounding, at most {correct.max_ulp:.2g} eps of the largest"
