@@ -39,7 +39,8 @@ def text(
     # What the function prints was seen when the program ran.
     with rehearsal():
         point = _planned(composition)
-        expected = _result(composition, cancelled)
+        leaves = evaluation.run(composition, lambda stage: None, cancelled).leaves
+        expected = [on_host(leaf) for _, leaf in leaves]
         case = computed_case(point)
         verdicts = []
         placed: Placed = {}
@@ -63,11 +64,6 @@ def _planned(composition: Composition) -> Point:
 
 def _arms(point: Point) -> list[Arm]:
     return [arm for arm in point.arms if arm.planned.role != "control"]
-
-
-def _result(composition: Composition, cancelled: Callable[[], bool]) -> Leaves:
-    leaves = evaluation.run(composition, lambda stage: None, cancelled).leaves
-    return [on_host(leaf) for _, leaf in leaves]
 
 
 def _verdict(arm: Arm, case: Case, placed: Placed, point: Point, expected: Leaves) -> str:

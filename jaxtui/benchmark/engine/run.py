@@ -250,6 +250,7 @@ class _Run(TimedRun):
         floats = [x.dtype for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
         dtype = max(floats, key=lambda d: d.itemsize, default=jnp.dtype("float32"))
         devices = self.timed[0].prepared.devices.devices
+        simulated = devices[0].platform == "cpu" and len(devices) > 1
         yield self._stage(self.timed[-1].index, None, "peaks")
         yield from self._gap(self.timed[-1].index)
         found: list[Peak] = []
@@ -257,13 +258,9 @@ class _Run(TimedRun):
             if isinstance(peak, Peak):
                 found.append(peak)
             yield None
-        yield BenchPeaks(id=self.id, peaks=peaks.shared(found) if _simulated(devices) else found)
+        yield BenchPeaks(id=self.id, peaks=peaks.shared(found) if simulated else found)
 
 
 def _in_order(ready: Sequence[PreparedArm]) -> list[PreparedArm]:
     """As the rows stand in the table."""
     return sorted(ready, key=lambda one: one.index)
-
-
-def _simulated(devices: Sequence[Any]) -> bool:
-    return devices[0].platform == "cpu" and len(devices) > 1
