@@ -47,10 +47,6 @@ class Comparison(Struct, frozen=True, kw_only=True):
     differences: list[tuple[str, str, str]]
     rows: list[ComparedRow]
 
-    @property
-    def comparable(self) -> bool:
-        return not self.differences
-
 
 class ComparedRow(Struct, frozen=True, kw_only=True):
     """A strategy at a point in both runs; `ratio` is before/now, above 1 is faster now.

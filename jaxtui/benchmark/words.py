@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from jaxtui.text import plain, quantities
-from jaxtui.text.quantities import percent, significant
+from jaxtui.text.quantities import counted, percent, significant
 from jaxtui.text.signs import in_ascii
 from jaxtui.wire.benchmark import (
     BenchmarkReport,
     Control,
+    Parameter,
     PointReport,
     Scaling,
     Speedup,
@@ -35,12 +36,11 @@ def seconds(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else quantities.seconds(value, digits)
 
 
-def spread(report: StrategyReport) -> str:
+def spread(median: float | None, low: float | None, high: float | None) -> str:
     """Half the width of the median's 99 % interval, relative to the median: "± 2 %"."""
-    if report.median is None or report.low is None or report.high is None:
+    if median is None or low is None or high is None:
         return "–"
-    half = (report.high - report.low) / 2 / report.median
-    return f"± {percent(half)}"
+    return f"± {percent((high - low) / 2 / median)}"
 
 
 def speedup(found: Speedup | None) -> str:
@@ -64,9 +64,14 @@ def rate(value: float | None) -> str:
     return "–" if value is None else significant(value / 1e9, 3)
 
 
+def parameters(known: Mapping[str, Parameter]) -> str:
+    """Parameters with their values: "batch 64 · n 256"."""
+    return " · ".join(f"{name} {value}" for name, value in known.items())
+
+
 def point_title(point: PointReport) -> str:
-    """The values of the sweep: "batch 64 · n 256"."""
-    return " · ".join(f"{name} {value}" for name, value in point.parameters.items())
+    """The swept parameters of a point with their values."""
+    return parameters(point.parameters)
 
 
 def _title(point: PointReport) -> str:
@@ -91,7 +96,7 @@ def _row(report: StrategyReport) -> list[str]:
         str(report.devices),
         seconds(report.stages.compile, 2),
         seconds(report.median),
-        spread(report),
+        spread(report.median, report.low, report.high),
         speedup(report.speedup),
         report.verdict or "–",
         "–" if report.seen is None else percent(report.seen),
@@ -112,7 +117,7 @@ def reasons(point: PointReport) -> list[str]:
     """Why strategies did not run, and what is doubtful of those that did."""
     lines = [] if point.error is None else [f"{point.error.field}: {point.error.message}"]
     for report in point.strategies:
-        name = f"{report.name} on {_devices(report.devices)}"
+        name = f"{report.name} on {counted(report.devices, 'device')}"
         if report.skipped is not None:
             lines.append(f"{name} is left out: {report.skipped}")
         elif report.warning is not None:
@@ -125,10 +130,6 @@ def reasons(point: PointReport) -> list[str]:
             "they count, and JSON has the medians without them"
         )
     return lines
-
-
-def _devices(count: int) -> str:
-    return "1 device" if count == 1 else f"{count} devices"
 
 
 # ------------------------------------------------------------------------------------ conclusions
@@ -153,7 +154,7 @@ def _fastest(point: PointReport) -> list[str]:
         return [f"{where}nothing is faster than {baseline.name} beyond noise"]
     best = max(faster, key=lambda r: r.speedup.value if r.speedup is not None else 0.0)
     found = f"{speedup(best.speedup)} × as fast as {baseline.name}"
-    return [f"{where}{best.name} on {_devices(best.devices)} is the fastest, {found}"]
+    return [f"{where}{best.name} on {counted(best.devices, 'device')} is the fastest, {found}"]
 
 
 def _over_the_sweep(points: Sequence[PointReport]) -> list[str]:
@@ -164,7 +165,7 @@ def _over_the_sweep(points: Sequence[PointReport]) -> list[str]:
                 by_verdict = verdicts.setdefault((r.name, r.devices), {})
                 by_verdict.setdefault(r.verdict, []).append(point_title(point))
     return [
-        f"{name} on {_devices(devices)}: "
+        f"{name} on {counted(devices, 'device')}: "
         + "; ".join(f"{word} at {', '.join(places)}" for word, places in found.items())
         for (name, devices), found in verdicts.items()
         if len(found) > 1
@@ -177,7 +178,7 @@ def scaling_words(found: Scaling, points: Sequence[PointReport]) -> str:
     ceiling = "" if found.ceiling is None else f" (these cores allow {percent(found.ceiling)})"
     efficiency = percent(found.efficiency)
     return (
-        f"{found.kind} scaling of {found.strategy} to {_devices(found.devices)}{where}: "
+        f"{found.kind} scaling of {found.strategy} to {counted(found.devices, 'device')}{where}: "
         f"{efficiency}{ceiling}"
     )
 
@@ -235,8 +236,7 @@ def markdown(report: BenchmarkReport) -> str:
         lines += ["", f"## {_title(point)}", ""]
         rows = point_rows(point)
         if rows:
-            marks = ["---:" if i in _RIGHT else "---" for i in range(len(_HEADINGS))]
-            lines += [table_row(row) for row in (list(_HEADINGS), marks, *rows)]
+            lines += markdown_table(_HEADINGS, _RIGHT, rows)
         lines += ["", *(f"- {line}" for line in reasons(point))] if reasons(point) else []
     said = findings(report) + [scaling_words(found, report.points) for found in report.scaling]
     if said:
@@ -244,9 +244,15 @@ def markdown(report: BenchmarkReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table_row(cells: Sequence[str]) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+def markdown_table(
+    headings: Sequence[str], right: frozenset[int], rows: Iterable[Sequence[str]]
+) -> list[str]:
+    """The lines of a Markdown table, with the columns `right` aligned to the right."""
+    marks = ["---:" if i in right else "---" for i in range(len(headings))]
+    return [
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        for cells in (headings, marks, *rows)
+    ]
 
 
 _COLUMNS = (
@@ -264,27 +270,32 @@ def to_csv(report: BenchmarkReport) -> str:
     Raw samples are in the JSON.
     """
     names = list(dict.fromkeys(name for point in report.points for name in point.parameters))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     ratio = ("against", "speedup", "speedup_low", "speedup_high")
-    writer.writerow([*names, "examples", *_COLUMNS, *ratio, *_STAGES, "wrong", "max_ulp"])
+    rows: list[list[object]] = [
+        [*names, "examples", *_COLUMNS, *ratio, *_STAGES, "wrong", "max_ulp"]
+    ]
     for point in report.points:
         place = [*(point.parameters.get(name, "") for name in names), point.batch]
-        for strategy in point.strategies:
-            writer.writerow([*place, *_csv_cells(strategy)])
-        control = point.control
-        if control is not None:
-            writer.writerow([*place, *_csv_control(control)])
+        rows += [[*place, *_csv_cells(strategy)] for strategy in point.strategies]
+        if point.control is not None:
+            rows.append([*place, *_csv_control(point.control)])
+    return csv_of(rows)
+
+
+def csv_of(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV; None is an empty cell."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 
 def _csv_cells(report: StrategyReport) -> list[object]:
     found, correct = report.speedup, report.correct
-    ratio = [found.against, found.value, found.low, found.high] if found is not None else [""] * 4
-    checked = [correct.wrong, correct.max_ulp] if correct is not None else ["", ""]
+    ratio = [found.against, found.value, found.low, found.high] if found is not None else [None] * 4
+    checked = [correct.wrong, correct.max_ulp] if correct is not None else [None] * 2
     cells = [getattr(report, name) for name in _COLUMNS]
     stages = [getattr(report.stages, name) for name in _STAGES]
-    return ["" if cell is None else cell for cell in (*cells, *ratio, *stages, *checked)]
+    return [*cells, *ratio, *stages, *checked]
 
 
 def _csv_control(control: Control) -> list[object]:
@@ -297,6 +308,5 @@ def _csv_control(control: Control) -> list[object]:
         "verdict": control.verdict,
     }
     cells = [known.get(name) for name in _COLUMNS]
-    ratio = [control.strategy, control.ratio, *(control.interval or ("", ""))]
-    row = (*cells, *ratio, *[""] * (len(_STAGES) + 2))
-    return ["" if cell is None else cell for cell in row]
+    ratio = [control.strategy, control.ratio, *(control.interval or (None, None))]
+    return [*cells, *ratio, *[None] * (len(_STAGES) + 2)]

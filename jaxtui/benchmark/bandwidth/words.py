@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from jaxtui.benchmark import words as bench_words
 from jaxtui.text import plain, quantities
 from jaxtui.wire.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
@@ -26,7 +23,7 @@ def row(size: SizeReport) -> list[str]:
         f"{size.count:,}",
         size.dtype,
         _figure(size.time_us, 1),
-        _spread(size),
+        bench_words.spread(size.time_us, size.low_us, size.high_us),
         _figure(size.algbw, 3),
         _figure(size.busbw, 3),
         "–" if size.wrong is None else str(size.wrong),
@@ -38,12 +35,6 @@ def _figure(value: float | None, decimals: int) -> str:
         return "–"
     least = 10.0**-decimals
     return f"{value:,.{decimals}f}" if value >= least or value == 0 else f"<{least:.{decimals}f}"
-
-
-def _spread(size: SizeReport) -> str:
-    if size.time_us is None or size.low_us is None or size.high_us is None:
-        return "–"
-    return f"± {quantities.percent((size.high_us - size.low_us) / 2 / size.time_us)}"
 
 
 def fit_text(found: Fit | None) -> str:
@@ -81,7 +72,7 @@ def heading(report: BandwidthReport) -> list[str]:
 
 def _what(plan: SweepPlan) -> str:
     options = "".join(f", {name}={text}" for name, text in plan.options.items() if text.strip())
-    ranks = "1 rank" if plan.ranks == 1 else f"{plan.ranks} ranks"
+    ranks = quantities.counted(plan.ranks, "rank")
     groups = f" in {len(plan.groups)} groups" if len(plan.groups) > 1 else ""
     return f"{plan.operation} ({plan.family}) via {plan.via}{options}: n = {ranks}{groups}"
 
@@ -141,8 +132,7 @@ def markdown(report: BandwidthReport) -> str:
     rows = [row(size) for size in report.sizes if size.skipped is None]
     if rows:
         names = [" ".join(filter(None, pair)) for pair in zip(HEADINGS, UNITS, strict=True)]
-        marks = ["---:" if i in RIGHT else "---" for i in range(len(names))]
-        lines += ["", *(bench_words.table_row(cells) for cells in (names, marks, *rows))]
+        lines += ["", *bench_words.markdown_table(names, RIGHT, rows)]
     said = findings(report)
     if said:
         lines += ["", *(f"- {line}" for line in said)]
@@ -157,12 +147,7 @@ _COLUMNS = (
 
 def to_csv(report: BandwidthReport) -> str:
     """One row for each size: times in µs, bandwidths in GB/s."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["operation", "via", "ranks", *_COLUMNS])
     plan = report.collective
-    place = [plan.operation, plan.via, plan.ranks] if plan is not None else ["", "", ""]
-    for size in report.sizes:
-        cells = [getattr(size, name) for name in _COLUMNS]
-        writer.writerow([*place, *("" if cell is None else cell for cell in cells)])
-    return out.getvalue()
+    place = [plan.operation, plan.via, plan.ranks] if plan is not None else [None] * 3
+    rows = ([*place, *(getattr(size, name) for name in _COLUMNS)] for size in report.sizes)
+    return bench_words.csv_of([["operation", "via", "ranks", *_COLUMNS], *rows])

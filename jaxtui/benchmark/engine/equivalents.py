@@ -9,8 +9,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
-from jax import tree_util
-
 from jaxtui.benchmark.engine import comparison
 from jaxtui.benchmark.engine.case import case_of
 from jaxtui.benchmark.engine.comparison import Leaves
@@ -41,7 +39,8 @@ def text(
     # What the function prints was seen when the program ran.
     with rehearsal():
         point = _planned(composition)
-        expected = _result(composition, cancelled)
+        leaves = evaluation.run(composition, lambda stage: None, cancelled).leaves
+        expected = [on_host(leaf) for _, leaf in leaves]
         case = computed_case(point)
         verdicts = []
         placed: Placed = {}
@@ -67,11 +66,6 @@ def _arms(point: Point) -> list[Arm]:
     return [arm for arm in point.arms if arm.planned.role != "control"]
 
 
-def _result(composition: Composition, cancelled: Callable[[], bool]) -> Leaves:
-    leaves = evaluation.run(composition, lambda stage: None, cancelled).leaves
-    return [on_host(leaf) for _, leaf in leaves]
-
-
 def _verdict(arm: Arm, case: Case, placed: Placed, point: Point, expected: Leaves) -> str:
     """How the strategy's result compares with the program's, in words."""
     if arm.planned.skipped is not None:
@@ -92,12 +86,7 @@ def compared(expected: Leaves, found: Leaves, point: Point) -> str:
         return f"other shapes: {[leaf.shape for leaf in found]}"
     if not comparison.compared(expected, found, longest=1, exact=True, epsilon=0.0).wrong:
         return SAME
-    longest = point.reference.work.longest
-    dtypes = [leaf.dtype for leaf in tree_util.tree_leaves(point.case.structs)]
-    epsilon = comparison.epsilon_of([*dtypes, *(leaf.dtype for leaf in expected)], longest)
-    correct = comparison.compared(
-        expected, found, longest=longest, exact=point.exact, epsilon=epsilon
-    )
+    correct = point.compared(expected, found)
     if correct.wrong:
         return f"NOT the same: {comparison.words(correct)}"
     return f"the same but for rounding, at most {correct.max_ulp:.2g} eps of the largest"

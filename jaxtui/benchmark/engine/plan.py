@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
 import msgspec
 from jax import tree_util
 
-from jaxtui.benchmark.engine import operations
+from jaxtui.benchmark.engine import comparison, operations
 from jaxtui.benchmark.engine.case import case_of
+from jaxtui.benchmark.engine.comparison import Leaves
 from jaxtui.benchmark.engine.operations import OperationCount
 from jaxtui.benchmark.engine.request import check, device_counts, notes, sweep
 from jaxtui.benchmark.engine.strategies.layouts import Case, Setup
@@ -34,6 +34,7 @@ from jaxtui.text import quantities
 from jaxtui.wire.base import Composition
 from jaxtui.wire.benchmark import (
     BenchPlanned,
+    Correct,
     Parameter,
     PlanBench,
     PlannedArm,
@@ -102,21 +103,21 @@ class Point:
             arms=[arm.planned for arm in self.arms],
         )
 
-    @cached_property
-    def exact(self) -> bool:
-        """Whether nothing is computed on floating-point numbers, so that all bits must agree."""
-        return self.reference.work.floating == 0
+    def compared(self, expected: Leaves, found: Leaves) -> Correct:
+        """Count the elements of `found` that are wrong, given the `expected` outputs."""
+        work = self.reference.work
+        dtypes = [leaf.dtype for leaf in (*tree_util.tree_leaves(self.case.structs), *expected)]
+        return comparison.compared(
+            expected,
+            found,
+            longest=work.longest,
+            # Nothing is computed on floating-point numbers, so that all bits must agree.
+            exact=work.floating == 0,
+            epsilon=comparison.epsilon_of(dtypes, work.longest),
+        )
 
 
 # ------------------------------------------------------------------------------------- the request
-
-
-def catalogue() -> list[StrategyInfo]:
-    """A description of every strategy."""
-    return [
-        StrategyInfo(name=s.name, title=s.title, multi=s.multi, by_default=s.by_default)
-        for s in TABLE.values()
-    ]
 
 
 def plan(request: PlanBench) -> BenchPlanned:
@@ -128,26 +129,23 @@ def plan(request: PlanBench) -> BenchPlanned:
         check(request.benchmark, request.composition)
         found = notes(request.composition)
         for index, parameters in enumerate(sweep(request.benchmark)):
-            planned.append(plan_or_error(index, parameters, request.composition, request.benchmark))
+            try:
+                point = plan_point(index, parameters, request.composition, request.benchmark)
+                planned.append(point.planned)
+            except Diagnosed as error:
+                planned.append(failed_point(index, parameters, error.diagnosis))
     except Diagnosed as error:
         failure = error.diagnosis
     return BenchPlanned(
         id=request.id,
-        strategies=catalogue(),
+        strategies=[
+            StrategyInfo(name=s.name, title=s.title, multi=s.multi, by_default=s.by_default)
+            for s in TABLE.values()
+        ],
         points=planned,
         notes=found,
         diagnosis=failure,
     )
-
-
-def plan_or_error(
-    index: int, parameters: dict[str, Parameter], composition: Composition, benchmark: Benchmark
-) -> PlannedPoint:
-    """The plan of one point, or the point with its error."""
-    try:
-        return plan_point(index, parameters, composition, benchmark).planned
-    except Diagnosed as error:
-        return failed_point(index, parameters, error.diagnosis)
 
 
 def failed_point(index: int, parameters: dict[str, Parameter], failure: Diagnosis) -> PlannedPoint:

@@ -184,17 +184,24 @@ def arm_statistics(
     p_values[control.index] = sampling.mann_whitney(baseline.samples, control.samples)
     found = []
     for arm, ratio in zip(ready, ratios, strict=True):
-        against = None if arm is baseline else baseline.arm.planned.strategy
         # The control is held to no control.
         beside = None if arm is control else ratios[-1]
         row = _location(arm, flags)
-        if against is not None:
+        if arm is not baseline:
+            against = baseline.arm.planned.strategy
+            p_value = p_values[arm.index]
             compilations = min(len(baseline.compiled), len(arm.compiled))
             least = sampling.least_effect(compilations, beside)
             seen = sampling.smallest_effect(
                 baseline.samples, arm.samples, ratio, least, tests=max(1, len(others))
             )
-            row = _compared(row, ratio, least, p_values[arm.index], against, seen)
+            row = msgspec.structs.replace(
+                row,
+                speedup=Speedup(against=against, value=ratio.value, low=ratio.low, high=ratio.high),
+                p_value=p_value,
+                verdict=sampling.verdict(p_value, ratio, least),
+                seen=seen,
+            )
         found.append(row)
     return found
 
@@ -207,21 +214,4 @@ def _location(arm: PreparedArm, flags: Sequence[Sequence[Flag]]) -> ArmStatistic
         arm=arm.index,
         clean_median=statistics.median(clean) if clean else None,
         clean_n=len(clean),
-    )
-
-
-def _compared(
-    row: ArmStatistics,
-    ratio: Ratio,
-    least: float,
-    p_value: float,
-    against: str,
-    seen: float | None,
-) -> ArmStatistics:
-    return msgspec.structs.replace(
-        row,
-        speedup=Speedup(against=against, value=ratio.value, low=ratio.low, high=ratio.high),
-        p_value=p_value,
-        verdict=sampling.verdict(p_value, ratio, least),
-        seen=seen,
     )

@@ -7,15 +7,11 @@ thread in between.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import random
-import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import msgspec
 from jax import tree_util
 
 from jaxtui.benchmark.engine import comparison, peaks, timing
@@ -30,24 +26,20 @@ from jaxtui.benchmark.engine.preparing import (
     program_report,
     why,
 )
-from jaxtui.benchmark.engine.rounds import Rounds, StoppingRule
+from jaxtui.benchmark.engine.rounds import Rounds
 from jaxtui.benchmark.engine.strategies.layouts import Case
+from jaxtui.benchmark.engine.timed_run import Events, TimedRun
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.engine_base.devices import environment
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
-from jaxtui.session.session import Benchmark
-from jaxtui.wire.base import Composition
 from jaxtui.wire.benchmark import (
     Bench,
-    BenchFinished,
     BenchGap,
     BenchPeaks,
     BenchPoint,
     BenchPrepared,
     BenchProgram,
-    BenchStage,
-    BenchStageName,
     BenchStarted,
     Conditions,
     Peak,
@@ -55,10 +47,7 @@ from jaxtui.wire.benchmark import (
 )
 from jaxtui.wire.protocol import AnyEvent
 
-ROUNDS, QUICK_ROUNDS = 25, 10
 BUDGET = 10.0  # seconds of rounds at each point, once there are enough of them
-
-Events = Iterator[AnyEvent | None]
 
 
 def events(
@@ -68,40 +57,26 @@ def events(
     yield from _Run(request, turns, pace, method).events()
 
 
-class _Run:
+class _Run(TimedRun):
     """One benchmark, from its request to its end."""
 
     def __init__(self, request: Bench, turns: Turns, pace: Pace, method: Method | None) -> None:
-        asked = request.benchmark
-        self.id = request.id
-        self.composition = request.composition
-        self.asked: Benchmark = asked
-        self.turns = turns
-        self.pace = pace if request.paced else None
-        self.method = method_for(asked) if method is None else method
-        self.extent = StoppingRule(
-            rounds=asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS),
-            exact=asked.rounds is not None,
-            budget=BUDGET if asked.budget is None else asked.budget,
-        )
-        self.seed = random.SystemRandom().randrange(2**31) if asked.seed is None else asked.seed
+        method = method or Method(throughput=request.benchmark.mode == "throughput")
+        super().__init__(request, turns, pace, method, BUDGET)
         self.order = random.Random(self.seed)
         self.timed: list[Point] = []
 
     def events(self) -> Events:
-        began = time.perf_counter()
-        stopped = False
         asked_for.check(self.asked, self.composition)
         points = asked_for.sweep(self.asked)
         first = self._first_that_can_be(points)
-        try:
-            yield self._started(points)
-            for index, parameters in enumerate(points):
-                yield from self._point(index, parameters, first if index == first.index else None)
-            yield from self._peaks()
-        except GivenUp:
-            stopped = True
-        yield BenchFinished(id=self.id, stopped=stopped, seconds=time.perf_counter() - began)
+        yield from self._to_the_end(self._measurements(points, first))
+
+    def _measurements(self, points: list[dict[str, Any]], first: Point) -> Events:
+        yield self._started(points)
+        for index, parameters in enumerate(points):
+            yield from self._point(index, parameters, first if index == first.index else None)
+        yield from self._peaks()
 
     def _first_that_can_be(self, points: list[dict[str, Any]]) -> Point:
         failure: Diagnosed | None = None
@@ -117,18 +92,10 @@ class _Run:
         return plans.plan_point(index, parameters, self.composition, self.asked)
 
     def _started(self, points: list[dict[str, Any]]) -> BenchStarted:
-        affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         conditions = Conditions(
             baseline=self.asked.baseline,
-            mode=self.asked.mode,
-            rounds=self.extent.rounds,
-            exact_rounds=self.extent.exact,
-            budget=self.extent.budget,
-            seed=self.seed,
             pad=self.asked.pad,
-            source=source_hash(self.composition),
-            affinity=affinity,
-            load=list(os.getloadavg()),
+            **self._conditions(self.composition),
         )
         return BenchStarted(
             id=self.id,
@@ -137,9 +104,6 @@ class _Run:
             points=points,
             notes=asked_for.notes(self.composition),
         )
-
-    def _stage(self, point: int, arm: int | None, stage: BenchStageName) -> BenchStage:
-        return BenchStage(id=self.id, point=point, arm=arm, stage=stage)
 
     def _gap(self, point: int) -> Events:
         """Let the screen paint what arrived, before the next timed call."""
@@ -236,14 +200,9 @@ class _Run:
         if not ready:
             return
         expected = ready[0].collected()
-        dtypes = [leaf.dtype for leaf in tree_util.tree_leaves(point.case.structs)]
-        longest = point.reference.work.longest
-        epsilon = comparison.epsilon_of([*dtypes, *(x.dtype for x in expected)], longest)
         for one in _in_order(ready[:-1]):
             yield self._stage(point.index, one.index, "comparing")
-            one.correct = comparison.compared(
-                expected, one.collected(), longest=longest, exact=point.exact, epsilon=epsilon
-            )
+            one.correct = point.compared(expected, one.collected())
             if one.correct.wrong:
                 one.arm.skip(comparison.words(one.correct))
                 ready.remove(one)
@@ -291,6 +250,7 @@ class _Run:
         floats = [x.dtype for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
         dtype = max(floats, key=lambda d: d.itemsize, default=jnp.dtype("float32"))
         devices = self.timed[0].prepared.devices.devices
+        simulated = devices[0].platform == "cpu" and len(devices) > 1
         yield self._stage(self.timed[-1].index, None, "peaks")
         yield from self._gap(self.timed[-1].index)
         found: list[Peak] = []
@@ -298,24 +258,9 @@ class _Run:
             if isinstance(peak, Peak):
                 found.append(peak)
             yield None
-        yield BenchPeaks(id=self.id, peaks=peaks.shared(found) if _simulated(devices) else found)
+        yield BenchPeaks(id=self.id, peaks=peaks.shared(found) if simulated else found)
 
 
 def _in_order(ready: Sequence[PreparedArm]) -> list[PreparedArm]:
     """As the rows stand in the table."""
     return sorted(ready, key=lambda one: one.index)
-
-
-def _simulated(devices: Sequence[Any]) -> bool:
-    return devices[0].platform == "cpu" and len(devices) > 1
-
-
-def method_for(asked: Benchmark) -> Method:
-    """The timing settings for the requested mode."""
-    return Method(throughput=asked.mode == "throughput")
-
-
-def source_hash(composition: Composition) -> str:
-    """A hash of the program with its parameters and devices, independent of its folder."""
-    content = msgspec.structs.replace(composition, folder="")
-    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:16]

@@ -206,6 +206,4 @@ def _devices(report: BenchmarkReport, index: int) -> list[str]:
             f"reaches {percent(best.efficiency)} of {best.devices} times one{ceiling}."
         )
     ceiling = ceiling_words(report.environment)
-    if ceiling:
-        said.append(f"{ceiling[:1].upper()}{ceiling[1:]}.")
-    return said
+    return [*said, ceiling] if ceiling else said

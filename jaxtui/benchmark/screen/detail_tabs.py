@@ -67,9 +67,7 @@ def _before(there: Details) -> list[Line]:
         "larger than what the same program shows against itself.",
     ]
     ceiling = rows.ceiling_words(there.environment)
-    if ceiling:
-        said.append(f"{ceiling[:1].upper()}{ceiling[1:]}.")
-    return benchmark_details.sentences(said, there.width)
+    return benchmark_details.sentences([*said, ceiling] if ceiling else said, there.width)
 
 
 def _samples(there: Details) -> list[Line]:
@@ -93,11 +91,9 @@ def _row(there: Details) -> list[Line]:
     name = key.strategy if key.devices == 1 else f"{key.strategy} on {key.devices} devices"
     about = next((s.title for s in there.bench.strategies if s.name == key.strategy), "")
     first: Line = (Segment(name, "strong"), Segment(f"  {about}", "quiet"))
-    if isinstance(point, PointReport):
-        return [first, *benchmark_details.row_lines(point, key, there.width)]
-    if point is not None:
-        return [first, *benchmark_details.planned_lines(point, key, there.width)]
-    return [first]
+    if point is None:
+        return [first]
+    return [first, *benchmark_details.row_lines(point, key, there.width)]
 
 
 def _printed(there: Details) -> list[Line]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from jaxtui.benchmark import words
 from jaxtui.benchmark.kept_runs import BETWEEN_RUNS, ComparedRow, Comparison
 from jaxtui.benchmark.screen.answers import ready_seconds
-from jaxtui.benchmark.screen.rows import Key, aligned_seconds
+from jaxtui.benchmark.screen.rows import Key, aligned_seconds, row_of
 from jaxtui.screen.cells import Line, Segment, width_of
 from jaxtui.text.printable import escaped
 from jaxtui.text.quantities import percent, prefixed, size
@@ -67,26 +67,19 @@ def _cut(text: str, width: int) -> list[str]:
 # ---------------------------------------------------------------------------------------- one row
 
 
-def row_lines(point: PointReport, key: Key, width: int) -> list[Line]:
-    """Everything known about a row: stages, figures, correctness, cost, equivalent Python."""
-    row = next((row for row in point.strategies if (row.name, row.devices) == key[:2]), None)
+def row_lines(point: PointReport | PlannedPoint, key: Key, width: int) -> list[Line]:
+    """Everything known or planned of a row: figures, correctness, cost, equivalent Python."""
+    row = row_of(point, key)
     if row is None:
         return []
-    facts = _control_facts(point) if key.control else list(_facts(row))
+    if isinstance(row, PlannedArm):
+        facts = _planned_facts(row)
+    elif isinstance(point, PointReport) and key.control:
+        facts = _control_facts(point)
+    else:
+        facts = _facts(row)
     lines = [line for label, text in facts for line in _labelled(label, text, width)]
-    if row.python:
-        lines += [(), *_python(row.python, width)]
-    return lines
-
-
-def planned_lines(point: PlannedPoint, key: Key, width: int) -> list[Line]:
-    """Everything that the plan tells about a row."""
-    arms = [arm for arm in point.arms if arm.role != "control"]
-    arm = next((arm for arm in arms if (arm.strategy, arm.devices) == key[:2]), None)
-    if arm is None:
-        return []
-    lines = [line for label, text in _planned_facts(arm) for line in _labelled(label, text, width)]
-    return [*lines, (), *_python(arm.python, width)] if arm.python else lines
+    return [*lines, (), *_python(row.python, width)] if row.python else lines
 
 
 def _doubts(row: PlannedArm | StrategyReport) -> Iterator[tuple[str, str]]:
@@ -193,18 +186,15 @@ def _cost_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
         yield "program", f"StableHLO {row.stablehlo}{times if row.compilations > 1 else ''}"
 
 
-def _control_facts(point: PointReport) -> list[tuple[str, str]]:
+def _control_facts(point: PointReport) -> Iterator[tuple[str, str]]:
     control = point.control
     if control is None:
-        return []
-    facts = [
-        ("what it is", f"{control.strategy} timed once more as if it were another strategy"),
-        ("what for", "it shows how large a difference looks where there is none"),
-    ]
+        return
+    yield "what it is", f"{control.strategy} timed once more as if it were another strategy"
+    yield "what for", "it shows how large a difference looks where there is none"
     if control.ratio is not None and control.interval is not None:
         low, high = control.interval
-        facts.append(("came out", f"{control.ratio:.3g}, 99 %: {low:.3g} to {high:.3g}"))
-    return facts
+        yield "came out", f"{control.ratio:.3g}, 99 %: {low:.3g} to {high:.3g}"
 
 
 def _labelled(label: str, text: str, width: int) -> list[Line]:
@@ -247,7 +237,7 @@ def comparison_lines(found: Comparison, before: str, width: int) -> list[Line]:
 
 
 def _compared(rows: Sequence[ComparedRow]) -> Iterator[Line]:
-    places = [" · ".join(f"{k} {v}" for k, v in row.parameters.items()) for row in rows]
+    places = [words.parameters(row.parameters) for row in rows]
     names = [f"{row.strategy} on {row.devices}" for row in rows]
     before = aligned_seconds([row.before for row in rows])
     now = aligned_seconds([row.now for row in rows])

@@ -10,7 +10,7 @@ from jaxtui.benchmark import words
 from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.text.quantities import TIME_UNITS, percent, prefixed, significant, size
 from jaxtui.text.signs import CURSOR
-from jaxtui.wire.benchmark import Control, PlannedPoint, PointReport, StrategyReport
+from jaxtui.wire.benchmark import Control, PlannedArm, PlannedPoint, PointReport, StrategyReport
 from jaxtui.wire.report import Environment
 
 NOTHING = "–"
@@ -44,6 +44,14 @@ class StrategyRow:
 
 
 # ---------------------------------------------------------------------------------------- the rows
+
+
+def row_of(point: PointReport | PlannedPoint, key: Key) -> StrategyReport | PlannedArm | None:
+    """What is measured or planned of the row `key`; for the control, of the baseline."""
+    if isinstance(point, PointReport):
+        return next((row for row in point.strategies if (row.name, row.devices) == key[:2]), None)
+    arms = (arm for arm in point.arms if arm.role != "control")
+    return next((arm for arm in arms if (arm.strategy, arm.devices) == key[:2]), None)
 
 
 def planned_rows(point: PlannedPoint) -> list[StrategyRow]:
@@ -94,9 +102,10 @@ def _strategy_row(
         return StrategyRow(
             key, name, figures, part, f"{doing} …" if key == at else _readiness(report)
         )
+    spread = words.spread(report.median, report.low, report.high)
     figures |= {
         "median": texts[report.median],
-        "spread": words.spread(report).removeprefix("± ") if report.n > 1 else NOTHING,
+        "spread": spread.removeprefix("± ") if report.n > 1 else NOTHING,
         "speedup": _speedup(report) if report.role != "baseline" else "1",
         "verdict": _verdict(report),
         "flops": words.rate(report.flops_rate),
@@ -193,15 +202,15 @@ def where(environment: Environment | None) -> str:
 
 
 def ceiling_words(environment: Environment | None) -> str:
-    """The largest speed-up that simulated devices allow, "" for real ones."""
+    """A sentence on the largest speed-up that simulated devices allow, "" for real ones."""
     if environment is None or not environment.simulated:
         return ""
     count, cores = environment.device_count, environment.cores
     most = min(count, cores)
     share = percent(most / count)
     return (
-        f"simulated: {count} virtual devices share {cores} cores, so {count} devices reach at most "
-        f"min({count}, {cores})/{count} = {share} of {count} times the speed"
+        f"Simulated: {count} virtual devices share {cores} cores, so {count} devices reach at most "
+        f"min({count}, {cores})/{count} = {share} of {count} times the speed."
     )
 
 

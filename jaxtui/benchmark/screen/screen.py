@@ -96,7 +96,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """The fault in the form, else why the selected row is left out."""
-        left_out = view.left_out(self.bench, self.table_pane.points()[1], self.table.key)
+        left_out = view.left_out(self.table_pane.shown_point(), self.table.key)
         return self._texts.wrong or self.bench.diagnosis or left_out
 
     def show_work(self, work: ProgramWork, now: float) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from jaxtui.benchmark import kept_runs
 from jaxtui.benchmark.screen import rows, view
 from jaxtui.benchmark.screen.table import BenchmarkTable
 from jaxtui.benchmark.screen.work import BenchmarkWork
@@ -32,25 +36,23 @@ class TablePane(Vertical):
         yield self.table
         yield self._foot
 
+    def _points(self) -> Sequence[PointReport | PlannedPoint]:
+        """The points of the run, or of the plan until a run has points."""
+        report, plan = self._bench.report, self._bench.plan
+        if report is not None and report.points:
+            return report.points
+        return plan.points if plan is not None else []
+
     def points(self) -> tuple[int, int]:
         """The number of points, and the index of the shown one."""
-        bench = self._bench
-        report = bench.report
-        if report is not None and report.points:
-            count = len(report.points)
-            return count, count - 1 if self.point is None else min(self.point, count - 1)
-        count = len(bench.plan.points) if bench.plan is not None else 0
-        return count, min(self.point or 0, max(0, count - 1))
+        points = self._points()
+        newest = len(points) - 1 if points and isinstance(points[0], PointReport) else 0
+        shown = newest if self.point is None else self.point
+        return len(points), max(0, min(shown, len(points) - 1))
 
     def shown_point(self) -> PointReport | PlannedPoint | None:
-        """The shown point of the run, or of the plan until a run has points."""
-        bench, (count, number) = self._bench, self.points()
-        if not count:
-            return None
-        report = bench.report
-        if report is not None and report.points:
-            return report.points[number]
-        return bench.plan.points[number] if bench.plan is not None else None
+        points = self._points()
+        return points[self.points()[1]] if points else None
 
     def show_progress(self, now: float) -> None:
         line = view.progress(self._bench, now, max(30, self.screen.size.width - 2))
@@ -64,7 +66,8 @@ class TablePane(Vertical):
         report = bench.report
         session = bench.session
         if report is not None and report.points:
-            session = view.session_of(report, session)
+            with suppress(kept_runs.RunError):
+                session = kept_runs.session_of(report)
         width = self.screen.size.width - 4
         heading = view.title(bench, session, environment, point, (place[1], place[0]), width)
         if heading != self.border_title:

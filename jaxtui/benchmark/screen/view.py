@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.kept_runs import KeptRun
 from jaxtui.benchmark.screen import rows
@@ -19,11 +18,9 @@ from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session
 from jaxtui.wire.benchmark import (
     BenchmarkReport,
-    PlannedArm,
     PlannedPoint,
     PointReport,
     StrategyInfo,
-    StrategyReport,
 )
 from jaxtui.wire.report import Environment
 
@@ -44,13 +41,6 @@ def function_text(session: Session) -> str:
     names = re.findall(r"^def\s+(\w+)", program.source, re.MULTILINE)
     name = program.function.rpartition(":")[2] or (names[-1] if names else "no function")
     return f"{name}({', '.join(argument.name for argument in program.arguments)})"
-
-
-def parameters_text(session: Session, point: PointReport | PlannedPoint | None) -> str:
-    """`batch 64 · n 256`: the session's parameters, overridden by those of the point."""
-    swept = {} if point is None else point.parameters
-    known = {**session.parameters, **swept}
-    return " · ".join(f"{name} {value}" for name, value in known.items())
 
 
 def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> list[Toggle]:
@@ -108,11 +98,12 @@ def title(
     report = work.report
     seen = report.environment if report is not None and report.environment else environment
     at = {} if point is None else point.parameters
-    swept = " · ".join(f"{name} {value}" for name, value in at.items())
+    swept = bench_words.parameters(at)
+    known = bench_words.parameters({**session.parameters, **at})
     number, of = place
     nth = f"point {number + 1} of {of}" if of > 1 else ""
     state, where = _state(work, report, point), rows.where(seen)
-    name, known = function_text(session), parameters_text(session, point)
+    name = function_text(session)
     for parts in (
         (name, known, where, nth, state),
         (name, swept, where, nth, state),
@@ -211,23 +202,13 @@ def heading_words(report: BenchmarkReport) -> list[str]:
     return [line for line in bench_words.heading(report) if line]
 
 
-def left_out(bench: BenchmarkWork, shown: int, key: Key | None) -> Diagnosis | None:
-    """Why the row `key` of point `shown` is left out, with fixes; None if it is not."""
-    report, plan = bench.report, bench.plan
-    if key is None:
+def left_out(point: PointReport | PlannedPoint | None, key: Key | None) -> Diagnosis | None:
+    """Why the row `key` of a point is left out, with fixes; None if it is not."""
+    row = rows.row_of(point, key) if point is not None and key is not None else None
+    if row is None or row.skipped is None:
         return None
-    found: list[StrategyReport | PlannedArm] = []
-    if report is not None and shown < len(report.points):
-        rows = report.points[shown].strategies
-        found += [row for row in rows if (row.name, row.devices) == key[:2]]
-    elif plan is not None and shown < len(plan.points):
-        arms = plan.points[shown].arms
-        found += [arm for arm in arms if (arm.strategy, arm.devices) == key[:2]]
-    for row in found:
-        if row.skipped is not None:
-            field = row.fixes[0].field if row.fixes else BENCHMARK
-            return Diagnosis(kind="session", field=field, message=row.skipped, fixes=row.fixes)
-    return None
+    field = row.fixes[0].field if row.fixes else BENCHMARK
+    return Diagnosis(kind="session", field=field, message=row.skipped, fixes=row.fixes)
 
 
 def being_prepared(bench: BenchmarkWork, number: int) -> tuple[Key | None, str]:
@@ -239,11 +220,3 @@ def being_prepared(bench: BenchmarkWork, number: int) -> tuple[Key | None, str]:
     if arm is None or recording.stage.point != number:
         return None, ""
     return Key(arm.strategy, arm.devices, arm.role == "control"), recording.stage.stage
-
-
-def session_of(report: BenchmarkReport, otherwise: Session) -> Session:
-    """The session that was timed; `otherwise` if this version cannot read it."""
-    try:
-        return bench_runs.session_of(report)
-    except bench_runs.RunError:
-        return otherwise

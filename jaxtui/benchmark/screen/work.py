@@ -256,8 +256,11 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
             return
         if self._wanted:
             self._start(now)
+        # The plan of what is being timed is told with the run; tracing takes the place of samples.
+        if self.running or not (self.trusted or self.subject == "task"):
+            return
         asked = self.asked
-        if self.plan_of == asked or self._planning == asked or not self._may_plan():
+        if asked in (self.plan_of, self._planning):
             return
         self._plan_id = self._next_id()
         self._planning = asked
@@ -265,12 +268,6 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         self._send(
             PlanBench(id=self._plan_id, composition=asked.composition, benchmark=asked.benchmark)
         )
-
-    def _may_plan(self) -> bool:
-        # The plan of what is being timed is told with the run; tracing takes the place of samples.
-        if self.running:
-            return False
-        return self.trusted or self.subject == "task"
 
     def run(self, now: float) -> bool:
         asked = super().run(now)

@@ -115,8 +115,12 @@ def subject_of(session: Session, folder: str) -> SweptCollective:
         convention, collective = _sweepable(checked, session)
         dtype, rank = _data(session, collective, folder)
         lead, options = _blocks(checked, rank)
-        fitted = replace(collective, options={**collective.options, **options})
-        trial = _with_blocks(session, fitted, (checked.rows, *lead, 1), dtype)
+        fitted = replace(
+            collective,
+            value=f'jnp.ones({(checked.rows, *lead, 1)}, "{dtype.name}")',
+            options={**collective.options, **options},
+        )
+        trial = replace(session, collective=fitted)
         # Once, small: whatever the transformation or the backend cannot do is told here.
         collectives.run(trial, folder, lambda _: None, lambda: False)
         checked = collective_checks.check(trial, folder)
@@ -196,13 +200,6 @@ def _blocks(checked: Checked, rank: int) -> tuple[tuple[int, ...], dict[str, str
     for name in split:
         lead[axes[name]] = len(checked.groups[0])
     return tuple(lead), {name: str(axis) for name, axis in axes.items()}
-
-
-def _with_blocks(
-    session: Session, collective: Collective, shape: tuple[int, ...], dtype: Any
-) -> Session:
-    value = f'jnp.ones({shape}, "{dtype.name}")'
-    return replace(session, collective=replace(collective, value=value))
 
 
 # ---------------------------------------------------------------------------- the data, its check

@@ -7,10 +7,8 @@ events, or None where it only gives way, and thrown a GivenUp it ends with what 
 
 from __future__ import annotations
 
-import os
-import random
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any
 
 import jax
@@ -20,14 +18,14 @@ from jaxtui.benchmark.bandwidth.engine import messages
 from jaxtui.benchmark.bandwidth.engine.messages import SweptCollective
 from jaxtui.benchmark.engine import sampling_statistics, timing
 from jaxtui.benchmark.engine.plan import REFUSE, WARN
+from jaxtui.benchmark.engine.preparing import why
 from jaxtui.benchmark.engine.request import check_extent
-from jaxtui.benchmark.engine.run import source_hash
+from jaxtui.benchmark.engine.timed_run import Events, TimedRun
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.collectives.engine.run import session_of
 from jaxtui.engine_base.devices import available_memory, environment
-from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
-from jaxtui.engine_base.failures import describe, out_of_memory
+from jaxtui.engine_base.errors import GivenUp, diagnosed
 from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
@@ -41,16 +39,13 @@ from jaxtui.wire.bandwidth import (
     SweepPlan,
 )
 from jaxtui.wire.base import Composition
-from jaxtui.wire.benchmark import BenchFinished, BenchStage, BenchStageName, Noise, Round
+from jaxtui.wire.benchmark import Noise, Round
 from jaxtui.wire.protocol import AnyEvent
 
-ROUNDS, QUICK_ROUNDS = 25, 10
 FEWEST = 5  # samples that a size gets even when its budget is over
 BUDGET = 2.0  # seconds of samples for each size
 WARM_SECONDS, WARM_MOST = 0.1, 0.5
 SWEPT = BENCHMARK / "sweep" / "bytes"
-
-Events = Iterator[AnyEvent | None]
 
 
 def events(
@@ -60,57 +55,41 @@ def events(
     yield from _Sweep(request, turns, pace, method).events()
 
 
-class _Sweep:
+class _Sweep(TimedRun):
     """One sweep, from its request to its end."""
 
     def __init__(
         self, request: SweepBandwidth, turns: Turns, pace: Pace, method: Method | None
     ) -> None:
-        asked = request.benchmark
-        self.id = request.id
-        self.request = request
-        self.asked = asked
-        self.turns = turns
-        self.pace = pace if request.paced else None
-        self.method = method or Method(
+        method = method or Method(
             warm_seconds=WARM_SECONDS,
             warm_most=WARM_MOST,
-            throughput=asked.mode == "throughput",
+            throughput=request.benchmark.mode == "throughput",
         )
-        self.rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
-        self.exact = asked.rounds is not None
-        self.budget = BUDGET if asked.budget is None else asked.budget
-        self.seed = random.SystemRandom().randrange(2**31) if asked.seed is None else asked.seed
+        super().__init__(request, turns, pace, method, BUDGET)
+        self.collective = request.collective
 
     def events(self) -> Events:
-        began = time.perf_counter()
-        stopped = False
         _check(self.asked)
-        session = session_of(self.request.composition, self.request.collective)
-        yield self._stage(0, "tracing")
-        subject = messages.subject_of(session, self.request.composition.folder)
+        session = session_of(self.composition, self.collective)
+        yield self._stage(0, None, "tracing")
+        subject = messages.subject_of(session, self.composition.folder)
         counts = _counts(subject, self.asked)
         plan = self._plan(subject, counts)
-        try:
-            yield BandwidthStarted(id=self.id, environment=environment(), plan=plan)
-            for point, count in enumerate(counts):
-                yield from self._size(point, _Measured(subject, count))
-        except GivenUp:
-            stopped = True
-        yield BenchFinished(id=self.id, stopped=stopped, seconds=time.perf_counter() - began)
+        yield from self._to_the_end(self._measurements(subject, counts, plan))
 
-    def _stage(self, point: int, stage: BenchStageName) -> BenchStage:
-        return BenchStage(id=self.id, point=point, arm=None, stage=stage)
+    def _measurements(self, subject: SweptCollective, counts: list[int], plan: SweepPlan) -> Events:
+        yield BandwidthStarted(id=self.id, environment=environment(), plan=plan)
+        for point, count in enumerate(counts):
+            yield from self._size(point, _Measured(subject, count))
 
     def _plan(self, subject: SweptCollective, counts: list[int]) -> SweepPlan:
-        affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         convention = subject.convention
-        asked = self.request.collective
-        swept = Composition.of(subject.session, "", self.request.composition.program)
+        swept = Composition.of(subject.session, "", self.composition.program)
         return SweepPlan(
             operation=subject.operation,
-            via=asked.via,
-            options=asked.options,
+            via=self.collective.via,
+            options=self.collective.options,
             dtype=subject.dtype.name,
             ranks=subject.ranks,
             devices=subject.rows,
@@ -121,15 +100,8 @@ class _Sweep:
             size_means=convention.size,
             count_means=convention.count,
             bytes=[subject.bytes_of(count) for count in counts],
-            mode=self.asked.mode,
-            rounds=self.rounds,
-            exact_rounds=self.exact,
-            budget=self.budget,
-            seed=self.seed,
-            source=source_hash(swept),
-            affinity=affinity,
-            load=list(os.getloadavg()),
             notes=_notes(subject),
+            **self._conditions(swept),
         )
 
     # -------------------------------------------------------------------------------- one size
@@ -143,11 +115,8 @@ class _Sweep:
             if measured.samples:
                 yield self._told(point, measured)
             raise
-        except Diagnosed as error:
-            measured.skipped = error.diagnosis.message
         except Exception as error:
-            words = describe(error)
-            measured.skipped = f"does not fit: {words}" if out_of_memory(error) else words
+            measured.skipped = why(error)
         told = self._told(point, measured)
         if self.pace is None:
             yield told
@@ -159,11 +128,11 @@ class _Sweep:
 
     def _prepare(self, point: int, measured: _Measured) -> Events:
         """Place the data, call once, and check every element of the result."""
-        yield self._stage(point, "placing")
+        yield self._stage(point, None, "placing")
         host = measured.place(self.seed + point)
-        yield self._stage(point, "compiling")
+        yield self._stage(point, None, "compiling")
         result = measured.call_first()
-        yield self._stage(point, "comparing")
+        yield self._stage(point, None, "comparing")
         measured.wrong = 0
         for wrong in messages.wrong_elements(measured.subject, host, result):
             measured.wrong += wrong
@@ -171,13 +140,13 @@ class _Sweep:
 
     def _time(self, point: int, measured: _Measured) -> Events:
         sample = measured.sampler(throughput=self.method.throughput)
-        yield self._stage(point, "warming")
+        yield self._stage(point, None, "warming")
         for _ in self.turns.alone(timing.warm(sample, self.method)):
             yield None
         for calls in self.turns.alone(timing.calibrated(sample, self.method)):
             measured.calls = calls
             yield None
-        yield self._stage(point, "timing")
+        yield self._stage(point, None, "timing")
         began = time.perf_counter()
         while not self._enough(len(measured.samples), time.perf_counter() - began):
             before, disturbances = timing.read_meters(), self.turns.disturbances()
@@ -189,9 +158,9 @@ class _Sweep:
             yield None
 
     def _enough(self, done: int, spent: float) -> bool:
-        if done >= self.rounds:
+        if done >= self.extent.rounds:
             return True
-        return not self.exact and done >= FEWEST and spent >= self.budget
+        return not self.extent.exact and done >= FEWEST and spent >= self.extent.budget
 
 
 class _Measured:

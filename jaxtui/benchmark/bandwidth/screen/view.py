@@ -24,7 +24,7 @@ def title(report: BandwidthReport | None) -> str:
     plan = report.collective if report is not None else None
     if plan is None:
         return "Bandwidth"
-    ranks = "1 rank" if plan.ranks == 1 else f"{plan.ranks} ranks"
+    ranks = quantities.counted(plan.ranks, "rank")
     parts = ["Bandwidth", f"{plan.operation} via {plan.via}", ranks, plan.dtype]
     if report is not None and report.environment is not None and report.environment.simulated:
         parts.append("simulated")

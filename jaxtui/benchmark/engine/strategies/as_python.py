@@ -35,17 +35,10 @@ def loop_and_stack(setup: Setup) -> list[str]:
     ]
 
 
-def lax_map(setup: Setup) -> list[str]:
-    """The strategy of this name."""
-    return _map_text(setup.case, "")
-
-
-def lax_map_batched(setup: Setup) -> list[str]:
-    """The strategy of this name."""
-    return _map_text(setup.case, f", batch_size={inner_batch(setup.case)}")
-
-
-def _map_text(case: Case, options: str) -> list[str]:
+def lax_map(setup: Setup, *, batched: bool = False) -> list[str]:
+    """The strategy of this name; `batched` with a batch_size."""
+    case = setup.case
+    options = f", batch_size={inner_batch(case)}" if batched else ""
     names = ", ".join(case.names)
     mapped = [name for name, axes in zip(case.names, case.axes, strict=True) if _any(axes)]
     mixed = any(_any(axes) and None in axes for axes in case.axes)
@@ -97,20 +90,11 @@ def _vmapped_text(case: Case) -> str:
     return f"jax.vmap({case.name}{options})"
 
 
-def pmap(setup: Setup) -> list[str]:
-    """The strategy of this name."""
-    front = replace(setup.case.in_front(), axis_name=None)
-    return _pmapped_text(setup, _vmapped_text(front), merge=True)
-
-
-def pmap_without_vmap(setup: Setup) -> list[str]:
-    """The strategy of this name."""
-    return _pmapped_text(setup, setup.case.name, merge=False)
-
-
-def _pmapped_text(setup: Setup, inner: str, *, merge: bool) -> list[str]:
+def pmap(setup: Setup, *, vmapped: bool = True) -> list[str]:
+    """The strategy of this name, the function in a vmap or without one."""
     case = setup.case
-    axes = case.in_front().in_axes
+    front = replace(case.in_front(), axis_name=None)
+    inner, axes = _vmapped_text(front) if vmapped else case.name, front.in_axes
     options = "" if all(a == 0 for a in axes) else f", in_axes={axes!r}"
 
     def split(position: int) -> str:
@@ -121,7 +105,7 @@ def _pmapped_text(setup: Setup, inner: str, *, merge: bool) -> list[str]:
         f"out = step({_joined(case, split)})",
     ]
     whole = f"leaf.reshape({case.batch}, *leaf.shape[2:])"
-    return [*lines, f"out = jax.tree.map(lambda leaf: {whole}, out)"] if merge else lines
+    return [*lines, f"out = jax.tree.map(lambda leaf: {whole}, out)"] if vmapped else lines
 
 
 _MESH = (

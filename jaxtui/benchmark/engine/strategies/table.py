@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -160,16 +161,9 @@ def _jitted_example(case: Case) -> Any:
     return jax.jit(per_example)
 
 
-def _build_lax_map(setup: Setup) -> Built:
-    return _jitted(_lax_map(setup.case, None))
-
-
-def _build_lax_map_batched(setup: Setup) -> Built:
-    return _jitted(_lax_map(setup.case, inner_batch(setup.case)))
-
-
-def _lax_map(case: Case, batch_size: int | None) -> Callable[..., Any]:
-    options = {} if batch_size is None else {"batch_size": batch_size}
+def _build_lax_map(setup: Setup, *, batched: bool = False) -> Built:
+    case = setup.case
+    options = {"batch_size": inner_batch(case)} if batched else {}
 
     def mapped(*args: Any) -> Any:
         leaves, tree = tree_util.tree_flatten(args)
@@ -186,7 +180,7 @@ def _lax_map(case: Case, batch_size: int | None) -> Callable[..., Any]:
         moving = [leaf for leaf, axis in zip(leaves, axes, strict=True) if axis is not None]
         return lax.map(one, moving, **options)
 
-    return mapped
+    return _jitted(mapped)
 
 
 def _build_vmap(setup: Setup) -> Built:
@@ -197,19 +191,10 @@ def _build_jit_vmap(setup: Setup) -> Built:
     return _jitted(_vmapped(setup.case))
 
 
-def _build_pmap(setup: Setup) -> Built:
+def _build_pmap(setup: Setup, *, vmapped: bool = True) -> Built:
     case = setup.case.in_front()
-    inner = jax.vmap(case.function, in_axes=case.in_axes)
-    return _pmapped(setup, inner)
-
-
-def _build_pmap_without_vmap(setup: Setup) -> Built:
-    return _pmapped(setup, setup.case.function)
-
-
-def _pmapped(setup: Setup, inner: Callable[..., Any]) -> Built:
-    axes = setup.case.in_front().in_axes
-    step = jax.pmap(inner, in_axes=axes, devices=list(setup.devices))
+    inner = jax.vmap(case.function, in_axes=case.in_axes) if vmapped else case.function
+    step = jax.pmap(inner, in_axes=case.in_axes, devices=list(setup.devices))
     return Built(step, step)
 
 
@@ -265,8 +250,8 @@ TABLE: dict[str, Strategy] = {
             "lax.map-batched",
             "jit of lax.map with batch_size: several examples at a time",
             layouts.FRONT,
-            _build_lax_map_batched,
-            as_python.lax_map_batched,
+            partial(_build_lax_map, batched=True),
+            partial(as_python.lax_map, batched=True),
         ),
         Strategy(
             "vmap",
@@ -294,8 +279,8 @@ TABLE: dict[str, Strategy] = {
             "pmap-without-vmap",
             "pmap of the function itself, the tutorial's",
             layouts.SPLIT,
-            _build_pmap_without_vmap,
-            as_python.pmap_without_vmap,
+            partial(_build_pmap, vmapped=False),
+            partial(as_python.pmap, vmapped=False),
             multi=True,
             mistake="Each device is given a share of the batch, and without a vmap inside the "
             "function takes the whole share for one example: pmap(vmap(f)) is meant, the strategy "

@@ -20,6 +20,7 @@ from jaxtui.benchmark.bandwidth.engine.messages import (
     subject_of,
     wrong_elements,
 )
+from jaxtui.benchmark.engine.timed_run import QUICK_ROUNDS
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.collectives.engine.support import takes_negative_dimensions
@@ -216,7 +217,7 @@ def test_without_rounds_a_size_ends_with_its_budget() -> None:
     _, sizes = swept(made("psum"), [64], rounds=None, budget=1e-9)
     assert sizes[0].n == bandwidth.FEWEST
     _, sizes = swept(made("psum"), [64], rounds=None, quick=True)
-    assert sizes[0].n == bandwidth.QUICK_ROUNDS
+    assert sizes[0].n == QUICK_ROUNDS
 
 
 # ---------------------------------------------------------------------------------- the check
