@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import structs
@@ -38,6 +39,8 @@ class RunRecording:
         self.environment: Environment | None = None
         self.stage: BenchStage | None = None
         """What it is at, None when that says itself."""
+        self.noted: Callable[[AnyEvent], None] | None = None
+        """Called with each event of the run."""
 
     def take(self, event: AnyEvent) -> bool:
         """Handle an event; return whether it belongs to this run. Gone ends every run."""
@@ -59,6 +62,8 @@ class RunRecording:
                 self._end(event.diagnosis.message)
             case _:
                 self._measured(event)
+        if self.noted is not None:
+            self.noted(event)
         return True
 
     def lost(self, reason: str) -> None:

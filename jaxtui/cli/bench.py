@@ -5,11 +5,13 @@ from __future__ import annotations
 import queue
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from jaxtui.benchmark import journal
 from jaxtui.benchmark import kept_runs as bench_runs
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.bandwidth import words as bandwidth_words
@@ -65,17 +67,20 @@ def bench(
     session = msgspec.structs.replace(session, benchmark=benchmark)
     if session.collective is not None and collective_program.runs_program(session):
         print(f"{path}: its collective is swept; the program is not timed", file=sys.stderr)
-    recording, status = _measured(path, session, choice)
-    report = recording.report()
-    if recording.sampled:
-        _keep(report)
-    return _write(report, format, output, ascii=ascii) or status
-
-
-def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording, int]:
+    _say_kept(journal.recover, "a run that was killed is ")
     swept = session.collective is not None
     recording: AnyRecording = (SweepRecording if swept else BenchmarkRecording)(0, session, path)
-    started = False
+    noted = journal.Journal(recording)
+    try:
+        status = _measured(path, recording, choice)
+    finally:  # also when a signal ends it
+        _say_kept(lambda: filter(None, [noted.end()]))
+    return _write(recording.report(), format, output, ascii=ascii) or status
+
+
+def _measured(path: str, recording: AnyRecording, choice: Choice) -> int:
+    """Run the engine until the run has ended, and return the exit status."""
+    session, started = recording.session, False
     with Engines() as engines:
         engine = engines.for_settings(choice.settings_for(session))
         try:
@@ -85,20 +90,17 @@ def _measured(path: str, session: Session, choice: Choice) -> tuple[AnyRecording
         except EngineLost as lost:
             engines.drop()
             recording.lost(lost.diagnosis.message)
-            return recording, FAILED if started else NOT_STARTED
+            return FAILED if started else NOT_STARTED
         except BaseException:
-            # Terminated by a signal: keep what was measured.
             recording.lost("stopped by a signal")
-            if recording.sampled:
-                _keep(recording.report())
             raise
         if interrupted:
             engines.drop()
     if interrupted:
-        return recording, INTERRUPTED
+        return INTERRUPTED
     done = recording.ended == COMPLETE and recording.sampled
     done &= isinstance(recording, BenchmarkRecording) or recording.right
-    return recording, DONE if done else FAILED
+    return DONE if done else FAILED
 
 
 def _follow(engine: HeadlessEngine, recording: AnyRecording, path: str) -> bool:
@@ -193,9 +195,10 @@ class Progress:
         sys.stderr.flush()
 
 
-def _keep(report: AnyRun) -> None:
+def _say_kept(keep: Callable[[], Iterable[Path]], what: str = "") -> None:
     try:
-        print(f"kept as {bench_runs.keep(report)}", file=sys.stderr)
+        for path in keep():
+            print(f"{what}kept as {path}", file=sys.stderr)
     except bench_runs.RunError as error:
         print(f"jaxtui: {error}", file=sys.stderr)
 

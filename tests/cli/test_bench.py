@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark.journal import KILLED
 from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.session.layers import Vmap
 from jaxtui.session.session import Argument, Benchmark, Program, Session, dumps, loads
@@ -186,6 +187,28 @@ def test_ctrl_c_prints_and_keeps_what_was_measured(tmp_path: Path) -> None:
     assert report.ended == "stopped"
     assert all(len(s.samples) >= 1 for s in report.points[0].strategies)
     assert len(bench_runs.kept(tmp_path / "state" / "jaxtui" / "benchmarks")) == 1
+
+
+def test_a_kill_loses_no_sample(tmp_path: Path) -> None:
+    long = loads(dumps(TASK).replace("rounds = 3", "rounds = 100000"))
+    (tmp_path / "task.toml").write_text(dumps(long))
+    command = [*JAXTUI, "bench", "task.toml", "--devices", "2", "--platform", "cpu"]
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert any(line.startswith("round") for line in process.stderr)
+    process.kill()
+    process.wait()
+    (tmp_path / "task.toml").write_text(dumps(TASK))
+    after = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert after.returncode == 0, after.stderr
+    assert "a run that was killed is kept as" in after.stderr
+    runs = bench_runs.kept(tmp_path / "state" / "jaxtui" / "benchmarks")
+    assert sorted(run.ended for run in runs) == ["complete", KILLED]
+    (path,) = (run.path for run in runs if run.ended == KILLED)
+    assert all(s.samples for s in bench_runs.read(path).points[0].strategies)
 
 
 def test_ctrl_c_inside_a_call_that_does_not_end_keeps_the_samples_before_it(

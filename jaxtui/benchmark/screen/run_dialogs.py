@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jaxtui.benchmark import kept_runs
+from jaxtui.benchmark import journal, kept_runs
 from jaxtui.benchmark import words as bench_words
 from jaxtui.benchmark.screen import view
 from jaxtui.benchmark.screen.work import BenchmarkWork, Opened
@@ -60,6 +60,10 @@ class RunDialogs:
     ) -> None:
         from jaxtui.screen.dialogs import ChoiceDialog
 
+        try:
+            journal.recover()
+        except kept_runs.RunError as error:
+            self._screen.say(str(error))
         room = min(DIALOG, int(self._screen.size.width * 0.95)) - 8
         shown = self._shown_path()
         found = [

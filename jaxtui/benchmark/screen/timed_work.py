@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from jaxtui.benchmark import kept_runs
+from jaxtui.benchmark import journal, kept_runs
 from jaxtui.benchmark.run_recording import RunRecording
 from jaxtui.screen.open_session import OpenSession, ended_words
 from jaxtui.screen.work import QUIET, UNTRUSTED, AwaitedWork
@@ -46,6 +46,7 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
         self.changes = 0  # grows with everything that a screen would show
         self._ran_of: Asked | None = None
         self._wanted = False  # a run that waits for the engine to be up
+        self._journal: journal.Journal | None = None
         self._painting: int | None = None  # the run that waits until what came is painted
 
     # ------------------------------------------------------------------------- what is shown
@@ -132,6 +133,7 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
         self._wanted, self.stopping, self.kept = False, None, None
         self._ran_of = asked = self.asked
         self.recording, request = self._begun(self._next_id(), asked)
+        self._journal = journal.Journal(self.recording)
         self.changes += 1
         self._send(request)
 
@@ -192,15 +194,14 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
 
     def _conclude(self) -> None:
         """Keep a run that has ended."""
-        recording = self.recording
-        if recording is None or not recording.ended:
+        if self._journal is None or self.recording is None or not self.recording.ended:
             return
         self.stopping = None
         self.changes += 1
-        if not recording.sampled:
-            return
+        ended, self._journal = self._journal, None
         try:
-            self.kept = self.keep(recording.report())
-            self.said = f"kept as {self.kept.name}{self.KEPT_HINT}"
+            self.kept = ended.end(self.keep)
+            if self.kept is not None:
+                self.said = f"kept as {self.kept.name}{self.KEPT_HINT}"
         except kept_runs.RunError as error:
             self.said = str(error)

@@ -21,6 +21,11 @@ from tests.support import made_benchmarks as made
 from tests.support import made_events
 
 
+@pytest.fixture(autouse=True)
+def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
 class Desk:
     """The work on a benchmark with an engine that answers only what a test says."""
 
