@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
-from tests.support.asking import sized_by_terminal
-
-COLUMNS, LINES = 120, 40
-ENTER, TAB, ESCAPE, END, BACKSPACE = "\r", "\t", "\x1b", "\x1b[F", "\x7f"
-CTRL_C, CTRL_Q, CTRL_S, F5 = "\x03", "\x11", "\x13", "\x1b[15~"
+from tests.support.terminal import (
+    BACKSPACE,
+    CTRL_C,
+    CTRL_Q,
+    CTRL_S,
+    DOWN,
+    END,
+    ENTER,
+    ESCAPE,
+    TAB,
+    Terminal,
+)
 
 ENDLESS = """
 [devices]
@@ -42,61 +45,6 @@ value = "2"
 transform = "vmap"
 in_axes = "(0, None)"
 """
-
-
-class Terminal:
-    """The program's terminal: keys are sent to it, and `text` is what it shows."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self._screen = pyte.Screen(COLUMNS, LINES)
-        self._stream = pyte.ByteStream(self._screen)
-        self.process = pexpect.spawn(
-            sys.executable,
-            ["-m", "jaxtui", *arguments],
-            dimensions=(LINES, COLUMNS),
-            cwd=str(folder),
-            env={
-                **sized_by_terminal(),
-                "TERM": "xterm-256color",
-                "XDG_DATA_HOME": str(folder / "data"),
-                "XDG_CONFIG_HOME": str(folder / "config"),
-            },
-        )
-
-    @property
-    def text(self) -> str:
-        self._read(0.05)
-        return "\n".join(self._screen.display)
-
-    def _read(self, seconds: float) -> None:
-        ends = time.monotonic() + seconds
-        while True:
-            try:
-                self._stream.feed(self.process.read_nonblocking(65536, timeout=0.02))
-            except pexpect.TIMEOUT:
-                if time.monotonic() >= ends:
-                    return
-            except pexpect.EOF:
-                return
-
-    def wait(self, shown: str | Callable[[str], bool], seconds: float = 60) -> str:
-        """Wait until something is on screen."""
-        ends = time.monotonic() + seconds
-        there = shown if callable(shown) else lambda text: shown in text
-        while not there(text := self.text):
-            assert time.monotonic() < ends, f"waited in vain for {shown}:\n{text}"
-        return text
-
-    def type(self, *keys: str) -> None:
-        for key in keys:
-            self.process.send(key)
-            self._read(0.1)
-
-    def ended(self) -> int:
-        """The exit status, once the program has ended."""
-        self.process.expect(pexpect.EOF, timeout=20)
-        self.process.close()
-        return int(self.process.exitstatus)
 
 
 @pytest.fixture
@@ -140,7 +88,7 @@ def test_an_endless_function_is_named_ended_and_the_next_key_works(
     terminal = start("turns.toml")
     terminal.wait("Run turns.toml?")
     terminal.wait("not trusted yet")
-    terminal.type("\x1b[B", ENTER)
+    terminal.type(DOWN, ENTER)
     terminal.wait(lambda text: "i32[3]" in text and "ran " in text)
 
     # name, source, value and axis of x, value of n

@@ -9,6 +9,7 @@ from tests.performance import (
     believable,
     beside_the_screen,
     engine,
+    faults,
     keystroke,
     startup,
     waiting,
@@ -20,6 +21,7 @@ PARTS = {
     "startup": startup,
     "keystroke": keystroke,
     "waiting": waiting,
+    "faults": faults,
     "screen": beside_the_screen,
     # Last, since these start JAX's threads in this process, and a terminal has to fork it.
     "believable": believable,

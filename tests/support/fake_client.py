@@ -179,13 +179,16 @@ class Bench:
     async def press(self, *keys: str) -> None:
         """Press keys, and let the screen follow."""
         for key in keys:
-            name = _character_to_key(key) if len(key) == 1 else key
-            event = events.Key(name, key if len(key) == 1 else CHARACTERS.get(key))
-            self.app.post_message(event)
-            for _ in range(3):
-                await self.pilot._wait_for_screen()
+            await self.send_key(key)
         await self.settle()
         await self.answer_windows()
+
+    async def send_key(self, key: str) -> None:
+        """Press a key, and let its messages be handled."""
+        name = _character_to_key(key) if len(key) == 1 else key
+        self.app.post_message(events.Key(name, key if len(key) == 1 else CHARACTERS.get(key)))
+        for _ in range(3):
+            await self.pilot._wait_for_screen()
 
     async def trace_answered(self, **answer: Any) -> None:
         """Answer the newest Trace."""
