@@ -191,8 +191,8 @@ class Files:
             self._app.say(f"nothing changed since {self.path} was saved")
             if then is not None:
                 then()
-        elif self._write(self.path) and then is not None:
-            then()
+        else:
+            self._save_to(self.path, then)
 
     def save_as(self, then: Callable[[], object] | None = None) -> None:
         from jaxtui.screen.dialogs import ConfirmDialog, PathDialog
@@ -203,8 +203,8 @@ class Files:
             name = path if os.path.splitext(path)[1] else path + ".toml"
 
             def confirmed(answer: str | None) -> None:
-                if answer == "replace" and self._write(name) and then is not None:
-                    then()
+                if answer == "replace":
+                    self._save_to(name, then)
 
             if os.path.exists(name) and name != self.path:
                 choices = [("keep", "Keep that file"), ("replace", "Replace it")]
@@ -221,6 +221,65 @@ class Files:
             return not self.changed and loads(launch.read(path)) == self._saved
         except SessionError:
             return False
+
+    def _save_to(self, path: str, then: Callable[[], object] | None) -> None:
+        """Save the session, after a question if another program has changed its file."""
+        if (problem := self._changed_elsewhere(path)) is not None:
+            self._ask_about_change(path, then, *problem)
+        elif self._write(path) and then is not None:
+            then()
+
+    def _changed_elsewhere(self, path: str) -> tuple[str | None, str] | None:
+        """Return the file's text and its difference from the session, None if it may be written.
+
+        The text is None if it cannot be read; the difference then says why. A file that is gone,
+        or that has the session already, may be written.
+        """
+        if path != self.path or not os.path.exists(path):
+            return None
+        from jaxtui.text.difference import difference
+
+        try:
+            text = launch.read(path)
+        except SessionError as error:
+            return None, error.message
+        here = dumps(self._explorer.work.session)
+        try:
+            session = loads(text)
+        except SessionError:
+            session = None
+        known = session == self._saved if self._text is None else text == self._text
+        if known or text == here:
+            return None
+        return text, difference(text if session is None else dumps(session), here)
+
+    def _ask_about_change(
+        self, path: str, then: Callable[[], object] | None, text: str | None, changes: str
+    ) -> None:
+        from jaxtui.screen.dialogs import TextDialog
+
+        def answered(answer: str | None) -> None:
+            if answer == "overwrite":
+                # Asks again if the file has changed once more.
+                self._text = text
+                if text is not None:
+                    self._save_to(path, then)
+                elif self._write(path) and then is not None:
+                    then()
+            elif answer == "reload":
+                self._open(path)
+            elif answer == "as":
+                self.save_as(then)
+
+        choices = [
+            ("stay", "Go back"),
+            ("overwrite", "Overwrite it"),
+            ("reload", "Reload it: what is composed here is lost"),
+            ("as", "Save under another name"),
+        ]
+        explanation = f"{path} was changed since it was opened here. Overwriting changes it so:"
+        dialog = TextDialog("Changed by another program", explanation, changes, choices)
+        self._app.push_screen(dialog, answered)
 
     def _write(self, path: str) -> bool:
         from jaxtui.app import trust
