@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -301,6 +303,15 @@ class JaxtuiApp(ShellApp):
 
     def action_repaint(self) -> None:
         self.refresh()
+
+    def action_suspend_process(self) -> None:
+        """Stop the whole job, which a wrapper such as `uv run` may be part of, until `fg`."""
+        if os.getpgrp() == os.getsid(0):
+            self.say("no shell with job control started this, so nothing could bring it back")
+            return
+        self.explorer.files.rescue()
+        self.app_suspend_signal.publish(self)
+        os.killpg(os.getpgrp(), signal.SIGTSTP)
 
     def action_undo(self) -> None:
         self.explorer.undo()

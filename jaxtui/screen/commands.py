@@ -64,6 +64,8 @@ COMMANDS: tuple[Command, ...] = (
         hint=80,
         palette=False,
     ),
+    # A text area undoes by the same key, and comes first.
+    Command("app.suspend_process", "ctrl+z", "suspend", "Go to the shell; fg comes back"),
     Command("app.repaint", "ctrl+l", "repaint", "Paint the screen anew", typing=True),
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
     Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),
