@@ -21,6 +21,7 @@ from pathlib import Path
 import pyte
 import pytest
 
+from jaxtui import lessons
 from jaxtui.app.kept_work import left_works
 from jaxtui.session.session import load
 from tests.support.asking import sized_by_terminal
@@ -265,6 +266,23 @@ def test_ctrl_z_undoes_in_a_text_and_says_where_no_shell_could_bring_it_back(
     held.type("\x1a")
     held.wait(lambda text: "zzdef" not in text and "def matrix" in text)
     assert _state(held.pid) != "T"
+
+
+def test_a_run_without_a_screen_is_suspended_and_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "lesson.toml"
+    file.write_text(lessons.text(lessons.FIRST))
+    with subprocess.Popen(
+        [*EXPLORER, "run", str(file)], stdout=subprocess.PIPE, text=True, stderr=subprocess.STDOUT
+    ) as process:
+        os.kill(process.pid, signal.SIGTSTP)
+        limit = time.monotonic() + 30
+        while _state(process.pid) != "T":
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGCONT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "53." in output
 
 
 def _state(pid: int) -> str:
