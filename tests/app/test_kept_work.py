@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +100,26 @@ def test_a_file_is_locked_at_every_moment_of_its_replacement(folder: Path) -> No
         with open(path, "rb+") as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert len(files(folder)) == 1
+
+
+def test_where_files_cannot_be_locked_the_life_of_the_process_decides(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    leave(folder, work("of a living process"))
+    assert left_works(folder) == []
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: ended.pid)
+        leave(folder, work("of one that ended"))
+    [left] = left_works(folder)
+    assert left.session is not None
+    assert left.session.title == "of one that ended"
+    assert left.trusted_in("")
 
 
 def test_a_disk_that_takes_nothing_is_said_once_and_tried_again(folder: Path) -> None:
