@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -13,6 +15,7 @@ from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
 
+from jaxtui import config
 from jaxtui.app.shell_app import ShellApp
 from jaxtui.app.start import StartScreen
 from jaxtui.screen import commands
@@ -20,6 +23,7 @@ from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.behind_typing import after_typing, waits
 from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.screens import BY_NAME, KEYED
+from jaxtui.screen.textual_private import TerminalDriver
 from jaxtui.session.session import Session
 from jaxtui.wire.launch import Choice
 
@@ -60,18 +64,24 @@ class JaxtuiApp(ShellApp):
         session: Session,
         *,
         path: str | None = None,
+        text: str | None = None,
         trusted: bool = True,
+        keeps: bool = False,
         ascii: bool = False,
         theme: str | None = None,
         choice: Choice | None = None,
         clock: Callable[[], float] = time.monotonic,
+        terminal_lost: Callable[[], object] | None = None,
     ) -> None:
         """`client` is called once the first frame is painted, for a client told to start.
 
-        `choice` is what the command line says about the engine, already applied to `session`;
-        `clock` gives seconds that never go back.
+        `text` is that of the file at `path`. With `keeps`, what is unsaved is kept in the state
+        folder, and what earlier explorers left there is offered. `choice` is what the command line
+        says about the engine, already applied to `session`; `clock` gives seconds that never go
+        back. `terminal_lost` is called, on any thread, when the terminal is gone.
         """
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
+        self.terminal_lost = terminal_lost or self.exit
         self.animation_level = "none"
         self.ascii = ascii
         self.set_class(ascii, "-ascii")
@@ -81,6 +91,7 @@ class JaxtuiApp(ShellApp):
 
             self._signs.append(PlainText())
         self._client, self._session, self._path, self._trusted = client, session, path, trusted
+        self._text, self._keeps = text, keeps
         self._choice, self._clock = choice or Choice(), clock
         self._theme_wanted = theme
         self._early: list[Callable[[], Awaitable[bool]]] = []  # actions of before there is work
@@ -111,6 +122,7 @@ class JaxtuiApp(ShellApp):
         """Start the explorer and show the session; called once the start screen is painted."""
         # Half of the explorer's own start is in these imports, none of which the first frame needs.
         from jaxtui.app.explorer import Explorer
+        from jaxtui.app.kept_work import KeptWork
 
         self.explorer = Explorer(
             self,
@@ -120,6 +132,8 @@ class JaxtuiApp(ShellApp):
             trusted=self._trusted,
             choice=self._choice,
             clock=self._clock,
+            text=self._text,
+            kept=KeptWork(config.state_folder(), self._cannot_keep) if self._keeps else None,
         )
         self.explorer.start()
         self.show_session()
@@ -129,10 +143,22 @@ class JaxtuiApp(ShellApp):
             self.call_after_refresh(
                 self.say, f"there is no theme {self._theme_wanted}; there are {names}"
             )
-        if not self._trusted:
-            self.call_after_refresh(self.explorer.files.ask_trust)
+        self.call_after_refresh(self._offer_left_works if self._keeps else self._ask_trust)
         for run in self._early:
             self.call_later(run)
+
+    def _offer_left_works(self) -> None:
+        from jaxtui.app.left_works import LeftWorks
+
+        LeftWorks(self.explorer, self.explorer.files).offer_at_start(self._ask_trust)
+
+    def _ask_trust(self) -> None:
+        if not self.explorer.open_session.trusted:
+            self.explorer.files.ask_trust()
+
+    def _cannot_keep(self, reason: str) -> None:
+        """Say why changes cannot be kept; any thread may call this."""
+        self.call_later(self.say, reason)
 
     def clear_selection(self) -> None:
         # From Python 3.12 on Textual composes the first screen before it is on the stack, and a
@@ -278,6 +304,15 @@ class JaxtuiApp(ShellApp):
     def action_repaint(self) -> None:
         self.refresh()
 
+    def action_suspend_process(self) -> None:
+        """Stop the whole job, which a wrapper such as `uv run` may be part of, until `fg`."""
+        if os.getpgrp() == os.getsid(0):
+            self.say("no shell with job control started this, so nothing could bring it back")
+            return
+        self.explorer.files.rescue()
+        self.app_suspend_signal.publish(self)
+        os.killpg(os.getpgrp(), signal.SIGTSTP)
+
     def action_undo(self) -> None:
         self.explorer.undo()
 
@@ -292,6 +327,12 @@ class JaxtuiApp(ShellApp):
 
     def action_save_session_as(self) -> None:
         self.explorer.files.save_as()
+
+    def action_left_works(self) -> None:
+        from jaxtui.app.left_works import LeftWorks
+
+        left = LeftWorks(self.explorer, self.explorer.files)
+        self.explorer.files.unless_changed(left.offer)
 
     async def action_quit(self) -> None:
         if self.explorer.files.asking:

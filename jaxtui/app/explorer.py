@@ -28,6 +28,7 @@ from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent
 
 if TYPE_CHECKING:
+    from jaxtui.app.kept_work import KeptWork
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.session.diagnosis import Fix
 
@@ -49,12 +50,17 @@ class Explorer(Works):
         trusted: bool,
         choice: Choice,
         clock: Callable[[], float],
+        text: str | None = None,
+        kept: KeptWork | None = None,
     ) -> None:
-        """`client` is already starting, and `choice` already applied to `session`."""
+        """`client` is already starting, and `choice` already applied to `session`.
+
+        `text` is that of the file at `path`; `kept` keeps what is unsaved.
+        """
         self.app = app
         self.client = client
         self.now = clock
-        self.files = Files(self, path, session)
+        self.files = Files(self, path, session, text=text, kept=kept)
         opened = OpenSession(
             session,
             send=client.send,
@@ -189,10 +195,22 @@ class Explorer(Works):
         else:
             self.edit(fix.field, fix.text)
 
-    def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None:
-        """Open a session from its file or lesson, on the devices of the command line."""
+    def open(
+        self,
+        session: Session,
+        *,
+        path: str | None = None,
+        trusted: bool = True,
+        text: str | None = None,
+        saved: Session | None = None,
+    ) -> None:
+        """Open a session from its file or lesson, on the devices of the command line.
+
+        `text` is that of the file at `path`; `saved` is the session in it, by default this one.
+        """
         session = self._choice.applied_to(session)
-        self.files.taken_over(session, path)
+        before = session if saved is None else self._choice.applied_to(saved)
+        self.files.taken_over(before, path, text)
         self._history.forget()
         start_again = self.open_session.replace(session, self.files.folder, trusted)
         self._follow(start_again, replaced=True)
@@ -211,6 +229,7 @@ class Explorer(Works):
             self._restart(settings)
         elif start_again:
             self._restart()
+        self.files.follow()
         self.show_work()
         if self._resting is not None:
             self._resting.stop()

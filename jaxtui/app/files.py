@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +12,7 @@ from jaxtui.wire import launch
 if TYPE_CHECKING:
     from textual.screen import Screen
 
+    from jaxtui.app.kept_work import KeptWork, LeftWork, Origin
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.program.screen.work import ProgramWork
 
@@ -31,7 +31,15 @@ class FilesExplorer(Protocol):
 
     def show_work(self) -> None: ...
 
-    def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None: ...
+    def open(
+        self,
+        session: Session,
+        *,
+        path: str | None = None,
+        trusted: bool = True,
+        text: str | None = None,
+        saved: Session | None = None,
+    ) -> None: ...
 
     def moved_to(self, folder: str) -> None: ...
 
@@ -39,11 +47,20 @@ class FilesExplorer(Protocol):
 class Files:
     """The path of the session's file, and the session as that file has it."""
 
-    def __init__(self, explorer: FilesExplorer, path: str | None, session: Session) -> None:
+    def __init__(
+        self,
+        explorer: FilesExplorer,
+        path: str | None,
+        session: Session,
+        *,
+        text: str | None = None,
+        kept: KeptWork | None = None,
+    ) -> None:
+        """`text` is that of the file when `session` was read; `kept` keeps what is unsaved."""
         self._explorer = explorer
         self._app = explorer.app
-        self.path = path
-        self._saved = session
+        self.taken_over(session, path, text)
+        self._kept = kept
         self._question: Screen[str] | None = None  # what becomes of changes, while it is asked
 
     @property
@@ -63,9 +80,46 @@ class Files:
         """Whether a part of the session differs from the file."""
         return bool(getattr(self._explorer.work.session, part) != getattr(self._saved, part))
 
-    def taken_over(self, session: Session, path: str | None) -> None:
-        """Take a session, as it stands in the file at `path`, for the saved one."""
-        self.path, self._saved = path, session
+    def taken_over(self, session: Session, path: str | None, text: str | None) -> None:
+        """Take a session for the saved one, which stands as `text` in the file at `path`."""
+        self.path, self._saved, self._text = path, session, text
+        self._origin: Origin | None = None
+
+    # ------------------------------------------------------------------------ what is unsaved
+
+    def follow(self) -> None:
+        """Keep the changes of the session in the state folder, soon and on another thread."""
+        if self._kept is None:
+            return
+        if not self.changed:
+            self._kept.drop()
+            return
+        from jaxtui.app.kept_work import Origin, Work
+
+        if self._origin is None:
+            self._origin = Origin(
+                path=os.path.abspath(self.path) if self.path else "",
+                text=dumps(self._saved) if self._text is None else self._text,
+            )
+        work = self._explorer.work
+        self._kept.keep(Work(work.session, self._origin, work.trusted, self.folder))
+
+    def adopt(self, left: LeftWork) -> None:
+        """Keep the changes from now on in the file that they were found in."""
+        if self._kept is not None:
+            self._kept.adopt(left)
+
+    def rescue(self) -> str | None:
+        """Write what is unsaved to the state folder now. Return its path, or None.
+
+        Any thread may call this.
+        """
+        return self._kept.write() if self._kept is not None else None
+
+    def leave(self, *, discard: bool) -> None:
+        """Let go of what is kept, and remove it if it is to be discarded."""
+        if self._kept is not None:
+            self._kept.close(discard=discard)
 
     # --------------------------------------------------------------------------------- trust
 
@@ -73,7 +127,7 @@ class Files:
         """Show the session's source, and run it only if the user accepts it."""
         from jaxtui.screen.dialogs import TrustDialog
 
-        text, session = self._text(), self._explorer.work.session
+        text, session = self._shown_text(), self._explorer.work.session
 
         def answered(answer: str | None) -> None:
             if answer != "run":
@@ -82,12 +136,13 @@ class Files:
 
             trust.sign(text, trust.folder_run(session, self.folder))
             self._explorer.work.trust(self._explorer.now())
+            self.follow()
             self._explorer.show_work()
 
         dialog = TrustDialog(self.path or "", text, session.program.function.strip())
         self._app.push_screen(dialog, answered)
 
-    def _text(self) -> str:
+    def _shown_text(self) -> str:
         if self.path and not self.changed:
             try:
                 return launch.read(self.path)
@@ -122,7 +177,7 @@ class Files:
             self._app.say(f"{path}: {field}{error.message}")
             return
         trusted = trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
-        self._explorer.open(session, path=path, trusted=trusted)
+        self._explorer.open(session, path=path, trusted=trusted, text=text)
         if not trusted:
             self.ask_trust()
 
@@ -136,8 +191,8 @@ class Files:
             self._app.say(f"nothing changed since {self.path} was saved")
             if then is not None:
                 then()
-        elif self._write(self.path) and then is not None:
-            then()
+        else:
+            self._save_to(self.path, then)
 
     def save_as(self, then: Callable[[], object] | None = None) -> None:
         from jaxtui.screen.dialogs import ConfirmDialog, PathDialog
@@ -148,8 +203,8 @@ class Files:
             name = path if os.path.splitext(path)[1] else path + ".toml"
 
             def confirmed(answer: str | None) -> None:
-                if answer == "replace" and self._write(name) and then is not None:
-                    then()
+                if answer == "replace":
+                    self._save_to(name, then)
 
             if os.path.exists(name) and name != self.path:
                 choices = [("keep", "Keep that file"), ("replace", "Replace it")]
@@ -167,6 +222,65 @@ class Files:
         except SessionError:
             return False
 
+    def _save_to(self, path: str, then: Callable[[], object] | None) -> None:
+        """Save the session, after a question if another program has changed its file."""
+        if (problem := self._changed_elsewhere(path)) is not None:
+            self._ask_about_change(path, then, *problem)
+        elif self._write(path) and then is not None:
+            then()
+
+    def _changed_elsewhere(self, path: str) -> tuple[str | None, str] | None:
+        """Return the file's text and its difference from the session, None if it may be written.
+
+        The text is None if it cannot be read; the difference then says why. A file that is gone,
+        or that has the session already, may be written.
+        """
+        if path != self.path or not os.path.exists(path):
+            return None
+        from jaxtui.text.difference import difference
+
+        try:
+            text = launch.read(path)
+        except SessionError as error:
+            return None, error.message
+        here = dumps(self._explorer.work.session)
+        try:
+            session = loads(text)
+        except SessionError:
+            session = None
+        known = session == self._saved if self._text is None else text == self._text
+        if known or text == here:
+            return None
+        return text, difference(text if session is None else dumps(session), here)
+
+    def _ask_about_change(
+        self, path: str, then: Callable[[], object] | None, text: str | None, changes: str
+    ) -> None:
+        from jaxtui.screen.dialogs import TextDialog
+
+        def answered(answer: str | None) -> None:
+            if answer == "overwrite":
+                # Asks again if the file has changed once more.
+                self._text = text
+                if text is not None:
+                    self._save_to(path, then)
+                elif self._write(path) and then is not None:
+                    then()
+            elif answer == "reload":
+                self._open(path)
+            elif answer == "as":
+                self.save_as(then)
+
+        choices = [
+            ("stay", "Go back"),
+            ("overwrite", "Overwrite it"),
+            ("reload", "Reload it: what is composed here is lost"),
+            ("as", "Save under another name"),
+        ]
+        explanation = f"{path} was changed since it was opened here. Overwriting changes it so:"
+        dialog = TextDialog("Changed by another program", explanation, changes, choices)
+        self._app.push_screen(dialog, answered)
+
     def _write(self, path: str) -> bool:
         from jaxtui.app import trust
 
@@ -176,29 +290,13 @@ class Files:
         except OSError as error:
             self._app.say(f"cannot write {path}: {error.strerror}")
             return False
-        self.taken_over(session, path)
+        self.taken_over(session, path, text)
+        self.follow()
         if self._explorer.work.trusted:
             trust.sign(text, trust.folder_run(session, self.folder))
         self._explorer.moved_to(self.folder)
         self._app.say(f"saved {path}")
         return True
-
-    def rescue(self) -> str | None:
-        """Write the session to the state folder. Return its path, or None if that fails."""
-        from jaxtui import config
-        from jaxtui.app import trust
-
-        folder = config.state_folder()
-        path = folder / time.strftime("unsaved-%Y%m%dT%H%M%S.toml")
-        session = self._explorer.work.session
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            text = save(session, path)
-        except OSError:
-            return None
-        if self._explorer.work.trusted:
-            trust.sign(text, trust.folder_run(session, str(folder)))
-        return str(path)
 
     # ------------------------------------------------------------------------------- changes
 

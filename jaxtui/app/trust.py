@@ -57,6 +57,27 @@ def sign(text: str, folder: str = "") -> bool:
     return True
 
 
+def signature(text: str, folder: str = "") -> str | None:
+    """Return the signature of a text, for a caller that keeps it itself; None if there is no key.
+
+    `folder` is the result of `folder_run`.
+    """
+    kept_in = config.data_folder()
+    try:
+        kept_in.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _signature(_read_key(kept_in) or _make_key(kept_in), text, folder)
+    except OSError:
+        return None
+
+
+def is_signature(claimed: str, text: str, folder: str = "") -> bool:
+    """Whether `claimed` is the `signature` of exactly this text and folder."""
+    key = _read_key(config.data_folder())
+    return key is not None and hmac.compare_digest(
+        _signature(key, text, folder).encode(), claimed.encode("utf-8", "replace")
+    )
+
+
 def _signature(key: bytes, text: str, folder: str) -> str:
     signed = f"{text}\0{folder}" if folder else text
     return hmac.new(key, signed.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

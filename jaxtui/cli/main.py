@@ -13,8 +13,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from jaxtui.cli import signals
 from jaxtui.cli.options import parse
 
 if TYPE_CHECKING:
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
     from jaxtui.wire.launch import Choice
 
 USAGE = 2
-
-
-class Terminated(BaseException):
-    """Raised in the main thread when a signal asks the process to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.status = 128 + number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,11 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "screenshot": _screenshot,
     }[command]
     try:
-        with _signals_raised():
+        with signals.raised():
             status = work(options)
             sys.stdout.flush()
             return status
-    except Terminated as terminated:
+    except signals.Terminated as terminated:
         return terminated.status
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -183,7 +176,7 @@ def _lessons(options: argparse.Namespace) -> int:
 
 def _screenshot(options: argparse.Namespace) -> int:
     config, choice = _configured(options)
-    session, _ = _open(options.session, choice)
+    session, _, _ = _open(options.session, choice)
     from jaxtui.cli import screenshot
 
     return screenshot.draw(
@@ -198,14 +191,17 @@ def _screenshot(options: argparse.Namespace) -> int:
     )
 
 
-def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
-    """The session to explore, and whether it may run without asking. Exits if it cannot be read."""
+def _open(path: str | None, choice: Choice) -> tuple[Session, str | None, bool]:
+    """The session to explore, its file's text, and whether it may run without asking.
+
+    Exits if it cannot be read.
+    """
     from jaxtui import lessons
     from jaxtui.session.session import SessionError, loads
     from jaxtui.wire import launch
 
     if path is None:
-        return choice.applied_to(lessons.load(lessons.FIRST)), True
+        return choice.applied_to(lessons.load(lessons.FIRST)), None, True
     try:
         text = launch.read(path)
         session = choice.applied_to(loads(text))
@@ -213,7 +209,8 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
         _refuse(_located(path, error))
     from jaxtui.app import trust
 
-    return session, trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
+    trusted = trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
+    return session, text, trusted
 
 
 # ------------------------------------------------------------------------------------- explorer
@@ -222,40 +219,50 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
 def _explore(options: argparse.Namespace) -> int:
     _require_terminal()
     config, choice = _configured(options)
-    session, trusted = _open(options.session, choice)
+    session, text, trusted = _open(options.session, choice)
     theme = options.theme or config.theme or None
+    from jaxtui.cli.guardian import Guardian
     from jaxtui.wire.launch import StartedEngine
 
     engine = StartedEngine(choice.settings_for(session))
-    try:
-        with _without_gc():
-            from jaxtui.app.app import JaxtuiApp
+    with Guardian(engine) as guardian:
+        try:
+            with _without_gc():
+                from jaxtui.app.app import JaxtuiApp
 
-        app = JaxtuiApp(
-            engine.client,
-            session,
-            path=options.session,
-            trusted=trusted,
-            ascii=bool(options.ascii or config.ascii),
-            theme=theme,
-            choice=choice,
-        )
-        if theme is not None and theme not in app.available_themes:
-            _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")
-        with _signals_exit(app):
+            app = JaxtuiApp(
+                engine.client,
+                session,
+                path=options.session,
+                text=text,
+                trusted=trusted,
+                keeps=True,
+                ascii=bool(options.ascii or config.ascii),
+                theme=theme,
+                choice=choice,
+                terminal_lost=guardian.terminal_lost,
+            )
+            if theme is not None and theme not in app.available_themes:
+                _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")
+            guardian.app = app
             app.run(mouse=config.mouse if options.mouse is None else options.mouse)
-    finally:
-        engine.close()
+        finally:
+            engine.close()
+        return _leave(app)
+
+
+def _leave(app: JaxtuiApp) -> int:
+    """Keep what is unsaved, unless the user has quit. Returns the exit status."""
+    from jaxtui.cli.guardian import print_kept
+
     status = app.return_code or 0
-    if status and app.begun and app.explorer.files.changed:
-        _print_rescued(app.explorer.files.rescue())
+    if app.begun:
+        files = app.explorer.files
+        kept = bool(status) and files.changed
+        if kept:
+            print_kept(files.rescue())
+        files.leave(discard=not kept)
     return status
-
-
-def _print_rescued(path: str | None) -> None:
-    words = f"is kept in {path}" if path is not None else "could not be kept"
-    with contextlib.suppress(OSError):  # the terminal may be closed
-        print(f"jaxtui: what was composed and in no file {words}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -277,47 +284,3 @@ def _require_terminal() -> None:
             _refuse(f"the explorer needs a terminal, and {name} is none; see `jaxtui run -h`")
     if os.environ.get("TERM", "dumb") == "dumb":
         _refuse("the explorer needs a terminal that can place text, and TERM is dumb")
-
-
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
-
-
-@contextlib.contextmanager
-def _handled(numbers: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
-    """Install `handler` for these signals in the block, except for ignored ones (nohup)."""
-    before = {number: signal.getsignal(number) for number in numbers}
-    taken = [number for number in numbers if before[number] is not signal.SIG_IGN]
-    for number in taken:
-        signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, before[number])
-
-
-def _signals_raised() -> contextlib.AbstractContextManager[None]:
-    """Make ending signals raise Terminated, so that `finally` blocks end the engines."""
-
-    def end(number: int, _frame: object) -> None:
-        raise Terminated(number)
-
-    return _handled(_ENDING, end)
-
-
-def _signals_exit(app: JaxtuiApp) -> contextlib.AbstractContextManager[None]:
-    """Make ending signals exit the app regularly, so that it restores the terminal."""
-
-    def end(number: int, _frame: object) -> None:
-        import asyncio
-
-        # If the app does not exit, a second signal ends the process.
-        signal.signal(number, signal.SIG_DFL)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise SystemExit(128 + number) from None
-        # Wakes the event loop; with call_soon the callback would wait until something else does.
-        loop.call_soon_threadsafe(app.exit, None, 128 + number)
-
-    return _handled((*_ENDING, signal.SIGINT), end)

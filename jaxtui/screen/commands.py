@@ -53,6 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.open_session", "ctrl+o", "open", "Open a session file", typing=True),
     Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
     Command("app.save_session_as", "", "save as", "Save the session under another name"),
+    Command("app.left_works", "", "unsaved work", "Open what an earlier explorer left unsaved"),
     Command("app.change_theme", "", "theme", "Choose other colours"),
     Command(
         "app.command_palette",
@@ -63,6 +64,8 @@ COMMANDS: tuple[Command, ...] = (
         hint=80,
         palette=False,
     ),
+    # A text area undoes by the same key, and comes first.
+    Command("app.suspend_process", "ctrl+z", "suspend", "Go to the shell; fg comes back"),
     Command("app.repaint", "ctrl+l", "repaint", "Paint the screen anew", typing=True),
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
     Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),

@@ -80,6 +80,28 @@ class ConfirmDialog(ChoiceDialog):
         yield from super().body()
 
 
+class TextDialog(ConfirmDialog):
+    """A question about a text, which is shown; answers the name of a choice."""
+
+    KEYS = "enter chooses, esc closes; shift+tab, then arrows, scrolls"
+
+    def __init__(
+        self, title: str, explanation: str, text: str, choices: Sequence[tuple[str, str]]
+    ) -> None:
+        super().__init__(title, explanation, choices)
+        self._shown = text
+
+    def body(self) -> ComposeResult:
+        explanation, choices = super().body()
+        yield explanation
+        with VerticalScroll(classes="source", can_focus=True):
+            yield Static(self._shown, markup=False)
+        yield choices
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+
+
 class TrustDialog(ConfirmDialog):
     """Shows the source of a file before anything of it runs; answers "run" or "leave"."""
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+import os
+import select
+import sys
+from collections.abc import Callable
+from typing import Any, Self, TextIO
 
+from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.timer import Timer
@@ -54,3 +59,60 @@ class SteadyInput(Input):
     ) -> Self:
         layout = layout and not self._value_changes
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+
+class LosableTerminal:
+    """A terminal to write to, which may vanish: what is written then is dropped.
+
+    Textual's thread for output would end with an error, and the app hang once the queue is full.
+    """
+
+    _HELD = 64 * 1024  # characters held back until the next flush
+
+    def __init__(self, file: TextIO, lost: Callable[[], object]) -> None:
+        """`lost` is called, on the thread for output, when the terminal is gone."""
+        self._descriptor = file.fileno()
+        self._encoding, self._errors = file.encoding, file.errors or "strict"
+        self._lost: Callable[[], object] | None = lost
+        self._pieces: list[str] = []
+        self._length = 0
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, text: str) -> None:
+        self._pieces.append(text)
+        self._length += len(text)
+        if self._length > self._HELD:
+            self.flush()
+
+    def flush(self) -> None:
+        data = memoryview("".join(self._pieces).encode(self._encoding, self._errors))
+        self._pieces, self._length = [], 0
+        while data and self._lost is not None:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:  # another process has set the terminal so
+                select.select([], [self._descriptor], [])
+            except OSError:
+                lost, self._lost = self._lost, None
+                lost()
+
+
+class TerminalDriver(LinuxDriver):
+    """A driver that says when its terminal is gone, by calling the `terminal_lost` of its app."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        super().__init__(app, **options)
+        assert sys.__stderr__ is not None
+        self._terminal_lost: Callable[[], object] = app.terminal_lost
+        self._file: Any = LosableTerminal(sys.__stderr__, self._terminal_lost)
+
+    def run_input_thread(self) -> None:
+        try:
+            super().run_input_thread()
+        except OSError:
+            self._terminal_lost()

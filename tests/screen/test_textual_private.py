@@ -4,24 +4,81 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import pkgutil
+import pty
 import re
+import threading
+import tty
 from collections.abc import Iterator
 
 from textual.app import App, ComposeResult
 from textual.dom import DOMNode
+from textual.drivers._writer_thread import WriterThread
+from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
 import jaxtui
-from jaxtui.screen.textual_private import PAINT_SECONDS, PromptScreen, SteadyInput
+from jaxtui.screen.textual_private import (
+    PAINT_SECONDS,
+    LosableTerminal,
+    PromptScreen,
+    SteadyInput,
+)
 
 
 def test_textual_has_the_private_names() -> None:
     assert isinstance(inspect.getattr_static(Screen, "_update_timer"), property)
     assert not inspect.signature(Screen._on_timer_update).parameters.keys() - {"self"}
     assert list(inspect.signature(Input._watch_value).parameters) == ["self", "value"]
+
+
+def test_textual_has_the_private_names_of_its_driver() -> None:
+    source = inspect.getsource(LinuxDriver)
+    assert "self._file = sys.__stderr__" in source
+    assert "WriterThread(self._file)" in source
+    assert "self.run_input_thread()" in source
+    used = set(re.findall(r"self\._file\.(\w+)", inspect.getsource(WriterThread)))
+    assert used <= {"write", "flush", "fileno"}
+
+
+def _written(descriptor: int, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        data += os.read(descriptor, 65536)
+    return data
+
+
+def test_what_is_written_arrives_whole_also_where_writes_do_not_wait() -> None:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    os.set_blocking(slave, False)
+    text = "abcdéfg" * 40_000
+    lost: list[bool] = []
+    with open(slave, "w", encoding="utf-8", closefd=False) as file:
+        terminal = LosableTerminal(file, lambda: lost.append(True))
+        thread = threading.Thread(target=lambda: (terminal.write(text), terminal.flush()))
+        thread.start()
+        assert _written(master, len(text.encode())).decode() == text
+        thread.join()
+    assert not lost
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_terminal_that_is_gone_is_told_once_and_what_is_written_then_is_dropped() -> None:
+    master, slave = pty.openpty()
+    lost: list[bool] = []
+    with open(slave, "w", encoding="utf-8", closefd=False) as file:
+        terminal = LosableTerminal(file, lambda: lost.append(True))
+        os.close(master)
+        for _ in range(100):
+            terminal.write("text")
+            terminal.flush()
+    assert lost == [True]
+    os.close(slave)
 
 
 class PromptApp(App[None]):

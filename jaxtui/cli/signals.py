@@ -1,0 +1,48 @@
+"""The handlers of ending signals."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Terminated(BaseException):
+    """Raised in the main thread when a signal asks the process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number
+
+
+@contextlib.contextmanager
+def handled(numbers: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
+    """Install `handler` for these signals in the block, except for ignored ones (nohup)."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    taken = [number for number in numbers if before[number] is not signal.SIG_IGN]
+    for number in taken:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
+
+
+def raised() -> contextlib.AbstractContextManager[None]:
+    """Make the first ending signal raise Terminated, so that `finally` blocks end the engines.
+
+    Further ones do nothing: they would interrupt those blocks.
+    """
+    ending = False
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal ending
+        if not ending:
+            ending = True
+            raise Terminated(number)
+
+    return handled(ENDING, end)
