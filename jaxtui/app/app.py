@@ -20,6 +20,7 @@ from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.behind_typing import after_typing, waits
 from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.screens import BY_NAME, KEYED
+from jaxtui.screen.visible_filter import VisibleText
 from jaxtui.session.session import Session
 from jaxtui.wire.launch import Choice
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 # What a filter made is kept by the filter itself, so there is one of each.
-NO_COLOR, MONOCHROME = NoColor(), Monochrome()
+NO_COLOR, MONOCHROME, VISIBLE = NoColor(), Monochrome(), VisibleText()
 
 
 class Arrived(Message, bubble=False):
@@ -105,7 +106,8 @@ class JaxtuiApp(ShellApp):
             without if isinstance(filter, Monochrome | NoColor) else filter
             for filter in super().get_line_filters()
         ]
-        return [*filters, *self._signs]
+        # First what makes text visible, so that a sign without ASCII gets its ASCII one.
+        return [VISIBLE, *filters, *self._signs]
 
     def begin(self) -> None:
         """Start the explorer and show the session; called once the start screen is painted."""

@@ -17,10 +17,11 @@ import os
 import secrets
 from pathlib import Path
 
-from jaxtui import config, lessons
+from jaxtui import bounded, config, lessons
 from jaxtui.session.session import Session
 
 KEY_BYTES = 32
+STORE_BYTES = 1024 * 1024  # more than KEPT signatures take
 KEPT = 5_000  # signatures; the oldest are forgotten
 
 
@@ -65,10 +66,9 @@ def _signature(key: bytes, text: str, folder: str) -> str:
 def _read_key(folder: Path) -> bytes | None:
     """Return the key, or None unless there is one that only this user can read and write."""
     try:
-        with (folder / "trust.key").open("rb") as file:
-            status = os.fstat(file.fileno())
-            key = file.read(KEY_BYTES + 1)
-    except OSError:
+        status = (folder / "trust.key").stat()
+        key = bounded.read(folder / "trust.key", KEY_BYTES)
+    except (OSError, bounded.Unreadable):
         return None
     private = status.st_uid == os.getuid() and not status.st_mode & 0o077
     return key if private and len(key) == KEY_BYTES else None
@@ -82,8 +82,8 @@ def _make_key(folder: Path) -> bytes:
 
 def _read_signatures(folder: Path) -> list[str]:
     try:
-        return (folder / "trusted").read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError):
+        return bounded.read(folder / "trusted", STORE_BYTES).decode("ascii").split()
+    except (OSError, UnicodeDecodeError, bounded.Unreadable):
         return []
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
@@ -17,7 +19,10 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES, WorkScreen
+from jaxtui.screen.cells import Segment
 from jaxtui.screen.field import TypedInput
+from jaxtui.screen.painted_lines import PaintedLines
+from jaxtui.text.printable import visible
 
 T = TypeVar("T")
 
@@ -102,12 +107,40 @@ class TrustDialog(ConfirmDialog):
     def body(self) -> ComposeResult:
         explanation, choices = super().body()
         yield explanation
-        with VerticalScroll(classes="source", can_focus=True):
-            yield Static(self._source, markup=False)
+        yield SourceLines(self._source)
         yield choices
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
+
+
+class SourceLines(PaintedLines):
+    """A text, however long, cut into lines of the widget's width as far as they are on view."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(classes="source")
+        self._text = text
+
+    def on_resize(self, event: events.Resize) -> None:
+        width = max(1, self.size.width)
+        lines = (visible(line.expandtabs()) for line in self._text.splitlines())
+        self.show([(Segment(part),) for line in lines for part in cut(line, width)])
+        super().on_resize(event)
+
+
+def cut(line: str, width: int) -> list[str]:
+    """Return `line` in parts of at most `width` cells, at least one."""
+    if len(line) <= width and line.isascii():
+        return [line]
+    parts, part, cells = [], "", 0
+    for character in line:
+        wide = cell_len(character)
+        if part and cells + wide > width:
+            parts.append(part)
+            part, cells = "", 0
+        part += character
+        cells += wide
+    return [*parts, part]
 
 
 class PathDialog(Dialog[str]):
