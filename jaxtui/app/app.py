@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.widgets import Input
 
+    from jaxtui.app.covered import Covered
     from jaxtui.app.explorer import Explorer
     from jaxtui.program.screen.screen import MapScreen
     from jaxtui.results.screen.view import ArrayView
@@ -65,10 +66,13 @@ class JaxtuiApp(ShellApp):
         ascii: bool = False,
         theme: str | None = None,
         choice: Choice | None = None,
+        text: str | None = None,
+        accepted: Covered | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`client` is called once the first frame is painted, for a client told to start.
 
+        `text` is what the file at `path` held, and `accepted` what was accepted beside it.
         `choice` is what the command line says about the engine, already applied to `session`;
         `clock` gives seconds that never go back.
         """
@@ -82,6 +86,7 @@ class JaxtuiApp(ShellApp):
 
             self._signs.append(PlainText())
         self._client, self._session, self._path, self._trusted = client, session, path, trusted
+        self._text, self._accepted = text, accepted
         self._choice, self._clock = choice or Choice(), clock
         self._theme_wanted = theme
         self._early: list[Callable[[], Awaitable[bool]]] = []  # actions of before there is work
@@ -122,6 +127,8 @@ class JaxtuiApp(ShellApp):
             trusted=self._trusted,
             choice=self._choice,
             clock=self._clock,
+            text=self._text,
+            accepted=self._accepted,
         )
         self.explorer.start()
         self.show_session()

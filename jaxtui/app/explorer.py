@@ -28,6 +28,7 @@ from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent
 
 if TYPE_CHECKING:
+    from jaxtui.app.covered import Covered
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.session.diagnosis import Fix
 
@@ -49,12 +50,14 @@ class Explorer(Works):
         trusted: bool,
         choice: Choice,
         clock: Callable[[], float],
+        text: str | None = None,
+        accepted: Covered | None = None,
     ) -> None:
         """`client` is already starting, and `choice` already applied to `session`."""
         self.app = app
         self.client = client
         self.now = clock
-        self.files = Files(self, path, session)
+        self.files = Files(self, path, session, text, accepted)
         opened = OpenSession(
             session,
             send=client.send,
@@ -243,6 +246,8 @@ class Explorer(Works):
         self.show_work()
 
     def run(self) -> None:
+        if self.open_session.trusted and not self.files.still_accepted():
+            self.open_session.trusted = False
         if not self.open_session.trusted:
             self.files.ask_trust()
             return

@@ -13,6 +13,7 @@ from jaxtui.wire import launch
 if TYPE_CHECKING:
     from textual.screen import Screen
 
+    from jaxtui.app.covered import Covered
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.program.screen.work import ProgramWork
 
@@ -39,11 +40,21 @@ class FilesExplorer(Protocol):
 class Files:
     """The path of the session's file, and the session as that file has it."""
 
-    def __init__(self, explorer: FilesExplorer, path: str | None, session: Session) -> None:
+    def __init__(
+        self,
+        explorer: FilesExplorer,
+        path: str | None,
+        session: Session,
+        text: str | None = None,
+        accepted: Covered | None = None,
+    ) -> None:
+        """`text` is what the file held when it was read, `accepted` what it runs, if it may."""
         self._explorer = explorer
         self._app = explorer.app
         self.path = path
         self._saved = session
+        self._read = text
+        self._accepted = accepted
         self._question: Screen[str] | None = None  # what becomes of changes, while it is asked
 
     @property
@@ -66,34 +77,54 @@ class Files:
     def taken_over(self, session: Session, path: str | None) -> None:
         """Take a session, as it stands in the file at `path`, for the saved one."""
         self.path, self._saved = path, session
+        self._read, self._accepted = None, None
 
     # --------------------------------------------------------------------------------- trust
 
     def ask_trust(self) -> None:
         """Show the session's source, and run it only if the user accepts it."""
+        from jaxtui.app import trust
+        from jaxtui.app.covered import covered
         from jaxtui.screen.dialogs import TrustDialog
 
         text, session = self._text(), self._explorer.work.session
+        beside = covered(session, self.folder)  # read once: what is shown is what is signed
 
         def answered(answer: str | None) -> None:
-            if answer != "run":
+            if answer != "run" or self._explorer.work.session is not session:
                 return
-            from jaxtui.app import trust
-
-            trust.sign(text, trust.folder_run(session, self.folder))
+            trust.sign(text, beside, self.path)
+            self._accepted = beside
             self._explorer.work.trust(self._explorer.now())
             self._explorer.show_work()
 
-        dialog = TrustDialog(self.path or "", text, session.program.function.strip())
+        dialog = TrustDialog(
+            self.path or "",
+            text,
+            session.program.function.strip(),
+            files=beside.files,
+            changes=trust.changes(self.path, text, beside),
+        )
         self._app.push_screen(dialog, answered)
 
     def _text(self) -> str:
-        if self.path and not self.changed:
-            try:
-                return launch.read(self.path)
-            except SessionError:
-                pass  # gone meanwhile; what is composed is what would run
+        """The text of the session in hand: as it was read, if it has not been changed since.
+
+        Never what its file holds by now, which is not what would run.
+        """
+        if self._read is not None and not self.changed:
+            return self._read
         return dumps(self._explorer.work.session)
+
+    def still_accepted(self) -> bool:
+        """Whether the files that an accepted session runs are as they were accepted."""
+        if self._accepted is None or not self._accepted.folder:
+            return True
+        from jaxtui.app.covered import covered
+
+        now = covered(self._explorer.work.session, self.folder).files
+        before = self._accepted.files
+        return all(now[path] == before[path] for path in now.keys() & before.keys())
 
     # ---------------------------------------------------------------------------------- open
 
@@ -113,6 +144,7 @@ class Files:
 
     def _open(self, path: str) -> None:
         from jaxtui.app import trust
+        from jaxtui.app.covered import covered
 
         try:
             text = launch.read(path)
@@ -121,8 +153,10 @@ class Files:
             field = f"{error.field}: " if error.field else ""
             self._app.say(f"{path}: {field}{error.message}")
             return
-        trusted = trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
+        beside = covered(session, launch.folder_of(path))
+        trusted = trust.is_trusted(text, beside)
         self._explorer.open(session, path=path, trusted=trusted)
+        self._read, self._accepted = text, beside if trusted else None
         if not trusted:
             self.ask_trust()
 
@@ -169,6 +203,7 @@ class Files:
 
     def _write(self, path: str) -> bool:
         from jaxtui.app import trust
+        from jaxtui.app.covered import covered
 
         session = self._explorer.work.session
         try:
@@ -176,9 +211,12 @@ class Files:
         except OSError as error:
             self._app.say(f"cannot write {path}: {error.strerror}")
             return False
+        accepted = self._explorer.work.trusted and self.still_accepted()
         self.taken_over(session, path)
-        if self._explorer.work.trusted:
-            trust.sign(text, trust.folder_run(session, self.folder))
+        self._read = text
+        if accepted:
+            self._accepted = covered(session, self.folder)
+            trust.sign(text, self._accepted, path)
         self._explorer.moved_to(self.folder)
         self._app.say(f"saved {path}")
         return True
@@ -187,6 +225,7 @@ class Files:
         """Write the session to the state folder. Return its path, or None if that fails."""
         from jaxtui import config
         from jaxtui.app import trust
+        from jaxtui.app.covered import covered
 
         folder = config.state_folder()
         path = folder / time.strftime("unsaved-%Y%m%dT%H%M%S.toml")
@@ -197,7 +236,7 @@ class Files:
         except OSError:
             return None
         if self._explorer.work.trusted:
-            trust.sign(text, trust.folder_run(session, str(folder)))
+            trust.sign(text, covered(session, str(folder)))
         return str(path)
 
     # ------------------------------------------------------------------------------- changes

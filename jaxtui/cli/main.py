@@ -19,6 +19,7 @@ from jaxtui.cli.options import parse
 
 if TYPE_CHECKING:
     from jaxtui.app.app import JaxtuiApp
+    from jaxtui.app.covered import Covered
     from jaxtui.config import Config
     from jaxtui.session.export import ExportError
     from jaxtui.session.session import Session, SessionError
@@ -183,7 +184,12 @@ def _lessons(options: argparse.Namespace) -> int:
 
 def _screenshot(options: argparse.Namespace) -> int:
     config, choice = _configured(options)
-    session, _ = _open(options.session, choice)
+    session, trusted, _, _ = _open(options.session, choice)
+    if not trusted:
+        _refuse(
+            f"{options.session}: a session is code, and this one was not accepted as it is now; "
+            f"open it with `jaxtui` to look at it and accept it, or run it with `jaxtui run`"
+        )
     from jaxtui.cli import screenshot
 
     return screenshot.draw(
@@ -198,22 +204,28 @@ def _screenshot(options: argparse.Namespace) -> int:
     )
 
 
-def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
-    """The session to explore, and whether it may run without asking. Exits if it cannot be read."""
+def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, Covered | None]:
+    """The session to explore, whether it may run without asking, its text, and what it runs.
+
+    Exits if it cannot be read. What it runs beside its text is None unless it may run.
+    """
     from jaxtui import lessons
     from jaxtui.session.session import SessionError, loads
     from jaxtui.wire import launch
 
     if path is None:
-        return choice.applied_to(lessons.load(lessons.FIRST)), True
+        return choice.applied_to(lessons.load(lessons.FIRST)), True, None, None
     try:
         text = launch.read(path)
         session = choice.applied_to(loads(text))
     except SessionError as error:
         _refuse(_located(path, error))
     from jaxtui.app import trust
+    from jaxtui.app.covered import covered
 
-    return session, trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
+    beside = covered(session, launch.folder_of(path))
+    trusted = trust.is_trusted(text, beside)
+    return session, trusted, text, beside if trusted else None
 
 
 # ------------------------------------------------------------------------------------- explorer
@@ -222,7 +234,7 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool]:
 def _explore(options: argparse.Namespace) -> int:
     _require_terminal()
     config, choice = _configured(options)
-    session, trusted = _open(options.session, choice)
+    session, trusted, text, accepted = _open(options.session, choice)
     theme = options.theme or config.theme or None
     from jaxtui.wire.launch import StartedEngine
 
@@ -239,6 +251,8 @@ def _explore(options: argparse.Namespace) -> int:
             ascii=bool(options.ascii or config.ascii),
             theme=theme,
             choice=choice,
+            text=text,
+            accepted=accepted,
         )
         if theme is not None and theme not in app.available_themes:
             _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")

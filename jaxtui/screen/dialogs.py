@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -85,24 +85,44 @@ class ConfirmDialog(ChoiceDialog):
         yield from super().body()
 
 
+ALL = "This is all that it holds:"
+
+
 class TrustDialog(ConfirmDialog):
     """Shows the source of a file before anything of it runs; answers "run" or "leave"."""
 
     KEYS = "enter chooses, esc closes; shift+tab, then arrows, scrolls"
 
-    def __init__(self, path: str, text: str, function: str) -> None:
-        """`function` is the reference to a function in a file or module, "" for none."""
-        runs = f" It also runs {function}, which is not shown here." if function else ""
+    def __init__(
+        self,
+        path: str,
+        text: str,
+        function: str,
+        *,
+        files: Mapping[str, str] | None = None,
+        changes: str = "",
+    ) -> None:
+        """`function` is the reference to a function in a file or module, "" for none.
+
+        `files` are the texts of the files that run with it, and `changes` is what changed since
+        the same session was accepted, as a diff.
+        """
+        files = files or {}
+        shown = "shown below" if files else "which is not shown here"
+        runs = f" It also runs {function}, {shown}." if function else ""
         super().__init__(
             f"Run {os.path.basename(path) or 'this session'}?",
             "A session file is code, and jaxtui has not written this one. Nothing of it has run."
-            f"{runs} This is all that it holds:",
+            f"{runs} {'This changed since it was accepted:' if changes else ALL}",
             [
                 ("leave", "Leave it: look at it without running anything"),
                 ("run", "Run it: I trust this file"),
             ],
         )
-        self._source = text
+        parts = [f"{changes}\n\n{ALL}\n\n"] if changes else []
+        parts.append(text)
+        parts += [f"\n==== {name}\n\n{content}" for name, content in sorted(files.items())]
+        self._source = "".join(parts)
 
     def body(self) -> ComposeResult:
         explanation, choices = super().body()
