@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from rich.console import Console
 from textual.app import ScreenStackError, SystemCommand
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
@@ -77,6 +78,8 @@ class JaxtuiApp(ShellApp):
         `clock` gives seconds that never go back.
         """
         super().__init__()
+        # A fault is told without colours: stderr shows the codes of a terminal as signs.
+        self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         self.animation_level = "none"
         self.ascii = ascii
         self.set_class(ascii, "-ascii")

@@ -38,7 +38,14 @@ class Terminated(BaseException):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, by default that of the process. Returns the exit status."""
+    from jaxtui.cli.output import guarded
+
     arguments = sys.argv[1:] if argv is None else list(argv)
+    with guarded():
+        return _main(arguments)
+
+
+def _main(arguments: list[str]) -> int:
     command, options = parse(arguments)
     work = {
         None: _explore,

@@ -37,9 +37,12 @@ def visible(text: str) -> str:
     return _ANY_HIDDEN.sub(_sign, text)
 
 
-def visible_lines(text: str) -> str:
-    r"""The same for a text of several lines, whose "\n" and "\t" stay, and "\r\n" is "\n"."""
-    return _IN_LINES.sub(_sign, text.replace("\r\n", "\n"))
+def visible_lines(text: str, *, ascii: bool = False) -> str:
+    r"""The same for a text of several lines, whose "\n" and "\t" stay, and "\r\n" is "\n".
+
+    In ASCII every sign is "?".
+    """
+    return _IN_LINES.sub("?" if ascii else _sign, text.replace("\r\n", "\n"))
 
 
 def json_escaped(text: str) -> str:
