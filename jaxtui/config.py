@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from jaxtui import bounded
+
 
 class ConfigError(Exception):
     """Invalid settings; the message names the file or variable, and the key."""
@@ -67,19 +69,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
 
 def _from_file(path: Path, *, required: bool) -> Config:
     try:
-        data = path.read_bytes()
+        return msgspec.convert(bounded.parse_toml(bounded.read_text(path)), Config)
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not required:
             return Config()
         raise ConfigError(f"{path}: {error.strerror}") from error
-    import tomllib
-
-    try:
-        return msgspec.convert(tomllib.loads(data.decode()), Config)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except bounded.Unreadable as error:
+        raise ConfigError(f"{path}: {error}") from error
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_plain(error)}") from error
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from rich.console import Console
 from textual.app import ScreenStackError, SystemCommand
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
@@ -24,6 +25,7 @@ from jaxtui.screen.behind_typing import after_typing, waits
 from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.textual_private import TerminalDriver
+from jaxtui.screen.visible_filter import VisibleText
 from jaxtui.session.session import Session
 from jaxtui.wire.launch import Choice
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.widgets import Input
 
+    from jaxtui.app.covered import Covered
     from jaxtui.app.explorer import Explorer
     from jaxtui.program.screen.screen import MapScreen
     from jaxtui.results.screen.view import ArrayView
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 
 
 # What a filter made is kept by the filter itself, so there is one of each.
-NO_COLOR, MONOCHROME = NoColor(), Monochrome()
+NO_COLOR, MONOCHROME, VISIBLE = NoColor(), Monochrome(), VisibleText()
 
 
 class Arrived(Message, bubble=False):
@@ -64,24 +67,28 @@ class JaxtuiApp(ShellApp):
         session: Session,
         *,
         path: str | None = None,
-        text: str | None = None,
         trusted: bool = True,
         keeps: bool = False,
         ascii: bool = False,
         theme: str | None = None,
         choice: Choice | None = None,
+        text: str | None = None,
+        accepted: Covered | None = None,
         clock: Callable[[], float] = time.monotonic,
         terminal_lost: Callable[[], object] | None = None,
     ) -> None:
         """`client` is called once the first frame is painted, for a client told to start.
 
-        `text` is that of the file at `path`. With `keeps`, what is unsaved is kept in the state
-        folder, and what earlier explorers left there is offered. `choice` is what the command line
-        says about the engine, already applied to `session`; `clock` gives seconds that never go
-        back. `terminal_lost` is called, on any thread, when the terminal is gone.
+        `text` is that of the file at `path`, and `accepted` what was accepted beside it. With
+        `keeps`, what is unsaved is kept in the state folder, and what earlier explorers left there
+        is offered. `choice` is what the command line says about the engine, already applied to
+        `session`; `clock` gives seconds that never go back. `terminal_lost` is called, on any
+        thread, when the terminal is gone.
         """
         super().__init__(driver_class=TerminalDriver)
         self.terminal_lost = terminal_lost or self.exit
+        # A fault is told without colours: stderr shows the codes of a terminal as signs.
+        self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         self.animation_level = "none"
         self.ascii = ascii
         self.set_class(ascii, "-ascii")
@@ -91,7 +98,7 @@ class JaxtuiApp(ShellApp):
 
             self._signs.append(PlainText())
         self._client, self._session, self._path, self._trusted = client, session, path, trusted
-        self._text, self._keeps = text, keeps
+        self._text, self._accepted, self._keeps = text, accepted, keeps
         self._choice, self._clock = choice or Choice(), clock
         self._theme_wanted = theme
         self._early: list[Callable[[], Awaitable[bool]]] = []  # actions of before there is work
@@ -116,7 +123,8 @@ class JaxtuiApp(ShellApp):
             without if isinstance(filter, Monochrome | NoColor) else filter
             for filter in super().get_line_filters()
         ]
-        return [*filters, *self._signs]
+        # First what makes text visible, so that a sign without ASCII gets its ASCII one.
+        return [VISIBLE, *filters, *self._signs]
 
     def begin(self) -> None:
         """Start the explorer and show the session; called once the start screen is painted."""
@@ -133,6 +141,7 @@ class JaxtuiApp(ShellApp):
             choice=self._choice,
             clock=self._clock,
             text=self._text,
+            accepted=self._accepted,
             kept=KeptWork(config.state_folder(), self._cannot_keep) if self._keeps else None,
         )
         self.explorer.start()

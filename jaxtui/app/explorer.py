@@ -28,6 +28,7 @@ from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent
 
 if TYPE_CHECKING:
+    from jaxtui.app.covered import Covered
     from jaxtui.app.kept_work import KeptWork
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.session.diagnosis import Fix
@@ -51,16 +52,18 @@ class Explorer(Works):
         choice: Choice,
         clock: Callable[[], float],
         text: str | None = None,
+        accepted: Covered | None = None,
         kept: KeptWork | None = None,
     ) -> None:
         """`client` is already starting, and `choice` already applied to `session`.
 
-        `text` is that of the file at `path`; `kept` keeps what is unsaved.
+        `text` is that of the file at `path`, and `accepted` what was accepted beside it; `kept`
+        keeps what is unsaved.
         """
         self.app = app
         self.client = client
         self.now = clock
-        self.files = Files(self, path, session, text=text, kept=kept)
+        self.files = Files(self, path, session, text=text, accepted=accepted, kept=kept)
         opened = OpenSession(
             session,
             send=client.send,
@@ -202,15 +205,17 @@ class Explorer(Works):
         path: str | None = None,
         trusted: bool = True,
         text: str | None = None,
+        accepted: Covered | None = None,
         saved: Session | None = None,
     ) -> None:
         """Open a session from its file or lesson, on the devices of the command line.
 
-        `text` is that of the file at `path`; `saved` is the session in it, by default this one.
+        `text` is that of the file at `path`, `accepted` what was accepted beside it, and `saved`
+        the session in it, by default this one.
         """
         session = self._choice.applied_to(session)
         before = session if saved is None else self._choice.applied_to(saved)
-        self.files.taken_over(before, path, text)
+        self.files.taken_over(before, path, text, accepted)
         self._history.forget()
         start_again = self.open_session.replace(session, self.files.folder, trusted)
         self._follow(start_again, replaced=True)
@@ -262,6 +267,8 @@ class Explorer(Works):
         self.show_work()
 
     def run(self) -> None:
+        if self.open_session.trusted and not self.files.still_accepted():
+            self.open_session.trusted = False
         if not self.open_session.trusted:
             self.files.ask_trust()
             return

@@ -12,6 +12,7 @@ from jaxtui.wire import launch
 if TYPE_CHECKING:
     from textual.screen import Screen
 
+    from jaxtui.app.covered import Covered
     from jaxtui.app.kept_work import KeptWork, LeftWork, Origin
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.program.screen.work import ProgramWork
@@ -38,6 +39,7 @@ class FilesExplorer(Protocol):
         path: str | None = None,
         trusted: bool = True,
         text: str | None = None,
+        accepted: Covered | None = None,
         saved: Session | None = None,
     ) -> None: ...
 
@@ -54,12 +56,16 @@ class Files:
         session: Session,
         *,
         text: str | None = None,
+        accepted: Covered | None = None,
         kept: KeptWork | None = None,
     ) -> None:
-        """`text` is that of the file when `session` was read; `kept` keeps what is unsaved."""
+        """`text` is what the file held when it was read, and `accepted` what it runs, if it may.
+
+        `kept` keeps what is unsaved.
+        """
         self._explorer = explorer
         self._app = explorer.app
-        self.taken_over(session, path, text)
+        self.taken_over(session, path, text, accepted)
         self._kept = kept
         self._question: Screen[str] | None = None  # what becomes of changes, while it is asked
 
@@ -80,9 +86,15 @@ class Files:
         """Whether a part of the session differs from the file."""
         return bool(getattr(self._explorer.work.session, part) != getattr(self._saved, part))
 
-    def taken_over(self, session: Session, path: str | None, text: str | None) -> None:
+    def taken_over(
+        self,
+        session: Session,
+        path: str | None,
+        text: str | None,
+        accepted: Covered | None = None,
+    ) -> None:
         """Take a session for the saved one, which stands as `text` in the file at `path`."""
-        self.path, self._saved, self._text = path, session, text
+        self.path, self._saved, self._text, self._accepted = path, session, text, accepted
         self._origin: Origin | None = None
 
     # ------------------------------------------------------------------------ what is unsaved
@@ -125,30 +137,49 @@ class Files:
 
     def ask_trust(self) -> None:
         """Show the session's source, and run it only if the user accepts it."""
+        from jaxtui.app import trust
+        from jaxtui.app.covered import covered
         from jaxtui.screen.dialogs import TrustDialog
 
         text, session = self._shown_text(), self._explorer.work.session
+        beside = covered(session, self.folder)  # read once: what is shown is what is signed
 
         def answered(answer: str | None) -> None:
-            if answer != "run":
+            if answer != "run" or self._explorer.work.session is not session:
                 return
-            from jaxtui.app import trust
-
-            trust.sign(text, trust.folder_run(session, self.folder))
+            trust.sign(text, beside, self.path)
+            self._accepted = beside
             self._explorer.work.trust(self._explorer.now())
             self.follow()
             self._explorer.show_work()
 
-        dialog = TrustDialog(self.path or "", text, session.program.function.strip())
+        dialog = TrustDialog(
+            self.path or "",
+            text,
+            session.program.function.strip(),
+            files=beside.files,
+            changes=trust.changes(self.path, text, beside),
+        )
         self._app.push_screen(dialog, answered)
 
     def _shown_text(self) -> str:
-        if self.path and not self.changed:
-            try:
-                return launch.read(self.path)
-            except SessionError:
-                pass  # gone meanwhile; what is composed is what would run
+        """The text of the session in hand: as it was read, if it has not been changed since.
+
+        Never what its file holds by now, which is not what would run.
+        """
+        if self._text is not None and not self.changed:
+            return self._text
         return dumps(self._explorer.work.session)
+
+    def still_accepted(self) -> bool:
+        """Whether the files that an accepted session runs are as they were accepted."""
+        if self._accepted is None or not self._accepted.folder:
+            return True
+        from jaxtui.app.covered import covered
+
+        now = covered(self._explorer.work.session, self.folder).files
+        before = self._accepted.files
+        return all(now[path] == before[path] for path in now.keys() & before.keys())
 
     # ---------------------------------------------------------------------------------- open
 
@@ -168,6 +199,7 @@ class Files:
 
     def _open(self, path: str) -> None:
         from jaxtui.app import trust
+        from jaxtui.app.covered import covered
 
         try:
             text = launch.read(path)
@@ -176,8 +208,10 @@ class Files:
             field = f"{error.field}: " if error.field else ""
             self._app.say(f"{path}: {field}{error.message}")
             return
-        trusted = trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
-        self._explorer.open(session, path=path, trusted=trusted, text=text)
+        beside = covered(session, launch.folder_of(path))
+        trusted = trust.is_trusted(text, beside)
+        accepted = beside if trusted else None
+        self._explorer.open(session, path=path, trusted=trusted, text=text, accepted=accepted)
         if not trusted:
             self.ask_trust()
 
@@ -283,6 +317,7 @@ class Files:
 
     def _write(self, path: str) -> bool:
         from jaxtui.app import trust
+        from jaxtui.app.covered import covered
 
         session = self._explorer.work.session
         try:
@@ -290,12 +325,14 @@ class Files:
         except OSError as error:
             self._app.say(f"cannot write {path}: {error.strerror}")
             return False
-        self.taken_over(session, path, text)
+        accepted = self._explorer.work.trusted and self.still_accepted()
+        beside = covered(session, launch.folder_of(path)) if accepted else None
+        self.taken_over(session, path, text, beside)
         self.follow()
-        if self._explorer.work.trusted:
-            trust.sign(text, trust.folder_run(session, self.folder))
+        if beside is not None:
+            trust.sign(text, beside, path)
         self._explorer.moved_to(self.folder)
-        self._app.say(f"saved {path}")
+        self._app.say(f"saved {path}{_unreadable(text)}")
         return True
 
     # ------------------------------------------------------------------------------- changes
@@ -321,3 +358,12 @@ class Files:
         text = "The session has changes that are in no file."
         self._question = ConfirmDialog("Not saved", text, choices)
         self._app.push_screen(self._question, answered)
+
+
+def _unreadable(text: str) -> str:
+    """Say so if a saved text is beyond what is read."""
+    try:
+        loads(text)
+    except SessionError as error:
+        return f", which jaxtui will refuse to open: {error.message}"
+    return ""

@@ -56,6 +56,7 @@ class Work(NamedTuple):
     def file_text(self) -> str:
         """The text of the file that keeps this work, as of now."""
         from jaxtui.app import trust
+        from jaxtui.app.covered import covered
 
         origin = msgspec.structs.replace(
             self.origin, written=time.time(), host=os.uname().nodename, process=os.getpid()
@@ -63,8 +64,8 @@ class Work(NamedTuple):
         # Escaped, since a comment in TOML holds no control characters.
         note = msgspec.json.encode(origin).decode().replace("\x7f", "\\u007f")
         signed = f"{_NOTE}{note}\n{dumps(self.session)}"
-        covered = trust.folder_run(self.session, self.folder)
-        signature = trust.signature(signed, covered) if self.trusted else None
+        beside = covered(self.session, self.folder)
+        signature = trust.signature(signed, beside) if self.trusted else None
         return f"{_ABOUT}{_SEAL}{signature or 'by nobody'}\n{signed}"
 
 
@@ -219,17 +220,19 @@ class LeftWork:
         if not self.origin.written:
             self.origin = Origin(written=status.st_mtime)
         try:
-            self.session = loads(self.text)
+            # Without the comment that holds all of the session before.
+            _, _, session = self.signed.partition("\n")
+            self.session = loads(session if self.signed.startswith(_NOTE) else self.text)
         except SessionError as error:
             self.problem = error.message
 
     def trusted_in(self, folder: str) -> bool:
         """Whether this was trusted when it was written, and still is if it runs in `folder`."""
         from jaxtui.app import trust
+        from jaxtui.app.covered import covered
 
         assert self.session is not None
-        covered = trust.folder_run(self.session, folder)
-        return trust.is_signature(self._signature, self.signed, covered)
+        return trust.is_signature(self._signature, self.signed, covered(self.session, folder))
 
     def taken(self) -> int:
         """Return the locked file's descriptor, which is now the caller's to close."""

@@ -1,9 +1,10 @@
 """Which session files may run when opened: those that this user's jaxtui saved or accepted.
 
-A session is code. Its exact text is signed with a key that only this user can read, and a file
-whose text has been signed runs without asking. Any change of the text invalidates the signature. If
-the function comes from a file or module, the session's folder is signed too, since the same text
-beside other files is another program.
+A session is code. What accepting it covers is signed with a key that only this user can read:
+its exact text; its folder, whenever anything can be imported from it; and the content of the
+function's file and of what is imported from the folder. A file of which all this was signed runs
+without asking, and any change asks again, with what changed since it was accepted. That holds in
+the explorer and `jaxtui screenshot`; `run`, `bench` and `export` are told to take a file by name.
 
 Nothing here raises: if the data folder cannot be written, no signature is stored.
 """
@@ -17,22 +18,25 @@ import os
 import secrets
 from pathlib import Path
 
-from jaxtui import config, lessons
-from jaxtui.session.session import Session
+import msgspec
+
+from jaxtui import bounded, config, lessons
+from jaxtui.app.covered import Covered
 
 KEY_BYTES = 32
+STORE_BYTES = 1024 * 1024  # more than KEPT signatures take
+ACCEPTED = 200  # sessions of which the accepted texts are kept, to show what changed
+ACCEPTED_BYTES = 32 * 1024 * 1024
 KEPT = 5_000  # signatures; the oldest are forgotten
 
 
-def folder_run(session: Session, folder: str) -> str:
-    """Return the folder whose files the session runs, or "" if it runs only its own text."""
-    return os.path.realpath(folder) if session.program.function.strip() else ""
+NOTHING = Covered()
 
 
-def is_trusted(text: str, folder: str = "") -> bool:
+def is_trusted(text: str, beside: Covered = NOTHING) -> bool:
     """Whether this user has signed exactly this text, or it is that of a built-in lesson.
 
-    `folder` is the result of `folder_run`.
+    `beside` is what the text runs besides itself, the result of `covered`.
     """
     if any(lessons.text(name) == text for name in lessons.NAMES):
         return True
@@ -40,56 +44,92 @@ def is_trusted(text: str, folder: str = "") -> bool:
     key = _read_key(kept_in)
     if key is None:
         return False
-    signature = _signature(key, text, folder)
+    signature = _signature(key, text, beside)
     return any(hmac.compare_digest(signature, kept) for kept in _read_signatures(kept_in))
 
 
-def sign(text: str, folder: str = "") -> bool:
-    """Sign this session text, with the folder it runs. Return whether that could be stored."""
+def sign(text: str, beside: Covered = NOTHING, path: str | None = None) -> bool:
+    """Sign this text, with all that it runs. Return whether that could be stored.
+
+    With the session's `path`, what was accepted there is kept to be compared with what changed.
+    """
     kept_in = config.data_folder()
     try:
         kept_in.mkdir(mode=0o700, parents=True, exist_ok=True)
-        signature = _signature(_read_key(kept_in) or _make_key(kept_in), text, folder)
+        signature = _signature(_read_key(kept_in) or _make_key(kept_in), text, beside)
         kept = [line for line in _read_signatures(kept_in) if line != signature]
         _replace(kept_in / "trusted", "\n".join([*kept[1 - KEPT :], signature, ""]).encode())
+        if path is not None:
+            (kept_in / "accepted").mkdir(mode=0o700, exist_ok=True)
+            _replace(_accepted_file(path), msgspec.json.encode({"": text, **beside.files}))
+            _forget_oldest(kept_in / "accepted")
     except OSError:
         return False
     return True
 
 
-def signature(text: str, folder: str = "") -> str | None:
+def signature(text: str, beside: Covered = NOTHING) -> str | None:
     """Return the signature of a text, for a caller that keeps it itself; None if there is no key.
 
-    `folder` is the result of `folder_run`.
+    `beside` is what the text runs besides itself, the result of `covered`.
     """
     kept_in = config.data_folder()
     try:
         kept_in.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _signature(_read_key(kept_in) or _make_key(kept_in), text, folder)
+        return _signature(_read_key(kept_in) or _make_key(kept_in), text, beside)
     except OSError:
         return None
 
 
-def is_signature(claimed: str, text: str, folder: str = "") -> bool:
-    """Whether `claimed` is the `signature` of exactly this text and folder."""
+def is_signature(claimed: str, text: str, beside: Covered = NOTHING) -> bool:
+    """Whether `claimed` is the `signature` of exactly this text and what it runs."""
     key = _read_key(config.data_folder())
     return key is not None and hmac.compare_digest(
-        _signature(key, text, folder).encode(), claimed.encode("utf-8", "replace")
+        _signature(key, text, beside).encode(), claimed.encode("utf-8", "replace")
     )
 
 
-def _signature(key: bytes, text: str, folder: str) -> str:
-    signed = f"{text}\0{folder}" if folder else text
+def changes(path: str | None, text: str, beside: Covered) -> str:
+    """What differs from what was last accepted of the session at `path`, "" if none was."""
+    try:
+        data = bounded.read(_accepted_file(path or ""), ACCEPTED_BYTES)
+        before = msgspec.json.decode(data, type=dict[str, str])
+    except (OSError, bounded.Unreadable, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    import difflib
+
+    now = {"": text, **beside.files}
+    lines: list[str] = []
+    for name in sorted(before.keys() | now.keys()):
+        old, new = (texts.get(name, "").splitlines() for texts in (before, now))
+        label = name or os.path.basename(path or "")
+        lines += difflib.unified_diff(old, new, f"{label}, accepted", f"{label}, now", lineterm="")
+    return "\n".join(lines)
+
+
+def _accepted_file(path: str) -> Path:
+    name = hashlib.sha256(os.path.realpath(path).encode("utf-8", "surrogateescape")).hexdigest()
+    return config.data_folder() / "accepted" / f"{name}.json"
+
+
+def _forget_oldest(folder: Path) -> None:
+    files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-ACCEPTED]:
+        file.unlink(missing_ok=True)
+
+
+def _signature(key: bytes, text: str, beside: Covered) -> str:
+    parts = [text, beside.folder, *(part for pair in sorted(beside.files.items()) for part in pair)]
+    signed = "\0".join(f"{len(part)}:{part}" for part in parts) if beside.folder else text
     return hmac.new(key, signed.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def _read_key(folder: Path) -> bytes | None:
     """Return the key, or None unless there is one that only this user can read and write."""
     try:
-        with (folder / "trust.key").open("rb") as file:
-            status = os.fstat(file.fileno())
-            key = file.read(KEY_BYTES + 1)
-    except OSError:
+        status = (folder / "trust.key").stat()
+        key = bounded.read(folder / "trust.key", KEY_BYTES)
+    except (OSError, bounded.Unreadable):
         return None
     private = status.st_uid == os.getuid() and not status.st_mode & 0o077
     return key if private and len(key) == KEY_BYTES else None
@@ -103,8 +143,8 @@ def _make_key(folder: Path) -> bytes:
 
 def _read_signatures(folder: Path) -> list[str]:
     try:
-        return (folder / "trusted").read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError):
+        return bounded.read(folder / "trusted", STORE_BYTES).decode("ascii").split()
+    except (OSError, UnicodeDecodeError, bounded.Unreadable):
         return []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jaxtui import config
+from jaxtui import bounded, config
 from jaxtui.session.field_path import decoded, encoded
 from jaxtui.session.session import Session
 from jaxtui.wire.bandwidth import BandwidthReport
@@ -19,6 +19,9 @@ from jaxtui.wire.benchmark import BenchmarkReport, StrategyReport
 from jaxtui.wire.report import Environment
 
 SUFFIX = ".json"
+RUN_BYTES = 64 * 1024 * 1024  # the most that is read of one file
+# What msgspec raises for JSON that is none, is of another form, not UTF-8, or nested without end.
+_MISREAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 AnyRun = BenchmarkReport | BandwidthReport
 
 
@@ -111,10 +114,13 @@ def to_json(report: AnyRun) -> bytes:
 def read(path: str | os.PathLike[str]) -> BenchmarkReport:
     """A kept run. Raises RunError."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=BenchmarkReport, dec_hook=decoded)
+        data = bounded.read(path, RUN_BYTES)
+        return msgspec.json.decode(data, type=BenchmarkReport, dec_hook=decoded)
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except bounded.Unreadable as error:
+        raise RunError(f"{path}: cannot be read: {error}") from error
+    except _MISREAD as error:
         raise RunError(f"{path}: no run of a benchmark: {error}") from error
 
 
@@ -124,8 +130,9 @@ def kept(within: Path | None = None) -> list[KeptRun]:
     runs = []
     for path in sorted(target.glob(f"*{SUFFIX}"), reverse=True):
         try:
-            runs.append(_line(path, msgspec.json.decode(path.read_bytes(), type=_Head)))
-        except (OSError, msgspec.MsgspecError):
+            head = msgspec.json.decode(bounded.read(path, RUN_BYTES), type=_Head)
+            runs.append(_line(path, head))
+        except (OSError, bounded.Unreadable, *_MISREAD):
             continue  # another program's file, or one of a version that wrote it differently
     return runs
 
@@ -163,7 +170,7 @@ def session_of(report: BenchmarkReport) -> Session:
     """The session that was timed. Raises RunError if this version cannot read it."""
     try:
         return msgspec.convert(report.composition, Session)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise RunError(f"the session of this run cannot be read: {error}") from error
 
 

@@ -21,7 +21,7 @@ from jaxtui.benchmark.recording import BenchmarkRecording, failed
 from jaxtui.benchmark.run_recording import COMPLETE
 from jaxtui.cli import headless
 from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines, HeadlessEngine
-from jaxtui.cli.output import write
+from jaxtui.cli.output import rewrite_line, write
 from jaxtui.session import collective_program
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Session, SessionError
@@ -180,19 +180,16 @@ class Progress:
 
     def clear(self) -> None:
         if self._shown:
-            self._write("\r" + " " * self._shown + "\r")
+            rewrite_line(" " * self._shown)
+            rewrite_line("")
             self._shown = 0
 
     def _show(self, line: str) -> None:
         if not self._tty:
-            self._write(line + "\n")
+            print(line, file=sys.stderr, flush=True)
         else:
-            self._write("\r" + line.ljust(self._shown))
+            rewrite_line(line.ljust(self._shown))
             self._shown = len(line)
-
-    def _write(self, text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
 
 
 def _say_kept(keep: Callable[[], Iterable[Path]], what: str = "") -> None:
@@ -213,7 +210,7 @@ def _write(report: AnyRun, format: Format, path: str | None, *, ascii: bool) -> 
             file=sys.stderr,
         )
     content = _content(report, format, ascii=ascii)
-    return write(content, path) if content else DONE
+    return write(content, path, json=format == "json") if content else DONE
 
 
 def _content(report: AnyRun, format: Format, *, ascii: bool) -> str:

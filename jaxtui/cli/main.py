@@ -20,6 +20,7 @@ from jaxtui.cli.options import parse
 
 if TYPE_CHECKING:
     from jaxtui.app.app import JaxtuiApp
+    from jaxtui.app.covered import Covered
     from jaxtui.config import Config
     from jaxtui.session.export import ExportError
     from jaxtui.session.session import Session, SessionError
@@ -30,7 +31,14 @@ USAGE = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, by default that of the process. Returns the exit status."""
+    from jaxtui.cli.output import guarded
+
     arguments = sys.argv[1:] if argv is None else list(argv)
+    with guarded():
+        return _main(arguments)
+
+
+def _main(arguments: list[str]) -> int:
     command, options = parse(arguments)
     work = {
         None: _explore,
@@ -176,7 +184,12 @@ def _lessons(options: argparse.Namespace) -> int:
 
 def _screenshot(options: argparse.Namespace) -> int:
     config, choice = _configured(options)
-    session, _, _ = _open(options.session, choice)
+    session, trusted, _, _ = _open(options.session, choice)
+    if not trusted:
+        _refuse(
+            f"{options.session}: a session is code, and this one was not accepted as it is now; "
+            f"open it with `jaxtui` to look at it and accept it, or run it with `jaxtui run`"
+        )
     from jaxtui.cli import screenshot
 
     return screenshot.draw(
@@ -191,26 +204,28 @@ def _screenshot(options: argparse.Namespace) -> int:
     )
 
 
-def _open(path: str | None, choice: Choice) -> tuple[Session, str | None, bool]:
-    """The session to explore, its file's text, and whether it may run without asking.
+def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, Covered | None]:
+    """The session to explore, whether it may run without asking, its text, and what it runs.
 
-    Exits if it cannot be read.
+    Exits if it cannot be read. What it runs beside its text is None unless it may run.
     """
     from jaxtui import lessons
     from jaxtui.session.session import SessionError, loads
     from jaxtui.wire import launch
 
     if path is None:
-        return choice.applied_to(lessons.load(lessons.FIRST)), None, True
+        return choice.applied_to(lessons.load(lessons.FIRST)), True, None, None
     try:
         text = launch.read(path)
         session = choice.applied_to(loads(text))
     except SessionError as error:
         _refuse(_located(path, error))
     from jaxtui.app import trust
+    from jaxtui.app.covered import covered
 
-    trusted = trust.is_trusted(text, trust.folder_run(session, launch.folder_of(path)))
-    return session, text, trusted
+    beside = covered(session, launch.folder_of(path))
+    trusted = trust.is_trusted(text, beside)
+    return session, trusted, text, beside if trusted else None
 
 
 # ------------------------------------------------------------------------------------- explorer
@@ -219,7 +234,7 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, str | None, bool]:
 def _explore(options: argparse.Namespace) -> int:
     _require_terminal()
     config, choice = _configured(options)
-    session, text, trusted = _open(options.session, choice)
+    session, trusted, text, accepted = _open(options.session, choice)
     theme = options.theme or config.theme or None
     from jaxtui.cli.guardian import Guardian
     from jaxtui.wire.launch import StartedEngine
@@ -235,6 +250,7 @@ def _explore(options: argparse.Namespace) -> int:
                 session,
                 path=options.session,
                 text=text,
+                accepted=accepted,
                 trusted=trusted,
                 keeps=True,
                 ascii=bool(options.ascii or config.ascii),

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from jaxtui.cli import headless
 from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines
+from jaxtui.cli.output import print_json
 from jaxtui.session import collective_program
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import encoded
@@ -96,7 +97,7 @@ def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
             print(plain.failure("jaxtui", lost.diagnosis, ascii=ascii), file=sys.stderr)
             return NOT_STARTED
     if as_json:
-        print(msgspec.json.encode(environment).decode())
+        print_json(msgspec.json.encode(environment))
     else:
         print(plain.environment(environment, ascii=ascii))
     return DONE
@@ -145,7 +146,7 @@ def finite_or_text(value: Any) -> Any:
 
 
 def _show_json(outcome: Outcome) -> None:
-    print(msgspec.json.encode(outcome.report, enc_hook=encoded).decode())
+    print_json(msgspec.json.encode(outcome.report, enc_hook=encoded))
 
 
 def _text_shower(ascii: bool) -> Callable[[Outcome], None]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES, WorkScreen
+from jaxtui.screen.cells import Segment
 from jaxtui.screen.field import TypedInput
+from jaxtui.screen.painted_lines import PaintedLines
+from jaxtui.text.printable import visible
 
 T = TypeVar("T")
 
@@ -42,7 +48,7 @@ class Dialog(ModalScreen[T]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._heading
+            box.border_title = escape(self._heading)  # which may be a name of a file
             box.border_subtitle = self.KEYS
             yield from self.body()
 
@@ -94,42 +100,78 @@ class TextDialog(ConfirmDialog):
     def body(self) -> ComposeResult:
         explanation, choices = super().body()
         yield explanation
-        with VerticalScroll(classes="source", can_focus=True):
-            yield Static(self._shown, markup=False)
+        yield SourceLines(self._shown)
         yield choices
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
 
 
-class TrustDialog(ConfirmDialog):
+ALL = "This is all that it holds:"
+
+
+class TrustDialog(TextDialog):
     """Shows the source of a file before anything of it runs; answers "run" or "leave"."""
 
-    KEYS = "enter chooses, esc closes; shift+tab, then arrows, scrolls"
+    def __init__(
+        self,
+        path: str,
+        text: str,
+        function: str,
+        *,
+        files: Mapping[str, str] | None = None,
+        changes: str = "",
+    ) -> None:
+        """`function` is the reference to a function in a file or module, "" for none.
 
-    def __init__(self, path: str, text: str, function: str) -> None:
-        """`function` is the reference to a function in a file or module, "" for none."""
-        runs = f" It also runs {function}, which is not shown here." if function else ""
+        `files` are the texts of the files that run with it, and `changes` is what changed since
+        the same session was accepted, as a diff.
+        """
+        files = files or {}
+        shown = "shown below" if files else "which is not shown here"
+        runs = f" It also runs {function}, {shown}." if function else ""
+        parts = [f"{changes}\n\n{ALL}\n\n"] if changes else []
+        parts.append(text)
+        parts += [f"\n==== {name}\n\n{content}" for name, content in sorted(files.items())]
         super().__init__(
             f"Run {os.path.basename(path) or 'this session'}?",
             "A session file is code, and jaxtui has not written this one. Nothing of it has run."
-            f"{runs} This is all that it holds:",
+            f"{runs} {'This changed since it was accepted:' if changes else ALL}",
+            "".join(parts),
             [
                 ("leave", "Leave it: look at it without running anything"),
                 ("run", "Run it: I trust this file"),
             ],
         )
-        self._source = text
 
-    def body(self) -> ComposeResult:
-        explanation, choices = super().body()
-        yield explanation
-        with VerticalScroll(classes="source", can_focus=True):
-            yield Static(self._source, markup=False)
-        yield choices
 
-    def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
+class SourceLines(PaintedLines):
+    """A text, however long, cut into lines of the widget's width as far as they are on view."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(classes="source")
+        self._text = text
+
+    def on_resize(self, event: events.Resize) -> None:
+        width = max(1, self.size.width)
+        lines = (visible(line.expandtabs()) for line in self._text.splitlines())
+        self.show([(Segment(part),) for line in lines for part in cut(line, width)])
+        super().on_resize(event)
+
+
+def cut(line: str, width: int) -> list[str]:
+    """Return `line` in parts of at most `width` cells, at least one."""
+    if len(line) <= width and line.isascii():
+        return [line]
+    parts, part, cells = [], "", 0
+    for character in line:
+        wide = cell_len(character)
+        if part and cells + wide > width:
+            parts.append(part)
+            part, cells = "", 0
+        part += character
+        cells += wide
+    return [*parts, part]
 
 
 class PathDialog(Dialog[str]):

@@ -17,9 +17,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from jaxtui.session.field_path import NO_FIELD, PARAMETERS, FieldPath
+from jaxtui import bounded
+from jaxtui.session.field_path import (
+    ARGUMENTS,
+    COLLECTIVE,
+    DEVICES,
+    LAYERS,
+    NO_FIELD,
+    PARAMETERS,
+    FieldPath,
+)
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Part
 
+MOST = 64  # arguments, layers, parameters, ...; each of them is a line on the screen
+LONGEST = 500  # characters of a message, which may quote the file
 RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
 
 
@@ -27,8 +38,9 @@ class FieldError(Exception):
     """An error in a session; `field` is the field at fault, "" for the whole file."""
 
     def __init__(self, message: str, field: FieldPath = NO_FIELD) -> None:
-        super().__init__(message)
-        self.message = message
+        shown = message if len(message) <= LONGEST else f"{message[:LONGEST]}…"
+        super().__init__(shown)
+        self.message = shown
         self.field = field
 
 
@@ -133,13 +145,10 @@ class Session(Part):
 
 def loads(text: str) -> Session:
     """Parse a session from TOML. Raises SessionError with the field at fault."""
-    import tomllib
-
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SessionError(f"not TOML: {error}") from error
-    return from_builtins(data)
+        return from_builtins(bounded.parse_toml(text))
+    except bounded.Unreadable as error:
+        raise SessionError(str(error)) from error
 
 
 def from_builtins(data: dict[str, Any]) -> Session:
@@ -149,15 +158,16 @@ def from_builtins(data: dict[str, Any]) -> Session:
     except msgspec.ValidationError as error:
         raise _session_error(error) from error
     check_parameters(session.parameters)
+    _check_counts(session)
     return session
 
 
 def load(path: str | os.PathLike[str]) -> Session:
     """Read a session from a file. Raises SessionError, also if the file cannot be read."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        text = bounded.read_text(path)
+    except (OSError, bounded.Unreadable) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise SessionError(f"cannot read {os.fspath(path)}: {reason}") from error
     return loads(text)
 
@@ -212,6 +222,21 @@ def check_parameters(parameters: dict[str, int]) -> None:
             raise SessionError(f"{name!r} has its own meaning in values", PARAMETERS / name)
         if not -(2**63) <= parameters[name] < 2**63:
             raise SessionError("more than an integer of 64 bits holds", PARAMETERS / name)
+
+
+def _check_counts(session: Session) -> None:
+    """Raise SessionError for more of something than can be shown and traced."""
+    program, collective = session.program, session.collective
+    counted: list[tuple[FieldPath, int]] = [
+        (ARGUMENTS, len(program.arguments)),
+        (LAYERS, len(program.layers)),
+        (PARAMETERS, len(session.parameters)),
+        (DEVICES / "mesh", len(session.devices.mesh or ())),
+        (COLLECTIVE / "options", len(collective.options) if collective is not None else 0),
+    ]
+    for field, count in counted:
+        if count > MOST:
+            raise SessionError(f"{count:,} of them; the most is {MOST}", field)
 
 
 def _with_typed_text(data: dict[str, Any]) -> dict[str, Any]:

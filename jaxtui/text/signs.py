@@ -42,6 +42,9 @@ ASCII = str.maketrans(
         **dict(zip("⌊⌋⌈⌉", "[]][", strict=True)),
         **dict(zip("±∂∞₂", "~di2", strict=True)),
         "🔎": "> ",
+        # What stands for a character that a terminal would act on.
+        **{chr(0x2400 + code): "?" for code in range(0x22)},
+        "\N{REPLACEMENT CHARACTER}": "?",
         # Braille, of which charts are made: the dots' heights are kept.
         **{
             chr(0x2800 + dots): "'" if dots & 0x1B and not dots & 0xE4 else "."

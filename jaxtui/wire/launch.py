@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from jaxtui import bounded
 from jaxtui.session.session import Session, SessionError
 from jaxtui.wire.process import EngineProcess, EngineSettings
 
@@ -87,11 +88,11 @@ class StartedEngine:
 def read(path: str | os.PathLike[str]) -> str:
     """Read the session file at `path`. Raises SessionError."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return bounded.read_text(path)
     except OSError as error:
         raise SessionError(f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SessionError("cannot be read: not UTF-8 text") from error
+    except bounded.Unreadable as error:
+        raise SessionError(f"cannot be read: {error}") from error
 
 
 def folder_of(path: str | os.PathLike[str]) -> str:

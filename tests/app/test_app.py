@@ -17,11 +17,12 @@ from textual import events
 from textual.screen import Screen
 
 from jaxtui.app import trust
+from jaxtui.app.covered import covered
 from jaxtui.app.help import HelpDialog
 from jaxtui.screen import commands
 from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
 from jaxtui.session.field_path import FieldPath
-from jaxtui.session.session import Devices, Program, Session, load, save
+from jaxtui.session.session import Devices, Program, Session, load, loads, save
 from jaxtui.wire.base import Gone, Log
 from jaxtui.wire.program import Run, Trace
 from tests.support import made_events as made
@@ -513,7 +514,7 @@ async def test_a_session_whose_function_lies_in_a_file_names_it_before_it_runs(
         assert "It also runs model.py:f" in " ".join(bench.text.split())
         await bench.press("down", "enter")
         assert bench.explorer.work.trusted
-        assert trust.is_trusted(text, str(tmp_path.resolve()))
+        assert trust.is_trusted(text, covered(loads(text), str(tmp_path)))
 
 
 # ------------------------------------------------------------------------------------ the start

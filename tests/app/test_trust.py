@@ -10,7 +10,10 @@ import pytest
 
 from jaxtui import config, lessons
 from jaxtui.app import trust
-from jaxtui.session.session import Program, Session
+from jaxtui.app.covered import Covered, covered
+from jaxtui.session.session import Program, Session, save
+from tests.support import made_events as made
+from tests.support.fake_client import Bench
 
 TEXT = 'title = "mine"\n'
 
@@ -97,15 +100,94 @@ def test_a_list_that_cannot_be_replaced_leaves_nothing_behind(folder: Path) -> N
     assert sorted(os.listdir(folder)) == ["trust.key", "trusted"]
 
 
-def test_the_same_text_beside_other_files_is_another_program(tmp_path: Path) -> None:
-    own = Session(program=Program(function="model.py:f"))
-    here, there = (trust.folder_run(own, str(tmp_path / name)) for name in ("here", "there"))
+MODEL = Session(program=Program(function="model.py:f"))
+SOURCES = {
+    "a file": MODEL,
+    "a module": Session(program=Program(function="model:f")),
+    "an import": Session(program=Program(source="def f(x):\n    import model\n    return x\n")),
+}
+
+
+@pytest.mark.parametrize("session", SOURCES.values(), ids=SOURCES.keys())
+def test_the_same_text_beside_other_files_is_another_program(
+    session: Session, tmp_path: Path
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.py").write_text("f = abs\n")
+    here, there = (covered(session, str(tmp_path / name)) for name in ("here", "there"))
     trust.sign(TEXT, here)
     assert trust.is_trusted(TEXT, here)
     assert not trust.is_trusted(TEXT, there)
     assert not trust.is_trusted(TEXT)
 
 
+@pytest.mark.parametrize("session", SOURCES.values(), ids=SOURCES.keys())
+@pytest.mark.parametrize("changed", ["model.py", "helper.py", "package/inner.py"])
+def test_a_change_of_any_file_that_runs_asks_again_and_is_shown(
+    session: Session, changed: str, tmp_path: Path
+) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("from .inner import g\n")
+    (tmp_path / "package" / "inner.py").write_text("g = abs\n")
+    (tmp_path / "helper.py").write_text("def help():\n    from package import g\n")
+    (tmp_path / "model.py").write_text("import helper\nf = abs\n")
+    (tmp_path / "beside.py").write_text("")
+    path = str(tmp_path / "a.toml")
+    before = covered(session, str(tmp_path))
+    trust.sign(TEXT, before, path)
+    assert trust.changes(path, TEXT, before) == ""
+    (tmp_path / "beside.py").write_text("never imported\n")
+    assert trust.is_trusted(TEXT, covered(session, str(tmp_path)))
+
+    with (tmp_path / changed).open("a") as file:
+        file.write("evil = 1\n")
+    now = covered(session, str(tmp_path))
+    assert not trust.is_trusted(TEXT, now)
+    shown = trust.changes(path, TEXT, now).splitlines()
+    assert [line for line in shown if line[0] == "+" and line[:3] != "+++"] == ["+evil = 1"]
+
+
 def test_a_session_that_holds_all_its_code_is_trusted_wherever_it_lies(tmp_path: Path) -> None:
     own = Session(program=Program(source="def f(x):\n    return x\n"))
-    assert trust.folder_run(own, str(tmp_path)) == ""
+    assert covered(own, str(tmp_path)) == Covered()
+
+
+async def test_what_is_shown_signed_and_run_is_what_was_read(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.toml"
+    text = save(made.session(title="as it was"), file) + "# read\n"
+    file.write_text(text)
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+o")
+        await bench.paste(str(file))
+        await bench.press("enter", "escape")
+        other = save(made.session(title="as it is now"), file)
+        await bench.press("f5")
+        assert "as it was" in bench.text
+        assert "as it is now" not in bench.text
+        await bench.press("down", "enter")
+        assert bench.explorer.work.trusted
+        assert bench.explorer.work.session.title == "as it was"
+        assert trust.is_trusted(text)
+        assert not trust.is_trusted(other)
+
+
+async def test_a_functions_file_is_shown_and_asks_again_once_it_changed(tmp_path: Path) -> None:
+    model, file = tmp_path / "model.py", tmp_path / "own.toml"
+    model.write_text("def f(x):\n    return x + 1\n")
+    save(MODEL, file)
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+o")
+        await bench.paste(str(file))
+        await bench.press("enter")
+        assert "return x + 1" in bench.text
+        await bench.press("down", "enter")
+        await bench.press("f5")
+        assert bench.explorer.work.trusted
+        model.write_text("def f(x):\n    return x + 2\n")
+        await bench.press("f5")
+        assert not bench.explorer.work.trusted
+        assert "-    return x + 1" in bench.text
+        assert "+    return x + 2" in bench.text

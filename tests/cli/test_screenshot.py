@@ -88,3 +88,12 @@ def test_what_cannot_be_drawn_is_one_line(
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     ran = screenshot("-o", "none/a.svg", cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (1, "jaxtui: none/a.svg: No such file or directory\n")
+
+
+def test_a_file_that_nobody_accepted_is_not_run_for_a_picture(tmp_path: Path) -> None:
+    source = "open('ran', 'w')\ndef f(x):\n    return x\n"
+    (tmp_path / "a.toml").write_text(f'[program]\nsource = """{source}"""\n')
+    drawn = screenshot("a.toml", "-o", "a.svg", cwd=tmp_path)
+    assert drawn.returncode == 2
+    assert "was not accepted" in drawn.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.toml"]
