@@ -110,7 +110,11 @@ class Explorer(Works):
             self._inbox.clear()
             self._announced = False
         for event in events:
-            self._route(event)
+            try:
+                self._route(event)
+            except Exception as error:  # no event may end the explorer
+                self._refuse(event, error)
+                break
         self.show_work()
         for work in self.works:
             if (painted := work.take_painted()) is not None:
@@ -122,6 +126,13 @@ class Explorer(Works):
             if work.on(event, self.now()):
                 return
         self.open_session.on(event, self.now())
+
+    def _refuse(self, event: AnyEvent, error: Exception) -> None:
+        """End the engine that sent `event`, which a work could not handle."""
+        self.client.kill()
+        words = f"{type(event).__name__}: {type(error).__name__}: {error}"
+        reason = f"the engine's answer makes no sense: {words}"
+        self._route(Gone(reason=reason, status=None, wanted=False))
 
     def show_work(self) -> None:
         now = self.now()

@@ -15,11 +15,18 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
 from jaxtui.engine_base.chatter import WithoutChatter
-from jaxtui.engine_base.output import Outbox, Prints, failure, private_descriptors, redirect
+from jaxtui.engine_base.output import (
+    Outbox,
+    Prints,
+    failure,
+    private_descriptors,
+    redirect,
+    sendable,
+)
 from jaxtui.engine_base.processes import Place, become
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import NO_FIELD
@@ -278,12 +285,10 @@ def _serve(
         if body is None:
             _exit(outbox, 0)
         try:
-            request: Any = decode_request(body)
-        except FramingError as error:
-            diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=str(error))
+            dispatch(decode_request(body))
+        except Exception as error:  # no request may end this loop
+            diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=sendable(str(error)))
             outbox.send(Failed(diagnosis=diagnosis))
-        else:
-            dispatch(request)
 
 
 def _exit(outbox: Outbox, status: int) -> NoReturn:

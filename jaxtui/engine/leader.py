@@ -187,6 +187,8 @@ class Leader:
                         self._expect_failure(follower.process, content)
         except (EOFError, OSError):
             _lost(follower)
+        except Exception as error:  # user code wrote to the connection: nothing can be unpickled
+            die(f"what came from process {follower.process} is no message: {_one_line(str(error))}")
 
     def _expect_failure(self, process: int, found: Diagnosis) -> None:
         """Exit if the job, in which `process` has failed, does not fail here too.

@@ -199,13 +199,15 @@ class _Loop:
             process = process or EngineProcess(settings)
         except (OSError, ValueError) as error:
             words = error.strerror if isinstance(error, OSError) else str(error)
-            reason = f"cannot start {settings.arguments()[0]}: {words}"
-            self._down()
-            self.deliver(Gone(reason=reason, status=None, wanted=False))
+            self._not_started(f"cannot start {settings.program}: {words}")
             return
         self._process = process
         self._selector.register(process.events, selectors.EVENT_READ, self._read_events)
         self._selector.register(process.errors, selectors.EVENT_READ, self._read_errors)
+
+    def _not_started(self, reason: str) -> None:
+        self._down()
+        self.deliver(Gone(reason=reason, status=None, wanted=False))
 
     def _down(self) -> None:
         with self._lock:
@@ -215,17 +217,48 @@ class _Loop:
 
     def _run(self) -> None:
         assert self._wake is not None
-        with selectors.DefaultSelector() as self._selector:
-            self._selector.register(self._wake[0], selectors.EVENT_READ, self._drain_wakes)
-            while not (self._closed and self._process is None and not self._commands):
+        self._listen_to_wakes()
+        while not (self._closed and self._process is None and not self._commands):
+            try:
                 while self._commands:
                     self._commands.popleft()()
                 for key, _ in self._selector.select(self._timeout()):
                     key.data()
                 self._look_after_process()
+            except Exception as error:  # an error of any kind must not end the thread
+                self._end_after(error)
+        self._selector.close()
         with self._lock:
             for descriptor in self._wake:
                 os.close(descriptor)
+
+    def _listen_to_wakes(self) -> None:
+        assert self._wake is not None
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wake[0], selectors.EVENT_READ, self._drain_wakes)
+
+    def _end_after(self, error: Exception) -> None:
+        """End the engine that `error` was about, so that its user learns of it and may restart.
+
+        Its end follows as that of any other engine; if that fails as well, it is given up.
+        """
+        reason = f"its client failed: {type(error).__name__}: {error}"
+        self._selector.close()
+        self._listen_to_wakes()
+        self._resume_errors = None
+        process = self._process
+        if process is None:
+            self._next = None
+            self._early.clear()
+            self._not_started(reason)
+        elif process.failed:
+            self._process = None
+            self._down()
+            self.deliver(process.gone())
+        else:
+            process.failed = True
+            process.fault = process.fault or reason
+            process.kill()
 
     def _timeout(self) -> float | None:
         if self._closed and self._process is None:

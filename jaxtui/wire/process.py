@@ -41,6 +41,11 @@ class EngineSettings(Struct, frozen=True):
     command: tuple[str, ...] = ()
     processes: int = 1
 
+    @property
+    def program(self) -> str:
+        """The program that starts the engine."""
+        return self.command[0] if self.command else sys.executable
+
     def arguments(self) -> list[str]:
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
@@ -84,6 +89,7 @@ class EngineProcess:
         self.lines = LineLog()
         self.wanted = False  # whether the client's user asked for its end
         self.fault = ""  # why it was killed without being asked for
+        self.failed = False  # whether its client failed
         self.ready = False
         self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None

@@ -81,11 +81,15 @@ def frame(message: AnyRequest | AnyEvent) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
+# msgspec also raises UnicodeDecodeError for bad UTF-8, RecursionError for deep nesting and
+# MemoryError for a length that nothing follows: whatever a decoder raises, the body is no message.
+
+
 def decode_request(body: bytes) -> AnyRequest:
     """Decode the Request in a frame's body. Raises FramingError if it is not one."""
     try:
         return _request_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except Exception as error:
         raise FramingError(f"not a request: {error}") from error
 
 
@@ -93,5 +97,5 @@ def decode_event(body: bytes) -> AnyEvent:
     """Decode the Event in a frame's body. Raises FramingError if it is not one."""
     try:
         return _event_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except Exception as error:
         raise FramingError(f"not an event: {error}") from error

@@ -18,11 +18,12 @@ from textual.screen import Screen
 
 from jaxtui.app import trust
 from jaxtui.app.help import HelpDialog
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Program, Session, load, save
-from jaxtui.wire.base import Gone, Log
+from jaxtui.wire.base import Gone, Log, Printed
 from jaxtui.wire.program import Run, Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
@@ -121,6 +122,25 @@ async def test_a_dead_engine_is_explained_and_started_by_a_key() -> None:
         await bench.press("R")
         assert len(bench.client.restarts) == 1
         assert "starting JAX" in bench.text
+
+
+async def test_an_answer_that_cannot_be_handled_ends_its_engine_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError("out of range")
+
+    async with Bench().open() as bench:
+        await bench.settled()
+        with monkeypatch.context() as patched:
+            patched.setattr(ProgramWork, "_on_printed", fail)
+            await bench.hear(Printed(stream="stdout", text="x"), made.ready())
+        assert bench.client.kills == 1
+        assert "answer makes no sense: Printed: IndexError" in bench.text
+        assert "R restarts it" in bench.text
+        await bench.press("R")
+        await bench.settled()
+        assert "ready" in bench.text
 
 
 async def test_a_dead_engine_is_started_by_the_next_edit() -> None:

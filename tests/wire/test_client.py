@@ -28,7 +28,13 @@ from jaxtui.wire.base import (
 )
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import StartedEngine
-from jaxtui.wire.process import LINE_CHARACTERS, LOG_LINES_PER_SECOND, TAIL_LINES, LineLog
+from jaxtui.wire.process import (
+    LINE_CHARACTERS,
+    LOG_LINES_PER_SECOND,
+    TAIL_LINES,
+    EngineProcess,
+    LineLog,
+)
 from jaxtui.wire.program import Run, Trace
 from jaxtui.wire.protocol import AnyEvent
 from tests.support.asking import Heard, exists
@@ -97,6 +103,8 @@ def dead_soon(pid: int) -> bool:
     return not alive(pid)
 
 
+BAD_UTF8 = b"\x81\xa4type\xa1\xff"
+DEEP = b"\x81\xa1a" * 5000 + b"\xc0"
 SAY_PID = "say(Printed(stream='stdout', text=str(os.getpid())))\n"
 ANSWER = "for request in requests():\n    say(Cancelled(id=request.id))\n"
 
@@ -221,6 +229,59 @@ def test_garbage_on_the_engines_output_ends_it_and_is_quoted(start):
 def test_a_frame_that_is_no_event_ends_the_engine(start):
     _, heard = start("os.write(1, b'\\0\\0\\0\\1\\xc0'); time.sleep(60)")
     assert "not the protocol" in heard.next(Gone).reason
+
+
+@pytest.mark.parametrize("body", [BAD_UTF8, DEEP], ids=["bad UTF-8", "deep maps"])
+def test_a_frame_that_cannot_be_read_ends_its_engine_and_the_next_one_starts(start, body):
+    path = "sys.argv[0] + '.once'"
+    script = SAY_PID + f"if not os.path.exists({path}):\n    open({path}, 'w').close()\n"
+    script += f"    os.write(1, len({body!r}).to_bytes(4, 'big') + {body!r})\n    time.sleep(60)\n"
+    client, heard = start(script + ANSWER)
+    pid = int(heard.next(Printed).text)
+    gone = heard.next(Gone)
+    assert not gone.wanted
+    assert "not the protocol" in gone.reason
+    assert dead_soon(pid)
+    client.restart()
+    client.send(Describe(id=7))
+    assert heard.until(lambda event: event.id == 7)
+
+
+@pytest.mark.parametrize("method", ["write", "output_closed"])
+def test_a_fault_of_the_client_itself_ends_that_engine_with_a_reason(start, monkeypatch, method):
+    def fail(process: EngineProcess) -> bool:
+        raise RuntimeError("no luck")
+
+    client, heard = start(SAY_PID + "for request in requests(): os.close(1); time.sleep(60)")
+    pid = int(heard.next(Printed).text)
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineProcess, method, fail)
+        client.send(Describe(id=1))
+        gone = heard.next(Gone)
+    assert not gone.wanted
+    assert "RuntimeError: no luck" in gone.reason
+    assert dead_soon(pid)
+    client.restart()
+    assert heard.next(Printed)
+
+
+def test_a_fault_of_the_client_at_an_engines_start_or_end_is_told_too(start, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("no luck")
+
+    client, heard = start(SAY_PID + ANSWER)
+    old = int(heard.next(Printed).text)
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineProcess, "dispose", fail)
+        os.kill(old, signal.SIGKILL)
+        assert "RuntimeError: no luck" in heard.next(Gone).reason
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineProcess, "__init__", fail)
+        client.restart()
+        assert "RuntimeError: no luck" in heard.next(Gone).reason
+        assert not client.running
+    client.restart()
+    assert heard.next(Printed)
 
 
 def test_an_engine_that_closes_its_output_and_lives_on_is_ended(start):
@@ -483,6 +544,19 @@ def test_a_crash_in_the_users_function_is_explained_with_its_line(start):
     client.send(Run(id=client.next_id(), composition=Composition(program=crash)))
     gone = heard.next(Gone)
     assert gone.reason.startswith("the engine died of SIGABRT (Aborted) in line 3 of the program")
+
+
+def test_user_code_that_writes_to_the_protocols_pipe_ends_its_engine_only(start):
+    client, heard = start(settings=EngineSettings(platform="cpu", count=1))
+    heard.next(Ready)
+    body = f"    data = {BAD_UTF8!r}\n    data = len(data).to_bytes(4, 'big') + data\n"
+    body += "    for number in range(3, 21):\n        try: os.write(number, data)\n"
+    body += "        except OSError: pass\n"
+    writes = Program(source=f"import os\ndef f():\n{body}    time.sleep(60)")
+    client.send(Trace(id=client.next_id(), composition=Composition(program=writes)))
+    assert "not the protocol" in heard.next(Gone).reason
+    client.restart()
+    heard.next(Ready)
 
 
 def test_files_of_the_working_folder_do_not_take_the_place_of_modules(start, tmp_path, monkeypatch):
