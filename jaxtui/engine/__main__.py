@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import NoReturn
 
+from jaxtui.engine import guard
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
 from jaxtui.engine_base.chatter import WithoutChatter
 from jaxtui.engine_base.output import (
@@ -180,6 +181,8 @@ class Engine:
 def main() -> NoReturn:
     """Run the engine until its standard input ends."""
     options = _options()
+    if options.parent:
+        guard.end_with(options.parent)
     if options.probe:
         _probe(options)
     if os.isatty(0):
@@ -200,11 +203,13 @@ def main() -> NoReturn:
     prints = Prints(outbox.send)
     redirect(prints, raw, WithoutChatter().feed if options.processes > 1 else str)
     os.register_at_fork(after_in_child=partial(_leave_protocol, requests, events))
+    guarded = guard.Guard(requests)
     try:
         engine = _started(options, outbox, prints)
     except BaseException as error:  # importing JAX may raise anything
         outbox.send(failure(error))
         _exit(outbox, CANNOT_START)
+    guarded.wait_until_detached()
     _serve(partial(os.read, requests), engine.dispatch, outbox)
 
 
@@ -213,6 +218,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--platform", default="")
     parser.add_argument("--devices", type=int, default=None)
     parser.add_argument("--processes", type=int, default=1)
+    # The process id of what starts the engine on its own host, to end with it.
+    parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     # Used by the leader of several processes to start its followers.
     for name in ("--process", "--share", "--connection"):
         parser.add_argument(name, type=int, default=0, help=argparse.SUPPRESS)

@@ -291,7 +291,7 @@ def _probed(platform: str, count: int | None) -> tuple[str, int]:
 
     JAX cannot be started here yet: its processes have to meet before its backend starts.
     """
-    command = [*_python(), "--probe", f"--platform={platform}"]
+    command = [*_python(), "--probe", f"--platform={platform}", f"--parent={os.getpid()}"]
     if count is not None:
         command.append(f"--devices={count}")
     ran = subprocess.run(
@@ -330,6 +330,7 @@ def _started(platform: str, count: int | None, place: Place) -> _Follower:
         *(["--virtual"] if place.virtual else []),
         f"--coordinator={place.coordinator}",
         f"--connection={theirs.fileno()}",
+        f"--parent={os.getpid()}",
     ]
     popen = subprocess.Popen(
         command if count is None else [*command, f"--devices={count}"],

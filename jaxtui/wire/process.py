@@ -55,6 +55,8 @@ class EngineSettings(Struct, frozen=True):
         if self.command:
             # ssh passes its arguments to a shell, and the platform may come from an untrusted file.
             return [*self.command, *map(shlex.quote, options)]
+        # Another command may start the engine from a process that ends before it.
+        options.append(f"--parent={os.getpid()}")
         return [sys.executable, *_safe_path(), "-m", "jaxtui.engine", *options]
 
 
