@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import COLLECTIVE, FieldPath
 from jaxtui.session.session import Session, SessionError, with_field
-from jaxtui.wire.base import Describe, Gone
+from jaxtui.wire.base import Describe, Described, Gone, Printed, Ready, Stage
 from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
@@ -33,7 +34,36 @@ if TYPE_CHECKING:
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
 STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the question stands
+TAKE_IN = 0.03  # seconds for which events are handled at a stretch
 TICK = 0.1  # seconds between looks at what is waited for, while something is
+
+
+def joined(events: Iterable[AnyEvent]) -> list[AnyEvent]:
+    """Join what is printed in succession, and keep the last of equal states in succession.
+
+    These are all the events that an engine may send any number of for one request.
+    """
+    kept: list[list[AnyEvent]] = []
+    for event in events:
+        before = kept[-1][-1] if kept else None
+        match before, event:
+            case Printed(), Printed() if (before.id, before.stream) == (event.id, event.stream):
+                kept[-1].append(event)
+            case (Stage(), Stage()) | (Ready(), Ready()) | (Described(), Described()) if (
+                before.id == event.id
+            ):
+                kept[-1] = [event]
+            case _:
+                kept.append([event])
+    return [_one(events) for events in kept]
+
+
+def _one(events: list[AnyEvent]) -> AnyEvent:
+    first = events[0]
+    if len(events) == 1 or not isinstance(first, Printed):
+        return first
+    text = "".join(event.text for event in events if isinstance(event, Printed))
+    return msgspec.structs.replace(first, text=text)
 
 
 class Explorer(Works):
@@ -104,12 +134,19 @@ class Explorer(Works):
             self.app.announce()
 
     def take_in(self) -> None:
-        """Handle all queued events, then update the screen once."""
+        """Handle the queued events, then update the screen once.
+
+        What does not fit into TAKE_IN seconds waits until the keys pressed meanwhile are answered.
+        """
         with self._inbox_lock:
-            events = list(self._inbox)
+            events = joined(self._inbox)
             self._inbox.clear()
             self._announced = False
-        for event in events:
+        ends = time.monotonic() + TAKE_IN
+        for number, event in enumerate(events):
+            if time.monotonic() > ends:
+                self._put_back(events[number:])
+                break
             try:
                 self._route(event)
             except Exception as error:  # no event may end the explorer
@@ -126,6 +163,12 @@ class Explorer(Works):
             if work.on(event, self.now()):
                 return
         self.open_session.on(event, self.now())
+
+    def _put_back(self, events: list[AnyEvent]) -> None:
+        with self._inbox_lock:
+            self._inbox.extendleft(reversed(events))
+            self._announced = True
+        self.app.announce()
 
     def _refuse(self, event: AnyEvent, error: Exception) -> None:
         """End the engine that sent `event`, which a work could not handle."""

@@ -118,6 +118,7 @@ class _Loop:
         self._next: EngineSettings | None = None  # of the engine to start after this one's end
         self._early: list[bytes] = []  # requests for the next engine
         self._resume_errors: float | None = None  # when to read stderr again after a pause
+        self._resume_events: float | None = None  # when to read events again after a pause
         self._listener: Callable[[AnyEvent], None] | None = None
         self._backlog: list[AnyEvent] = []
 
@@ -245,7 +246,7 @@ class _Loop:
         reason = f"its client failed: {type(error).__name__}: {error}"
         self._selector.close()
         self._listen_to_wakes()
-        self._resume_errors = None
+        self._resume_errors = self._resume_events = None
         process = self._process
         if process is None:
             self._next = None
@@ -267,9 +268,8 @@ class _Loop:
             return None
         if self._process.ending:
             return _ENDING_CHECK_SECONDS
-        if self._resume_errors is not None:
-            return max(0.0, self._resume_errors - time.monotonic())
-        return _CHECK_SECONDS
+        resumes = [at for at in (self._resume_errors, self._resume_events) if at is not None]
+        return max(0.0, min(resumes) - time.monotonic()) if resumes else _CHECK_SECONDS
 
     def _drain_wakes(self) -> None:
         assert self._wake is not None
@@ -280,11 +280,16 @@ class _Loop:
         process = self._process
         if process is None:
             return
+        now = time.monotonic()
         if process.ended:
             self._bury(process)
-        elif self._resume_errors is not None and time.monotonic() >= self._resume_errors:
+            return
+        if self._resume_errors is not None and now >= self._resume_errors:
             self._resume_errors = None
             self._selector.register(process.errors, selectors.EVENT_READ, self._read_errors)
+        if self._resume_events is not None and now >= self._resume_events:
+            self._resume_events = None
+            self._selector.register(process.events, selectors.EVENT_READ, self._read_events)
 
     def _write(self) -> None:
         process = self._process
@@ -307,16 +312,32 @@ class _Loop:
             self._forget(process.events)
             process.output_closed()
             return False
+        more, before = True, time.monotonic()
         try:
             for body in process.frames.feed(data):
-                self._hear(process, decode_event(body))
+                event = decode_event(body)
+                self._hear(process, event)
+                kind, now = type(event).__name__, time.monotonic()
+                more = process.gate.passes(kind, len(body), now - before, now)
+                before = now
         except FramingError as error:
-            self._forget(process.events)
-            if not process.wanted:
-                process.fault = f"what came from the engine is not the protocol: {error}"
-                process.kill()
+            self._end_for(process, f"what came from the engine is not the protocol: {error}")
             return False
+        if process.gate.flood:
+            self._end_for(process, process.gate.flood)
+            return False
+        if not more and not process.ending:
+            self._forget(process.events)
+            self._resume_events = process.gate.opens_at()
         return True
+
+    def _end_for(self, process: EngineProcess, fault: str) -> None:
+        """End the engine for what it sent; nothing more of it is read."""
+        self._forget(process.events)
+        self._resume_events = None
+        if not process.wanted:
+            process.fault = fault
+            process.kill()
 
     def _hear(self, process: EngineProcess, event: AnyEvent) -> None:
         if process.wanted:
@@ -360,7 +381,7 @@ class _Loop:
         self._log(process, process.lines.end())
         for descriptor in (process.requests, process.events, process.errors):
             self._forget(descriptor)
-        self._resume_errors = None
+        self._resume_errors = self._resume_events = None
         process.dispose()
         self._process = None
         self._down()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from jaxtui.wire.flood import FloodGate
 from jaxtui.wire.framing import FrameBuffer
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ class EngineSettings(Struct, frozen=True):
         if self.command:
             # ssh passes its arguments to a shell, and the platform may come from an untrusted file.
             return [*self.command, *map(shlex.quote, options)]
-        # Another command may start the engine from a process that ends before it.
-        options.append(f"--parent={os.getpid()}")
         return [sys.executable, *_safe_path(), "-m", "jaxtui.engine", *options]
 
 
@@ -72,8 +71,10 @@ class EngineProcess:
     """A running engine. Raises OSError or ValueError when it cannot be started."""
 
     def __init__(self, settings: EngineSettings) -> None:
+        # Another command may start the engine from a process that ends before it.
+        parent = [] if settings.command else [f"--parent={os.getpid()}"]
         self._popen = subprocess.Popen(
-            settings.arguments(),
+            [*settings.arguments(), *parent],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -88,6 +89,7 @@ class EngineProcess:
             os.set_blocking(descriptor, False)
         self.outgoing: deque[memoryview] = deque()
         self.frames = FrameBuffer()
+        self.gate = FloodGate()
         self.lines = LineLog()
         self.wanted = False  # whether the client's user asked for its end
         self.fault = ""  # why it was killed without being asked for

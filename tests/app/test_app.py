@@ -17,13 +17,14 @@ from textual import events
 from textual.screen import Screen
 
 from jaxtui.app import trust
+from jaxtui.app.explorer import joined
 from jaxtui.app.help import HelpDialog
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Program, Session, load, save
-from jaxtui.wire.base import Gone, Log, Printed
+from jaxtui.wire.base import Gone, Log, Printed, Stage
 from jaxtui.wire.program import Run, Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
@@ -175,6 +176,28 @@ async def test_a_flood_of_events_is_taken_in_without_losing_one() -> None:
 
 
 # ------------------------------------------------------------------------------------ files
+
+
+async def test_keys_are_answered_while_events_arrive_without_end() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        for number in range(30_000):
+            bench.client.say(Printed(id=number % 2, stream="stdout", text="x"))
+        taken = len(bench.explorer._inbox)
+        await bench.pilot.press("4")
+        assert bench.app.current_mode != "map"
+        assert taken == 30_000
+        await bench.until(lambda: not bench.explorer._inbox)
+
+
+def test_events_of_one_kind_are_joined() -> None:
+    def printed(text: str, id: int = 1) -> Printed:
+        return Printed(id=id, stream="stdout", text=text)
+
+    ready, stages = made.ready(), [Stage(id=1, stage="tracing"), Stage(id=1, stage="compiling")]
+    events = [ready, ready, printed("a"), printed("b"), printed("c", 2), *stages, printed("d")]
+    expected = [ready, printed("ab"), printed("c", 2), stages[1], printed("d")]
+    assert joined(events) == expected
 
 
 async def test_saving_asks_for_a_name_once_and_is_trusted(tmp_path: Path) -> None:

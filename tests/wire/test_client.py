@@ -27,6 +27,7 @@ from jaxtui.wire.base import (
     Stage,
 )
 from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.flood import EVENTS, FULL_WINDOWS, WINDOW_SECONDS, FloodGate
 from jaxtui.wire.launch import StartedEngine
 from jaxtui.wire.process import (
     LINE_CHARACTERS,
@@ -616,3 +617,36 @@ def test_the_line_log_keeps_the_last_lines_cuts_long_ones_and_counts_what_it_lea
     assert len(passed) <= LOG_LINES_PER_SECOND
     assert list(log.tail) == ["line"] * TAIL_LINES
     assert log.end()[-1].startswith("... ")
+
+
+FLOODS = {
+    "Printed": "Printed(stream='stdout', text='x')",
+    "Ready": "made.ready()",
+    "Cancelled": "Cancelled(id=1)",
+    "WindowRead": "WindowRead(result=1, leaf=0, device=None, rows=0, columns=1, index=[], "
+    "cells=[[1.5] * 100] * 3000)",
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_an_endless_flood_of_valid_events_is_named_and_ended(start, kind):
+    imports = "from jaxtui.wire.results import WindowRead\n"
+    imports += "from tests.support import made_events as made\n"
+    script = f"{imports}data = frame({FLOODS[kind]})\n{SAY_PID}while True: os.write(1, data)"
+    _, heard = start("sys.path.insert(0, os.getcwd())\n" + script)
+    pid = int(heard.next(Printed).text)
+    gone = heard.next(Gone, seconds=60)
+    assert gone.reason == f"it sent {kind} without end for 3 s, and was ended"
+    assert not gone.wanted
+    assert dead_soon(pid)
+    assert len(heard.all) < 50_000
+
+
+def test_a_burst_of_events_is_no_flood_however_large():
+    gate, now = FloodGate(), 100.0
+    for _ in range(20):
+        for _ in range((FULL_WINDOWS - 1) * EVENTS):
+            if not gate.passes("Printed", 10, 0.0, now):
+                now = gate.opens_at()
+        now += 2 * WINDOW_SECONDS
+    assert gate.flood == ""
