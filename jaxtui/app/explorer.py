@@ -45,7 +45,10 @@ def joined(events: Iterable[AnyEvent]) -> list[AnyEvent]:
     """
     kept: list[list[AnyEvent]] = []
     for event in events:
-        before = kept[-1][-1] if kept else None
+        if not kept:
+            kept.append([event])
+            continue
+        before = kept[-1][-1]
         match before, event:
             case Printed(), Printed() if (before.id, before.stream) == (event.id, event.stream):
                 kept[-1].append(event)

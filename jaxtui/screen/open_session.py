@@ -5,7 +5,6 @@ Uses neither Textual nor a clock: times are passed in, in seconds of a monotonic
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
@@ -13,6 +12,7 @@ from typing import Literal
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Session
+from jaxtui.session.working_folder import working_folder
 from jaxtui.wire.base import Composition, Described, Failed, Gone, Log, Ready
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Environment
@@ -47,7 +47,7 @@ class OpenSession:
         self.session = session
         self.send = send
         self.next_id = next_id
-        self.folder = folder or os.getcwd()
+        self.folder = folder or working_folder()
         self.trusted = trusted
         self.phase: Phase = "starting"
         self.phase_since = 0.0
@@ -73,7 +73,8 @@ class OpenSession:
             return "cannot start · 5 Devices" if devices else GONE
         if self.phase == "starting":
             waited = now - self.phase_since
-            return f"starting JAX {waited:.0f} s" if waited >= NAMED else "starting JAX"
+            named = f"starting JAX {waited:.0f} s · ctrl+c ends it"
+            return named if waited >= NAMED else "starting JAX"
         return ""
 
     # ------------------------------------------------------------------------------ changes
@@ -92,7 +93,7 @@ class OpenSession:
     def replace(self, session: Session, folder: str, trusted: bool) -> bool:
         """Put another session in place of this one. Return the same as `edit`."""
         self.trusted = trusted
-        self.folder = folder or os.getcwd()
+        self.folder = folder or working_folder()
         return self.edit(session)
 
     def restarted(self, now: float) -> None:

@@ -21,7 +21,7 @@ from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.base import Failed, Gone, Log, Ready
 from jaxtui.wire.framing import FramingError
 from jaxtui.wire.process import READ_BYTES, EngineProcess, EngineSettings, read_available
-from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_event, frame
+from jaxtui.wire.protocol import AnyEvent, AnyRequest, OtherVersionError, decode_event, frame
 
 __all__ = ["EngineClient", "EngineSettings"]
 
@@ -284,6 +284,7 @@ class _Loop:
         if process.ended:
             self._bury(process)
             return
+        process.look_after_start()
         if self._resume_errors is not None and now >= self._resume_errors:
             self._resume_errors = None
             self._selector.register(process.errors, selectors.EVENT_READ, self._read_errors)
@@ -320,6 +321,9 @@ class _Loop:
                 kind, now = type(event).__name__, time.monotonic()
                 more = process.gate.passes(kind, len(body), now - before, now)
                 before = now
+        except OtherVersionError as error:
+            self._end_for(process, str(error))
+            return False
         except FramingError as error:
             self._end_for(process, f"what came from the engine is not the protocol: {error}")
             return False

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from jaxtui.session.working_folder import working_folder
 from jaxtui.wire.flood import FloodGate
 from jaxtui.wire.framing import FrameBuffer
+from jaxtui.wire.start_limit import StartLimit
 
 if TYPE_CHECKING:
     from jaxtui.wire.base import Gone
@@ -64,7 +66,7 @@ def _safe_path() -> list[str]:
 
     Left out if jaxtui itself is found in the working folder.
     """
-    return [] if Path(__file__).resolve().parents[2] == Path.cwd() else ["-P"]
+    return [] if Path(__file__).resolve().parents[2] == Path(working_folder()) else ["-P"]
 
 
 class EngineProcess:
@@ -95,6 +97,7 @@ class EngineProcess:
         self.fault = ""  # why it was killed without being asked for
         self.failed = False  # whether its client failed
         self.ready = False
+        self._start_limit = StartLimit(self._popen.pid, time.monotonic())
         self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None
 
@@ -118,6 +121,14 @@ class EngineProcess:
         self.fault = "the engine closed its output and went on"
         self.kill()
         return False
+
+    def look_after_start(self) -> None:
+        """Kill the process when it has had its time to become ready."""
+        if self.ready or self.ending:
+            return
+        if fault := self._start_limit.fault(time.monotonic()):
+            self.fault = fault
+            self.kill()
 
     def kill(self) -> None:
         """Send SIGKILL to the process and to its children in the same session."""

@@ -96,6 +96,37 @@ def decode_request(body: bytes) -> AnyRequest:
 def decode_event(body: bytes) -> AnyEvent:
     """Decode the Event in a frame's body. Raises FramingError if it is not one."""
     try:
-        return _event_decoder.decode(body)
+        event = _event_decoder.decode(body)
     except Exception as error:
+        _require_same_version(body)
         raise FramingError(f"not an event: {error}") from error
+    if isinstance(event, base.Ready):
+        _require_same_version(body)
+    return event
+
+
+class OtherVersionError(FramingError):
+    """The other side speaks another version of the protocol."""
+
+
+class _Version(msgspec.Struct):
+    """What the Ready of every version has."""
+
+    type: str
+    protocol: int = base.PROTOCOL
+
+
+_version_decoder = msgspec.msgpack.Decoder(_Version)
+
+
+def _require_same_version(body: bytes) -> None:
+    """Raise OtherVersionError for an event of an engine that speaks another version."""
+    try:
+        version = _version_decoder.decode(body).protocol
+    except Exception:  # no event of any version
+        return
+    if version != base.PROTOCOL:
+        raise OtherVersionError(
+            f"the engine speaks version {version} of the protocol, and this jaxtui version "
+            f"{base.PROTOCOL}: install the same jaxtui on both sides"
+        )

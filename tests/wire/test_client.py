@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jaxtui.session.session import Program
-from jaxtui.wire import endings
+from jaxtui.wire import endings, launch
 from jaxtui.wire.base import (
     Cancel,
     Composition,
@@ -36,7 +36,7 @@ from jaxtui.wire.process import (
     EngineProcess,
     LineLog,
 )
-from jaxtui.wire.program import Run, Trace
+from jaxtui.wire.program import Ran, Run, Trace
 from jaxtui.wire.protocol import AnyEvent
 from tests.support.asking import Heard, exists
 
@@ -283,6 +283,35 @@ def test_a_fault_of_the_client_at_an_engines_start_or_end_is_told_too(start, mon
         assert not client.running
     client.restart()
     assert heard.next(Printed)
+
+
+@pytest.mark.parametrize("more", ["", ", 'environment': 'of another shape'"])
+def test_an_engine_of_another_version_is_told_by_both_versions(start, more):
+    message = "dict(msgspec.to_builtins(made.ready()), type='Ready', protocol=7)"
+    script = "import msgspec\nfrom tests.support import made_events as made\n"
+    script += f"body = msgspec.msgpack.encode({{**{message}{more}}})\n"
+    script += "os.write(1, len(body).to_bytes(4, 'big') + body)\ntime.sleep(60)"
+    _, heard = start("sys.path.insert(0, os.getcwd())\n" + script)
+    reason = heard.next(Gone).reason
+    assert reason.startswith(
+        "the engine speaks version 7 of the protocol, and this jaxtui version 1"
+    )
+    assert not any(isinstance(event, Ready) for event in heard.all)
+
+
+def test_an_engine_starts_in_a_folder_that_is_gone(start, tmp_path, monkeypatch):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    assert launch.folder_of("a.toml") == os.environ["PWD"]
+    client, heard = start(settings=EngineSettings(platform="cpu", count=1))
+    heard.next(Ready)
+    program = Program(source="def f(): return 3")
+    composition = Composition(program=program, folder=launch.folder_of("a.toml"))
+    client.send(Run(id=client.next_id(), composition=composition))
+    heard.next(Ran)
 
 
 def test_an_engine_that_closes_its_output_and_lives_on_is_ended(start):
