@@ -22,7 +22,7 @@ from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import COLLECTIVE, FieldPath
 from jaxtui.session.session import Session, SessionError, with_field
-from jaxtui.wire.base import Describe, Described, Gone, Printed, Ready, Stage
+from jaxtui.wire.base import Describe, Described, Gone, Printed, Ready, Spoiled, Stage
 from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
@@ -165,6 +165,8 @@ class Explorer(Works):
         for work in reversed(self.works):
             if work.on(event, self.now()):
                 return
+        if isinstance(event, Spoiled) and not self.open_session.spoiled:
+            self.app.say(f"{event.what}: the next change, or F5, starts a fresh engine")
         self.open_session.on(event, self.now())
 
     def _put_back(self, events: list[AnyEvent]) -> None:
@@ -303,6 +305,8 @@ class Explorer(Works):
         if not self.open_session.trusted:
             self.files.ask_trust()
             return
+        if self.open_session.spoiled:
+            self._restart()
         if self.work.run(self.now()):
             self._restart()
         self.show_work()

@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn
 
@@ -32,7 +33,7 @@ from jaxtui.engine_base.processes import Place, become
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.bandwidth import SweepBandwidth
-from jaxtui.wire.base import Cancel, Describe, Described, Failed, Ready
+from jaxtui.wire.base import Cancel, Describe, Described, Failed, Ready, Spoiled
 from jaxtui.wire.benchmark import Bench, Continue, PlanBench
 from jaxtui.wire.collectives import (
     CollectivesDescribed,
@@ -60,10 +61,11 @@ class Engine:
         from jaxtui.benchmark.engine import turns
         from jaxtui.collectives.engine import requests as collective_requests
         from jaxtui.collectives.engine import run as collectives
-        from jaxtui.engine_base import devices
+        from jaxtui.engine_base import devices, integrity
         from jaxtui.program.engine import evaluation, inspection
         from jaxtui.results.engine import store as results
 
+        self._integrity = integrity.Integrity()
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
         self._inspect = inspection.inspect
@@ -106,8 +108,17 @@ class Engine:
 
     def _trace(self, request: AnyRequest) -> AnyEvent:
         assert isinstance(request, Trace)
-        with self._turns.light():
+        with self._checked(), self._turns.light():
             return self._evaluation.trace(request.composition, id=request.id)
+
+    @contextmanager
+    def _checked(self) -> Iterator[None]:
+        """Report, before the answer, that user code in the block has spoiled this process."""
+        try:
+            yield
+        finally:
+            if what := self._integrity.broken():
+                self._outbox.send(Spoiled(what=what))
 
     def _plan(self, request: AnyRequest) -> AnyEvent:
         # Imported here because most sessions are never timed.
@@ -138,6 +149,10 @@ class Engine:
 
     def _work(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         self._turns.disturb()
+        with self._checked():
+            return self._worked(request, on_stage, cancelled)
+
+    def _worked(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         match request:
             case Run():
                 return self._run(request, on_stage, cancelled)

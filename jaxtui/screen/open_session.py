@@ -13,7 +13,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Session
 from jaxtui.session.working_folder import working_folder
-from jaxtui.wire.base import Composition, Described, Failed, Gone, Log, Ready
+from jaxtui.wire.base import Composition, Described, Failed, Gone, Log, Ready, Spoiled
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Environment
 
@@ -55,6 +55,7 @@ class OpenSession:
         self.gone: Gone | None = None
         self.unstartable: Diagnosis | None = None  # why JAX did not start with these devices
         self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.spoiled = ""  # what user code did to the engine, for which the next change replaces it
         self.meanwhile = ""  # what the engine does beside what the program asks of it
         self._was_ready = False  # one that dies while it starts is not started by an edit
 
@@ -88,6 +89,8 @@ class OpenSession:
         other_devices = session.devices != before.devices
         if other_devices:
             self.unstartable = None
+        if self.spoiled and self.trusted:
+            return True
         return self.phase == "gone" and self.trusted and (self._was_ready or other_devices)
 
     def replace(self, session: Session, folder: str, trusted: bool) -> bool:
@@ -99,6 +102,7 @@ class OpenSession:
     def restarted(self, now: float) -> None:
         self.phase, self.phase_since, self.gone = "starting", now, None
         self.unstartable = None
+        self.spoiled = ""
         self._was_ready = False
 
     def on(self, event: AnyEvent, now: float) -> None:
@@ -107,6 +111,8 @@ class OpenSession:
             case Ready():
                 self.phase, self.phase_since, self._was_ready = "ready", now, True
                 self.environment, self.gone = event.environment, None
+            case Spoiled():
+                self.spoiled = event.what
             case Described():
                 self.environment = event.environment
             case Failed(id=0):

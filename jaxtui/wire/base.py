@@ -97,6 +97,12 @@ class Cancelled(Event, frozen=True, kw_only=True):
     """The request was cancelled, or replaced by a newer one."""
 
 
+class Spoiled(Event, frozen=True, kw_only=True):
+    """User code has changed what the engine goes by: another program needs a fresh engine."""
+
+    what: str
+
+
 class Printed(Event, frozen=True, kw_only=True):
     """Text that the user's code wrote to `stream` during request `id` (0 when unknown)."""
 

@@ -59,6 +59,7 @@ AnyEvent = (
     | results.Summarized
     | base.Described
     | base.Cancelled
+    | base.Spoiled
     | base.Printed
     | base.Log
     | base.Gone

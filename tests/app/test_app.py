@@ -24,7 +24,7 @@ from jaxtui.screen import commands
 from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Program, Session, load, save
-from jaxtui.wire.base import Gone, Log, Printed, Stage
+from jaxtui.wire.base import Gone, Log, Printed, Spoiled, Stage
 from jaxtui.wire.program import Run, Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
@@ -176,6 +176,21 @@ async def test_a_flood_of_events_is_taken_in_without_losing_one() -> None:
 
 
 # ------------------------------------------------------------------------------------ files
+
+
+async def test_an_engine_that_user_code_has_spoiled_is_replaced_by_the_next_change() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.hear(Spoiled(what="your code has replaced jax.vmap"))
+        assert "your code has replaced jax.vmap" in bench.text
+        assert bench.client.restarts == []
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "1")
+        assert len(bench.client.restarts) == 1
+        await bench.settled()
+        await bench.hear(Spoiled(what="your code has replaced jax.vmap"))
+        await bench.press("f5")
+        assert len(bench.client.restarts) == 2
+        assert isinstance(bench.client.requests[-1], Run)
 
 
 async def test_keys_are_answered_while_events_arrive_without_end() -> None:

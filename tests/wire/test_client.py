@@ -24,6 +24,7 @@ from jaxtui.wire.base import (
     Log,
     Printed,
     Ready,
+    Spoiled,
     Stage,
 )
 from jaxtui.wire.client import EngineClient, EngineSettings
@@ -36,7 +37,7 @@ from jaxtui.wire.process import (
     EngineProcess,
     LineLog,
 )
-from jaxtui.wire.program import Ran, Run, Trace
+from jaxtui.wire.program import Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
 from tests.support.asking import Heard, exists
 
@@ -587,6 +588,25 @@ def test_user_code_that_writes_to_the_protocols_pipe_ends_its_engine_only(start)
     assert "not the protocol" in heard.next(Gone).reason
     client.restart()
     heard.next(Ready)
+
+
+@pytest.mark.parametrize(
+    ("spoils", "what"),
+    [
+        ("jax.vmap = None", "your code has replaced jax.vmap"),
+        ("import sys; sys.modules.clear()", "your code has removed the module"),
+        ("import builtins; builtins.hex = abs", "your code has replaced builtins.hex"),
+        ("jax.my_own = 3", ""),
+    ],
+)
+def test_user_code_that_spoils_the_engine_is_noticed(start, spoils, what):
+    client, heard = start(settings=EngineSettings(platform="cpu", count=1))
+    heard.next(Ready)
+    program = Program(source=f"def f():\n    {spoils}\n    return 3")
+    client.send(Trace(id=client.next_id(), composition=Composition(program=program)))
+    heard.until(lambda event: isinstance(event, Traced | Failed))
+    spoiled = [event.what for event in heard.all if isinstance(event, Spoiled)]
+    assert [words.startswith(what) for words in spoiled] == ([True] if what else [])
 
 
 def test_files_of_the_working_folder_do_not_take_the_place_of_modules(start, tmp_path, monkeypatch):
