@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import COLLECTIVE, FieldPath
 from jaxtui.session.session import Session, SessionError, with_field
-from jaxtui.wire.base import Describe, Gone
+from jaxtui.wire.base import Describe, Described, Gone, Printed, Ready, Spoiled, Stage
 from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
@@ -35,7 +36,39 @@ if TYPE_CHECKING:
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
 STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the question stands
+TAKE_IN = 0.03  # seconds for which events are handled at a stretch
 TICK = 0.1  # seconds between looks at what is waited for, while something is
+
+
+def joined(events: Iterable[AnyEvent]) -> list[AnyEvent]:
+    """Join what is printed in succession, and keep the last of equal states in succession.
+
+    These are all the events that an engine may send any number of for one request.
+    """
+    kept: list[list[AnyEvent]] = []
+    for event in events:
+        if not kept:
+            kept.append([event])
+            continue
+        before = kept[-1][-1]
+        match before, event:
+            case Printed(), Printed() if (before.id, before.stream) == (event.id, event.stream):
+                kept[-1].append(event)
+            case (Stage(), Stage()) | (Ready(), Ready()) | (Described(), Described()) if (
+                before.id == event.id
+            ):
+                kept[-1] = [event]
+            case _:
+                kept.append([event])
+    return [_one(events) for events in kept]
+
+
+def _one(events: list[AnyEvent]) -> AnyEvent:
+    first = events[0]
+    if len(events) == 1 or not isinstance(first, Printed):
+        return first
+    text = "".join(event.text for event in events if isinstance(event, Printed))
+    return msgspec.structs.replace(first, text=text)
 
 
 class Explorer(Works):
@@ -113,13 +146,24 @@ class Explorer(Works):
             self.app.announce()
 
     def take_in(self) -> None:
-        """Handle all queued events, then update the screen once."""
+        """Handle the queued events, then update the screen once.
+
+        What does not fit into TAKE_IN seconds waits until the keys pressed meanwhile are answered.
+        """
         with self._inbox_lock:
-            events = list(self._inbox)
+            events = joined(self._inbox)
             self._inbox.clear()
             self._announced = False
-        for event in events:
-            self._route(event)
+        ends = time.monotonic() + TAKE_IN
+        for number, event in enumerate(events):
+            if time.monotonic() > ends:
+                self._put_back(events[number:])
+                break
+            try:
+                self._route(event)
+            except Exception as error:  # no event may end the explorer
+                self._refuse(event, error)
+                break
         self.show_work()
         for work in self.works:
             if (painted := work.take_painted()) is not None:
@@ -130,7 +174,22 @@ class Explorer(Works):
         for work in reversed(self.works):
             if work.on(event, self.now()):
                 return
+        if isinstance(event, Spoiled) and not self.open_session.spoiled:
+            self.app.say(f"{event.what}: the next change, or F5, starts a fresh engine")
         self.open_session.on(event, self.now())
+
+    def _put_back(self, events: list[AnyEvent]) -> None:
+        with self._inbox_lock:
+            self._inbox.extendleft(reversed(events))
+            self._announced = True
+        self.app.announce()
+
+    def _refuse(self, event: AnyEvent, error: Exception) -> None:
+        """End the engine that sent `event`, which a work could not handle."""
+        self.client.kill()
+        words = f"{type(event).__name__}: {type(error).__name__}: {error}"
+        reason = f"the engine's answer makes no sense: {words}"
+        self._route(Gone(reason=reason, status=None, wanted=False))
 
     def show_work(self) -> None:
         now = self.now()
@@ -272,6 +331,8 @@ class Explorer(Works):
         if not self.open_session.trusted:
             self.files.ask_trust()
             return
+        if self.open_session.spoiled:
+            self._restart()
         if self.work.run(self.now()):
             self._restart()
         self.show_work()

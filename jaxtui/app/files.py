@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from jaxtui.session.session import Session, SessionError, dumps, loads, save
+from jaxtui.session.working_folder import working_folder
 from jaxtui.wire import launch
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Files:
 
     @property
     def folder(self) -> str:
-        return launch.folder_of(self.path) if self.path else os.getcwd()
+        return launch.folder_of(self.path) if self.path else working_folder()
 
     @property
     def changed(self) -> bool:

@@ -12,7 +12,17 @@ from jaxtui.session.field_path import NO_FIELD, PROGRAM
 from jaxtui.session.session import Benchmark, Collective, Session, SessionError, loads
 from jaxtui.wire import launch
 from jaxtui.wire.bandwidth import SweepBandwidth
-from jaxtui.wire.base import Cancel, Cancelled, Composition, Failed, Gone, Log, Printed, Ready
+from jaxtui.wire.base import (
+    Cancel,
+    Cancelled,
+    Composition,
+    Failed,
+    Gone,
+    Log,
+    Printed,
+    Ready,
+    Spoiled,
+)
 from jaxtui.wire.benchmark import Bench
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.collectives import CollectiveRan, RunCollective
@@ -51,6 +61,7 @@ class HeadlessEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
+        self.spoiled = False  # by user code, so that no other session may run here
         self._environment: Environment | None = None
         self._events: SimpleQueue[AnyEvent] = SimpleQueue()
         self._client = EngineClient(settings)
@@ -124,6 +135,8 @@ class HeadlessEngine:
         if before_print is not None and isinstance(event, Printed | Log):
             before_print()
         _write_to_stderr(event)
+        if isinstance(event, Spoiled):
+            self.spoiled = True
         if isinstance(event, Gone):
             diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=event.reason)
             raise EngineLost(diagnosis, started=self._environment is not None)
@@ -163,11 +176,12 @@ class Engines:
         self.drop()
 
     def for_settings(self, settings: EngineSettings) -> HeadlessEngine:
-        """Return the current engine if it has these settings, else end it and start a new one."""
-        if self._engine is None or self._engine.settings != settings:
+        """Return the current engine if it has these settings and is sound, else start a new one."""
+        engine = self._engine
+        if engine is None or engine.settings != settings or engine.spoiled:
             self.drop()
-            self._engine = HeadlessEngine(settings)
-        return self._engine
+            self._engine = engine = HeadlessEngine(settings)
+        return engine
 
     def drop(self) -> None:
         engine, self._engine = self._engine, None

@@ -13,18 +13,27 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from jaxtui.engine import guard
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
 from jaxtui.engine_base.chatter import WithoutChatter
-from jaxtui.engine_base.output import Outbox, Prints, failure, private_descriptors, redirect
+from jaxtui.engine_base.output import (
+    Outbox,
+    Prints,
+    failure,
+    private_descriptors,
+    redirect,
+    sendable,
+)
 from jaxtui.engine_base.processes import Place, become
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.bandwidth import SweepBandwidth
-from jaxtui.wire.base import Cancel, Describe, Described, Failed, Ready
+from jaxtui.wire.base import Cancel, Describe, Described, Failed, Ready, Spoiled
 from jaxtui.wire.benchmark import Bench, Continue, PlanBench
 from jaxtui.wire.collectives import (
     CollectivesDescribed,
@@ -52,10 +61,11 @@ class Engine:
         from jaxtui.benchmark.engine import turns
         from jaxtui.collectives.engine import requests as collective_requests
         from jaxtui.collectives.engine import run as collectives
-        from jaxtui.engine_base import devices
+        from jaxtui.engine_base import devices, integrity
         from jaxtui.program.engine import evaluation, inspection
         from jaxtui.results.engine import store as results
 
+        self._integrity = integrity.Integrity()
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
         self._inspect = inspection.inspect
@@ -98,8 +108,17 @@ class Engine:
 
     def _trace(self, request: AnyRequest) -> AnyEvent:
         assert isinstance(request, Trace)
-        with self._turns.light():
+        with self._checked(), self._turns.light():
             return self._evaluation.trace(request.composition, id=request.id)
+
+    @contextmanager
+    def _checked(self) -> Iterator[None]:
+        """Report, before the answer, that user code in the block has spoiled this process."""
+        try:
+            yield
+        finally:
+            if what := self._integrity.broken():
+                self._outbox.send(Spoiled(what=what))
 
     def _plan(self, request: AnyRequest) -> AnyEvent:
         # Imported here because most sessions are never timed.
@@ -130,6 +149,10 @@ class Engine:
 
     def _work(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         self._turns.disturb()
+        with self._checked():
+            return self._worked(request, on_stage, cancelled)
+
+    def _worked(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
         match request:
             case Run():
                 return self._run(request, on_stage, cancelled)
@@ -173,6 +196,8 @@ class Engine:
 def main() -> NoReturn:
     """Run the engine until its standard input ends."""
     options = _options()
+    if options.parent:
+        guard.end_with(options.parent)
     if options.probe:
         _probe(options)
     if os.isatty(0):
@@ -193,11 +218,13 @@ def main() -> NoReturn:
     prints = Prints(outbox.send)
     redirect(prints, raw, WithoutChatter().feed if options.processes > 1 else str)
     os.register_at_fork(after_in_child=partial(_leave_protocol, requests, events))
+    guarded = guard.Guard(requests)
     try:
         engine = _started(options, outbox, prints)
     except BaseException as error:  # importing JAX may raise anything
         outbox.send(failure(error))
         _exit(outbox, CANNOT_START)
+    guarded.wait_until_detached()
     _serve(partial(os.read, requests), engine.dispatch, outbox)
 
 
@@ -206,6 +233,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--platform", default="")
     parser.add_argument("--devices", type=int, default=None)
     parser.add_argument("--processes", type=int, default=1)
+    # The process id of what starts the engine on its own host, to end with it.
+    parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     # Used by the leader of several processes to start its followers.
     for name in ("--process", "--share", "--connection"):
         parser.add_argument(name, type=int, default=0, help=argparse.SUPPRESS)
@@ -278,12 +307,10 @@ def _serve(
         if body is None:
             _exit(outbox, 0)
         try:
-            request: Any = decode_request(body)
-        except FramingError as error:
-            diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=str(error))
+            dispatch(decode_request(body))
+        except Exception as error:  # no request may end this loop
+            diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=sendable(str(error)))
             outbox.send(Failed(diagnosis=diagnosis))
-        else:
-            dispatch(request)
 
 
 def _exit(outbox: Outbox, status: int) -> NoReturn:

@@ -27,6 +27,7 @@ from jaxtui.wire.base import Composition, Printed
 from jaxtui.wire.protocol import AnyEvent
 
 CANNOT_START = 3
+NOT_MESSAGES = 4
 _JOB = 1  # request id of every print; the leader knows which request it really belongs to
 _CALLBACKS = tuple(os.path.join("jax", "_src", name) for name in ("callback.py", "debugging.py"))
 
@@ -96,6 +97,9 @@ class Follower:
                 kind, content = self._connection.recv()
             except (EOFError, OSError):
                 os._exit(0)
+            except Exception as error:  # user code wrote to the connection
+                os.write(2, f"jaxtui.engine: what came from process 0: {error}\n".encode())
+                os._exit(NOT_MESSAGES)
             if kind == "join":
                 # Drop replies that an earlier job did not wait for.
                 self._replies = SimpleQueue()

@@ -187,6 +187,8 @@ class Leader:
                         self._expect_failure(follower.process, content)
         except (EOFError, OSError):
             _lost(follower)
+        except Exception as error:  # user code wrote to the connection: nothing can be unpickled
+            die(f"what came from process {follower.process} is no message: {_one_line(str(error))}")
 
     def _expect_failure(self, process: int, found: Diagnosis) -> None:
         """Exit if the job, in which `process` has failed, does not fail here too.
@@ -289,7 +291,7 @@ def _probed(platform: str, count: int | None) -> tuple[str, int]:
 
     JAX cannot be started here yet: its processes have to meet before its backend starts.
     """
-    command = [*_python(), "--probe", f"--platform={platform}"]
+    command = [*_python(), "--probe", f"--platform={platform}", f"--parent={os.getpid()}"]
     if count is not None:
         command.append(f"--devices={count}")
     ran = subprocess.run(
@@ -328,6 +330,7 @@ def _started(platform: str, count: int | None, place: Place) -> _Follower:
         *(["--virtual"] if place.virtual else []),
         f"--coordinator={place.coordinator}",
         f"--connection={theirs.fileno()}",
+        f"--parent={os.getpid()}",
     ]
     popen = subprocess.Popen(
         command if count is None else [*command, f"--devices={count}"],

@@ -24,6 +24,7 @@ from jaxtui.engine_base.processes import Place
 from jaxtui.session import session
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import DEVICES, NO_FIELD
+from jaxtui.session.working_folder import working_folder
 from jaxtui.text import quantities
 from jaxtui.wire.report import DeviceInfo, Environment
 
@@ -237,7 +238,7 @@ def find_modules_here() -> None:
     It comes last, so that none of them shadows a module that JAX has yet to import.
     """
     if sys.flags.safe_path:
-        sys.path.append(os.getcwd())
+        sys.path.append(working_folder())
 
 
 # ------------------------------------------------------------------------------------- device set

@@ -23,7 +23,6 @@ from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.base import Failed, Printed
-from jaxtui.wire.framing import FramingError
 from jaxtui.wire.protocol import AnyEvent, frame
 
 Stream = Literal["stdout", "stderr"]
@@ -123,7 +122,7 @@ class Outbox:
 def _framed(event: AnyEvent) -> bytes:
     try:
         return frame(event)
-    except (FramingError, TypeError, ValueError) as error:
+    except Exception as error:  # also OverflowError and RecursionError, of what user code made
         message = f"the answer cannot be sent: {error}"
         diagnosis = Diagnosis(kind="engine", field=NO_FIELD, message=sendable(message))
         return frame(Failed(id=event.id, diagnosis=diagnosis))

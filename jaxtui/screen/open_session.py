@@ -5,7 +5,6 @@ Uses neither Textual nor a clock: times are passed in, in seconds of a monotonic
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
@@ -13,7 +12,8 @@ from typing import Literal
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Session
-from jaxtui.wire.base import Composition, Described, Failed, Gone, Log, Ready
+from jaxtui.session.working_folder import working_folder
+from jaxtui.wire.base import Composition, Described, Failed, Gone, Log, Ready, Spoiled
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Environment
 
@@ -47,7 +47,7 @@ class OpenSession:
         self.session = session
         self.send = send
         self.next_id = next_id
-        self.folder = folder or os.getcwd()
+        self.folder = folder or working_folder()
         self.trusted = trusted
         self.phase: Phase = "starting"
         self.phase_since = 0.0
@@ -55,6 +55,7 @@ class OpenSession:
         self.gone: Gone | None = None
         self.unstartable: Diagnosis | None = None  # why JAX did not start with these devices
         self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.spoiled = ""  # what user code did to the engine, for which the next change replaces it
         self.meanwhile = ""  # what the engine does beside what the program asks of it
         self._was_ready = False  # one that dies while it starts is not started by an edit
 
@@ -73,7 +74,8 @@ class OpenSession:
             return "cannot start · 5 Devices" if devices else GONE
         if self.phase == "starting":
             waited = now - self.phase_since
-            return f"starting JAX {waited:.0f} s" if waited >= NAMED else "starting JAX"
+            named = f"starting JAX {waited:.0f} s · ctrl+c ends it"
+            return named if waited >= NAMED else "starting JAX"
         return ""
 
     # ------------------------------------------------------------------------------ changes
@@ -87,17 +89,20 @@ class OpenSession:
         other_devices = session.devices != before.devices
         if other_devices:
             self.unstartable = None
+        if self.spoiled and self.trusted:
+            return True
         return self.phase == "gone" and self.trusted and (self._was_ready or other_devices)
 
     def replace(self, session: Session, folder: str, trusted: bool) -> bool:
         """Put another session in place of this one. Return the same as `edit`."""
         self.trusted = trusted
-        self.folder = folder or os.getcwd()
+        self.folder = folder or working_folder()
         return self.edit(session)
 
     def restarted(self, now: float) -> None:
         self.phase, self.phase_since, self.gone = "starting", now, None
         self.unstartable = None
+        self.spoiled = ""
         self._was_ready = False
 
     def on(self, event: AnyEvent, now: float) -> None:
@@ -106,6 +111,8 @@ class OpenSession:
             case Ready():
                 self.phase, self.phase_since, self._was_ready = "ready", now, True
                 self.environment, self.gone = event.environment, None
+            case Spoiled():
+                self.spoiled = event.what
             case Described():
                 self.environment = event.environment
             case Failed(id=0):

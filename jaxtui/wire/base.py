@@ -10,6 +10,9 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Devices, Program, Session
 from jaxtui.wire.report import Environment, Flow
 
+PROTOCOL = 1
+"""The version of the messages; another one is needed when an older side cannot read them."""
+
 
 class Request(Struct, frozen=True, kw_only=True, tag=True):
     """A request to the engine; `id` is unique within one client.
@@ -65,9 +68,10 @@ class Event(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Ready(Event, frozen=True, kw_only=True):
-    """The engine has started and JAX has its devices."""
+    """The engine has started and JAX has its devices. `protocol` is the version that it speaks."""
 
     environment: Environment
+    protocol: int = PROTOCOL
 
 
 class Stage(Event, frozen=True, kw_only=True):
@@ -91,6 +95,12 @@ class Described(Event, frozen=True, kw_only=True):
 
 class Cancelled(Event, frozen=True, kw_only=True):
     """The request was cancelled, or replaced by a newer one."""
+
+
+class Spoiled(Event, frozen=True, kw_only=True):
+    """User code has changed what the engine goes by: another program needs a fresh engine."""
+
+    what: str
 
 
 class Printed(Event, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.base import Failed, Gone, Log, Ready
 from jaxtui.wire.framing import FramingError
 from jaxtui.wire.process import READ_BYTES, EngineProcess, EngineSettings, read_available
-from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_event, frame
+from jaxtui.wire.protocol import AnyEvent, AnyRequest, OtherVersionError, decode_event, frame
 
 __all__ = ["EngineClient", "EngineSettings"]
 
@@ -118,6 +118,7 @@ class _Loop:
         self._next: EngineSettings | None = None  # of the engine to start after this one's end
         self._early: list[bytes] = []  # requests for the next engine
         self._resume_errors: float | None = None  # when to read stderr again after a pause
+        self._resume_events: float | None = None  # when to read events again after a pause
         self._listener: Callable[[AnyEvent], None] | None = None
         self._backlog: list[AnyEvent] = []
 
@@ -199,13 +200,15 @@ class _Loop:
             process = process or EngineProcess(settings)
         except (OSError, ValueError) as error:
             words = error.strerror if isinstance(error, OSError) else str(error)
-            reason = f"cannot start {settings.arguments()[0]}: {words}"
-            self._down()
-            self.deliver(Gone(reason=reason, status=None, wanted=False))
+            self._not_started(f"cannot start {settings.program}: {words}")
             return
         self._process = process
         self._selector.register(process.events, selectors.EVENT_READ, self._read_events)
         self._selector.register(process.errors, selectors.EVENT_READ, self._read_errors)
+
+    def _not_started(self, reason: str) -> None:
+        self._down()
+        self.deliver(Gone(reason=reason, status=None, wanted=False))
 
     def _down(self) -> None:
         with self._lock:
@@ -215,17 +218,48 @@ class _Loop:
 
     def _run(self) -> None:
         assert self._wake is not None
-        with selectors.DefaultSelector() as self._selector:
-            self._selector.register(self._wake[0], selectors.EVENT_READ, self._drain_wakes)
-            while not (self._closed and self._process is None and not self._commands):
+        self._listen_to_wakes()
+        while not (self._closed and self._process is None and not self._commands):
+            try:
                 while self._commands:
                     self._commands.popleft()()
                 for key, _ in self._selector.select(self._timeout()):
                     key.data()
                 self._look_after_process()
+            except Exception as error:  # an error of any kind must not end the thread
+                self._end_after(error)
+        self._selector.close()
         with self._lock:
             for descriptor in self._wake:
                 os.close(descriptor)
+
+    def _listen_to_wakes(self) -> None:
+        assert self._wake is not None
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wake[0], selectors.EVENT_READ, self._drain_wakes)
+
+    def _end_after(self, error: Exception) -> None:
+        """End the engine that `error` was about, so that its user learns of it and may restart.
+
+        Its end follows as that of any other engine; if that fails as well, it is given up.
+        """
+        reason = f"its client failed: {type(error).__name__}: {error}"
+        self._selector.close()
+        self._listen_to_wakes()
+        self._resume_errors = self._resume_events = None
+        process = self._process
+        if process is None:
+            self._next = None
+            self._early.clear()
+            self._not_started(reason)
+        elif process.failed:
+            self._process = None
+            self._down()
+            self.deliver(process.gone())
+        else:
+            process.failed = True
+            process.fault = process.fault or reason
+            process.kill()
 
     def _timeout(self) -> float | None:
         if self._closed and self._process is None:
@@ -234,9 +268,8 @@ class _Loop:
             return None
         if self._process.ending:
             return _ENDING_CHECK_SECONDS
-        if self._resume_errors is not None:
-            return max(0.0, self._resume_errors - time.monotonic())
-        return _CHECK_SECONDS
+        resumes = [at for at in (self._resume_errors, self._resume_events) if at is not None]
+        return max(0.0, min(resumes) - time.monotonic()) if resumes else _CHECK_SECONDS
 
     def _drain_wakes(self) -> None:
         assert self._wake is not None
@@ -247,11 +280,17 @@ class _Loop:
         process = self._process
         if process is None:
             return
+        now = time.monotonic()
         if process.ended:
             self._bury(process)
-        elif self._resume_errors is not None and time.monotonic() >= self._resume_errors:
+            return
+        process.look_after_start()
+        if self._resume_errors is not None and now >= self._resume_errors:
             self._resume_errors = None
             self._selector.register(process.errors, selectors.EVENT_READ, self._read_errors)
+        if self._resume_events is not None and now >= self._resume_events:
+            self._resume_events = None
+            self._selector.register(process.events, selectors.EVENT_READ, self._read_events)
 
     def _write(self) -> None:
         process = self._process
@@ -274,16 +313,35 @@ class _Loop:
             self._forget(process.events)
             process.output_closed()
             return False
+        more, before = True, time.monotonic()
         try:
             for body in process.frames.feed(data):
-                self._hear(process, decode_event(body))
-        except FramingError as error:
-            self._forget(process.events)
-            if not process.wanted:
-                process.fault = f"what came from the engine is not the protocol: {error}"
-                process.kill()
+                event = decode_event(body)
+                self._hear(process, event)
+                kind, now = type(event).__name__, time.monotonic()
+                more = process.gate.passes(kind, len(body), now - before, now)
+                before = now
+        except OtherVersionError as error:
+            self._end_for(process, str(error))
             return False
+        except FramingError as error:
+            self._end_for(process, f"what came from the engine is not the protocol: {error}")
+            return False
+        if process.gate.flood:
+            self._end_for(process, process.gate.flood)
+            return False
+        if not more and not process.ending:
+            self._forget(process.events)
+            self._resume_events = process.gate.opens_at()
         return True
+
+    def _end_for(self, process: EngineProcess, fault: str) -> None:
+        """End the engine for what it sent; nothing more of it is read."""
+        self._forget(process.events)
+        self._resume_events = None
+        if not process.wanted:
+            process.fault = fault
+            process.kill()
 
     def _hear(self, process: EngineProcess, event: AnyEvent) -> None:
         if process.wanted:
@@ -327,7 +385,7 @@ class _Loop:
         self._log(process, process.lines.end())
         for descriptor in (process.requests, process.events, process.errors):
             self._forget(descriptor)
-        self._resume_errors = None
+        self._resume_errors = self._resume_events = None
         process.dispose()
         self._process = None
         self._down()

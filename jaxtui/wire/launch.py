@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from jaxtui import bounded
 from jaxtui.session.session import Session, SessionError
+from jaxtui.session.working_folder import working_folder
 from jaxtui.wire.process import EngineProcess, EngineSettings
 
 if TYPE_CHECKING:
@@ -97,4 +98,4 @@ def read(path: str | os.PathLike[str]) -> str:
 
 def folder_of(path: str | os.PathLike[str]) -> str:
     """The folder to which a session's own files (`load("x.npy")`, `file.py:name`) are relative."""
-    return str(Path(path).absolute().parent)
+    return str(Path(working_folder(), path).parent)

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from jaxtui.session.working_folder import working_folder
+from jaxtui.wire.flood import FloodGate
 from jaxtui.wire.framing import FrameBuffer
+from jaxtui.wire.start_limit import StartLimit
 
 if TYPE_CHECKING:
     from jaxtui.wire.base import Gone
@@ -41,6 +44,11 @@ class EngineSettings(Struct, frozen=True):
     command: tuple[str, ...] = ()
     processes: int = 1
 
+    @property
+    def program(self) -> str:
+        """The program that starts the engine."""
+        return self.command[0] if self.command else sys.executable
+
     def arguments(self) -> list[str]:
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
@@ -58,15 +66,17 @@ def _safe_path() -> list[str]:
 
     Left out if jaxtui itself is found in the working folder.
     """
-    return [] if Path(__file__).resolve().parents[2] == Path.cwd() else ["-P"]
+    return [] if Path(__file__).resolve().parents[2] == Path(working_folder()) else ["-P"]
 
 
 class EngineProcess:
     """A running engine. Raises OSError or ValueError when it cannot be started."""
 
     def __init__(self, settings: EngineSettings) -> None:
+        # Another command may start the engine from a process that ends before it.
+        parent = [] if settings.command else [f"--parent={os.getpid()}"]
         self._popen = subprocess.Popen(
-            settings.arguments(),
+            [*settings.arguments(), *parent],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -81,10 +91,13 @@ class EngineProcess:
             os.set_blocking(descriptor, False)
         self.outgoing: deque[memoryview] = deque()
         self.frames = FrameBuffer()
+        self.gate = FloodGate()
         self.lines = LineLog()
         self.wanted = False  # whether the client's user asked for its end
         self.fault = ""  # why it was killed without being asked for
+        self.failed = False  # whether its client failed
         self.ready = False
+        self._start_limit = StartLimit(self._popen.pid, time.monotonic())
         self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None
 
@@ -108,6 +121,14 @@ class EngineProcess:
         self.fault = "the engine closed its output and went on"
         self.kill()
         return False
+
+    def look_after_start(self) -> None:
+        """Kill the process when it has had its time to become ready."""
+        if self.ready or self.ending:
+            return
+        if fault := self._start_limit.fault(time.monotonic()):
+            self.fault = fault
+            self.kill()
 
     def kill(self) -> None:
         """Send SIGKILL to the process and to its children in the same session."""

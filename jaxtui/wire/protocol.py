@@ -59,6 +59,7 @@ AnyEvent = (
     | results.Summarized
     | base.Described
     | base.Cancelled
+    | base.Spoiled
     | base.Printed
     | base.Log
     | base.Gone
@@ -81,17 +82,52 @@ def frame(message: AnyRequest | AnyEvent) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
+# msgspec also raises UnicodeDecodeError for bad UTF-8, RecursionError for deep nesting and
+# MemoryError for a length that nothing follows: whatever a decoder raises, the body is no message.
+
+
 def decode_request(body: bytes) -> AnyRequest:
     """Decode the Request in a frame's body. Raises FramingError if it is not one."""
     try:
         return _request_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except Exception as error:
         raise FramingError(f"not a request: {error}") from error
 
 
 def decode_event(body: bytes) -> AnyEvent:
     """Decode the Event in a frame's body. Raises FramingError if it is not one."""
     try:
-        return _event_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+        event = _event_decoder.decode(body)
+    except Exception as error:
+        _require_same_version(body)
         raise FramingError(f"not an event: {error}") from error
+    if isinstance(event, base.Ready):
+        _require_same_version(body)
+    return event
+
+
+class OtherVersionError(FramingError):
+    """The other side speaks another version of the protocol."""
+
+
+class _Version(msgspec.Struct):
+    """What the Ready of every version has."""
+
+    type: str
+    protocol: int = base.PROTOCOL
+
+
+_version_decoder = msgspec.msgpack.Decoder(_Version)
+
+
+def _require_same_version(body: bytes) -> None:
+    """Raise OtherVersionError for an event of an engine that speaks another version."""
+    try:
+        version = _version_decoder.decode(body).protocol
+    except Exception:  # no event of any version
+        return
+    if version != base.PROTOCOL:
+        raise OtherVersionError(
+            f"the engine speaks version {version} of the protocol, and this jaxtui version "
+            f"{base.PROTOCOL}: install the same jaxtui on both sides"
+        )

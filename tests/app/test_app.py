@@ -18,12 +18,14 @@ from textual.screen import Screen
 
 from jaxtui.app import trust
 from jaxtui.app.covered import covered
+from jaxtui.app.explorer import joined
 from jaxtui.app.help import HelpDialog
+from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Program, Session, load, loads, save
-from jaxtui.wire.base import Gone, Log
+from jaxtui.wire.base import Gone, Log, Printed, Spoiled, Stage
 from jaxtui.wire.program import Run, Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
@@ -124,6 +126,25 @@ async def test_a_dead_engine_is_explained_and_started_by_a_key() -> None:
         assert "starting JAX" in bench.text
 
 
+async def test_an_answer_that_cannot_be_handled_ends_its_engine_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError("out of range")
+
+    async with Bench().open() as bench:
+        await bench.settled()
+        with monkeypatch.context() as patched:
+            patched.setattr(ProgramWork, "_on_printed", fail)
+            await bench.hear(Printed(stream="stdout", text="x"), made.ready())
+        assert bench.client.kills == 1
+        assert "answer makes no sense: Printed: IndexError" in bench.text
+        assert "R restarts it" in bench.text
+        await bench.press("R")
+        await bench.settled()
+        assert "ready" in bench.text
+
+
 async def test_a_dead_engine_is_started_by_the_next_edit() -> None:
     async with Bench().open() as bench:
         await bench.settled()
@@ -156,6 +177,43 @@ async def test_a_flood_of_events_is_taken_in_without_losing_one() -> None:
 
 
 # ------------------------------------------------------------------------------------ files
+
+
+async def test_an_engine_that_user_code_has_spoiled_is_replaced_by_the_next_change() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.hear(Spoiled(what="your code has replaced jax.vmap"))
+        assert "your code has replaced jax.vmap" in bench.text
+        assert bench.client.restarts == []
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "1")
+        assert len(bench.client.restarts) == 1
+        await bench.settled()
+        await bench.hear(Spoiled(what="your code has replaced jax.vmap"))
+        await bench.press("f5")
+        assert len(bench.client.restarts) == 2
+        assert isinstance(bench.client.requests[-1], Run)
+
+
+async def test_keys_are_answered_while_events_arrive_without_end() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        for number in range(30_000):
+            bench.client.say(Printed(id=number % 2, stream="stdout", text="x"))
+        taken = len(bench.explorer._inbox)
+        await bench.pilot.press("4")
+        assert bench.app.current_mode != "map"
+        assert taken == 30_000
+        await bench.until(lambda: not bench.explorer._inbox)
+
+
+def test_events_of_one_kind_are_joined() -> None:
+    def printed(text: str, id: int = 1) -> Printed:
+        return Printed(id=id, stream="stdout", text=text)
+
+    ready, stages = made.ready(), [Stage(id=1, stage="tracing"), Stage(id=1, stage="compiling")]
+    events = [ready, ready, printed("a"), printed("b"), printed("c", 2), *stages, printed("d")]
+    expected = [ready, printed("ab"), printed("c", 2), stages[1], printed("d")]
+    assert joined(events) == expected
 
 
 async def test_saving_asks_for_a_name_once_and_is_trusted(tmp_path: Path) -> None:

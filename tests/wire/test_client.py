@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jaxtui.session.session import Program
-from jaxtui.wire import endings
+from jaxtui.wire import endings, launch
 from jaxtui.wire.base import (
     Cancel,
     Composition,
@@ -24,12 +24,20 @@ from jaxtui.wire.base import (
     Log,
     Printed,
     Ready,
+    Spoiled,
     Stage,
 )
 from jaxtui.wire.client import EngineClient, EngineSettings
+from jaxtui.wire.flood import EVENTS, FULL_WINDOWS, WINDOW_SECONDS, FloodGate
 from jaxtui.wire.launch import StartedEngine
-from jaxtui.wire.process import LINE_CHARACTERS, LOG_LINES_PER_SECOND, TAIL_LINES, LineLog
-from jaxtui.wire.program import Run, Trace
+from jaxtui.wire.process import (
+    LINE_CHARACTERS,
+    LOG_LINES_PER_SECOND,
+    TAIL_LINES,
+    EngineProcess,
+    LineLog,
+)
+from jaxtui.wire.program import Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
 from tests.support.asking import Heard, exists
 
@@ -97,6 +105,8 @@ def dead_soon(pid: int) -> bool:
     return not alive(pid)
 
 
+BAD_UTF8 = b"\x81\xa4type\xa1\xff"
+DEEP = b"\x81\xa1a" * 5000 + b"\xc0"
 SAY_PID = "say(Printed(stream='stdout', text=str(os.getpid())))\n"
 ANSWER = "for request in requests():\n    say(Cancelled(id=request.id))\n"
 
@@ -221,6 +231,88 @@ def test_garbage_on_the_engines_output_ends_it_and_is_quoted(start):
 def test_a_frame_that_is_no_event_ends_the_engine(start):
     _, heard = start("os.write(1, b'\\0\\0\\0\\1\\xc0'); time.sleep(60)")
     assert "not the protocol" in heard.next(Gone).reason
+
+
+@pytest.mark.parametrize("body", [BAD_UTF8, DEEP], ids=["bad UTF-8", "deep maps"])
+def test_a_frame_that_cannot_be_read_ends_its_engine_and_the_next_one_starts(start, body):
+    path = "sys.argv[0] + '.once'"
+    script = SAY_PID + f"if not os.path.exists({path}):\n    open({path}, 'w').close()\n"
+    script += f"    os.write(1, len({body!r}).to_bytes(4, 'big') + {body!r})\n    time.sleep(60)\n"
+    client, heard = start(script + ANSWER)
+    pid = int(heard.next(Printed).text)
+    gone = heard.next(Gone)
+    assert not gone.wanted
+    assert "not the protocol" in gone.reason
+    assert dead_soon(pid)
+    client.restart()
+    client.send(Describe(id=7))
+    assert heard.until(lambda event: event.id == 7)
+
+
+@pytest.mark.parametrize("method", ["write", "output_closed"])
+def test_a_fault_of_the_client_itself_ends_that_engine_with_a_reason(start, monkeypatch, method):
+    def fail(process: EngineProcess) -> bool:
+        raise RuntimeError("no luck")
+
+    client, heard = start(SAY_PID + "for request in requests(): os.close(1); time.sleep(60)")
+    pid = int(heard.next(Printed).text)
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineProcess, method, fail)
+        client.send(Describe(id=1))
+        gone = heard.next(Gone)
+    assert not gone.wanted
+    assert "RuntimeError: no luck" in gone.reason
+    assert dead_soon(pid)
+    client.restart()
+    assert heard.next(Printed)
+
+
+def test_a_fault_of_the_client_at_an_engines_start_or_end_is_told_too(start, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("no luck")
+
+    client, heard = start(SAY_PID + ANSWER)
+    old = int(heard.next(Printed).text)
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineProcess, "dispose", fail)
+        os.kill(old, signal.SIGKILL)
+        assert "RuntimeError: no luck" in heard.next(Gone).reason
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineProcess, "__init__", fail)
+        client.restart()
+        assert "RuntimeError: no luck" in heard.next(Gone).reason
+        assert not client.running
+    client.restart()
+    assert heard.next(Printed)
+
+
+@pytest.mark.parametrize("more", ["", ", 'environment': 'of another shape'"])
+def test_an_engine_of_another_version_is_told_by_both_versions(start, more):
+    message = "dict(msgspec.to_builtins(made.ready()), type='Ready', protocol=7)"
+    script = "import msgspec\nfrom tests.support import made_events as made\n"
+    script += f"body = msgspec.msgpack.encode({{**{message}{more}}})\n"
+    script += "os.write(1, len(body).to_bytes(4, 'big') + body)\ntime.sleep(60)"
+    _, heard = start("sys.path.insert(0, os.getcwd())\n" + script)
+    reason = heard.next(Gone).reason
+    assert reason.startswith(
+        "the engine speaks version 7 of the protocol, and this jaxtui version 1"
+    )
+    assert not any(isinstance(event, Ready) for event in heard.all)
+
+
+def test_an_engine_starts_in_a_folder_that_is_gone(start, tmp_path, monkeypatch):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    assert launch.folder_of("a.toml") == os.environ["PWD"]
+    client, heard = start(settings=EngineSettings(platform="cpu", count=1))
+    heard.next(Ready)
+    program = Program(source="def f(): return 3")
+    composition = Composition(program=program, folder=launch.folder_of("a.toml"))
+    client.send(Run(id=client.next_id(), composition=composition))
+    heard.next(Ran)
 
 
 def test_an_engine_that_closes_its_output_and_lives_on_is_ended(start):
@@ -485,6 +577,38 @@ def test_a_crash_in_the_users_function_is_explained_with_its_line(start):
     assert gone.reason.startswith("the engine died of SIGABRT (Aborted) in line 3 of the program")
 
 
+def test_user_code_that_writes_to_the_protocols_pipe_ends_its_engine_only(start):
+    client, heard = start(settings=EngineSettings(platform="cpu", count=1))
+    heard.next(Ready)
+    body = f"    data = {BAD_UTF8!r}\n    data = len(data).to_bytes(4, 'big') + data\n"
+    body += "    for number in range(3, 21):\n        try: os.write(number, data)\n"
+    body += "        except OSError: pass\n"
+    writes = Program(source=f"import os\ndef f():\n{body}    time.sleep(60)")
+    client.send(Trace(id=client.next_id(), composition=Composition(program=writes)))
+    assert "not the protocol" in heard.next(Gone).reason
+    client.restart()
+    heard.next(Ready)
+
+
+@pytest.mark.parametrize(
+    ("spoils", "what"),
+    [
+        ("jax.vmap = None", "your code has replaced jax.vmap"),
+        ("import sys; sys.modules.clear()", "your code has removed the module"),
+        ("import builtins; builtins.hex = abs", "your code has replaced builtins.hex"),
+        ("jax.my_own = 3", ""),
+    ],
+)
+def test_user_code_that_spoils_the_engine_is_noticed(start, spoils, what):
+    client, heard = start(settings=EngineSettings(platform="cpu", count=1))
+    heard.next(Ready)
+    program = Program(source=f"def f():\n    {spoils}\n    return 3")
+    client.send(Trace(id=client.next_id(), composition=Composition(program=program)))
+    heard.until(lambda event: isinstance(event, Traced | Failed))
+    spoiled = [event.what for event in heard.all if isinstance(event, Spoiled)]
+    assert [words.startswith(what) for words in spoiled] == ([True] if what else [])
+
+
 def test_files_of_the_working_folder_do_not_take_the_place_of_modules(start, tmp_path, monkeypatch):
     for name in ("random.py", "jax.py", "token.py"):
         (tmp_path / name).write_text("raise RuntimeError('the wrong module')")
@@ -542,3 +666,36 @@ def test_the_line_log_keeps_the_last_lines_cuts_long_ones_and_counts_what_it_lea
     assert len(passed) <= LOG_LINES_PER_SECOND
     assert list(log.tail) == ["line"] * TAIL_LINES
     assert log.end()[-1].startswith("... ")
+
+
+FLOODS = {
+    "Printed": "Printed(stream='stdout', text='x')",
+    "Ready": "made.ready()",
+    "Cancelled": "Cancelled(id=1)",
+    "WindowRead": "WindowRead(result=1, leaf=0, device=None, rows=0, columns=1, index=[], "
+    "cells=[[1.5] * 100] * 3000)",
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_an_endless_flood_of_valid_events_is_named_and_ended(start, kind):
+    imports = "from jaxtui.wire.results import WindowRead\n"
+    imports += "from tests.support import made_events as made\n"
+    script = f"{imports}data = frame({FLOODS[kind]})\n{SAY_PID}while True: os.write(1, data)"
+    _, heard = start("sys.path.insert(0, os.getcwd())\n" + script)
+    pid = int(heard.next(Printed).text)
+    gone = heard.next(Gone, seconds=60)
+    assert gone.reason == f"it sent {kind} without end for 3 s, and was ended"
+    assert not gone.wanted
+    assert dead_soon(pid)
+    assert len(heard.all) < 50_000
+
+
+def test_a_burst_of_events_is_no_flood_however_large():
+    gate, now = FloodGate(), 100.0
+    for _ in range(20):
+        for _ in range((FULL_WINDOWS - 1) * EVENTS):
+            if not gate.passes("Printed", 10, 0.0, now):
+                now = gate.opens_at()
+        now += 2 * WINDOW_SECONDS
+    assert gate.flood == ""

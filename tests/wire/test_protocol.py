@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,12 +13,16 @@ from hypothesis import strategies as st
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.layers import Pmap, Vmap
 from jaxtui.session.session import Argument, Devices, Program
-from jaxtui.wire.base import Cancel, Composition, Failed, Printed
+from jaxtui.wire import client
+from jaxtui.wire.base import Cancel, Composition, Describe, Failed, Printed
+from jaxtui.wire.client import EngineSettings
+from jaxtui.wire.collectives import DescribeCollectives
 from jaxtui.wire.framing import MAX_FRAME, FramingError, read_body
 from jaxtui.wire.process import FrameBuffer
 from jaxtui.wire.program import Run, Trace
-from jaxtui.wire.protocol import decode_event, decode_request, frame
-from jaxtui.wire.results import ReadWindow, WindowRead
+from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_event, decode_request, frame
+from jaxtui.wire.results import ReadWindow, Summarize, WindowRead
+from tests.support.asking import Asker
 
 ids = st.integers(0, 2**63 - 1)
 small = st.integers(0, 2**31)
@@ -164,3 +169,120 @@ def test_a_frame_of_many_megabytes_comes_through_in_pipe_sized_pieces():
     for start in range(0, len(stream), 65536):
         received += list(buffer.feed(stream[start : start + 65536]))
     assert [decode_event(body) for body in received] == [event]
+
+
+DEEP = b"\x81\xa1a" * 5000 + b"\xc0"
+BAD_UTF8 = b"\x81\xa4type\xa1\xff"
+LYING_LENGTH = b"\xdd\xff\xff\xff\xff"
+
+
+@pytest.mark.parametrize("decode", [decode_request, decode_event])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(BAD_UTF8, id="bad UTF-8"),
+        pytest.param(DEEP, id="deep maps"),
+        pytest.param(b"\x91" * 100_000, id="deep arrays"),
+        pytest.param(LYING_LENGTH, id="a lying length"),
+    ],
+)
+def test_a_frame_that_msgspec_itself_does_not_refuse_is_a_framing_error(decode, body):
+    with pytest.raises(FramingError):
+        decode(body)
+
+
+# ------------------------------------------------------------------------------- real traffic
+
+MUTATED = 100_000
+
+
+def traffic(monkeypatch: pytest.MonkeyPatch) -> tuple[list[bytes], list[bytes]]:
+    """The bodies of the requests to a real engine and of its events, of every lane."""
+    requests: list[bytes] = []
+    events: list[bytes] = []
+
+    def sent(message: AnyRequest) -> bytes:
+        requests.append(frame(message)[4:])
+        return frame(message)
+
+    def heard(body: bytes) -> AnyEvent:
+        events.append(body)
+        return decode_event(body)
+
+    monkeypatch.setattr(client, "frame", sent)
+    monkeypatch.setattr(client, "decode_event", heard)
+    engine = Asker(EngineSettings(platform="cpu", count=4))
+    try:
+        source = "def f(x):\n    print('é', x)\n    return jax.lax.psum(x, 'i'), {'a': x[None] * 2}"
+        for layer, wrong in ((Vmap, ""), (Pmap, ""), (Vmap, "7")):
+            program = Program(
+                source=source,
+                arguments=[Argument(name="x", value="arange(8.0).reshape(4, 2)")],
+                layers=[layer(axis_name="'i'", in_axes=wrong)],
+            )
+            composition = Composition(program=program, parameters={"n": 3})
+            run = Run(id=engine.next_id(), composition=composition, values=100)
+            engine.ask(Trace(id=engine.next_id(), composition=composition))
+            engine.ask(run)
+            views: list[AnyRequest] = [
+                Summarize(id=engine.next_id(), result=run.id, leaf=0),
+                ReadWindow(
+                    id=engine.next_id(),
+                    result=run.id,
+                    leaf=0,
+                    rows=0,
+                    columns=1,
+                    index=[[0, 2], [0, 2]],
+                ),
+                DescribeCollectives(id=engine.next_id()),
+                Describe(id=engine.next_id()),
+            ]
+            for request in views:
+                engine.ask(request)
+    finally:
+        engine.client.close()
+    return requests, events
+
+
+def mutated(body: bytes, others: list[bytes], chance: random.Random) -> bytes:
+    """Change `body` in one to four places: a byte, a cut, a splice, a lie about a length."""
+    data = bytearray(body)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(data) + 1)
+        match chance.randrange(7):
+            case 0 if at < len(data):
+                data[at] = chance.randrange(256)
+            case 1:
+                del data[at : at + chance.randint(1, 20)]
+            case 2:
+                data[at:at] = chance.randbytes(chance.randint(1, 8))
+            case 3:
+                other = chance.choice(others)
+                start = chance.randrange(len(other))
+                data[at:at] = other[start : start + chance.randint(1, 60)]
+            case 4:
+                deep = chance.choice([b"\x91", b"\x81\xa1a", b"\x92\xc0"])
+                data[at:at] = deep * chance.randint(1, 3000)
+            case 5:
+                heads = [b"\xdb", b"\xdd", b"\xdf", b"\xc6", b"\xd9\xff", b"\xc9", b"\xd3", b"\xcf"]
+                data[at : at + 1] = chance.choice(heads) + chance.randbytes(4)
+            case _ if at < len(data):
+                data[at] ^= 1 << chance.randrange(8)
+    return bytes(data)
+
+
+@pytest.mark.long
+def test_no_mutation_of_real_traffic_raises_anything_but_a_framing_error(monkeypatch):
+    chance = random.Random(10)
+    for decode, bodies in zip((decode_request, decode_event), traffic(monkeypatch), strict=True):
+        assert len(bodies) > 15
+        refused = 0
+        for _ in range(MUTATED):
+            body = mutated(chance.choice(bodies), bodies, chance)
+            try:
+                message = decode(body)
+            except FramingError:
+                refused += 1
+            else:
+                assert decode(frame(message)[4:]) == message or "nan" in repr(message)
+        assert MUTATED / 2 < refused < MUTATED  # some are messages still

@@ -11,6 +11,7 @@ import builtins
 import difflib
 import functools
 import linecache
+import os
 import sys
 import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -38,6 +39,7 @@ from jaxtui.engine_base.memory import peak_bytes
 from jaxtui.program.engine import pmaps, surroundings
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE, FieldPath
+from jaxtui.session.working_folder import working_folder
 
 MODULE_NAME = "__jaxtui__"  # of the source
 CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (
@@ -177,7 +179,7 @@ def find_file(file: str, folder: str) -> Path:
         return path
     where = "in the working folder"
     if folder:
-        same = Path(folder).resolve() == Path.cwd()
+        same = os.path.realpath(folder) == os.path.realpath(working_folder())
         where = "beside the session" if same else f"beside the session or {where}"
     raise FileNotFoundError(f"there is no {path}" + ("" if path.is_absolute() else f" {where}"))
 

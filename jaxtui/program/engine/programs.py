@@ -7,6 +7,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,7 @@ from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import Argument, Program
+from jaxtui.session.working_folder import working_folder
 from jaxtui.text.quantities import counted
 from jaxtui.wire.report import Parameter
 
@@ -167,7 +169,10 @@ def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:
 
 
 def _module(name: str, folder: str) -> Any:
-    for path in (str(Path.cwd()), str(Path(folder).resolve()) if folder else ""):
+    for path in (
+        working_folder(),
+        os.path.realpath(Path(working_folder(), folder)) if folder else "",
+    ):
         if path and path not in sys.path:
             sys.path.insert(0, path)
     return importlib.import_module(name)

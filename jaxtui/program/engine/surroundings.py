@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxtui.engine_base.failures import SOURCE_NAME, VALUE_NAME
 from jaxtui.program.engine.registrations import Registrations
+from jaxtui.session.working_folder import working_folder
 
 # The options of JAX that determine a value's shape or dtype, or whether it fails.
 _DECIDING = (
@@ -33,7 +34,7 @@ class Surroundings:
     """The state of the process when this was made, to be restored later."""
 
     def __init__(self) -> None:
-        self._folder = os.getcwd()
+        self._folder = working_folder()
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._recursion_limit = sys.getrecursionlimit()
         self._numpy_errors: dict[str, Any] = dict(np.geterr())
