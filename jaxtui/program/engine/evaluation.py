@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 from jax import tree_util
-from jax.sharding import NamedSharding, PartitionSpec
 from msgspec.structs import replace
 
-from jaxtui.engine_base import failures, global_view, lockstep, memory, processes
-from jaxtui.engine_base.devices import DeviceSet
-from jaxtui.engine_base.errors import Diagnosed, GivenUp, diagnosed
+from jaxtui.engine_base import failures, lockstep, memory, processes
+from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import expressions, kept_programs, pmaps, suggestions
+from jaxtui.program.engine import expressions, kept_programs, placing, pmaps, suggestions
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
@@ -27,7 +24,7 @@ from jaxtui.program.engine.kept_programs import KeptProgram
 from jaxtui.program.engine.prepared import Prepared, prepare, resolved, with_layers
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Kind
-from jaxtui.session.field_path import ARGUMENTS, PROGRAM, FieldPath
+from jaxtui.session.field_path import PROGRAM, FieldPath
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from jaxtui.wire.report import Flow, LayerReport, Leaf
@@ -78,7 +75,7 @@ def _trace(composition: Composition) -> Traced:
         shapes = trace_prepared(with_layers(composition, devices, known, function))
         flow, deferred = shapes.recorder.flow(), shapes.jaxpr is None
         cost = elements_touched(shapes.jaxpr, [value.tree for value in shapes.values])
-        _refuse_too_large(shapes)
+        refuse_too_large(shapes)
     except Diagnosed as error:
         failure, flow = error.diagnosis, error.flow or flow
     except BaseException as error:  # the user's objects can raise whenever they are accessed
@@ -100,7 +97,7 @@ def _unforeseen(error: BaseException) -> Diagnosis:
 
 def trace_prepared(prepared: Prepared) -> Shapes:
     """Trace a prepared program. Raises Diagnosed with the flow up to the failure."""
-    with _on_device_set(prepared.devices):
+    with placing.on_device_set(prepared.devices):
         values = _values(prepared, expressions.abstract_value)
         recorder = prepared.recorder()
         try:
@@ -114,7 +111,7 @@ def trace_prepared(prepared: Prepared) -> Shapes:
             raise
         except BaseException as error:  # also SystemExit: a function may call exit()
             # What memory cannot hold is reported first, whatever else is wrong.
-            _refuse_too_large(
+            refuse_too_large(
                 Shapes(prepared=prepared, recorder=recorder, values=values, jaxpr=None)
             )
             if not _only_a_run_can_tell(error, prepared):
@@ -136,7 +133,7 @@ def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
 
 def _values(prepared: Prepared, evaluate: Callable[[str, Names, FieldPath], Any]) -> list[Any]:
     return [
-        evaluate(argument.value, prepared.known, _value_field(index))
+        evaluate(argument.value, prepared.known, placing.value_field(index))
         for index, argument in enumerate(prepared.composition.program.arguments)
     ]
 
@@ -146,31 +143,6 @@ def _concrete_values(prepared: Prepared, traced: Any) -> list[Any]:
     values = _values(prepared, expressions.concrete_value)
     processes.agree(lambda: (lockstep.of_program(traced), lockstep.of_values(values)))
     return values
-
-
-def _placed_values(values: list[Any], prepared: Prepared) -> list[Any]:
-    """The values, each placed by its argument's sharding if it has one."""
-    arguments = prepared.composition.program.arguments
-    return [
-        _placed(value, argument.sharding, prepared, ARGUMENTS / index / "sharding")
-        if argument.sharding.strip()
-        else value
-        for index, (value, argument) in enumerate(zip(values, arguments, strict=True))
-    ]
-
-
-def _placed(value: Any, text: str, prepared: Prepared, field: FieldPath) -> Any:
-    spec = expressions.setting_value(text, prepared.known, field)
-    try:
-        if not isinstance(spec, PartitionSpec):
-            spec = PartitionSpec(spec)
-        sharding = NamedSharding(prepared.devices.mesh, spec)
-        if processes.several():
-            return global_view.place(value, sharding)
-        return jax.device_put(value, sharding)
-    except BaseException as error:
-        kind: Kind = "memory" if failures.out_of_memory(error) else "axes"
-        raise diagnosed(kind, field, failures.describe(error)) from error
 
 
 def run(
@@ -211,9 +183,9 @@ def _run(
         kept = _kept(identity)
     prepared = prepare(composition)
     stage("placing")
-    with _on_device_set(prepared.devices), pmaps.forgotten() as mapped:
+    with placing.on_device_set(prepared.devices), pmaps.forgotten() as mapped:
         traced = shapes.jaxpr if shapes is not None else None
-        values = _placed_values(_concrete_values(prepared, traced), prepared)
+        values = placing.placed(_concrete_values(prepared, traced), prepared)
         args, kwargs = prepared.call(values)
         del values  # donated buffers must have no other owner
         recorder = kept.recorder if kept is not None else prepared.recorder()
@@ -237,7 +209,7 @@ def _refuse_what_cannot_run(composition: Composition) -> Shapes | None:
     """
     try:
         shapes = trace_prepared(prepare(composition))
-        _refuse_too_large(shapes)
+        refuse_too_large(shapes)
         return shapes
     except Diagnosed as error:
         if error.diagnosis.kind in ("memory", "devices"):
@@ -333,21 +305,10 @@ def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, 
     return on_level
 
 
-@contextlib.contextmanager
-def _on_device_set(devices: DeviceSet) -> Iterator[None]:
-    """Make the first of the chosen devices JAX's default, unless the set is JAX's own."""
-    first = devices.first
-    if devices.is_default or first is None:
-        yield
-        return
-    with jax.default_device(first):
-        yield
-
-
-def _refuse_too_large(shapes: Shapes) -> None:
+def refuse_too_large(shapes: Shapes) -> None:
     """Raise Diagnosed if inputs, results or intermediates cannot fit in memory."""
     values = [
-        (memory.bytes_of(tree_util.tree_leaves(value.tree)), value.peak, _value_field(index))
+        (memory.bytes_of(tree_util.tree_leaves(value.tree)), value.peak, placing.value_field(index))
         for index, value in enumerate(shapes.values)
     ]
     short = memory.shortage(memory.needs(values, shapes.jaxpr))
@@ -355,7 +316,3 @@ def _refuse_too_large(shapes: Shapes) -> None:
         field, message = short
         found = Diagnosis(kind="memory", field=field, message=message)
         raise Diagnosed(found, shapes.recorder.flow())
-
-
-def _value_field(index: int) -> FieldPath:
-    return ARGUMENTS / index / "value"

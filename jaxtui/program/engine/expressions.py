@@ -35,6 +35,7 @@ from jaxtui.engine_base.failures import (
     raised_diagnosis,
     syntax_diagnosis,
 )
+from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.memory import peak_bytes
 from jaxtui.program.engine import pmaps, surroundings
 from jaxtui.session.diagnosis import Diagnosis, Fix
@@ -189,11 +190,13 @@ class Value:
     """An argument's value, with ShapeDtypeStruct leaves in place of JAX's arrays.
 
     Other leaves (NumPy arrays, Python numbers, any objects) are themselves. `peak` is the size in
-    bytes of the largest array that computing the value makes.
+    bytes of the largest array that computing the value makes. `places` says that the value may
+    choose the devices of its arrays.
     """
 
     tree: Any
     peak: int
+    places: bool = False
 
 
 def abstract_value(text: str, known: Names, field: FieldPath) -> Value:
@@ -222,7 +225,7 @@ def _abstract_value(text: str, known: Names, field: FieldPath) -> Value:
     try:
         jaxpr = jax.make_jaxpr(evaluate)()
     except CONCRETE_VALUE_NEEDED:
-        return Value(tree=concrete_value(text, known, field), peak=0)
+        return Value(tree=concrete_value(text, known, field), peak=0, places=True)
     except BaseException as error:  # also SystemExit: a value may call exit()
         raise Diagnosed(value_diagnosis(error, text, known, field)) from error
     leaves, tree = kept[-1]
@@ -232,7 +235,17 @@ def _abstract_value(text: str, known: Names, field: FieldPath) -> Value:
         shapes = jax.tree_util.tree_unflatten(tree, structs)
     except Exception:  # a user's class that computes with its leaves can hold no shapes
         shapes = concrete_value(text, known, field)
-    return Value(tree=shapes, peak=peak_bytes(jaxpr.jaxpr))
+    made = any(isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer) for x in leaves)
+    return Value(tree=shapes, peak=peak_bytes(jaxpr.jaxpr), places=made or _places(jaxpr))
+
+
+def _places(jaxpr: Any) -> bool:
+    """Whether an operation of the jaxpr chooses where its result lies."""
+    names = {equation.primitive.name for equations, _ in walk(jaxpr) for equation in equations}
+    return not names.isdisjoint(_PLACING)
+
+
+_PLACING = frozenset({"device_put", "sharding_constraint", "reshard", "shard_map", "mesh_cast"})
 
 
 # Values by text and place, with every name and attribute in the text: most stay the same from

@@ -1,6 +1,7 @@
 """Views of a program as JAX and XLA see it: jaxpr, StableHLO, optimised HLO, cost.
 
-All but the jaxpr compile the whole program at once: under its pmap, or under a `jit`.
+All but the jaxpr are those of the program as it runs, with its arguments where they lie. A program
+whose outermost layer compiles nothing is compiled under a `jit`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 import jax
 
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine import placing
 from jaxtui.program.engine.diagnosis import explain as diagnosis
-from jaxtui.program.engine.evaluation import trace_prepared
+from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared
 from jaxtui.program.engine.prepared import prepare
-from jaxtui.program.engine.tracing import over_arrays
+from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.text import quantities
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import ProgramView
@@ -46,21 +48,29 @@ def inspect(composition: Composition, view: ProgramView) -> str:
     shapes = trace_prepared(prepared)
     if view == "jaxpr" and shapes.jaxpr is not None:
         return shapes.jaxpr.pretty_print(use_color=False)  # type: ignore[no-any-return]
+    refuse_too_large(shapes)
     recorder = prepared.recorder()
-    args, kwargs = prepared.call([value.tree for value in shapes.values])
     try:
-        if prepared.layers and prepared.layers[-1].kind.maps_over_devices:
-            # Under a jit, JAX before 0.8 hides what a pmap compiles to.
-            lowered = recorder.outermost(args, kwargs).lower(*args, **kwargs)
-        else:
-            call, structs = over_arrays(recorder.program, args, kwargs)
-            lowered = jax.jit(call).lower(*structs)
+        with placing.on_device_set(prepared.devices):
+            args, kwargs = prepared.call(placing.placed_structs(shapes.values, prepared))
+            lowered = _lowered(recorder, args, kwargs)
         if view == "stablehlo":
             return str(lowered.as_text())
         compiled = lowered.compile()
+    except Diagnosed:
+        raise
     except Exception as error:
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
     return hlo_text(compiled) if view == "hlo" else "\n".join(_cost_lines(compiled))
+
+
+def _lowered(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if recorder.layers:
+        outermost = recorder.outermost(args, kwargs)
+        if hasattr(outermost, "lower"):  # a jit or pmap
+            return outermost.lower(*args, **kwargs)
+    call, structs = over_arrays(recorder.program, args, kwargs)
+    return jax.jit(call).lower(*structs)
 
 
 def hlo_text(compiled: Any) -> str:

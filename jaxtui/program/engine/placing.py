@@ -1,0 +1,107 @@
+"""Where the arguments of a program lie: by their shardings, or as their values place them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax import tree_util
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxtui.engine_base import failures, global_view, processes
+from jaxtui.engine_base.arrays import is_array
+from jaxtui.engine_base.devices import DeviceSet
+from jaxtui.engine_base.errors import diagnosed
+from jaxtui.program.engine import expressions
+from jaxtui.program.engine.expressions import Value
+from jaxtui.program.engine.prepared import Prepared
+from jaxtui.session.diagnosis import Kind
+from jaxtui.session.field_path import ARGUMENTS, FieldPath
+
+
+def value_field(index: int) -> FieldPath:
+    """The session's field of the value of the argument at `index`."""
+    return ARGUMENTS / index / "value"
+
+
+@contextlib.contextmanager
+def on_device_set(devices: DeviceSet) -> Iterator[None]:
+    """Make the first of the chosen devices JAX's default, unless the set is JAX's own."""
+    first = devices.first
+    if devices.is_default or first is None:
+        yield
+        return
+    with jax.default_device(first):
+        yield
+
+
+def placed(values: list[Any], prepared: Prepared) -> list[Any]:
+    """The values, each placed by its argument's sharding if it has one. Raises Diagnosed."""
+    return [
+        value if (sharding := _sharding(index, prepared)) is None else _put(value, sharding, index)
+        for index, value in enumerate(values)
+    ]
+
+
+def placed_structs(values: list[Value], prepared: Prepared) -> list[Any]:
+    """The shapes of the values as `placed` would place them, with their shardings.
+
+    A value that places itself, as by `jax.device_put`, is computed for that. Raises Diagnosed.
+    """
+    return [
+        _struct(index, value, _sharding(index, prepared), prepared)
+        for index, value in enumerate(values)
+    ]
+
+
+def _struct(index: int, value: Value, sharding: NamedSharding | None, prepared: Prepared) -> Any:
+    if sharding is not None:
+        return tree_util.tree_map(lambda leaf: _with_sharding(leaf, sharding), value.tree)
+    if not value.places:
+        return value.tree
+    text = prepared.composition.program.arguments[index].value
+    concrete = expressions.concrete_value(text, prepared.known, value_field(index))
+    return tree_util.tree_map(_as_it_lies, concrete)
+
+
+def _as_it_lies(leaf: Any) -> Any:
+    """A JAX array's shape with its sharding if it is committed to it; other leaves themselves."""
+    if not isinstance(leaf, jax.Array):
+        return leaf
+    return _with_sharding(leaf, leaf.sharding if leaf.committed else None)
+
+
+def _with_sharding(leaf: Any, sharding: Any) -> jax.ShapeDtypeStruct:
+    if not is_array(leaf):
+        leaf = jax.eval_shape(lambda: jax.numpy.asarray(leaf))
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    weak = bool(getattr(leaf, "weak_type", False))
+    return jax.ShapeDtypeStruct(np.shape(leaf), dtype, sharding=sharding, weak_type=weak)
+
+
+def _sharding(index: int, prepared: Prepared) -> NamedSharding | None:
+    text = prepared.composition.program.arguments[index].sharding
+    if not text.strip():
+        return None
+    field = ARGUMENTS / index / "sharding"
+    spec = expressions.setting_value(text, prepared.known, field)
+    try:
+        if not isinstance(spec, PartitionSpec):
+            spec = PartitionSpec(spec)
+        return NamedSharding(prepared.devices.mesh, spec)
+    except BaseException as error:
+        raise diagnosed("axes", field, failures.describe(error)) from error
+
+
+def _put(value: Any, sharding: NamedSharding, index: int) -> Any:
+    try:
+        if processes.several():
+            return global_view.place(value, sharding)
+        return jax.device_put(value, sharding)
+    except BaseException as error:
+        kind: Kind = "memory" if failures.out_of_memory(error) else "axes"
+        field = ARGUMENTS / index / "sharding"
+        raise diagnosed(kind, field, failures.describe(error)) from error
