@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import sys
@@ -118,6 +119,7 @@ class TerminalDriver(LinuxDriver):
             self._terminal_lost()
 
 
+@functools.cache
 def page_only_what_is_laid_out() -> None:
     """Let page up and down do nothing in a list that has no room, as in the tiniest terminals.
 
@@ -131,4 +133,4 @@ def page_only_what_is_laid_out() -> None:
         if (options.highlighted or 0) in options._index_to_line:
             move(options, direction)
 
-    OptionList._move_page = move_page  # type: ignore[method-assign]
+    OptionList._move_page = move_page  # type: ignore[method-assign, assignment]
