@@ -131,7 +131,9 @@ class JaxtuiApp(ShellApp):
         # Half of the explorer's own start is in these imports, none of which the first frame needs.
         from jaxtui.app.explorer import Explorer
         from jaxtui.app.kept_work import KeptWork
+        from jaxtui.screen.textual_private import page_only_what_is_laid_out
 
+        page_only_what_is_laid_out()
         self.explorer = Explorer(
             self,
             self._client(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import sys
@@ -116,3 +117,20 @@ class TerminalDriver(LinuxDriver):
             super().run_input_thread()
         except OSError:
             self._terminal_lost()
+
+
+@functools.cache
+def page_only_what_is_laid_out() -> None:
+    """Let page up and down do nothing in a list that has no room, as in the tiniest terminals.
+
+    Textual looks the highlighted option's line up, which raises KeyError before a layout with room.
+    """
+    from textual.widgets import OptionList
+
+    move = OptionList._move_page
+
+    def move_page(options: OptionList, direction: Any) -> None:
+        if (options.highlighted or 0) in options._index_to_line:
+            move(options, direction)
+
+    OptionList._move_page = move_page  # type: ignore[method-assign, assignment]

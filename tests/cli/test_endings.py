@@ -271,8 +271,13 @@ def test_ctrl_z_undoes_in_a_text_and_says_where_no_shell_could_bring_it_back(
 def test_a_run_without_a_screen_is_suspended_and_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "lesson.toml"
     file.write_text(lessons.text(lessons.FIRST))
+    # A process group without a parent in its session, as this test's may be, is never suspended.
     with subprocess.Popen(
-        [*EXPLORER, "run", str(file)], stdout=subprocess.PIPE, text=True, stderr=subprocess.STDOUT
+        [*EXPLORER, "run", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
     ) as process:
         os.kill(process.pid, signal.SIGTSTP)
         limit = time.monotonic() + 30

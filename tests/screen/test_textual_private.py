@@ -18,7 +18,7 @@ from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 import jaxtui
 from jaxtui.screen.textual_private import (
@@ -26,6 +26,7 @@ from jaxtui.screen.textual_private import (
     LosableTerminal,
     PromptScreen,
     SteadyInput,
+    page_only_what_is_laid_out,
 )
 
 
@@ -169,3 +170,22 @@ def private(kind: type[DOMNode]) -> set[str]:
     above = [base for base in kind.__mro__ if base.__module__.startswith("textual.")]
     source = "".join(map(inspect.getsource, above))
     return set(re.findall(r"(?:self\.|def |^    )(_[a-z]\w*)", source, re.M))
+
+
+async def test_a_list_without_room_takes_the_keys_that_page() -> None:
+    class Options(App[None]):
+        def compose(self) -> ComposeResult:
+            yield OptionList("one", "two")
+
+    page_only_what_is_laid_out()
+    app = Options()
+    async with app.run_test() as pilot:
+        options = app.query_one(OptionList)
+        options.highlighted = 0
+        options._index_to_line.clear()  # as before a layout with room
+        options.action_page_down()
+        options.action_page_up()
+        assert options.highlighted == 0
+        await pilot.resize_terminal(40, 10)
+        await pilot.press("pagedown")
+        assert options.highlighted == 1

@@ -8,10 +8,10 @@ new function.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 Function = Callable[..., Any]
@@ -73,7 +73,4 @@ def _cache() -> Any:
     JAX has no public way to empty it but `jax.clear_caches()`, which would make every later call of
     anything compile anew.
     """
-    try:
-        return getattr(import_module("jax._src.pmap"), "_cached_shard_map", None)
-    except ImportError:  # JAX before 0.8
-        return None
+    return getattr(sys.modules.get("jax._src.pmap"), "_cached_shard_map", None)

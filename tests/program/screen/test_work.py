@@ -294,7 +294,7 @@ def test_the_stage_of_a_run_is_named() -> None:
 def test_the_wait_for_an_engine_that_starts_is_its_own() -> None:
     desk = Desk()
     desk.now += 5
-    assert desk.status == "starting JAX 5 s"
+    assert desk.status == "starting JAX 5 s · ctrl+c ends it"
     desk.up()
     assert desk.status == "ready"
 
