@@ -21,7 +21,7 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 """
 
-_KNOWN = frozenset({"jax", "jnp", "np", "lax", "P", "devices"})
+_KNOWN = frozenset({"jax", "jnp", "np", "lax", "P", "devices", "mesh"})
 
 _HELPERS = {
     "normal": """\
@@ -104,23 +104,31 @@ class _Exporter:
     def _parameters(self) -> str:
         order = self.session.devices.order
         lines = [f"{name} = {value}" for name, value in self.session.parameters.items()]
-        mesh = any(layer.divides for layer in self.program.layers)
-        mesh = mesh or any(argument.sharding.strip() for argument in self.program.arguments)
+        mesh = self._uses_mesh()
         if order is not None:
             lines.append("by_id = {device.id: device for device in jax.devices()}")
             lines.append(f"chosen_devices = [by_id[i] for i in {order}]")
             lines.append('jax.config.update("jax_default_device", chosen_devices[0])')
             lines.append("devices = len(chosen_devices)")
-        elif self._uses_devices() or (mesh and self.session.devices.mesh is None):
+        elif self._uses("devices") or (mesh and self.session.devices.mesh is None):
             lines.append("devices = jax.device_count()")
         if mesh:
             lines.append(self._mesh())
         return "\n".join(lines)
 
-    def _uses_devices(self) -> bool:
+    def _uses(self, name: str) -> bool:
         texts = [self.program.source, *(a.value for a in self.program.arguments)]
         texts += [text for layer in self.program.layers for text in layer.typed().values()]
-        return any(re.search(r"\bdevices\b", text) for text in texts)
+        return any(re.search(rf"\b{name}\b", text) for text in texts)
+
+    def _uses_mesh(self) -> bool:
+        if any(argument.sharding.strip() for argument in self.program.arguments):
+            return True
+        fields = [layer.fields()[name] for layer in self.program.layers for name in layer.typed()]
+        shardings = any(field.reads == "shardings" for field in fields)
+        return (
+            shardings or any(layer.divides for layer in self.program.layers) or self._uses("mesh")
+        )
 
     def _mesh(self) -> str:
         mesh = self.session.devices.mesh
@@ -234,6 +242,13 @@ def _written(field: Field, text: str, bound: Container[str]) -> str:
     if field.reads == "names":
         value = ast.parse(text, mode="eval").body
         return "{" + text + "}" if isinstance(value, ast.Constant) else f"set(({text}))"
+    if field.reads == "shardings":
+        ast.parse(text, mode="eval")
+        return (
+            "jax.tree.map("
+            "lambda x: jax.sharding.NamedSharding(mesh, x) if isinstance(x, P) else x, "
+            f"{text}, is_leaf=lambda x: isinstance(x, P))"
+        )
     return _qualified(text, bound, lambda name: field.home) if field.home else text
 
 

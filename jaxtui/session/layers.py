@@ -30,15 +30,16 @@ class Field(Struct, frozen=True):
     argument in the arguments' table.
 
     `reads` says what the text is: Python ("value"); a name that needs no quotes ("word"); one name
-    or several, which make a set ("names"); or a function ("function"). `home` is the dotted name of
-    a module whose names the text may use unqualified.
+    or several, which make a set ("names"); a function ("function"); or shardings, of which each
+    PartitionSpec is over the session's mesh ("shardings"). `home` is the dotted name of a module
+    whose names the text may use unqualified.
     """
 
     default: str
     short: str = ""
     always: bool = False
     entry: str = ""
-    reads: Literal["value", "word", "names", "function"] = "value"
+    reads: Literal["value", "word", "names", "function", "shardings"] = "value"
     home: str = ""
 
     def is_word(self, text: str) -> bool:
@@ -48,6 +49,7 @@ class Field(Struct, frozen=True):
 
 StaticArgnums = Annotated[str, Field("()", "static")]
 DonateArgnums = Annotated[str, Field("()", "donate")]
+Shardings = Annotated[str, Field("where the arrays lie", reads="shardings")]
 Switch = Annotated[str, Field("False")]
 SwitchedOn = Annotated[str, Field("True")]
 
@@ -169,7 +171,13 @@ class Jit(Layer, tag="jit"):
     input_field = "static_argnums"
     static_field = "static_argnums"
     static_argnums: Annotated[str, Field("none", "static")] = ""
+    static_argnames: Annotated[str, Field("none")] = ""
     donate_argnums: DonateArgnums = ""
+    donate_argnames: Annotated[str, Field("none")] = ""
+    in_shardings: Shardings = ""
+    out_shardings: Shardings = ""
+    keep_unused: Switch = ""
+    inline: Switch = ""
 
 
 class Derivative(Layer):

@@ -13,9 +13,10 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec import Struct
 
 from jaxtui import bounded
 from jaxtui.session.field_path import (
@@ -156,7 +157,7 @@ def from_builtins(data: dict[str, Any]) -> Session:
     try:
         session = msgspec.convert(_with_typed_text(data), Session)
     except msgspec.ValidationError as error:
-        raise _session_error(error) from error
+        raise _session_error(error, data) from error
     check_parameters(session.parameters)
     _check_counts(session)
     return session
@@ -269,14 +270,33 @@ def _item_as_text(item: Any, keys: tuple[str, ...] | None) -> Any:
     }
 
 
-def _session_error(error: msgspec.ValidationError) -> SessionError:
-    """Convert msgspec's message, `... - at `$.program.layers[0].in_axes``, to a dotted path."""
+def _session_error(error: msgspec.ValidationError, data: Any = None) -> SessionError:
+    """Convert msgspec's message, `... - at `$.program.layers[0].in_axes``, to a dotted path.
+
+    With `data`, which was to be a Session, an unknown field is told with those that there are.
+    """
     message, _, path = str(error).partition(" - at `$")
     path = path.partition("[...]")[0]  # msgspec does not say which key of a dict it was
     field = FieldPath(path.rstrip("`").replace("[", ".").replace("]", "").lstrip("."))
     if field.name == "transform":
         message += f"; there is {', '.join(LAYER_KINDS)}"
+    elif "unknown field" in message and (part := _part_at(data, field)) is not None:
+        message += f"; there is {', '.join(part.__struct_fields__)}"
     return SessionError(message[:1].lower() + message[1:], field)
+
+
+def _part_at(data: Any, field: FieldPath) -> type[Struct] | None:
+    """The class of the part of a session at `field`, which for a layer depends on `data`."""
+    kind: Any = Session
+    for key in field.keys:
+        data = data[int(key)] if isinstance(data, list) else data[key]
+        if key.isdigit():
+            layer = isinstance(data, dict) and LAYER_KINDS.get(str(data.get("transform")))
+            kind = layer or get_args(kind)[0]
+        else:
+            kind = next(f.type for f in msgspec.structs.fields(kind) if f.name == key)
+    parts = [t for t in (kind, *get_args(kind)) if isinstance(t, type) and issubclass(t, Struct)]
+    return parts[0] if parts else None
 
 
 def with_field(session: Session, field: FieldPath, value: Any) -> Session:

@@ -85,9 +85,7 @@ def check(session: Session, folder: str = "") -> Checked:
     if operation is not None:
         _check_installed(operation, collective)
     devices = device_set(session.devices)
-    known = expressions.names(
-        session.program.source, session.parameters, len(devices.devices), folder
-    )
+    known = expressions.names(session.program.source, session.parameters, devices, folder)
     leaves, options = _values(collective, operation, known)
     rows = _rows(leaves)
     _check_capacity(rows, collective, devices, session)

@@ -26,6 +26,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
+from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.failures import (
     SOURCE_NAME,
@@ -67,9 +68,9 @@ class Names:
 
 
 def names(
-    source: str, parameters: Mapping[str, int | float | str], devices: int, folder: str
+    source: str, parameters: Mapping[str, int | float | str], devices: DeviceSet, folder: str
 ) -> Names:
-    """Run `source` in a new module that has `parameters` and the number of `devices`.
+    """Run `source` in a new module that has `parameters`, the number of `devices` and their mesh.
 
     Changes that an earlier source made to the process are undone first. Raises Diagnosed at
     program.source if it is not valid Python or raises.
@@ -85,7 +86,8 @@ def names(
         "np": np,
         "lax": lax,
         "P": PartitionSpec,
-        "devices": devices,
+        "devices": len(devices.devices),
+        "mesh": devices.mesh,
         **parameters,
     }
     given = dict(module)
@@ -100,7 +102,8 @@ def names(
         # 3 and 3.0 are equal, but they make different dtypes.
         place=(
             tuple((k, type(v), v) for k, v in sorted(parameters.items())),
-            devices,
+            devices.mesh,
+            len(devices.devices),
             folder,
             surroundings.deciding_options(),
         ),

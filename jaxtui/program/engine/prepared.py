@@ -53,7 +53,7 @@ def resolved(composition: Composition) -> tuple[DeviceSet, Names, Function]:
     known = expressions.names(
         composition.program.source,
         {**composition.parameters, **composition.swept},
-        len(devices.devices),
+        devices,
         composition.folder,
     )
     function = programs.resolve(composition.program, known, composition.folder)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
@@ -298,17 +299,19 @@ def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> 
         if name not in accepted:
             message = f"{layer.transform} of JAX {jax.__version__} has no {name}"
             raise diagnosed("unsupported", field, message)
-        settings[name] = _setting(layer.fields()[name], text, known, field)
+        settings[name] = _setting(layer.fields()[name], text, known, field, devices)
     if layer.divides:
         _require_specs(index, settings, devices)
     return settings
 
 
-def _setting(kind: Field, text: str, known: Names, field: FieldPath) -> Any:
+def _setting(kind: Field, text: str, known: Names, field: FieldPath, devices: DeviceSet) -> Any:
     if kind.is_word(text):
         return text
     home = vars(pkgutil.resolve_name(kind.home)) if kind.home else {}
     value = expressions.setting_value(text, known, field, home)
+    if kind.reads == "shardings":
+        return _shardings(value, devices, field)
     if kind.reads == "names":
         # One name alone means the set of it, not the set of its letters.
         if isinstance(value, str):
@@ -323,6 +326,18 @@ def _setting(kind: Field, text: str, known: Names, field: FieldPath) -> Any:
         fixes = [Fix(label=f"{value}, without quotes", field=field, text=value)] if quoted else []
         raise diagnosed("value", field, message, fixes)
     return value
+
+
+def _shardings(tree: Any, devices: DeviceSet, field: FieldPath) -> Any:
+    """`tree` with each PartitionSpec as its sharding over the devices' mesh."""
+
+    def placed(leaf: Any) -> Any:
+        return NamedSharding(devices.mesh, leaf) if isinstance(leaf, PartitionSpec) else leaf
+
+    try:
+        return jax.tree.map(placed, tree, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec))
+    except ValueError as error:
+        raise diagnosed("axes", field, failures.describe(error)) from error
 
 
 def _require_specs(index: int, settings: dict[str, Any], devices: DeviceSet) -> None:

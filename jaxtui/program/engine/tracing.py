@@ -6,7 +6,9 @@ whole program shows every level, and a failure shows between which two levels it
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,6 +104,9 @@ class Recorder:
 
         # grad and jit name the function in their messages.
         recorded.__name__ = recorded.__qualname__ = self.function.name
+        # And jit looks names of arguments up in the signature.
+        with contextlib.suppress(Exception):  # also whatever a __signature__ of the user's raises
+            recorded.__signature__ = inspect.signature(self.function.call)  # type: ignore[attr-defined]
         return recorded
 
     def flow(self) -> Flow:

@@ -165,7 +165,7 @@ def _data(session: Session, collective: Collective, folder: str) -> tuple[Any, i
     known = expressions.names(
         session.program.source,
         session.parameters,
-        len(device_set(session.devices).devices),
+        device_set(session.devices),
         folder,
     )
     tree = expressions.abstract_value(collective.value, known, VALUE).tree
