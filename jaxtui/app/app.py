@@ -354,6 +354,12 @@ class JaxtuiApp(ShellApp):
             await self.pop_screen()
         self.explorer.files.unless_changed(self.exit)
 
+    def action_command_palette(self) -> None:
+        from jaxtui.screen.dismissed_once import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_help(self) -> None:
         from jaxtui.app.help import HelpDialog
 

@@ -21,6 +21,7 @@ from textual.widgets.option_list import Option
 
 from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.cells import Segment
+from jaxtui.screen.dismissed_once import DismissedOnce
 from jaxtui.screen.field import TypedInput
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.text.printable import visible
@@ -28,7 +29,7 @@ from jaxtui.text.printable import visible
 T = TypeVar("T")
 
 
-class Dialog(ModalScreen[T]):
+class Dialog(DismissedOnce, ModalScreen[T]):
     """A quiet box in the middle; escape answers None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "refuse", "Close")]
