@@ -108,6 +108,8 @@ class TextDialog(ConfirmDialog):
 
 
 ALL = "This is all that it holds:"
+UNKNOWN = "jaxtui has not written this one. Nothing of it has run."
+CHANGED = "this changed since it was accepted; as it is now, it has not run."
 
 
 class TrustDialog(TextDialog):
@@ -135,8 +137,8 @@ class TrustDialog(TextDialog):
         parts += [f"\n==== {name}\n\n{content}" for name, content in sorted(files.items())]
         super().__init__(
             f"Run {os.path.basename(path) or 'this session'}?",
-            "A session file is code, and jaxtui has not written this one. Nothing of it has run."
-            f"{runs} {'This changed since it was accepted:' if changes else ALL}",
+            f"A session file is code, and {CHANGED if changes else UNKNOWN}{runs}"
+            f"{'' if changes else ' ' + ALL}",
             "".join(parts),
             [
                 ("leave", "Leave it: look at it without running anything"),

@@ -37,6 +37,7 @@ COLUMN_LINES = 15
 EDITOR_LEAST = 9
 ANY_CASE = "lower and upper case are the same"
 NOT_YET = "none yet: F5 asks whether this file may run"
+CHANGED = "as before: F5 asks whether the changed file may run"
 
 
 class MapScreen(WorkScreen[ProgramWork]):
@@ -122,7 +123,8 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.show_keys()
 
     def _show_flow(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
-        title = "Shapes" if work.trusted else f"Shapes · {NOT_YET}"
+        hint = CHANGED if work.open_session.changed else "" if work.trusted else NOT_YET
+        title = f"Shapes · {hint}" if hint else "Shapes"
         if title != self.shapes.border_title:
             self.shapes.border_title = title
         program = work.session.program

@@ -129,8 +129,7 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
 
     def action_run(self) -> None:
         explorer = self.explorer
-        if not explorer.work.trusted:
-            explorer.files.ask_trust()
+        if not explorer.files.may_run():
             return
         if explorer.work.phase == "gone":
             explorer.restart()
