@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, OptionList, Static
@@ -23,6 +22,7 @@ from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.cells import Segment
 from jaxtui.screen.field import TypedInput
 from jaxtui.screen.painted_lines import PaintedLines
+from jaxtui.screen.titles import set_title
 from jaxtui.text.printable import visible
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Dialog(ModalScreen[T]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = escape(self._heading)  # which may be a name of a file
+            set_title(box, self._heading)  # which may be a name of a file
             box.border_subtitle = self.KEYS
             yield from self.body()
 

@@ -7,6 +7,7 @@ import typing
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from jaxtui.session.field_path import FieldPath
 
@@ -20,8 +21,10 @@ def value_of(kind: Any, text: str) -> Any:
         return parts[0]
     if origin in (typing.Union, types.UnionType):
         return value_of(next(part for part in parts if part is not types.NoneType), text)
-    if origin in (list, typing.Sequence):
-        return [value_of(parts[0], text)]
+    if kind == list[int]:
+        return [1, 1]  # also the two ends of a range
+    if origin is list:
+        return [value_of(kind, text) for kind in _alternatives(parts[0])]
     if origin is tuple:
         return tuple(value_of(part, text) for part in parts if part is not ...)
     if origin is dict:
@@ -33,3 +36,36 @@ def value_of(kind: Any, text: str) -> Any:
         return FieldPath(text)
     plain: dict[Any, Any] = {str: text, Any: text, int: 1, float: 1.5, bool: True, bytes: b"1"}
     return plain[kind]
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """The kinds of which each is to stand in a list, such as those of a layer."""
+    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
+    return typing.get_args(kind) if union else (kind,)
+
+
+def poisoned(value: Any, text: str) -> Any:
+    """`value` with `text` before every text of every field of it that takes any."""
+    if isinstance(value, msgspec.Struct):
+        kinds = typing.get_type_hints(type(value))
+        changes = {
+            name: poisoned(getattr(value, name), text)
+            for name in value.__struct_fields__
+            if _takes_any_text(kinds[name])
+        }
+        return structs.replace(value, **changes)
+    if type(value) is str:
+        return text + value
+    if isinstance(value, list):
+        return [poisoned(item, text) for item in value]
+    if isinstance(value, dict):
+        return {key: poisoned(item, text) for key, item in value.items()}
+    return value
+
+
+def _takes_any_text(kind: Any) -> bool:
+    if typing.get_origin(kind) is typing.Literal:
+        return False
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return all(_takes_any_text(one) for one in typing.get_args(kind))
+    return True

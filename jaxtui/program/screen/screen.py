@@ -28,6 +28,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
+from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
 
@@ -124,9 +125,7 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def _show_flow(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
         hint = CHANGED if work.open_session.changed else "" if work.trusted else NOT_YET
-        title = f"Shapes · {hint}" if hint else "Shapes"
-        if title != self.shapes.border_title:
-            self.shapes.border_title = title
+        set_title(self.shapes, f"Shapes · {hint}" if hint else "Shapes")
         program = work.session.program
         names = tuple(argument.name for argument in program.arguments)
         shown = (work.flow, diagnosis, work.flow_stale(now), source_line(program.source), names)
