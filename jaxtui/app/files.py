@@ -51,6 +51,8 @@ class FilesExplorer(Protocol):
 
     def moved_to(self, folder: str) -> None: ...
 
+    def restart(self) -> None: ...
+
 
 class Files:
     """The path of the session's file, and the session as that file has it."""
@@ -156,7 +158,12 @@ class Files:
                 return
             trust.sign(text, beside, self.path)
             self.watch(session, beside)
-            self._explorer.work.trust(self._explorer.now())
+            if self._explorer.open_session.changed:
+                # The engine still has the modules that it imported before they changed.
+                self._explorer.open_session.trust()
+                self._explorer.restart()
+            else:
+                self._explorer.work.trust(self._explorer.now())
             self.follow()
             self._explorer.show_work()
 

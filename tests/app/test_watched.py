@@ -142,8 +142,10 @@ async def test_nothing_is_sent_once_a_file_changed_and_f5_shows_what(
         assert isinstance(bench.app.screen, TrustDialog)
         assert "-g = abs" in bench.text
         assert "+g = evil" in bench.text
+        restarts = len(bench.client.restarts)
         await bench.press("down", "enter")
         assert len(executing(bench)) > sent
+        assert len(bench.client.restarts) == restarts + 1  # the old one has the old modules
         assert bench.explorer.open_session.trusted
 
 
