@@ -7,6 +7,8 @@ working folder are found by reading their `import` statements. What is imported 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -17,9 +19,11 @@ from msgspec import Struct
 
 from jaxtui import bounded
 from jaxtui.session.session import Session
+from jaxtui.session.working_folder import working_folder
 
 FILE_BYTES = 2 * 1024 * 1024
 FILES = 200
+BLOCK = 1024 * 1024  # bytes of a larger file that are hashed at a time
 # Words without which a text runs nothing but itself.
 _REACHES = re.compile(r"import|exec|eval|open|compile|runpy|getattr|__|\bsys\b|\bos\b")
 
@@ -31,25 +35,102 @@ class Covered(Struct, frozen=True):
     files: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+# What a file or folder was when it was looked at, None if there was none.
+Stamp = tuple[int, ...] | None
+
+
 def covered(session: Session, folder: str) -> Covered:
     """Read everything beside its own text that the session in `folder` runs."""
-    program = session.program
-    texts = [program.source, *_expressions(session)]
-    function = program.function.strip()
-    if not function and not any(map(_REACHES.search, texts)):
-        return Covered()
-    roots = [os.path.realpath(folder), os.getcwd()]
-    waiting = [file for text in texts for file in _imported(text, roots)]
-    if function:
-        waiting += _file_of(function.rpartition(":")[0], roots)
-    files: dict[str, str] = {}
-    while waiting and len(files) < FILES:
-        path = os.path.realpath(waiting.pop())
-        if path in files:
-            continue
-        files[path] = _text(path)
-        waiting += _imported(files[path], [os.path.dirname(path), *roots])
-    return Covered(roots[0], files)
+    return Reading(session, folder).covered
+
+
+def evaluated(session: Session) -> Iterator[str]:
+    """The texts of the session that name or are code: its function, its source and its values."""
+    yield session.program.function
+    yield session.program.source
+    yield from _expressions(session)
+
+
+class Reading:
+    """One reading of what a session runs, with the state of every place that it depends on."""
+
+    def __init__(self, session: Session, folder: str, before: Reading | None = None) -> None:
+        """Files that are still as they were in the reading `before` are not read again."""
+        self._stamps: dict[str, Stamp] = {}
+        self.covered = Covered()
+        function, *texts = evaluated(session)
+        function = function.strip()
+        if not function and not any(map(_REACHES.search, texts)):
+            return
+        roots = [os.path.realpath(folder), working_folder()]
+        waiting = [file for text in texts for file in self._imported(text, roots)]
+        if function:
+            waiting += self._file_of(function.rpartition(":")[0], roots)
+        files: dict[str, str] = {}
+        while waiting and len(files) < FILES:
+            path = os.path.realpath(waiting.pop())
+            if path in files:
+                continue
+            self._note(path)
+            same = before is not None and before._stamps.get(path) == self._stamps[path]
+            known = before.covered.files.get(path) if before is not None and same else None
+            files[path] = _text(path) if known is None else known
+            waiting += self._imported(files[path], [os.path.dirname(path), *roots])
+        self.covered = Covered(roots[0], files)
+
+    @property
+    def current(self) -> bool:
+        """Whether no file that was read, and no folder that was searched, has changed since."""
+        return all(_stamp(path) == stamp for path, stamp in self._stamps.items())
+
+    def _note(self, path: str) -> None:
+        """Remember the state of a path, which must be done before it is read."""
+        if path not in self._stamps:
+            self._stamps[path] = _stamp(path)
+
+    def _file_of(self, place: str, roots: list[str]) -> list[str]:
+        """The file of a function's module, as the engine finds it; none outside the folders."""
+        if not place.endswith(".py"):
+            return self._module_files(tuple(place.split(".")), roots)
+        named = Path(place).expanduser()
+        for root in map(Path, roots):
+            self._note(str((root / named).parent))
+            self._note(str(root / named))
+        return [str(root / named) for root in map(Path, roots) if (root / named).exists()][:1]
+
+    def _imported(self, text: str, roots: list[str]) -> list[str]:
+        """The files in `roots` that the import statements of a Python text may run."""
+        return [file for names in _modules(text) for file in self._module_files(names, roots)]
+
+    def _module_files(self, names: tuple[str, ...], roots: list[str]) -> list[str]:
+        """The files that importing `a.b.c` runs, as far as they lie in one of `roots`."""
+        found: list[str] = []
+        for root in map(Path, roots):
+            place = root
+            for name in filter(None, names):
+                # A file that comes or goes changes its folder.
+                self._note(str(place))
+                self._note(str(place / name))
+                single, package = place / f"{name}.py", place / name / "__init__.py"
+                found += [str(file) for file in (single, package) if file.is_file()]
+                found += [str(file) for file in _extensions(place, name)]
+                place /= name
+        return found
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    # The time of the last change of the inode too, which no program can set back.
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
 
 
 def _expressions(session: Session) -> Iterator[str]:
@@ -67,48 +148,42 @@ def _text(path: str) -> str:
     try:
         return bounded.read(path, FILE_BYTES).decode("utf-8", "backslashreplace")
     except (OSError, bounded.Unreadable) as error:
-        return f"# cannot be read: {error}\n"
+        return f"# cannot be shown: {error}{_digest(path)}\n"
 
 
-def _file_of(place: str, roots: list[str]) -> list[str]:
-    """The file of a function's module, as the engine finds it; none outside the folders."""
-    if not place.endswith(".py"):
-        return _module_files(place.split("."), roots)
-    named = Path(place).expanduser()
-    return [str(root / named) for root in map(Path, roots) if (root / named).exists()][:1]
+def _digest(path: str) -> str:
+    """What tells the content of a file that is too large to be shown from any other."""
+    if not os.path.isfile(path):
+        return ""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+    except OSError:
+        return ""
+    return f"; SHA-256 {digest.hexdigest()}"
 
 
-def _imported(text: str, roots: list[str]) -> list[str]:
-    """The files in `roots` that the import statements of a Python text may run."""
+@functools.lru_cache(maxsize=64)
+def _modules(text: str) -> tuple[tuple[str, ...], ...]:
+    """The names of the modules that the import statements of a Python text may run."""
     import ast
 
+    if "import" not in text:
+        return ()
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    found: list[str] = []
+        return ()
+    found: dict[tuple[str, ...], None] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                found += _module_files(alias.name.split("."), roots)
+            found.update({tuple(alias.name.split(".")): None for alias in node.names})
         elif isinstance(node, ast.ImportFrom):
             module = node.module.split(".") if node.module else []
-            for alias in node.names:
-                found += _module_files([*module, alias.name], roots)
-    return found
-
-
-def _module_files(names: list[str], roots: list[str]) -> list[str]:
-    """The files that importing `a.b.c` runs, as far as they lie in one of `roots`."""
-    found: list[str] = []
-    for root in map(Path, roots):
-        place = root
-        for name in filter(None, names):
-            single, package = place / f"{name}.py", place / name / "__init__.py"
-            found += [str(file) for file in (single, package) if file.is_file()]
-            found += [str(file) for file in _extensions(place, name)]
-            place /= name
-    return found
+            found.update({(*module, alias.name): None for alias in node.names})
+    return tuple(found)
 
 
 def _extensions(place: Path, name: str) -> list[Path]:

@@ -13,6 +13,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.field import FieldInput, FieldMessage
+from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Devices, SessionError
@@ -75,7 +76,7 @@ class DevicesScreen(WorkScreen[ProgramWork]):
 
     def _pane(self, title: str, content: Static, id: str) -> ComposeResult:
         with VerticalScroll(id=id, classes="pane", can_focus=True) as pane:
-            pane.border_title = title
+            set_title(pane, title)
             yield content
 
     def on_screen_resume(self) -> None:

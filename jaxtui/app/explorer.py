@@ -22,11 +22,11 @@ from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import COLLECTIVE, FieldPath
 from jaxtui.session.session import Session, SessionError, with_field
-from jaxtui.wire.base import Describe, Described, Gone, Printed, Ready, Spoiled, Stage
+from jaxtui.wire.base import Cancelled, Describe, Described, Gone, Printed, Ready, Spoiled, Stage
 from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
-from jaxtui.wire.protocol import AnyEvent
+from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
 if TYPE_CHECKING:
     from jaxtui.app.covered import Covered
@@ -103,6 +103,7 @@ class Explorer(Works):
             next_id=client.next_id,
             folder=self.files.folder,
             trusted=trusted,
+            may_send=self._may_send,
         )
         super().__init__(opened)
         self.array_reads = ArrayReads(opened, app)
@@ -274,7 +275,8 @@ class Explorer(Works):
         """
         session = self._choice.applied_to(session)
         before = session if saved is None else self._choice.applied_to(saved)
-        self.files.taken_over(before, path, text, accepted)
+        self.files.taken_over(before, path, text)
+        self.files.watch(session, accepted)
         self._history.forget()
         start_again = self.open_session.replace(session, self.files.folder, trusted)
         self._follow(start_again, replaced=True)
@@ -320,16 +322,20 @@ class Explorer(Works):
         self.open_session.restarted(self.now())
         self._tick_on()
 
+    def _may_send(self, request: AnyRequest) -> bool:
+        """Whether a request that executes the session's code may be sent; answers it if not."""
+        if self.files.still_accepted():
+            return True
+        self._hear(Cancelled(id=request.id))
+        return False
+
     def restart(self) -> None:
         self._restart(self._settings())
         self.app.say("a fresh engine starts; all that is composed stays")
         self.show_work()
 
     def run(self) -> None:
-        if self.open_session.trusted and not self.files.still_accepted():
-            self.open_session.trusted = False
-        if not self.open_session.trusted:
-            self.files.ask_trust()
+        if not self.files.may_run():
             return
         if self.open_session.spoiled:
             self._restart()

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from jaxtui.app.covered import Covered
     from jaxtui.app.kept_work import KeptWork, LeftWork, Origin
     from jaxtui.app.shell_app import ShellApp
+    from jaxtui.app.watched import Watched
     from jaxtui.program.screen.work import ProgramWork
+    from jaxtui.screen.open_session import OpenSession
 
 
 class FilesExplorer(Protocol):
@@ -27,6 +29,9 @@ class FilesExplorer(Protocol):
 
     @property
     def work(self) -> ProgramWork: ...
+
+    @property
+    def open_session(self) -> OpenSession: ...
 
     @property
     def now(self) -> Callable[[], float]: ...
@@ -45,6 +50,8 @@ class FilesExplorer(Protocol):
     ) -> None: ...
 
     def moved_to(self, folder: str) -> None: ...
+
+    def restart(self) -> None: ...
 
 
 class Files:
@@ -66,7 +73,9 @@ class Files:
         """
         self._explorer = explorer
         self._app = explorer.app
-        self.taken_over(session, path, text, accepted)
+        self.taken_over(session, path, text)
+        self._watched: Watched | None = None
+        self.watch(session, accepted)
         self._kept = kept
         self._question: Screen[str] | None = None  # what becomes of changes, while it is asked
 
@@ -92,10 +101,9 @@ class Files:
         session: Session,
         path: str | None,
         text: str | None,
-        accepted: Covered | None = None,
     ) -> None:
         """Take a session for the saved one, which stands as `text` in the file at `path`."""
-        self.path, self._saved, self._text, self._accepted = path, session, text, accepted
+        self.path, self._saved, self._text = path, session, text
         self._origin: Origin | None = None
 
     # ------------------------------------------------------------------------ what is unsaved
@@ -149,8 +157,13 @@ class Files:
             if answer != "run" or self._explorer.work.session is not session:
                 return
             trust.sign(text, beside, self.path)
-            self._accepted = beside
-            self._explorer.work.trust(self._explorer.now())
+            self.watch(session, beside)
+            if self._explorer.open_session.changed:
+                # The engine still has the modules that it imported before they changed.
+                self._explorer.open_session.trust()
+                self._explorer.restart()
+            else:
+                self._explorer.work.trust(self._explorer.now())
             self.follow()
             self._explorer.show_work()
 
@@ -172,15 +185,32 @@ class Files:
             return self._text
         return dumps(self._explorer.work.session)
 
-    def still_accepted(self) -> bool:
-        """Whether the files that an accepted session runs are as they were accepted."""
-        if self._accepted is None or not self._accepted.folder:
-            return True
-        from jaxtui.app.covered import covered
+    def watch(self, session: Session, accepted: Covered | None) -> None:
+        """Watch what was accepted with a session; what is the user's own (None) is not watched."""
+        self._watched = None
+        if accepted is not None:
+            from jaxtui.app.watched import Watched
 
-        now = covered(self._explorer.work.session, self.folder).files
-        before = self._accepted.files
-        return all(now[path] == before[path] for path in now.keys() & before.keys())
+            self._watched = Watched(accepted, session, self.folder)
+
+    def still_accepted(self, *, reread: bool = False) -> bool:
+        """Whether the session may run: it is trusted, and what it runs is as it was accepted.
+
+        Ends the trust if it is not. `reread` reads it even if no `stat` differs.
+        """
+        opened = self._explorer.open_session
+        if opened.trusted and self._watched is not None:
+            changed = self._watched.changed(opened.session, reread=reread)
+            if changed:
+                opened.distrust(_named(changed))
+        return opened.trusted
+
+    def may_run(self) -> bool:
+        if self.still_accepted(reread=True):
+            return True
+        self._explorer.show_work()
+        self.ask_trust()
+        return False
 
     # ---------------------------------------------------------------------------------- open
 
@@ -320,15 +350,20 @@ class Files:
         from jaxtui.app import trust
         from jaxtui.app.covered import covered
 
-        session = self._explorer.work.session
+        session, opened = self._explorer.work.session, self._explorer.open_session
         try:
             text = save(session, path)
         except OSError as error:
             self._app.say(f"cannot write {path}: {error.strerror}")
             return False
-        accepted = self._explorer.work.trusted and self.still_accepted()
+        accepted = self.still_accepted()
         beside = covered(session, launch.folder_of(path)) if accepted else None
-        self.taken_over(session, path, text, beside)
+        if beside is not None and self._watched is not None and not self._watched.accepts(beside):
+            # In its new folder it runs other files, which nobody has accepted.
+            opened.distrust(_named(list(beside.files)))
+            beside = None
+        self.taken_over(session, path, text)
+        self.watch(session, beside)
         self.follow()
         if beside is not None:
             trust.sign(text, beside, path)
@@ -359,6 +394,12 @@ class Files:
         text = "The session has changes that are in no file."
         self._question = ConfirmDialog("Not saved", text, choices)
         self._app.push_screen(self._question, answered)
+
+
+def _named(paths: list[str]) -> str:
+    """The names of files, as the subject of a sentence."""
+    more = len(paths) - 1
+    return os.path.basename(paths[0]) + (f" (and {more} more)" if more else "")
 
 
 def _unreadable(text: str) -> str:

@@ -20,12 +20,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from jaxtui.session.session import Session, SessionError, dumps, loads
+
+if TYPE_CHECKING:
+    from jaxtui.app.covered import Covered
 
 REST = 1.0  # seconds after the last change until it is written
 LONGEST = 10.0  # seconds until a change is written while others follow it
@@ -226,13 +229,14 @@ class LeftWork:
         except SessionError as error:
             self.problem = error.message
 
-    def trusted_in(self, folder: str) -> bool:
-        """Whether this was trusted when it was written, and still is if it runs in `folder`."""
+    def accepted_in(self, folder: str) -> Covered | None:
+        """What this runs in `folder`, if all was trusted when it was written and still is."""
         from jaxtui.app import trust
         from jaxtui.app.covered import covered
 
         assert self.session is not None
-        return trust.is_signature(self._signature, self.signed, covered(self.session, folder))
+        beside = covered(self.session, folder)
+        return beside if trust.is_signature(self._signature, self.signed, beside) else None
 
     def taken(self) -> int:
         """Return the locked file's descriptor, which is now the caller's to close."""

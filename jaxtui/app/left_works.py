@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from jaxtui import config
 from jaxtui.app.kept_work import LeftWork, left_works
 from jaxtui.session.session import SessionError, dumps, loads
+from jaxtui.session.working_folder import working_folder
 
 if TYPE_CHECKING:
     from jaxtui.app.files import Files, FilesExplorer
@@ -89,14 +89,21 @@ class LeftWorks:
         assert left.session is not None
         origin = left.origin
         path = origin.path or None
-        trusted = left.trusted_in(launch.folder_of(path) if path else os.getcwd())
+        accepted = left.accepted_in(launch.folder_of(path) if path else working_folder())
         try:
             saved = loads(origin.text)
         except SessionError:
             saved = loads("")
-        self._explorer.open(left.session, path=path, trusted=trusted, text=origin.text, saved=saved)
+        self._explorer.open(
+            left.session,
+            path=path,
+            trusted=accepted is not None,
+            text=origin.text,
+            accepted=accepted,
+            saved=saved,
+        )
         self._files.adopt(left)
-        if not trusted:
+        if accepted is None:
             self._files.ask_trust()
 
     def _release(self) -> None:

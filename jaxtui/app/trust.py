@@ -3,8 +3,9 @@
 A session is code. What accepting it covers is signed with a key that only this user can read:
 its exact text; its folder, whenever anything can be imported from it; and the content of the
 function's file and of what is imported from the folder. A file of which all this was signed runs
-without asking, and any change asks again, with what changed since it was accepted. That holds in
-the explorer and `jaxtui screenshot`; `run`, `bench` and `export` are told to take a file by name.
+without asking, and any change asks again, with what changed since it was accepted; `watched` says
+what holds while a session is open. That holds in the explorer and `jaxtui screenshot`; `run`,
+`bench` and `export` are told to take a file by name.
 
 Nothing here raises: if the data folder cannot be written, no signature is stored.
 """

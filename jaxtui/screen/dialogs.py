@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, OptionList, Static
@@ -24,6 +23,7 @@ from jaxtui.screen.cells import Segment
 from jaxtui.screen.dismissed_once import DismissedOnce
 from jaxtui.screen.field import TypedInput
 from jaxtui.screen.painted_lines import PaintedLines
+from jaxtui.screen.titles import set_title
 from jaxtui.text.printable import visible
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Dialog(DismissedOnce, ModalScreen[T]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = escape(self._heading)  # which may be a name of a file
+            set_title(box, self._heading)  # which may be a name of a file
             box.border_subtitle = self.KEYS
             yield from self.body()
 
@@ -109,6 +109,8 @@ class TextDialog(ConfirmDialog):
 
 
 ALL = "This is all that it holds:"
+UNKNOWN = "jaxtui has not written this one. Nothing of it has run."
+CHANGED = "this changed since it was accepted; as it is now, it has not run."
 
 
 class TrustDialog(TextDialog):
@@ -136,8 +138,8 @@ class TrustDialog(TextDialog):
         parts += [f"\n==== {name}\n\n{content}" for name, content in sorted(files.items())]
         super().__init__(
             f"Run {os.path.basename(path) or 'this session'}?",
-            "A session file is code, and jaxtui has not written this one. Nothing of it has run."
-            f"{runs} {'This changed since it was accepted:' if changes else ALL}",
+            f"A session file is code, and {CHANGED if changes else UNKNOWN}{runs}"
+            f"{'' if changes else ' ' + ALL}",
             "".join(parts),
             [
                 ("leave", "Leave it: look at it without running anything"),

@@ -19,6 +19,7 @@ from jaxtui.wire.report import Environment
 
 NAMED = 2.0  # seconds after which what is waited for is named, with the way to end it
 LOG_LINES = 500
+UNTRUSTED = "This file has not run: its source was not accepted yet. F5 shows it and asks."
 GONE = "engine gone · R restarts it"
 
 Phase = Literal["starting", "ready", "gone"]
@@ -42,13 +43,19 @@ class OpenSession:
         next_id: Callable[[], int],
         folder: str = "",
         trusted: bool = True,
+        may_send: Callable[[AnyRequest], bool] = lambda request: True,
     ) -> None:
-        """`send` sends a request to the engine; `next_id` returns a fresh id for one."""
+        """`send` sends a request to the engine; `next_id` returns a fresh id for one.
+
+        `may_send` is asked about each request that executes the session's code.
+        """
         self.session = session
-        self.send = send
+        self._send = send
+        self._may_send = may_send
         self.next_id = next_id
         self.folder = folder or working_folder()
         self.trusted = trusted
+        self.changed = ""  # what changed on disk since it was accepted, and ended the trust
         self.phase: Phase = "starting"
         self.phase_since = 0.0
         self.environment: Environment | None = None
@@ -64,10 +71,37 @@ class OpenSession:
         """The part of the session that the engine needs."""
         return Composition.of(self.session, self.folder)
 
+    def send(self, request: AnyRequest, *, own: bool = False) -> None:
+        """Send a request, unless it executes code that may not run.
+
+        `own` marks one that executes a program of jaxtui's own.
+        """
+        executes = isinstance(getattr(request, "composition", None), Composition)
+        if own or not executes or self._may_send(request):
+            self._send(request)
+
+    # -------------------------------------------------------------------------------- trust
+
+    @property
+    def untrusted(self) -> str:
+        """Why nothing of the session runs, and what to do about it; "" if it may run."""
+        if self.trusted:
+            return ""
+        if self.changed:
+            return f"{self.changed} changed since it was accepted: F5 shows what changed and asks."
+        return UNTRUSTED
+
+    def trust(self) -> None:
+        self.trusted, self.changed = True, ""
+
+    def distrust(self, changed: str) -> None:
+        """Run nothing more, since `changed` is not as it was accepted."""
+        self.trusted, self.changed = False, changed
+
     def status(self, now: float) -> str:
         """Why the engine takes no requests, "" when it is ready."""
         if not self.trusted:
-            return "not run: not trusted yet"
+            return "not run: a file changed" if self.changed else "not run: not trusted yet"
         if self.phase == "gone":
             fault = self.unstartable
             devices = fault is not None and fault.field.under(DEVICES)
@@ -95,7 +129,7 @@ class OpenSession:
 
     def replace(self, session: Session, folder: str, trusted: bool) -> bool:
         """Put another session in place of this one. Return the same as `edit`."""
-        self.trusted = trusted
+        self.trusted, self.changed = trusted, ""
         self.folder = folder or working_folder()
         return self.edit(session)
 

@@ -38,7 +38,8 @@ class ShownWork(Protocol):
 class SessionFile(Protocol):
     """The file behind the session."""
 
-    def ask_trust(self) -> None: ...
+    def may_run(self) -> bool:
+        """Whether the session's code may run; if not, the user is asked."""
 
     def changed_in(self, part: str) -> bool:
         """Whether a part of the session differs from the file."""

@@ -21,7 +21,6 @@ from jaxtui.wire.report import Environment
 REST = 0.3  # seconds without a keystroke after which what is small runs by itself
 QUIET = 0.15  # seconds of work that are not worth showing
 PRINTED_CHARACTERS = 200_000  # of the function's output that are kept
-UNTRUSTED = "This file has not run: its source was not accepted yet. F5 shows it and asks."
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer", bound=Event)

@@ -119,7 +119,7 @@ def test_where_files_cannot_be_locked_the_life_of_the_process_decides(
     [left] = left_works(folder)
     assert left.session is not None
     assert left.session.title == "of one that ended"
-    assert left.trusted_in("")
+    assert left.accepted_in("") is not None
 
 
 def test_a_disk_that_takes_nothing_is_said_once_and_tried_again(folder: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_disk_that_takes_nothing_is_said_once_and_tried_again(folder: Path) ->
 def test_what_was_not_trusted_is_not_trusted_when_it_is_found(folder: Path, trusted: bool) -> None:
     leave(folder, work(trusted=trusted))
     [left] = left_works(folder)
-    assert left.trusted_in("") is trusted
+    assert (left.accepted_in("") is not None) is trusted
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ def test_one_changed_character_ends_the_trust(folder: Path, changed: Callable[[s
     assert changed(text) != text
     path.write_text(changed(text))
     [left] = left_works(folder)
-    assert not left.trusted_in("")
+    assert left.accepted_in("") is None
 
 
 def test_a_signature_of_another_user_is_none(folder: Path, tmp_path: Path) -> None:
     leave(folder, work())
     (tmp_path / "data" / "jaxtui" / "trust.key").write_bytes(bytes(trust.KEY_BYTES))
     [left] = left_works(folder)
-    assert not left.trusted_in("")
+    assert left.accepted_in("") is None
 
 
 @pytest.mark.parametrize("text", ["", "\0", "layers = [", "# Kept by jaxtui: nonsense\n\n\n", "é"])
@@ -171,7 +171,7 @@ def test_a_damaged_file_is_offered_and_raises_nothing(folder: Path, text: str) -
     (folder / "unsaved-3-x.toml").symlink_to("/dev/zero")
     [left] = left_works(folder)
     assert (left.session is None) == bool(left.problem)
-    assert left.session is None or not left.trusted_in("") or not text
+    assert left.session is None or left.accepted_in("") is None or not text
 
 
 def test_every_character_of_a_path_and_text_survives(folder: Path) -> None:
@@ -180,7 +180,7 @@ def test_every_character_of_a_path_and_text_survives(folder: Path) -> None:
     leave(folder, Work(Session(title="x"), origin, True, ""))
     [left] = left_works(folder)
     assert (left.origin.path, left.origin.text) == (odd, odd)
-    assert left.trusted_in("")
+    assert left.accepted_in("") is not None
 
 
 # ---------------------------------------------------------------------------- in the explorer

@@ -104,3 +104,21 @@ def test_a_hostile_session_reaches_a_terminal_as_text(
     seen = on_terminal("run", *options, "a.toml", cwd=tmp_path)
     assert "PWN" in seen
     assert not (BAD - {"\n", "\r", "\t"}) & set(seen)
+
+
+def test_a_pipe_gets_a_script_as_it_is_and_a_terminal_gets_signs(tmp_path: Path) -> None:
+    save(
+        Session(title="\x1b]0;PWN\x07", program=Program(source="def f():\n    return 1\n")),
+        tmp_path / "a.toml",
+    )
+    piped = subprocess.run(
+        [sys.executable, "-m", "jaxtui", "export", "a.toml"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"\x1b]0;PWN\x07" in piped.stdout
+    seen = on_terminal("export", "a.toml", cwd=tmp_path)
+    assert "␛]0;PWN␇" in seen
+    assert not (BAD - {"\n", "\r", "\t"}) & set(seen)

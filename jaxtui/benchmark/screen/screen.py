@@ -232,8 +232,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     def action_run(self) -> None:
         explorer, work = self.explorer, self.bench
-        if work.subject == "session" and not explorer.work.trusted:
-            explorer.files.ask_trust()
+        if work.subject == "session" and not explorer.files.may_run():
             return
         work.open(explorer.now())
         if not work.run(explorer.now()):

@@ -13,6 +13,7 @@ from jaxtui.benchmark.screen import rows, view
 from jaxtui.benchmark.screen.table import BenchmarkTable
 from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.field import FixedText, Notice
+from jaxtui.screen.titles import set_title
 from jaxtui.wire.benchmark import PlannedPoint, PointReport
 from jaxtui.wire.report import Environment
 
@@ -69,9 +70,7 @@ class TablePane(Vertical):
             with suppress(kept_runs.RunError):
                 session = kept_runs.session_of(report)
         width = self.screen.size.width - 4
-        heading = view.title(bench, session, environment, point, (place[1], place[0]), width)
-        if heading != self.border_title:
-            self.border_title = heading.replace("[", r"\[")
+        set_title(self, view.title(bench, session, environment, point, (place[1], place[0]), width))
         foot = ""
         if isinstance(point, PointReport):
             shown = rows.report_rows(point, *view.being_prepared(bench, place[1]))

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 from jaxtui.benchmark import journal, kept_runs
 from jaxtui.benchmark.run_recording import RunRecording
 from jaxtui.screen.open_session import OpenSession, ended_words
-from jaxtui.screen.work import QUIET, UNTRUSTED, AwaitedWork
+from jaxtui.screen.work import QUIET, AwaitedWork
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.base import Event
 from jaxtui.wire.benchmark import BenchStageName, Continue
@@ -104,7 +104,7 @@ class TimedWork(AwaitedWork, Generic[Asked, Recorded]):
     def notice(self, now: float) -> str:
         """Why there are no (more) results, "" when there is nothing to say."""
         if not self.trusted and self._runs_source:
-            return UNTRUSTED
+            return self.open_session.untrusted
         if self.phase == "gone" and self.gone is not None:
             sampled = self.recording is not None and self.recording.sampled
             held = " What was measured is kept." if sampled else ""

@@ -269,6 +269,9 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
             PlanBench(id=self._plan_id, composition=asked.composition, benchmark=asked.benchmark)
         )
 
+    def _send(self, request: AnyRequest) -> None:
+        self.open_session.send(request, own=not self._runs_source)
+
     def run(self, now: float) -> bool:
         asked = super().run(now)
         if asked:

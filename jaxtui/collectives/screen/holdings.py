@@ -16,6 +16,7 @@ from jaxtui.collectives.screen.work import CollectiveWork
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.field import FixedText, Notice
 from jaxtui.screen.shell import Shell
+from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Collective
@@ -63,9 +64,7 @@ class HoldingsPane(Vertical):
         title = view.verdict(ran, stale=stale, ascii=self._shell.ascii)
         took = view.took(ran.seconds) if ran is not None else ""
         parts = [part for part in ("What each device holds", title, took) if part]
-        heading = " · ".join(parts)
-        if heading != self.border_title:
-            self.border_title = heading
+        set_title(self, " · ".join(parts))
         if ran is None:
             return
         before, after = ran.report.before, ran.report.after

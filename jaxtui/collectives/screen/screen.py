@@ -131,8 +131,7 @@ class CollectivesScreen(TravelSide):
 
     def action_run(self) -> None:
         explorer, work = self.explorer, self.collective_work
-        if not explorer.work.trusted:
-            explorer.files.ask_trust()
+        if not explorer.files.may_run():
             return
         if explorer.work.phase == "gone":
             explorer.restart()

@@ -18,6 +18,7 @@ from jaxtui.collectives.screen.travel_picture import TravelPicture, positive
 from jaxtui.screen.cells import Line
 from jaxtui.screen.field import FieldInput, FixedText
 from jaxtui.screen.line_scroller import LineScroller, ways
+from jaxtui.screen.titles import set_title
 from jaxtui.text import quantities
 
 MICRO, GIGA = 1e-6, 1e9
@@ -137,13 +138,13 @@ class TravelPane(Vertical):
     def draw(self) -> None:
         picture = self._picture
         if picture is None:
-            self.border_title = "How it travels"
+            set_title(self, "How it travels")
             self._head.update(self._why, layout=False)
             self._legend.say("")
             self._seconds.say("")
         else:
             algorithm = picture.travel.algorithm
-            self.border_title = f"How it travels · {algorithm.name} (a model, not a measurement)"
+            set_title(self, f"How it travels · {algorithm.name} (a model, not a measurement)")
             step, last = picture.steps[self.step], picture.steps[-1]
             sends = sum(send.bytes > 0 for send in step.sends)
             place = f"step {self.step} of {picture.last}" if self.step else "before the first step"

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from jaxtui.collectives.screen.view import with_field
 from jaxtui.screen.open_session import NAMED, OpenSession, ended_words
-from jaxtui.screen.work import UNTRUSTED, Pending, RequestWork
+from jaxtui.screen.work import Pending, RequestWork
 from jaxtui.session import collective_program
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis, Fix
@@ -126,7 +126,7 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
         """Why there is no result, "" when there is nothing to say."""
         name = self.collective.operation
         if not self.trusted:
-            return UNTRUSTED
+            return self.open_session.untrusted
         if self.phase == "gone" and self.gone is not None:
             again = " It runs again only by F5." if self.blocked() else ""
             return f"{ended_words(self.gone.reason)}. R starts it again.{again}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -136,11 +137,11 @@ class _Heading(Widget):
         super().__init__()
         self.set_reactive(_Heading.shown, (axis, widths))
 
-    def render(self) -> str:
+    def render(self) -> Content:
         assert self.shown is not None
         axis, widths = self.shown
         value = max(0, self.size.width - widths.name - widths.axis)
-        return f"{'':{widths.name}}{'value':{value}} {axis}"
+        return Content(f"{'':{widths.name}}{'value':{value}} {axis}")
 
 
 class ArgumentTable(Vertical):

@@ -20,6 +20,7 @@ from jaxtui.program.screen.tab_line import VALUES, TabLine
 from jaxtui.program.screen.view import notice
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.field import Notice
+from jaxtui.screen.titles import set_title
 from jaxtui.wire.program import Ran
 
 if TYPE_CHECKING:
@@ -109,9 +110,7 @@ class ResultPane(Vertical):
         self.current.update(shown)
         self._switcher.current = content.id if content is not None else None
         caption = self.current.caption(shown)
-        title = f"Results · {caption}" if caption else "Results"
-        if title != self.border_title:  # setting it repaints the whole pane
-            self.border_title = title
+        set_title(self, f"Results · {caption}" if caption else "Results")
 
     def find_text(self, text: str) -> bool:
         """Select the next occurrence of `text` in the listing; return whether there is one."""

@@ -28,6 +28,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
+from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
 
@@ -37,6 +38,7 @@ COLUMN_LINES = 15
 EDITOR_LEAST = 9
 ANY_CASE = "lower and upper case are the same"
 NOT_YET = "none yet: F5 asks whether this file may run"
+CHANGED = "as before: F5 asks whether the changed file may run"
 
 
 class MapScreen(WorkScreen[ProgramWork]):
@@ -122,9 +124,8 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.show_keys()
 
     def _show_flow(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
-        title = "Shapes" if work.trusted else f"Shapes · {NOT_YET}"
-        if title != self.shapes.border_title:
-            self.shapes.border_title = title
+        hint = CHANGED if work.open_session.changed else "" if work.trusted else NOT_YET
+        set_title(self.shapes, f"Shapes · {hint}" if hint else "Shapes")
         program = work.session.program
         names = tuple(argument.name for argument in program.arguments)
         shown = (work.flow, diagnosis, work.flow_stale(now), source_line(program.source), names)

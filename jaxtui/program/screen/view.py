@@ -10,7 +10,6 @@ from jaxtui.program.screen.signature import rows
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import fields
 from jaxtui.screen.open_session import ended_words
-from jaxtui.screen.work import UNTRUSTED
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, LAYERS, PARAMETERS, PROGRAM
 from jaxtui.session.layers import AnyLayer
@@ -127,7 +126,7 @@ def layer_prefix(work: ProgramWork, diagnosis: Diagnosis | None) -> str:
 def notice(work: ProgramWork) -> str:
     """Say why there is no result, or none of the current program."""
     if not work.trusted:
-        return UNTRUSTED
+        return work.open_session.untrusted
     if work.phase == "gone" and work.gone is not None:
         tail = "\n".join(f"  {line}" for line in last_words(work.gone.tail))
         blame = " What is typed ended it and runs again only by F5." if work.blocked() else ""

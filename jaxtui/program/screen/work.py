@@ -184,7 +184,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._trace(now)
 
     def trust(self, now: float) -> None:
-        self.open_session.trusted = True
+        self.open_session.trust()
         self._rest_at = now
         self._trace(now)
 

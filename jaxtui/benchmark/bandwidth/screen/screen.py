@@ -16,6 +16,7 @@ from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.cells import Line, Segment
 from jaxtui.screen.field import Notice
 from jaxtui.screen.painted_lines import PaintedLines
+from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
             return
         self._shown = shown
         report = sweep.recording.report() if sweep.recording is not None else None
-        self.pane.border_title = sweep_view.title(report)
+        set_title(self.pane, sweep_view.title(report))
         width = max(20, self.lines.content_size.width - 1)
         if report is None or not report.sizes:
             texts = INVITATION if report is None else ()
@@ -129,8 +130,7 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
 
     def action_run(self) -> None:
         explorer = self.explorer
-        if not explorer.work.trusted:
-            explorer.files.ask_trust()
+        if not explorer.files.may_run():
             return
         if explorer.work.phase == "gone":
             explorer.restart()
