@@ -123,7 +123,9 @@ class Files:
                 text=dumps(self._saved) if self._text is None else self._text,
             )
         work = self._explorer.work
-        self._kept.keep(Work(work.session, self._origin, work.trusted, self.folder))
+        watched = self._watched
+        accepts = watched.accepts if watched is not None else None
+        self._kept.keep(Work(work.session, self._origin, work.trusted, self.folder, accepts))
 
     def adopt(self, left: LeftWork) -> None:
         """Keep the changes from now on in the file that they were found in."""
@@ -342,7 +344,9 @@ class Files:
             ("reload", "Reload it: what is composed here is lost"),
             ("as", "Save under another name"),
         ]
-        explanation = f"{path} was changed since it was opened here. Overwriting changes it so:"
+        own = "" if text is None or _is_plain(text) else " drops its comments and layout, and"
+        changed = f"{path} was changed since it was opened here."
+        explanation = f"{changed} Overwriting it{own} changes this:"
         dialog = TextDialog("Changed by another program", explanation, changes, choices)
         self._app.push_screen(dialog, answered)
 
@@ -400,6 +404,14 @@ def _named(paths: list[str]) -> str:
     """The names of files, as the subject of a sentence."""
     more = len(paths) - 1
     return os.path.basename(paths[0]) + (f" (and {more} more)" if more else "")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is as jaxtui writes it, or is no session; its difference then shows all."""
+    try:
+        return dumps(loads(text)) == text
+    except SessionError:
+        return True
 
 
 def _unreadable(text: str) -> str:

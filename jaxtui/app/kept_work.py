@@ -49,12 +49,16 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 class Work(NamedTuple):
-    """A changed session; with `trusted` the file that keeps it is signed, for this `folder`."""
+    """A changed session; with `trusted` the file that keeps it is signed, for this `folder`.
+
+    It is not if it runs a file which is not one that `accepts` takes for accepted.
+    """
 
     session: Session
     origin: Origin
     trusted: bool
     folder: str
+    accepts: Callable[[Covered], bool] | None = None
 
     def file_text(self) -> str:
         """The text of the file that keeps this work, as of now."""
@@ -68,7 +72,8 @@ class Work(NamedTuple):
         note = msgspec.json.encode(origin).decode().replace("\x7f", "\\u007f")
         signed = f"{_NOTE}{note}\n{dumps(self.session)}"
         beside = covered(self.session, self.folder)
-        signature = trust.signature(signed, beside) if self.trusted else None
+        trusted = self.trusted and (self.accepts is None or self.accepts(beside))
+        signature = trust.signature(signed, beside) if trusted else None
         return f"{_ABOUT}{_SEAL}{signature or 'by nobody'}\n{signed}"
 
 

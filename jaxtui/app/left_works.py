@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jaxtui import config
@@ -13,6 +13,8 @@ from jaxtui.session.working_folder import working_folder
 
 if TYPE_CHECKING:
     from jaxtui.app.files import Files, FilesExplorer
+
+FIRST_CHANGE = 40  # characters of a changed line in the list of works
 
 
 class LeftWorks:
@@ -54,7 +56,7 @@ class LeftWorks:
                 else:
                     self._show(self._found[int(answer)], otherwise)
 
-            choices = [(str(i), words(left)) for i, left in enumerate(self._found)]
+            choices = [(str(i), label) for i, label in enumerate(labels(self._found))]
             self._app.push_screen(ChoiceDialog("Left unsaved", choices), chosen)
 
     def _show(self, left: LeftWork, otherwise: Callable[[], object]) -> None:
@@ -110,6 +112,25 @@ class LeftWorks:
         for left in self._found:
             left.release()
         self._found = []
+
+
+def labels(found: Sequence[LeftWork]) -> list[str]:
+    """The words for each work, with the first line that it changes if they do not tell them apart.
+
+    Two that say the same are often of one minute, when a machine went down with its terminals.
+    """
+    said = [words(left) for left in found]
+    return [
+        f"{label} · {_first_change(left)}" if said.count(label) > 1 else label
+        for label, left in zip(said, found, strict=True)
+    ]
+
+
+def _first_change(left: LeftWork) -> str:
+    lines = [line for line in changes(left).splitlines() if line.strip("+- ")]
+    changed = [line for sign in "+-" for line in lines if line.startswith(sign)]
+    line = " ".join((changed or lines or [""])[0].split())
+    return line if len(line) <= FIRST_CHANGE else line[: FIRST_CHANGE - 1] + "…"
 
 
 def words(left: LeftWork) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 _FLAG = re.compile(r"Unknown flags? in XLA_FLAGS: (.*)")
 # The last words of an engine of several processes: how one of them ended, or what went wrong.
+_FULL_STOP = re.compile(r"(?<!\.)\.$")  # since the words stand within a sentence
 _PEER = re.compile(r"^jaxtui\.engine: process (\d+) ended with status (-?\d+)$")
 _OUT_OF_STEP = re.compile(r"^jaxtui\.engine: (the processes of the engine .*)$")
 _NO_MODULE = re.compile(r"No module named '?(jaxtui[\w.]*)'?")
@@ -69,11 +70,11 @@ def _place(tail: Sequence[str]) -> str:
 
 
 def _last_words(tail: Sequence[str]) -> str:
-    """The last line of stderr, without faulthandler's report and the prefix of XLA's log."""
+    """The last line of stderr, without faulthandler's report, XLA's prefix and a full stop."""
     lines = [line.strip() for line in tail if line.strip()]
     # The reason is in the lines before faulthandler's report.
     for index, line in enumerate(lines):
         if line.startswith("Fatal Python error"):
             lines = lines[:index]
             break
-    return _LOG_PREFIX.sub("", lines[-1]) if lines else ""
+    return _FULL_STOP.sub("", _LOG_PREFIX.sub("", lines[-1])) if lines else ""

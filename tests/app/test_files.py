@@ -66,6 +66,18 @@ async def test_what_another_program_saved_is_shown_and_kept(
         assert bench.explorer.files.changed
 
 
+async def test_comments_that_overwriting_drops_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    async with edited(file) as bench:
+        file.write_text(file.read_text() + "# theirs\n")
+        await bench.press("ctrl+s")
+        assert "layout" in bench.text
+        await bench.press("escape")
+        save(made.session(title="elsewhere"), file)
+        await bench.press("ctrl+s")
+        assert "layout" not in bench.text
+
+
 async def test_it_is_overwritten_when_told_and_asked_about_if_it_changes_once_more(
     tmp_path: Path,
 ) -> None:

@@ -280,6 +280,14 @@ async def test_several_are_listed(folder: Path) -> None:
     assert len(left_works(folder)) == 2
 
 
+async def test_works_that_say_the_same_are_told_apart_by_what_they_change(folder: Path) -> None:
+    leave(folder, work("one"), work("two"))
+    async with Bench(keeps=True).open() as bench:
+        await bench.settled()
+        assert '+title = "one"' in bench.text
+        assert '+title = "two"' in bench.text
+
+
 async def test_an_untrusted_file_asks_once_nothing_of_what_was_left_is_opened(
     folder: Path, tmp_path: Path
 ) -> None:

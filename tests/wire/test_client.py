@@ -637,6 +637,7 @@ def test_a_platform_from_a_file_is_one_word_to_a_remote_shell():
         (1, ["F1122 08:33:40.158398    5692 file.cc:234] The cause"], "status 1: The cause"),
         (-64, [], "signal 64|SIGRTMAX"),
         (0, [], "the engine ended with status 0"),
+        (1, ["Try --help."], "status 1: Try --help$"),
         (5, ["jaxtui.engine: process 1 ended with status -9"], "^process 1 of the engine was kill"),
         (
             5,
