@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 Function = Callable[..., Any]
@@ -56,15 +56,19 @@ def forgotten() -> Iterator[list[Function | None]]:
 
 
 def forget(functions: list[Function | None]) -> None:
-    """Free what JAX keeps for `functions`; for None, what it keeps for all functions."""
-    cache = _cache()
-    if cache is None:
-        return
-    if None in functions:
-        cache.cache_clear()
-        return
-    for function in functions:
-        cache.evict_function(function)
+    """Free what JAX keeps for `functions`; for None, what it keeps for all functions.
+
+    Raises nothing, whatever user code did to JAX: the answer to its request is still to be sent.
+    """
+    with suppress(Exception):
+        cache = _cache() if functions else None
+        if cache is None:
+            return
+        if None in functions:
+            cache.cache_clear()
+            return
+        for function in functions:
+            cache.evict_function(function)
 
 
 def _cache() -> Any:
@@ -73,4 +77,5 @@ def _cache() -> Any:
     JAX has no public way to empty it but `jax.clear_caches()`, which would make every later call of
     anything compile anew.
     """
+    # Not imported: JAX before 0.8 has no such module, and user code may have emptied sys.modules.
     return getattr(sys.modules.get("jax._src.pmap"), "_cached_shard_map", None)
