@@ -216,6 +216,15 @@ class JaxtuiApp(ShellApp):
             self.explorer.leave()
 
     @property
+    def unread(self) -> list[str]:
+        found: list[str] = []
+        for entry in KEYED:
+            with contextlib.suppress(KeyError, IndexError):  # not shown yet
+                screen = self.get_screen_stack(entry.name)[0]
+                found += screen.unread if isinstance(screen, WorkScreen) else []
+        return found
+
+    @property
     def map_screen(self) -> MapScreen:
         return cast("MapScreen", self.get_screen_stack("map")[0])
 

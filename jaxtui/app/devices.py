@@ -121,6 +121,10 @@ class DevicesScreen(WorkScreen[ProgramWork]):
                 self._wrong.pop(name, None)
                 self._messages[name].show(None)
 
+    @property
+    def unread(self) -> list[str]:
+        return [name for name, field in self._inputs.items() if field.pending]
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.action_apply_devices()

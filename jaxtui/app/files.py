@@ -255,7 +255,7 @@ class Files:
         if self.path is None:
             self.save_as(then)
         elif self._as_saved(self.path):
-            self._app.say(f"nothing changed since {self.path} was saved")
+            self._say_saved(f"nothing changed since {self.path} was saved")
             if then is not None:
                 then()
         else:
@@ -372,14 +372,21 @@ class Files:
         if beside is not None:
             trust.sign(text, beside, path)
         self._explorer.moved_to(self.folder)
-        self._app.say(f"saved {path}{_unreadable(text)}")
+        self._say_saved(f"saved {path}{_unreadable(text)}")
         return True
+
+    def _say_saved(self, words: str) -> None:
+        """Say that all is saved, or what is typed that no session can hold yet."""
+        if unread := self._app.unread:
+            words = f"saved, but for what is typed in {', '.join(unread)}: it cannot be read yet"
+        self._app.say(words)
 
     # ------------------------------------------------------------------------------- changes
 
     def unless_changed(self, go_on: Callable[[], object]) -> None:
         """Call `go_on` now, or once the user has saved or discarded unsaved changes."""
-        if not self.changed:
+        unread = self._app.unread
+        if not self.changed and not unread:
             go_on()
             return
         from jaxtui.screen.dialogs import ConfirmDialog
@@ -395,7 +402,9 @@ class Files:
             ("save", "Save it first"),
             ("discard", "Go on without saving"),
         ]
-        text = "The session has changes that are in no file."
+        text = "The session has changes that are in no file." if self.changed else ""
+        if unread:
+            text = f"{text} What is typed in {', '.join(unread)} cannot be read yet, nor saved.".strip()
         self._question = ConfirmDialog("Not saved", text, choices)
         self._app.push_screen(self._question, answered)
 

@@ -22,6 +22,11 @@ class ShellApp(App[None]):
         raise NotImplementedError
 
     @property
+    def unread(self) -> list[str]:
+        """The names of fields, on any screen, whose text is in no session."""
+        raise NotImplementedError
+
+    @property
     def map_screen(self) -> MapScreen:
         """The Map screen, which is there once it was shown."""
         raise NotImplementedError

@@ -56,6 +56,11 @@ class WorkScreen(PromptScreen, Generic[W]):
     def explorer(self) -> Workbench[W]:
         return self.shell.explorer
 
+    @property
+    def unread(self) -> list[str]:
+        """The names of fields whose text is in no session, since it cannot be read yet."""
+        return []
+
     def body(self) -> ComposeResult:
         """The widgets between the header and the key line."""
         yield from ()

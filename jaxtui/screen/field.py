@@ -45,6 +45,11 @@ class FieldInput(TypedInput):
         super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
         self._known = value
 
+    @property
+    def pending(self) -> bool:
+        """Whether the text has not been handed over."""
+        return self.value != self._known
+
     def follow(self, text: str) -> None:
         """Show the session's `text` if it has changed; a cursor at the end stays there."""
         if text == self._known:

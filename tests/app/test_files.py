@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from jaxtui.screen.dialogs import PathDialog, TextDialog, TrustDialog
+from jaxtui.screen.field import FieldInput
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import load, save
 from tests.support import made_events as made
@@ -130,3 +132,22 @@ async def test_a_file_that_is_no_session_any_more_is_not_overwritten_unasked(
         assert file.read_bytes() == content
         await bench.press("down", "enter")
         assert load(file).title == "here"
+
+
+async def test_a_text_that_no_session_can_hold_is_told_before_it_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    text = save(made.session(), file)
+    async with Bench(load(file), path=str(file), text=text).open() as bench:
+        await bench.settled()
+        bench.app.map_screen.query_one("#parameters", Input).focus()
+        await bench.press(*"n = (3")
+        await bench.press("ctrl+s")
+        assert "saved, but for what is typed in parameters: it cannot be read yet" in bench.text
+        await bench.press("ctrl+q")
+        assert "What is typed in parameters cannot be read yet" in bench.text
+        await bench.press("escape", "escape", "5")
+        await bench.until(lambda: bench.app.current_mode == "devices")
+        bench.app.screen.query(FieldInput)[1].focus()
+        await bench.press(*"4")
+        await bench.press("ctrl+q")
+        assert "typed in parameters, count cannot be read yet" in " ".join(bench.text.split())

@@ -133,6 +133,10 @@ class TypedTexts:
     def wrong(self) -> Diagnosis | None:
         return next(iter(self._wrong.values()), None)
 
+    @property
+    def unread(self) -> list[str]:
+        return list(self._wrong)
+
     def shown(self, benchmark: Benchmark) -> dict[str, str]:
         """The text of each field: as it was typed, else as the benchmark has it."""
         found = texts(benchmark)

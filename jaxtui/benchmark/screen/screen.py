@@ -230,6 +230,10 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     # ------------------------------------------------------------------------------- running
 
+    @property
+    def unread(self) -> list[str]:
+        return self._texts.unread
+
     def action_run(self) -> None:
         explorer, work = self.explorer, self.bench
         if work.subject == "session" and not explorer.files.may_run():

@@ -189,6 +189,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)
 
+    @property
+    def unread(self) -> list[str]:
+        return ["parameters"] if self._parameters.wrong is not None else []
+
     def on_argument_table_parameters_changed(self, event: ArgumentTable.ParametersChanged) -> None:
         """Put the parameters into the session if they can be read."""
         session = self.explorer.work.session
