@@ -402,9 +402,10 @@ class Files:
             ("save", "Save it first"),
             ("discard", "Go on without saving"),
         ]
-        text = "The session has changes that are in no file." if self.changed else ""
+        words = ["The session has changes that are in no file."] if self.changed else []
         if unread:
-            text = f"{text} What is typed in {', '.join(unread)} cannot be read yet, nor saved.".strip()
+            words.append(f"What is typed in {', '.join(unread)} cannot be read yet, nor saved.")
+        text = " ".join(words)
         self._question = ConfirmDialog("Not saved", text, choices)
         self._app.push_screen(self._question, answered)
 

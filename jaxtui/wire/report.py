@@ -69,6 +69,13 @@ class Output(Struct, frozen=True, kw_only=True):
     summary: Summary | None
     shards: list[Shard]
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, which refuses the message, unless each shard has the array's rank."""
+        for shard in self.shards:
+            blocks = [len(block) == 2 and 0 <= block[0] <= block[1] for block in shard.index]
+            if len(blocks) != len(self.shape) or not all(blocks):
+                raise ValueError(f"a shard {shard.index} of an array of shape {self.shape}")
+
 
 class ProgramReport(Struct, frozen=True, kw_only=True):
     """The report of a program's run."""

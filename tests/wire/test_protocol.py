@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.collectives import DescribeCollectives
 from jaxtui.wire.framing import MAX_FRAME, FramingError, read_body
 from jaxtui.wire.process import FrameBuffer
-from jaxtui.wire.program import Run, Trace
+from jaxtui.wire.program import Ran, Run, Trace
 from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_event, decode_request, frame
 from jaxtui.wire.results import ReadWindow, Summarize, WindowRead
 from tests.support.asking import Asker
@@ -286,3 +288,23 @@ def test_no_mutation_of_real_traffic_raises_anything_but_a_framing_error(monkeyp
             else:
                 assert decode(frame(message)[4:]) == message or "nan" in repr(message)
         assert MUTATED / 2 < refused < MUTATED  # some are messages still
+
+
+@pytest.mark.parametrize(
+    "index", [[], [[0, 2]], [[0, 2], [0]], [[2, 1], [0, 2]], [[-1, 2], [0, 2]]]
+)
+def test_a_shard_that_is_no_block_of_its_array_is_refused(index: list[list[int]]) -> None:
+    output = {"path": "", "shape": [2, 2], "dtype": "float32", "values": None, "summary": None}
+    report = {"inputs": [], "layers": [], "outputs": [output | {"shards": []}]}
+    ran: dict[str, Any] = {
+        "type": "Ran",
+        "id": 1,
+        "result": 1,
+        "report": report,
+        "flow": {"function": "f", "levels": []},
+        "seconds": 0.1,
+    }
+    assert isinstance(decode_event(msgspec.msgpack.encode(ran)), Ran)
+    report["outputs"] = [output | {"shards": [{"device": 0, "index": index}]}]
+    with pytest.raises(FramingError, match="a shard"):
+        decode_event(msgspec.msgpack.encode(ran))
