@@ -14,7 +14,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import threading
 import time
@@ -183,8 +182,8 @@ class KeptWork:
         """Replace the file by a new one, which is locked before it gets the file's name."""
         data = work.file_text().encode("utf-8", "replace")
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path or self._folder / f"unsaved-{os.getpid()}-{secrets.token_hex(4)}.toml"
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        path = self._path or self._folder / f"unsaved-{os.getpid()}-{os.urandom(4).hex()}.toml"
+        temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             _lock(descriptor)

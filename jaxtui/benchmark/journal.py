@@ -10,7 +10,6 @@ import contextlib
 import datetime
 import fcntl
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,7 +52,7 @@ class Journal:
 
     def __init__(self, recording: RunRecording) -> None:
         self._recording = recording
-        self._path = kept_runs.folder() / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+        self._path = kept_runs.folder() / f"{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
         self._descriptor = -1
         self._before = bytearray()  # what came before the first sample
         recording.noted = self._note

@@ -16,7 +16,6 @@ import jax
 import msgspec
 import numpy as np
 from jax import tree_util
-from jax.extend.core import Literal, jaxpr_as_fun
 
 from jaxtui.engine_base import lockstep, memory, processes
 from jaxtui.engine_base.arrays import is_array
@@ -119,6 +118,8 @@ def _kind(leaf: Any) -> Hashable:
 
 def _digest(jaxpr: Any) -> str:
     """A digest of what the jaxpr lowers to, and of the arrays that it closes over."""
+    from jax.extend.core import Literal, jaxpr_as_fun  # 12 ms, which not every engine needs
+
     structs = [
         jax.ShapeDtypeStruct(v.shape, v.dtype, weak_type=v.weak_type) for v in jaxpr.in_avals
     ]
