@@ -46,9 +46,12 @@ def read(path: str | os.PathLike[str], limit: int) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str], limit: int = TEXT_BYTES) -> str:
-    r"""Return the UTF-8 text of a file, every line ending as "\n". Raises as `read` does."""
+    r"""Return the UTF-8 text of a file, every line ending as "\n". Raises as `read` does.
+
+    A byte order mark, which some editors put first, is left out.
+    """
     try:
-        text = read(path, limit).decode()
+        text = read(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable("not UTF-8 text") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")

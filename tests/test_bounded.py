@@ -98,3 +98,9 @@ def test_a_pipe_among_the_recordings_or_as_the_trust_store_keeps_nobody_waiting(
     for name in ("trust.key", "trusted"):
         os.mkfifo(tmp_path / name)
     assert not trust.is_trusted("a text")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    file = tmp_path / "marked.toml"
+    file.write_bytes(b"\xef\xbb\xbftitle = 'marked'\r\n")
+    assert bounded.read_text(file) == "title = 'marked'\n"

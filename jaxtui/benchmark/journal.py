@@ -26,7 +26,7 @@ from jaxtui.wire.framing import FramingError, read_body
 from jaxtui.wire.protocol import AnyEvent, decode_event, frame
 
 SUFFIX = ".events"
-KILLED = "the process that measured was killed"
+KILLED = "killed"
 
 _encode = msgspec.msgpack.Encoder(enc_hook=encoded).encode
 
