@@ -192,7 +192,8 @@ def test_run_shows_a_row_for_each_device(tmp_path: Path) -> None:
 
 
 def output(values: Any, shape: list[int], devices: list[int]) -> Output:
-    shards = [Shard(device=d, index=[[i, i + 1]]) for i, d in enumerate(devices)]
+    whole = [[0, size] for size in shape[1:]]
+    shards = [Shard(device=d, index=[[i, i + 1], *whole]) for i, d in enumerate(devices)]
     return Output(path="", shape=shape, dtype="int32", values=values, summary=None, shards=shards)
 
 

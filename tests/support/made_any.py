@@ -23,6 +23,8 @@ def value_of(kind: Any, text: str) -> Any:
         return value_of(next(part for part in parts if part is not types.NoneType), text)
     if kind == list[int]:
         return [1, 1]  # also the two ends of a range
+    if kind == list[list[int]]:
+        return [[1, 1], [1, 1]]  # also a block of an array of that shape
     if origin is list:
         return [value_of(kind, text) for kind in _alternatives(parts[0])]
     if origin is tuple:
