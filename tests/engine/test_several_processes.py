@@ -375,10 +375,11 @@ def processes_of(engine: Asker) -> list[int]:
     """The ids of the engine's processes, the leader first."""
     leader = engine.client._loop._process._popen.pid
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    rows = [[int(number) for number in line.split()] for line in listed]
-    return [leader, *(pid for pid, parent in rows if parent == leader)]
+    # Its guard is started by a process that has ended, and is no child of anyone's.
+    rows = [line.split(maxsplit=2) for line in listed if "jaxtui.engine" in line]
+    return [leader, *(int(pid) for pid, parent, _ in rows if int(parent) == leader)]
 
 
 def gone(pids: list[int], seconds: float = 10.0) -> bool:
