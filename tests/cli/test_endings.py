@@ -170,7 +170,14 @@ def changed(held: Held) -> Held:
         (signal.SIGHUP, signal.SIGINT),
     ],
 )
-@pytest.mark.parametrize("pause", [0.0, 0.02, 0.1])
+@pytest.mark.parametrize(
+    "pause",
+    [
+        pytest.param(0.0, marks=pytest.mark.long),
+        0.02,
+        pytest.param(0.1, marks=pytest.mark.long),
+    ],
+)
 def test_a_second_signal_changes_nothing(
     hold: Callable[..., Held], first: int, second: int, pause: float
 ) -> None:
@@ -217,6 +224,7 @@ def test_quitting_without_saving_leaves_nothing(hold: Callable[..., Held]) -> No
     assert list(state.glob("*unsaved*")) == []
 
 
+@pytest.mark.long
 def test_a_terminal_that_takes_nothing_does_not_hold_the_end_up(hold: Callable[..., Held]) -> None:
     held = changed(hold())
     # What is painted fills the terminal, then Textual's queue, and then the main thread waits.

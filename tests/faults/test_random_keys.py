@@ -48,7 +48,7 @@ async def act(bench: Bench, chance: random.Random) -> None:
     """Do one thing that a user, a cat or a network can do."""
     what = chance.random()
     if what < 0.9:
-        await bench.send_key(chance.choice(KEYS))
+        await bench.send_key(chance.choice(KEYS), waits=1)
     elif what < 0.94:
         bench.app.post_message(events.Paste(chance.choice(TEXTS)))
     elif what < 0.98:

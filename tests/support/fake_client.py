@@ -183,11 +183,11 @@ class Bench:
         await self.settle()
         await self.answer_windows()
 
-    async def send_key(self, key: str) -> None:
-        """Press a key, and let its messages be handled."""
+    async def send_key(self, key: str, waits: int = 3) -> None:
+        """Press a key, and let its messages be handled, and `waits` - 1 times those that follow."""
         name = _character_to_key(key) if len(key) == 1 else key
         self.app.post_message(events.Key(name, key if len(key) == 1 else CHARACTERS.get(key)))
-        for _ in range(3):
+        for _ in range(waits):
             await self.pilot._wait_for_screen()
 
     async def trace_answered(self, **answer: Any) -> None:
