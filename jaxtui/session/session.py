@@ -33,6 +33,7 @@ from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Part
 MOST = 64  # arguments, layers, parameters, ...; each of them is a line on the screen
 LONGEST = 500  # characters of a message, which may quote the file
 RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
+AxisTypeName = Literal["auto", "explicit"]
 
 
 class FieldError(Exception):
@@ -54,13 +55,31 @@ class Devices(Part):
 
     With `platform` "" JAX chooses; `count` asks for that many virtual devices, on CPU only. `order`
     lists the ids of the devices to use; `mesh` maps axis names to sizes for shard_map, by default
-    one axis, "devices", over the whole set.
+    one axis, "devices", over the whole set. `axis_types` has the type of each axis of the mesh,
+    "auto" where it is left out.
     """
 
     platform: str = ""
     count: int | None = None
     order: list[int] | None = None
     mesh: dict[str, int] | None = None
+    axis_types: dict[str, AxisTypeName] | None = None
+
+
+class Sharding(Part):
+    """A mesh to plan the program on, whose devices need not be there; by default the device set's.
+
+    `memory` is that of one device, such as "95 GB". `bandwidth` (per device, one way, such as
+    "50 GB/s") and `latency` (such as "1 us") are one text for all axes, or one for each axis.
+    `machine` names a preset for all three.
+    """
+
+    mesh: dict[str, int] | None = None
+    axis_types: dict[str, AxisTypeName] | None = None
+    machine: str = ""
+    memory: str = ""
+    bandwidth: str | dict[str, str] = ""
+    latency: str | dict[str, str] = ""
 
 
 class Argument(Part):
@@ -142,6 +161,7 @@ class Session(Part):
     program: Program = Program()
     collective: Collective | None = None
     benchmark: Benchmark | None = None
+    sharding: Sharding | None = None
 
 
 def loads(text: str) -> Session:
@@ -185,7 +205,7 @@ def dumps(session: Session) -> str:
         return tomli_w.dumps(part, multiline_strings=multiline) if part else ""
 
     program = data.pop("program", {})
-    after = {key: data.pop(key) for key in ("collective", "benchmark") if key in data}
+    after = {key: data.pop(key) for key in ("collective", "benchmark", "sharding") if key in data}
     tables = [
         f"[[program.{key}]]\n{written(item)}"
         for key in ("arguments", "layers")

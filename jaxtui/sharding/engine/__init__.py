@@ -1,0 +1,1 @@
+"""Planning a program on a mesh with JAX and Shardy."""
