@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Container, Iterator
 
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
-from jaxtui.session.field_path import ARGUMENTS, LAYERS, PROGRAM, SOURCE, FieldPath
+from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import FieldError, Session
 
@@ -135,13 +135,21 @@ class _Exporter:
         sizes = "(devices,)" if mesh is None else f"{tuple(mesh.values())}"
         names = tuple(mesh) if mesh is not None else ("devices",)
         laid = "chosen_devices" if self.session.devices.order is not None else "jax.devices()"
-        # Auto axes, so that shard_map takes arrays that are not sharded yet.
-        types = f"(jax.sharding.AxisType.Auto,) * {len(names)}"
         return (
             "mesh = jax.sharding.Mesh(\n"
-            f"    np.asarray({laid}).reshape({sizes}), {names}, axis_types={types}\n"
+            f"    np.asarray({laid}).reshape({sizes}), {names}, axis_types={self._types(names)}\n"
             ")"
         )
+
+    def _types(self, axes: tuple[str, ...]) -> str:
+        given = self.session.devices.axis_types or {}
+        if unknown := [axis for axis in given if axis not in axes]:
+            message = f"the mesh has no axis {', '.join(map(repr, unknown))}"
+            raise ExportError(message, DEVICES / "axis_types")
+        # Auto unless it is said, so that shard_map takes arrays that are not sharded yet.
+        types = [f"jax.sharding.AxisType.{given.get(axis, 'auto').title()}" for axis in axes]
+        same = len(set(types)) == 1
+        return f"({types[0]},) * {len(axes)}" if same else f"({', '.join(types)})"
 
     def _inputs(self) -> str:
         lines = []

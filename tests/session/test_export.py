@@ -74,6 +74,13 @@ SESSIONS = {
             ShardMap(in_specs="P('x', 'y')", out_specs="P('x', None)"),
         ),
     ),
+    "a mesh whose axes have types": Session(
+        devices=Devices(mesh={"x": 4, "y": 2}, axis_types={"y": "explicit"}),
+        program=Program(
+            source=DOUBLE,
+            arguments=[Argument(name="x", value="arange(16.0)", sharding="P('y')")],
+        ),
+    ),
     "a sharded argument": Session(
         program=Program(
             source=DOUBLE,
@@ -195,3 +202,13 @@ def test_what_cannot_be_a_script_says_which_field(session: Session, field: str) 
     with pytest.raises(ExportError) as raised:
         script(session)
     assert raised.value.field == field
+
+
+def test_the_type_of_an_axis_that_the_mesh_does_not_have_cannot_be_exported():
+    session = Session(
+        devices=Devices(mesh={"x": 8}, axis_types={"y": "explicit"}),
+        program=Program(source="def f():\n    return mesh.size\n"),
+    )
+    with pytest.raises(ExportError) as caught:
+        script(session)
+    assert caught.value.field == "devices.axis_types"

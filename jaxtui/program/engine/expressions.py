@@ -86,7 +86,7 @@ def names(
         "np": np,
         "lax": lax,
         "P": PartitionSpec,
-        "devices": len(devices.devices),
+        "devices": devices.mesh.size,
         "mesh": devices.mesh,
         **parameters,
     }
@@ -103,7 +103,6 @@ def names(
         place=(
             tuple((k, type(v), v) for k, v in sorted(parameters.items())),
             devices.mesh,
-            len(devices.devices),
             folder,
             surroundings.deciding_options(),
         ),

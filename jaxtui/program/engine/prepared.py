@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtui.engine_base.devices import DeviceSet, device_set
+from jax.sharding import AbstractMesh
+
+from jaxtui.engine_base.devices import DeviceSet, device_set, planned_set
 from jaxtui.program.engine import expressions, programs
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.programs import BuiltLayer, Function
@@ -42,14 +44,20 @@ class Prepared:
         return Recorder(self.function, self.layers, self.argument_names, on_level)
 
 
-def prepare(composition: Composition) -> Prepared:
-    """Evaluate `composition` up to its arguments' values. Raises Diagnosed at the first fault."""
-    return with_layers(composition, *resolved(composition))
+def prepare(composition: Composition, mesh: AbstractMesh | None = None) -> Prepared:
+    """Evaluate `composition` up to its arguments' values. Raises Diagnosed at the first fault.
+
+    On a planned `mesh`, which takes the place of the devices' own, it can be traced and lowered.
+    """
+    return with_layers(composition, *resolved(composition, mesh))
 
 
-def resolved(composition: Composition) -> tuple[DeviceSet, Names, Function]:
+def resolved(
+    composition: Composition, mesh: AbstractMesh | None = None
+) -> tuple[DeviceSet, Names, Function]:
     """The devices, the names that the source gives, and the function. Raises Diagnosed."""
-    devices = device_set(composition.devices)
+    asked = composition.devices
+    devices = device_set(asked) if mesh is None else planned_set(asked, mesh)
     known = expressions.names(
         composition.program.source,
         {**composition.parameters, **composition.swept},
