@@ -11,14 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jaxtui.session.field_path import FieldPath
+from jaxtui.session.field_path import SHARDING, FieldPath
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.wire.sharding import CollectiveKind
 
 LATENCY = 1e-6  # seconds
 BANDWIDTH = 10e9  # bytes/s
-
-SHARDING = FieldPath("sharding")
 
 
 @dataclass(frozen=True)
@@ -146,9 +144,7 @@ def _seconds(text: str, field: FieldPath) -> float:
     return _quantity(text, field, _SECONDS, "a time, such as 1 us")
 
 
-def _quantity(
-    text: str, field: FieldPath, units: Mapping[str, float], wanted: str
-) -> float:
+def _quantity(text: str, field: FieldPath, units: Mapping[str, float], wanted: str) -> float:
     found = _QUANTITY.fullmatch(text)
     if found is None or found[2].lower() not in units:
         raise FieldError(f"{text!r} is no number of {wanted}", field)

@@ -28,6 +28,9 @@ _LIBRARIES = tuple(
     }
 )
 
+_JAX = os.path.join(Path(jax.__file__).parent, "")
+_TRACES_A_BODY = "trace_to_jaxpr"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -41,7 +44,11 @@ class Place:
 
 
 def place_of(equation: Any) -> Place | None:
-    """Where an equation was made: the innermost frame in the source, else in the user's files."""
+    """Where an equation was made: the innermost frame in the source, else in the user's files.
+
+    None if that is not in the function that was traced for the body in which the equation stands:
+    the body of a function of a library's may have been traced for another call of it.
+    """
     traceback = equation.source_info.traceback
     if traceback is None:
         return None
@@ -50,6 +57,8 @@ def place_of(equation: Any) -> Place | None:
         file = code.co_filename
         if file == SOURCE_NAME:
             return _place("", code, offset)
+        if code.co_name.startswith(_TRACES_A_BODY) and file.startswith(_JAX):
+            break
         if elsewhere is None and _is_users(file):
             elsewhere = (file, code, offset)
     return _place(*elsewhere) if elsewhere is not None else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -45,8 +45,8 @@ _OWN_LABELS = frozenset({"jit", "pjit", "closed_call", "core_call"})
 class MarkedValue:
     """An output of an equation, whose mark has this value's place in the list as its number.
 
-    `scope` indexes the scopes, -1 outside all. `is_body` says that it is also what a body around it
-    returns, so that the call's own output is the same array.
+    `scope` indexes the scopes, -1 outside all. `variable` is what holds it in the marked program:
+    that of a call is also that of its body.
     """
 
     equation: Any
@@ -63,25 +63,27 @@ class MarkedValue:
 class Marked:
     """The marked program, its values in the order in which they are made, and their scopes.
 
-
+    `callers` are the equations whose bodies the scopes are.
     """
 
     closed: Any
     values: list[MarkedValue]
-    scopes: list[Scope] = field(default_factory=list)
+    scopes: list[Scope]
+    callers: list[Any]
 
 
 def marked(closed: Any) -> Marked:
     """Mark each value of a closed jaxpr."""
     marking = _Marking()
     body = marking.body(closed.jaxpr, scope=-1)
-    return Marked(closed.replace(jaxpr=body), marking.values, marking.scopes)
+    return Marked(closed.replace(jaxpr=body), marking.values, marking.scopes, marking.callers)
 
 
 class _Marking:
     def __init__(self) -> None:
         self.values: list[MarkedValue] = []
         self.scopes: list[Scope] = []
+        self.callers: list[Any] = []
 
     def body(self, jaxpr: Any, scope: int) -> Any:
         """An open jaxpr, which stands in `scope`, with marks."""
@@ -162,10 +164,9 @@ class _Marking:
         elif name == "while":
             turns = None
         label = str(equation.params.get("name", "")) if name in _OWN_LABELS else ""
-        scope = Scope(
-            label=label or name, parent=parent, turns=turns, manual=name == "shard_map"
-        )
+        scope = Scope(label=label or name, parent=parent, turns=turns, manual=name == "shard_map")
         self.scopes.append(scope)
+        self.callers.append(equation)
         return len(self.scopes) - 1
 
 
@@ -245,7 +246,7 @@ def _fresh(variable: Any) -> Any:
 
 @functools.cache
 def _template() -> Any:
-    """An equation with an effect that JAX allows inside loops, which keeps marks from being dropped.
+    """An equation with an effect that JAX allows in loops, which keeps marks from being dropped.
 
     JAX makes such an effect for a foreign call with side effects.
     """

@@ -20,7 +20,8 @@ from jaxtui.wire.sharding import CollectiveKind, Spec
 
 _PROPAGATE = "builtin.module(sdy-propagation-pipeline)"
 _TO_COLLECTIVES = (
-    "builtin.module(func.func(sdy-insert-explicit-reshards{}),func.func(sdy-reshard-to-collectives))"
+    "builtin.module("
+    "func.func(sdy-insert-explicit-reshards{}),func.func(sdy-reshard-to-collectives))"
 )
 _RESHARDED: dict[str, CollectiveKind] = {
     "sdy.all_reduce": "all_reduce",
@@ -226,9 +227,9 @@ def outputs(module: Any) -> list[Any]:
 def main_of(module: Any) -> Any:
     """The main function of a module."""
     for op in module.body.operations:
-        if op.operation.name == "func.func":
-            if ir.StringAttr(op.attributes["sym_name"]).value == "main":
-                return op.operation
+        named = op.operation.name == "func.func" and op.attributes["sym_name"]
+        if named and ir.StringAttr(named).value == "main":
+            return op.operation
     raise ValueError("the module has no main function")
 
 
@@ -271,8 +272,8 @@ def _collect(
     for region in operation.regions:
         for block in region.blocks:
             following = _next_marks(block)
-            for op, value in zip(block.operations, following, strict=True):
-                op = op.operation
+            every = [op.operation for op in block.operations]
+            for op, value in zip(every, following, strict=True):
                 if op.name in _RESHARDED or op.name in _MANUAL:
                     found.append(_resharding(op, mesh, value, body_of))
                 elif len(op.regions):
@@ -313,7 +314,7 @@ def _resharding(
 
 
 def _bits(element: Any) -> int:
-    if isinstance(element, ir.ComplexType) or ir.ComplexType.isinstance(element):
+    if isinstance(element, ir.ComplexType):
         return 2 * _bits(ir.ComplexType(element).element_type)
     return int(getattr(element, "width", 8))
 
@@ -340,6 +341,7 @@ def _axes_of(op: Any, held: Any) -> tuple[str, ...]:
 
 def _axes_in(text: str) -> tuple[str, ...]:
     axes = (
-        name if not size else f"{name}:({before}){size}" for name, before, size in _AXIS.findall(text)
+        name if not size else f"{name}:({before}){size}"
+        for name, before, size in _AXIS.findall(text)
     )
     return tuple(dict.fromkeys(axes))
