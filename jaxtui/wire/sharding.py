@@ -186,9 +186,13 @@ class ShardingPlanned(Event, frozen=True, kw_only=True):
 
 
 class CompileSharding(Request, frozen=True, kw_only=True):
-    """Compile a composition for the devices that are here, to compare it with its plan."""
+    """Compile a composition for the devices that are here, to compare it with its plan.
+
+    Of `sharding` only the links matter.
+    """
 
     composition: Composition
+    sharding: Sharding = Sharding()
 
 
 class ShardingCompiled(Event, frozen=True, kw_only=True):

@@ -59,13 +59,14 @@ def place_of(equation: Any) -> Place | None:
             return _place("", code, offset)
         if code.co_name.startswith(_TRACES_A_BODY) and file.startswith(_JAX):
             break
-        if elsewhere is None and _is_users(file):
+        if elsewhere is None and is_users(file):
             elsewhere = (file, code, offset)
     return _place(*elsewhere) if elsewhere is not None else None
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
+    """Whether a file is neither of Python, JAX, NumPy, jaxtui nor of an installed package."""
     if file == VALUE_NAME or file.startswith("<"):
         return False
     return "site-packages" not in file and not file.startswith(_LIBRARIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jaxtui.sharding.engine import plan
+from jaxtui.sharding.engine import compiled, plan
 from jaxtui.wire.sharding import (
     AdviseSharding,
     CompileSharding,
@@ -34,4 +34,7 @@ def worked(
     send: Callable[[ShardingsFound], None],
 ) -> Worked:
     """Answer a request on the worker. Raises Diagnosed or GivenUp."""
+    if isinstance(request, CompileSharding):
+        found = compiled.compiled_of(request.composition, request.sharding)
+        return ShardingCompiled(id=request.id, compiled=found)
     raise NotImplementedError
