@@ -180,7 +180,11 @@ _LISTED = re.compile(r"(?:replica_groups|source_target_pairs)=\{(\{[0-9,{}]*\})?
 _IOTA = re.compile(
     r"replica_groups=\[(?P<to>[0-9,]+)\]<=\[(?P<of>[0-9,]+)\](?:T\((?P<t>[0-9,]+)\))?"
 )
-_MESH = re.compile(r"replica_groups=@?\w*mesh\w*\[(?P<axes>[^\]]*)\][^{]*\{(?P<over>[^}]*)\}")
+_MESH = re.compile(
+    r"replica_groups=@?\w*mesh\w*\[(?P<axes>[^\]]*)\](?P<ids>[^{]*)\{(?P<over>[^}]*)\}"
+)
+_IDS = re.compile(r"device_ids=\(\[(?P<of>[0-9,]+)\](?:T\((?P<t>[0-9,]+)\))?\)")
+_LISTED_IDS = re.compile(r"device_ids=[(\[]([0-9,]+)[)\]]")
 _NAMED_SIZE = re.compile(r"'([^']+)'=(\d+)")
 _PART = re.compile(r"'([^']+)'(?::\((\d+)\)(\d+))?")
 
@@ -188,13 +192,9 @@ _PART = re.compile(r"'([^']+)'(?::\((\d+)\)(\d+))?")
 def _groups(attributes: str, devices: int) -> Groups:
     everyone = (tuple(range(devices)),)
     if found := _MESH.search(attributes):
-        return _mesh_groups(found["axes"], found["over"])
+        return _mesh_groups(found["axes"], found["over"], found["ids"])
     if found := _IOTA.search(attributes):
-        shape = _numbers(found["of"])
-        grid = np.arange(math.prod(shape)).reshape(shape)
-        if found["t"]:
-            grid = grid.transpose(_numbers(found["t"]))
-        return _tuples(grid.reshape(_numbers(found["to"])))
+        return _tuples(_iota(found).reshape(_numbers(found["to"])))
     if found := _LISTED.search(attributes):
         rows = [tuple(_numbers(row)) for row in re.findall(r"\{([0-9,]+)\}", found[1] or "")]
         if "source_target_pairs" in found[0]:
@@ -211,8 +211,15 @@ def _tuples(grid: Any) -> Groups:
     return tuple(tuple(int(n) for n in row) for row in grid)
 
 
-def _mesh_groups(axes: str, over: str) -> Groups:
-    """Groups over axes of a mesh, or over parts of axes as `'x':(2)4`."""
+def _iota(found: re.Match[str]) -> Any:
+    """The numbers from 0 on, laid out as `[2,4]` and transposed as `T(1,0)` says."""
+    shape = _numbers(found["of"])
+    grid = np.arange(math.prod(shape)).reshape(shape)
+    return grid.transpose(_numbers(found["t"])) if found["t"] else grid
+
+
+def _mesh_groups(axes: str, over: str, ids: str) -> Groups:
+    """Groups over axes of a mesh, or over parts of axes as `'x':(2)4`; `ids` orders its devices."""
     sizes: dict[str, int] = {name: int(size) for name, size in _NAMED_SIZE.findall(axes)}
     split: list[tuple[str, int, bool]] = []  # the axes cut where a part begins or ends
     wanted = {name: (before, size) for name, before, size in _PART.findall(over)}
@@ -226,7 +233,12 @@ def _mesh_groups(axes: str, over: str) -> Groups:
             major, own = int(before), int(part)
             split += [(name, major, False), (name, own, True)]
             split.append((name, size // (major * own), False))
-    grid = np.arange(math.prod(sizes.values())).reshape([size for _, size, _ in split])
+    devices = np.arange(math.prod(sizes.values()))
+    if found := _IDS.search(ids):
+        devices = _iota(found)
+    elif found := _LISTED_IDS.search(ids):
+        devices = np.array(_numbers(found[1]))
+    grid = devices.reshape([size for _, size, _ in split])
     kept = [i for i, (_, _, grouped) in enumerate(split) if not grouped]
     grouped = [i for i, (_, _, inside) in enumerate(split) if inside]
     width = math.prod(split[i][1] for i in grouped)
@@ -246,26 +258,56 @@ def _joined(pairs: Sequence[tuple[int, ...]]) -> Groups:
 def axes_of(groups: Groups, mesh: Mapping[str, int], positions: Sequence[int]) -> list[str] | None:
     """The axes of `mesh` that the groups go over, None if they are not those of any axes.
 
-    `positions` are the devices of the mesh, by their positions in the device assignment.
+    `positions` are the devices of the mesh, by their positions in the device assignment. A part of
+    an axis is written as `axis:(before)size`: the `size` that follows after the first `before`.
     """
-    names = list(mesh)
-    grid = np.array(positions).reshape(list(mesh.values()))
     wanted = {frozenset(group) for group in groups if len(group) > 1}
     if not wanted:
         return []
+    factors = [(name, factor) for name, size in mesh.items() for factor in _prime_factors(size)]
+    grid = np.array(positions).reshape([factor for _, factor in factors])
     place = {int(position): index for index, position in np.ndenumerate(grid)}
     group = next(iter(wanted))
     if not group <= set(place):
         return None
-    varying = [i for i in range(len(names)) if len({place[position][i] for position in group}) > 1]
-    others = [i for i in range(len(names)) if i not in varying]
+    varying = [i for i in range(grid.ndim) if len({place[p][i] for p in group}) > 1]
+    others = [i for i in range(grid.ndim) if i not in varying]
     width = math.prod(grid.shape[i] for i in varying)
     made = {
         frozenset(int(n) for n in row)
         for row in grid.transpose([*others, *varying]).reshape(-1, width)
     }
     # A permutation may leave some devices out.
-    return [names[i] for i in varying] if wanted <= made else None
+    return list(_named(factors, varying, mesh)) if wanted <= made else None
+
+
+def _prime_factors(size: int) -> list[int]:
+    factors, divisor = [], 2
+    while size > 1:
+        while size % divisor == 0:
+            factors.append(divisor)
+            size //= divisor
+        divisor += 1
+    return factors or [1]
+
+
+def _named(
+    factors: list[tuple[str, int]], varying: list[int], mesh: Mapping[str, int]
+) -> Iterator[str]:
+    """The axes, or parts of axes, that the factors at the places `varying` make up."""
+    for name, size in mesh.items():
+        own = [i for i, (axis, _) in enumerate(factors) if axis == name]
+        runs: list[list[int]] = []
+        for i in own:
+            if i in varying:
+                if runs and runs[-1][-1] == i - 1:
+                    runs[-1].append(i)
+                else:
+                    runs.append([i])
+        for run in runs:
+            part = math.prod(factors[i][1] for i in run)
+            before = math.prod(factors[i][1] for i in own if i < run[0])
+            yield name if part == size else f"{name}:({before}){part}"
 
 
 # -------------------------------------------------------------------------------------- locations

@@ -92,7 +92,7 @@ class _Marking:
         return jaxpr.replace(
             eqns=flat.equations,
             outvars=[flat.read(v) for v in jaxpr.outvars],
-            effects=jaxpr.effects | _effects(),
+            effects=jaxpr.effects | effects(),
         )
 
     def _enter(self, jaxpr: Any, scope: int, flat: _Flat) -> None:
@@ -148,7 +148,7 @@ class _Marking:
                 params[key] = self._marked_body(value, equation, scope)
         if all(params[key] is equation.params[key] for key in params):
             return equation
-        return equation.replace(params=params, effects=equation.effects | _effects())
+        return equation.replace(params=params, effects=equation.effects | effects())
 
     def _marked_body(self, body: Any, equation: Any, scope: int) -> Any:
         inner = self._scope(equation, scope)
@@ -178,7 +178,7 @@ class _Flat:
         self._now: dict[Any, Any] = {}
 
     def read(self, atom: Any) -> Any:
-        return atom if isinstance(atom, core.Literal) else self._now.get(atom, atom)
+        return self._now.get(atom, atom) if isinstance(atom, core.Var) else atom
 
     def bind(self, variables: Sequence[Any], atoms: Sequence[Any]) -> None:
         self._now.update(zip(variables, atoms, strict=True))
@@ -254,7 +254,8 @@ def _template() -> Any:
     return jax.make_jaxpr(call)(jax.ShapeDtypeStruct((), "float32")).jaxpr.eqns[0]
 
 
-def _effects() -> Any:
+def effects() -> Any:
+    """The effects of a mark, which every equation with marks in a body has too."""
     return _template().effects
 
 
@@ -262,7 +263,7 @@ def _effects() -> Any:
 def _primitive() -> Any:
     primitive = core.Primitive("jaxtui_mark")
     primitive.multiple_results = True
-    primitive.def_effectful_abstract_eval(lambda _, *, number: ([], _effects()))
+    primitive.def_effectful_abstract_eval(lambda _, *, number: ([], effects()))
     mlir.register_lowering(primitive, _lowered_mark)
     return primitive
 

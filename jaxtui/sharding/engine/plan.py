@@ -93,7 +93,7 @@ class Planner:
             try:
                 shardy.insert_collectives(module)
                 with module.context:
-                    sent = shardy.collectives(module, program.sizes)
+                    sent = self._needed(shardy.collectives(module, program.sizes))
             except ir.MLIRError as error:
                 unplanned = f"Shardy cannot tell what is sent: {_first_line(error)}"
         return ShardingPlan(
@@ -220,6 +220,19 @@ class Planner:
 
     # ------------------------------------------------------------------------------ collectives
 
+    def _needed(self, sent: list[Resharding]) -> list[Resharding]:
+        """Those in front of a value that the results depend on."""
+        needed = liveness.needed(self.program.marked.closed.jaxpr)
+        wanted = {
+            id(value.equation)
+            for value in self.program.marked.values
+            if isinstance(value.variable, core.Var) and value.variable in needed
+        }
+        values = self.program.marked.values
+        return [
+            one for one in sent if one.value is None or id(values[one.value].equation) in wanted
+        ]
+
     def _position(self, one: Resharding) -> int:
         if one.value is not None:
             return one.value
@@ -310,9 +323,11 @@ class Planner:
         if len(jaxpr.eqns) != 1:
             return set()
         donated = jaxpr.eqns[0].params.get("donated_invars", ())
-        flags = dict(zip(jaxpr.eqns[0].invars, donated, strict=False))
+        flags = zip(jaxpr.eqns[0].invars, donated, strict=False)
+        overwritten = {v for v, flag in flags if flag and isinstance(v, core.Var)}
         marked = self.program.marked.closed.jaxpr.invars
-        return {new for old, new in zip(jaxpr.invars, marked, strict=True) if flags.get(old, False)}
+        pairs = zip(jaxpr.invars, marked, strict=True)
+        return {new for old, new in pairs if old in overwritten}
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxlib.mlir import ir
-from jaxlib.mlir.dialects import sdy
+from jaxlib.mlir.dialects import sdy, stablehlo
 from jaxlib.mlir.passmanager import PassManager
 
 from jaxtui.sharding.engine import marking
@@ -38,6 +38,7 @@ _MANUAL: dict[str, CollectiveKind] = {
     "stablehlo.collective_permute": "collective_permute",
     "stablehlo.collective_broadcast": "collective_permute",
 }
+_MAKES = "jaxtui.makes"
 # In the text of an attribute: "data", or a part of it, "data":(2)2.
 _AXIS = re.compile(r'"([^"]+)"(?::\((\d+)\)(\d+))?')
 
@@ -72,6 +73,9 @@ def propagate(module: Any) -> None:
     """Give each value of the module its sharding, in place. Raises ir.MLIRError."""
     with module.context:
         inline_calls(module)
+        _lower_top_k(module)
+        _stand_in_for_chlo(module)
+        _name_makers(module)
         PassManager.parse(_PROPAGATE).run(module.operation)
 
 
@@ -123,6 +127,39 @@ def inline_calls(module: Any) -> None:
     for name, function in functions.items():
         if name != "main":
             function.erase()
+
+
+def _lower_top_k(module: Any) -> None:
+    """Write each `top_k` as the custom call that XLA makes of it, which Shardy has a rule for."""
+    for op in [op for op in operations(main_of(module)) if op.name == "chlo.top_k"]:
+        with ir.InsertionPoint(op), op.location:
+            call = stablehlo.CustomCallOp(
+                [result.type for result in op.results],
+                list(op.operands),
+                call_target_name=ir.StringAttr.get("mhlo.topk"),
+            )
+        for old, new in zip(op.results, call.results, strict=True):
+            old.replace_all_uses_with(new)
+        op.erase()
+
+
+def _stand_in_for_chlo(module: Any) -> None:
+    """Put elementwise operations in the place of those of the dialect CHLO (`erf`, `square`, ...).
+
+    XLA writes them out before it propagates, and Shardy has rules for few of them. What is computed
+    does not matter here, only that each element depends on those in its place.
+    """
+    for op in [op for op in operations(main_of(module)) if op.name.startswith("chlo.")]:
+        shapes = {tuple(ir.RankedTensorType(v.type).shape) for v in (*op.operands, *op.results)}
+        if len(op.results) != 1 or not op.operands or len(shapes) != 1:
+            continue
+        kind = op.results[0].type
+        with ir.InsertionPoint(op), op.location:
+            made = [stablehlo.ConvertOp(kind, operand).result for operand in op.operands]
+            while len(made) > 1:
+                made[:2] = [stablehlo.MaxOp(made[0], made[1]).result]
+        op.results[0].replace_all_uses_with(made[0])
+        op.erase()
 
 
 def _inline(call: Any, function: Any) -> None:
@@ -233,13 +270,33 @@ def main_of(module: Any) -> Any:
     raise ValueError("the module has no main function")
 
 
+def _name_makers(module: Any) -> None:
+    """Write the numbers of marked values also into an attribute of the operation that makes them.
+
+    Shardy gives each user of a constant its own copy, with all that is computed from it. The copy
+    behind a mark has no other user, and lies whole; the copies that are used have the attribute.
+    """
+    for op in list(operations(main_of(module))):
+        number = marking.number_of(op)
+        if number is None or isinstance(op.operands[0].owner, ir.Block):
+            continue
+        maker = op.operands[0].owner
+        result = ir.OpResult(op.operands[0]).result_number
+        known = ir.StringAttr(maker.attributes[_MAKES]).value if _MAKES in maker.attributes else ""
+        maker.attributes[_MAKES] = ir.StringAttr.get(f"{known} {number}:{result}")
+
+
 def marked_values(module: Any) -> dict[int, Any]:
     """The sharding attribute of each marked value of a propagated module, by its number."""
-    found = {}
+    found: dict[int, Any] = {}
     for op in operations(main_of(module)):
         number = marking.number_of(op)
         if number is not None:
             found[number] = sharding_of(op.operands[0])
+        elif _MAKES in op.attributes:
+            for pair in ir.StringAttr(op.attributes[_MAKES]).value.split():
+                makes, _, result = pair.partition(":")
+                found[int(makes)] = found.get(int(makes)) or sharding_of(op.results[int(result)])
     return found
 
 
@@ -260,24 +317,62 @@ def block_shape(shape: Sequence[int], spec: Spec, mesh: Mapping[str, int]) -> tu
 
 
 def collectives(module: Any, mesh: Mapping[str, int]) -> list[Resharding]:
-    """The collectives of a module after `insert_collectives`, in the order of the text."""
+    """The collectives of a module after `insert_collectives`, in the order of the text.
+
+    Equal ones of equal operands count once, as XLA computes what is equal once.
+    """
     found: list[Resharding] = []
-    _collect(main_of(module), mesh, None, found)
+    _collect(main_of(module), mesh, None, _Equal(), found)
     return found
 
 
+class _Equal:
+    """Tells which operations compute the same from the same, and in one block."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._of: dict[Any, int] = {}
+
+    def number(self, op: Any) -> int:
+        """A number that only equal operations share."""
+        if op not in self._of:
+            inner = tuple((o.name, _attributes(o)) for o in operations(op))
+            operands = tuple(self._operand(operand) for operand in op.operands)
+            key = (op.name, _attributes(op), inner, operands, op.parent)
+            self._of[op] = self._numbers.setdefault(key, len(self._numbers))
+        return self._of[op]
+
+    def _operand(self, value: Any) -> Any:
+        if isinstance(value.owner, ir.Block):
+            return value
+        return self.number(value.owner), ir.OpResult(value).result_number
+
+
+def _attributes(op: Any) -> tuple[tuple[str, str], ...]:
+    """The attributes of an operation that say what it does."""
+    names = sorted(getattr(named, "name", named) for named in op.attributes)
+    return tuple((name, str(op.attributes[name])) for name in names if name != _MAKES)
+
+
 def _collect(
-    operation: Any, mesh: Mapping[str, int], body_of: int | None, found: list[Resharding]
+    operation: Any,
+    mesh: Mapping[str, int],
+    body_of: int | None,
+    equal: _Equal,
+    found: list[Resharding],
 ) -> None:
     for region in operation.regions:
         for block in region.blocks:
-            following = _next_marks(block)
+            seen: set[int] = set()
             every = [op.operation for op in block.operations]
-            for op, value in zip(every, following, strict=True):
+            for op, value in zip(every, _next_marks(block), strict=True):
                 if op.name in _RESHARDED or op.name in _MANUAL:
-                    found.append(_resharding(op, mesh, value, body_of))
+                    number = equal.number(op)
+                    if number not in seen:
+                        found += _sent_by(op, mesh, value, body_of)
+                    seen.add(number)
                 elif len(op.regions):
-                    _collect(op, mesh, value if value is not None else body_of, found)
+                    _collect(op, mesh, value if value is not None else body_of, equal, found)
 
 
 def _next_marks(block: Any) -> list[int | None]:
@@ -291,26 +386,75 @@ def _next_marks(block: Any) -> list[int | None]:
     return marks[::-1]
 
 
-def _resharding(
+def _sent_by(
     op: Any, mesh: Mapping[str, int], value: int | None, body_of: int | None
-) -> Resharding:
-    operand = op.operands[0]
-    held = sharding_of(operand)
+) -> Iterator[Resharding]:
+    """The collectives of an operation: over several dimensions, XLA makes one for each."""
     kind = _RESHARDED.get(op.name)
-    axes = None if kind is None else _axes_of(op, held)
-    shaped = ir.RankedTensorType(operand.type)
+    shaped = ir.RankedTensorType(op.operands[0].type)
     shape = tuple(shaped.shape)
-    spec = sharded(held, len(shape)).spec
+    held = sharding_of(op.operands[0])
     if held is None and kind == "all_reduce":
-        spec = sharded(sharding_of(op.results[0]), len(shape)).spec
-    return Resharding(
-        kind=kind or _MANUAL[op.name],
-        axes=axes,
-        block=block_shape(shape, spec, mesh),
-        element=_bits(shaped.element_type),
-        value=value,
-        body_of=body_of,
-    )
+        held = sharding_of(op.results[0])
+    block = list(block_shape(shape, sharded(held, len(shape)).spec, mesh))
+    parts: list[tuple[str, ...] | None] = [None]
+    if kind is not None:
+        parts = list(_axes_by_dimension(op, kind, held))
+    for axes in parts:
+        if axes == ():
+            continue
+        yield Resharding(
+            kind=kind or _MANUAL[op.name],
+            axes=axes,
+            block=tuple(block),
+            element=_bits(shaped.element_type),
+            value=value,
+            body_of=body_of,
+        )
+        if kind == "all_gather" and axes is not None:
+            # What one has gathered the next one sends.
+            dimension = _gathered(op).index(axes)
+            block[dimension] *= math.prod(axis_size(axis, mesh) for axis in axes)
+
+
+def _axes_by_dimension(op: Any, kind: CollectiveKind, held: Any) -> Iterator[tuple[str, ...]]:
+    """The axes of each collective that XLA makes of one, the last dimension first."""
+    if kind == "all_gather":
+        yield from reversed(_gathered(op))
+    elif kind == "all_reduce":
+        axes = _axes_in(str(op.attributes["reduction_axes"]))
+        summed = [tuple(a for a in axes if a in made) for made in _summed_axes(op.operands[0])]
+        rest = tuple(a for a in axes if not any(a in made for made in summed))
+        yield from (part for part in [*reversed(summed), rest] if part)
+    elif kind == "collective_permute":
+        yield _moved_axes(op, held)
+    else:
+        name = "params" if kind == "all_to_all" else "reduce_scatter_axes"
+        yield _axes_in(str(op.attributes[name]))
+
+
+def _gathered(op: Any) -> list[tuple[str, ...]]:
+    """The axes that an all_gather gathers, by dimension."""
+    text = str(op.attributes["gathering_axes"])
+    return [_axes_in(part) for part in re.findall(r"\{([^}]*)\}", text)]
+
+
+def _summed_axes(operand: Any) -> list[list[str]]:
+    """The axes of each dimension over which the operand of an all_reduce was summed."""
+    if isinstance(operand.owner, ir.Block):
+        return []
+    maker = operand.owner
+    dimensions: list[int] = []
+    if maker.name == "stablehlo.reduce":
+        dimensions = list(ir.DenseI64ArrayAttr(maker.attributes["dimensions"]))
+    elif maker.name == "stablehlo.dot_general":
+        numbers = stablehlo.DotDimensionNumbers(maker.attributes["dot_dimension_numbers"])
+        dimensions = list(numbers.lhs_contracting_dimensions)
+    if not dimensions:
+        return []
+    summed = maker.operands[0]
+    spec = sharded(sharding_of(summed), len(ir.RankedTensorType(summed.type).shape)).spec
+    return [spec[dimension] for dimension in dimensions]
 
 
 def _bits(element: Any) -> int:
@@ -319,24 +463,14 @@ def _bits(element: Any) -> int:
     return int(getattr(element, "width", 8))
 
 
-def _axes_of(op: Any, held: Any) -> tuple[str, ...]:
-    """The axes that a collective of Shardy's goes over."""
-    name = {
-        "sdy.all_reduce": "reduction_axes",
-        "sdy.all_gather": "gathering_axes",
-        "sdy.reduce_scatter": "reduce_scatter_axes",
-        "sdy.all_to_all": "params",
-    }.get(op.name)
-    if name is not None:
-        return _axes_in(str(op.attributes[name]))
-    # A permutation names no axes: it goes over those whose places differ.
-    before = "" if held is None else str(held)
-    after = str(op.attributes["out_sharding"])
+def _moved_axes(op: Any, held: Any) -> tuple[str, ...]:
+    """The axes of a permutation, which names none: those whose places differ."""
     rank = len(ir.RankedTensorType(op.operands[0].type).shape)
     was = sharded(held, rank).spec
     now = sharded(sharding_of(op.results[0]), rank).spec
     moved = [a for w, n in zip(was, now, strict=True) if w != n for a in [*w, *n]]
-    return tuple(dict.fromkeys(a.partition(":")[0] for a in moved)) or _axes_in(before + after)
+    every = [a for axes in [*was, *now] for a in axes]
+    return tuple(dict.fromkeys(a.partition(":")[0] for a in moved or every))
 
 
 def _axes_in(text: str) -> tuple[str, ...]:
