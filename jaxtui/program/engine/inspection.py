@@ -54,9 +54,9 @@ def inspect(composition: Composition, view: ProgramView) -> str:
         with placing.on_device_set(prepared.devices):
             args, kwargs = prepared.call(placing.placed_structs(shapes.values, prepared))
             lowered = _lowered(recorder, args, kwargs)
-        if view == "stablehlo":
-            return str(lowered.as_text())
-        compiled = lowered.compile()
+            if view == "stablehlo":
+                return str(lowered.as_text())
+            compiled = lowered.compile()
     except Diagnosed:
         raise
     except Exception as error:
