@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -16,11 +17,10 @@ import numpy as np
 from jax.sharding import AbstractMesh, Mesh
 from msgspec import structs
 
-from jaxtui.engine_base import host
+from jaxtui.engine_base import host, meshes
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.engine_base.meshes import mesh_over
 from jaxtui.engine_base.processes import Place
-from jaxtui.session import session
+from jaxtui.session import mesh_context, session
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import DEVICES, NO_FIELD
 from jaxtui.session.working_folder import working_folder
@@ -44,12 +44,34 @@ class DeviceSet:
     """The devices that a session uses, in order, and the mesh over them.
 
     `is_default` is true for all of JAX's devices in JAX's own order. On an AbstractMesh, whose
-    devices need not be there, programs can only be traced and lowered.
+    devices need not be there, programs can only be traced and lowered. `in_context` says when
+    the mesh is the one in context for the session's code.
     """
 
     devices: tuple[jax.Device, ...]
     mesh: Mesh | AbstractMesh
     is_default: bool
+    in_context: mesh_context.When = "never"
+
+    def context(self) -> contextlib.AbstractContextManager[None]:
+        """The context to call the program in: its mesh, unless that is never in context."""
+        return self._mesh_if(self.in_context != "never")
+
+    def context_of_source(self) -> contextlib.AbstractContextManager[None]:
+        """The context to run the program's source in."""
+        return self._mesh_if(self.in_context == "always")
+
+    def context_of_value(self, text: str) -> contextlib.AbstractContextManager[None]:
+        """The context to evaluate the value of an argument in."""
+        return self._mesh_if(self.covers_value(text))
+
+    def covers_value(self, text: str) -> bool:
+        """Whether the mesh is in context for a value, which is then on all of its devices."""
+        asks = self.in_context == "call" and mesh_context.asks_for_mesh(text)
+        return asks or self.in_context == "always"
+
+    def _mesh_if(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
+        return meshes.in_context(self.mesh) if wanted else contextlib.nullcontext()
 
     @property
     def first(self) -> jax.Device | None:
@@ -254,7 +276,7 @@ def device_set(devices: session.Devices) -> DeviceSet:
     everything = tuple(jax.devices())
     chosen = everything if devices.order is None else _ordered(everything, devices.order)
     _require_own(chosen)
-    mesh = mesh_over(chosen, devices.mesh, devices.axis_types)
+    mesh = meshes.mesh_over(chosen, devices.mesh, devices.axis_types)
     return DeviceSet(chosen, mesh, chosen == everything)
 
 

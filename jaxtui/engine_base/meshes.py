@@ -5,15 +5,20 @@ Whatever is wrong with a mesh is raised as Diagnosed at the field that asked for
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import functools
 import json
 import math
-from collections.abc import Iterator, Mapping
+import operator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+import jax
 import numpy as np
-from jax.sharding import AbstractMesh, AxisType, Mesh
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.session.diagnosis import Fix
@@ -63,6 +68,77 @@ def types_of(mesh: Mesh | AbstractMesh) -> dict[str, AxisType]:
 def has_explicit(mesh: Mesh | AbstractMesh) -> bool:
     """Whether an axis of the mesh is explicit, so that types of arrays say where they lie."""
     return AxisType.Explicit in mesh.axis_types
+
+
+# ------------------------------------------------------------------------------ the mesh in context
+
+
+@contextlib.contextmanager
+def in_context(mesh: Mesh | AbstractMesh) -> Iterator[None]:
+    """Make `mesh` the mesh in context, over which a PartitionSpec by itself is a sharding.
+
+    What JAX computes meanwhile lies on all devices of the mesh. Cannot be entered while tracing.
+    """
+    with contextlib.ExitStack() as entered:
+        if isinstance(mesh, Mesh):
+            entered.enter_context(_setting()(mesh))
+        else:
+            if _asks_for_devices():
+                entered.enter_context(_setting()(_stand_in(mesh)))
+            entered.enter_context(_setting_abstract()(mesh))
+        yield
+
+
+def leave_context() -> None:
+    """Take away the mesh that code has set in this thread with `jax.set_mesh`, if there is one."""
+    if not jax.sharding.get_abstract_mesh().empty:
+        with contextlib.suppress(ValueError):  # JAX 0.7 cannot
+            operator.attrgetter("set_mesh")(jax if hasattr(jax, "set_mesh") else jax.sharding)(None)
+
+
+def _setting() -> Callable[[Mesh], contextlib.AbstractContextManager[Any]]:
+    # JAX before 0.7 has use_mesh instead.
+    name = "set_mesh" if hasattr(jax, "set_mesh") else "sharding.use_mesh"
+    found: Callable[[Mesh], contextlib.AbstractContextManager[Any]]
+    found = operator.attrgetter(name)(jax)
+    return found
+
+
+def _setting_abstract() -> Callable[[AbstractMesh], contextlib.AbstractContextManager[Any]]:
+    # JAX before 0.7 has it, but does not export it.
+    exported = hasattr(jax.sharding, "use_abstract_mesh")
+    found: Callable[[AbstractMesh], contextlib.AbstractContextManager[Any]]
+    found = (jax.sharding if exported else sys.modules["jax._src.mesh"]).use_abstract_mesh
+    return found
+
+
+@functools.cache
+def _asks_for_devices() -> bool:
+    """Whether a PartitionSpec alone wants a mesh with devices in context (JAX before 0.8)."""
+
+    def constrained(x: Any) -> Any:
+        return jax.lax.with_sharding_constraint(x, PartitionSpec("x"))
+
+    with _setting_abstract()(AbstractMesh((2,), ("x",), axis_types=(AxisType.Auto,))):
+        try:
+            jax.eval_shape(constrained, jax.ShapeDtypeStruct((2,), "float32"))
+        except RuntimeError:
+            return True
+    return False
+
+
+def _stand_in(mesh: AbstractMesh) -> Mesh:
+    """A mesh with the axes of `mesh` over one device. JAX only looks whether there is one."""
+    one = np.array(jax.devices()[:1]).reshape((1,) * len(mesh.axis_names))
+    return Mesh(one, mesh.axis_names, axis_types=mesh.axis_types)
+
+
+def typed_sharding(leaf: Any) -> NamedSharding | None:
+    """The sharding in the type of an array, a tracer or an aval: over explicit axes, else None."""
+    sharding = getattr(getattr(leaf, "aval", leaf), "sharding", None)
+    if not isinstance(sharding, NamedSharding) or not any(sharding.spec):
+        return None
+    return sharding if has_explicit(sharding.mesh) else None
 
 
 def _wrong(field: FieldPath, message: str, *fixes: Fix) -> Diagnosed:

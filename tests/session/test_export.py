@@ -27,6 +27,7 @@ from jaxtui.session.layers import (
 )
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
+from tests.support.scripts import names_of
 
 
 def program(source: str, values: dict[str, str], *layers: Any) -> Program:
@@ -145,12 +146,7 @@ SESSIONS = {
 @pytest.mark.parametrize("name", SESSIONS)
 def test_the_script_gives_the_same_result(name: str) -> None:
     session = SESSIONS[name]
-    scope: dict[str, Any] = {}
-    default = jax.config.jax_default_device
-    try:
-        exec(compile(script(session), "script.py", "exec"), scope)
-    finally:
-        jax.config.update("jax_default_device", default)
+    scope = names_of(script(session))
     evaluated = run(
         Composition(
             program=session.program, parameters=session.parameters, devices=session.devices
@@ -184,8 +180,7 @@ def test_a_reference_to_a_file_is_loaded_from_it(tmp_path: Path) -> None:
             function=f"{file}:triple", arguments=[Argument(name="x", value="arange(3)")]
         )
     )
-    scope: dict[str, Any] = {}
-    exec(script(session), scope)
+    scope = names_of(script(session))
     assert scope["result"].tolist() == [0, 3, 6]
 
 

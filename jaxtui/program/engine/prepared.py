@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jax.sharding import AbstractMesh
@@ -13,6 +13,7 @@ from jaxtui.program.engine import expressions, programs
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.programs import BuiltLayer, Function
 from jaxtui.program.engine.tracing import Recorder
+from jaxtui.session import mesh_context
 from jaxtui.wire.base import Composition
 
 
@@ -56,16 +57,23 @@ def resolved(
     composition: Composition, mesh: AbstractMesh | None = None
 ) -> tuple[DeviceSet, Names, Function]:
     """The devices, the names that the source gives, and the function. Raises Diagnosed."""
-    asked = composition.devices
-    devices = device_set(asked) if mesh is None else planned_set(asked, mesh)
+    devices = _devices(composition, mesh)
     known = expressions.names(
         composition.program.source,
         {**composition.parameters, **composition.swept},
         devices,
         composition.folder,
     )
-    function = programs.resolve(composition.program, known, composition.folder)
+    with devices.context():
+        function = programs.resolve(composition.program, known, composition.folder)
     return devices, known, function
+
+
+def _devices(composition: Composition, mesh: AbstractMesh | None) -> DeviceSet:
+    asked, planned = composition.devices, mesh is not None
+    devices = device_set(asked) if mesh is None else planned_set(asked, mesh)
+    when = mesh_context.when(asked, composition.program, planned=planned)
+    return replace(devices, in_context=when)
 
 
 def with_layers(
@@ -74,5 +82,6 @@ def with_layers(
     """`composition` prepared with its resolved function. Raises Diagnosed."""
     program = composition.program
     positional, keywords = programs.split_arguments(program.arguments, function)
-    layers = programs.build_layers(program.layers, known, devices)
+    with devices.context():
+        layers = programs.build_layers(program.layers, known, devices)
     return Prepared(composition, devices, known, function, layers, positional, keywords)
