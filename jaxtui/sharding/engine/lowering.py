@@ -71,11 +71,12 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
     """
     planned = planned_mesh(composition, sharding)
     prepared = prepare(composition, planned)
+    values = []
+    for index, argument in enumerate(composition.program.arguments):
+        field = placing.value_field(index)
+        with placing.for_value(argument.value, prepared.devices):
+            values.append(expressions.abstract_value(argument.value, prepared.known, field))
     with placing.on_device_set(prepared.devices), _with_shardy():
-        values = [
-            expressions.abstract_value(argument.value, prepared.known, placing.value_field(index))
-            for index, argument in enumerate(composition.program.arguments)
-        ]
         trees = [_with_structs(tree) for tree in placing.placed_structs(values, prepared)]
         args, kwargs = prepared.call(trees)
         recorder = prepared.recorder()
