@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arra
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.session.session import Sharding
+from jaxtui.sharding.engine import liveness
 from jaxtui.sharding.engine.marking import Marked, marked
 from jaxtui.wire.base import Composition
 
@@ -62,6 +64,19 @@ class LoweredProgram:
     def arrays(self) -> list[Given]:
         """The leaves that are arrays, which the module takes, in its order."""
         return [given for given in self.given if isinstance(given.leaf, jax.ShapeDtypeStruct)]
+
+    def is_needed(self, number: int) -> bool:
+        """Whether the results depend on the equation that makes the value of this number."""
+        return id(self.marked.values[number].equation) in self._needed
+
+    @functools.cached_property
+    def _needed(self) -> set[int]:
+        needed = liveness.needed(self.marked.closed.jaxpr)
+        return {
+            id(value.equation)
+            for value in self.marked.values
+            if isinstance(value.variable, core.Var) and value.variable in needed
+        }
 
 
 def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
