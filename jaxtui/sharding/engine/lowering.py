@@ -45,8 +45,8 @@ class LoweredProgram:
     """A program on a mesh: its jaxpr, the marked one, and the MLIR module of the latter.
 
     `mesh` and `axis_types` are those of the session, `sizes` the axes of every mesh in the program.
-    `here` says that the mesh is that of the devices. `given` has every leaf of the arguments,
-    `paths` those of the results.
+    `here` says that the mesh is that of the devices. `trees` are the arguments as shapes, by
+    their places in the session, `given` has all their leaves, `paths` those of the results.
     """
 
     prepared: Prepared
@@ -54,6 +54,7 @@ class LoweredProgram:
     axis_types: dict[str, str]
     sizes: dict[str, int]
     here: bool
+    trees: list[Any]
     given: list[Given]
     paths: list[str]
     jaxpr: Any
@@ -106,6 +107,7 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
         axis_types={axis: _word(kind) for axis, kind in types_of(mesh).items()},
         sizes=_sizes(mesh, jaxpr),
         here=planned is None,
+        trees=trees,
         given=_given(prepared, trees),
         paths=_result_paths(recorder),
         jaxpr=jaxpr,
