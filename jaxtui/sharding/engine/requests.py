@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jaxtui.sharding.engine import compiled, plan, search, why
+from jaxtui.sharding.engine import advice, compiled, plan, search, why
 from jaxtui.wire.sharding import (
     AdviseSharding,
     CompileSharding,
@@ -29,6 +29,9 @@ def answer(request: Light) -> Answer:
         return why.explained(
             request.composition, request.sharding, request.value, request.dimension, id=request.id
         )
+    if isinstance(request, AdviseSharding):
+        found = advice.advised(request.composition, request.sharding)
+        return ShardingAdvised(id=request.id, advice=found)
     return plan.planned(request.composition, request.sharding, id=request.id)
 
 
