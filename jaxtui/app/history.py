@@ -17,6 +17,7 @@ _PARTS = {
     "devices": "the device set",
     "collective": "the collective",
     "benchmark": "the benchmark",
+    "sharding": "the mesh to plan on",
 }
 
 

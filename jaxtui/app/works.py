@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jaxtui.benchmark.screen.work import BenchmarkWork
     from jaxtui.collectives.screen.work import CollectiveWork
     from jaxtui.program.screen.work import ProgramWork
+    from jaxtui.sharding.screen.work import ShardingWork
 
 W = TypeVar("W", bound=AwaitedWork)
 _order = itertools.count()
@@ -40,6 +41,7 @@ class Works:
     """The works on an open session."""
 
     work: Begins[ProgramWork] = Begins("jaxtui.program.screen.work:ProgramWork")
+    sharding: Begins[ShardingWork] = Begins("jaxtui.sharding.screen.work:ShardingWork")
     collective: Begins[CollectiveWork] = Begins("jaxtui.collectives.screen.work:CollectiveWork")
     benchmark: Begins[BenchmarkWork] = Begins("jaxtui.benchmark.screen.work:BenchmarkWork")
     sweep: Begins[SweepWork] = Begins("jaxtui.benchmark.bandwidth.screen.work:SweepWork")

@@ -126,6 +126,73 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("app.apply_fix", "f,f2", "fix", "Apply a fix that is offered", "devices", hint=12),
     Command("screen.open_lesson", "enter", "open", "Open the lesson in Map", "learn", hint=10),
+    Command(
+        "screen.run",
+        "f5,ctrl+j",
+        "compile",
+        "Compile it, and compare with the plan",
+        "sharding",
+        True,
+        30,
+    ),
+    Command("app.apply_fix", "f,f2", "fix", "Apply a fix that is offered", "sharding", hint=5),
+    Command(
+        "screen.details('map')", "m", "devices", "Show which device holds what", "sharding", hint=10
+    ),
+    Command(
+        "screen.details('why')",
+        "w",
+        "why",
+        "Show why an array lies as it does",
+        "sharding",
+        hint=12,
+    ),
+    Command(
+        "screen.details('search')",
+        "s",
+        "search",
+        "Search for cheaper shardings",
+        "sharding",
+        hint=14,
+    ),
+    Command(
+        "screen.details('advice')", "a", "advice", "Show what the plan wastes", "sharding", hint=16
+    ),
+    Command(
+        "screen.compare",
+        "c",
+        "compare",
+        "Keep this plan, and show what differs from it",
+        "sharding",
+        hint=18,
+    ),
+    Command("screen.end_compare", "C", "end comparing", "Show no differences any more", "sharding"),
+    Command(
+        "screen.open_collective",
+        "o",
+        "collective",
+        "Open the row's collective in Collectives",
+        "sharding",
+        hint=20,
+    ),
+    Command(
+        "screen.hold", "x", "hold", "Have searches keep an argument's sharding", "sharding", hint=22
+    ),
+    Command(
+        "screen.fold_all",
+        "left_square_bracket",
+        "fold",
+        "Fold all lines, calls and loops",
+        "sharding",
+    ),
+    Command(
+        "screen.unfold_all",
+        "right_square_bracket",
+        "unfold",
+        "Unfold all lines, calls and loops",
+        "sharding",
+    ),
+    Command("screen.flip", "v,f6", "fields", "Show or hide the fields", "sharding", hint=24),
     Command("screen.run", "f5,ctrl+j", "run", "Run the collective", "collectives", True, 40),
     Command("screen.pick_operation", "p", "pick", "Pick a collective", "collectives", hint=10),
     Command("screen.next_via", "w", "via", "Carry it by the next transformation", "collectives"),

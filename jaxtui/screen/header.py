@@ -14,7 +14,7 @@ Part = str | tuple[str, str]
 
 
 class HeaderLine(Widget):
-    """`jaxtui  1 Map  4 Learn …        cpu × 8 · JAX 0.10.2 · ready`."""
+    """`jaxtui  1 Map  5 Learn …        cpu × 8 · JAX 0.10.2 · ready`."""
 
     DEFAULT_CSS = """
     HeaderLine { height: 1; width: 1fr; background: $panel; color: $text; }

@@ -105,7 +105,7 @@ class OpenSession:
         if self.phase == "gone":
             fault = self.unstartable
             devices = fault is not None and fault.field.under(DEVICES)
-            return "cannot start · 5 Devices" if devices else GONE
+            return "cannot start · 6 Devices" if devices else GONE
         if self.phase == "starting":
             waited = now - self.phase_since
             named = f"starting JAX {waited:.0f} s · ctrl+c ends it"

@@ -1,4 +1,4 @@
-"""The one table of screens: modes, the keys 1 to 5, the header and the help come from it."""
+"""The one table of screens: modes, the keys 1 to 6, the header and the help come from it."""
 
 from __future__ import annotations
 
@@ -50,10 +50,22 @@ SCREENS = (
         ),
     ),
     ScreenEntry(
+        "sharding",
+        "jaxtui.sharding.screen.screen:ShardingScreen",
+        (("sharding", "On the Sharding screen"),),
+        key="2",
+        title="Sharding",
+        about="See where arrays lie, and what is sent",
+        panes=(
+            ("In the sharding flow", "jaxtui.sharding.screen.row_list:RowList"),
+            ("In the device map", "jaxtui.sharding.screen.device_map:DeviceMap"),
+        ),
+    ),
+    ScreenEntry(
         "collectives",
         "jaxtui.collectives.screen.screen:CollectivesScreen",
         (("collectives", "On the Collectives screen"),),
-        key="2",
+        key="3",
         title="Collectives",
         about="See what each device sends",
         panes=(
@@ -71,7 +83,7 @@ SCREENS = (
         "benchmark",
         "jaxtui.benchmark.screen.screen:BenchmarkScreen",
         (("benchmark", "On the Benchmark screen"),),
-        key="3",
+        key="4",
         title="Benchmark",
         about="Time the ways to run it",
         panes=(
@@ -83,7 +95,7 @@ SCREENS = (
         "devices",
         "jaxtui.app.devices:DevicesScreen",
         (("devices", "On the Devices screen"),),
-        key="5",
+        key="6",
         title="Devices",
         about="What JAX sees, and the device set",
     ),
@@ -91,7 +103,7 @@ SCREENS = (
         "learn",
         "jaxtui.app.learn:LearnScreen",
         (("learn", "On the Learn screen"),),
-        key="4",
+        key="5",
         title="Learn",
         about="The lessons, in order",
     ),

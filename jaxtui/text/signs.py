@@ -30,6 +30,7 @@ ASCII = str.maketrans(
         **dict.fromkeys("▾▼↓", "v"),
         **dict.fromkeys("▴▲↑", "^"),
         **dict.fromkeys("×✗✕✖", "x"),
+        **dict(zip("⇄≠★", "~!*", strict=True)),
         **dict.fromkeys("✓✔", "+"),
         **dict.fromkeys("●○◦", "o"),
         **dict.fromkeys("■□", "#"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from jaxtui.session.field_path import decoded, encoded
-from jaxtui.wire import bandwidth, base, benchmark, collectives, program, results
+from jaxtui.wire import bandwidth, base, benchmark, collectives, program, results, sharding
 from jaxtui.wire.framing import MAX_FRAME, FramingError
 
 AnyRequest = (
@@ -23,6 +23,11 @@ AnyRequest = (
     | results.ReadWindow
     | results.Summarize
     | collectives.DescribeCollectives
+    | sharding.PlanSharding
+    | sharding.CompileSharding
+    | sharding.AdviseSharding
+    | sharding.ExplainSharding
+    | sharding.SearchShardings
     | base.Describe
     | benchmark.PlanBench
     | benchmark.Bench
@@ -39,6 +44,11 @@ AnyEvent = (
     | collectives.CollectiveRan
     | collectives.ProvenanceFound
     | collectives.CollectivesDescribed
+    | sharding.ShardingPlanned
+    | sharding.ShardingCompiled
+    | sharding.ShardingAdvised
+    | sharding.ShardingExplained
+    | sharding.ShardingsFound
     | benchmark.BenchPlanned
     | benchmark.BenchStarted
     | benchmark.BenchPoint

@@ -200,7 +200,7 @@ async def test_keys_are_answered_while_events_arrive_without_end() -> None:
         for number in range(30_000):
             bench.client.say(Printed(id=number % 2, stream="stdout", text="x"))
         taken = len(bench.explorer._inbox)
-        await bench.pilot.press("4")
+        await bench.pilot.press("5")
         assert bench.app.current_mode != "map"
         assert taken == 30_000
         await bench.until(lambda: not bench.explorer._inbox)
@@ -428,7 +428,15 @@ async def test_the_palette_finds_a_command_and_runs_it() -> None:
 async def test_in_ascii_nothing_else_is_painted() -> None:
     async with Bench(ascii=True).open() as bench:
         await bench.settled()
-        for keys in ((), ("s",), ("question_mark",), ("escape", "ctrl+p"), ("escape", "5"), ("4",)):
+        for keys in (
+            (),
+            ("s",),
+            ("question_mark",),
+            ("escape", "ctrl+p"),
+            ("escape", "6"),
+            ("5",),
+            ("2",),
+        ):
             await bench.press(*keys)
             painted = bench.app.export_screenshot()
             shown = re.findall(r"<text[^>]*>([^<]*)</text>", painted)
@@ -640,7 +648,7 @@ async def test_a_long_status_leaves_the_keys_of_the_screens_in_80_columns() -> N
         assert bench.text.startswith(" 1 Map 2 3 4 5 ")
         await bench.pilot.click("HeaderLine", offset=(8, 0))
         await bench.settle()
-        assert bench.app.current_mode == "collectives"
+        assert bench.app.current_mode == "sharding"
 
 
 @pytest.mark.parametrize("name", ["save as", "theme", "benchmark", "bandwidth", "quit", "help"])
@@ -650,7 +658,7 @@ def test_the_palette_knows_every_command_by_its_name(name: str) -> None:
     assert all(name in text.lower() for text in found)
 
 
-@pytest.mark.parametrize("keys", ["1", "2", "2b", "3", "4", "5"])
+@pytest.mark.parametrize("keys", ["1", "2", "3", "3b", "4", "5", "6"])
 async def test_every_screen_is_painted_without_colours(
     keys: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

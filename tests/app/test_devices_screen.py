@@ -17,7 +17,7 @@ from tests.support.fake_client import Bench
 
 async def opened(bench: Bench) -> DevicesScreen:
     await bench.settled()
-    await bench.press("5")
+    await bench.press("6")
     screen = bench.app.screen
     assert isinstance(screen, DevicesScreen)
     return screen
@@ -70,7 +70,7 @@ async def test_order_and_mesh_alone_need_no_other_engine() -> None:
 async def test_after_it_is_written_anew_a_field_is_gone_on_with_at_its_end() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        await bench.press("5")
+        await bench.press("6")
         field = bench.app.screen._inputs["order"]
         field.focus()
         await bench.press(*"3,2,1,0", "enter")
@@ -119,7 +119,7 @@ async def test_a_platform_that_jax_cannot_start_with_stands_at_its_field_with_it
         await put(bench, screen, platform="nope")
         gone = Gone(reason="there is no platform nope", status=3, wanted=False)
         await bench.hear(Failed(id=0, diagnosis=NOPE), gone)
-        assert "cannot start · 5 Devices" in bench.text
+        assert "cannot start · 6 Devices" in bench.text
         assert screen._inputs["platform"].has_class("-faulty")
         assert "! there is no platform nope" in bench.text
         assert "The engine before saw:" in bench.text

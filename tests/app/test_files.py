@@ -145,7 +145,7 @@ async def test_a_text_that_no_session_can_hold_is_told_before_it_is_lost(tmp_pat
         assert "saved, but for what is typed in parameters: it cannot be read yet" in bench.text
         await bench.press("ctrl+q")
         assert "What is typed in parameters cannot be read yet" in bench.text
-        await bench.press("escape", "escape", "5")
+        await bench.press("escape", "escape", "6")
         await bench.until(lambda: bench.app.current_mode == "devices")
         bench.app.screen.query(FieldInput)[1].focus()
         await bench.press(*"4")

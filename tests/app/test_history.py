@@ -140,7 +140,7 @@ async def test_what_is_undone_on_another_screen_is_named() -> None:
         await bench.settled()
         bench.explorer.edit(FieldPath("devices"), Devices(platform="cpu", count=8, order=[2, 1]))
         bench.explorer.edit(FieldPath("parameters"), {"n": 3})
-        await bench.press("5", "u")
+        await bench.press("6", "u")
         assert "undone: the parameters" in bench.text
         await bench.press("u")
         assert "undone: the device set" in bench.text

@@ -13,7 +13,7 @@ from tests.support.fake_client import Bench
 async def test_every_lesson_is_listed_with_its_notes() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        await bench.press("4")
+        await bench.press("5")
         assert isinstance(bench.app.screen, LearnScreen)
         for name in lessons.NAMES:
             title = lessons.load(name).title
@@ -27,7 +27,7 @@ async def test_every_lesson_is_listed_with_its_notes() -> None:
 async def test_enter_opens_a_lesson_in_map() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        await bench.press("4", "down", "enter")
+        await bench.press("5", "down", "enter")
         assert isinstance(bench.app.screen, MapScreen)
         assert bench.session == lessons.load(lessons.NAMES[1])
         assert bench.client.trace.composition.program == bench.session.program
@@ -37,7 +37,7 @@ async def test_a_lesson_replaces_unsaved_work_only_when_told_to() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         bench.explorer.edit(FieldPath("title"), "mine")
-        await bench.press("4", "enter")
+        await bench.press("5", "enter")
         assert isinstance(bench.app.screen, ConfirmDialog)
         await bench.press("enter")
         assert bench.session.title == "mine"
@@ -48,7 +48,7 @@ async def test_the_notes_stand_under_the_list_where_there_is_no_room_beside_it()
     for size, beside in (((80, 24), True), ((40, 12), False)):
         async with Bench().open(size) as bench:
             await bench.settled()
-            await bench.press("4")
+            await bench.press("5")
             listed, notes = (bench.app.screen.query_one(name) for name in ("#lessons", "#notes"))
             assert (listed.region.y == notes.region.y) is beside
             assert notes.region.width >= 36

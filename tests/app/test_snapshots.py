@@ -73,12 +73,12 @@ def test_map_with_the_form_of_a_layer(snap_compare: Compare) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_devices(snap_compare: Compare, size: tuple[int, int]) -> None:
-    bench, prepare = look("5")
+    bench, prepare = look("6")
     assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
 
 
 def test_learn(snap_compare: Compare) -> None:
-    bench, prepare = look("4")
+    bench, prepare = look("5")
     assert snap_compare(bench.app, terminal_size=(120, 40), run_before=prepare)
 
 

@@ -258,7 +258,7 @@ def test_ctrl_z_suspends_and_fg_comes_back_repainted(hold: Callable[..., Held]) 
     assert all(_state(pid) != "T" for pid in engines)
     held.type("fg\r")
     held.wait(lambda text: "53." in text and "Layers" in text and "quit" in text)
-    held.type("4")
+    held.type("5")
     held.wait(lambda text: "Notes" in text)
 
 
@@ -329,7 +329,7 @@ def test_a_closed_terminal_ends_everything_and_keeps_every_change(
     while time.monotonic() < moment:
         held.read(0.01)
         if chance.random() < 0.1:
-            held.type(chance.choice(["\t", "\x1b", "\x1b[B", "\x1b[15~", "\x0c", "1", "4"]))
+            held.type(chance.choice(["\t", "\x1b", "\x1b[B", "\x1b[15~", "\x0c", "1", "5"]))
     if kind == "tmux":
         subprocess.run(["tmux", "-L", name, "kill-server"], check=False, capture_output=True)
     os.close(held.master)

@@ -52,10 +52,11 @@ while (body := read_body(lambda count: os.read(0, count))) is not None:
 """
 
 SCREENS = {  # and a pane of each
-    "2": "What each device holds",
-    "3": "─Benchmark",
-    "4": "─Lessons",
-    "5": "─Device set",
+    "2": "─Sharding",
+    "3": "What each device holds",
+    "4": "─Benchmark",
+    "5": "─Lessons",
+    "6": "─Device set",
     "1": "─Results",
 }
 

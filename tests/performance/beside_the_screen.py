@@ -112,7 +112,7 @@ def _on_screen(file: Path) -> None:
 def _open(terminal: Terminal) -> None:
     """Open the Benchmark screen and wait for its plan."""
     terminal.wait(lambda text: "ready" in text.partition("\n")[0])
-    terminal.type("3")
+    terminal.type("4")
     terminal.wait(lambda text: "F5 times" in text)
 
 

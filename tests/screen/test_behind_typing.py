@@ -76,7 +76,7 @@ async def test_what_was_typed_right_before_it_is_run() -> None:
 async def test_the_devices_typed_right_before_it_are_applied() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        await bench.press("5")
+        await bench.press("6")
         screen = bench.app.screen
         assert isinstance(screen, DevicesScreen)
         screen._inputs["order"].focus()

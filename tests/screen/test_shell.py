@@ -77,7 +77,7 @@ async def test_bandwidth_sweeps_and_leads_back() -> None:
     host = Host("bandwidth", COLLECTIVE)
     async with host.open() as screen:
         assert "F5 sends messages" in host.text
-        assert "2 Collectives" in host.text
+        assert "3 Collectives" in host.text
         await host.pilot.press("f5")
         assert len(host.client.asked(SweepBandwidth)) == 1
         await host.pilot.press("x")
@@ -152,4 +152,4 @@ def test_the_table_names_screens_and_panes_that_there_are(entry: screens.ScreenE
 
 
 def test_the_keys_of_screens_count_up() -> None:
-    assert [screen.key for screen in screens.KEYED] == list("12345")
+    assert [screen.key for screen in screens.KEYED] == list("123456")

@@ -58,7 +58,7 @@ async def opened(
     """The screen with its plan."""
     async with Bench(session(benchmark), **options).open(size) as bench:
         await bench.settled()
-        await bench.press("3")
+        await bench.press("4")
         await plan(bench)
         yield bench
 
@@ -186,7 +186,7 @@ async def test_b_of_the_tutorials_task_leaves_the_session_alone() -> None:
 async def test_b_without_a_row_says_so() -> None:
     async with Bench(session()).open() as bench:
         await bench.settled()
-        await bench.press("3", "b")
+        await bench.press("4", "b")
         assert "there is no row yet" in bench.text
 
 
@@ -198,7 +198,7 @@ async def test_m_opens_the_tutorials_task_in_the_map_with_its_benchmark() -> Non
         assert bench.session == task
         assert bench.session.benchmark is not None
         assert "def benchmark_task(matrix)" in bench.text
-        await bench.press("3")
+        await bench.press("4")
         assert bench.explorer.benchmark.subject == "session"
 
 
@@ -315,7 +315,7 @@ async def test_what_the_function_prints_while_it_is_timed_has_a_place() -> None:
 async def test_what_the_function_prints_while_it_is_planned_is_shown_as_well() -> None:
     async with Bench(session()).open() as bench:
         await bench.settled()
-        await bench.press("3")
+        await bench.press("4")
         await bench.until(lambda: bool(bench.client.asked(PlanBench)))
         id = bench.client.asked(PlanBench)[-1].id
         await bench.hear(Printed(id=id, stream="stdout", text="traced\n"), made.planned(id))
@@ -522,7 +522,7 @@ def look(prepare: Callable[[Bench], Any], **options: Any) -> tuple[Bench, Any]:
         while bench.app.current_mode != "map":
             await bench.settle()
         await bench.settled()
-        await bench.press("3")
+        await bench.press("4")
         await plan(bench, sweep=made.SWEEP)
         await prepare(bench)
         screen(bench).key_line.said = ""

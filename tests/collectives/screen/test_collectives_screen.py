@@ -100,7 +100,7 @@ async def opened_beside_map() -> AsyncIterator[Bench]:
     """The explorer on a program, turned to the Collectives screen."""
     async with Bench().open() as bench:
         await bench.settled()
-        await bench.press("2")
+        await bench.press("3")
         await settled(bench)
         yield bench
 

@@ -412,7 +412,7 @@ def test_why_jax_cannot_start_with_these_devices_stands_until_they_change_or_it_
         desk.now += 5
         desk.work.look(desk.now)
         assert desk.work.diagnosis == wrong
-        assert desk.status == "cannot start · 5 Devices"
+        assert desk.status == "cannot start · 6 Devices"
         newer(desk)
         assert desk.work.diagnosis is None
 

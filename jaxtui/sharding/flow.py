@@ -1,0 +1,307 @@
+"""The sharding flow as rows: arguments, the source's lines with what they make and send, outputs.
+
+A plan becomes a tree of lines and scopes once; which rows there are follows from what is folded.
+Only the rows on view need to be laid out (`columns.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan
+
+OPENED = 24
+"""Values up to which a scope, and arrays up to which an argument, is open unless it is folded."""
+NAMED = 4  # named values of a folded line that are shown
+
+Key = tuple[str | int, ...]
+"""Tells a row from all others; it stays the same in the plan of another mesh."""
+Kind = Literal["argument", "input", "line", "scope", "value", "collective", "output"]
+
+
+class Row(NamedTuple):
+    """A row of the flow.
+
+    `at` is the index of the array, value, collective or scope in the plan; for a line and an
+    argument, that of its first value or array. `opened` is None for a row with nothing to open.
+    """
+
+    kind: Kind
+    key: Key
+    depth: int
+    at: int
+    opened: bool | None = None
+    part: Line | ScopeGroup | ArgumentGroup | None = None
+
+
+@dataclass
+class ArgumentGroup:
+    """An argument with several arrays."""
+
+    name: str
+    indices: list[int]
+
+    @property
+    def key(self) -> Key:
+        return ("argument", self.name)
+
+
+@dataclass
+class ScopeGroup:
+    """A call or a loop with the lines in it; `index` is that in the plan's `scope_list`."""
+
+    index: int
+    key: Key
+    lines: list[Line] = field(default_factory=list)
+    waiting: list[ScopeGroup] = field(default_factory=list)
+    values: int = 0
+    collectives: list[int] = field(default_factory=list)
+
+
+class Step(NamedTuple):
+    """A value or a collective of the plan."""
+
+    kind: Literal["value", "collective"]
+    at: int
+
+
+Item = Step | ScopeGroup
+
+
+@dataclass
+class Line:
+    """What a line of the source makes at one level, in order; `number` is None if unknown."""
+
+    key: Key
+    file: str
+    number: int | None
+    items: list[Item] = field(default_factory=list)
+
+
+class Flow:
+    """The tree of a plan. Raises IndexError for a plan whose indices lead nowhere."""
+
+    def __init__(self, plan: ShardingPlan) -> None:
+        self.plan = plan
+        self.arguments = _arguments(plan.inputs)
+        self.lines = _Builder(plan).build()
+
+    def rows(self, flipped: Set[Key] = frozenset()) -> list[Row]:
+        """The rows there are, with the folds of the keys in `flipped` turned."""
+        return [
+            *self._input_rows(flipped),
+            *self._line_rows(self.lines, flipped, 0),
+            *(Row("output", ("output", i), 0, i) for i in range(len(self.plan.outputs))),
+        ]
+
+    def folds(self) -> Iterator[tuple[Key, bool]]:
+        """The keys of all that can be opened, and whether each is open unless it is flipped."""
+        for group in self.arguments:
+            if isinstance(group, ArgumentGroup):
+                yield group.key, len(group.indices) <= OPENED
+        waiting = list(self.lines)
+        while waiting:
+            line = waiting.pop()
+            yield line.key, False
+            for item in line.items:
+                if isinstance(item, ScopeGroup):
+                    yield item.key, item.values <= OPENED
+                    waiting += item.lines
+
+    def _input_rows(self, flipped: Set[Key]) -> Iterator[Row]:
+        for group in self.arguments:
+            if isinstance(group, int):
+                yield Row("input", ("input", group), 0, group)
+                continue
+            opened = (len(group.indices) <= OPENED) != (group.key in flipped)
+            yield Row("argument", group.key, 0, group.indices[0], opened, group)
+            if opened:
+                yield from (Row("input", ("input", i), 1, i) for i in group.indices)
+
+    def _line_rows(
+        self, lines: list[Line], flipped: Set[Key], depth: int, around: Line | None = None
+    ) -> Iterator[Row]:
+        """The rows of lines; one that is the line `around` them has no heading once more."""
+        for line in lines:
+            shown = self._shown(line)
+            again = around is not None and _same(around, line.file, line.number)
+            opened = line.key in flipped if len(shown) < len(line.items) else None
+            if again:
+                opened, depth = True, depth - 1
+            else:
+                yield Row("line", line.key, depth, _first(line), opened, line)
+            for item in line.items if opened else shown:
+                if isinstance(item, ScopeGroup):
+                    unfolded = (item.values <= OPENED) != (item.key in flipped)
+                    yield Row("scope", item.key, depth + 1, item.index, unfolded, item)
+                    if unfolded:
+                        yield from self._line_rows(item.lines, flipped, depth + 2, line)
+                else:
+                    yield Row(item.kind, item, depth + 1, item.at)
+            depth += again
+
+    def _shown(self, line: Line) -> list[Item]:
+        """What a folded line shows: what is sent, the scopes that matter, the named values."""
+        steps = [item for item in line.items if isinstance(item, Step)]
+        values = [step.at for step in steps if step.kind == "value"]
+        named: dict[str, int] = {}
+        for index in values:
+            if name := self.plan.values[index].name:
+                named[name] = index  # the last one of that name
+        kept = set(list(named.values())[-NAMED:] or values[-1:])
+        return [
+            item
+            for item in line.items
+            if (
+                self._matters(item, line)
+                if isinstance(item, ScopeGroup)
+                else item.kind == "collective" or item.at in kept
+            )
+        ]
+
+    def _matters(self, scope: ScopeGroup, line: Line) -> bool:
+        """Whether there is more in a scope than a call that the line itself tells of."""
+        known = self.plan.scope_list[scope.index]
+        own = all((inner.file, inner.number) == (line.file, line.number) for inner in scope.lines)
+        return bool(scope.collectives) or not own or known.turns != 1 or known.manual
+
+
+def _first(line: Line) -> int:
+    """The first value of a line, or of the scopes in it; -1 if there is none."""
+    waiting = list(line.items)
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, ScopeGroup):
+            waiting[:0] = [inner for part in item.lines for inner in part.items]
+        elif item.kind == "value":
+            return item.at
+    return -1
+
+
+def _arguments(inputs: list[ShardedArray]) -> list[int | ArgumentGroup]:
+    """The arguments: the index of one with a single array, a group for one with more."""
+    named: dict[str, list[int]] = {}
+    for index, array in enumerate(inputs):
+        named.setdefault(array.name, []).append(index)
+    return [
+        indices[0] if len(indices) == 1 else ArgumentGroup(name, indices)
+        for name, indices in named.items()
+    ]
+
+
+class _Builder:
+    """Puts values and collectives, in order, into lines and scopes."""
+
+    def __init__(self, plan: ShardingPlan) -> None:
+        self._plan = plan
+        self._root = ScopeGroup(-1, ())
+        self._open = [self._root]
+        self._numbers: dict[Key, int] = {}
+        self._turns = _turns(plan)
+
+    def build(self) -> list[Line]:
+        plan = self._plan
+        ahead: dict[int, list[int]] = {}
+        for number, place in enumerate(plan.before):
+            ahead.setdefault(place, []).append(number)
+        last = -1
+        for index, value in enumerate(plan.values):
+            scope = plan.scopes[index]
+            for number in ahead.get(index, ()):
+                sent = plan.collectives[number]
+                self._put("collective", number, self._scope_of(sent, scope, last), sent)
+            self._put("value", index, scope, value)
+            last = scope
+        for number in ahead.get(len(plan.values), ()):
+            sent = plan.collectives[number]
+            self._put("collective", number, self._scope_of(sent, -1, last), sent)
+        self._close(0)
+        return self._root.lines
+
+    def _scope_of(self, sent: SentCollective, next_scope: int, last: int) -> int:
+        """The scope that a collective between two values stands in, by how often it runs."""
+        for scope in (*self._chain(next_scope), *self._chain(last)):
+            if self._turns.get(scope, 1) == sent.times:
+                return scope
+        return next_scope
+
+    def _chain(self, scope: int) -> Iterator[int]:
+        """A scope and those around it, from inside out; -1 is the last."""
+        for _ in self._plan.scope_list:
+            if scope < 0:
+                break
+            yield scope
+            scope = self._plan.scope_list[scope].parent
+        yield -1
+
+    def _put(
+        self,
+        kind: Literal["value", "collective"],
+        index: int,
+        scope: int,
+        of: ShardedValue | SentCollective,
+    ) -> None:
+        chain = list(self._chain(scope))[::-1]  # from -1 in
+        same = 0
+        for group, wanted in zip(self._open, chain, strict=False):
+            if group.index != wanted:
+                break
+            same += 1
+        self._close(same)
+        for inner in chain[same:]:
+            group = ScopeGroup(inner, self._key("scope", inner))
+            self._open[-1].waiting.append(group)
+            self._open.append(group)
+        for group in self._open:
+            if kind == "value":
+                group.values += 1
+            else:
+                group.collectives.append(index)
+        here = self._open[-1]
+        line = self._line(here, of.file, of.line)
+        line.items += here.waiting
+        here.waiting = []
+        line.items.append(Step(kind, index))
+
+    def _line(self, group: ScopeGroup, file: str, number: int | None) -> Line:
+        """The line that an item belongs to: the newest one, unless it is another."""
+        if group.lines and (number is None or _same(group.lines[-1], file, number)):
+            return group.lines[-1]
+        key = self._key("line", group.index, file, -1 if number is None else number)
+        line = Line(key, file, number)
+        group.lines.append(line)
+        return line
+
+    def _close(self, depth: int) -> None:
+        """Close the open scopes from `depth` on; at 0 the outermost is finished, too."""
+        while len(self._open) > max(1, depth):
+            self._finish(self._open.pop())
+        if depth == 0:
+            self._finish(self._root)
+
+    def _finish(self, group: ScopeGroup) -> None:
+        """Put the scopes that no value followed into a line of their own."""
+        for scope in group.waiting:
+            first = scope.lines[0] if scope.lines else None
+            file, number = (first.file, first.number) if first is not None else ("", None)
+            self._line(group, file, number).items.append(scope)
+        group.waiting = []
+
+    def _key(self, *parts: str | int) -> Key:
+        count = self._numbers[parts] = self._numbers.get(parts, -1) + 1
+        return (*parts, count)
+
+
+def _same(line: Line, file: str, number: int | None) -> bool:
+    return (line.file, line.number) == (file, number)
+
+
+def _turns(plan: ShardingPlan) -> dict[int, int | None]:
+    """How often what stands in each scope runs, None where it is not known."""
+    found: dict[int, int | None] = {-1: 1}
+    for index, scope in enumerate(plan.scope_list):
+        around = found.get(scope.parent, 1)
+        found[index] = None if scope.turns is None or around is None else scope.turns * around
+    return found

@@ -1,0 +1,163 @@
+"""A list of any length with a row to choose; only the rows on view are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+
+from jaxtui.screen.cells import text_of
+from jaxtui.screen.line_scroller import LineScroller, ways
+from jaxtui.screen.painted_lines import PaintedLines
+from jaxtui.sharding.screen import roles
+from jaxtui.sharding.words import Part, Parts
+
+
+def combined(widget: LineScroller, part: str) -> Style:
+    """The styles of the roles named in `part`, combined in that order."""
+    style = widget.rich_style
+    for one in part.split():
+        style += widget.get_component_rich_style(roles.PREFIX + one, partial=True)
+    return style
+
+
+class FlowText(PaintedLines):
+    """Lines of a flow's texts that do not change with a cursor."""
+
+    PREFIX = roles.PREFIX
+    COMPONENT_CLASSES: ClassVar[set[str]] = roles.COMPONENTS
+    DEFAULT_CSS = "FlowText { height: auto; }\n" + roles.CSS
+    can_focus = False
+
+    def say(self, lines: Iterable[Parts], *, stale: bool = False) -> None:
+        """Show the lines, as high as they need."""
+        painted = [roles.line_of(line) for line in lines]
+        if self.styles.height is None or self.styles.height.value != len(painted):
+            self.styles.height = len(painted)
+        self.show(painted, stale=stale)
+
+    def make_style(self, part: str) -> Style:
+        return combined(self, part)
+
+
+class RowList(LineScroller):
+    """Rows that a function lays out, and a cursor among them."""
+
+    PREFIX = roles.PREFIX
+    COMPONENT_CLASSES: ClassVar[set[str]] = roles.COMPONENTS
+    DEFAULT_CSS = roles.CSS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *ways("up down page_up page_down first last"),
+        Binding("enter,space", "choose", "Open it, or take it", show=False),
+    ]
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+        def __init__(self, list: RowList) -> None:
+            super().__init__()
+            self.list = list
+
+        @property
+        def control(self) -> RowList:
+            return self.list
+
+    class Chosen(Moved):
+        """The row of the cursor was chosen."""
+
+    class Resized(Moved):
+        """There is another room for the rows."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.count = 0
+        self.cursor = 0
+        self._stale = False
+        self._row: Callable[[int], Parts] = lambda number: (Part(""),)
+
+    def put(
+        self,
+        count: int,
+        row: Callable[[int], Parts],
+        *,
+        cursor: int | None = None,
+        stale: bool = False,
+    ) -> None:
+        """Show `count` rows, each laid out by `row` once it comes into view."""
+        self.count, self._row, self._stale = count, row, stale
+        self.cursor = max(0, min(self.cursor if cursor is None else cursor, count - 1))
+        self.lay_out()
+        self.refresh()
+
+    def lay_out(self) -> None:
+        wanted = Size(self.size.width, self.count)
+        if self.virtual_size != wanted:
+            self.virtual_size = wanted
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.lay_out()
+        self.bring_into_view(self.cursor, self.size.height)
+        self.post_message(self.Resized(self))
+
+    def render_line(self, y: int) -> Strip:
+        number = y + self.scroll_offset.y
+        if number >= self.count:
+            return self.strip_of((), dim=self._stale)
+        strip = self.strip_of(roles.line_of(self._row(number)), dim=self._stale)
+        if number == self.cursor:
+            mark = self.style_of("cursor" if self.has_focus else "selected")
+            return strip.apply_style(Style(bgcolor=mark.bgcolor))
+        return strip
+
+    def make_style(self, part: str) -> Style:
+        return combined(self, part)
+
+    def texts(self) -> list[str]:
+        """The rows on view as text."""
+        first = self.scroll_offset.y
+        last = min(self.count, first + self.size.height)
+        return [text_of(roles.line_of(self._row(n))).rstrip() for n in range(first, last)]
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        number = event.y + self.scroll_offset.y
+        if number < self.count:
+            again = number == self.cursor
+            self.go_to(number)
+            if again:
+                self.action_choose()
+
+    # ------------------------------------------------------------------------------------- keys
+
+    def go_to(self, number: int) -> None:
+        """Put the cursor on a row, or on the nearest there is."""
+        number = max(0, min(number, self.count - 1))
+        if number != self.cursor:
+            self.cursor = number
+            self.post_message(self.Moved(self))
+            self.refresh()
+        self.bring_into_view(number, self.size.height)
+
+    def action_move(self, step: int) -> None:
+        self.go_to(self.cursor + step)
+
+    def action_page(self, pages: int) -> None:
+        self.go_to(self.cursor + pages * max(1, self.size.height - 1))
+
+    def action_edge(self, direction: int) -> None:
+        self.go_to(0 if direction < 0 else self.count - 1)
+
+    def action_choose(self) -> None:
+        if self.count:
+            self.post_message(self.Chosen(self))
