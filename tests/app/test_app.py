@@ -428,7 +428,15 @@ async def test_the_palette_finds_a_command_and_runs_it() -> None:
 async def test_in_ascii_nothing_else_is_painted() -> None:
     async with Bench(ascii=True).open() as bench:
         await bench.settled()
-        for keys in ((), ("s",), ("question_mark",), ("escape", "ctrl+p"), ("escape", "6"), ("5",), ("2",)):
+        for keys in (
+            (),
+            ("s",),
+            ("question_mark",),
+            ("escape", "ctrl+p"),
+            ("escape", "6"),
+            ("5",),
+            ("2",),
+        ):
             await bench.press(*keys)
             painted = bench.app.export_screenshot()
             shown = re.findall(r"<text[^>]*>([^<]*)</text>", painted)
