@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from jaxtui import __version__
 
-_WITH_VALUE = ("--platform", "--devices", "--processes", "--engine", "--theme")
+if TYPE_CHECKING:
+    from jaxtui.session.session import AxisTypeName
+
+_WITH_VALUE = ("--platform", "--devices", "--processes", "--engine", "--theme", "--mesh")
 
 _EPILOG = """\
 commands:
@@ -188,3 +193,31 @@ def _size(text: str) -> tuple[int, int]:
     if not (columns.isdecimal() and rows.isdecimal() and int(columns) and int(rows)):
         raise argparse.ArgumentTypeError(f"{text!r} is no size such as 120x40")
     return int(columns), int(rows)
+
+
+_AXIS_TYPES: dict[str, AxisTypeName] = {"auto": "auto", "explicit": "explicit"}
+_AXIS = re.compile(r"\s*(?P<name>\w+)\s*=\s*(?P<size>\d+)\s*(?::\s*(?P<type>\w+)\s*)?")
+
+
+def parse_mesh(text: str) -> tuple[dict[str, int], dict[str, AxisTypeName]]:
+    """Read a mesh such as `data=4,model=2:explicit`: the size of each axis, and the types given.
+
+    Raises argparse.ArgumentTypeError, as an argparse type does, if it cannot be read.
+    """
+    sizes: dict[str, int] = {}
+    types: dict[str, AxisTypeName] = {}
+    for part in text.split(","):
+        axis = _AXIS.fullmatch(part)
+        if axis is None or not axis["name"].isidentifier() or not int(axis["size"]):
+            message = f"{part.strip()!r} is no axis such as data=4 or data=4:explicit"
+            raise argparse.ArgumentTypeError(message)
+        name, kind = axis["name"], axis["type"]
+        if name in sizes:
+            raise argparse.ArgumentTypeError(f"axis {name} is given twice")
+        sizes[name] = int(axis["size"])
+        if kind in _AXIS_TYPES:
+            types[name] = _AXIS_TYPES[kind]
+        elif kind is not None:
+            message = f"the type of axis {name} is auto or explicit, not {kind!r}"
+            raise argparse.ArgumentTypeError(message)
+    return sizes, types

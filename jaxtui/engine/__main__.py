@@ -46,6 +46,13 @@ from jaxtui.wire.program import Inspect, Inspected, Ran, Run, Trace
 from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_request
 from jaxtui.wire.report import ProgramReport
 from jaxtui.wire.results import FindCell, ReadWindow, Summarize
+from jaxtui.wire.sharding import (
+    AdviseSharding,
+    CompileSharding,
+    ExplainSharding,
+    PlanSharding,
+    SearchShardings,
+)
 
 CANNOT_START = 3
 NOT_FRAMES = 4
@@ -78,8 +85,17 @@ class Engine:
         self._tracing = LightLane("tracing", self._trace, send, prints, only_newest=True)
         self._viewing = LightLane("viewing", self._view, send, prints)
         self._planning = LightLane("planning", self._plan, send, prints, only_newest=True)
+        self._laying_out = LightLane("laying out", self._lay_out, send, prints, only_newest=True)
+        self._advising = LightLane("advising", self._lay_out, send, prints, only_newest=True)
         self._worker = Worker(self._work, self._store.summaries, self._bench, send, prints)
-        self._lanes = (self._tracing, self._viewing, self._planning, self._worker)
+        self._lanes = (
+            self._tracing,
+            self._viewing,
+            self._planning,
+            self._laying_out,
+            self._advising,
+            self._worker,
+        )
 
     def start(self) -> None:
         for lane in self._lanes:
@@ -94,6 +110,12 @@ class Engine:
                 self._viewing.take(request)
             case Run() | Inspect() | FindCell() | RunCollective() | FindProvenance():
                 self._worker.take(request)
+            case CompileSharding() | SearchShardings():
+                self._worker.take(request)
+            case PlanSharding():
+                self._laying_out.take(request)
+            case AdviseSharding() | ExplainSharding():
+                self._advising.take(request)
             case Summarize():
                 self._worker.take_summarize(request)
             case PlanBench():
@@ -127,6 +149,13 @@ class Engine:
         assert isinstance(request, PlanBench)
         with self._turns.light():
             return benchmark_plan.plan(request)
+
+    def _lay_out(self, request: AnyRequest) -> AnyEvent:
+        from jaxtui.sharding.engine import requests as sharding
+
+        assert isinstance(request, PlanSharding | AdviseSharding | ExplainSharding)
+        with self._checked(), self._turns.light():
+            return sharding.answer(request)
 
     def _bench(self, request: Timed) -> Generator[AnyEvent | None]:
         if isinstance(request, SweepBandwidth):
@@ -164,6 +193,10 @@ class Engine:
                 return self._collectives.run(request, on_stage, cancelled)
             case FindProvenance():
                 return self._collectives.find(request, cancelled)
+            case CompileSharding() | SearchShardings():
+                from jaxtui.sharding.engine import requests as sharding
+
+                return sharding.worked(request, cancelled, self._outbox.send)
 
     def _inspected(self, request: Inspect, on_stage: OnStage, cancelled: IsCancelled) -> Inspected:
         if request.view == "equivalents":

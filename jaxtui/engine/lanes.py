@@ -22,13 +22,14 @@ from jaxtui.wire.program import Inspect, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Summary
 from jaxtui.wire.results import FindCell, Summarize, Summarized
+from jaxtui.wire.sharding import CompileSharding, SearchShardings
 
 # Tracing recurses through C++ as well as Python: Python's recursion limit has to be reached before
 # the C stack overflows.
 STACK_BYTES = 64 * 1024 * 1024
 
 Send = Callable[[AnyEvent], None]
-Job = Run | Inspect | FindCell | RunCollective | FindProvenance
+Job = Run | Inspect | FindCell | RunCollective | FindProvenance | CompileSharding | SearchShardings
 Timed = Bench | SweepBandwidth
 OnStage = Callable[[str], None]
 IsCancelled = Callable[[], bool]

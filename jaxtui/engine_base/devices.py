@@ -5,30 +5,28 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jaxlib.version
 import numpy as np
-from jax.sharding import AxisType, Mesh
+from jax.sharding import AbstractMesh, Mesh
+from msgspec import structs
 
-from jaxtui.engine_base import host
+from jaxtui.engine_base import host, meshes
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.processes import Place
-from jaxtui.session import session
+from jaxtui.session import mesh_context, session
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import DEVICES, NO_FIELD
 from jaxtui.session.working_folder import working_folder
 from jaxtui.text import quantities
 from jaxtui.wire.report import DeviceInfo, Environment
 
-DEFAULT_AXIS = "devices"
 # Each virtual device has its own threads: with 512 of them one psum took 15 s, and with 100,000 the
 # host hung.
 MOST_VIRTUAL = 512
@@ -45,12 +43,35 @@ _config_at_import = dict(jax.config.values)
 class DeviceSet:
     """The devices that a session uses, in order, and the mesh over them.
 
-    `is_default` is true for all of JAX's devices in JAX's own order.
+    `is_default` is true for all of JAX's devices in JAX's own order. On an AbstractMesh, whose
+    devices need not be there, programs can only be traced and lowered. `in_context` says when
+    the mesh is the one in context for the session's code.
     """
 
     devices: tuple[jax.Device, ...]
-    mesh: Mesh
+    mesh: Mesh | AbstractMesh
     is_default: bool
+    in_context: mesh_context.When = "never"
+
+    def context(self) -> contextlib.AbstractContextManager[None]:
+        """The context to call the program in: its mesh, unless that is never in context."""
+        return self._mesh_if(self.in_context != "never")
+
+    def context_of_source(self) -> contextlib.AbstractContextManager[None]:
+        """The context to run the program's source in."""
+        return self._mesh_if(self.in_context == "always")
+
+    def context_of_value(self, text: str) -> contextlib.AbstractContextManager[None]:
+        """The context to evaluate the value of an argument in."""
+        return self._mesh_if(self.covers_value(text))
+
+    def covers_value(self, text: str) -> bool:
+        """Whether the mesh is in context for a value, which is then on all of its devices."""
+        asks = self.in_context == "call" and mesh_context.asks_for_mesh(text)
+        return asks or self.in_context == "always"
+
+    def _mesh_if(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
+        return meshes.in_context(self.mesh) if wanted else contextlib.nullcontext()
 
     @property
     def first(self) -> jax.Device | None:
@@ -248,14 +269,21 @@ def device_set(devices: session.Devices) -> DeviceSet:
     """Select the devices that `devices` names from JAX's and build the mesh over them.
 
     Raises Diagnosed at `devices.platform` or `devices.count` when JAX was started with different
-    ones, and at `devices.order` or `devices.mesh` when those do not match the devices.
+    ones, and at `devices.order`, `devices.mesh` or `devices.axis_types` when those do not match the
+    devices.
     """
     _check_as_started(devices)
     everything = tuple(jax.devices())
     chosen = everything if devices.order is None else _ordered(everything, devices.order)
-    shape = {DEFAULT_AXIS: len(chosen)} if devices.mesh is None else devices.mesh
     _require_own(chosen)
-    return DeviceSet(chosen, _mesh(chosen, shape), chosen == everything)
+    mesh = meshes.mesh_over(chosen, devices.mesh, devices.axis_types)
+    return DeviceSet(chosen, mesh, chosen == everything)
+
+
+def planned_set(devices: session.Devices, mesh: AbstractMesh) -> DeviceSet:
+    """The device set of `devices` with `mesh` in place of its own. Raises Diagnosed."""
+    own = device_set(structs.replace(devices, mesh=None, axis_types=None))
+    return replace(own, mesh=mesh)
 
 
 def _require_own(chosen: tuple[Any, ...]) -> None:
@@ -303,45 +331,3 @@ def _ranges(ids: list[int]) -> str:
     """Format ids as ranges: "0 to 7", "0 to 3 and 2048 to 2051"."""
     texts = quantities.ranges(ids, " to ")
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
-
-
-def _mesh(devices: tuple[Any, ...], shape: dict[str, int]) -> Mesh:
-    """Build a mesh with Auto axes.
-
-    With Explicit axes, the default, shard_map refuses unsharded arrays.
-    """
-    _check_mesh(len(devices), shape)
-    grid = np.empty(len(devices), dtype=object)
-    grid[:] = devices
-    return Mesh(
-        grid.reshape(tuple(shape.values())),
-        tuple(shape),
-        axis_types=(AxisType.Auto,) * len(shape),
-    )
-
-
-def _check_mesh(count: int, shape: dict[str, int]) -> None:
-    one_axis = Fix(f"one axis {DEFAULT_AXIS!r} over all", DEVICES / "mesh", "null")
-    if not shape:
-        raise _wrong("mesh", "the mesh has no axis", one_axis)
-    for axis, size in shape.items():
-        if not axis.isidentifier():
-            raise _wrong("mesh", f"{axis!r} cannot be an axis' name")
-        if size < 1:
-            fix = Fix(f"{axis} = 1", DEVICES / "mesh" / axis, "1")
-            message = f"axis {axis!r} has size {size}; the least is 1"
-            raise _wrong(f"mesh.{axis}", message, fix)
-    product = math.prod(shape.values())
-    if product != count:
-        sizes = " x ".join(f"{axis} {size}" for axis, size in shape.items())
-        takes = f"{product} devices" if product > 1 else "1 device"
-        message = f"{sizes} takes {takes}, and the set has {count}"
-        raise _wrong("mesh", message, *islice(_sizes_that_fit(count, shape), 3), one_axis)
-
-
-def _sizes_that_fit(count: int, shape: dict[str, int]) -> Iterator[Fix]:
-    """Yield the changes of a single axis' size that make the mesh cover `count` devices."""
-    for axis, present in shape.items():
-        others = math.prod(shape.values()) // present
-        if count % others == 0:
-            yield Fix(f"{axis} = {count // others}", DEVICES / "mesh" / axis, str(count // others))

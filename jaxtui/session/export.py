@@ -8,8 +8,9 @@ import keyword
 import re
 from collections.abc import Callable, Container, Iterator
 
+from jaxtui.session import mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
-from jaxtui.session.field_path import ARGUMENTS, LAYERS, PROGRAM, SOURCE, FieldPath
+from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import FieldError, Session
 
@@ -47,6 +48,12 @@ def load(file):
 }
 
 
+# JAX before 0.7 has no jax.set_mesh.
+_SET_MESH = """\
+set_mesh = jax.set_mesh if hasattr(jax, "set_mesh") else jax.sharding.set_mesh
+set_mesh(mesh)"""
+
+
 class ExportError(FieldError):
     """A session with a field that is missing or not valid Python."""
 
@@ -75,6 +82,7 @@ class _Exporter:
         self.program = session.program
         self.bound = _bound_by(self.program.source) | set(session.parameters) | _KNOWN
         self.helpers: dict[str, str] = {}
+        self.mesh_when = mesh_context.when(session.devices, session.program)
 
     def parts(self) -> Iterator[str]:
         """Yield the parts of the script in order."""
@@ -114,6 +122,8 @@ class _Exporter:
             lines.append("devices = jax.device_count()")
         if mesh:
             lines.append(self._mesh())
+        if self.mesh_when == "always":
+            lines.append(_SET_MESH)
         return "\n".join(lines)
 
     def _uses(self, name: str) -> bool:
@@ -122,6 +132,8 @@ class _Exporter:
         return any(re.search(rf"\b{name}\b", text) for text in texts)
 
     def _uses_mesh(self) -> bool:
+        if self.mesh_when != "never":
+            return True
         if any(argument.sharding.strip() for argument in self.program.arguments):
             return True
         fields = [layer.fields()[name] for layer in self.program.layers for name in layer.typed()]
@@ -135,24 +147,35 @@ class _Exporter:
         sizes = "(devices,)" if mesh is None else f"{tuple(mesh.values())}"
         names = tuple(mesh) if mesh is not None else ("devices",)
         laid = "chosen_devices" if self.session.devices.order is not None else "jax.devices()"
-        # Auto axes, so that shard_map takes arrays that are not sharded yet.
-        types = f"(jax.sharding.AxisType.Auto,) * {len(names)}"
         return (
             "mesh = jax.sharding.Mesh(\n"
-            f"    np.asarray({laid}).reshape({sizes}), {names}, axis_types={types}\n"
+            f"    np.asarray({laid}).reshape({sizes}), {names}, axis_types={self._types(names)}\n"
             ")"
         )
 
+    def _types(self, axes: tuple[str, ...]) -> str:
+        given = self.session.devices.axis_types or {}
+        if unknown := [axis for axis in given if axis not in axes]:
+            message = f"the mesh has no axis {', '.join(map(repr, unknown))}"
+            raise ExportError(message, DEVICES / "axis_types")
+        # Auto unless it is said, so that shard_map takes arrays that are not sharded yet.
+        types = [f"jax.sharding.AxisType.{given.get(axis, 'auto').title()}" for axis in axes]
+        same = len(set(types)) == 1
+        return f"({types[0]},) * {len(axes)}" if same else f"({', '.join(types)})"
+
     def _inputs(self) -> str:
-        lines = []
+        lines: list[str] = []
+        under_mesh: list[str] = []
         for index, argument in enumerate(self.program.arguments):
             field = ARGUMENTS / index / "value"
             text = self._value(argument.value, field)
             if argument.sharding.strip():
                 spec = argument.sharding.strip()
                 text = f"jax.device_put({text}, jax.sharding.NamedSharding(mesh, {spec}))"
-            lines.append(f"{self.variable(argument.name)} = {text}")
-        return "\n".join(lines)
+            asks = self.mesh_when == "call" and mesh_context.asks_for_mesh(argument.value)
+            (under_mesh if asks else lines).append(f"{self.variable(argument.name)} = {text}")
+        set_mesh = [_SET_MESH] if self.mesh_when == "call" else []
+        return "\n".join([*lines, *set_mesh, *under_mesh])
 
     def variable(self, name: str) -> str:
         """Return the script's name for an argument, changed if it has another meaning there."""

@@ -31,6 +31,7 @@ class FieldPath(str):
 NO_FIELD = FieldPath("")
 PARAMETERS = FieldPath("parameters")
 DEVICES = FieldPath("devices")
+SHARDING = FieldPath("sharding")
 PROGRAM = FieldPath("program")
 SOURCE = PROGRAM / "source"
 FUNCTION = PROGRAM / "function"

@@ -66,6 +66,7 @@ class Layer(Part, tag_field="transform"):
     maps: ClassVar[bool] = False  # removes an axis of its inputs, and adds one to its outputs
     divides: ClassVar[bool] = False  # divides dimensions over the axes of a mesh, and keeps them
     over_devices: ClassVar[bool] = False  # runs over several devices, each with its part
+    in_mesh: ClassVar[bool] = False  # takes its axes from the mesh in context
 
     # What becomes of the function.
     traces: ClassVar[bool] = False  # no value can be looked at inside

@@ -26,6 +26,7 @@ from jaxtui.session.field_path import (
     LAYERS,
     NO_FIELD,
     PARAMETERS,
+    SHARDING,
     FieldPath,
 )
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Part
@@ -253,6 +254,7 @@ def _check_counts(session: Session) -> None:
         (LAYERS, len(program.layers)),
         (PARAMETERS, len(session.parameters)),
         (DEVICES / "mesh", len(session.devices.mesh or ())),
+        (SHARDING / "mesh", len((session.sharding and session.sharding.mesh) or ())),
         (COLLECTIVE / "options", len(collective.options) if collective is not None else 0),
     ]
     for field, count in counted:
@@ -290,7 +292,7 @@ def _item_as_text(item: Any, keys: tuple[str, ...] | None) -> Any:
     }
 
 
-def _session_error(error: msgspec.ValidationError, data: Any = None) -> SessionError:
+def _session_error(error: msgspec.DecodeError, data: Any = None) -> SessionError:
     """Convert msgspec's message, `... - at `$.program.layers[0].in_axes``, to a dotted path.
 
     With `data`, which was to be a Session, an unknown field is told with those that there are.
@@ -320,15 +322,16 @@ def _part_at(data: Any, field: FieldPath) -> type[Struct] | None:
 
 
 def with_field(session: Session, field: FieldPath, value: Any) -> Session:
-    """Return `session` with `value` at `field`; text is converted where a number is expected.
+    """Return `session` with `value` at `field`.
 
+    Text is converted where a number is expected, and read as JSON where a list or a mapping is.
     Raises KeyError if there is no such field, and SessionError if the value does not fit.
     """
     try:
         changed: Session = _replaced(session, field.keys, value)
         return changed
     except (AttributeError, IndexError, ValueError, TypeError) as error:
-        if isinstance(error, msgspec.ValidationError):
+        if isinstance(error, msgspec.DecodeError):
             raise SessionError(_session_error(error).message, field) from error
         raise KeyError(field) from error
 
@@ -345,5 +348,7 @@ def _replaced(holder: Any, keys: tuple[str, ...], value: Any) -> Any:
     new = _replaced(old, rest, value) if rest else value
     if not rest or (len(rest) == 1 and isinstance(old, dict | list)):
         kind = next(f.type for f in msgspec.structs.fields(holder) if f.name == key)
+        if isinstance(new, str) and new[:1] in ("{", "[") and str not in (kind, *get_args(kind)):
+            new = msgspec.json.decode(new)
         new = msgspec.convert(new, kind, strict=False)
     return msgspec.structs.replace(holder, **{key: new})

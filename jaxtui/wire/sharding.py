@@ -78,7 +78,7 @@ class SentCollective(Struct, frozen=True, kw_only=True):
 
 
 class PlannedMemory(Struct, frozen=True, kw_only=True):
-    """Bytes on one device. `peak` is a model: every value lives until its last use, none is fused."""
+    """Bytes on one device; `peak` by a model: values live until their last use, none is fused."""
 
     arguments: int
     outputs: int
@@ -186,9 +186,13 @@ class ShardingPlanned(Event, frozen=True, kw_only=True):
 
 
 class CompileSharding(Request, frozen=True, kw_only=True):
-    """Compile a composition for the devices that are here, to compare it with its plan."""
+    """Compile a composition for the devices that are here, to compare it with its plan.
+
+    Of `sharding` only the links matter.
+    """
 
     composition: Composition
+    sharding: Sharding = Sharding()
 
 
 class ShardingCompiled(Event, frozen=True, kw_only=True):
@@ -250,7 +254,7 @@ class SearchShardings(Request, frozen=True, kw_only=True):
 
     composition: Composition
     sharding: Sharding = Sharding()
-    fixed: list[str] = []
+    fixed: list[str]
     limit: int = 200
 
 

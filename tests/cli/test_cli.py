@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pty
@@ -123,6 +124,38 @@ def test_settings_that_cannot_be_used_are_refused(command: str, tmp_path: Path) 
 
 
 # ----------------------------------------------------------------------------------- lessons
+
+
+@pytest.mark.parametrize(
+    ("text", "mesh", "types"),
+    [
+        ("data=4", {"data": 4}, {}),
+        ("data = 4096, model=16:explicit", {"data": 4096, "model": 16}, {"model": "explicit"}),
+        ("y=1:auto,x=2", {"y": 1, "x": 2}, {"y": "auto"}),
+    ],
+)
+def test_a_mesh_is_read_from_a_word(text: str, mesh: dict[str, int], types: dict[str, str]) -> None:
+    read = options.parse_mesh(text)
+    assert read == (mesh, types)
+    assert list(read[0]) == list(mesh)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no axis such as"),
+        ("data", "no axis such as"),
+        ("data=0", "no axis such as"),
+        ("data=-4", "no axis such as"),
+        ("4=4", "no axis such as"),
+        ("data=4,", "no axis such as"),
+        ("data=4,data=2", "given twice"),
+        ("data=4:manual", "auto or explicit"),
+    ],
+)
+def test_what_is_no_mesh_is_refused(text: str, words: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=words):
+        options.parse_mesh(text)
 
 
 def test_lessons_are_listed_in_order_with_their_titles() -> None:

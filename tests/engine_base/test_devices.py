@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -16,11 +17,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from jax.sharding import AxisType
 
-from jaxtui.engine_base import devices, host
+from jaxtui.engine_base import devices, host, meshes
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine import placing
+from jaxtui.program.engine.evaluation import trace_prepared
+from jaxtui.program.engine.prepared import prepare
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
-from jaxtui.session.session import Devices, Session, with_field
+from jaxtui.session.layers import ShardMap
+from jaxtui.session.session import Argument, Devices, Program, Session, Sharding, with_field
+from jaxtui.wire.base import Composition
 
 
 def diagnosis_of(asked: Devices) -> Diagnosis:
@@ -70,6 +76,103 @@ def test_shard_map_works_over_such_a_mesh():
         lambda x: x + jax.lax.axis_index("x"), mesh=chosen.mesh, in_specs=spec, out_specs=spec
     )
     assert f(jax.numpy.zeros(4, "int32")).tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("kinds", list(itertools.product(["auto", "explicit", None], repeat=2)))
+def test_the_axes_of_a_mesh_have_the_types_asked_for(kinds):
+    types = {axis: kind for axis, kind in zip("xy", kinds, strict=True) if kind is not None}
+    chosen = devices.device_set(Devices(mesh={"x": 4, "y": 2}, axis_types=types))
+    planned = meshes.abstract_mesh({"x": 400, "y": 2}, types)
+    wanted = [AxisType.Explicit if kind == "explicit" else AxisType.Auto for kind in kinds]
+    assert list(chosen.mesh.axis_types) == list(planned.axis_types) == wanted
+    assert meshes.has_explicit(planned) == ("explicit" in kinds)
+
+
+def test_the_default_axis_may_be_explicit():
+    chosen = devices.device_set(Devices(axis_types={"devices": "explicit"}))
+    assert chosen.mesh.axis_types == (AxisType.Explicit,)
+
+
+@pytest.mark.parametrize(
+    ("types", "fixes"),
+    [
+        ({"modle": "explicit"}, ["model = explicit", "all axes auto"]),
+        (
+            {"data": "explicit", "modle": "auto"},
+            ["model = auto", "without modle", "all axes auto"],
+        ),
+        ({"a": "auto", "b": "auto"}, ["all axes auto"]),
+    ],
+)
+def test_the_type_of_an_unknown_axis_is_diagnosed_at_its_field(types, fixes):
+    asked = Devices(mesh={"data": 4, "model": 2}, axis_types=types)
+    diagnosis = diagnosis_of(asked)
+    assert (diagnosis.kind, diagnosis.field) == ("devices", "devices.axis_types")
+    assert "it has 'data', 'model'" in diagnosis.message
+    assert [fix.label for fix in diagnosis.fixes] == fixes
+    for number in range(len(fixes)):
+        assert after_fix(asked, diagnosis, number).mesh.axis_names == ("data", "model")
+
+
+# ---------------------------------------------------------------------------------- planned meshes
+
+
+def test_a_mesh_to_plan_on_needs_no_devices():
+    mesh = meshes.abstract_mesh({"data": 4096, "model": 16}, {"model": "explicit"})
+    assert dict(mesh.shape) == {"data": 4096, "model": 16}
+    assert mesh.size == 65536
+    assert mesh.axis_types == (AxisType.Auto, AxisType.Explicit)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "types", "field", "words"),
+    [
+        ({}, None, "sharding.mesh", "no axis"),
+        ({"x": 0}, None, "sharding.mesh.x", "size 0"),
+        ({"a b": 2}, None, "sharding.mesh", "cannot be an axis' name"),
+        ({"x": 2**40, "y": 2**40}, None, "sharding.mesh", "the most is"),
+        ({"x": 2}, {"y": "auto"}, "sharding.axis_types", "no axis 'y'"),
+    ],
+)
+def test_a_wrong_mesh_to_plan_on_is_diagnosed_at_its_field(mesh, types, field, words):
+    with pytest.raises(Diagnosed) as caught:
+        meshes.abstract_mesh(mesh, types)
+    diagnosis = caught.value.diagnosis
+    assert diagnosis.field == field
+    assert words in diagnosis.message
+    for fix in diagnosis.fixes:
+        session = Session(sharding=Sharding(mesh=mesh, axis_types=types))
+        sharding = with_field(session, FieldPath(fix.field), fix.text).sharding
+        if sharding.mesh is not None:
+            assert meshes.abstract_mesh(sharding.mesh, sharding.axis_types).size == sum(
+                sharding.mesh.values()
+            )
+
+
+def test_a_planned_mesh_takes_the_place_of_the_sets_own():
+    mesh = meshes.abstract_mesh({"data": 512})
+    # Three devices are not there either: what is planned replaces the mesh, whatever it is.
+    planned = devices.planned_set(Devices(mesh={"x": 3}, axis_types={"z": "auto"}), mesh)
+    assert planned.mesh == mesh
+    assert planned.devices == tuple(jax.devices())
+
+
+@pytest.mark.parametrize("size", [8, 65536])
+def test_a_program_is_traced_and_lowered_on_a_planned_mesh(size):
+    program = Program(
+        source="def f(x):\n    return lax.psum(x, 'data') * devices",
+        arguments=[Argument(name="x", value="ones(devices)", sharding="P('data')")],
+        layers=[ShardMap(in_specs="P('data')", out_specs="P()")],
+    )
+    prepared = prepare(Composition(program=program), meshes.abstract_mesh({"data": size}))
+    shapes = trace_prepared(prepared)
+    assert [level.size for level in shapes.recorder.flow().levels] == [None, size]
+    structs = placing.placed_structs(shapes.values, prepared)
+    assert structs[0].sharding.mesh is prepared.devices.mesh
+    program_of = prepared.layers[0].wrap(prepared.function.call, None)
+    text = jax.jit(program_of).trace(*structs).lower(lowering_platforms=("cpu",)).as_text()
+    assert "all_reduce" in text
+    assert str(size) in text
 
 
 @pytest.mark.parametrize(

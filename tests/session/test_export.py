@@ -27,6 +27,7 @@ from jaxtui.session.layers import (
 )
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
+from tests.support.scripts import names_of
 
 
 def program(source: str, values: dict[str, str], *layers: Any) -> Program:
@@ -72,6 +73,13 @@ SESSIONS = {
             "def f(a):\n    return lax.psum(a, 'y')\n",
             {"a": "arange(32.0).reshape(8, 4)"},
             ShardMap(in_specs="P('x', 'y')", out_specs="P('x', None)"),
+        ),
+    ),
+    "a mesh whose axes have types": Session(
+        devices=Devices(mesh={"x": 4, "y": 2}, axis_types={"y": "explicit"}),
+        program=Program(
+            source=DOUBLE,
+            arguments=[Argument(name="x", value="arange(16.0)", sharding="P('y')")],
         ),
     ),
     "a sharded argument": Session(
@@ -138,12 +146,7 @@ SESSIONS = {
 @pytest.mark.parametrize("name", SESSIONS)
 def test_the_script_gives_the_same_result(name: str) -> None:
     session = SESSIONS[name]
-    scope: dict[str, Any] = {}
-    default = jax.config.jax_default_device
-    try:
-        exec(compile(script(session), "script.py", "exec"), scope)
-    finally:
-        jax.config.update("jax_default_device", default)
+    scope = names_of(script(session))
     evaluated = run(
         Composition(
             program=session.program, parameters=session.parameters, devices=session.devices
@@ -177,8 +180,7 @@ def test_a_reference_to_a_file_is_loaded_from_it(tmp_path: Path) -> None:
             function=f"{file}:triple", arguments=[Argument(name="x", value="arange(3)")]
         )
     )
-    scope: dict[str, Any] = {}
-    exec(script(session), scope)
+    scope = names_of(script(session))
     assert scope["result"].tolist() == [0, 3, 6]
 
 
@@ -195,3 +197,13 @@ def test_what_cannot_be_a_script_says_which_field(session: Session, field: str) 
     with pytest.raises(ExportError) as raised:
         script(session)
     assert raised.value.field == field
+
+
+def test_the_type_of_an_axis_that_the_mesh_does_not_have_cannot_be_exported():
+    session = Session(
+        devices=Devices(mesh={"x": 8}, axis_types={"y": "explicit"}),
+        program=Program(source="def f():\n    return mesh.size\n"),
+    )
+    with pytest.raises(ExportError) as caught:
+        script(session)
+    assert caught.value.field == "devices.axis_types"

@@ -225,6 +225,18 @@ def test_numbers_may_be_put_in_as_text():
     assert with_field(session, FieldPath("program.layers"), [Grad()]).program.layers == [Grad()]
 
 
+def test_a_mapping_may_be_put_in_as_json():
+    session = Session(devices=Devices(mesh={"x": 8}))
+    changed = with_field(session, FieldPath("devices.axis_types"), '{"x": "explicit"}')
+    assert changed.devices.axis_types == {"x": "explicit"}
+    named = with_field(Session(), FieldPath("title"), "[1]")
+    assert named.title == "[1]"
+    for text in ('{"x": "manual"}', '{"x": '):
+        with pytest.raises(SessionError) as caught:
+            with_field(session, FieldPath("devices.axis_types"), text)
+        assert caught.value.field == "devices.axis_types"
+
+
 @pytest.mark.parametrize("field", ["nonsense", "program.layers.7.in_axes", "devices.mesh.z.w", ""])
 def test_a_field_that_is_not_there_is_a_key_error(field):
     session = loads(EXAMPLE)

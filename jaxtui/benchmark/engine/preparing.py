@@ -20,9 +20,9 @@ from jaxtui.benchmark.engine.timing import Sampler
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.program.engine import expressions
+from jaxtui.program.engine import expressions, placing
 from jaxtui.results.engine.store import ResultStore
-from jaxtui.session.field_path import ARGUMENTS, PROGRAM
+from jaxtui.session.field_path import PROGRAM
 from jaxtui.text import quantities
 from jaxtui.wire.benchmark import BenchStageName, Correct, Stages
 from jaxtui.wire.report import LayerReport, ProgramReport
@@ -185,10 +185,11 @@ def computed_case(point: Point) -> Case:
     """The point's case with its arguments computed. Raises Diagnosed at the value that fails."""
     prepared = point.prepared
     with jax.default_device(prepared.devices.devices[0]):
-        values = [
-            expressions.concrete_value(argument.value, prepared.known, ARGUMENTS / index / "value")
-            for index, argument in enumerate(prepared.composition.program.arguments)
-        ]
+        values = []
+        for index, argument in enumerate(prepared.composition.program.arguments):
+            field = placing.value_field(index)
+            with placing.for_value(argument.value, prepared.devices):
+                values.append(expressions.concrete_value(argument.value, prepared.known, field))
         return case_of(prepared, values)
 
 

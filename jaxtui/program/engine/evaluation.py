@@ -97,13 +97,12 @@ def _unforeseen(error: BaseException) -> Diagnosis:
 
 def trace_prepared(prepared: Prepared) -> Shapes:
     """Trace a prepared program. Raises Diagnosed with the flow up to the failure."""
+    values = _values(prepared, expressions.abstract_value)
     with placing.on_device_set(prepared.devices):
-        values = _values(prepared, expressions.abstract_value)
         recorder = prepared.recorder()
         try:
-            call, structs = over_arrays(
-                recorder.program, *prepared.call([value.tree for value in values])
-            )
+            given = placing.traced_structs(values, prepared)
+            call, structs = over_arrays(recorder.program, *prepared.call(given))
             jaxpr = jax.make_jaxpr(call)(*structs)
             explanations.refuse_too_few_devices(recorder, prepared)
             diagnosis.refuse_misplaced_outputs(recorder)
@@ -132,10 +131,11 @@ def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
 
 
 def _values(prepared: Prepared, evaluate: Callable[[str, Names, FieldPath], Any]) -> list[Any]:
-    return [
-        evaluate(argument.value, prepared.known, placing.value_field(index))
-        for index, argument in enumerate(prepared.composition.program.arguments)
-    ]
+    values = []
+    for index, argument in enumerate(prepared.composition.program.arguments):
+        with placing.for_value(argument.value, prepared.devices):
+            values.append(evaluate(argument.value, prepared.known, placing.value_field(index)))
+    return values
 
 
 def _concrete_values(prepared: Prepared, traced: Any) -> list[Any]:
@@ -183,18 +183,19 @@ def _run(
         kept = _kept(identity)
     prepared = prepare(composition)
     stage("placing")
-    with placing.on_device_set(prepared.devices), pmaps.forgotten() as mapped:
-        traced = shapes.jaxpr if shapes is not None else None
-        values = placing.placed(_concrete_values(prepared, traced), prepared)
-        args, kwargs = prepared.call(values)
-        del values  # donated buffers must have no other owner
-        recorder = kept.recorder if kept is not None else prepared.recorder()
-        recorder.on_level = _stages(prepared, stage)
-        try:
-            evaluated = _called(prepared, recorder, args, kwargs, stage)
-        except BaseException:
-            kept_programs.drop(identity)
-            raise
+    with pmaps.forgotten() as mapped:
+        values = _concrete_values(prepared, shapes.jaxpr if shapes is not None else None)
+        with placing.on_device_set(prepared.devices):
+            values = placing.placed(values, prepared)
+            args, kwargs = prepared.call(values)
+            del values  # donated buffers must have no other owner
+            recorder = kept.recorder if kept is not None else prepared.recorder()
+            recorder.on_level = _stages(prepared, stage)
+            try:
+                evaluated = _called(prepared, recorder, args, kwargs, stage)
+            except BaseException:
+                kept_programs.drop(identity)
+                raise
         if kept is None and identity is not None:
             kept_programs.keep(identity, KeptProgram(prepared, recorder, mapped.copy()))
             mapped.clear()
@@ -222,7 +223,8 @@ def _identity(shapes: Shapes | None) -> Hashable:
         return None
     values = [value.tree for value in shapes.values]
     flow = shapes.recorder.flow()
-    return kept_programs.identity(shapes.prepared, shapes.jaxpr, flow, values)
+    with shapes.prepared.devices.context():
+        return kept_programs.identity(shapes.prepared, shapes.jaxpr, flow, values)
 
 
 def _kept(identity: Hashable) -> KeptProgram | None:

@@ -38,6 +38,7 @@ from jaxtui.engine_base.failures import (
 )
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.memory import peak_bytes
+from jaxtui.engine_base.meshes import typed_sharding
 from jaxtui.program.engine import pmaps, surroundings
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE, FieldPath
@@ -58,7 +59,7 @@ class Names:
 
     `source` is the module the source ran in; `values` adds the names that only values know.
     `defined` are the names that the source itself binds. `place` is what else a value depends on:
-    the parameters, the number of devices, the folder, options of JAX.
+    the parameters, the mesh and whether it is in context, the folder, options of JAX.
     """
 
     source: dict[str, Any]
@@ -86,14 +87,15 @@ def names(
         "np": np,
         "lax": lax,
         "P": PartitionSpec,
-        "devices": len(devices.devices),
+        "devices": devices.mesh.size,
         "mesh": devices.mesh,
         **parameters,
     }
     given = dict(module)
     if source.strip():
         pmaps.note_source(source)
-        _execute(source, module)
+        with devices.context_of_source():
+            _execute(source, module)
     defined = {name for name in module if module[name] is not given.get(name, module)}
     return Names(
         source=module,
@@ -102,8 +104,7 @@ def names(
         # 3 and 3.0 are equal, but they make different dtypes.
         place=(
             tuple((k, type(v), v) for k, v in sorted(parameters.items())),
-            devices.mesh,
-            len(devices.devices),
+            (devices.mesh, devices.in_context),
             folder,
             surroundings.deciding_options(),
         ),
@@ -311,9 +312,10 @@ def compile_value(text: str, field: FieldPath) -> types.CodeType:
 
 
 def as_struct(array: Any) -> jax.ShapeDtypeStruct:
-    """The ShapeDtypeStruct of an array, tracer or aval, with its weak type."""
+    """The ShapeDtypeStruct of an array, tracer or aval: its weak type too, and typed sharding."""
     weak = bool(getattr(array, "weak_type", False))
-    return jax.ShapeDtypeStruct(array.shape, array.dtype, weak_type=weak)
+    sharding = typed_sharding(array)
+    return jax.ShapeDtypeStruct(array.shape, array.dtype, weak_type=weak, sharding=sharding)
 
 
 def value_diagnosis(

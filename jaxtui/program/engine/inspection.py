@@ -6,34 +6,25 @@ whose outermost layer compiles nothing is compiled under a `jit`.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine import placing
+from jaxtui.program.engine import hlo_collectives, placing
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared
-from jaxtui.program.engine.prepared import prepare
+from jaxtui.program.engine.hlo_collectives import HloCollective
+from jaxtui.program.engine.prepared import Prepared, prepare
 from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.text import quantities
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import ProgramView
-
-COLLECTIVES = (
-    "all-reduce",
-    "all-gather",
-    "all-to-all",
-    "collective-permute",
-    "reduce-scatter",
-    "collective-broadcast",
-    "ragged-all-to-all",
-)
-# `%x = f32[8]{0} all-reduce-start(...)`: an asynchronous one is counted where it starts.
-_COLLECTIVE = re.compile(rf"= .*? ({'|'.join(COLLECTIVES)})(?:-start)?\(")
 
 # The source locations of operations: paths and frames in JAX's and jaxtui's own files.
 _TABLES = re.compile(
@@ -44,24 +35,37 @@ _METADATA = re.compile(r", (?:metadata=\{[^}]*\}|stack_frame_id=\d+)")
 
 def inspect(composition: Composition, view: ProgramView) -> str:
     """The program's `view` (any but "equivalents") as text. Raises Diagnosed."""
+    if view == "jaxpr":
+        jaxpr = trace_prepared(prepare(composition)).jaxpr
+        if jaxpr is not None:
+            return jaxpr.pretty_print(use_color=False)  # type: ignore[no-any-return]
+    if view == "stablehlo":
+        with lowered_as_it_runs(composition) as (lowered, _):
+            return str(lowered.as_text())
+    with lowered_as_it_runs(composition) as (lowered, prepared):
+        compiled = lowered.compile()
+        mesh = dict(prepared.devices.mesh.shape)
+    return hlo_text(compiled) if view == "hlo" else "\n".join(_cost_lines(compiled, mesh))
+
+
+@contextlib.contextmanager
+def lowered_as_it_runs(composition: Composition) -> Iterator[tuple[Any, Prepared]]:
+    """The lowered program with its arguments where they lie, to be compiled in the context.
+
+    What fails in the context is raised as Diagnosed.
+    """
     prepared = prepare(composition)
     shapes = trace_prepared(prepared)
-    if view == "jaxpr" and shapes.jaxpr is not None:
-        return shapes.jaxpr.pretty_print(use_color=False)  # type: ignore[no-any-return]
     refuse_too_large(shapes)
     recorder = prepared.recorder()
     try:
         with placing.on_device_set(prepared.devices):
             args, kwargs = prepared.call(placing.placed_structs(shapes.values, prepared))
-            lowered = _lowered(recorder, args, kwargs)
-        if view == "stablehlo":
-            return str(lowered.as_text())
-        compiled = lowered.compile()
+            yield _lowered(recorder, args, kwargs), prepared
     except Diagnosed:
         raise
     except Exception as error:
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
-    return hlo_text(compiled) if view == "hlo" else "\n".join(_cost_lines(compiled))
 
 
 def _lowered(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -78,7 +82,7 @@ def hlo_text(compiled: Any) -> str:
     return _METADATA.sub("", _TABLES.sub("", compiled.as_text() or ""))
 
 
-def _cost_lines(compiled: Any) -> Iterator[str]:
+def _cost_lines(compiled: Any, mesh: Mapping[str, int]) -> Iterator[str]:
     cost = compiled.cost_analysis() or {}
     cost = cost[0] if isinstance(cost, list) else cost
     yield "XLA's estimates for one device; the body of a loop counts once."
@@ -96,14 +100,34 @@ def _cost_lines(compiled: Any) -> Iterator[str]:
         if (size := getattr(memory, attribute, None)) is not None:
             yield f"{name:28}{quantities.size(int(size)):>16}"
     yield ""
-    found = collectives((compiled.as_text() or "").splitlines())
+    yield from _collective_lines(compiled.as_text() or "", mesh)
+
+
+def _collective_lines(hlo: str, mesh: Mapping[str, int]) -> Iterator[str]:
+    """The collectives by kind: how many, and over which axes, with how many bytes, how often."""
+    count = math.prod(mesh.values())
+    found = hlo_collectives.collectives(hlo, count)
     if not found:
         yield "no collectives: devices work without speaking to each other"
-    for name, count in found.items():
-        yield f"{name:28}{count:>16,}"
+    for name, number in collectives(hlo).items():
+        yield f"{name:28}{number:>16,}"
+        alike = Counter(
+            (tuple(_axes(one, mesh) or ()), one.bytes, one.times)
+            for one in found
+            if one.name == name
+        )
+        for (axes, size, times), counted in alike.items():
+            over = f"over {', '.join(axes)}" if axes else "between some devices"
+            turns = "in a loop" if times is None else f"{times:,} times" if times > 1 else ""
+            sent = f"{counted:,} of {quantities.size(size)} on each device"
+            yield "    " + ", ".join(filter(None, (f"{sent} {over}", turns)))
 
 
-def collectives(hlo: Iterable[str]) -> dict[str, int]:
-    """Count the collectives of each kind in the lines of an HLO text, in COLLECTIVES' order."""
-    counted = Counter(match[1] for line in hlo if (match := _COLLECTIVE.search(line)))
-    return {name: counted[name] for name in COLLECTIVES if counted[name]}
+def _axes(one: HloCollective, mesh: Mapping[str, int]) -> list[str] | None:
+    return hlo_collectives.axes_of(one.groups, mesh, range(math.prod(mesh.values())))
+
+
+def collectives(hlo: str) -> dict[str, int]:
+    """Count the collectives of each kind, by XLA's names, in an HLO text."""
+    counted = Counter(one.name for one in hlo_collectives.collectives(hlo, 1))
+    return {name: counted[name] for name in hlo_collectives.KINDS if counted[name]}

@@ -21,6 +21,7 @@ from jaxtui.engine_base import lockstep, memory, processes
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.program.engine import pmaps
+from jaxtui.program.engine.expressions import as_struct
 from jaxtui.program.engine.prepared import Prepared
 from jaxtui.program.engine.tracing import Recorder
 from jaxtui.wire.report import Flow
@@ -112,7 +113,7 @@ def _held_bytes(prepared: Prepared) -> int:
 
 def _kind(leaf: Any) -> Hashable:
     if isinstance(leaf, jax.ShapeDtypeStruct):
-        return leaf.shape, str(leaf.dtype), bool(leaf.weak_type)
+        return leaf.shape, str(leaf.dtype), bool(leaf.weak_type), leaf.sharding
     return type(leaf).__name__, np.shape(leaf), str(np.result_type(leaf))
 
 
@@ -120,9 +121,7 @@ def _digest(jaxpr: Any) -> str:
     """A digest of what the jaxpr lowers to, and of the arrays that it closes over."""
     from jax.extend.core import Literal, jaxpr_as_fun  # 12 ms, which not every engine needs
 
-    structs = [
-        jax.ShapeDtypeStruct(v.shape, v.dtype, weak_type=v.weak_type) for v in jaxpr.in_avals
-    ]
+    structs = [as_struct(aval) for aval in jaxpr.in_avals]
     text = jax.jit(jaxpr_as_fun(jaxpr)).lower(*structs).as_text()
     # Newer JAX passes large constants as arguments: the text does not hold them.
     constants: list[Any] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import diagnosed
+from jaxtui.engine_base.meshes import has_explicit, typed_sharding
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.expressions import Value
 from jaxtui.program.engine.prepared import Prepared
@@ -29,13 +30,27 @@ def value_field(index: int) -> FieldPath:
 
 @contextlib.contextmanager
 def on_device_set(devices: DeviceSet) -> Iterator[None]:
-    """Make the first of the chosen devices JAX's default, unless the set is JAX's own."""
+    """The context to call a program in.
+
+    The first of the chosen devices is JAX's default, unless the set is JAX's own; the mesh is in
+    context if the set says so.
+    """
+    with _first_as_default(devices), devices.context():
+        yield
+
+
+@contextlib.contextmanager
+def for_value(text: str, devices: DeviceSet) -> Iterator[None]:
+    """The context to evaluate the value of an argument in: as for a call, but without the mesh for
+    a value that does not speak of shardings."""
+    with _first_as_default(devices), devices.context_of_value(text):
+        yield
+
+
+def _first_as_default(devices: DeviceSet) -> contextlib.AbstractContextManager[Any]:
     first = devices.first
-    if devices.is_default or first is None:
-        yield
-        return
-    with jax.default_device(first):
-        yield
+    default = devices.is_default or first is None
+    return contextlib.nullcontext() if default else jax.default_device(first)
 
 
 def placed(values: list[Any], prepared: Prepared) -> list[Any]:
@@ -57,14 +72,45 @@ def placed_structs(values: list[Value], prepared: Prepared) -> list[Any]:
     ]
 
 
+def traced_structs(values: list[Value], prepared: Prepared) -> list[Any]:
+    """The shapes of the values, with the shardings that are part of their types. Raises Diagnosed.
+
+    Only a mesh with explicit axes makes shardings a part of types.
+    """
+    trees = [value.tree for value in values]
+    if not has_explicit(prepared.devices.mesh):
+        return trees
+    shardings = [_sharding(index, prepared) for index in range(len(trees))]
+    return [
+        tree if sharding is None else _all_with_sharding(tree, sharding)
+        for tree, sharding in zip(trees, shardings, strict=True)
+    ]
+
+
 def _struct(index: int, value: Value, sharding: NamedSharding | None, prepared: Prepared) -> Any:
     if sharding is not None:
-        return tree_util.tree_map(lambda leaf: _with_sharding(leaf, sharding), value.tree)
-    if not value.places:
-        return value.tree
+        return _all_with_sharding(value.tree, sharding)
     text = prepared.composition.program.arguments[index].value
-    concrete = expressions.concrete_value(text, prepared.known, value_field(index))
+    if not value.places:
+        covered = prepared.devices.covers_value(text)
+        return tree_util.tree_map(_on_whole_mesh(prepared), value.tree) if covered else value.tree
+    with for_value(text, prepared.devices):
+        concrete = expressions.concrete_value(text, prepared.known, value_field(index))
     return tree_util.tree_map(_as_it_lies, concrete)
+
+
+def _on_whole_mesh(prepared: Prepared) -> Callable[[Any], Any]:
+    """Gives a leaf the sharding of an array that JAX makes under the mesh: by its type, or whole on
+    each device."""
+
+    def placed(leaf: Any) -> Any:
+        if not isinstance(leaf, jax.ShapeDtypeStruct):
+            return leaf
+        typed = typed_sharding(leaf)
+        spec = PartitionSpec() if typed is None else typed.spec
+        return _with_sharding(leaf, NamedSharding(prepared.devices.mesh, spec))
+
+    return placed
 
 
 def _as_it_lies(leaf: Any) -> Any:
@@ -72,6 +118,10 @@ def _as_it_lies(leaf: Any) -> Any:
     if not isinstance(leaf, jax.Array):
         return leaf
     return _with_sharding(leaf, leaf.sharding if leaf.committed else None)
+
+
+def _all_with_sharding(tree: Any, sharding: NamedSharding) -> Any:
+    return tree_util.tree_map(lambda leaf: _with_sharding(leaf, sharding), tree)
 
 
 def _with_sharding(leaf: Any, sharding: Any) -> jax.ShapeDtypeStruct:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from jaxtui.engine_base.devices import DeviceSet, device_set
+from jax.sharding import AbstractMesh
+
+from jaxtui.engine_base.devices import DeviceSet, device_set, planned_set
 from jaxtui.program.engine import expressions, programs
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.programs import BuiltLayer, Function
 from jaxtui.program.engine.tracing import Recorder
+from jaxtui.session import mesh_context
 from jaxtui.wire.base import Composition
 
 
@@ -42,22 +45,35 @@ class Prepared:
         return Recorder(self.function, self.layers, self.argument_names, on_level)
 
 
-def prepare(composition: Composition) -> Prepared:
-    """Evaluate `composition` up to its arguments' values. Raises Diagnosed at the first fault."""
-    return with_layers(composition, *resolved(composition))
+def prepare(composition: Composition, mesh: AbstractMesh | None = None) -> Prepared:
+    """Evaluate `composition` up to its arguments' values. Raises Diagnosed at the first fault.
+
+    On a planned `mesh`, which takes the place of the devices' own, it can be traced and lowered.
+    """
+    return with_layers(composition, *resolved(composition, mesh))
 
 
-def resolved(composition: Composition) -> tuple[DeviceSet, Names, Function]:
+def resolved(
+    composition: Composition, mesh: AbstractMesh | None = None
+) -> tuple[DeviceSet, Names, Function]:
     """The devices, the names that the source gives, and the function. Raises Diagnosed."""
-    devices = device_set(composition.devices)
+    devices = _devices(composition, mesh)
     known = expressions.names(
         composition.program.source,
         {**composition.parameters, **composition.swept},
         devices,
         composition.folder,
     )
-    function = programs.resolve(composition.program, known, composition.folder)
+    with devices.context():
+        function = programs.resolve(composition.program, known, composition.folder)
     return devices, known, function
+
+
+def _devices(composition: Composition, mesh: AbstractMesh | None) -> DeviceSet:
+    asked, planned = composition.devices, mesh is not None
+    devices = device_set(asked) if mesh is None else planned_set(asked, mesh)
+    when = mesh_context.when(asked, composition.program, planned=planned)
+    return replace(devices, in_context=when)
 
 
 def with_layers(
@@ -66,5 +82,6 @@ def with_layers(
     """`composition` prepared with its resolved function. Raises Diagnosed."""
     program = composition.program
     positional, keywords = programs.split_arguments(program.arguments, function)
-    layers = programs.build_layers(program.layers, known, devices)
+    with devices.context():
+        layers = programs.build_layers(program.layers, known, devices)
     return Prepared(composition, devices, known, function, layers, positional, keywords)

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxtui.engine_base import meshes
 from jaxtui.engine_base.failures import SOURCE_NAME, VALUE_NAME
 from jaxtui.program.engine.registrations import Registrations
 from jaxtui.session.working_folder import working_folder
@@ -58,6 +59,7 @@ class Surroundings:
         if sys.getrecursionlimit() < self._recursion_limit:
             sys.setrecursionlimit(self._recursion_limit)
         self._let_warnings_be_warnings()
+        meshes.leave_context()
 
     def _note_and_update(self, name: str, value: Any) -> None:
         """`jax.config.update`, which also notes the value that a source replaces."""

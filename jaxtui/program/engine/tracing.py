@@ -20,6 +20,7 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
 from jaxtui.engine_base.failures import safe_repr
+from jaxtui.engine_base.meshes import typed_sharding
 from jaxtui.program.engine.programs import BuiltLayer, Function
 from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
 
@@ -196,11 +197,15 @@ def as_shapes(tree: Any) -> Any:
     returned as it is.
     """
     leaves, structure = tree_util.tree_flatten(tree)
-    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) if is_array(x) else x for x in leaves]
+    shapes = [_as_shape(x) if is_array(x) else x for x in leaves]
     try:
         return tree_util.tree_unflatten(structure, shapes)
     except Exception:  # whatever the class raises
         return tree
+
+
+def _as_shape(array: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=typed_sharding(array))
 
 
 def flow_leaf(path: str, leaf: Any, marks: list[int]) -> FlowLeaf:

@@ -103,10 +103,10 @@ def test_cost_and_hlo_are_those_of_the_script(
 ) -> None:
     made = composition(source, values, shardings, mesh, [Jit(**settings)])
     compiled = bare(source, values, shardings, mesh, settings)
-    wanted, memory = collectives(hlo_text(compiled).splitlines()), compiled.memory_analysis()
-    assert collectives(inspect(made, "hlo").splitlines()) == wanted
+    wanted, memory = collectives(hlo_text(compiled)), compiled.memory_analysis()
+    assert collectives(inspect(made, "hlo")) == wanted
     cost = inspect(made, "cost").splitlines()
-    rows = dict(re.split("  +", line) for line in cost if re.search("  +", line))
+    rows = dict(re.split("  +", line) for line in cost if re.search(r"\S  +", line))
     assert {kind: int(rows[kind]) for kind in wanted} == wanted
     for row, figure in (
         ("arguments", memory.argument_size_in_bytes),
@@ -132,7 +132,7 @@ def test_each_way_to_run_sees_where_its_arguments_lie(
 ) -> None:
     sharding = "P(None, 'data')" if wanted else "P('data')"
     made = composition("x: x.sum(-1)", SQUARE, {"x": sharding}, {D: 8}, layers)
-    assert collectives(inspect(made, "hlo").splitlines()) == wanted
+    assert collectives(inspect(made, "hlo")) == wanted
     # What is inspected is what runs.
     evaluation.run(made, lambda stage: None, lambda: False)
 

@@ -57,7 +57,7 @@ def test_a_shard_map_shows_its_collective_in_the_hlo() -> None:
         "ones((8, 2))",
         ShardMap(in_specs="P('devices')", out_specs="P('devices')"),
     )
-    assert collectives(inspect(gathered, "hlo").splitlines()) == {"all-gather": 1}
+    assert collectives(inspect(gathered, "hlo")) == {"all-gather": 1}
 
 
 def test_the_hlo_names_no_file() -> None:
@@ -73,7 +73,7 @@ def test_an_asynchronous_collective_counts_once() -> None:
         "  ROOT %d = f32[16]{0} all-gather-done(%s)",
         "  %r = f32[2]{0} all-reduce(%p), to_apply=%add",
     ]
-    assert collectives(lines) == {"all-reduce": 1, "all-gather": 1}
+    assert collectives("\n".join(lines)) == {"all-reduce": 1, "all-gather": 1}
 
 
 def test_a_program_that_looks_at_values_says_so_at_its_source() -> None:

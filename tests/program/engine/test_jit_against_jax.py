@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-
 import jax
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from jaxtui.session import export
 from jaxtui.session.layers import Jit, Vmap
 from jaxtui.session.session import Session, SessionError, loads
 from tests.support.bare import Case, case, check
+from tests.support.scripts import names_of
 
 MESH = {"data": 4, "model": 2}
 X = "x = arange(32.).reshape(8, 4)"
@@ -79,8 +78,7 @@ def test_the_results_lie_where_they_were_asked_to(case: Case) -> None:
 def test_each_field_is_exported_as_a_script_that_gives_the_same(case: Case) -> None:
     made = case.composition
     session = Session(program=made.program, parameters=made.parameters, devices=made.devices)
-    names: dict[str, object] = {}
-    exec(compile(ast.parse(export.script(session)), "script", "exec"), names)
+    names = names_of(export.script(session))
     ran = evaluation.run(made, lambda stage: None, lambda: False)
     wanted = jax.tree.leaves(names["result"])
     for (path, leaf), other in zip(ran.leaves, wanted, strict=True):

@@ -158,3 +158,10 @@ def test_a_source_that_registers_a_class_twice_is_told_so(outlasting: str) -> No
     text = text.replace("{function}", "register_pytree_node")
     with pytest.raises(Diagnosed, match="Duplicate"):
         result(text + text)
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 8), reason="older JAX cannot unset a mesh")
+def test_a_mesh_that_one_source_sets_does_not_reach_the_next() -> None:
+    sets = f"jax.set_mesh(jax.make_mesh((4, 2), ('own', 'other')))\n{PLAIN}"
+    assert len(result(sets).sharding.device_set) == 8
+    assert len(result(PLAIN).sharding.device_set) == 1

@@ -1,0 +1,105 @@
+"""Whether a session's mesh is the mesh in context while its code runs, as by `jax.set_mesh`.
+
+Over a mesh in context `P(...)` by itself is a sharding. It also changes where everything lies: what
+is computed is on all devices of the mesh, an array made under it is committed to all of them (which
+a jit with other `in_shardings` refuses), an array on one device cannot be used at all, nor can
+another mesh or a pmap. So it is in context only for code that speaks of shardings, and the values
+of arguments are made before, unless they do.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from jaxtui.session.session import Devices, Program
+
+When = Literal["never", "call", "always"]
+"""When the mesh is in context: while the program is called, or from its source on."""
+
+# What looks for a mesh in context, or takes a PartitionSpec.
+_ASKING = frozenset(
+    {
+        "P",
+        "PartitionSpec",
+        "get_mesh",
+        "get_abstract_mesh",
+        "auto_axes",
+        "explicit_axes",
+        "smap",
+    }
+)
+# What lays a mesh of its own.
+_OWN = frozenset({"Mesh", "make_mesh", "AbstractMesh", "set_mesh", "use_mesh", "pmap"})
+
+
+def when(devices: Devices, program: Program, *, planned: bool = False) -> When:
+    """When the mesh of `devices` is in context for `program`; a `planned` mesh is wherever it can.
+
+    Never if a layer maps over devices, which lays a mesh of its own, or if the source does. A
+    function in a file may ask for a mesh.
+    """
+    given = devices.mesh is not None or bool(devices.axis_types)
+    if not (given or planned) or any(layer.maps_over_devices for layer in program.layers):
+        return "never"
+    if _at_import(program.source):
+        return "always"
+    wanted = planned or "explicit" in (devices.axis_types or {}).values()
+    if wanted:
+        return "call"
+    texts = [program.source, *(argument.value for argument in program.arguments)]
+    names = frozenset().union(*map(_names, texts))
+    if names & _OWN:
+        return "never"
+    asks = bool(names & _ASKING) or ":" in program.function
+    return "call" if asks or any(layer.in_mesh for layer in program.layers) else "never"
+
+
+def asks_for_mesh(text: str) -> bool:
+    """Whether a value's text speaks of shardings."""
+    return bool(_names(text) & _ASKING)
+
+
+def _at_import(source: str) -> bool:
+    """Whether the source speaks of shardings outside of functions, where it runs at once."""
+    names = _loaded(_parsed(source), inside_functions=False)
+    return bool(names & _ASKING) and not names & _OWN
+
+
+def _names(text: str) -> frozenset[str]:
+    return _loaded(_parsed(text), inside_functions=True)
+
+
+def _parsed(text: str) -> list[ast.AST]:
+    try:
+        return list(ast.parse(text.strip()).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []  # whoever runs it says what is wrong
+
+
+def _loaded(nodes: Iterable[ast.AST], *, inside_functions: bool) -> frozenset[str]:
+    """The names and attributes that `nodes` use, by the names that imports give them."""
+    names: set[str] = set()
+    renamed: dict[str, str] = {}
+    for node in _walk(nodes, inside_functions):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.alias) and node.asname:
+            renamed[node.asname] = node.name
+    return frozenset(names | {renamed[name] for name in names & renamed.keys()})
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def _walk(nodes: Iterable[ast.AST], inside_functions: bool) -> Iterator[ast.AST]:
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _FUNCTIONS) and not inside_functions:
+            continue
+        yield node
+        waiting += ast.iter_child_nodes(node)

@@ -1,0 +1,203 @@
+"""A composition traced on a mesh, which need not be there, and lowered with marked values."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax import tree_util
+from jax.extend import core
+from jax.sharding import AbstractMesh, AxisType, Mesh
+
+from jaxtui.engine_base.arrays import is_array
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.meshes import abstract_mesh, types_of
+from jaxtui.program.engine import expressions, placing
+from jaxtui.program.engine.diagnosis import explain as diagnosis
+from jaxtui.program.engine.prepared import Prepared, prepare
+from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arrays
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import PROGRAM
+from jaxtui.session.session import Sharding
+from jaxtui.sharding.engine.marking import Marked, marked
+from jaxtui.wire.base import Composition
+
+
+@dataclass(frozen=True)
+class Given:
+    """A leaf of the arguments: the name of its argument and its index in the session, its keystr
+    path, and the leaf, as a ShapeDtypeStruct if it is an array."""
+
+    argument: int
+    name: str
+    path: str
+    leaf: Any
+
+
+@dataclass(frozen=True)
+class LoweredProgram:
+    """A program on a mesh: its jaxpr, the marked one, and the MLIR module of the latter.
+
+    `mesh` and `axis_types` are those of the session, `sizes` the axes of every mesh in the program.
+    `here` says that the mesh is that of the devices. `given` has every leaf of the arguments,
+    `paths` those of the results.
+    """
+
+    prepared: Prepared
+    mesh: dict[str, int]
+    axis_types: dict[str, str]
+    sizes: dict[str, int]
+    here: bool
+    given: list[Given]
+    paths: list[str]
+    jaxpr: Any
+    marked: Marked
+    module: Any
+
+    @property
+    def arrays(self) -> list[Given]:
+        """The leaves that are arrays, which the module takes, in its order."""
+        return [given for given in self.given if isinstance(given.leaf, jax.ShapeDtypeStruct)]
+
+
+def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
+    """Trace and lower `composition` on the mesh of `sharding`, or that of its devices.
+
+    No argument is allocated. Raises Diagnosed.
+    """
+    planned = planned_mesh(composition, sharding)
+    prepared = prepare(composition, planned)
+    values = []
+    for index, argument in enumerate(composition.program.arguments):
+        field = placing.value_field(index)
+        with placing.for_value(argument.value, prepared.devices):
+            values.append(expressions.abstract_value(argument.value, prepared.known, field))
+    with placing.on_device_set(prepared.devices), _with_shardy():
+        trees = [_with_structs(tree) for tree in placing.placed_structs(values, prepared)]
+        args, kwargs = prepared.call(trees)
+        recorder = prepared.recorder()
+        call, structs = over_arrays(recorder.program, args, kwargs)
+        jaxpr = _traced(call, structs, recorder, prepared)
+        result = marked(jaxpr)
+        module = _module(result.closed, structs, recorder, prepared)
+    mesh = prepared.devices.mesh
+    return LoweredProgram(
+        prepared=prepared,
+        mesh=dict(mesh.shape),
+        axis_types={axis: _word(kind) for axis, kind in types_of(mesh).items()},
+        sizes=_sizes(mesh, jaxpr),
+        here=planned is None,
+        given=_given(prepared, trees),
+        paths=_result_paths(recorder),
+        jaxpr=jaxpr,
+        marked=result,
+        module=module,
+    )
+
+
+def planned_mesh(composition: Composition, sharding: Sharding) -> AbstractMesh | None:
+    """The mesh that `sharding` asks for; None where it is that of the devices. Raises Diagnosed."""
+    if sharding.mesh is None:
+        return None
+    types = sharding.axis_types
+    if types is None and sharding.mesh == composition.devices.mesh:
+        types = composition.devices.axis_types
+    if sharding.mesh == composition.devices.mesh and types == composition.devices.axis_types:
+        return None
+    return abstract_mesh(sharding.mesh, types)
+
+
+def _with_structs(tree: Any) -> Any:
+    """`tree` with each NumPy array as its shape, as a compiled program takes it."""
+
+    def struct(leaf: Any) -> Any:
+        if not isinstance(leaf, np.ndarray | np.generic):
+            return leaf
+        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        return jax.ShapeDtypeStruct(leaf.shape, dtype)
+
+    return tree_util.tree_map(struct, tree)
+
+
+def _given(prepared: Prepared, trees: list[Any]) -> list[Given]:
+    """The leaves of the arguments in the order in which JAX flattens a call with them."""
+    names = [argument.name for argument in prepared.composition.program.arguments]
+    order = [*prepared.positional, *(i for _, i in sorted(prepared.keywords.items()))]
+    return [
+        Given(index, names[index], path, leaf)
+        for index in order
+        for path, leaf in leaves_with_paths(trees[index])
+    ]
+
+
+def _result_paths(recorder: Recorder) -> list[str]:
+    output = recorder.recordings[0].output
+    return [path for path, leaf in leaves_with_paths(output) if is_array(leaf)]
+
+
+def _traced(call: Any, structs: list[Any], recorder: Recorder, prepared: Prepared) -> Any:
+    try:
+        return jax.make_jaxpr(call)(*structs)
+    except Diagnosed:
+        raise
+    except BaseException as error:  # also SystemExit: a function may call exit()
+        if isinstance(error, expressions.CONCRETE_VALUE_NEEDED):
+            message = "what this does depends on values, which only a run has: it cannot be planned"
+            found = diagnosis.explain(error, recorder, prepared)
+            found = Diagnosis(
+                kind=found.kind,
+                field=found.field,
+                message=f"{message} ({found.message})",
+                line=found.line,
+                fixes=found.fixes,
+            )
+        else:
+            found = diagnosis.explain(error, recorder, prepared)
+        raise Diagnosed(found, recorder.flow()) from error
+
+
+def _module(closed: Any, structs: list[Any], recorder: Recorder, prepared: Prepared) -> Any:
+    platform = jax.default_backend()
+    try:
+        program = jax.jit(core.jaxpr_as_fun(closed), keep_unused=True)
+        lowered = program.trace(*structs).lower(lowering_platforms=(platform,))
+        return lowered.compiler_ir("stablehlo")
+    except Exception as error:
+        raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
+
+
+def _sizes(mesh: Mesh | AbstractMesh, closed: Any) -> dict[str, int]:
+    """The size of each axis of the mesh and of those over which parts of the program run."""
+    from jaxtui.engine_base.jaxprs import walk
+
+    sizes: dict[str, int] = {}
+    for equations, _ in walk(closed):
+        for equation in equations:
+            if equation.primitive.name == "shard_map":
+                sizes.update(equation.params["mesh"].shape)
+    return {**sizes, **mesh.shape}
+
+
+def _word(kind: AxisType) -> str:
+    return kind.name.lower()
+
+
+@contextlib.contextmanager
+def _with_shardy() -> Iterator[None]:
+    """Lower for Shardy, which is JAX's default from 0.7 on, in this thread only."""
+    if jax.config.values.get("jax_use_shardy_partitioner", True):
+        yield
+        return
+    from jax._src import config
+
+    with config.use_shardy_partitioner(True):
+        yield
+
+
+def unplannable(message: str) -> Diagnosed:
+    """The failure of a program for which there is nothing to plan."""
+    return diagnosed("unsupported", PROGRAM, message)
