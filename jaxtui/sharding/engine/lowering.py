@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,15 +118,31 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
 
 
 def planned_mesh(composition: Composition, sharding: Sharding) -> AbstractMesh | None:
-    """The mesh that `sharding` asks for; None where it is that of the devices. Raises Diagnosed."""
+    """The mesh to plan on if it is not that of the devices, else None. Raises Diagnosed.
+
+    That is the mesh of `sharding`, or one of the session's for which there are too few devices.
+    """
+    asked = composition.devices
     if sharding.mesh is None:
-        return None
+        types = asked.axis_types if sharding.axis_types is None else sharding.axis_types
+        if asked.mesh is None or (_fits(asked.mesh) and types == asked.axis_types):
+            return None
+        return abstract_mesh(asked.mesh, types) if _is_sound(asked.mesh) else None
     types = sharding.axis_types
-    if types is None and sharding.mesh == composition.devices.mesh:
-        types = composition.devices.axis_types
-    if sharding.mesh == composition.devices.mesh and types == composition.devices.axis_types:
+    if types is None and sharding.mesh == asked.mesh:
+        types = asked.axis_types
+    if sharding.mesh == asked.mesh and types == asked.axis_types and _fits(sharding.mesh):
         return None
     return abstract_mesh(sharding.mesh, types)
+
+
+def _fits(mesh: Mapping[str, int]) -> bool:
+    return math.prod(mesh.values()) == jax.device_count()
+
+
+def _is_sound(mesh: Mapping[str, int]) -> bool:
+    """Whether nothing is wrong with a mesh but that there are no devices for it."""
+    return bool(mesh) and all(n.isidentifier() and size > 0 for n, size in mesh.items())
 
 
 def _with_structs(tree: Any) -> Any:
