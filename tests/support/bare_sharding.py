@@ -21,15 +21,22 @@ from jaxtui.wire.base import Composition
 from jaxtui.wire.sharding import ShardingPlan, Spec
 
 MESH = {"data": 4, "model": 2}
-_CALLS = frozenset(
+CALLS = frozenset(
     {"jit", "pjit", "closed_call", "core_call", "remat_call", "checkpoint", "remat2"}
     | {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 )
 
 
+LOOPS = frozenset({"scan", "while", "cond"})
+
+
 @dataclass(frozen=True)
 class ShardedCase:
-    """A source with a function `f`, and for each argument its value and its sharding."""
+    """A source with a function `f`, and for each argument its value and its sharding.
+
+    `bare_layers` is what the `layers` are in bare JAX, an expression of `f`. A program `in_context`
+    needs the mesh in JAX's context.
+    """
 
     name: str
     source: str
@@ -37,6 +44,8 @@ class ShardedCase:
     mesh: dict[str, int] = field(default_factory=lambda: dict(MESH))
     axis_types: dict[str, AxisTypeName] | None = None
     layers: tuple[AnyLayer, ...] = ()
+    bare_layers: str = "f"
+    in_context: bool = False
 
     @property
     def composition(self) -> Composition:
@@ -68,10 +77,22 @@ class ShardedCase:
         for value, sharding in self.arguments.values():
             made = eval(value, {**helpers, **names})
             if sharding:
-                spec = eval(sharding, {**helpers, **names})
-                made = jax.device_put(made, NamedSharding(mesh, spec))
+                made = _placed(made, eval(sharding, {**helpers, **names}), mesh)
             given.append(made)
-        return names["f"], given, mesh
+        return eval(self.bare_layers, names), given, mesh
+
+    def context(self, mesh: Mesh) -> Any:
+        """The context to trace the bare function in."""
+        return in_context(mesh) if self.in_context else contextlib.nullcontext()
+
+
+def _placed(tree: Any, specs: Any, mesh: Mesh) -> Any:
+    """`tree` on the mesh by a tree of specs that is a prefix of it."""
+
+    def put(spec: PartitionSpec, part: Any) -> Any:
+        return jax.device_put(part, NamedSharding(mesh, spec))
+
+    return jax.tree.map(put, specs, tree, is_leaf=lambda spec: isinstance(spec, PartitionSpec))
 
 
 def in_context(mesh: Mesh) -> Any:
@@ -103,22 +124,36 @@ def spec_of(sharding: Any, rank: int) -> Spec:
     return spec + [[] for _ in range(rank - len(spec))]
 
 
+Told = tuple[str, tuple[int, ...], Spec]
+"""An array as an oracle tells of it: the primitive that made it, its shape and spec."""
+
+
 def intermediates(
     function: Callable[..., Any], given: Sequence[Any], skipped: Collection[int] = ()
-) -> dict[int, tuple[str, Any, Spec]]:
-    """The primitive, shape and spec of each array outside loops, as XLA's compiler lays it out.
+) -> dict[int, Told]:
+    """Each array outside manual code, loops and branches included, as XLA's compiler lays it out.
 
     Behind each equation stands a `jax.debug.inspect_array_sharding`, which is told at compile time,
     but for the `skipped` ones: it cannot tell of a part of an axis.
     """
-    closed = jax.make_jaxpr(function)(*given)
-    order: list[tuple[str, Any]] = []
-    seen: dict[int, Spec] = {}
+    leaves, tree = jax.tree.flatten(given)
+    closed = jax.make_jaxpr(lambda *leaves: function(*tree.unflatten(leaves)))(*leaves)
+    watch = _Watch(skipped)
+    watched = jax.jit(lambda *leaves: watch.evaluated(closed.jaxpr, closed.consts, leaves))
+    watched.lower(*leaves).compile()
+    return {number: (*watch.order[number], spec) for number, spec in sorted(watch.seen.items())}
 
-    def note(number: int, rank: int) -> Callable[[Any], None]:
-        return lambda sharding: seen.__setitem__(number, spec_of(sharding, rank))
 
-    def evaluated(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+class _Watch:
+    """Evaluates a jaxpr with an inspection behind each equation."""
+
+    def __init__(self, skipped: Collection[int]) -> None:
+        self.skipped = skipped
+        self.order: list[tuple[str, tuple[int, ...]]] = []
+        self.seen: dict[int, Spec] = {}
+
+    def evaluated(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+        """The results of `jaxpr`."""
         known = dict(zip([*jaxpr.invars, *jaxpr.constvars], [*args, *consts], strict=True))
 
         def value(atom: Any) -> Any:
@@ -128,25 +163,47 @@ def intermediates(
             params = equation.params
             inner = params.get("jaxpr", params.get("call_jaxpr", params.get("fun_jaxpr")))
             given = [value(v) for v in equation.invars]
-            if equation.primitive.name in _CALLS and inner is not None:
+            if equation.primitive.name in CALLS and inner is not None:
                 body, values = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
-                outs = evaluated(body, values, given[len(given) - len(body.invars) :])
+                outs = self.evaluated(body, values, given[len(given) - len(body.invars) :])
             else:
-                outs = _bound(equation, given)
+                outs = _bound(self._with_watched_bodies(equation), given)
                 outs = outs if equation.primitive.multiple_results else [outs]
-                for out in outs:
-                    number = len(order)
-                    order.append((equation.primitive.name, out.shape))
-                    if number not in skipped:
-                        jax.debug.inspect_array_sharding(out, callback=note(number, out.ndim))
+                self._inspect(equation.primitive.name, outs)
             known.update(zip(equation.outvars, outs, strict=True))
         return [value(v) for v in jaxpr.outvars]
 
-    def watched(*args: Any) -> Any:
-        return evaluated(closed.jaxpr, closed.consts, args)
+    def _inspect(self, primitive: str, outs: Sequence[Any]) -> None:
+        for out in outs:
+            number = len(self.order)
+            self.order.append((primitive, out.shape))
+            if number not in self.skipped:
+                jax.debug.inspect_array_sharding(out, callback=self._note(number, out.ndim))
 
-    jax.jit(watched).lower(*given).compile()
-    return {number: (*order[number], spec) for number, spec in sorted(seen.items())}
+    def _note(self, number: int, rank: int) -> Callable[[Any], None]:
+        return lambda sharding: self.seen.__setitem__(number, spec_of(sharding, rank))
+
+    def _with_watched_bodies(self, equation: Any) -> Any:
+        if equation.primitive.name not in LOOPS:
+            return equation
+        params = dict(equation.params)
+        for key, value in params.items():
+            if isinstance(value, core.ClosedJaxpr):
+                params[key] = self._watched(value)
+            elif key == "branches":
+                params[key] = tuple(map(self._watched, value))
+        bodies = [*params.get("branches", ()), *params.values()]
+        effects = [b.effects for b in bodies if isinstance(b, core.ClosedJaxpr)]
+        return equation.replace(params=params, effects=equation.effects.union(*effects))
+
+    def _watched(self, closed: Any) -> Any:
+        """A body with inspections. Nothing is inspected where types have shardings."""
+        structs = [_struct(aval) for aval in closed.in_avals]
+        return jax.make_jaxpr(lambda *a: self.evaluated(closed.jaxpr, closed.consts, a))(*structs)
+
+
+def _struct(aval: Any) -> Any:
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
 def _bound(equation: Any, given: list[Any]) -> Any:
@@ -157,13 +214,32 @@ def _bound(equation: Any, given: list[Any]) -> Any:
     return equation.primitive.bind(*given, **made)
 
 
-def planned_intermediates(plan: ShardingPlan) -> list[tuple[str, Any, Spec]]:
-    """What `intermediates` tells, from a plan."""
-    calls = {n for n, scope in enumerate(plan.scope_list) if scope.turns == 1 and not scope.manual}
+def typed(function: Callable[..., Any], given: Sequence[Any]) -> list[Told]:
+    """Each array outside manual code by the sharding that is part of its type, as traced."""
+    found: list[Told] = []
 
-    def outside_loops(scope: int) -> bool:
+    def read(jaxpr: Any) -> None:
+        for equation in jaxpr.eqns:
+            name = equation.primitive.name
+            if name in CALLS or name in LOOPS:
+                for body in core.jaxprs_in_params(equation.params):
+                    read(body)
+            if name not in CALLS:
+                found.extend(
+                    (name, v.aval.shape, spec_of(v.aval.sharding, v.aval.ndim))
+                    for v in equation.outvars
+                )
+
+    read(jax.make_jaxpr(function)(*given).jaxpr)
+    return found
+
+
+def planned_intermediates(plan: ShardingPlan) -> list[Told]:
+    """What `intermediates` tells, from a plan."""
+
+    def outside_manual_code(scope: int) -> bool:
         while scope >= 0:
-            if scope not in calls or plan.scope_list[scope].label in ("cond",):
+            if plan.scope_list[scope].manual:
                 return False
             scope = plan.scope_list[scope].parent
         return True
@@ -171,7 +247,7 @@ def planned_intermediates(plan: ShardingPlan) -> list[tuple[str, Any, Spec]]:
     return [
         (value.op, tuple(value.shape), value.spec)
         for value, scope in zip(plan.values, plan.scopes, strict=True)
-        if value.op not in _CALLS and outside_loops(scope)
+        if value.op not in CALLS and outside_manual_code(scope)
     ]
 
 

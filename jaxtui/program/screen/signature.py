@@ -20,6 +20,7 @@ class ArgumentRow(Struct, frozen=True):
 
     `index` is the argument's place in the session, None where nothing is passed; `default` is what
     is taken then. `place` is its place among the positional arguments, None for a keyword.
+    `sharding` is the text of its sharding.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ArgumentRow(Struct, frozen=True):
     index: int | None
     place: int | None
     default: str = ""
+    sharding: str = ""
 
 
 def follow(
@@ -70,7 +72,14 @@ def rows(arguments: Sequence[Argument], signature: Sequence[Parameter] | None) -
         keyword = parameter is not None and parameter.kind == "keyword"
         default = (parameter.default or "") if parameter is not None else ""
         found.append(
-            ArgumentRow(argument.name, argument.value, index, None if keyword else place, default)
+            ArgumentRow(
+                argument.name,
+                argument.value,
+                index,
+                None if keyword else place,
+                default,
+                argument.sharding,
+            )
         )
         place += not keyword
     given = {argument.name for argument in arguments}

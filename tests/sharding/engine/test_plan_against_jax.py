@@ -31,12 +31,13 @@ def _shardy() -> Iterator[None]:
 def test_every_array_lies_where_jax_lays_it(case: ShardedCase) -> None:
     plan = plan_of(case.composition, Sharding())
     assert not plan.unplanned
-    function, given, _ = case.bare()
+    function, given, mesh = case.bare()
     planned = dict(enumerate(planned_intermediates(plan)))
     parts = {number for number, (_, _, spec) in planned.items() if in_part_of_an_axis(spec)}
-    told = intermediates(function, given, parts)
+    with case.context(mesh):
+        told = intermediates(function, given, parts)
+        compiled = jax.jit(function).lower(*given).compile()
     assert {n: v for n, v in planned.items() if n not in parts} == told
-    compiled = jax.jit(function).lower(*given).compile()
     leaves = zip(plan.outputs, jax.tree.leaves(compiled.output_shardings), strict=True)
     for planned_output, sharding in leaves:
         if not in_part_of_an_axis(planned_output.spec):
