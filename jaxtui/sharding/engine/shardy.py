@@ -69,24 +69,25 @@ class Resharding:
     body_of: int | None
 
 
-def propagate(module: Any) -> None:
-    """Give each value of the module its sharding, in place. Raises ir.MLIRError."""
+def prepared(module: Any) -> Any:
+    """A lowered module, which is changed, in the form in which XLA hands it to Shardy.
+
+    XLA goes through HLO first, which writes some operations in another way. It depends on that who
+    wins where two shardings ask for the same axis.
+    """
     with module.context:
-        prepare(module)
-        run_propagation(module)
+        inline_calls(module)
+        _lower_top_k(module)
+        _stand_in_for_chlo(module)
+        _split_broadcasts(module)
+        _name_makers(module)
+    return module
 
 
-def prepare(module: Any) -> None:
-    """Bring a lowered module, in place, into the form that Shardy reads all of."""
-    inline_calls(module)
-    _lower_top_k(module)
-    _stand_in_for_chlo(module)
-    _name_makers(module)
-
-
-def run_propagation(module: Any) -> None:
-    """Propagate the shardings of a prepared module, in place. Raises ir.MLIRError."""
-    PassManager.parse(_PROPAGATE).run(module.operation)
+def propagate(module: Any) -> None:
+    """Give each value of a prepared module its sharding, in place. Raises ir.MLIRError."""
+    with module.context:
+        PassManager.parse(_PROPAGATE).run(module.operation)
 
 
 def insert_collectives(module: Any) -> None:
@@ -169,6 +170,31 @@ def _stand_in_for_chlo(module: Any) -> None:
             while len(made) > 1:
                 made[:2] = [stablehlo.MaxOp(made[0], made[1]).result]
         op.results[0].replace_all_uses_with(made[0])
+        op.erase()
+
+
+def _split_broadcasts(module: Any) -> None:
+    """Write each broadcast as HLO does: dimensions of size 1 come and go by a reshape."""
+    for op in [o for o in operations(main_of(module)) if o.name == "stablehlo.broadcast_in_dim"]:
+        operand, result = op.operands[0], op.results[0]
+        given, made = ir.RankedTensorType(operand.type), ir.RankedTensorType(result.type)
+        places = list(ir.DenseI64ArrayAttr(op.attributes["broadcast_dimensions"]))
+        shape, wanted = list(given.shape), list(made.shape)
+        if shape == wanted or not shape:
+            continue
+        stretched = [n for n, d in zip(shape, places, strict=True) if n == 1 and wanted[d] != 1]
+        with ir.InsertionPoint(op), op.location:
+            if math.prod(shape) == math.prod(wanted):
+                new = stablehlo.ReshapeOp(made, operand).result
+            elif stretched:
+                kept = [(n, d) for n, d in zip(shape, places, strict=True) if n == wanted[d]]
+                squeezed = ir.RankedTensorType.get([n for n, _ in kept], given.element_type)
+                inner = stablehlo.ReshapeOp(squeezed, operand).result
+                dimensions = ir.DenseI64ArrayAttr.get([d for _, d in kept])
+                new = stablehlo.BroadcastInDimOp(made, inner, dimensions).result
+            else:
+                continue
+        result.replace_all_uses_with(new)
         op.erase()
 
 
