@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from textual import events
+from textual import events, screen
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.geometry import Size
 from textual.keys import _character_to_key
@@ -25,6 +25,8 @@ from tests.support import made_events as made
 from tests.support.painting import painted
 
 R = TypeVar("R", bound=AnyRequest)
+
+screen.UPDATE_PERIOD = 1 / 200  # seconds; at Textual's own 1 / 60 most of a test would be waiting
 
 
 class FakeClient:
@@ -128,7 +130,7 @@ class Bench:
         """
         for _ in range(2):
             await self.pilot._wait_for_screen()
-            await asyncio.sleep(1 / 50)
+            await asyncio.sleep(2 * screen.UPDATE_PERIOD)
         await self.pilot._wait_for_screen()
 
     async def until(self, true: Callable[[], bool]) -> None:
