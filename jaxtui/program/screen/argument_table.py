@@ -20,6 +20,9 @@ from jaxtui.session.diagnosis import Diagnosis
 
 UNREADABLE = "…"
 NAME_WIDTHS, AXIS_WIDTHS, SHARDING_WIDTHS = (5, 14), (5, 14), (10, 20)  # least, most, in cells
+# 64 rows added together would hold up the question whether a file may run, and keys.
+AT_ONCE = 8
+PAUSE = 0.1  # seconds until further ones are added
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,9 @@ class ArgumentTable(Vertical):
         super().__init__(classes="pane")
         self.border_title = "Arguments"
         widths = _widths(rows, column, shards)
-        self._rows = [_ArgumentRow(row, column, widths) for row in rows]
+        self._all = (rows, column, widths)  # what there is to be a row for
+        self._rows = [_ArgumentRow(row, column, widths) for row in rows[:AT_ONCE]]
+        self._growing = False  # that further rows are added soon
         self._heading = _Heading(column.field, widths)
         self._parameters = FieldInput(
             parameters, placeholder="none; for example batch = 4", id="parameters"
@@ -224,6 +229,9 @@ class ArgumentTable(Vertical):
             yield Static("parameters")
             yield self._parameters
         yield self._parameters_message
+
+    def on_mount(self) -> None:
+        self._grow_later()
 
     def show(
         self,
@@ -255,14 +263,31 @@ class ArgumentTable(Vertical):
         self._parameters_message.show(parameters_diagnosis)
 
     def _resize(self, rows: Sequence[TableRow], column: AxisColumn, widths: Widths) -> None:
-        """Add or remove row widgets to match `rows`."""
+        """Add or remove row widgets to match `rows`; those beyond AT_ONCE are added later."""
         for widget in self._rows[len(rows) :]:
             widget.remove()
         del self._rows[len(rows) :]
-        added = [_ArgumentRow(row, column, widths) for row in rows[len(self._rows) :]]
+        self._all = (rows, column, widths)
+        if not self._growing:
+            self._grow()
+
+    def _grow(self) -> None:
+        """Add the next of the row widgets that are missing."""
+        self._growing = False
+        if not self.is_attached:
+            return
+        rows, column, widths = self._all
+        there = len(self._rows)
+        added = [_ArgumentRow(row, column, widths) for row in rows[there : there + AT_ONCE]]
         if added:
             self._rows += added
             self.query_one("#argument-rows").mount_all(added)
+            self._grow_later()
+
+    def _grow_later(self) -> None:
+        if not self._growing and len(self._rows) < len(self._all[0]):
+            self._growing = True
+            self.set_timer(PAUSE, self._grow)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

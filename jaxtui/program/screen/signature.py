@@ -101,9 +101,14 @@ def with_value(
     row: ArgumentRow,
     text: str,
 ) -> list[Argument]:
-    """Set the value of `row` to `text`; "" stops passing an argument that is optional."""
+    """Set the value of `row` to `text`; "" stops passing an argument that is optional.
+
+    Nothing changes for a row whose argument has gone since `text` was typed.
+    """
     parameters = list(signature or ())
     if row.index is not None:
+        if [argument.name for argument in arguments[row.index : row.index + 1]] != [row.name]:
+            return list(arguments)
         if not text.strip() and _may_go(arguments, parameters, row):
             return [*arguments[: row.index], *arguments[row.index + 1 :]]
         changed = msgspec.structs.replace(arguments[row.index], value=text)
