@@ -241,7 +241,7 @@ class _Exporter:
 
     def _layer(self, index: int, layer: AnyLayer, function: str) -> str:
         settings = [function]
-        if layer.divides:
+        if layer.divides and not layer.in_mesh:
             settings.append("mesh=mesh")
         if layer.maps_over_devices and self.session.devices.order is not None:
             settings.append(f"devices=chosen_devices{self._device_slice(index, layer)}")

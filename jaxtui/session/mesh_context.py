@@ -37,26 +37,27 @@ _OWN = frozenset({"Mesh", "make_mesh", "AbstractMesh", "set_mesh", "use_mesh", "
 def when(devices: Devices, program: Program, *, planned: bool = False) -> When:
     """From when on the mesh of `devices` is in context for `program`.
 
-    A `planned` mesh is wherever it can; values need not be made on it.
+    A `planned` mesh is wherever it can; values need not be made on it. So is one, also where the
+    session does not say what the mesh is, that a layer takes its axis from.
 
     Never if a layer maps over devices, which lays a mesh of its own, or if the source does. A
     function in a file may ask for a mesh.
     """
-    given = devices.mesh is not None or bool(devices.axis_types)
+    asking = any(layer.in_mesh for layer in program.layers)
+    given = devices.mesh is not None or bool(devices.axis_types) or asking
     if not (given or planned) or any(layer.maps_over_devices for layer in program.layers):
         return "never"
     if _at_import(program.source):
         return "source"
     shardings = (layer.typed().get("in_shardings") for layer in program.layers)
     from_then: When = "call" if planned or any(shardings) else "values"
-    if planned or "explicit" in (devices.axis_types or {}).values():
+    if planned or asking or "explicit" in (devices.axis_types or {}).values():
         return from_then
     texts = [program.source, *(argument.value for argument in program.arguments)]
     names = frozenset().union(*map(_names, texts))
     if names & _OWN:
         return "never"
     asks = bool(names & _ASKING) or ":" in program.function
-    asks = asks or any(layer.in_mesh for layer in program.layers)
     return from_then if asks else "never"
 
 
