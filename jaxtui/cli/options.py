@@ -80,6 +80,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         add_arguments(parser)
     if command != "lessons":
         _add_engine_options(parser)
+    if command not in ("lessons", "shard"):
+        _add_mesh_option(parser)
     if command in (None, "screenshot"):
         parser.add_argument("--theme", metavar="NAME", help="a theme by name")
     if command is None:
@@ -107,6 +109,16 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--engine",
         metavar="COMMAND",
         help='another way to start the engine: "ssh HOST python -m jaxtui.engine"',
+    )
+
+
+def _add_mesh_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mesh",
+        dest="device_mesh",
+        metavar="AXIS=SIZE,...",
+        type=parse_mesh,
+        help="the mesh over the devices, such as data=4,model=2 or data=4,model=2:explicit",
     )
 
 

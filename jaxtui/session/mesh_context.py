@@ -3,8 +3,8 @@
 Over a mesh in context `P(...)` by itself is a sharding. It also changes where everything lies: what
 is computed is on all devices of the mesh, an array made under it is committed to all of them (which
 a jit with other `in_shardings` refuses), an array on one device cannot be used at all, nor can
-another mesh or a pmap. So it is in context only for code that speaks of shardings, and the values
-of arguments are made before, unless they do.
+another mesh or a pmap. So it is in context only for a session whose code speaks of shardings, and
+where a jit has `in_shardings` the values of arguments are made before, unless they do.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 
 from jaxtui.session.session import Devices, Program
 
-When = Literal["never", "call", "always"]
-"""When the mesh is in context: while the program is called, or from its source on."""
+When = Literal["never", "call", "values", "source"]
+"""From when on the mesh is in context: the call of the program, its values, or its source."""
 
 # What looks for a mesh in context, or takes a PartitionSpec.
 _ASKING = frozenset(
@@ -35,25 +35,30 @@ _OWN = frozenset({"Mesh", "make_mesh", "AbstractMesh", "set_mesh", "use_mesh", "
 
 
 def when(devices: Devices, program: Program, *, planned: bool = False) -> When:
-    """When the mesh of `devices` is in context for `program`; a `planned` mesh is wherever it can.
+    """From when on the mesh of `devices` is in context for `program`.
+
+    A `planned` mesh is wherever it can; values need not be made on it. So is one, also where the
+    session does not say what the mesh is, that a layer takes its axis from.
 
     Never if a layer maps over devices, which lays a mesh of its own, or if the source does. A
     function in a file may ask for a mesh.
     """
-    given = devices.mesh is not None or bool(devices.axis_types)
+    asking = any(layer.in_mesh for layer in program.layers)
+    given = devices.mesh is not None or bool(devices.axis_types) or asking
     if not (given or planned) or any(layer.maps_over_devices for layer in program.layers):
         return "never"
     if _at_import(program.source):
-        return "always"
-    wanted = planned or "explicit" in (devices.axis_types or {}).values()
-    if wanted:
-        return "call"
+        return "source"
+    shardings = (layer.typed().get("in_shardings") for layer in program.layers)
+    from_then: When = "call" if planned or any(shardings) else "values"
+    if planned or asking or "explicit" in (devices.axis_types or {}).values():
+        return from_then
     texts = [program.source, *(argument.value for argument in program.arguments)]
     names = frozenset().union(*map(_names, texts))
     if names & _OWN:
         return "never"
     asks = bool(names & _ASKING) or ":" in program.function
-    return "call" if asks or any(layer.in_mesh for layer in program.layers) else "never"
+    return from_then if asks else "never"
 
 
 def asks_for_mesh(text: str) -> bool:

@@ -99,6 +99,9 @@ def test_the_version_is_printed() -> None:
         ("run", "--engine", "'unbalanced", "a"),
         ("run", "--engine", "", "a"),
         ("lessons", "none-of-that-name"),
+        ("run", "--mesh", "data", "a"),
+        ("--mesh", "data=4,data=2"),
+        ("lessons", "--mesh", "data=4"),
         ("screenshot",),
         ("screenshot", "--size", "120", "-o", "x.svg"),
         ("a", "b"),
@@ -248,6 +251,16 @@ def test_a_session_that_cannot_be_exported_is_status_1_and_one_line(tmp_path: Pa
         (Choice(count=4), Devices(platform="cpu", count=8), Devices(platform="cpu", count=4)),
         (Choice(platform="gpu"), Devices(platform="cpu", count=8), Devices(platform="gpu")),
         (
+            Choice(mesh={"x": 4}, axis_types={}),
+            Devices(count=4, mesh={"a": 2, "b": 2}, axis_types={"a": "explicit"}),
+            Devices(count=4, mesh={"x": 4}),
+        ),
+        (
+            Choice(mesh={"x": 4}, axis_types={"x": "explicit"}),
+            Devices(count=4),
+            Devices(count=4, mesh={"x": 4}, axis_types={"x": "explicit"}),
+        ),
+        (
             Choice(platform="cpu"),
             Devices(platform="cpu", count=8, order=[1, 0]),
             Devices(platform="cpu", count=8, order=[1, 0]),
@@ -262,6 +275,34 @@ def test_the_command_line_wins_over_the_sessions_device_set(
     assert session == Session(title="kept", devices=expected)
     settings = choice.settings_for(session)
     assert (settings.platform, settings.count) == (expected.platform, expected.count)
+
+
+def test_a_mesh_of_the_command_line_is_laid_over_the_devices(tmp_path: Path) -> None:
+    path = tmp_path / "meshed.toml"
+    source = "def f(x):\n    return lax.with_sharding_constraint(x, P('data', 'model'))\n"
+    arguments = [Argument(name="x", value="ones((8, 4))")]
+    meshed = Session(
+        devices=Devices(platform="cpu", count=8),
+        program=Program(source=source, arguments=arguments),
+    )
+    path.write_text(dumps(meshed))
+    done = jaxtui("--mesh", "data=4,model=2", "run", "--json", str(path))
+    (output,) = json.loads(done.stdout)["program"]["outputs"]
+    assert output["shards"][3]["index"] == [[2, 4], [2, 4]]
+    script = jaxtui("export", "--mesh", "data=4,model=2:explicit", str(path)).stdout
+    assert "AxisType.Explicit" in script
+    refused = jaxtui("run", "--mesh", "data=3", str(path))
+    assert refused.returncode == 1
+    assert "data 3 takes 3 devices" in refused.stderr
+
+
+def test_the_devices_are_listed_with_the_mesh_asked_for() -> None:
+    done = jaxtui("devices", "--devices", "8", "--mesh", "data=4,model=2:explicit")
+    assert done.returncode == 0
+    assert "mesh data 4 × model 2 (explicit)" in done.stdout
+    refused = jaxtui("devices", "--devices", "4", "--mesh", "data=4,model=2")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "jaxtui: --mesh: data 4 x model 2 takes 8 devices; JAX has 4 devices\n"
 
 
 def test_the_number_of_processes_goes_to_the_engine() -> None:

@@ -28,7 +28,7 @@ MOST_FIXES = 3
 
 def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     """Values of the setting `name` (in_axes or out_axes) with which the rest traces, as fixes."""
-    if not layer.kind.maps:
+    if not (layer.kind.maps or layer.kind.in_mesh):
         return []
     level = recorder.level_of(layer)
     args = recorder.recordings[level].args
@@ -40,7 +40,7 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     for axes in itertools.islice(tried, MOST_ATTEMPTS):
         if len(fixes) == MOST_FIXES or time.monotonic() > deadline:
             break
-        if _same(axes, layer.settings.get(name, 0)):
+        if _same(axes, layer.settings.get(name, None if layer.kind.in_mesh else 0)):
             continue
         if traces(layer, recorder, **{name: axes}):
             fixes.append(layer.fix(name, repr(axes)))

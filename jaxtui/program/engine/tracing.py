@@ -252,7 +252,8 @@ def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
 
     Raises ValueError or TypeError when the setting does not fit the tree of `args`.
     """
-    prefix = layer.settings.get(layer.kind.input_field, 0)
+    default = None if layer.kind.in_mesh else 0
+    prefix = layer.settings.get(layer.kind.input_field, default)
     if layer.kind.divides:
         return prefix_leaves(prefix, tuple(args))
     if isinstance(prefix, list):
@@ -321,7 +322,10 @@ def dimensions(axis: Any, leaf: Any) -> list[int]:
 
 
 def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) -> int | None:
-    """The length of the axis that the layer maps; for shard_map, the size of its mesh."""
+    """The length of the axis that the layer maps; for shard_map, the size of its mesh, for smap of
+    its axis."""
+    if layer.kind.in_mesh:
+        return int(layer.devices.mesh.shape[layer.settings["axis_name"]])
     if layer.kind.divides:
         return int(layer.devices.mesh.size)
     if not layer.kind.maps:
@@ -336,7 +340,7 @@ def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) ->
 
 def label(layer: BuiltLayer, size: int | None) -> str:
     """A layer's heading: "vmap batch·4", "vmap of 4", "shard_map x·4 y·2", "jit"."""
-    if layer.kind.divides:
+    if layer.kind.divides and not layer.kind.in_mesh:
         axes = " ".join(f"{name}·{n}" for name, n in layer.devices.mesh.shape.items())
         return f"{layer.transform} {axes}"
     name = layer.settings.get("axis_name")

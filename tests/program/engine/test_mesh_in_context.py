@@ -27,6 +27,7 @@ from tests.support.scripts import names_of
 MESH = {"data": 4, "model": 2}
 EXPLICIT: dict[str, AxisTypeName] = {"data": "explicit", "model": "explicit"}
 CONSTRAINED = "def f(x):\n    return lax.with_sharding_constraint(x * 2, P('data'))\n"
+ALONE = "def f(x):\n    return lax.with_sharding_constraint(x, P('data'))\n"
 NEW = pytest.mark.skipif(not hasattr(jax.sharding, "reshard"), reason="older JAX has no reshard")
 
 
@@ -50,6 +51,14 @@ def session(
 
 X = {"x": "arange(32.0).reshape(8, 4)"}
 CASES = {
+    "a constraint by itself": session(ALONE, X),
+    "a constraint on an array of NumPy": session(
+        ALONE, {"x": "np.arange(32, dtype='float32').reshape(8, 4)"}
+    ),
+    "a jit that shards and a value that does": session(
+        CONSTRAINED, {"x": "lax.with_sharding_constraint(arange(32.0).reshape(8, 4), P('data'))"},
+        Jit(in_shardings="P('data')"),
+    ),
     "a constraint": session(CONSTRAINED, X),
     "a constraint under jit": session(CONSTRAINED, X, Jit()),
     "a constraint under a jit that shards": session(CONSTRAINED, X, Jit(in_shardings="P('data')")),
@@ -145,6 +154,8 @@ def test_a_program_that_reshards_is_the_scripts(name: str) -> None:
 
 SQUARE = np.arange(32.0, dtype="float32").reshape(8, 4)
 VALUES = {
+    "a constraint by itself": SQUARE,
+    "a constraint on an array of NumPy": SQUARE,
     "a source that makes an array at once": SQUARE.sum(0),
     "a value that asks for it": SQUARE + 1,
     "a shard_map beside a constraint": SQUARE.reshape(4, 2, 4).sum(0) + 1,
@@ -164,18 +175,19 @@ def test_the_mesh_changes_no_value(name: str) -> None:
     ("of", "when"),
     [
         (session("def f(x):\n    return x\n", X), "never"),
-        (session(CONSTRAINED, X), "call"),
+        (session(CONSTRAINED, X), "values"),
+        (session(CONSTRAINED, X, Jit(in_shardings="P()")), "call"),
         (session(CONSTRAINED, X, mesh=None), "never"),
         (session(CONSTRAINED, X, Vmap(), Pmap()), "never"),
-        (session("def f(x):\n    return x\n", X, types=EXPLICIT), "call"),
-        (session("f = jax.jit(lambda x: x, in_shardings=P())\n", X), "always"),
-        (session("f = lambda x: reshard(x, P('data'))\n", X), "call"),
+        (session("def f(x):\n    return x\n", X, types=EXPLICIT), "values"),
+        (session("f = jax.jit(lambda x: x, in_shardings=P())\n", X), "source"),
+        (session("f = lambda x: reshard(x, P('data'))\n", X), "values"),
         (session("def f(x):\n    return jax.pmap(jnp.sin)(x) + len(P())\n", X), "never"),
         (session("m = jax.make_mesh((2,), ('i',))\ng = P('i')\nf = len\n", X), "never"),
-        (session("from jax.sharding import PartitionSpec as S\ndef f(x):\n    S()", X), "call"),
-        (session("def f(x):\n    return x\n", {"x": "reshard(ones(8), P('data'))"}), "call"),
+        (session("from jax.sharding import PartitionSpec as S\ndef f(x):\n    S()", X), "values"),
+        (session("def f(x):\n    return x\n", {"x": "reshard(ones(8), P('data'))"}), "values"),
         (session("def f(x):\n    return (\n", X), "never"),
-        (Session(devices=Devices(mesh=MESH), program=Program(function="model.py:f")), "call"),
+        (Session(devices=Devices(mesh=MESH), program=Program(function="model.py:f")), "values"),
     ],
 )
 def test_the_mesh_is_in_context_where_code_asks_for_it(of: Session, when: str) -> None:

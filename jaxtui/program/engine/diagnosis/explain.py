@@ -145,7 +145,8 @@ def _without_check(recorder: Recorder) -> tuple[str, list[Fix]]:
     """What to say and to try where JAX lacks something and does not say what."""
     said = f", raised within JAX {jax.__version__}, which does not say what it lacks"
     for layer in recorder.layers:
-        if layer.kind.divides and layer.settings.get("check_vma") is not False:
+        checks = "check_vma" in layer.kind.fields()
+        if checks and layer.settings.get("check_vma") is not False:
             said += (
                 ": check_vma, the check of what differs between devices, does not know all "
                 "operations"
@@ -194,7 +195,7 @@ def _explain_outputs(
             return layer.fault("axis_size", message)
         if explained := _out_axes_message(layer, output):
             return layer.fault(name, explained, fixes)
-    if layer.kind.divides and "require replication" in str(error):
+    if "out_specs" in layer.settings and "require replication" in str(error):
         return _explain_replication(error, layer)
     return found
 

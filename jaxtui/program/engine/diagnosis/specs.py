@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from jax import tree_util
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
 from jaxtui.engine_base.arrays import shape_of
 from jaxtui.engine_base.failures import safe_repr
+from jaxtui.engine_base.meshes import types_of
 from jaxtui.program.engine.diagnosis.calls import Call, short
 from jaxtui.program.engine.spec_trees import axes_of
 from jaxtui.program.engine.tracing import input_axes
@@ -127,3 +128,40 @@ class ShardMapCall(Call):
             f"evenly: {nearest} would do",
             self.value_fix(position, f"keep the first {below}", f"{{}}[{cut}]") if below else (),
         )
+
+
+class SmapCall(Call):
+    """A call to an smap."""
+
+    def explain(self) -> Diagnosis | None:
+        return self._inferred() or self.structure() or self._axes()
+
+    def _inferred(self) -> Diagnosis | None:
+        """Do the arguments' types say how they are divided, if in_axes does not?"""
+        if "in_axes" in self.layer.settings:
+            return None
+        name = self.layer.settings["axis_name"]
+        if types_of(self.layer.devices.mesh)[name] is AxisType.Explicit:
+            return None
+        message = (
+            f"smap needs in_axes: only over an explicit axis do types say it, and {name!r} is not"
+        )
+        return self.layer.fault("in_axes", message, self.working_axes())
+
+    def _axes(self) -> Diagnosis | None:
+        parts = int(self.layer.devices.mesh.shape[self.layer.settings["axis_name"]])
+        entries = input_axes(self.layer, self.args)
+        for axis, (name, _, leaf) in zip(entries, self.leaves(), strict=False):
+            shape = shape_of(leaf)
+            if axis is None:
+                continue
+            if type(axis) is not int or not -len(shape) <= axis < len(shape):
+                message = f"{name} {short(leaf)} has no axis {safe_repr(axis, 40)}"
+                return self.layer.fault("in_axes", message, self.working_axes())
+            if shape[axis] % parts:
+                message = (
+                    f"axis {axis} of {name} is {shape[axis]}, which {parts} devices cannot share "
+                    f"evenly"
+                )
+                return self.layer.fault("in_axes", message, self.working_axes())
+        return None
