@@ -5,7 +5,9 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from jaxtui.screen.field import Notice
+from jaxtui.screen.field import FieldMessage, Notice
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import PROGRAM
 from jaxtui.sharding import differences, words
 from jaxtui.sharding.columns import Columns, Shown
 from jaxtui.sharding.flow import Flow, Key, Line, Row, ScopeGroup
@@ -29,6 +31,7 @@ class FlowPane(Vertical):
     DEFAULT_CSS = """
     FlowPane { height: 1fr; }
     FlowPane RowList { height: 1fr; min-height: 3; }
+    FlowPane FieldMessage { max-height: 4; padding: 0 1; }
     """
 
     def __init__(self, work: ShardingWork, *, id: str) -> None:
@@ -36,6 +39,7 @@ class FlowPane(Vertical):
         self.border_title = "Sharding"
         self._work = work
         self.head = FlowText()
+        self.fault = FieldMessage()
         self.notice = Notice()
         self.rows = RowList(id="sharding-rows")
         self.foot = FlowText()
@@ -46,6 +50,7 @@ class FlowPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield self.head
+        yield self.fault
         yield self.notice
         yield self.rows
         yield self.foot
@@ -58,8 +63,12 @@ class FlowPane(Vertical):
 
     # --------------------------------------------------------------------------- what is shown
 
-    def show(self, now: float, *, device: int | None) -> None:
-        """Bring the pane up to date; with `device`, rows show the block that it holds."""
+    def show(self, now: float, *, device: int | None, fault: Diagnosis | None = None) -> None:
+        """Bring the pane up to date.
+
+        With `device`, rows show the block that it holds; `fault` is one that no field has.
+        """
+        self.fault.show(fault, _place(fault))
         work = self._work
         flow, stale = work.flow, work.stale(now)
         self.notice.say(work.notice() or self._advice(flow))
@@ -134,9 +143,7 @@ class FlowPane(Vertical):
         stale: bool,
     ) -> list[Parts]:
         work, plan = self._work, flow.plan
-        sharding = work.session.sharding
-        memory = words.bytes_of(sharding.memory) if sharding is not None else None
-        clauses = view.cost(plan, memory)
+        clauses = view.cost(plan, work.links)
         if stale:
             clauses.append(("not of what is typed", "wrong"))
         if not plan.here:
@@ -176,6 +183,14 @@ class FlowPane(Vertical):
         flow = self._work.flow
         if flow is not None:
             self.flipped = {key for key, unfolded in flow.folds() if unfolded != opened}
+
+
+def _place(diagnosis: Diagnosis | None) -> str:
+    """Where to find a fault that is in no field of this screen."""
+    if diagnosis is None or not diagnosis.field:
+        return ""
+    keys = diagnosis.field.under(PROGRAM)
+    return f"{'.'.join(diagnosis.field.keys if keys is None else keys or ('program',))}: "
 
 
 def collective_at(row: Row | None) -> int | None:

@@ -10,6 +10,7 @@ from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Session
 from jaxtui.sharding import blocks, differences, words
+from jaxtui.sharding.costs import Links
 from jaxtui.sharding.flow import Line, Row, ScopeGroup
 from jaxtui.sharding.words import AnyArray, Part, Parts
 from jaxtui.text import quantities
@@ -63,8 +64,9 @@ def explained_place(row: Row) -> int | None:
     return None
 
 
-def cost(plan: ShardingPlan, memory: int | None) -> list[tuple[str, str]]:
-    """What the plan costs, as clauses of (text, role); `memory` is that of a device."""
+def cost(plan: ShardingPlan, links: Links) -> list[tuple[str, str]]:
+    """What the plan costs, as clauses of (text, role), and the links by which it is timed."""
+    memory = links.memory
     clauses = [(clause, "") for clause in words.footing(plan)]
     if memory is not None:
         fits = plan.memory.peak <= memory
@@ -72,7 +74,27 @@ def cost(plan: ShardingPlan, memory: int | None) -> list[tuple[str, str]]:
         clauses.insert(
             1, (f"fits in {size}", "quiet") if fits else (f"does not fit in {size}", "wrong")
         )
+    if plan.collectives:
+        clauses.append((timed(plan, links), "quiet"))
     return clauses
+
+
+def timed(plan: ShardingPlan, links: Links) -> str:
+    """The model's figures: `1 µs a step, 10.0 GB/s`, for each axis if they differ."""
+    figures = [
+        (
+            links.latency.get(axis, links.default_latency),
+            links.bandwidth.get(axis, links.default_bandwidth),
+        )
+        for axis in plan.mesh
+    ]
+    told = [
+        f"{quantities.seconds(latency, 2)} a step, {quantities.prefixed(bandwidth)}B/s"
+        for latency, bandwidth in figures
+    ]
+    if len(set(told)) == 1:
+        return f"timed by {told[0]}"
+    return "; ".join(f"{axis} {text}" for axis, text in zip(plan.mesh, told, strict=True))
 
 
 def flowed(clauses: Sequence[tuple[str, str]], width: int) -> list[Parts]:
