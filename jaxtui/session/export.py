@@ -48,6 +48,11 @@ def load(file):
 }
 
 
+_SHARDINGS = (
+    "jax.tree.map("
+    "lambda x: jax.sharding.NamedSharding(mesh, x) if isinstance(x, P) else x, "
+    "{text}, is_leaf=lambda x: isinstance(x, P))"
+)
 # JAX before 0.7 has no jax.set_mesh.
 _SET_MESH = """\
 set_mesh = jax.set_mesh if hasattr(jax, "set_mesh") else jax.sharding.set_mesh
@@ -170,8 +175,8 @@ class _Exporter:
             field = ARGUMENTS / index / "value"
             text = self._value(argument.value, field)
             if argument.sharding.strip():
-                spec = argument.sharding.strip()
-                text = f"jax.device_put({text}, jax.sharding.NamedSharding(mesh, {spec}))"
+                sharding = _sharding(argument.sharding.strip(), ARGUMENTS / index / "sharding")
+                text = f"jax.device_put({text}, {sharding})"
             asks = self.mesh_when == "call" and mesh_context.asks_for_mesh(argument.value)
             (under_mesh if asks else lines).append(f"{self.variable(argument.name)} = {text}")
         set_mesh = [_SET_MESH] if self.mesh_when == "call" else []
@@ -267,12 +272,22 @@ def _written(field: Field, text: str, bound: Container[str]) -> str:
         return "{" + text + "}" if isinstance(value, ast.Constant) else f"set(({text}))"
     if field.reads == "shardings":
         ast.parse(text, mode="eval")
-        return (
-            "jax.tree.map("
-            "lambda x: jax.sharding.NamedSharding(mesh, x) if isinstance(x, P) else x, "
-            f"{text}, is_leaf=lambda x: isinstance(x, P))"
-        )
+        return _SHARDINGS.format(text=text)
     return _qualified(text, bound, lambda name: field.home) if field.home else text
+
+
+def _sharding(text: str, field: FieldPath) -> str:
+    """The shardings over the mesh of an argument's spec or tree of specs. Raises ExportError."""
+    try:
+        node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise ExportError(f"no Python: {error}", field) from error
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "P":
+        return f"jax.sharding.NamedSharding(mesh, {text})"
+    names = [node] if isinstance(node, ast.Constant) else getattr(node, "elts", [])
+    if names and all(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in names):
+        return f"jax.sharding.NamedSharding(mesh, P({text}))"
+    return _SHARDINGS.format(text=text)
 
 
 def _qualified(text: str, bound: Container[str], home: Callable[[str], str]) -> str:

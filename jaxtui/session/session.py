@@ -84,7 +84,11 @@ class Sharding(Part):
 
 
 class Argument(Part):
-    """An argument of the function: its name, its value as typed, optionally a PartitionSpec."""
+    """An argument of the function: its name, its value as typed, and where it lies.
+
+    `sharding` is a PartitionSpec, or a tree of them that is a prefix of the argument's tree; what
+    has None instead of one stays where it is.
+    """
 
     name: str
     value: str = ""

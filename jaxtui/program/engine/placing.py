@@ -15,8 +15,8 @@ from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import diagnosed
-from jaxtui.engine_base.meshes import has_explicit, typed_sharding
-from jaxtui.program.engine import expressions
+from jaxtui.engine_base.meshes import typed_sharding
+from jaxtui.program.engine import argument_shardings, expressions
 from jaxtui.program.engine.expressions import Value
 from jaxtui.program.engine.prepared import Prepared
 from jaxtui.session.diagnosis import Kind
@@ -55,10 +55,28 @@ def _first_as_default(devices: DeviceSet) -> contextlib.AbstractContextManager[A
 
 def placed(values: list[Any], prepared: Prepared) -> list[Any]:
     """The values, each placed by its argument's sharding if it has one. Raises Diagnosed."""
-    return [
-        value if (sharding := _sharding(index, prepared)) is None else _put(value, sharding, index)
-        for index, value in enumerate(values)
-    ]
+    return [_placed(index, value, prepared) for index, value in enumerate(values)]
+
+
+def _placed(index: int, value: Any, prepared: Prepared) -> Any:
+    shardings = argument_shardings.shardings(index, value, prepared)
+    if shardings is None:
+        return value
+    leaves, tree = tree_util.tree_flatten(value)
+    try:
+        if processes.several():
+            put = map(_place, leaves, shardings)
+        else:
+            put = jax.device_put(leaves, shardings)
+        return tree_util.tree_unflatten(tree, put)
+    except BaseException as error:
+        kind: Kind = "memory" if failures.out_of_memory(error) else "axes"
+        field = argument_shardings.sharding_field(index)
+        raise diagnosed(kind, field, failures.describe(error)) from error
+
+
+def _place(leaf: Any, sharding: NamedSharding | None) -> Any:
+    return leaf if sharding is None else global_view.place(leaf, sharding)
 
 
 def placed_structs(values: list[Value], prepared: Prepared) -> list[Any]:
@@ -66,30 +84,40 @@ def placed_structs(values: list[Value], prepared: Prepared) -> list[Any]:
 
     A value that places itself, as by `jax.device_put`, is computed for that. Raises Diagnosed.
     """
+    structs = []
+    for index, value in enumerate(values):
+        shardings = argument_shardings.shardings(index, value.tree, prepared)
+        whole = shardings is not None and None not in shardings
+        tree = value.tree if whole else _as_made(index, value, prepared)
+        structs.append(_with_shardings(tree, shardings))
+    return structs
+
+
+def traced_structs(values: list[Value], prepared: Prepared) -> list[Any]:
+    """The shapes of the values, with the shardings of the arguments. Raises Diagnosed.
+
+    Shardings over explicit axes are a part of the types that tracing finds.
+    """
     return [
-        _struct(index, value, _sharding(index, prepared), prepared)
+        _with_shardings(value.tree, argument_shardings.shardings(index, value.tree, prepared))
         for index, value in enumerate(values)
     ]
 
 
-def traced_structs(values: list[Value], prepared: Prepared) -> list[Any]:
-    """The shapes of the values, with the shardings that are part of their types. Raises Diagnosed.
-
-    Only a mesh with explicit axes makes shardings a part of types.
-    """
-    trees = [value.tree for value in values]
-    if not has_explicit(prepared.devices.mesh):
-        return trees
-    shardings = [_sharding(index, prepared) for index in range(len(trees))]
-    return [
-        tree if sharding is None else _all_with_sharding(tree, sharding)
-        for tree, sharding in zip(trees, shardings, strict=True)
+def _with_shardings(tree: Any, shardings: list[NamedSharding | None] | None) -> Any:
+    """`tree` as shapes with these shardings; leaves without one are themselves."""
+    if shardings is None:
+        return tree
+    leaves, structure = tree_util.tree_flatten(tree)
+    structs = [
+        leaf if sharding is None else _with_sharding(leaf, sharding)
+        for leaf, sharding in zip(leaves, shardings, strict=True)
     ]
+    return tree_util.tree_unflatten(structure, structs)
 
 
-def _struct(index: int, value: Value, sharding: NamedSharding | None, prepared: Prepared) -> Any:
-    if sharding is not None:
-        return _all_with_sharding(value.tree, sharding)
+def _as_made(index: int, value: Value, prepared: Prepared) -> Any:
+    """The shapes of a value with the shardings that it has by itself."""
     text = prepared.composition.program.arguments[index].value
     if not value.places:
         covered = prepared.devices.covers_value(text)
@@ -120,38 +148,10 @@ def _as_it_lies(leaf: Any) -> Any:
     return _with_sharding(leaf, leaf.sharding if leaf.committed else None)
 
 
-def _all_with_sharding(tree: Any, sharding: NamedSharding) -> Any:
-    return tree_util.tree_map(lambda leaf: _with_sharding(leaf, sharding), tree)
-
-
 def _with_sharding(leaf: Any, sharding: Any) -> jax.ShapeDtypeStruct:
     if not is_array(leaf):
         leaf = jax.eval_shape(lambda: jax.numpy.asarray(leaf))
-    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    extended = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.extended)  # keys
+    dtype = leaf.dtype if extended else jax.dtypes.canonicalize_dtype(leaf.dtype)
     weak = bool(getattr(leaf, "weak_type", False))
     return jax.ShapeDtypeStruct(np.shape(leaf), dtype, sharding=sharding, weak_type=weak)
-
-
-def _sharding(index: int, prepared: Prepared) -> NamedSharding | None:
-    text = prepared.composition.program.arguments[index].sharding
-    if not text.strip():
-        return None
-    field = ARGUMENTS / index / "sharding"
-    spec = expressions.setting_value(text, prepared.known, field)
-    try:
-        if not isinstance(spec, PartitionSpec):
-            spec = PartitionSpec(spec)
-        return NamedSharding(prepared.devices.mesh, spec)
-    except BaseException as error:
-        raise diagnosed("axes", field, failures.describe(error)) from error
-
-
-def _put(value: Any, sharding: NamedSharding, index: int) -> Any:
-    try:
-        if processes.several():
-            return global_view.place(value, sharding)
-        return jax.device_put(value, sharding)
-    except BaseException as error:
-        kind: Kind = "memory" if failures.out_of_memory(error) else "axes"
-        field = ARGUMENTS / index / "sharding"
-        raise diagnosed(kind, field, failures.describe(error)) from error

@@ -11,14 +11,10 @@ from jax.sharding import PartitionSpec
 from jaxtui.engine_base.arrays import shape_of
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.program.engine.diagnosis.calls import Call, short
+from jaxtui.program.engine.spec_trees import axes_of
 from jaxtui.program.engine.tracing import input_axes
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text.quantities import counted
-
-
-def axes_of(entry: Any) -> tuple[Any, ...]:
-    """The mesh axes over which an entry of a PartitionSpec divides its dimension."""
-    return () if entry is None else entry if isinstance(entry, tuple) else (entry,)
 
 
 class ShardMapCall(Call):

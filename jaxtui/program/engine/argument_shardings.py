@@ -1,0 +1,218 @@
+"""An argument's sharding: one spec or a tree of specs, read and held against the argument.
+
+What does not fit is said before JAX is asked, at the field, with specs that would fit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from jax import tree_util
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxtui.engine_base import failures
+from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
+from jaxtui.engine_base.errors import diagnosed
+from jaxtui.program.engine import expressions, spec_trees
+from jaxtui.program.engine.prepared import Prepared
+from jaxtui.program.engine.spec_trees import axes_of
+from jaxtui.session.diagnosis import Fix
+from jaxtui.session.field_path import ARGUMENTS, FieldPath
+from jaxtui.text.quantities import counted
+
+MOST_FIXES = 4
+
+
+def sharding_field(index: int) -> FieldPath:
+    """The session's field of the sharding of the argument at `index`."""
+    return ARGUMENTS / index / "sharding"
+
+
+def shardings(index: int, tree: Any, prepared: Prepared) -> list[NamedSharding | None] | None:
+    """The sharding of each leaf of the argument at `index`, whose value is `tree`.
+
+    The text is a PartitionSpec, or a dict, list or tuple of them that is a prefix of the argument's
+    tree: a spec holds for all leaves below it, and None leaves them where they are, as in
+    `jax.device_put`. A name or a tuple of names stands for the PartitionSpec of it. The result is
+    None without a text, or if all stays where it is. Raises Diagnosed at the argument's field.
+    """
+    argument = prepared.composition.program.arguments[index]
+    if not argument.sharding.strip():
+        return None
+    field = sharding_field(index)
+    specs = spec_trees.read(expressions.setting_value(argument.sharding, prepared.known, field))
+    held = _Held(argument.name, field, argument.sharding, specs, dict(prepared.devices.mesh.shape))
+    try:
+        entries = prefix_leaves(specs, tree)
+    except (ValueError, TypeError):
+        raise held.no_prefix(tree) from None
+    paths = tree_util.tree_flatten_with_path(tree)[0]
+    for spec, (path, leaf) in zip(entries, paths, strict=True):
+        held.check(spec, tree_util.keystr(path), leaf)
+    if all(spec is None for spec in entries):
+        return None
+    try:
+        mesh = prepared.devices.mesh
+        return [None if spec is None else NamedSharding(mesh, spec) for spec in entries]
+    except BaseException as error:
+        raise diagnosed("axes", field, failures.describe(error)) from error
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The `specs` of an argument, as typed in `text`, held against its leaves and the mesh."""
+
+    name: str
+    field: FieldPath
+    text: str
+    specs: Any
+    mesh: dict[str, int]
+
+    def _wrong(self, message: str, fixes: list[Fix]) -> Exception:
+        unlike = [fix for fix in fixes if fix.text != self.text.strip()]
+        return diagnosed("axes", self.field, message, unlike[:MOST_FIXES])
+
+    def _fix(self, text: str, label: str = "") -> Fix:
+        return Fix(label=label or text, field=self.field, text=text)
+
+    def no_prefix(self, tree: Any) -> Exception:
+        """What to raise for specs that are no prefix of the argument's `tree`."""
+        path, given, wanted = spec_trees.mismatch(self.specs, tree)
+        message = f"{self.name}{path} is {wanted}, and its sharding {given}"
+        fixes = [
+            self._fix(text)
+            for fitting in spec_trees.fitting(self.specs, tree)
+            if (text := spec_trees.text_of(fitting)) is not None
+        ]
+        return self._wrong(message, fixes)
+
+    def check(self, spec: Any, path: str, leaf: Any) -> None:
+        """Raise Diagnosed unless `spec` can be the sharding of `leaf`."""
+        if spec is None:
+            return
+        if not isinstance(spec, PartitionSpec):
+            message = (
+                f"{failures.safe_repr(spec, 40)} is no PartitionSpec such as P({self._axis!r})"
+            )
+            raise self._wrong(message, [])
+        if not is_array(leaf) and not isinstance(leaf, bool | int | float | complex):
+            message = f"{self.name}{path} is no array: None leaves it where it is"
+            raise self._wrong(message, [])
+        shape = shape_of(leaf)
+        found = self._axes(spec) or self._rank(spec, path, shape) or self._uneven(spec, path, shape)
+        if found is not None:
+            raise found
+
+    @property
+    def _axis(self) -> str:
+        return next(iter(self.mesh))
+
+    def _changed(self, old: PartitionSpec, new: list[Any]) -> Iterator[Fix]:
+        """The fix that puts a spec of the entries `new` in place of `old`, if it can be written."""
+        text = spec_trees.text_of(spec_trees.replaced(self.specs, old, PartitionSpec(*new)))
+        if text is not None:
+            yield self._fix(text)
+
+    def _axes(self, spec: PartitionSpec) -> Exception | None:
+        """Does the mesh have the axes, and each at most once?"""
+        used: list[Any] = []
+        for dimension, entry in enumerate(spec):
+            for axis in axes_of(entry):
+                if axis is PartitionSpec.UNCONSTRAINED:
+                    continue
+                if axis not in self.mesh:
+                    return self._unknown(spec, axis)
+                if axis in used:
+                    return self._twice(spec, dimension, axis)
+                used.append(axis)
+        return None
+
+    def _unknown(self, spec: PartitionSpec, axis: Any) -> Exception:
+        has = ", ".join(map(repr, self.mesh))
+        message = f"the mesh has no axis {failures.safe_repr(axis, 40)}; it has {has}"
+        near = difflib.get_close_matches(str(axis), self.mesh, n=2, cutoff=0.5)
+        taken = {a for entry in spec for a in axes_of(entry)}
+        free = [name for name in [*near, *self.mesh] if name not in taken]
+        fixes = [
+            fix
+            for name in dict.fromkeys(free)
+            for fix in self._changed(spec, [_with(e, axis, name) for e in spec])
+        ]
+        fixes += self._changed(spec, [_without(entry, axis) for entry in spec])
+        return self._wrong(message, fixes)
+
+    def _twice(self, spec: PartitionSpec, again: int, axis: Any) -> Exception:
+        entries = list(spec)
+        first = next(i for i, entry in enumerate(entries) if axis in axes_of(entry))
+        if first == again:
+            where = f"dimension {first} twice"
+            once = list(dict.fromkeys(axes_of(entries[first])))
+            fixes = list(
+                self._changed(spec, [*entries[:first], tuple(once), *entries[first + 1 :]])
+            )
+        else:
+            where = f"dimensions {first} and {again}"
+            fixes = [
+                fix
+                for lost in (again, first)
+                for fix in self._changed(
+                    spec, [_without(e, axis) if i == lost else e for i, e in enumerate(entries)]
+                )
+            ]
+        return self._wrong(f"{axis!r} divides {where}: it can divide one, once", fixes)
+
+    def _rank(self, spec: PartitionSpec, path: str, shape: tuple[int, ...]) -> Exception | None:
+        if len(spec) <= len(shape):
+            return None
+        message = (
+            f"{spec_trees.spec_text(spec)} has {counted(len(spec), 'entry')}, and "
+            f"{self.name}{path} {counted(len(shape), 'dimension')}"
+        )
+        fixes = list(self._changed(spec, list(spec)[: len(shape)]))
+        return self._wrong(message, fixes)
+
+    def _parts(self, entry: Any) -> int:
+        return math.prod(self.mesh.get(axis, 1) for axis in axes_of(entry))
+
+    def _uneven(self, spec: PartitionSpec, path: str, shape: tuple[int, ...]) -> Exception | None:
+        entries = list(spec) + [None] * (len(shape) - len(spec))
+        uneven = [i for i, size in enumerate(shape) if size % self._parts(entries[i])]
+        if not uneven:
+            return None
+        dimension = uneven[0]
+        entry, size = entries[dimension], shape[dimension]
+        axes = " and ".join(repr(axis) for axis in axes_of(entry))
+        message = (
+            f"dimension {dimension} of {self.name}{path} is {size}, which {axes} cannot divide "
+            f"into {self._parts(entry)} equal parts"
+        )
+        rest = [None if i == dimension else e for i, e in enumerate(entries)]
+        fixes = [
+            fix
+            for other in range(len(shape))
+            if other != dimension and rest[other] is None and not shape[other] % self._parts(entry)
+            for fix in self._changed(spec, [entry if i == other else e for i, e in enumerate(rest)])
+        ]
+        taken = {axis for e in rest for axis in axes_of(e)}
+        fixes += [
+            fix
+            for axis, parts in self.mesh.items()
+            if axis not in taken and (axis,) != axes_of(entry) and not size % parts
+            for fix in self._changed(
+                spec, [axis if i == dimension else e for i, e in enumerate(rest)]
+            )
+        ]
+        return self._wrong(message, [*fixes, *self._changed(spec, rest)])
+
+
+def _without(entry: Any, axis: Any) -> Any:
+    left = tuple(name for name in axes_of(entry) if name != axis)
+    return left or None
+
+
+def _with(entry: Any, axis: Any, name: str) -> Any:
+    return tuple(name if a == axis else a for a in axes_of(entry)) or None

@@ -1,0 +1,150 @@
+"""Trees of PartitionSpecs: read from what a text gave, compared with a tree, written as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jax import tree_util
+from jax.sharding import PartitionSpec
+
+from jaxtui.engine_base.arrays import is_array, shape_of
+from jaxtui.text.quantities import counted
+
+LARGEST = 12  # leaves of a tree that is written as text
+
+
+def axes_of(entry: Any) -> tuple[Any, ...]:
+    """The mesh axes over which an entry of a PartitionSpec divides its dimension."""
+    return () if entry is None else tuple(entry) if isinstance(entry, tuple | list) else (entry,)
+
+
+def read(given: Any) -> Any:
+    """`given` with each name, and each tuple of names, as the PartitionSpec of it."""
+    return tree_util.tree_map(_read, given, is_leaf=_is_read)
+
+
+def _is_read(x: Any) -> bool:
+    names = type(x) is tuple and bool(x) and all(isinstance(name, str) for name in x)
+    return names or x is None or isinstance(x, PartitionSpec)
+
+
+def _read(x: Any) -> Any:
+    return PartitionSpec(x) if isinstance(x, str) or type(x) is tuple else x
+
+
+def is_entry(x: Any) -> bool:
+    """Whether `x` is a leaf of a tree of specs."""
+    return x is None or isinstance(x, PartitionSpec)
+
+
+def replaced(specs: Any, old: PartitionSpec, new: PartitionSpec) -> Any:
+    """`specs` with `new` wherever there is `old`."""
+    return tree_util.tree_map(
+        lambda x: new if isinstance(x, PartitionSpec) and x == old else x, specs, is_leaf=is_entry
+    )
+
+
+def _children(node: Any) -> list[tuple[str, Any]] | None:
+    """The children of a node of a tree with their keystr; None for a leaf."""
+    if is_entry(node):
+        return None
+    found = tree_util.tree_flatten_with_path(node, is_leaf=lambda x: x is not node)[0]
+    if len(found) == 1 and found[0][1] is node:
+        return None
+    return [(tree_util.keystr(path), child) for path, child in found]
+
+
+def mismatch(specs: Any, tree: Any, path: str = "") -> tuple[str, str, str]:
+    """Where `specs` are no prefix of `tree`: the path, and what there is of each, in words."""
+    ours = _children(specs)
+    if ours is None:
+        return path, _kind(specs), _kind(tree)
+    theirs = _children(tree)
+    keys = None if theirs is None else [key for key, _ in theirs]
+    if type(specs) is not type(tree) or keys != [key for key, _ in ours]:
+        return path, _kind(specs), _kind(tree)
+    for (key, spec), (_, subtree) in zip(ours, theirs or (), strict=True):
+        try:
+            tree_util.tree_map(lambda *_: None, spec, subtree, is_leaf=is_entry)
+        except (ValueError, TypeError):
+            return mismatch(spec, subtree, path + key)
+    return path, _kind(specs), _kind(tree)
+
+
+def _kind(node: Any) -> str:
+    if isinstance(node, PartitionSpec):
+        return spec_text(node)
+    if is_array(node):
+        return f"an array of {counted(len(shape_of(node)), 'dimension')}"
+    if isinstance(node, dict):
+        return f"a dict with {', '.join(map(repr, list(node)[:8])) or 'nothing'}"
+    if isinstance(node, tuple | list):
+        return f"a {type(node).__name__} of {len(node)}"
+    return "None" if node is None else f"a {type(node).__name__}"
+
+
+def fitting(specs: Any, tree: Any) -> Iterator[Any]:
+    """Specs that are a prefix of `tree`: as many of `specs` as fit, then each of them for all."""
+    entries = tree_util.tree_leaves(specs, is_leaf=is_entry)
+    if type(specs) is tuple and all(x is None or _is_name(x) for x in specs):
+        yield PartitionSpec(*specs)  # P(...) with its P left out
+    if len(tree_util.tree_leaves(tree)) <= LARGEST:
+        yield _fitted(specs, tree)
+    given = [entry for entry in entries if isinstance(entry, PartitionSpec)]
+    yield from dict.fromkeys(given[:3])
+
+
+def _is_name(x: Any) -> bool:
+    return isinstance(x, PartitionSpec) and len(x) == 1 and isinstance(x[0], str)
+
+
+def _fitted(specs: Any, tree: Any) -> Any:
+    """`tree` with the spec at the same place for each subtree, P() where there is none."""
+    below = _children(tree)
+    if below is None or is_entry(specs):
+        return specs if is_entry(specs) and specs is not None else PartitionSpec()
+    given = dict(_children(specs) or ())
+    fitted = [_fitted(given.get(key), child) for key, child in below]
+    if isinstance(tree, dict):
+        # The children of a dict come in the order of its sorted keys.
+        return dict(zip(sorted(tree), fitted, strict=True))
+    return type(tree)(fitted) if type(tree) in (list, tuple) else PartitionSpec()
+
+
+def spec_text(spec: PartitionSpec) -> str:
+    """`spec` as one types it: `P('data', None)`."""
+    return f"P({', '.join(map(_entry_text, spec))})"
+
+
+def _entry_text(entry: Any) -> str:
+    axes = axes_of(entry)
+    if entry is None or not axes:
+        return "None"
+    return repr(axes[0]) if len(axes) == 1 else f"({', '.join(map(repr, axes))})"
+
+
+def text_of(specs: Any) -> str | None:
+    """A tree of specs as one types it; None for one with other nodes than dicts, lists, tuples."""
+    if isinstance(specs, PartitionSpec):
+        trailing = list(specs)
+        while trailing and not axes_of(trailing[-1]):
+            trailing.pop()
+        return spec_text(PartitionSpec(*trailing))
+    if specs is None:
+        return "None"
+    if type(specs) is dict:
+        items = [(repr(key), text_of(value)) for key, value in specs.items()]
+        whole = (
+            None if any(t is None for _, t in items) else ", ".join(f"{k}: {t}" for k, t in items)
+        )
+        return None if whole is None else f"{{{whole}}}"
+    if type(specs) not in (list, tuple):
+        return None
+    texts = [text_of(item) for item in specs]
+    if None in texts:
+        return None
+    inside = ", ".join(filter(None, texts))
+    if type(specs) is list:
+        return f"[{inside}]"
+    return f"({inside},)" if len(texts) == 1 else f"({inside})"

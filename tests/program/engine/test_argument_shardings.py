@@ -1,0 +1,209 @@
+"""Arguments lie where `jax.device_put` puts them; shardings that do not fit are said at theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxtui.engine_base import meshes
+from jaxtui.program.engine import evaluation, placing, spec_trees
+from jaxtui.program.engine.prepared import prepare
+from jaxtui.session.export import script
+from jaxtui.session.layers import Jit
+from jaxtui.session.session import Argument, Devices, Program, Session
+from jaxtui.wire.base import Composition
+from tests.support.scripts import names_of
+from tests.support.wrong import check, wrong
+
+MESH = {"data": 4, "model": 2}
+TREE = "{'a': ones((8, 4)), 'b': [arange(8.), np.ones((4, 2), 'float32')]}"
+
+
+def session(value: str, sharding: str, mesh: dict[str, int] | None = None) -> Session:
+    return Session(
+        devices=Devices(mesh=mesh or MESH),
+        program=Program(
+            source="def f(x):\n    return x\n",
+            arguments=[Argument(name="x", value=value, sharding=sharding)],
+        ),
+    )
+
+
+def over_mesh(specs: Any) -> Any:
+    grid = np.array(jax.devices()).reshape(4, 2)
+    mesh = Mesh(grid, tuple(MESH), axis_types=(AxisType.Auto,) * 2)
+    return jax.tree.map(
+        lambda spec: NamedSharding(mesh, spec), specs, is_leaf=lambda x: isinstance(x, P)
+    )
+
+
+# fmt: off
+PLACED = [
+    ("arange(8.)", "P('data')"),
+    ("arange(8.)", "P(('data', 'model'))"),
+    ("arange(8.)", "P(('model', 'data'))"),
+    ("arange(8.)", "P()"),
+    ("arange(8.)", "P(None)"),
+    ("ones((8, 4))", "P('data', 'model')"),
+    ("ones((8, 4))", "P(None, 'model')"),
+    ("ones((4, 0))", "P('data')"),
+    ("3.0", "P()"),
+    ("np.arange(8)", "P('model')"),
+    ("jax.random.split(jax.random.key(0), 8)", "P('data')"),
+    (TREE, "P('model')"),
+    (TREE, "P('data')"),
+    (TREE, "{'a': P('data', 'model'), 'b': P('model')}"),
+    (TREE, "{'a': P('data', 'model'), 'b': [P(('data', 'model')), P(None, 'model')]}"),
+    (TREE, "{'a': P('data', 'model'), 'b': None}"),
+    (TREE, "{'a': None, 'b': [None, P('data')]}"),
+    (TREE, "dict(b=[P('model'), P()], a=P())"),
+    ("(ones(4), ones(8))", "(P('data'), P('model'))"),
+    ("[ones(4), None, ones(8)]", "[P('data'), P(), P('model')]"),
+    ("ones(8)", "None"),
+    ("{'a': ones(8)}", "{'a': None}"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("value", "sharding"), PLACED)
+def test_an_argument_lies_where_device_put_puts_it(value: str, sharding: str) -> None:
+    names = {**vars(jnp), "jax": jax, "np": np, "P": P, "dict": dict}
+    bare = jax.device_put(eval(value, dict(names)), over_mesh(eval(sharding, dict(names))))
+    of = session(value, sharding)
+    composition = Composition(program=of.program, devices=of.devices)
+    traced = evaluation.trace(composition)
+    assert traced.diagnosis is None, traced.diagnosis
+    ran = evaluation.run(composition, lambda stage: None, lambda: False)
+    exported = names_of(script(of))["result"]
+    theirs = jax.tree.leaves(bare)
+    assert len(ran.leaves) == len(theirs)
+    placed = sharding != "None"
+    for (_, ours), leaf, other in zip(ran.leaves, theirs, jax.tree.leaves(exported), strict=True):
+        assert isinstance(ours, jax.Array)
+        assert ours.sharding == other.sharding
+        if placed:
+            assert (ours.sharding, ours.committed) == (leaf.sharding, leaf.committed)
+            assert ours.dtype == leaf.dtype
+            assert getattr(ours, "weak_type", None) == getattr(leaf, "weak_type", None)
+    assert traced.flow is not None
+    shapes = [leaf.shape for leaf in traced.flow.levels[0].inputs or []]
+    assert shapes == [list(np.shape(leaf)) for leaf in theirs]
+
+
+@pytest.mark.parametrize("sharding", ["'data'", "('data', 'model')"])
+def test_names_alone_are_the_spec_of_them(sharding: str) -> None:
+    of = session("arange(8.)", sharding)
+    wanted = over_mesh(P(eval(sharding)))
+    composition = Composition(program=of.program, devices=of.devices)
+    ran = evaluation.run(composition, lambda stage: None, lambda: False)
+    assert ran.leaves[0][1].sharding == wanted
+    assert names_of(script(of))["result"].sharding == wanted
+
+
+def test_a_sharding_of_the_source_may_be_named() -> None:
+    source = "SPECS = {'a': P('data'), 'b': P()}\ndef f(x):\n    return x\n"
+    arguments = [Argument(name="x", value="{'a': ones(8), 'b': ones(3)}", sharding="SPECS")]
+    of = Session(devices=Devices(mesh=MESH), program=Program(source=source, arguments=arguments))
+    composition = Composition(program=of.program, devices=of.devices)
+    ran = evaluation.run(composition, lambda stage: None, lambda: False)
+    assert [leaf.sharding.spec for _, leaf in ran.leaves] == [P("data"), P()]
+
+
+def test_structs_are_of_the_shardings_of_the_tree_on_a_planned_mesh_too() -> None:
+    of = session(TREE, "{'a': P('data', 'model'), 'b': [None, P('data')]}")
+    composition = Composition(program=of.program, devices=of.devices)
+    for mesh in (None, meshes.abstract_mesh({"data": 2, "model": 2})):
+        prepared = prepare(composition, mesh)
+        shapes = evaluation.trace_prepared(prepared)
+        (tree,) = placing.placed_structs(shapes.values, prepared)
+        shardings = [getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(tree)]
+        specs = [getattr(sharding, "spec", None) for sharding in shardings]
+        assert specs == [P("data", "model"), None, P("data")]
+        assert shardings[0].mesh == prepared.devices.mesh
+
+
+# fmt: off
+WRONG = [
+    wrong("unknown axis", "x: x", "x = arange(8.)", (), "axes", "program.arguments.0.sharding",
+        "the mesh has no axis 'dat'; it has 'data', 'model'", 1, mesh=MESH,
+        shardings={"x": "P('dat')"}),
+    wrong("unknown axis in a tree", "x: x", f"x = {TREE}", Jit(), "axes",
+        "program.arguments.0.sharding", "no axis 'z'", 1, mesh=MESH,
+        shardings={"x": "{'a': P('z'), 'b': P()}"}),
+    wrong("axis twice", "x: x", "x = ones((8, 4))", (), "axes", "program.arguments.0.sharding",
+        "'model' divides dimensions 0 and 1: it can divide one", 2, mesh=MESH,
+        shardings={"x": "P('model', 'model')"}),
+    wrong("axis twice in one dimension", "x: x", "x = ones((8, 4))", (), "axes",
+        "program.arguments.0.sharding", "'model' divides dimension 0 twice", 1, mesh=MESH,
+        shardings={"x": "P(('model', 'model'))"}),
+    wrong("too long", "x: x", "x = arange(8.)", (), "axes", "program.arguments.0.sharding",
+        r"P\('data', 'model'\) has 2 entries, and x 1 dimension", 1, mesh=MESH,
+        shardings={"x": "P('data', 'model')"}),
+    wrong("a number that is divided", "x: x", "x = 2.0", Jit(), "axes",
+        "program.arguments.0.sharding", "has 1 entry, and x 0 dimensions", 1, mesh=MESH,
+        shardings={"x": "P('data')"}),
+    wrong("uneven", "x: x", "x = ones((6, 4))", (), "axes", "program.arguments.0.sharding",
+        "dimension 0 of x is 6, which 'data' cannot divide into 4 equal parts", 3, mesh=MESH,
+        shardings={"x": "P('data')"}),
+    wrong("uneven over two axes", "x: x", "x = ones(12)", Jit(), "axes",
+        "program.arguments.0.sharding", "'data' and 'model' cannot divide into 8", 2, mesh=MESH,
+        shardings={"x": "P(('data', 'model'))"}),
+    wrong("uneven in a tree", "x: x", "x = {'a': ones(8), 'b': [ones(3)]}", (), "axes",
+        "program.arguments.0.sharding", r"dimension 0 of x\['b'\]\[0\] is 3", 1, mesh=MESH,
+        shardings={"x": "{'a': P('data'), 'b': P('model')}"}),
+    wrong("a key too few", "x: x", f"x = {TREE}", (), "axes", "program.arguments.0.sharding",
+        "x is a dict with 'a', 'b', and its sharding a dict with 'a'", 1, mesh=MESH,
+        shardings={"x": "{'a': P('model')}"}),
+    wrong("another key", "x: x", f"x = {TREE}", (), "axes", "program.arguments.0.sharding",
+        "a dict with 'a', 'c'", 1, mesh=MESH, shardings={"x": "{'a': P('model'), 'c': P()}"}),
+    wrong("a list for a tuple", "x: x", "x = (ones(8), ones(8))", (), "axes",
+        "program.arguments.0.sharding", "x is a tuple of 2, and its sharding a list of 2", 1,
+        mesh=MESH, shardings={"x": "[P('data'), P('model')]"}),
+    wrong("deep inside", "x: x", f"x = {TREE}", (), "axes", "program.arguments.0.sharding",
+        r"x\['b'\] is a list of 2, and its sharding a list of 1", 1, mesh=MESH,
+        shardings={"x": "{'a': P(), 'b': [P('model')]}"}),
+    wrong("a tree for an array", "x: x", "x = ones((8, 4))", (), "axes",
+        "program.arguments.0.sharding", "x is an array of 2 dimensions, and its sharding a tuple",
+        1, mesh=MESH, shardings={"x": "('data', None)"}),
+    wrong("no spec", "x: x", "x = ones(8)", (), "axes", "program.arguments.0.sharding",
+        r"4 is no PartitionSpec such as P\('data'\)", mesh=MESH, shardings={"x": "4"}),
+    wrong("no array", "x: 1", "x = 'text'", (), "axes", "program.arguments.0.sharding",
+        "x is no array", mesh=MESH, shardings={"x": "P()"}),
+    wrong("no Python", "x: x", "x = ones(8)", (), "syntax", "program.arguments.0.sharding",
+        "", mesh=MESH, shardings={"x": "P('data'"}),
+    wrong("a name that is not there", "x: x", "x = ones(8)", (), "value",
+        "program.arguments.0.sharding", "Q", mesh=MESH, shardings={"x": "Q('data')"}),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_does_not_fit_is_said_at_the_sharding(case: Any) -> None:
+    check(case)
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        P(),
+        P("data"),
+        P(None, ("data", "model")),
+        {"a": P("data"), "b": [P(), None]},
+        (P("data"),),
+        (P(), [P("model")]),
+    ],
+)
+def test_specs_are_written_as_one_types_them(specs: Any) -> None:
+    text = spec_trees.text_of(specs)
+    assert text is not None
+    assert eval(text, {"P": P}) == specs
+
+
+def test_other_nodes_cannot_be_typed() -> None:
+    assert spec_trees.text_of({"a": [object()]}) is None
