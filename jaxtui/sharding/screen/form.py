@@ -45,6 +45,7 @@ class ShardingLine(Vertical):
     DEFAULT_CSS = """
     ShardingLine { height: auto; }
     ShardingLine > Horizontal { height: 1; }
+    ShardingLine .no-entry { width: 1fr; }
     """
 
     def __init__(self, entries: Sequence[ShardingEntry]) -> None:
@@ -55,6 +56,8 @@ class ShardingLine(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield from self.entries
+            if len(self.entries) == 1:
+                yield Static(classes="no-entry")
         yield self._message
 
     def show_faults(self, faults: Mapping[FieldPath, Diagnosis]) -> None:
