@@ -21,6 +21,7 @@ from jaxtui.wire.collectives import CollectiveRan, CollectivesDescribed, Provena
 from jaxtui.wire.program import Ran, Traced
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.results import Summarized, WindowRead
+from jaxtui.wire.sharding import ShardingPlanned
 
 REST_SECONDS = 0.6  # without requests, answers or open requests: the screen is then final
 LIMIT_SECONDS = 120.0
@@ -32,6 +33,7 @@ _ANSWERS = (
     ProvenanceFound,
     CollectivesDescribed,
     BenchPlanned,
+    ShardingPlanned,
     Failed,
     WindowRead,
     Described,

@@ -17,11 +17,13 @@ Sort = tuple[str, tuple[str, ...]]
 
 
 class Compared(NamedTuple):
-    """How many collectives of one sort were planned, and how many were compiled."""
+    """How many collectives of one sort were planned and compiled, and the bytes sent by each."""
 
     sort: Sort
     planned: int
     compiled: int
+    sent_planned: int = 0
+    sent_compiled: int = 0
 
     @property
     def agrees(self) -> bool:
@@ -37,7 +39,17 @@ def with_compiled(plan: ShardingPlan, compiled: Sequence[SentCollective]) -> lis
     """Each sort of collective that was planned or compiled, with both counts."""
     planned = Counter(map(sort_of, plan.collectives))
     made = Counter(map(sort_of, compiled))
-    return [Compared(sort, planned[sort], made[sort]) for sort in dict.fromkeys((*planned, *made))]
+
+    def sent(sort: Sort, collectives: Sequence[SentCollective]) -> int:
+        own = [one for one in collectives if sort_of(one) == sort]
+        return words.sent_in_all(own, plan.mesh)[0]
+
+    return [
+        Compared(
+            sort, planned[sort], made[sort], sent(sort, plan.collectives), sent(sort, compiled)
+        )
+        for sort in dict.fromkeys((*planned, *made))
+    ]
 
 
 def marked(plan: ShardingPlan, compared: Sequence[Compared]) -> frozenset[Key]:

@@ -148,8 +148,11 @@ class Flow:
         values = [step.at for step in steps if step.kind == "value"]
         named: dict[str, int] = {}
         for index in values:
-            if name := self.plan.values[index].name:
-                named[name] = index  # the last one of that name
+            value = self.plan.values[index]
+            before = named.get(value.name, index)
+            # The last one of a name; a mask or a count that came with it is smaller.
+            if value.name and value.bytes >= self.plan.values[before].bytes:
+                named[value.name] = index
         kept = set(list(named.values())[-NAMED:] or values[-1:])
         return [
             item

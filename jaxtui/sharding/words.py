@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxtui.sharding.blocks import axis_of, device_count, is_whole
+from jaxtui.sharding import costs
+from jaxtui.sharding.blocks import axis_of, device_count, is_whole, size_of
 from jaxtui.text import dtypes, quantities
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan, Spec
 
@@ -105,26 +106,14 @@ def spec_text(spec: Spec) -> str:
 
 def group_size(collective: SentCollective, mesh: Mapping[str, int]) -> int:
     """How many devices take part together; 1 if the axes are not known."""
-    size = 1
-    for axis in collective.axes:
-        match = re.fullmatch(r".+:\(\d+\)(\d+)", axis, re.DOTALL)
-        size *= int(match[1]) if match is not None else mesh.get(axis, 1)
-    return size
+    return math.prod(size_of(axis, mesh) for axis in collective.axes)
 
 
 def sent(collective: SentCollective, mesh: Mapping[str, int]) -> int:
-    """Bytes that each device sends in one turn, in rings of as many devices as take part.
-
-    With n devices and an operand of B bytes on each: 2(n−1)/n·B for an all-reduce, (n−1)·B for an
-    all-gather, (n−1)/n·B for a reduce-scatter and an all-to-all, B for a permutation.
-    """
-    ranks, size = group_size(collective, mesh), collective.bytes
-    if collective.kind == "collective_permute" or not collective.axes:
-        return size
-    if collective.kind == "all_gather":
-        return (ranks - 1) * size
-    passes = 2 if collective.kind == "all_reduce" else 1
-    return passes * (ranks - 1) * size // ranks
+    """Bytes that each device sends in one turn, by the model of `costs`."""
+    if not collective.axes:
+        return collective.bytes  # groups of no axes: at least what a device has
+    return round(costs.sent(collective.kind, group_size(collective, mesh), collective.bytes))
 
 
 def sent_in_all(collectives: Iterable[SentCollective], mesh: Mapping[str, int]) -> tuple[int, bool]:
@@ -223,20 +212,6 @@ def whole_words(plan: ShardingPlan) -> str:
         f"{len(whole)} of {len(plan.inputs)} arguments whole on all {devices:,} devices{named}: "
         f"{quantities.size(size)} each"
     )
-
-
-_SIZE = re.compile(r"\s*(?P<number>\d+(\.\d+)?)\s*(?P<prefix>[kKMGTP]?)(?P<binary>i?)B?\s*")
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
-
-
-def bytes_of(text: str) -> int | None:
-    """The bytes that a text such as "95 GB" or "16 GiB" means, None if it means none."""
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        return None
-    base = 1024 if match["binary"] else 1000
-    scale: int = base ** _POWERS[match["prefix"].upper()]
-    return round(float(match["number"]) * scale)
 
 
 def nothing_yet(plan: ShardingPlan | None, arguments: bool) -> str:

@@ -115,14 +115,6 @@ def test_arguments_that_lie_whole_on_every_device_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"),
-    [("95 GB", 95 * 10**9), ("16GiB", 2**34), ("1.5 kB", 1500), ("128", 128), ("lots", None)],
-)
-def test_sizes_are_read_as_they_are_typed(text: str, size: int | None) -> None:
-    assert words.bytes_of(text) == size
-
-
-@pytest.mark.parametrize(
     ("spec", "text"),
     [
         ([["data"], []], "P('data')"),

@@ -153,7 +153,7 @@ class Details(Vertical):
             )
             self.head.say([(Part(said, "quiet"),)])
         self._fixes = [row.fix for row in rows]
-        self.list.put(len(rows), lambda number: rows[number].parts)
+        self.list.put(len(rows), lambda number: rows[number].parts, of=("advice", rows))
 
     def _show_search(self, width: int) -> None:
         work = self._work
@@ -165,6 +165,7 @@ class Details(Vertical):
         self.list.put(
             len(found),
             lambda number: view.search_row(found[number], session, width),
+            of=("search", found, session, width),
             stale=work.found_of != work.asked and not work.searching,
         )
 

@@ -42,6 +42,8 @@ class DeviceMap(LineScroller):
 
     def show(self, array: AnyArray, mesh: dict[str, int]) -> None:
         """Show the blocks of an array on the devices of a mesh."""
+        if (array, mesh) == (self._array, self._mesh):
+            return
         self._array, self._mesh = array, mesh
         self.lay_out()
         self.refresh()

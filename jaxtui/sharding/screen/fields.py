@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 
 from jaxtui.screen import fields
-from jaxtui.session.field_path import ARGUMENTS, DEVICES, FieldPath
+from jaxtui.session.field_path import ARGUMENTS, DEVICES, SHARDING, FieldPath
 from jaxtui.session.session import Session, SessionError, Sharding
 
-SHARDING = FieldPath("sharding")
 MESH_FIELDS = ("mesh", "axis_types", "machine", "memory", "bandwidth", "latency")
 LABELS = {"axis_types": "types"}
 PLACEHOLDERS = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from jaxtui.screen.field import Notice
+from jaxtui.screen.field import FieldMessage, Notice
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import PROGRAM
 from jaxtui.sharding import differences, words
 from jaxtui.sharding.columns import Columns, Shown
 from jaxtui.sharding.flow import Flow, Key, Line, Row, ScopeGroup
@@ -15,11 +17,13 @@ from jaxtui.sharding.screen.work import ShardingWork
 from jaxtui.sharding.words import Part, Parts
 from jaxtui.text import quantities
 
+LOW = 13  # lines; in a lower pane only what matters most stands below the rows
 FOLDABLE = ("line", "scope", "argument")
 EMPTY = (
     "Type a function and its arguments on Map (key 1): here you see where each array lies on a "
     "mesh, and what is sent because of it. Nothing has to run for that."
 )
+FAULTY = "There is no plan before the error above is gone."
 STARTING = "The plan comes as soon as JAX has started."
 
 
@@ -29,6 +33,7 @@ class FlowPane(Vertical):
     DEFAULT_CSS = """
     FlowPane { height: 1fr; }
     FlowPane RowList { height: 1fr; min-height: 3; }
+    FlowPane FieldMessage { max-height: 4; padding: 0 1; }
     """
 
     def __init__(self, work: ShardingWork, *, id: str) -> None:
@@ -36,16 +41,20 @@ class FlowPane(Vertical):
         self.border_title = "Sharding"
         self._work = work
         self.head = FlowText()
+        self.fault = FieldMessage()
         self.notice = Notice()
         self.rows = RowList(id="sharding-rows")
         self.foot = FlowText()
         self.flipped: set[Key] = set()
         self.shown: list[Row] = []
         self._rows_of: tuple[Flow | None, frozenset[Key]] | None = None
-        self._columns: tuple[object, Columns] | None = None
+        self._version = 0  # of the rows
+        self._columns: Columns | None = None
+        self._differs: tuple[Flow, Flow, differences.Difference] | None = None
 
     def compose(self) -> ComposeResult:
         yield self.head
+        yield self.fault
         yield self.notice
         yield self.rows
         yield self.foot
@@ -58,8 +67,12 @@ class FlowPane(Vertical):
 
     # --------------------------------------------------------------------------- what is shown
 
-    def show(self, now: float, *, device: int | None) -> None:
-        """Bring the pane up to date; with `device`, rows show the block that it holds."""
+    def show(self, now: float, *, device: int | None, fault: Diagnosis | None = None) -> None:
+        """Bring the pane up to date.
+
+        With `device`, rows show the block that it holds; `fault` is one that no field has.
+        """
+        self.fault.show(fault, _place(fault))
         work = self._work
         flow, stale = work.flow, work.stale(now)
         self.notice.say(work.notice() or self._advice(flow))
@@ -67,7 +80,7 @@ class FlowPane(Vertical):
             self.head.say([])
             self.foot.say([])
             self.shown = []
-            self.rows.put(0, lambda number: (Part(""),))
+            self.rows.put(0, lambda number: (Part(""),), of=None)
             return
         width = max(20, self.rows.size.width)
         compared = self._compared(flow)
@@ -75,7 +88,9 @@ class FlowPane(Vertical):
         platform = work.environment.platform if work.environment is not None else ""
         self.head.say([columns.heading(platform)], stale=stale)
         self._follow(flow)
-        self.rows.put(len(self.shown), lambda n: columns.row(self.shown[n]), stale=stale)
+        shown = self.shown
+        of = (columns, self._version)
+        self.rows.put(len(shown), lambda n: columns.row(shown[n]), of=of, stale=stale)
         self.foot.say(self._foot(flow, compared, width, stale), stale=stale)
 
     def _advice(self, flow: Flow | None) -> str:
@@ -85,7 +100,7 @@ class FlowPane(Vertical):
         if flow is None:
             if work.phase == "starting":
                 return STARTING
-            return "" if work.diagnosis is not None else "Planning it …"
+            return FAULTY if work.diagnosis is not None else "Planning it …"
         if flow.plan.unplanned:
             return f"Only what tracing knows is shown: {flow.plan.unplanned}"
         typed = any(argument.sharding.strip() for argument in work.session.program.arguments)
@@ -100,20 +115,31 @@ class FlowPane(Vertical):
     ) -> Shown:
         marked = differences.marked(flow.plan, compared)
         was: dict[Key, str] = {}
-        kept = self._work.kept
-        if kept is not None and kept is not flow:
-            difference = differences.between(kept, flow)
+        difference = self._difference(flow)
+        if difference is not None:
             was, marked = difference.was, marked | difference.new | difference.was.keys()
         return Shown(marked, was, self._work.fixed, device)
 
+    def _difference(self, flow: Flow) -> differences.Difference | None:
+        """How a flow differs from the kept one, looked at once for the same two."""
+        kept = self._work.kept
+        if kept is None:
+            return None
+        if self._differs is None or self._differs[0] is not kept or self._differs[1] is not flow:
+            self._differs = (kept, flow, differences.between(kept, flow))
+        return self._differs[2]
+
     def _laid_out(self, flow: Flow, width: int, shown: Shown) -> Columns:
         """The columns, laid out once for the same flow in the same room."""
-        if self._columns is not None:
-            before = self._columns[1]
-            if before.flow is flow and before.width == width and before.shown == shown:
-                return before
-        self._columns = (None, Columns(flow, width, shown))
-        return self._columns[1]
+        before = self._columns
+        if (
+            before is None
+            or before.flow is not flow
+            or before.width != width
+            or before.shown != shown
+        ):
+            self._columns = before = Columns(flow, width, shown)
+        return before
 
     def _follow(self, flow: Flow) -> None:
         """Make the rows anew if the flow or the folds changed; the cursor stays with its row."""
@@ -122,6 +148,7 @@ class FlowPane(Vertical):
             return
         at = self.row
         self.shown, self._rows_of = flow.rows(self.flipped), state
+        self._version += 1
         if at is not None:
             keys = {row.key: number for number, row in enumerate(self.shown)}
             self.rows.cursor = keys.get(at.key, self.rows.cursor)
@@ -134,9 +161,9 @@ class FlowPane(Vertical):
         stale: bool,
     ) -> list[Parts]:
         work, plan = self._work, flow.plan
-        sharding = work.session.sharding
-        memory = words.bytes_of(sharding.memory) if sharding is not None else None
-        clauses = view.cost(plan, memory)
+        clauses = view.cost(plan, work.links)
+        if self.size.height < LOW:
+            clauses = [clause for clause in clauses if clause[1] != "quiet"]
         if stale:
             clauses.append(("not of what is typed", "wrong"))
         if not plan.here:
@@ -147,11 +174,12 @@ class FlowPane(Vertical):
             kinds = quantities.counted(wrong, "kind")
             clauses.append((f"≠ compiled otherwise: {kinds}", "mark"))
         else:
-            clauses.append(("compiled as planned", "lit"))
+            clauses.append(("compiled as planned", "agrees"))
         lines = [(Part("─" * width, "quiet"),), *view.flowed(clauses, width)]
-        if work.kept is not None:
-            compare = differences.between(work.kept, flow).clauses
-            told = [("against the kept plan", "note"), *((clause, "") for clause in compare)]
+        difference = self._difference(flow)
+        if difference is not None:
+            compared_to = [(clause, "") for clause in difference.clauses]
+            told = [("against the kept plan", "note"), *compared_to]
             lines += view.flowed(told, width)
         return lines
 
@@ -176,6 +204,14 @@ class FlowPane(Vertical):
         flow = self._work.flow
         if flow is not None:
             self.flipped = {key for key, unfolded in flow.folds() if unfolded != opened}
+
+
+def _place(diagnosis: Diagnosis | None) -> str:
+    """Where to find a fault that is in no field of this screen."""
+    if diagnosis is None or not diagnosis.field:
+        return ""
+    keys = diagnosis.field.under(PROGRAM)
+    return f"{'.'.join(diagnosis.field.keys if keys is None else keys or ('program',))}: "
 
 
 def collective_at(row: Row | None) -> int | None:

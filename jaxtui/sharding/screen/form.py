@@ -10,7 +10,7 @@ from textual.widgets import Input, Static
 
 from jaxtui.screen.field import FieldInput, FieldMessage, FieldTyped
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.field_path import PROGRAM, FieldPath
+from jaxtui.session.field_path import SHARDING, FieldPath
 from jaxtui.session.session import Session
 from jaxtui.sharding.screen import fields
 from jaxtui.text.printable import visible
@@ -45,6 +45,7 @@ class ShardingLine(Vertical):
     DEFAULT_CSS = """
     ShardingLine { height: auto; }
     ShardingLine > Horizontal { height: 1; }
+    ShardingLine .no-entry { width: 1fr; }
     """
 
     def __init__(self, entries: Sequence[ShardingEntry]) -> None:
@@ -55,13 +56,18 @@ class ShardingLine(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield from self.entries
+            if len(self.entries) == 1:
+                yield Static(classes="no-entry")
         yield self._message
 
     def show_faults(self, faults: Mapping[FieldPath, Diagnosis]) -> None:
         found = [faults[entry.field] for entry in self.entries if entry.field in faults]
         for entry in self.entries:
             entry.input.set_class(entry.field in faults, "-faulty")
+        shown = self._message.display
         self._message.show(found[0] if found else None)
+        if found and not shown:
+            self.call_after_refresh(self.scroll_visible, animate=False)
 
 
 class ShardingForm(Vertical):
@@ -77,7 +83,7 @@ class ShardingForm(Vertical):
         texts = fields.texts(session)
 
         def entry(name: str) -> ShardingEntry:
-            field = fields.SHARDING / name
+            field = SHARDING / name
             placeholder = fields.PLACEHOLDERS.get(name, "")
             if name == "mesh":
                 placeholder = fields.mesh_placeholder(session)
@@ -88,14 +94,12 @@ class ShardingForm(Vertical):
         self._mesh_lines = [ShardingLine(made[:2]), ShardingLine(made[2:4]), ShardingLine(made[4:])]
         self._names = [argument.name for argument in session.program.arguments]
         self._arguments = _argument_lines(session)
-        self._other = FieldMessage()
 
     def compose(self) -> ComposeResult:
         yield self._mesh_lines[0]
         with Vertical(id="sharding-arguments"):
             yield from self._arguments
         yield from self._mesh_lines[1:]
-        yield self._other
 
     def entries(self) -> list[ShardingEntry]:
         lines = (self._mesh_lines[0], *self._arguments, *self._mesh_lines[1:])
@@ -124,14 +128,15 @@ class ShardingForm(Vertical):
             entry.input.follow(texts[entry.field])
         self._mesh.input.placeholder = fields.mesh_placeholder(session)
         faults = dict(unread)
-        there = {entry.field for entry in self.entries()}
-        place = fields.at_form(diagnosis.field, session) if diagnosis is not None else None
-        if diagnosis is not None and place in there:
+        if diagnosis is not None and (place := self.place_of(diagnosis, session)) is not None:
             faults.setdefault(place, diagnosis)
         for line in (*self._mesh_lines, *self._arguments):
             line.show_faults(faults)
-        elsewhere = diagnosis if place not in there else None
-        self._other.show(elsewhere, _place(elsewhere))
+
+    def place_of(self, diagnosis: Diagnosis, session: Session) -> FieldPath | None:
+        """The field of the form at which a fault stands, None if it is elsewhere."""
+        place = fields.at_form(diagnosis.field, session)
+        return place if any(entry.field == place for entry in self.entries()) else None
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -149,10 +154,3 @@ def _argument_lines(session: Session) -> list[ShardingLine]:
         for index, argument in enumerate(session.program.arguments)
     ]
     return [ShardingLine(entries[at : at + 2]) for at in range(0, len(entries), 2)]
-
-
-def _place(diagnosis: Diagnosis | None) -> str:
-    """Where to find a fault that is outside the form's fields."""
-    if diagnosis is None or not diagnosis.field:
-        return ""
-    return f"{'.'.join(diagnosis.field.under(PROGRAM) or diagnosis.field.keys)}: "

@@ -14,10 +14,10 @@ from jaxtui.sharding.words import Part
 PREFIX = "sharding--"
 # The colours of axes are those of the theme that mean nothing else; a name stands beside each.
 _STYLES = {
-    "axis-0": "color: $text-accent; text-style: bold;",
-    "axis-1": "color: $text-primary; text-style: bold;",
-    "axis-2": "color: $text-success; text-style: bold;",
-    "axis-3": "color: $text-secondary; text-style: bold;",
+    "axis-0": "color: $text-primary; text-style: bold;",
+    "axis-1": "color: $text-success; text-style: bold;",
+    "axis-2": "color: $text-secondary; text-style: bold;",
+    "axis-3": "color: $text-accent; text-style: bold;",
     "name": "text-style: bold;",
     "op": "color: $foreground 65%;",
     "dtype": "color: $foreground 80%;",
@@ -30,7 +30,9 @@ _STYLES = {
     "sign": "color: $foreground 60%;",
     "mark": "color: $text-error; text-style: bold;",
     "note": "color: $text-warning; text-style: italic;",
-    "lit": "color: $text-success; text-style: bold;",
+    "lit": "background: $success 25%; text-style: bold;",
+    "agrees": "color: $text-success;",
+    "new": "text-style: bold;",
     "heading": "text-style: bold;",
     "cursor": "background: $primary 30%;",
     "selected": "background: $foreground 10%;",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
@@ -21,8 +22,10 @@ from jaxtui.sharding.words import Part, Parts
 
 def combined(widget: LineScroller, part: str) -> Style:
     """The styles of the roles named in `part`, combined in that order."""
-    style = widget.rich_style
-    for one in part.split():
+    first, *others = part.split() or [""]
+    # Only the whole style of a role has its colour mixed with the background.
+    style = widget.get_component_rich_style(roles.PREFIX + first) if first else widget.rich_style
+    for one in others:
         style += widget.get_component_rich_style(roles.PREFIX + one, partial=True)
     return style
 
@@ -80,18 +83,25 @@ class RowList(LineScroller):
         self.cursor = 0
         self._stale = False
         self._row: Callable[[int], Parts] = lambda number: (Part(""),)
+        self._put: tuple[object, ...] | None = None
 
     def put(
         self,
         count: int,
         row: Callable[[int], Parts],
         *,
-        cursor: int | None = None,
+        of: object,
         stale: bool = False,
     ) -> None:
-        """Show `count` rows, each laid out by `row` once it comes into view."""
-        self.count, self._row, self._stale = count, row, stale
-        self.cursor = max(0, min(self.cursor if cursor is None else cursor, count - 1))
+        """Show `count` rows, each laid out by `row` once it comes into view.
+
+        They are painted anew only if `of`, all that they depend on, is another than before.
+        """
+        self.cursor = max(0, min(self.cursor, count - 1))
+        put = (count, of, self.cursor, stale)
+        if put == self._put:
+            return
+        self.count, self._row, self._stale, self._put = count, row, stale, put
         self.lay_out()
         self.refresh()
 
@@ -112,7 +122,8 @@ class RowList(LineScroller):
         strip = self.strip_of(roles.line_of(self._row(number)), dim=self._stale)
         if number == self.cursor:
             mark = self.style_of("cursor" if self.has_focus else "selected")
-            return strip.apply_style(Style(bgcolor=mark.bgcolor))
+            over = Style(bgcolor=mark.bgcolor)
+            return Strip(Segment.apply_style(strip, post_style=over), strip.cell_length)
         return strip
 
     def make_style(self, part: str) -> Style:

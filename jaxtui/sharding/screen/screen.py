@@ -16,7 +16,7 @@ from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.field import FieldInput, FieldTyped
 from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.field_path import COLLECTIVE, PROGRAM, FieldPath
+from jaxtui.session.field_path import COLLECTIVE, PROGRAM, SHARDING, FieldPath
 from jaxtui.session.session import SessionError, Sharding
 from jaxtui.sharding.columns import as_text
 from jaxtui.sharding.screen import fields, view
@@ -138,7 +138,10 @@ class ShardingScreen(WorkScreen[ProgramWork]):
     def show_flow(self, now: float | None = None) -> None:
         """Bring the flow and its details up to date."""
         at = self.explorer.now() if now is None else now
-        self.flow.show(at, device=self.details.device)
+        asked = self.sharding_work
+        found = asked.diagnosis
+        in_form = found is not None and self.form.place_of(found, asked.session) is not None
+        self.flow.show(at, device=self.details.device, fault=None if in_form else found)
         self.details.show(self.flow.row, at)
 
     def on_row_list_resized(self, event: RowList.Resized) -> None:
@@ -158,7 +161,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
         if not event.input.is_attached:
             return
         self._wrong.pop(field, None)
-        keys = field.under(fields.SHARDING)
+        keys = field.under(SHARDING)
         if keys is None:
             self.explorer.edit(field, event.input.take(), typed=True)
             return
@@ -174,7 +177,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
             return
         self._typed[field] = input.take(), getattr(part or Sharding(), name)
         if part != self.sharding_work.session.sharding:
-            self.explorer.edit(fields.SHARDING, part, typed=True)
+            self.explorer.edit(SHARDING, part, typed=True)
         else:
             self.show_work(self.explorer.work, self.explorer.now())
 
@@ -189,7 +192,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
             super().leave_field()
 
     def apply(self, fix: Fix) -> None:
-        keys = fix.field.under(fields.SHARDING)
+        keys = fix.field.under(SHARDING)
         if not keys:
             super().apply(fix)
             return
@@ -199,7 +202,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
         except SessionError as error:
             self.say(error.message)
         else:
-            self.explorer.edit(fields.SHARDING, part)
+            self.explorer.edit(SHARDING, part)
 
     # --------------------------------------------------------------------------------- actions
 

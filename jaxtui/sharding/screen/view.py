@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Session
 from jaxtui.sharding import blocks, differences, words
+from jaxtui.sharding.costs import Links
 from jaxtui.sharding.flow import Line, Row, ScopeGroup
 from jaxtui.sharding.words import AnyArray, Part, Parts
 from jaxtui.text import quantities
@@ -63,8 +65,9 @@ def explained_place(row: Row) -> int | None:
     return None
 
 
-def cost(plan: ShardingPlan, memory: int | None) -> list[tuple[str, str]]:
-    """What the plan costs, as clauses of (text, role); `memory` is that of a device."""
+def cost(plan: ShardingPlan, links: Links) -> list[tuple[str, str]]:
+    """What the plan costs, as clauses of (text, role), and the links by which it is timed."""
+    memory = links.memory
     clauses = [(clause, "") for clause in words.footing(plan)]
     if memory is not None:
         fits = plan.memory.peak <= memory
@@ -72,7 +75,27 @@ def cost(plan: ShardingPlan, memory: int | None) -> list[tuple[str, str]]:
         clauses.insert(
             1, (f"fits in {size}", "quiet") if fits else (f"does not fit in {size}", "wrong")
         )
+    if plan.collectives:
+        clauses.append((timed(plan, links), "quiet"))
     return clauses
+
+
+def timed(plan: ShardingPlan, links: Links) -> str:
+    """The model's figures: `1 µs a step, 10.0 GB/s`, for each axis if they differ."""
+    figures = [
+        (
+            links.latency.get(axis, links.default_latency),
+            links.bandwidth.get(axis, links.default_bandwidth),
+        )
+        for axis in plan.mesh
+    ]
+    told = [
+        f"{quantities.seconds(latency, 2)} a step, {quantities.prefixed(bandwidth)}B/s"
+        for latency, bandwidth in figures
+    ]
+    if len(set(told)) == 1:
+        return f"timed by {told[0]}"
+    return "; ".join(f"{axis} {text}" for axis, text in zip(plan.mesh, told, strict=True))
 
 
 def flowed(clauses: Sequence[tuple[str, str]], width: int) -> list[Parts]:
@@ -151,25 +174,29 @@ def compiled(plan: ShardingPlan, made: CompiledSharding, width: int) -> list[Par
     """The collectives that XLA compiled beside those planned, and its memory."""
     compared = differences.with_compiled(plan, made.collectives)
     lines: list[Parts] = []
-    names = [f"{kind} over {', '.join(axes) or 'groups'}" for (kind, axes), _, _ in compared]
+    names = [f"{kind} over {', '.join(axes) or 'groups'}" for (kind, axes), *_ in compared]
     room = max(map(len, names), default=0)
-    for name, (_, planned, there) in zip(names, compared, strict=True):
-        same = planned == there
+    for name, one in zip(names, compared, strict=True):
+        planned = f"planned {_often(one.planned, one.sent_planned)}"
+        there = f"compiled {_often(one.compiled, one.sent_compiled)}"
         lines.append(
             (
-                Part("  " if same else "≠ ", "mark"),
+                Part("  " if one.agrees else "≠ ", "mark"),
                 Part(f"{name:{room}}", "sent"),
-                Part(f"  planned {planned}  compiled {there}", "" if same else "mark"),
+                Part(f"  {planned:25} {there}", "" if one.agrees else "mark"),
             )
         )
     if not compared:
         lines.append((Part("  no collective, neither planned nor compiled", "quiet"),))
     wrong = sum(not one.agrees for one in compared)
     if wrong:
-        said = f"{wrong} of {len(compared)} kinds differ: what runs is what was compiled"
+        said = (
+            f"{wrong} of {len(compared)} kinds differ: what runs is what was compiled. XLA joins "
+            "several that can go together, and divides some operations its own way."
+        )
         lines += wrapped(said, width, "note", "  ")
     elif compared:
-        lines.append((Part("  compiled as planned", "lit"),))
+        lines.append((Part("  compiled as planned", "agrees"),))
     memory = made.memory
     clauses = [
         (f"arguments {quantities.size(memory.arguments)}", ""),
@@ -178,6 +205,11 @@ def compiled(plan: ShardingPlan, made: CompiledSharding, width: int) -> list[Par
         (f"planned peak {quantities.size(plan.memory.peak)}", "quiet"),
     ]
     return [*lines, *((Part("  "), *line) for line in flowed(clauses, width - 2))]
+
+
+def _often(count: int, size: int) -> str:
+    """`2, sent 128 B`, or 0."""
+    return f"{count}, sent {quantities.size(size)}" if count else "0"
 
 
 # ---------------------------------------------------------------------------------------- advice
@@ -201,7 +233,7 @@ def advice_rows(advice: Sequence[Advice], width: int) -> list[AdviceRow]:
         rows += [AdviceRow(parts, first) for parts in message]
         for fix in one.fixes:
             label = fix.label if fix.text in fix.label else f"{fix.label}:  {fix.text}"
-            rows += [AdviceRow(parts, fix) for parts in wrapped(label, width - 2, "lit", "  → ")]
+            rows += [AdviceRow(parts, fix) for parts in wrapped(label, width - 2, "agrees", "  → ")]
     return rows
 
 
@@ -232,13 +264,15 @@ def search_row(found: FoundSharding, session: Session, width: int) -> Parts:
         parts.append(Part("does not fit  ", "wrong"))
     same = {name for name, spec in found.specs.items() if _bare(typed.get(name, "")) == _bare(spec)}
     for name, spec in sorted(found.specs.items(), key=lambda item: item[0] in same):
-        role = "quiet" if name in same else "axis-0"
+        role = "quiet" if name in same else "new"
         parts += [Part(f"{name} ", "name"), Part(f"{spec or 'P()'}  ", role)]
     return tuple(parts)
 
 
 def _bare(spec: str) -> str:
-    return "".join(spec.split())
+    """A spec without spaces and without the `None`s at its end, which mean nothing."""
+    bare = "".join(spec.split()) or "P()"
+    return re.sub(r"(?<=[(,])(None,?)+\)$|,(None,?)*\)$", ")", bare).replace(",)", ")")
 
 
 # ----------------------------------------------------------------------------------- collectives

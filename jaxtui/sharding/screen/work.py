@@ -10,7 +10,9 @@ from msgspec import Struct
 from jaxtui.screen.open_session import OpenSession, ended_words
 from jaxtui.screen.work import QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Sharding
+from jaxtui.session.session import FieldError, Sharding
+from jaxtui.sharding import costs
+from jaxtui.sharding.costs import Links
 from jaxtui.sharding.flow import Flow
 from jaxtui.wire.base import Cancelled, Composition, Failed, Printed, Request
 from jaxtui.wire.protocol import AnyEvent
@@ -94,6 +96,14 @@ class ShardingWork(RequestWork[AskedSharding, ShardingPlanned]):
     def diagnosis(self) -> Diagnosis | None:
         """The fault of the input; the previous one stays while an answer is due."""
         return self._failure
+
+    @property
+    def links(self) -> Links:
+        """The links and the memory that are typed, those of any machine if they cannot be read."""
+        try:
+            return costs.links(self.asked.sharding)
+        except FieldError:
+            return Links()
 
     def stale(self, now: float) -> bool:
         """Whether the plan is not of what is typed; an answer due any moment does not count."""
@@ -198,8 +208,13 @@ class ShardingWork(RequestWork[AskedSharding, ShardingPlanned]):
         if plan is not None and plan.here and self.ran_of == self.asked and not self.ran_lost:
             self._give_up(CompileSharding)
             self.compile_failure = None
-            request = CompileSharding(id=self._next_id(), composition=self.asked.composition)
-            self._ask(request, now)
+            asked = self.asked
+            self._ask(
+                CompileSharding(
+                    id=self._next_id(), composition=asked.composition, sharding=asked.sharding
+                ),
+                now,
+            )
         else:
             self._plan_if_due(now)
 
