@@ -136,7 +136,7 @@ class _Marking:
 
     def _with_marked_bodies(self, equation: Any, scope: int) -> Any:
         """The equation with marks in its bodies, such as those of a loop."""
-        if equation.primitive.name in _OPAQUE:
+        if equation.primitive.name not in _WITH_BODIES:
             return equation
         params = dict(equation.params)
         for key, value in params.items():
@@ -202,17 +202,28 @@ class _Flat:
         return fresh
 
 
-# Kernels and rules of their own, whose jaxprs are no programs over whole arrays.
-_OPAQUE = frozenset({"pallas_call", "custom_partitioning", "xla_pmap", "run_state", "reduce"})
+# What runs a program over whole arrays or, in manual code, over blocks of them. Other bodies are of
+# kernels, or say how two elements become one, as in a scatter.
+_WITH_BODIES = frozenset({"scan", "while", "cond", "shard_map"})
 
 
 def _called(equation: Any) -> Any:
     """The body of an equation that is a call and nothing more, else None."""
+    if (platforms := equation.params.get("branches_platforms")) is not None:
+        return _branch_for(jax.default_backend(), platforms, equation.params["branches"])
     if equation.primitive.name not in _CALLS:
         return None
     params = equation.params
     body = params.get("jaxpr", params.get("call_jaxpr", params.get("fun_jaxpr")))
     return body if _is_jaxpr(body) else None
+
+
+def _branch_for(platform: str, platforms: Sequence[Any], branches: Sequence[Any]) -> Any:
+    """The branch of `jax.lax.platform_dependent` that is lowered; None stands for any platform."""
+    for served, branch in zip(platforms, branches, strict=True):
+        if served is None or platform in served:
+            return branch
+    return None
 
 
 def _is_jaxpr(value: Any) -> bool:
