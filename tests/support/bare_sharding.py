@@ -35,7 +35,7 @@ class ShardedCase:
     """A source with a function `f`, and for each argument its value and its sharding.
 
     `bare_layers` is what the `layers` are in bare JAX, an expression of `f`. A program `in_context`
-    needs the mesh in JAX's context.
+    needs the mesh in JAX's context. `since` is the first JAX that can run it.
     """
 
     name: str
@@ -46,6 +46,13 @@ class ShardedCase:
     layers: tuple[AnyLayer, ...] = ()
     bare_layers: str = "f"
     in_context: bool = False
+    since: tuple[int, int] = (0, 6)
+
+    @property
+    def is_explicit(self) -> bool:
+        """Whether every axis of the mesh is part of types."""
+        types = (self.axis_types or {}).values()
+        return len(types) == len(self.mesh) and set(types) == {"explicit"}
 
     @property
     def composition(self) -> Composition:
@@ -60,7 +67,11 @@ class ShardedCase:
                 arguments=arguments,
                 layers=list(self.layers),
             ),
-            devices=Devices(mesh=self.mesh, axis_types=self.axis_types),
+            devices=Devices(
+                order=list(range(math.prod(self.mesh.values()))),
+                mesh=self.mesh,
+                axis_types=self.axis_types,
+            ),
         )
 
     def bare(self) -> tuple[Callable[..., Any], list[Any], Mesh]:
@@ -129,55 +140,77 @@ Told = tuple[str, tuple[int, ...], Spec]
 
 
 def intermediates(
-    function: Callable[..., Any], given: Sequence[Any], skipped: Collection[int] = ()
-) -> dict[int, Told]:
+    function: Callable[..., Any], given: Sequence[Any], skipped: Collection[int]
+) -> tuple[dict[int, Told], set[int]]:
     """Each array outside manual code, loops and branches included, as XLA's compiler lays it out.
 
     Behind each equation stands a `jax.debug.inspect_array_sharding`, which is told at compile time,
-    but for the `skipped` ones: it cannot tell of a part of an axis.
+    but for the `skipped` ones. The second result has the numbers of those that were asked about: up
+    to JAX 0.7 each user of a constant, an inspection too, has a copy of its own.
     """
     leaves, tree = jax.tree.flatten(given)
     closed = jax.make_jaxpr(lambda *leaves: function(*tree.unflatten(leaves)))(*leaves)
-    watch = _Watch(skipped)
-    watched = jax.jit(lambda *leaves: watch.evaluated(closed.jaxpr, closed.consts, leaves))
+    watch = _Watch(skipped, of_constants=jax.__version_info__ >= (0, 8))
+    varies = [True] * len(leaves)
+    watched = jax.jit(lambda *given: watch.evaluated(closed.jaxpr, closed.consts, given, varies)[0])
     watched.lower(*leaves).compile()
-    return {number: (*watch.order[number], spec) for number, spec in sorted(watch.seen.items())}
+    told = {number: (*watch.order[number], spec) for number, spec in sorted(watch.seen.items())}
+    return told, watch.asked
 
 
 class _Watch:
     """Evaluates a jaxpr with an inspection behind each equation."""
 
-    def __init__(self, skipped: Collection[int]) -> None:
+    def __init__(self, skipped: Collection[int], *, of_constants: bool) -> None:
         self.skipped = skipped
+        self.of_constants = of_constants
         self.order: list[tuple[str, tuple[int, ...]]] = []
+        self.asked: set[int] = set()
         self.seen: dict[int, Spec] = {}
 
-    def evaluated(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
-        """The results of `jaxpr`."""
+    def evaluated(
+        self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], varies: Sequence[bool]
+    ) -> tuple[list[Any], list[bool]]:
+        """The results of `jaxpr`, and which of them depend on an argument that `varies`."""
         known = dict(zip([*jaxpr.invars, *jaxpr.constvars], [*args, *consts], strict=True))
+        varying = {v for v, flag in zip(jaxpr.invars, varies, strict=True) if flag}
 
         def value(atom: Any) -> Any:
             return atom.val if isinstance(atom, core.Literal) else known[atom]
 
-        for equation in jaxpr.eqns:
-            params = equation.params
-            inner = params.get("jaxpr", params.get("call_jaxpr", params.get("fun_jaxpr")))
-            given = [value(v) for v in equation.invars]
-            if equation.primitive.name in CALLS and inner is not None:
-                body, values = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
-                outs = self.evaluated(body, values, given[len(given) - len(body.invars) :])
-            else:
-                outs = _bound(self._with_watched_bodies(equation), given)
-                outs = outs if equation.primitive.multiple_results else [outs]
-                self._inspect(equation.primitive.name, outs)
-            known.update(zip(equation.outvars, outs, strict=True))
-        return [value(v) for v in jaxpr.outvars]
+        def is_varying(atom: Any) -> bool:
+            return not isinstance(atom, core.Literal) and atom in varying
 
-    def _inspect(self, primitive: str, outs: Sequence[Any]) -> None:
-        for out in outs:
+        for equation in jaxpr.eqns:
+            name = equation.primitive.name
+            given, flags = map(value, equation.invars), map(is_varying, equation.invars)
+            outs, depend = self._made(equation, list(given), list(flags))
+            if name not in CALLS:
+                self._inspect(name, outs, depend)
+            known.update(zip(equation.outvars, outs, strict=True))
+            varying |= {v for v, flag in zip(equation.outvars, depend, strict=True) if flag}
+        return [value(v) for v in jaxpr.outvars], [is_varying(v) for v in jaxpr.outvars]
+
+    def _made(
+        self, equation: Any, given: list[Any], flags: list[bool]
+    ) -> tuple[list[Any], list[bool]]:
+        inner = _called(equation)
+        if inner is None:
+            outs = _bound(self._with_watched_bodies(equation), given)
+            outs = outs if equation.primitive.multiple_results else [outs]
+            return outs, [any(flags)] * len(outs)
+        body, values = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+        first = len(given) - len(body.invars)
+        given = _laid(given[first:], equation.params.get("in_shardings", ()))
+        outs, depend = self.evaluated(body, values, given, flags[first:])
+        return _laid(outs, equation.params.get("out_shardings", ())), depend
+
+    def _inspect(self, primitive: str, outs: Sequence[Any], varies: Sequence[bool]) -> None:
+        for out, flag in zip(outs, varies, strict=True):
             number = len(self.order)
             self.order.append((primitive, out.shape))
-            if number not in self.skipped:
+            if number not in self.skipped and (flag or self.of_constants):
+                self.asked.add(number)
                 jax.debug.inspect_array_sharding(out, callback=self._note(number, out.ndim))
 
     def _note(self, number: int, rank: int) -> Callable[[Any], None]:
@@ -197,13 +230,43 @@ class _Watch:
         return equation.replace(params=params, effects=equation.effects.union(*effects))
 
     def _watched(self, closed: Any) -> Any:
-        """A body with inspections. Nothing is inspected where types have shardings."""
+        """A body with inspections."""
         structs = [_struct(aval) for aval in closed.in_avals]
-        return jax.make_jaxpr(lambda *a: self.evaluated(closed.jaxpr, closed.consts, a))(*structs)
+        varies = [True] * len(structs)
+        return jax.make_jaxpr(
+            lambda *given: self.evaluated(closed.jaxpr, closed.consts, given, varies)[0]
+        )(*structs)
+
+
+def _called(equation: Any) -> Any:
+    """The body that an equation calls, for this platform if there are several; else None."""
+    params = equation.params
+    if params.get("branches_platforms") is not None:
+        platforms = params["branches_platforms"]
+        [number] = [n for n, served in enumerate(platforms) if served is None or "cpu" in served]
+        return params["branches"][number]
+    if equation.primitive.name not in CALLS:
+        return None
+    return params.get("jaxpr", params.get("call_jaxpr", params.get("fun_jaxpr")))
+
+
+def _laid(values: Sequence[Any], shardings: Sequence[Any]) -> list[Any]:
+    """Values as a jit's `in_shardings` or `out_shardings` ask for."""
+    asked = [*shardings, *[None] * (len(values) - len(shardings))]
+    return [
+        jax.lax.with_sharding_constraint(value, sharding)
+        if isinstance(sharding, NamedSharding)
+        else value
+        for value, sharding in zip(values, asked, strict=True)
+    ]
 
 
 def _struct(aval: Any) -> Any:
-    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+    sharding = getattr(aval, "sharding", None)
+    typed = sharding is not None and any(sharding.spec)
+    return jax.ShapeDtypeStruct(
+        aval.shape, aval.dtype, weak_type=aval.weak_type, sharding=sharding if typed else None
+    )
 
 
 def _bound(equation: Any, given: list[Any]) -> Any:
@@ -222,7 +285,7 @@ def typed(function: Callable[..., Any], given: Sequence[Any]) -> list[Told]:
         for equation in jaxpr.eqns:
             name = equation.primitive.name
             if name in CALLS or name in LOOPS:
-                for body in core.jaxprs_in_params(equation.params):
+                for body in _bodies(equation):
                     read(body)
             if name not in CALLS:
                 found.extend(
@@ -232,6 +295,15 @@ def typed(function: Callable[..., Any], given: Sequence[Any]) -> list[Told]:
 
     read(jax.make_jaxpr(function)(*given).jaxpr)
     return found
+
+
+def _bodies(equation: Any) -> Iterator[Any]:
+    if (called := _called(equation)) is not None:
+        yield getattr(called, "jaxpr", called)
+        return
+    for value in [*equation.params.get("branches", ()), *equation.params.values()]:
+        if isinstance(value, core.ClosedJaxpr):
+            yield value.jaxpr
 
 
 def planned_intermediates(plan: ShardingPlan) -> list[Told]:
@@ -254,6 +326,13 @@ def planned_intermediates(plan: ShardingPlan) -> list[Told]:
 def in_part_of_an_axis(spec: Spec) -> bool:
     """Whether a spec divides a dimension by a part of an axis, which JAX has no words for."""
     return any(":" in axis for axes in spec for axis in axes)
+
+
+def untold(array: Told) -> bool:
+    """Whether JAX cannot tell of an array: it has no words for parts of an axis, and XLA drops
+    arrays without elements."""
+    _, shape, spec = array
+    return in_part_of_an_axis(spec) or 0 in shape
 
 
 def without_trailing(spec: Spec) -> Spec:

@@ -205,18 +205,28 @@ class _Flat:
         return fresh
 
 
-# Equations whose bodies are programs over arrays of the mesh; those of others, as the combiner of a
-# `scatter` or a kernel, are not.
+# What runs a program over whole arrays or, in manual code, over blocks of them. Other bodies are of
+# kernels, or say how two elements become one, as in a scatter.
 _WITH_BODIES = frozenset({"scan", "while", "cond", "shard_map"})
 
 
 def _called(equation: Any) -> Any:
     """The body of an equation that is a call and nothing more, else None."""
+    if (platforms := equation.params.get("branches_platforms")) is not None:
+        return _branch_for(jax.default_backend(), platforms, equation.params["branches"])
     if equation.primitive.name not in _CALLS:
         return None
     params = equation.params
     body = params.get("jaxpr", params.get("call_jaxpr", params.get("fun_jaxpr")))
     return body if _is_jaxpr(body) else None
+
+
+def _branch_for(platform: str, platforms: Sequence[Any], branches: Sequence[Any]) -> Any:
+    """The branch of `jax.lax.platform_dependent` that is lowered; None stands for any platform."""
+    for served, branch in zip(platforms, branches, strict=True):
+        if served is None or platform in served:
+            return branch
+    return None
 
 
 def _is_jaxpr(value: Any) -> bool:
@@ -317,10 +327,3 @@ def enclosing(scopes: Sequence[Scope], scope: int) -> Iterator[Scope]:
     while scope >= 0:
         yield scopes[scope]
         scope = scopes[scope].parent
-
-
-def axes_of(equation: Any) -> tuple[str, ...]:
-    """The axes of a collective of the user's."""
-    axes = equation.params.get("axes", equation.params.get("axis_name", ()))
-    axes = axes if isinstance(axes, tuple | list | frozenset | set) else (axes,)
-    return tuple(str(axis) for axis in axes)

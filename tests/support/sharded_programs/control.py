@@ -13,7 +13,7 @@ _LOSS = "jnp.sum(jnp.tanh(x @ w) ** 2)"
 
 def _around(bare: str, *layers: AnyLayer) -> dict[str, Any]:
     """Layers of a session, and the same around `f` in bare JAX."""
-    return {"layers": layers, "bare_layers": bare}
+    return {"layers": layers, "bare_layers": bare, "in_context": "P(" in bare}
 
 
 LOOPS = [
@@ -149,14 +149,12 @@ CALLS = [
         "jax.lax.with_sharding_constraint(x @ w, P('data'))",
         x=ROWS,
         w=UP,
-        settings={"in_context": True},
     ),
     case(
         "constraint by a spec of unconstrained",
         "jax.lax.with_sharding_constraint(x @ w, P(P.UNCONSTRAINED, 'model'))",
         x=ROWS,
         w=("ones((16, 32))", ""),
-        settings={"in_context": True},
     ),
     case(
         "constraint to slice",
@@ -251,7 +249,7 @@ DERIVATIVES = [
         f"def f(w, x):\n    return {_LOSS}\n",
         w=UP,
         x=ROWS,
-        settings=_around("jax.jit(jax.value_and_grad(f))", Jit(), ValueAndGrad()),
+        settings=_around("jax.jit(jax.value_and_grad(f))", ValueAndGrad(), Jit()),
     ),
     case(
         "value_and_grad",
@@ -329,7 +327,7 @@ DERIVATIVES = [
         "def f(x, w):\n    return jnp.sin(x @ w).sum()\n",
         x=ROWS,
         w=UP,
-        settings=_around("jax.grad(jax.checkpoint(f))", Grad(), Checkpoint()),
+        settings=_around("jax.grad(jax.checkpoint(f))", Checkpoint(), Grad()),
     ),
     case(
         "custom_vjp",
@@ -393,7 +391,7 @@ TREES = [
     case("tuples", "(x, (y, x @ y.T), None)", x=ROWS, y=ROWS),
     case("an argument returned", "x", x=BOTH),
     case("an unused argument", "x + 1", x=ROWS, y=COLUMNS),
-    case("a constant returned", "jnp.arange(8) + 0 * x[:, 0].astype(int)", x=ROWS),
+    case("a constant returned", "jnp.arange(8), x + 1", x=ROWS),
 ]
 
 PROGRAMS = [*LOOPS, *CALLS, *DERIVATIVES, *TREES]

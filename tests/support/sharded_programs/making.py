@@ -23,8 +23,10 @@ def case(
 ) -> ShardedCase:
     """A case whose function returns the expression `body`, or is the `def` that it is.
 
-    Each argument is its value and its sharding; `settings` are further fields of the case.
+    Each argument is its value and its sharding; `settings` are further fields of the case. A body
+    that speaks of shardings has the mesh in context, as a session has it.
     """
     if not body.startswith("def "):
         body = f"def f({', '.join(arguments)}):\n    return {body}\n"
-    return ShardedCase(name, body, arguments, mesh=mesh or dict(MESH), **(settings or {}))
+    fields: dict[str, Any] = {"in_context": "P(" in body, **(settings or {})}
+    return ShardedCase(name, body, arguments, mesh=mesh or dict(MESH), **fields)

@@ -84,6 +84,8 @@ AUTO = [
 def _explicit(name: str, body: str, *auto: str, **arguments: tuple[str, str]) -> ShardedCase:
     types = {axis: "auto" if axis in auto else "explicit" for axis in ("data", "model")}
     settings: dict[str, Any] = {"axis_types": types, "in_context": True}
+    if "reshard" in body or "out_sharding" in body:
+        settings["since"] = (0, 7)
     return case(f"explicit {name}", body, settings=settings, **arguments)
 
 
