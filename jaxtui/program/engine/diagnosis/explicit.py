@@ -101,7 +101,8 @@ _WORDS = [
 def explain(error: BaseException, prepared: Prepared) -> Diagnosis | None:
     """The diagnosis of an operation that JAX refused for the shardings in its operands' types."""
     refused = type(error).__name__ == "ShardingTypeError"
-    words = _words(failures.describe(error, 2000).partition(": ")[2])
+    said = failures.describe(error, 2000).partition(": ")[2]
+    words = _words(said.replace("PartitionSpec(", "P("))  # as older JAX writes a spec
     if not refused and words is None:
         return None
     program = prepared.composition.program
@@ -144,10 +145,10 @@ def _edits(place: Place, axes: list[str]) -> Iterator[Edit]:
     yield from _reshards_instead(place)
     natural = _natural(place)
     yield from (edit for spec in natural for edit in _with_out_sharding(place, spec))
-    yield from _operands_alike(place)
     unlike = [spec for spec in _specs(axes) if spec not in natural]
     whole, others = unlike[:1], unlike[1:]
     yield from (edit for spec in whole for edit in _with_out_sharding(place, spec))
+    yield from _operands_alike(place)
     yield from (edit for spec in whole for edit in _resharded(place, spec))
     yield from (edit for spec in others for edit in _with_out_sharding(place, spec))
     yield from (edit for spec in others for edit in _resharded(place, spec))
