@@ -9,12 +9,18 @@ from queue import SimpleQueue
 
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import NO_FIELD, PROGRAM
-from jaxtui.session.session import Benchmark, Collective, Session, SessionError, loads
+from jaxtui.session.session import (
+    Benchmark,
+    Collective,
+    Session,
+    SessionError,
+    Sharding,
+    loads,
+)
 from jaxtui.wire import launch
 from jaxtui.wire.bandwidth import SweepBandwidth
 from jaxtui.wire.base import (
     Cancel,
-    Cancelled,
     Composition,
     Failed,
     Gone,
@@ -22,6 +28,7 @@ from jaxtui.wire.base import (
     Printed,
     Ready,
     Spoiled,
+    Stage,
 )
 from jaxtui.wire.benchmark import Bench
 from jaxtui.wire.client import EngineClient, EngineSettings
@@ -30,6 +37,13 @@ from jaxtui.wire.launch import Choice
 from jaxtui.wire.program import Ran, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Environment, ProgramReport
+from jaxtui.wire.sharding import (
+    AdviseSharding,
+    CompileSharding,
+    PlanSharding,
+    SearchShardings,
+    ShardingsFound,
+)
 
 VALUES = 10_000  # elements of an output above which a summary replaces its values
 
@@ -94,13 +108,34 @@ class HeadlessEngine:
         answer = self._answer(request)
         return answer if isinstance(answer, CollectiveRan) else _diagnosis(answer)
 
+    def plan_sharding(self, composition: Composition, sharding: Sharding) -> AnyEvent:
+        """The event that answers a PlanSharding."""
+        id = self._client.next_id()
+        return self._answer(PlanSharding(id=id, composition=composition, sharding=sharding))
+
+    def compile_sharding(self, composition: Composition, sharding: Sharding) -> AnyEvent:
+        """The event that answers a CompileSharding."""
+        id = self._client.next_id()
+        return self._answer(CompileSharding(id=id, composition=composition, sharding=sharding))
+
+    def advise_sharding(self, composition: Composition, sharding: Sharding) -> AnyEvent:
+        """The event that answers an AdviseSharding."""
+        id = self._client.next_id()
+        return self._answer(AdviseSharding(id=id, composition=composition, sharding=sharding))
+
+    def search_shardings(self, composition: Composition, sharding: Sharding) -> AnyEvent:
+        """The last event that answers a SearchShardings."""
+        id = self._client.next_id()
+        request = SearchShardings(id=id, composition=composition, sharding=sharding, fixed=[])
+        return self._answer(request)
+
     def _answer(self, request: AnyRequest) -> AnyEvent:
         self._send(request)
         while True:
             event = self.next_event()
-            if event.id == request.id and isinstance(
-                event, Ran | CollectiveRan | Failed | Cancelled
-            ):
+            if event.id != request.id or isinstance(event, Stage | Printed):
+                continue
+            if not (isinstance(event, ShardingsFound) and not event.done):
                 return event
 
     def start_timing(

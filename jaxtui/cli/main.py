@@ -43,6 +43,7 @@ def _main(arguments: list[str]) -> int:
     work = {
         None: _explore,
         "run": _run,
+        "shard": _shard,
         "bench": _bench,
         "export": _export,
         "devices": _devices,
@@ -134,6 +135,21 @@ def _run(options: argparse.Namespace) -> int:
     from jaxtui.cli import run
 
     return run.run(options.sessions, choice, as_json=options.json, ascii=_ascii(options, config))
+
+
+def _shard(options: argparse.Namespace) -> int:
+    _require_one_process(options, "a plan needs no devices, so one process is enough")
+    config, choice = _configured(options)
+    from jaxtui.cli import shard
+
+    return shard.shard(
+        options.sessions,
+        choice,
+        mesh=options.mesh,
+        search=options.search,
+        as_json=options.json,
+        ascii=_ascii(options, config),
+    )
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -127,6 +127,20 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one object a session, a line each")
 
 
+def _add_shard_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sessions", metavar="SESSION", nargs="+", help="a session file")
+    parser.add_argument(
+        "--mesh",
+        metavar="AXIS=SIZE,...",
+        type=parse_mesh,
+        help="plan on this mesh, whose devices need not be there: data=4096,model=16:explicit",
+    )
+    parser.add_argument(
+        "--search", action="store_true", help="look for the cheapest shardings of the arguments"
+    )
+    parser.add_argument("--json", action="store_true", help="one object a session, a line each")
+
+
 def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION", help="a session file")
     formats = parser.add_mutually_exclusive_group()
@@ -170,6 +184,11 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": (
         "Evaluate sessions and print what comes out. A session is code: it is run as Python is.",
         _add_run_arguments,
+    ),
+    "shard": (
+        "Show where a session's arrays lie on a mesh, and what is sent between its devices. A "
+        "session is code: it is traced, as Python is run, but nothing is computed.",
+        _add_shard_arguments,
     ),
     "bench": (
         "Time the ways to run a session's function over its batch, or sweep its collective over "

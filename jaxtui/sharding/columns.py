@@ -15,6 +15,7 @@ from jaxtui.wire.sharding import ShardedArray, ShardedValue
 
 NAMES = (6, 24)  # least and most cells of the names
 BYTES = 9  # cells: "1,023 KiB"
+LEAST_TYPE = 16  # cells
 INDENT = 2
 GAP = 2
 SENDS = "⇄"
@@ -78,7 +79,10 @@ class Columns:
 
     @cached_property
     def type_width(self) -> int:
-        return max(8, min(self._widths[1], self.width - self.type_at - 1))
+        room = self.width - self.type_at - 1
+        if self.shown.device is not None:  # then the blocks are what one looks for
+            room = max(LEAST_TYPE, room - GAP - self._widths[2])
+        return max(8, min(self._widths[1], room))
 
     @cached_property
     def block_at(self) -> int:
@@ -244,6 +248,8 @@ class Columns:
         if not size:
             return _cut(line, self.width)
         room = self.width - size - 1
+        if room < 1:
+            return _cut(right, self.width)
         return (*_padded(_cut(line, room - 1), room), *right)
 
 

@@ -39,7 +39,9 @@ class Grid:
         self.columns = mesh[self.across] if names else 1
         self.rows = max(1, self.devices // max(1, self.columns))
         self._counts = [math.prod(blocks.size_of(p, mesh) for p in parts) for parts in spec]
-        self._cell = len(str(max(1, math.prod(self._counts)) - 1)) + 3
+        largest = max(1, math.prod(self._counts), self.columns) - 1
+        self._digits = len(str(largest))
+        self._cell = self._digits + 3  # with the brackets of the cursor and a space
         self._label = max(len(self._row_name(0)), len(self._row_name(self.rows - 1))) + 2
 
     @property
@@ -80,7 +82,7 @@ class Grid:
     def heading(self, first: int) -> Parts:
         """The name of the axis across, and the places along it."""
         name = words.Part(self.across, words.axis_role(self.across, self.mesh))
-        numbers = [str(column).center(self._cell) for column in range(first, first + self.shown)]
+        numbers = [f" {column:>{self._digits}}  " for column in range(first, first + self.shown)]
         if len(self.across) < self._label:
             label: Parts = (Part(" " * (self._label - len(self.across) - 1)), name, Part(" "))
         else:
@@ -94,11 +96,11 @@ class Grid:
         for column in range(first, first + self.shown):
             device = row * self.columns + column
             number = self.number(device)
-            text = str(number).center(self._cell - 2)
+            text = f"{number:>{self._digits}}"
             if device == cursor:
-                parts.append(Part(f"[{text}]", "lit cursor"))
+                parts += [Part(f"[{text}]", "lit cursor"), Part(" ")]
             else:
-                parts.append(Part(f" {text} ", "lit" if number == held else ""))
+                parts.append(Part(f" {text}  ", "lit" if number == held else ""))
         return tuple(parts)
 
     def told(self, device: int) -> list[str]:

@@ -215,7 +215,7 @@ def whole_words(plan: ShardingPlan) -> str:
         return ""
     whole = [array for array in plan.inputs if is_whole(array.spec, plan.mesh)]
     if not whole:
-        return "no argument is held whole on every device"
+        return "every argument is divided"
     size = sum(array.bytes for array in whole)
     names = list(dict.fromkeys(array.name for array in whole))
     named = f" ({', '.join(names)})" if len(names) <= 3 else ""

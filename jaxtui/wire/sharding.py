@@ -229,7 +229,7 @@ class ExplainSharding(Request, frozen=True, kw_only=True):
 class Origin(Struct, frozen=True, kw_only=True):
     """An annotation that a dimension's sharding comes from: a field of the session, or a line.
 
-    Without it the dimension would be divided by `without`.
+    Without it the dimension would be divided by `without`: by the same, if others ask for it too.
     """
 
     label: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
+
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.sharding import (
     CompiledMemory,
@@ -27,6 +29,7 @@ def mlp(x, w1, w2):
     return h @ w2
 """
 MESH = {"data": 4, "model": 2}
+WAYS = ("P('model', None)", "P()", "P('data')", "P(None, 'model')")
 SIZES = {"float32": 4, "bfloat16": 2, "int32": 4}
 
 
@@ -272,7 +275,7 @@ def found(count: int = 4) -> list[FoundSharding]:
     """Ways to shard the arguments of `session()`, the cheapest first."""
     return [
         FoundSharding(
-            specs={"x": "P('data')", "w1": "P(None, 'model')", "w2": f"P('model', None)  # {i}"},
+            specs={"x": "P('data')", "w1": "P(None, 'model')", "w2": WAYS[i % len(WAYS)]},
             sent=128 * (i + 1),
             seconds=1.1e-6 * (i + 1),
             memory=2432 - 128 * i if i % 2 else 4096,
@@ -293,6 +296,4 @@ def was_compiled(id: int, **changes: Any) -> ShardingCompiled:
 
 
 def _changed(made: Any, changes: dict[str, Any]) -> Any:
-    import msgspec
-
     return msgspec.structs.replace(made, **changes)

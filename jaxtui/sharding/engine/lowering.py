@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,7 @@ from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arra
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.session.session import Sharding
+from jaxtui.sharding.engine import liveness
 from jaxtui.sharding.engine.marking import Marked, marked
 from jaxtui.wire.base import Composition
 
@@ -43,8 +46,8 @@ class LoweredProgram:
     """A program on a mesh: its jaxpr, the marked one, and the MLIR module of the latter.
 
     `mesh` and `axis_types` are those of the session, `sizes` the axes of every mesh in the program.
-    `here` says that the mesh is that of the devices. `given` has every leaf of the arguments,
-    `paths` those of the results.
+    `here` says that the mesh is that of the devices. `trees` are the arguments as shapes, by
+    their places in the session, `given` has all their leaves, `paths` those of the results.
     """
 
     prepared: Prepared
@@ -52,6 +55,7 @@ class LoweredProgram:
     axis_types: dict[str, str]
     sizes: dict[str, int]
     here: bool
+    trees: list[Any]
     given: list[Given]
     paths: list[str]
     jaxpr: Any
@@ -62,6 +66,19 @@ class LoweredProgram:
     def arrays(self) -> list[Given]:
         """The leaves that are arrays, which the module takes, in its order."""
         return [given for given in self.given if isinstance(given.leaf, jax.ShapeDtypeStruct)]
+
+    def is_needed(self, number: int) -> bool:
+        """Whether the results depend on the equation that makes the value of this number."""
+        return id(self.marked.values[number].equation) in self._needed
+
+    @functools.cached_property
+    def _needed(self) -> set[int]:
+        needed = liveness.needed(self.marked.closed.jaxpr)
+        return {
+            id(value.equation)
+            for value in self.marked.values
+            if isinstance(value.variable, core.Var) and value.variable in needed
+        }
 
 
 def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
@@ -91,6 +108,7 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
         axis_types={axis: _word(kind) for axis, kind in types_of(mesh).items()},
         sizes=_sizes(mesh, jaxpr),
         here=planned is None,
+        trees=trees,
         given=_given(prepared, trees),
         paths=_result_paths(recorder),
         jaxpr=jaxpr,
@@ -100,15 +118,31 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
 
 
 def planned_mesh(composition: Composition, sharding: Sharding) -> AbstractMesh | None:
-    """The mesh that `sharding` asks for; None where it is that of the devices. Raises Diagnosed."""
+    """The mesh to plan on if it is not that of the devices, else None. Raises Diagnosed.
+
+    That is the mesh of `sharding`, or one of the session's for which there are too few devices.
+    """
+    asked = composition.devices
     if sharding.mesh is None:
-        return None
+        types = asked.axis_types if sharding.axis_types is None else sharding.axis_types
+        if asked.mesh is None or (_fits(asked.mesh) and types == asked.axis_types):
+            return None
+        return abstract_mesh(asked.mesh, types) if _is_sound(asked.mesh) else None
     types = sharding.axis_types
-    if types is None and sharding.mesh == composition.devices.mesh:
-        types = composition.devices.axis_types
-    if sharding.mesh == composition.devices.mesh and types == composition.devices.axis_types:
+    if types is None and sharding.mesh == asked.mesh:
+        types = asked.axis_types
+    if sharding.mesh == asked.mesh and types == asked.axis_types and _fits(sharding.mesh):
         return None
     return abstract_mesh(sharding.mesh, types)
+
+
+def _fits(mesh: Mapping[str, int]) -> bool:
+    return math.prod(mesh.values()) == jax.device_count()
+
+
+def _is_sound(mesh: Mapping[str, int]) -> bool:
+    """Whether nothing is wrong with a mesh but that there are no devices for it."""
+    return bool(mesh) and all(n.isidentifier() and size > 0 for n, size in mesh.items())
 
 
 def _with_structs(tree: Any) -> Any:

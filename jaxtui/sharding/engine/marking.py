@@ -313,3 +313,10 @@ def enclosing(scopes: Sequence[Scope], scope: int) -> Iterator[Scope]:
     while scope >= 0:
         yield scopes[scope]
         scope = scopes[scope].parent
+
+
+def axes_of(equation: Any) -> tuple[str, ...]:
+    """The axes of a collective of the user's."""
+    axes = equation.params.get("axes", equation.params.get("axis_name", ()))
+    axes = axes if isinstance(axes, tuple | list | frozenset | set) else (axes,)
+    return tuple(str(axis) for axis in axes)

@@ -93,7 +93,11 @@ class Planner:
             try:
                 shardy.insert_collectives(module)
                 with module.context:
-                    sent = self._needed(shardy.collectives(module, program.sizes))
+                    sent = [
+                        one
+                        for one in shardy.collectives(module, program.sizes)
+                        if one.value is None or program.is_needed(one.value)
+                    ]
             except ir.MLIRError as error:
                 unplanned = f"Shardy cannot tell what is sent: {_first_line(error)}"
         return ShardingPlan(
@@ -220,19 +224,6 @@ class Planner:
 
     # ------------------------------------------------------------------------------ collectives
 
-    def _needed(self, sent: list[Resharding]) -> list[Resharding]:
-        """Those in front of a value that the results depend on."""
-        needed = liveness.needed(self.program.marked.closed.jaxpr)
-        wanted = {
-            id(value.equation)
-            for value in self.program.marked.values
-            if isinstance(value.variable, core.Var) and value.variable in needed
-        }
-        values = self.program.marked.values
-        return [
-            one for one in sent if one.value is None or id(values[one.value].equation) in wanted
-        ]
-
     def _position(self, one: Resharding) -> int:
         if one.value is not None:
             return one.value
@@ -244,7 +235,7 @@ class Planner:
         axes = one.axes
         values = self.program.marked.values
         if axes is None:
-            axes = _own_axes(values[number].equation) if number is not None else ()
+            axes = marking.axes_of(values[number].equation) if number is not None else ()
         times: int | None = 1
         if one.value is not None:
             times = marking.turns(self.program.marked.scopes, values[one.value].scope)
@@ -346,13 +337,6 @@ def _varying(aval: Any) -> list[str]:
     kind = getattr(aval, "manual_axis_type", None)
     varying = getattr(aval, "vma", ()) if kind is None else kind.varying
     return sorted(str(axis) for axis in varying)
-
-
-def _own_axes(equation: Any) -> tuple[str, ...]:
-    """The axes of a collective of the user's."""
-    axes = equation.params.get("axes", equation.params.get("axis_name", ()))
-    axes = axes if isinstance(axes, tuple | list | frozenset | set) else (axes,)
-    return tuple(str(axis) for axis in axes)
 
 
 def _is_backward(equation: Any) -> bool:

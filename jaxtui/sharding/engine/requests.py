@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jaxtui.sharding.engine import compiled, plan
+from jaxtui.sharding.engine import advice, compiled, plan, search, why
 from jaxtui.wire.sharding import (
     AdviseSharding,
     CompileSharding,
@@ -25,6 +25,13 @@ Worked = ShardingCompiled | ShardingsFound
 
 def answer(request: Light) -> Answer:
     """Answer a light request. Raises Diagnosed, but for a plan."""
+    if isinstance(request, ExplainSharding):
+        return why.explained(
+            request.composition, request.sharding, request.value, request.dimension, id=request.id
+        )
+    if isinstance(request, AdviseSharding):
+        found = advice.advised(request.composition, request.sharding)
+        return ShardingAdvised(id=request.id, advice=found)
     return plan.planned(request.composition, request.sharding, id=request.id)
 
 
@@ -37,4 +44,8 @@ def worked(
     if isinstance(request, CompileSharding):
         found = compiled.compiled_of(request.composition, request.sharding)
         return ShardingCompiled(id=request.id, compiled=found)
-    raise NotImplementedError
+    for event in search.search(request, cancelled):
+        if event.done:
+            return event
+        send(event)
+    raise AssertionError("a search ends with what it found")

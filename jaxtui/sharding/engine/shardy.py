@@ -72,11 +72,21 @@ class Resharding:
 def propagate(module: Any) -> None:
     """Give each value of the module its sharding, in place. Raises ir.MLIRError."""
     with module.context:
-        inline_calls(module)
-        _lower_top_k(module)
-        _stand_in_for_chlo(module)
-        _name_makers(module)
-        PassManager.parse(_PROPAGATE).run(module.operation)
+        prepare(module)
+        run_propagation(module)
+
+
+def prepare(module: Any) -> None:
+    """Bring a lowered module, in place, into the form that Shardy reads all of."""
+    inline_calls(module)
+    _lower_top_k(module)
+    _stand_in_for_chlo(module)
+    _name_makers(module)
+
+
+def run_propagation(module: Any) -> None:
+    """Propagate the shardings of a prepared module, in place. Raises ir.MLIRError."""
+    PassManager.parse(_PROPAGATE).run(module.operation)
 
 
 def insert_collectives(module: Any) -> None:
@@ -209,10 +219,17 @@ def _of_argument(value: Any, owner: Any) -> Any:
     return None
 
 
+def attribute_of(operation: Any, name: str) -> Any:
+    """An attribute of an operation, or None."""
+    attributes = operation.attributes  # which has no `get` before JAX 0.7
+    return attributes[name] if name in attributes else None  # noqa: SIM401
+
+
 def _attribute_of(function: Any, name: str, number: int) -> Any:
-    if name not in function.attributes:
+    known = attribute_of(function, name)
+    if known is None:
         return None
-    attributes = ir.DictAttr(ir.ArrayAttr(function.attributes[name])[number])
+    attributes = ir.DictAttr(ir.ArrayAttr(known)[number])
     if "sdy.sharding" not in attributes:
         return None
     return sdy.TensorShardingAttr(attributes["sdy.sharding"])

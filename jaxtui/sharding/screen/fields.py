@@ -52,23 +52,28 @@ def texts(session: Session) -> dict[FieldPath, str]:
     return found
 
 
+def value(session: Session, name: str) -> Any:
+    """The value of a field of the session's `sharding`."""
+    return getattr(session.sharding or Sharding(), name)
+
+
 def changed(session: Session, name: str, text: str) -> Sharding | None:
     """The session's `sharding` with `text` in field `name`; None if nothing is given in it.
 
     Raises SessionError at the field.
     """
     part = session.sharding or Sharding()
-    value: Any = text.strip()
+    meant: Any = text.strip()
     try:
         if name == "mesh":
-            value = fields.mesh(text)
+            meant = fields.mesh(text)
         elif name == "axis_types":
-            value = _axis_types(text, part.mesh or session.devices.mesh or {})
+            meant = _axis_types(text, part.mesh or session.devices.mesh or {})
         elif name in ("bandwidth", "latency") and "=" in text:
-            value = _named(text, "data = 50 GB/s" if name == "bandwidth" else "data = 1 us")
+            meant = _named(text, "data = 50 GB/s" if name == "bandwidth" else "data = 1 us")
     except SessionError as error:
         raise SessionError(error.message, SHARDING / name) from error
-    part = msgspec.structs.replace(part, **{name: value})
+    part = msgspec.structs.replace(part, **{name: meant})
     return None if part == Sharding() else part
 
 

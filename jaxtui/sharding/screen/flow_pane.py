@@ -136,20 +136,19 @@ class FlowPane(Vertical):
         work, plan = self._work, flow.plan
         sharding = work.session.sharding
         memory = words.bytes_of(sharding.memory) if sharding is not None else None
-        lines = [(Part("─" * width, "quiet"),), *view.foot(plan, memory, width)]
-        clauses: list[tuple[str, str]] = []
+        clauses = view.cost(plan, memory)
         if stale:
             clauses.append(("not of what is typed", "wrong"))
         if not plan.here:
-            clauses.append(("a plan: nothing runs, and these devices need not be there", "quiet"))
+            clauses.append(("a plan: nothing runs", "quiet"))
         elif not compared and work.compared is None:
-            clauses.append(("a plan; F5 compiles it for these devices, and compares", "quiet"))
+            clauses.append(("a plan: F5 compiles it", "quiet"))
         elif wrong := sum(not one.agrees for one in compared):
             kinds = quantities.counted(wrong, "kind")
-            clauses.append((f"≠ compiled otherwise: {kinds} of collectives", "mark"))
+            clauses.append((f"≠ compiled otherwise: {kinds}", "mark"))
         else:
             clauses.append(("compiled as planned", "lit"))
-        lines += view.flowed(clauses, width)
+        lines = [(Part("─" * width, "quiet"),), *view.flowed(clauses, width)]
         if work.kept is not None:
             compare = differences.between(work.kept, flow).clauses
             told = [("against the kept plan", "note"), *((clause, "") for clause in compare)]

@@ -106,7 +106,11 @@ class ShardingForm(Vertical):
         return next((entry.input for entry in self.entries() if entry.field == field), None)
 
     def show(
-        self, session: Session, diagnosis: Diagnosis | None, unread: Mapping[FieldPath, Diagnosis]
+        self,
+        session: Session,
+        texts: Mapping[FieldPath, str],
+        diagnosis: Diagnosis | None,
+        unread: Mapping[FieldPath, Diagnosis],
     ) -> None:
         """Show a session's fields, the fault of its plan, and faults in texts not yet in it."""
         names = [argument.name for argument in session.program.arguments]
@@ -116,7 +120,6 @@ class ShardingForm(Vertical):
             holder = self.query_one("#sharding-arguments")
             holder.remove_children()
             holder.mount_all(self._arguments)
-        texts = fields.texts(session)
         for entry in self.entries():
             entry.input.follow(texts[entry.field])
         self._mesh.input.placeholder = fields.mesh_placeholder(session)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 from textual import events
@@ -17,7 +17,7 @@ from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.field import FieldInput, FieldTyped
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import COLLECTIVE, PROGRAM, FieldPath
-from jaxtui.session.session import SessionError
+from jaxtui.session.session import SessionError, Sharding
 from jaxtui.sharding.columns import as_text
 from jaxtui.sharding.screen import fields, view
 from jaxtui.sharding.screen.details import Details, Mode
@@ -55,7 +55,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
     .-broad #sharding-body { layout: horizontal; }
     .-broad FlowPane { width: 3fr; height: 1fr; }
     .-broad Details { width: 2fr; height: 1fr; }
-    .-bare #sharding-form { display: none; }
+    .-bare #sharding-form, .-low.-detailed #sharding-form { display: none; }
     """
 
     form: ShardingForm
@@ -65,6 +65,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
     def __init__(self) -> None:
         super().__init__()
         self._wrong: dict[FieldPath, Diagnosis] = {}  # texts that are in no session yet
+        self._typed: dict[FieldPath, tuple[str, Any]] = {}  # texts, and what they mean
 
     def body(self) -> ComposeResult:
         work = self.sharding_work
@@ -116,9 +117,23 @@ class ShardingScreen(WorkScreen[ProgramWork]):
         super().show_work(work, now)
         asked = self.sharding_work
         asked.rested(now)
-        self.form.show(asked.session, asked.diagnosis, self._wrong)
+        texts = {**fields.texts(asked.session), **self._texts_as_typed()}
+        self.form.show(asked.session, texts, asked.diagnosis, self._wrong)
         self.show_flow(now)
         self.show_keys()
+
+    def _texts_as_typed(self) -> dict[FieldPath, str]:
+        """The texts that were typed and mean what the session has, however it is written."""
+        session = self.sharding_work.session
+        for field in list(self._wrong):
+            input = self.form.input_of(field)
+            if input is None or not input.pending:  # the text has made way for another
+                del self._wrong[field]
+        return {
+            field: text
+            for field, (text, meant) in self._typed.items()
+            if fields.value(session, field.name) == meant
+        }
 
     def show_flow(self, now: float | None = None) -> None:
         """Bring the flow and its details up to date."""
@@ -157,7 +172,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
             self._wrong[field] = Diagnosis(kind="session", field=field, message=error.message)
             self.show_work(self.explorer.work, self.explorer.now())
             return
-        input.take()
+        self._typed[field] = input.take(), getattr(part or Sharding(), name)
         if part != self.sharding_work.session.sharding:
             self.explorer.edit(fields.SHARDING, part, typed=True)
         else:
@@ -238,6 +253,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
 
     def _open_details(self, mode: Mode) -> None:
         self.details.open(mode)
+        self.set_class(True, "-detailed")
         pane = self.details.pane
         (pane if pane is not None else self.flow.rows).focus()
         # The map knows its room, and with it its cells, once it was laid out.
@@ -245,6 +261,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
 
     def _close_details(self) -> None:
         self.details.open(None)
+        self.set_class(False, "-detailed")
         self.flow.rows.focus()
         self.call_after_refresh(self.show_flow)
 

@@ -63,8 +63,8 @@ def explained_place(row: Row) -> int | None:
     return None
 
 
-def foot(plan: ShardingPlan, memory: int | None, width: int) -> list[Parts]:
-    """What the plan costs, over as many lines as it takes; `memory` is that of a device."""
+def cost(plan: ShardingPlan, memory: int | None) -> list[tuple[str, str]]:
+    """What the plan costs, as clauses of (text, role); `memory` is that of a device."""
     clauses = [(clause, "") for clause in words.footing(plan)]
     if memory is not None:
         fits = plan.memory.peak <= memory
@@ -72,7 +72,7 @@ def foot(plan: ShardingPlan, memory: int | None, width: int) -> list[Parts]:
         clauses.insert(
             1, (f"fits in {size}", "quiet") if fits else (f"does not fit in {size}", "wrong")
         )
-    return flowed(clauses, width)
+    return clauses
 
 
 def flowed(clauses: Sequence[tuple[str, str]], width: int) -> list[Parts]:
@@ -218,7 +218,7 @@ _COLUMNS = (("sent", 9), ("time", 8), ("peak", 9))
 
 
 def search_row(found: FoundSharding, session: Session, width: int) -> Parts:
-    """`★ 128 B  1.1 µs  2,432 B  x P('data')`, with what differs from the session in colour."""
+    """`★ 128 B  1.1 µs  2,432 B  x P('data')`, what differs from the session first."""
     typed = {argument.name: argument.sharding for argument in session.program.arguments}
     figures = (
         quantities.size(found.sent),
@@ -230,12 +230,10 @@ def search_row(found: FoundSharding, session: Session, width: int) -> Parts:
         parts.append(Part(f"{text.rjust(size)}  ", "" if found.fits else "wrong"))
     if not found.fits:
         parts.append(Part("does not fit  ", "wrong"))
-    for name, spec in found.specs.items():
-        same = _bare(typed.get(name, "")) == _bare(spec)
-        parts += [
-            Part(f"{name} ", "name"),
-            Part(f"{spec or 'P()'}  ", "quiet" if same else "axis-0"),
-        ]
+    same = {name for name, spec in found.specs.items() if _bare(typed.get(name, "")) == _bare(spec)}
+    for name, spec in sorted(found.specs.items(), key=lambda item: item[0] in same):
+        role = "quiet" if name in same else "axis-0"
+        parts += [Part(f"{name} ", "name"), Part(f"{spec or 'P()'}  ", role)]
     return tuple(parts)
 
 

@@ -289,6 +289,8 @@ class ShardingWork(RequestWork[AskedSharding, ShardingPlanned]):
 
     def replaced(self, now: float) -> None:
         """Nothing that was answered is of the session that comes now."""
+        for number in self._pending:
+            self._cancel(number)
         self._pending.clear()
         self._run_id = 0
         self.ran = self.ran_of = self.flow = self.kept = None
@@ -297,6 +299,7 @@ class ShardingWork(RequestWork[AskedSharding, ShardingPlanned]):
         self.advised = self.advised_of = self.found = self.found_of = self.search_failure = None
         self.fixed = frozenset()
         self.edited(now)
+        self._plan_if_due(now)
 
     def _block(self, pending: Pending[AskedSharding]) -> None:
         if isinstance(pending.request, PlanSharding):

@@ -1,0 +1,164 @@
+"""A lowered program propagated again and again with other annotations, which costs milliseconds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jax.extend import core
+from jaxlib.mlir import ir
+
+from jaxtui.sharding import costs
+from jaxtui.sharding.costs import Links
+from jaxtui.sharding.engine import liveness, marking, shardy
+from jaxtui.sharding.engine.lowering import LoweredProgram
+from jaxtui.wire.sharding import Spec
+
+_MESH_NAME = "jaxtui_mesh"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a way to shard costs each device: bytes sent, their time in seconds, peak in bytes."""
+
+    sent: int
+    seconds: float
+    memory: int
+
+
+@dataclass
+class _Module:
+    """A module's operation, which can be copied, with what a module has."""
+
+    operation: Any
+
+    @property
+    def context(self) -> Any:
+        return self.operation.context
+
+    @property
+    def body(self) -> Any:
+        return self.operation.regions[0].blocks[0]
+
+
+class Trials:
+    """Propagates copies of a program's module. The program itself must not have been planned."""
+
+    def __init__(self, program: LoweredProgram, links: Links) -> None:
+        self.program = program
+        self._links = links
+        module = program.module
+        with module.context:
+            shardy.prepare(module)
+            self._mesh_name = _mesh_name(module, program.mesh)
+
+    def specs(self) -> list[Spec]:
+        """The specs of the arrays among the arguments, as they are annotated."""
+        module = self.program.module
+        ranks = [len(given.leaf.shape) for given in self.program.arrays]
+        with module.context:
+            return [
+                shardy.sharded(attribute, rank).spec
+                for attribute, rank in zip(shardy.inputs(module), ranks, strict=True)
+            ]
+
+    def copy(self, specs: Mapping[int, Spec | None] | None = None) -> _Module:
+        """A copy of the module, in which arrays (by their numbers) have other specs, or none."""
+        copy = _Module(self.program.module.operation.clone())
+        if specs:
+            with copy.context:
+                self._annotate(copy, specs)
+        return copy
+
+    def _annotate(self, module: _Module, specs: Mapping[int, Spec | None]) -> None:
+        main = shardy.main_of(module)
+        count = len(main.regions[0].blocks[0].arguments)
+        known = shardy.attribute_of(main, "arg_attrs")
+        attributes: list[Any] = []
+        for number in range(count):
+            old: Any = () if known is None else ir.DictAttr(ir.ArrayAttr(known)[number])
+            entries = {named.name: named.attr for named in old}
+            if number in specs:
+                entries.pop("sdy.sharding", None)
+                spec = specs[number]
+                if spec is not None:
+                    entries["sdy.sharding"] = self._attribute(spec, main, number)
+            attributes.append(ir.DictAttr.get(entries))
+        main.attributes["arg_attrs"] = ir.ArrayAttr.get(attributes)
+
+    def _attribute(self, spec: Spec, main: Any, number: int) -> Any:
+        kind = main.regions[0].blocks[0].arguments[number].type
+        # An array of PRNG keys has dimensions of its own behind those of the array.
+        rank = len(ir.RankedTensorType(kind).shape)
+        dimensions = [", ".join(f'"{axis}"' for axis in axes) for axes in spec]
+        dimensions += [""] * (rank - len(dimensions))
+        text = ", ".join(f"{{{axes}}}" for axes in dimensions)
+        return ir.Attribute.parse(f"#sdy.sharding<@{self._mesh_name}, [{text}]>")
+
+    def values(self, copy: _Module) -> dict[int, Any]:
+        """Propagate a copy, and return the sharding attribute of each marked value."""
+        with copy.context:
+            shardy.run_propagation(copy)
+            return shardy.marked_values(copy)
+
+    def cost(self, specs: Mapping[int, Spec | None]) -> Cost:
+        """What the program costs with these specs. Raises ir.MLIRError."""
+        copy = self.copy(specs)
+        held = self.values(copy)
+        with copy.context:
+            memory = self._peak(shardy.inputs(copy), held)
+            shardy.insert_collectives(copy)
+            sent = shardy.collectives(copy, self.program.sizes)
+        total, seconds = 0, 0.0
+        values, scopes = self.program.marked.values, self.program.marked.scopes
+        for one in sent:
+            number = one.value if one.value is not None else one.body_of
+            times: int | None = 1
+            if number is not None:
+                if one.value is not None and not self.program.is_needed(number):
+                    continue
+                times = marking.turns(scopes, values[number].scope)
+            axes = one.axes
+            if axes is None:
+                axes = () if number is None else marking.axes_of(values[number].equation)
+            n = math.prod(shardy.axis_size(axis, self.program.sizes) for axis in axes)
+            size = math.prod(one.block) * one.element // 8
+            total += round(costs.sent(one.kind, n, size)) * (times or 1)
+            seconds += self._links.seconds(one.kind, axes, n, size) * (times or 1)
+        return Cost(total, seconds, memory)
+
+    def _peak(self, arguments: Sequence[Any], held: Mapping[int, Any]) -> int:
+        jaxpr = self.program.marked.closed.jaxpr
+        attributes: dict[Any, Any] = dict(zip(jaxpr.invars, arguments, strict=True))
+        for number, value in enumerate(self.program.marked.values):
+            if isinstance(value.variable, core.Var):
+                attributes.setdefault(value.variable, held.get(number))
+        sizes: dict[Any, int] = {}
+
+        def bytes_of(variable: Any) -> int:
+            if variable not in sizes:
+                sizes[variable] = self._bytes(variable.aval, attributes.get(variable))
+            return sizes[variable]
+
+        return liveness.peak(jaxpr, bytes_of)
+
+    def _bytes(self, aval: Any, attribute: Any) -> int:
+        shape = getattr(aval, "shape", None)
+        if shape is None:
+            return 0
+        spec = shardy.sharded(attribute, len(shape)).spec
+        block = shardy.block_shape([int(n) for n in shape], spec, self.program.sizes)
+        return math.prod(block) * int(getattr(aval.dtype, "itemsize", 0))
+
+
+def _mesh_name(module: Any, mesh: Mapping[str, int]) -> str:
+    """The name of the module's mesh with these axes, which is added if there is none."""
+    wanted = ", ".join(f'"{axis}"={size}' for axis, size in mesh.items())
+    for op in module.body.operations:
+        if op.operation.name == "sdy.mesh" and f"<[{wanted}]>" in str(op.attributes["mesh"]):
+            return ir.StringAttr(op.attributes["sym_name"]).value
+    made = ir.Operation.parse(f"sdy.mesh @{_MESH_NAME} = <[{wanted}]>", context=module.context)
+    ir.InsertionPoint.at_block_begin(module.body).insert(made)
+    return _MESH_NAME

@@ -1,0 +1,250 @@
+"""Why a dimension lies as it does: which annotation its axes come from, and where one was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from jax.extend import core
+from jaxlib.mlir import ir
+
+from jaxtui.engine_base.errors import diagnosed
+from jaxtui.session.field_path import ARGUMENTS, PROGRAM
+from jaxtui.session.session import Sharding
+from jaxtui.sharding.costs import Links
+from jaxtui.sharding.engine import lines, shardy
+from jaxtui.sharding.engine.lowering import LoweredProgram, lowered
+from jaxtui.sharding.engine.trials import Trials
+from jaxtui.wire.base import Composition
+from jaxtui.wire.sharding import Origin, ShardingExplained, Spec
+
+_CONSTRAINT = "sdy.sharding_constraint"
+
+
+def explained(
+    composition: Composition, sharding: Sharding, value: int, dimension: int, *, id: int = 0
+) -> ShardingExplained:
+    """Take each annotation away, propagate again, and see what becomes of a dimension.
+
+    `value` indexes the plan's values; -1, -2, ... are its inputs. Raises Diagnosed.
+    """
+    asking = _Asking(lowered(composition, sharding))
+    if not asking.has(value, dimension):
+        raise diagnosed("value", PROGRAM, "there is no such dimension: the program has changed")
+    asked = asking.specs(value)[dimension]
+    return ShardingExplained(
+        id=id,
+        axes=asked,
+        origins=list(asking.origins(value, dimension, asked)),
+        lost=list(asking.lost(value, dimension, asked)),
+    )
+
+
+@dataclass(frozen=True)
+class _Annotation:
+    """A sharding that was asked for: of an argument's array, or by a constraint (its number)."""
+
+    array: int | None
+    constraint: int | None
+
+
+class _Asking:
+    def __init__(self, program: LoweredProgram) -> None:
+        self._program = program
+        self._trials = Trials(program, Links())
+        self._inputs, self._held = self._propagated(())
+
+    def has(self, value: int, dimension: int) -> bool:
+        values = self._program.marked.values
+        if not -len(self._program.given) <= value < len(values):
+            return False
+        return 0 <= dimension < len(self._spec(value, self._inputs, self._held))
+
+    def specs(self, value: int) -> Spec:
+        return self._spec(value, self._inputs, self._held)
+
+    def origins(self, value: int, dimension: int, asked: list[str]) -> Iterator[Origin]:
+        """The annotations without which the dimension would be divided otherwise.
+
+        Where several ask for the same, none of them is missed alone: then those that give the same
+        without all others, whose `without` is what is there now.
+        """
+        every = list(self._annotations())
+        found = False
+        for annotation in every:
+            without = self._divided({annotation}, value, dimension)
+            if without is not None and without != asked:
+                found = True
+                yield self._origin(annotation, without)
+        if found or not asked:
+            return
+        for annotation in every:
+            if self._divided({*every} - {annotation}, value, dimension) == asked:
+                yield self._origin(annotation, asked)
+
+    def _divided(
+        self, without: Collection[_Annotation], value: int, dimension: int
+    ) -> list[str] | None:
+        """The axes that divide a dimension without these annotations; None if Shardy fails."""
+        try:
+            inputs, held = self._propagated(without)
+        except ir.MLIRError:
+            return None
+        return self._spec(value, inputs, held)[dimension]
+
+    def _annotations(self) -> Iterator[_Annotation]:
+        for number, spec in enumerate(self._trials.specs()):
+            if any(spec):
+                yield _Annotation(number, None)
+        with self._program.module.context:
+            for number, _ in enumerate(_constraints(self._program.module)):
+                yield _Annotation(None, number)
+
+    def _propagated(self, without: Collection[_Annotation]) -> tuple[list[Any], dict[int, Any]]:
+        """The specs of the arrays among the arguments, and of all values by number."""
+        arrays = [a.array for a in without if a.array is not None]
+        copy = self._trials.copy(dict.fromkeys(arrays))
+        with copy.context:
+            constraints = _constraints(copy)
+            for number in [a.constraint for a in without if a.constraint is not None]:
+                op = constraints[number]
+                op.results[0].replace_all_uses_with(op.operands[0])
+                op.erase()
+        held = self._trials.values(copy)
+        with copy.context:
+            ranks = [len(given.leaf.shape) for given in self._program.arrays]
+            inputs = [
+                shardy.sharded(attribute, rank).spec
+                for attribute, rank in zip(shardy.inputs(copy), ranks, strict=True)
+            ]
+            values = self._program.marked.values
+            specs = {
+                number: shardy.sharded(held.get(number), _rank(value.aval)).spec
+                for number, value in enumerate(values)
+            }
+        return inputs, specs
+
+    def _spec(self, value: int, inputs: list[Any], held: dict[int, Any]) -> Spec:
+        if value >= 0:
+            return list(held[value])
+        given = self._program.given[-1 - value]
+        arrays = self._program.arrays
+        return list(inputs[arrays.index(given)]) if given in arrays else []
+
+    def _origin(self, annotation: _Annotation, without: list[str]) -> Origin:
+        if annotation.array is not None:
+            given = self._program.arrays[annotation.array]
+            label = f"the sharding of {given.name}{given.path}"
+            field = ARGUMENTS / given.argument / "sharding"
+            return Origin(label=label, field=str(field), line=None, without=without)
+        line = self._line_of_constraint(annotation.constraint or 0)
+        label = "the constraint" + (f" in line {line}" if line is not None else "")
+        return Origin(label=label, field="program.source", line=line, without=without)
+
+    def _line_of_constraint(self, number: int) -> int | None:
+        places = [
+            lines.place_of(value.equation)
+            for value in self._program.marked.values
+            if value.equation.primitive.name == "sharding_constraint"
+        ]
+        place = places[number] if number < len(places) else None
+        return place.line if place is not None else None
+
+    # ------------------------------------------------------------------------------------- lost
+
+    def lost(self, value: int, dimension: int, asked: list[str]) -> Iterator[str]:
+        """For each axis of the mesh that divides nothing of this array, where it was lost."""
+        if value < 0:
+            return
+        spec = self._spec(value, self._inputs, self._held)
+        used = {axis.partition(":")[0] for axes in spec for axis in axes}
+        for axis, size in self._program.mesh.items():
+            if axis not in used and size > 1:
+                found = self._where_lost(value, axis)
+                if found is not None:
+                    yield found
+
+    def _where_lost(self, value: int, axis: str) -> str | None:
+        """The nearest equation that has the axis in what it takes, and not in what it makes."""
+        makers = self._makers()
+        waiting, seen = [value], {value}
+        while waiting:
+            number = waiting.pop(0)
+            equation = self._program.marked.values[number].equation
+            sources = [makers.get(v) for v in self._operands(number)]
+            having = [s for s in sources if s is not None and self._uses(s, axis)]
+            if having:
+                place = lines.place_of(equation)
+                line = f"line {place.line}, " if place is not None else ""
+                name = self._name(having[0])
+                op = equation.primitive.name
+                return f"{axis} divides {name}, and is lost at {line}{op}"
+            for source in sources:
+                if source is not None and source >= 0 and source not in seen:
+                    seen.add(source)
+                    waiting.append(source)
+        return None
+
+    def _makers(self) -> dict[Any, int]:
+        """Which value, or input as a negative number, a variable of the marked program is."""
+        marked = self._program.marked
+        found: dict[Any, int] = {}
+        for number, value in enumerate(marked.values):
+            if isinstance(value.variable, core.Var):
+                found.setdefault(value.variable, number)
+        arrays = self._program.arrays
+        for number, given in enumerate(self._program.given):
+            if given in arrays:
+                found[marked.closed.jaxpr.invars[arrays.index(given)]] = -1 - number
+        return found
+
+    def _operands(self, number: int) -> list[Any]:
+        return [v for v in self._equations().get(number, ()) if isinstance(v, core.Var)]
+
+    def _equations(self) -> dict[int, list[Any]]:
+        """What the equation that makes each value reads, in the marked program."""
+        if not hasattr(self, "_reads"):
+            made = {
+                variable: list(equation.invars)
+                for equations in _all_equations(self._program.marked.closed.jaxpr)
+                for equation in equations
+                for variable in equation.outvars
+            }
+            self._reads = {
+                number: made.get(value.variable, [])
+                for number, value in enumerate(self._program.marked.values)
+                if isinstance(value.variable, core.Var)
+            }
+        return self._reads
+
+    def _uses(self, number: int, axis: str) -> bool:
+        spec = self._spec(number, self._inputs, self._held)
+        return any(part.partition(":")[0] == axis for axes in spec for part in axes)
+
+    def _name(self, number: int) -> str:
+        if number < 0:
+            given = self._program.given[-1 - number]
+            return f"{given.name}{given.path}"
+        value = self._program.marked.values[number]
+        place = lines.place_of(value.equation)
+        bound = lines.variables(place) if place is not None else ()
+        if len(bound) == len(value.equation.outvars):
+            return bound[value.output]
+        return f"what {value.equation.primitive.name} makes"
+
+
+def _constraints(module: Any) -> list[Any]:
+    main = shardy.main_of(module)
+    return [op for op in shardy.operations(main) if op.name == _CONSTRAINT]
+
+
+def _all_equations(jaxpr: Any) -> Iterator[list[Any]]:
+    from jaxtui.engine_base.jaxprs import walk
+
+    for equations, _ in walk(jaxpr):
+        yield equations
+
+
+def _rank(aval: Any) -> int:
+    return len(getattr(aval, "shape", ()))
