@@ -10,6 +10,7 @@ where a jit has `in_shardings` the values of arguments are made before, unless t
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -66,12 +67,14 @@ def asks_for_mesh(text: str) -> bool:
     return bool(_names(text) & _ASKING)
 
 
+@functools.lru_cache(maxsize=64)
 def _at_import(source: str) -> bool:
     """Whether the source speaks of shardings outside of functions, where it runs at once."""
     names = _loaded(_parsed(source), inside_functions=False)
     return bool(names & _ASKING) and not names & _OWN
 
 
+@functools.lru_cache(maxsize=64)
 def _names(text: str) -> frozenset[str]:
     return _loaded(_parsed(text), inside_functions=True)
 

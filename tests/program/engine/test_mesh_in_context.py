@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxtui.benchmark.engine.plan import plan_point
-from jaxtui.engine_base import meshes
+from jaxtui.engine_base import memory, meshes
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation, expressions, placing
 from jaxtui.program.engine.inspection import inspect
@@ -329,3 +329,15 @@ def test_a_benchmark_says_that_its_strategies_have_no_mesh_in_context() -> None:
     plain = session("def f(x):\n    return x * 2 + len(P())\n", X, Vmap())
     assert prepare(composition(plain)).devices.in_context == "values"
     assert plan_point(0, {}, composition(plain), Benchmark()).arms
+
+
+def test_memory_is_asked_for_on_each_device_of_the_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.devices, "available_memory", lambda: 40 << 20)
+    big = {"x": "ones((1024, 2048))"}  # 8 MiB
+    plain = "def f(x):\n    return x.sum()\n"
+    assert evaluation.trace(composition(session(plain, big))).diagnosis is None
+    asking = "def f(x):\n    return lax.with_sharding_constraint(x, P('data')).sum()\n"
+    found = evaluation.trace(composition(session(asking, big))).diagnosis
+    assert found is not None
+    assert (found.kind, found.field) == ("memory", "program.arguments.0.value")
+    assert "64" in found.message
