@@ -196,6 +196,8 @@ def test_the_mesh_changes_no_value(name: str) -> None:
         (session("from jax.sharding import PartitionSpec as S\ndef f(x):\n    S()", X), "values"),
         (session("def f(x):\n    return x\n", {"x": "reshard(ones(8), P('data'))"}), "values"),
         (session("def f(x):\n    return (\n", X), "never"),
+        (session("import model\ndef f(x):\n    return model.f(x)\n", X), "values"),
+        (session("import functools, jax.nn\nfrom jax import nn\nf = nn.relu\n", X), "never"),
         (Session(devices=Devices(mesh=MESH), program=Program(function="model.py:f")), "values"),
     ],
 )
