@@ -14,8 +14,16 @@ from jax.sharding import PartitionSpec as P
 from jaxtui.engine_base import meshes
 from jaxtui.program.engine import evaluation
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.layers import AnyLayer, Grad, Jit, Vmap
-from jaxtui.session.session import Argument, AxisTypeName, Devices, Program
+from jaxtui.session.field_path import FieldPath
+from jaxtui.session.layers import AnyLayer, Grad, Jit, ShardMap, Vmap
+from jaxtui.session.session import (
+    Argument,
+    AxisTypeName,
+    Devices,
+    Program,
+    Session,
+    with_field,
+)
 from jaxtui.wire.base import Composition
 from tests.support.wrong import assert_plain
 
@@ -171,3 +179,28 @@ def test_a_function_in_a_file_is_told_without_changes(tmp_path: Any) -> None:
 def test_an_error_of_ones_own_is_left_alone() -> None:
     found = diagnosis(composition("x.undefined", X))
     assert "AttributeError" in found.message
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 8), reason="older JAX moves the argument")
+@pytest.mark.parametrize("given", ["", "P('model')"])
+def test_a_shard_map_of_what_lies_otherwise_says_how_it_would_have_to_lie(given: str) -> None:
+    made = Composition(
+        program=Program(
+            source="def f(x):\n    return x * 2\n",
+            arguments=[Argument(name="x", value="ones((8, 16))", sharding=given)],
+            layers=[ShardMap(in_specs="P('data')", out_specs="P('data')")],
+        ),
+        devices=Devices(mesh=MESH, axis_types=EXPLICIT),
+    )
+    found = diagnosis(made)
+    assert found.field == "program.layers.0.in_specs"
+    lies = given or "P()"
+    assert found.message.startswith(f"x lies {lies}, and in_specs says P('data')")
+    first = found.fixes[0]
+    assert (first.field, first.text) == ("program.arguments.0.sharding", "P('data')")
+    session = Session(program=made.program, devices=made.devices)
+    mended = with_field(session, FieldPath(first.field), first.text)
+    assert (
+        evaluation.trace(Composition(program=mended.program, devices=made.devices)).diagnosis
+        is None
+    )
