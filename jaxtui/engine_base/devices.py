@@ -70,6 +70,12 @@ class DeviceSet:
         asks = self.in_context == "call" and mesh_context.asks_for_mesh(text)
         return asks or self.in_context in ("values", "source")
 
+    def copies_of_value(self, text: str) -> int:
+        """How often the memory of this host holds an array of a value: once for each virtual device
+        of a mesh that is in context for it."""
+        virtual = self.devices[0].platform == "cpu" and isinstance(self.mesh, Mesh)
+        return self.mesh.size if virtual and self.covers_value(text) else 1
+
     def _mesh_if(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
         return meshes.in_context(self.mesh) if wanted else contextlib.nullcontext()
 

@@ -10,6 +10,8 @@ where a jit has `in_shardings` the values of arguments are made before, unless t
 from __future__ import annotations
 
 import ast
+import functools
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -30,6 +32,7 @@ _ASKING = frozenset(
         "smap",
     }
 )
+_KNOWN_MODULES = frozenset({"jax", "numpy"})
 # What lays a mesh of its own.
 _OWN = frozenset({"Mesh", "make_mesh", "AbstractMesh", "set_mesh", "use_mesh", "pmap"})
 
@@ -41,7 +44,7 @@ def when(devices: Devices, program: Program, *, planned: bool = False) -> When:
     session does not say what the mesh is, that a layer takes its axis from.
 
     Never if a layer maps over devices, which lays a mesh of its own, or if the source does. A
-    function in a file may ask for a mesh.
+    function in a file, and what a source imports, may ask for a mesh.
     """
     asking = any(layer.in_mesh for layer in program.layers)
     given = devices.mesh is not None or bool(devices.axis_types) or asking
@@ -57,7 +60,8 @@ def when(devices: Devices, program: Program, *, planned: bool = False) -> When:
     names = frozenset().union(*map(_names, texts))
     if names & _OWN:
         return "never"
-    asks = bool(names & _ASKING) or ":" in program.function
+    elsewhere = ":" in program.function or _imports_others(program.source)
+    asks = bool(names & _ASKING) or elsewhere
     return from_then if asks else "never"
 
 
@@ -66,14 +70,28 @@ def asks_for_mesh(text: str) -> bool:
     return bool(_names(text) & _ASKING)
 
 
+@functools.lru_cache(maxsize=64)
 def _at_import(source: str) -> bool:
     """Whether the source speaks of shardings outside of functions, where it runs at once."""
     names = _loaded(_parsed(source), inside_functions=False)
     return bool(names & _ASKING) and not names & _OWN
 
 
+@functools.lru_cache(maxsize=64)
 def _names(text: str) -> frozenset[str]:
     return _loaded(_parsed(text), inside_functions=True)
+
+
+@functools.lru_cache(maxsize=64)
+def _imports_others(source: str) -> bool:
+    """Whether the source imports from modules that are neither Python's, NumPy's nor JAX's."""
+    roots: set[str] = set()
+    for node in _walk(_parsed(source), inside_functions=True):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            roots.add((node.module or "").partition(".")[0])
+    return bool(roots - sys.stdlib_module_names - _KNOWN_MODULES)
 
 
 def _parsed(text: str) -> list[ast.AST]:

@@ -178,6 +178,8 @@ def failure(name: str, diagnosis: Diagnosis, *, ascii: bool = False) -> str:
 
 def _edit(fix: Fix) -> str:
     """The change of a fix, as it is made in the session file."""
+    if "\n" in fix.text:
+        return f"in {fix.field}"
     return f"leave {fix.field} out" if fix.text == "null" else f"{fix.field} = {fix.text!r}"
 
 

@@ -325,10 +325,13 @@ def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, 
 
 def refuse_too_large(shapes: Shapes) -> None:
     """Raise Diagnosed if inputs, results or intermediates cannot fit in memory."""
-    values = [
-        (memory.bytes_of(tree_util.tree_leaves(value.tree)), value.peak, placing.value_field(index))
-        for index, value in enumerate(shapes.values)
-    ]
+    prepared = shapes.prepared
+    arguments = prepared.composition.program.arguments
+    values = []
+    for index, (value, argument) in enumerate(zip(shapes.values, arguments, strict=True)):
+        copies = prepared.devices.copies_of_value(argument.value)
+        size = memory.bytes_of(tree_util.tree_leaves(value.tree)) * copies
+        values.append((size, value.peak * copies, placing.value_field(index)))
     short = memory.shortage(memory.needs(values, shapes.jaxpr))
     if short is not None:
         field, message = short

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -187,6 +189,30 @@ WRONG = [
 @pytest.mark.parametrize("case", WRONG)
 def test_what_does_not_fit_is_said_at_the_sharding(case: Any) -> None:
     check(case)
+
+
+_entries = st.sampled_from([None, "data", "model", ("data", "model"), ("model", "data"), "z"])
+
+
+def placed_bare(shape: tuple[int, ...], text: str) -> Any:
+    return jax.device_put(np.ones(shape), over_mesh(eval(text, {"P": P})))
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 3, 4, 6, 8]), max_size=3), st.lists(_entries, max_size=3))
+def test_just_what_device_put_refuses_is_refused_and_each_fix_is_taken(
+    shape: list[int], entries: list[Any]
+) -> None:
+    text = f"P({', '.join(map(repr, entries))})"
+    try:
+        placed_bare(tuple(shape), text)
+        refused = False
+    except Exception:  # JAX raises several kinds
+        refused = True
+    of = session(f"np.ones({tuple(shape)})", text)
+    found = evaluation.trace(Composition(program=of.program, devices=of.devices)).diagnosis
+    assert (found is not None) == refused, found
+    for fix in found.fixes if found is not None else []:
+        placed_bare(tuple(shape), fix.text)
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,23 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxtui.engine_base import meshes
+from jaxtui.benchmark.engine.plan import plan_point
+from jaxtui.engine_base import memory, meshes
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation, expressions, placing
 from jaxtui.program.engine.inspection import inspect
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.session import mesh_context
 from jaxtui.session.export import script
 from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
-from jaxtui.session.session import Argument, AxisTypeName, Devices, Program, Session
+from jaxtui.session.session import (
+    Argument,
+    AxisTypeName,
+    Benchmark,
+    Devices,
+    Program,
+    Session,
+)
 from jaxtui.wire.base import Composition
 from tests.support.bare import assert_same_leaves, assert_trace_foretold
 from tests.support.scripts import names_of
@@ -187,6 +196,8 @@ def test_the_mesh_changes_no_value(name: str) -> None:
         (session("from jax.sharding import PartitionSpec as S\ndef f(x):\n    S()", X), "values"),
         (session("def f(x):\n    return x\n", {"x": "reshard(ones(8), P('data'))"}), "values"),
         (session("def f(x):\n    return (\n", X), "never"),
+        (session("import model\ndef f(x):\n    return model.f(x)\n", X), "values"),
+        (session("import functools, jax.nn\nfrom jax import nn\nf = nn.relu\n", X), "never"),
         (Session(devices=Devices(mesh=MESH), program=Program(function="model.py:f")), "values"),
     ],
 )
@@ -309,3 +320,26 @@ def test_values_have_the_sharding_of_their_type() -> None:
     assert isinstance(struct.sharding, NamedSharding)
     assert struct.sharding.mesh == prepared.devices.mesh
     assert jnp.ones(3).sharding.device_set == {jax.devices()[0]}
+
+
+def test_a_benchmark_says_that_its_strategies_have_no_mesh_in_context() -> None:
+    source = "def f(x):\n    return lax.with_sharding_constraint(x * 2, P('model'))\n"
+    of = session(source, X, Vmap())
+    with pytest.raises(Diagnosed) as refused:
+        plan_point(0, {}, composition(of), Benchmark())
+    assert "the session's mesh is not in context" in refused.value.diagnosis.message
+    plain = session("def f(x):\n    return x * 2 + len(P())\n", X, Vmap())
+    assert prepare(composition(plain)).devices.in_context == "values"
+    assert plan_point(0, {}, composition(plain), Benchmark()).arms
+
+
+def test_memory_is_asked_for_on_each_device_of_the_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.devices, "available_memory", lambda: 40 << 20)
+    big = {"x": "ones((1024, 2048))"}  # 8 MiB
+    plain = "def f(x):\n    return x.sum()\n"
+    assert evaluation.trace(composition(session(plain, big))).diagnosis is None
+    asking = "def f(x):\n    return lax.with_sharding_constraint(x, P('data')).sum()\n"
+    found = evaluation.trace(composition(session(asking, big))).diagnosis
+    assert found is not None
+    assert (found.kind, found.field) == ("memory", "program.arguments.0.value")
+    assert "64" in found.message

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable, shape_of
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine.diagnosis import explicit
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
 from jaxtui.program.engine.programs import BuiltLayer, divided_over_all
@@ -112,6 +113,8 @@ def _advised(error: BaseException, layer: BuiltLayer) -> list[Fix]:
 
 def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
     """What the user's function raised, with the axes or axis name that would prevent it."""
+    if (refused := explicit.explain(error, prepared)) is not None:
+        return refused
     found = failures.raised_diagnosis(error, "function", _code_field(prepared))
     message = found.message
     fixes: list[Fix] = []

@@ -10,11 +10,12 @@ from jax.sharding import AxisType, PartitionSpec
 
 from jaxtui.engine_base.arrays import shape_of
 from jaxtui.engine_base.failures import safe_repr
-from jaxtui.engine_base.meshes import types_of
+from jaxtui.engine_base.meshes import typed_sharding, types_of
 from jaxtui.program.engine.diagnosis.calls import Call, short
-from jaxtui.program.engine.spec_trees import axes_of
+from jaxtui.program.engine.spec_trees import axes_of, text_of
 from jaxtui.program.engine.tracing import input_axes
-from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import ARGUMENTS
 from jaxtui.text.quantities import counted
 
 
@@ -116,7 +117,32 @@ class ShardMapCall(Call):
             parts = math.prod(self._mesh[axis] for axis in axes_of(entry))
             if shape[dimension] % parts:
                 return self._uneven(name, position, dimension, shape[dimension], parts)
-        return None
+        return self._lies_otherwise(spec, name, position, leaf)
+
+    def _lies_otherwise(
+        self, spec: PartitionSpec, name: str, position: int, leaf: Any
+    ) -> Diagnosis | None:
+        """Does the argument lie as its spec says, where the axes are explicit?"""
+        types = types_of(self.layer.devices.mesh)
+        typed = typed_sharding(leaf)
+        given = PartitionSpec() if typed is None else typed.spec
+        wanted, has = (
+            [[a for a in axes_of(entry) if types[a] is AxisType.Explicit] for entry in one]
+            for one in (spec, given)
+        )
+        length = max(len(wanted), len(has))
+        if _filled(wanted, length) == _filled(has, length):
+            return None
+        text, lies = text_of(spec) or "", text_of(given) or ""
+        fixes = [self.layer.fix("in_specs", lies)]
+        if self.outermost and 0 <= position < len(self.prepared.positional):
+            field = ARGUMENTS / self.prepared.positional[position] / "sharding"
+            fixes.insert(0, Fix(label=f"let {name} lie {text}", field=field, text=text))
+        message = (
+            f"{name} lies {lies}, and in_specs says {text}: over explicit axes a shard_map moves "
+            "nothing"
+        )
+        return self.layer.fault("in_specs", message, fixes)
 
     def _uneven(self, name: str, position: int, dimension: int, size: int, parts: int) -> Diagnosis:
         below, above = size - size % parts, size + parts - size % parts
@@ -128,6 +154,10 @@ class ShardMapCall(Call):
             f"evenly: {nearest} would do",
             self.value_fix(position, f"keep the first {below}", f"{{}}[{cut}]") if below else (),
         )
+
+
+def _filled(entries: list[list[Any]], length: int) -> list[list[Any]]:
+    return entries + [[]] * (length - len(entries))
 
 
 class SmapCall(Call):
