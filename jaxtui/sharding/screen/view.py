@@ -12,7 +12,7 @@ from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Session
 from jaxtui.sharding import blocks, differences, words
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.flow import Line, Row, ScopeGroup
+from jaxtui.sharding.flow import Flow, Line, Row, ScopeGroup
 from jaxtui.sharding.words import AnyArray, Part, Parts
 from jaxtui.text import quantities
 from jaxtui.text.signs import DOT, ELLIPSIS
@@ -52,6 +52,13 @@ def array_of(plan: ShardingPlan, row: Row) -> AnyArray | None:
     if row.kind == "scope" and isinstance(row.part, ScopeGroup):
         at = plan.scopes.index(row.at) if row.at in plan.scopes else -1
     return plan.values[at] if 0 <= at < len(plan.values) else None
+
+
+def is_own(flow: Flow, row: Row) -> bool:
+    """Whether the array of a row is a block of each device's own, in manual code."""
+    array = array_of(flow.plan, row)
+    values = flow.plan.values
+    return any(value is array and flow.manual(number) for number, value in enumerate(values))
 
 
 def explained_place(row: Row) -> int | None:

@@ -15,6 +15,7 @@ from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Session, Sharding
 from jaxtui.sharding.screen.screen import ShardingScreen
 from jaxtui.wire.collectives import RunCollective
+from jaxtui.wire.program import Run
 from jaxtui.wire.sharding import (
     Advice,
     AdviseSharding,
@@ -78,6 +79,8 @@ async def opened(
 async def shown(bench: Bench, plan: ShardingPlan) -> None:
     await bench.hear(made_events.ready())
     await bench.trace_answered(signature=None)
+    await bench.until(lambda: bool(bench.client.asked(Run)))
+    await bench.hear(made_events.ran(bench.client.run.id))
     await bench.press("2")
     await bench.hear(made.planned(plans(bench)[-1].id, plan))
 
@@ -383,7 +386,6 @@ async def test_x_has_searches_keep_an_argument() -> None:
 
 async def test_ctrl_c_stops_a_search() -> None:
     async with opened() as bench:
-        await bench.hear(made_events.ran(bench.client.run.id))
         await bench.press("s")
         (request,) = bench.client.asked(SearchShardings)
         await bench.press("ctrl+c")
