@@ -124,10 +124,8 @@ class Columns:
         return blocks.words(block, array.shape, array.per_device)
 
     def divides(self, array: AnyArray) -> bool:
-        """Whether an array's shape is that of the whole, and not of a block in manual code."""
-        return len(array.spec) == len(array.shape) == len(array.per_device) and not (
-            isinstance(array, ShardedValue) and array.varying
-        )
+        """Whether it is told for each dimension how it is divided."""
+        return len(array.spec) == len(array.shape) == len(array.per_device)
 
     def _argument(self, row: Row) -> Parts:
         assert isinstance(row.part, ArgumentGroup)
@@ -152,7 +150,8 @@ class Columns:
 
     def _value(self, row: Row) -> Parts:
         value = self.plan.values[row.at]
-        return self._array(row, value, self.name_of(value), INDENT * row.depth)
+        name, x = self.name_of(value), INDENT * row.depth
+        return self._array(row, value, name, x, own=self.flow.manual(row.at))
 
     def _output(self, row: Row) -> Parts:
         array = self.plan.outputs[row.at]
@@ -165,7 +164,10 @@ class Columns:
         name: str,
         x: int,
         more: Iterable[tuple[int, Parts]] = (),
+        *,
+        own: bool = False,
     ) -> Parts:
+        """An array's row; `own` marks one that is a block of each device in manual code."""
         x = min(x, self.type_at - NAMES[0])
         typed = words.typed(array, self.plan.mesh)
         named = "name" if not isinstance(array, ShardedValue) or array.name else "op"
@@ -176,8 +178,9 @@ class Columns:
             (self.type_at, _cut(typed, self.type_width)),
         ]
         if self.shows_block:
-            lit = self.shown.device is not None and self.divides(array)
-            left.append((self.block_at, (Part(self._block(array), "lit" if lit else "block"),)))
+            lit = self.shown.device is not None and self.divides(array) and not own
+            block = self._block(array) if lit else words.block(array.per_device)
+            left.append((self.block_at, (Part(block, "lit" if lit else "block"),)))
         was = self.shown.was.get(row.key)
         if was is not None:
             at = self.block_at + (self._widths[2] + GAP if self.shows_block else 0)
@@ -191,7 +194,7 @@ class Columns:
         assert isinstance(line, Line)
         x = min(INDENT * row.depth, self.type_at)
         if line.number is None:
-            where, code = "", "of no line"
+            where, code = "", "outside the function"
         else:
             where = f"{line.number}" if not line.file else f"{_short(line.file)}:{line.number}"
             code = self.plan.lines.get(line.file, {}).get(line.number, "").strip()

@@ -88,6 +88,17 @@ class Flow:
         self.arguments = _arguments(plan.inputs)
         self.lines = _Builder(plan).build()
 
+    def manual(self, value: int) -> bool:
+        """Whether a value is a block of one device's own, in manual code."""
+        scope = self.plan.scopes[value]
+        for _ in self.plan.scope_list:
+            if scope < 0:
+                break
+            if self.plan.scope_list[scope].manual:
+                return True
+            scope = self.plan.scope_list[scope].parent
+        return False
+
     def rows(self, flipped: Set[Key] = frozenset()) -> list[Row]:
         """The rows there are, with the folds of the keys in `flipped` turned."""
         return [

@@ -85,7 +85,8 @@ class Details(Vertical):
         width = max(24, self.size.width - 2)
         array = view.array_of(plan, row) if row is not None else None
         if self.mode == "map":
-            self._show_map(plan, array)
+            own = row is not None and work.flow is not None and view.is_own(work.flow, row)
+            self._show_map(plan, None if own else array)
         elif self.mode == "why":
             self._show_why(plan, row, array, width, now)
         elif self.mode == "compiled":
@@ -98,7 +99,7 @@ class Details(Vertical):
 
     def _show_map(self, plan: ShardingPlan, array: AnyArray | None) -> None:
         if array is None or len(array.spec) != len(array.shape):
-            self.head.say([(Part("no array of the whole program is on this row", "quiet"),)])
+            self.head.say([(Part("no array of the whole mesh is on this row", "quiet"),)])
             return
         self.map.show(array, plan.mesh)
         grid = self.map.grid

@@ -12,7 +12,7 @@ from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.session import Collective, Session
 from jaxtui.sharding import blocks, differences, words
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.flow import Line, Row, ScopeGroup
+from jaxtui.sharding.flow import Flow, Line, Row, ScopeGroup
 from jaxtui.sharding.words import AnyArray, Part, Parts
 from jaxtui.text import quantities
 from jaxtui.text.signs import DOT, ELLIPSIS
@@ -54,9 +54,16 @@ def array_of(plan: ShardingPlan, row: Row) -> AnyArray | None:
     return plan.values[at] if 0 <= at < len(plan.values) else None
 
 
+def is_own(flow: Flow, row: Row) -> bool:
+    """Whether the array of a row is a block of each device's own, in manual code."""
+    array = array_of(flow.plan, row)
+    values = flow.plan.values
+    return any(value is array and flow.manual(number) for number, value in enumerate(values))
+
+
 def explained_place(row: Row) -> int | None:
     """The value that a row asks about: an index into the plan's, or -1, -2, ... for inputs."""
-    if row.kind == "input":
+    if row.kind in ("input", "argument"):
         return -1 - row.at
     if row.kind == "value":
         return row.at
@@ -157,8 +164,11 @@ def _reasons(known: ShardingExplained, width: int) -> list[Parts]:
     for origin in known.origins:
         line = f" (line {origin.line})" if origin.line is not None else ""
         without = ", ".join(origin.without)
-        then = f"without it: over {without}" if without else "without it: whole"
-        lines += wrapped(f"from {origin.label}{line}; {then}", width - 3, "", "   ")
+        if origin.without == known.axes:
+            then = ", too; without it the same"
+        else:
+            then = f"; without it: over {without}" if without else "; without it: whole"
+        lines += wrapped(f"from {origin.label}{line}{then}", width - 3, "", "   ")
     for lost in known.lost:
         lines += wrapped(f"lost: {lost}", width - 3, "note", "   ")
     if not lines:
@@ -183,7 +193,7 @@ def compiled(plan: ShardingPlan, made: CompiledSharding, width: int) -> list[Par
             (
                 Part("  " if one.agrees else "≠ ", "mark"),
                 Part(f"{name:{room}}", "sent"),
-                Part(f"  {planned:25} {there}", "" if one.agrees else "mark"),
+                Part(f"  {planned:20} {there}", "" if one.agrees else "mark"),
             )
         )
     if not compared:
@@ -208,8 +218,8 @@ def compiled(plan: ShardingPlan, made: CompiledSharding, width: int) -> list[Par
 
 
 def _often(count: int, size: int) -> str:
-    """`2, sent 128 B`, or 0."""
-    return f"{count}, sent {quantities.size(size)}" if count else "0"
+    """`2: 128 B`, or 0."""
+    return f"{count}: {quantities.size(size)}" if count else "0"
 
 
 # ---------------------------------------------------------------------------------------- advice
@@ -232,7 +242,9 @@ def advice_rows(advice: Sequence[Advice], width: int) -> list[AdviceRow]:
         message = wrapped(f"{where}{cost}{one.message}", width - 2)
         rows += [AdviceRow(parts, first) for parts in message]
         for fix in one.fixes:
-            label = fix.label if fix.text in fix.label else f"{fix.label}:  {fix.text}"
+            # The label says what changes in a text of several lines, such as the source.
+            told = fix.text in fix.label or "\n" in fix.text.strip()
+            label = fix.label if told else f"{fix.label}:  {fix.text}"
             rows += [AdviceRow(parts, fix) for parts in wrapped(label, width - 2, "agrees", "  → ")]
     return rows
 
