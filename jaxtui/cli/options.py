@@ -18,6 +18,7 @@ _EPILOG = """\
 commands:
   jaxtui [SESSION]              explore a session file, or a first example
   jaxtui run SESSION...         evaluate sessions and print what comes out
+  jaxtui shard SESSION...       show where its arrays lie on a mesh, and what is sent
   jaxtui bench SESSION          time the ways to run a session's function over its batch
   jaxtui export SESSION         the same computation as a plain script
   jaxtui devices                what JAX sees here
