@@ -72,8 +72,11 @@ def _most(jaxpr: Any, bytes_of: Bytes, freed: Collection[Any] = ()) -> int:
         made |= results
         living += sum(bytes_of(v) for v in results)
         inner = max((_most(body, bytes_of) for body in _bodies(equation)), default=0)
-        most = max(most, living + inner)
         over = {v for v in (*_variables(equation.invars), *results) if last.get(v, -1) <= number}
+        # What is donated is written over by a result of the same size.
+        reused = sum(bytes_of(v) for v in over if v in freed)
+        reused = min(reused, sum(bytes_of(v) for v in results))
+        most = max(most, living + inner - reused)
         living -= sum(bytes_of(v) for v in over if v in made or v in freed)
     return most
 

@@ -15,7 +15,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import lines, liveness, marking, shardy
+from jaxtui.sharding.engine import lines, liveness, marking, naming, shardy
 from jaxtui.sharding.engine.lowering import Given, LoweredProgram, lowered
 from jaxtui.sharding.engine.marking import MarkedValue
 from jaxtui.sharding.engine.shardy import Resharding, Sharded
@@ -63,16 +63,7 @@ class Planner:
     def __init__(self, program: LoweredProgram, links: Links) -> None:
         self.program = program
         self.links = links
-        self._places = [self._place(value) for value in program.marked.values]
-
-    def _place(self, value: MarkedValue) -> lines.Place | None:
-        """Where a value was made; in the body of a library's function, where that was called."""
-        marked, scope = self.program.marked, value.scope
-        place = lines.place_of(value.equation)
-        while place is None and scope >= 0:
-            place = lines.place_of(marked.callers[scope])
-            scope = marked.scopes[scope].parent
-        return place
+        self._places = naming.places(program.marked)
 
     def plan(self) -> ShardingPlan:
         """Propagate the shardings, and read the plan."""
@@ -166,7 +157,7 @@ class Planner:
         ]
 
     def _values(self, shardings: Sequence[Sharded]) -> list[ShardedValue]:
-        names = self._names()
+        names = naming.names(self.program.marked, self._places)
         return [
             self._value(number, value, sharded, names[number])
             for number, (value, sharded) in enumerate(
@@ -192,28 +183,6 @@ class Planner:
             bytes=math.prod(block) * _itemsize(getattr(aval, "dtype", None)),
             times=marking.turns(self.program.marked.scopes, value.scope),
         )
-
-    def _names(self) -> list[str]:
-        """The variable of each value: of all that one instruction makes, the last is bound to it.
-
-        A call's value is that of its body, which then has the same name.
-        """
-        values = self.program.marked.values
-        names = [""] * len(values)
-        last: Any = None
-        bound: dict[Any, str] = {}
-        for number in reversed(range(len(values))):
-            place, equation = self._places[number], values[number].equation
-            if number + 1 == len(values) or self._places[number + 1] != place:
-                last, bound = equation, {}
-            if place is None or _is_backward(equation):
-                continue
-            found = lines.variables(place)
-            if equation is last and len(found) == len(equation.outvars):
-                names[number] = found[values[number].output]
-                bound[values[number].variable] = names[number]
-            names[number] = names[number] or bound.get(values[number].variable, "")
-        return names
 
     def _lines(self) -> dict[str, dict[int, str]]:
         found: dict[str, dict[int, str]] = {}
@@ -337,8 +306,3 @@ def _varying(aval: Any) -> list[str]:
     kind = getattr(aval, "manual_axis_type", None)
     varying = getattr(aval, "vma", ()) if kind is None else kind.varying
     return sorted(str(axis) for axis in varying)
-
-
-def _is_backward(equation: Any) -> bool:
-    """Whether an equation is of a gradient, which has the line of what it differentiates."""
-    return "transpose(" in str(equation.source_info.name_stack)

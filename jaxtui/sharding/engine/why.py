@@ -13,7 +13,7 @@ from jaxtui.engine_base.errors import diagnosed
 from jaxtui.session.field_path import ARGUMENTS, PROGRAM
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import lines, shardy
+from jaxtui.sharding.engine import naming, shardy
 from jaxtui.sharding.engine.lowering import LoweredProgram, lowered
 from jaxtui.sharding.engine.trials import Trials
 from jaxtui.wire.base import Composition
@@ -54,6 +54,8 @@ class _Asking:
         self._program = program
         self._trials = Trials(program, Links())
         self._inputs, self._held = self._propagated(())
+        self._places = naming.places(program.marked)
+        self._names = naming.names(program.marked, self._places)
 
     def has(self, value: int, dimension: int) -> bool:
         values = self._program.marked.values
@@ -143,9 +145,10 @@ class _Asking:
         return Origin(label=label, field="program.source", line=line, without=without)
 
     def _line_of_constraint(self, number: int) -> int | None:
+        values = zip(self._program.marked.values, self._places, strict=True)
         places = [
-            lines.place_of(value.equation)
-            for value in self._program.marked.values
+            place
+            for value, place in values
             if value.equation.primitive.name == "sharding_constraint"
         ]
         place = places[number] if number < len(places) else None
@@ -175,7 +178,7 @@ class _Asking:
             sources = [makers.get(v) for v in self._operands(number)]
             having = [s for s in sources if s is not None and self._uses(s, axis)]
             if having:
-                place = lines.place_of(equation)
+                place = self._places[number]
                 line = f"line {place.line}, " if place is not None else ""
                 name = self._name(having[0])
                 op = equation.primitive.name
@@ -226,12 +229,8 @@ class _Asking:
         if number < 0:
             given = self._program.given[-1 - number]
             return f"{given.name}{given.path}"
-        value = self._program.marked.values[number]
-        place = lines.place_of(value.equation)
-        bound = lines.variables(place) if place is not None else ()
-        if len(bound) == len(value.equation.outvars):
-            return bound[value.output]
-        return f"what {value.equation.primitive.name} makes"
+        made = self._program.marked.values[number].equation.primitive.name
+        return self._names[number] or f"what {made} makes"
 
 
 def _constraints(module: Any) -> list[Any]:
