@@ -17,17 +17,21 @@ Sort = tuple[str, tuple[str, ...]]
 
 
 class Compared(NamedTuple):
-    """How many collectives of one sort were planned and compiled, and the bytes sent by each."""
+    """How many collectives of one sort were planned and compiled, and the bytes sent by each.
+
+    One that XLA combined of several counts as those. They agree if as many run as often.
+    """
 
     sort: Sort
     planned: int
     compiled: int
     sent_planned: int = 0
     sent_compiled: int = 0
+    as_often: bool = True
 
     @property
     def agrees(self) -> bool:
-        return self.planned == self.compiled
+        return self.planned == self.compiled and self.as_often
 
 
 def sort_of(collective: SentCollective) -> Sort:
@@ -37,19 +41,30 @@ def sort_of(collective: SentCollective) -> Sort:
 
 def with_compiled(plan: ShardingPlan, compiled: Sequence[SentCollective]) -> list[Compared]:
     """Each sort of collective that was planned or compiled, with both counts."""
-    planned = Counter(map(sort_of, plan.collectives))
-    made = Counter(map(sort_of, compiled))
+    sorts = dict.fromkeys(map(sort_of, [*plan.collectives, *compiled]))
+    return [_compared(sort, plan, compiled) for sort in sorts]
 
-    def sent(sort: Sort, collectives: Sequence[SentCollective]) -> int:
-        own = [one for one in collectives if sort_of(one) == sort]
-        return words.sent_in_all(own, plan.mesh)[0]
 
-    return [
-        Compared(
-            sort, planned[sort], made[sort], sent(sort, plan.collectives), sent(sort, compiled)
-        )
-        for sort in dict.fromkeys((*planned, *made))
-    ]
+def _compared(sort: Sort, plan: ShardingPlan, compiled: Sequence[SentCollective]) -> Compared:
+    planned = [one for one in plan.collectives if sort_of(one) == sort]
+    made = [one for one in compiled if sort_of(one) == sort]
+    before, after = _turns(planned), _turns(made)
+    return Compared(
+        sort,
+        planned=before.total(),
+        compiled=after.total(),
+        sent_planned=words.sent_in_all(planned, plan.mesh)[0],
+        sent_compiled=words.sent_in_all(made, plan.mesh)[0],
+        as_often=before == after,
+    )
+
+
+def _turns(collectives: Sequence[SentCollective]) -> Counter[int | None]:
+    """How many of `collectives` run so often."""
+    turns: Counter[int | None] = Counter()
+    for one in collectives:
+        turns[one.times] += one.parts
+    return turns
 
 
 def marked(plan: ShardingPlan, compared: Sequence[Compared]) -> frozenset[Key]:

@@ -65,7 +65,8 @@ class SentCollective(Struct, frozen=True, kw_only=True):
     """A collective that the program needs; `bytes` is its operand's size on one device.
 
     `axes` are those of the mesh that it goes over; empty, in a compiled program, if its groups are
-    not those of any axes. `seconds` is the α–β model's time for one turn.
+    not those of any axes. `parts` is how many arrays a compiled program sends in one: XLA combines
+    collectives. `seconds` is the α–β model's time for one turn.
     """
 
     kind: CollectiveKind
@@ -73,6 +74,7 @@ class SentCollective(Struct, frozen=True, kw_only=True):
     line: int | None
     file: str = ""
     bytes: int
+    parts: int = 1
     times: int | None
     seconds: float
 

@@ -29,6 +29,7 @@ Groups = tuple[tuple[int, ...], ...]
 
 _INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?(?P<name>[\w.-]+) = (?P<rest>.*)")
 _OPCODE = re.compile(r"[\])}] (?P<op>[a-z][a-z0-9-]*)\((?P<operands>[^)]*)\)(?P<attributes>.*)")
+_COMMENT = re.compile(r"/\*.*?\*/")  # such as /*index=5*/ in a long list
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?(?P<name>[\w.-]+) \(.*->.*\{$")
 _SHAPE = re.compile(r"(?P<dtype>[a-z][a-z0-9]*)\[(?P<shape>[0-9,<=?]*)\]")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
@@ -44,7 +45,8 @@ class HloCollective:
 
     `kind` is JAX's name and `name` XLA's. `groups` are the positions (in the device assignment) of
     the devices that take part together; for a permutation, those that are joined by its pairs.
-    `bytes` is the size of its operands on one device. `times` is how often it runs, None if inside
+    `bytes` is the size of its operands on one device, which are `parts` arrays that are sent
+    together: XLA combines collectives. `times` is how often it runs, None if inside
     a loop of unknown length. `places` are (file, line) of the code it came from, innermost first.
     """
 
@@ -52,6 +54,7 @@ class HloCollective:
     name: str
     groups: Groups
     bytes: int
+    parts: int
     times: int | None
     places: tuple[tuple[str, int], ...]
 
@@ -105,7 +108,7 @@ def _instructions(lines: Iterable[str]) -> Iterator[_Line]:
         if opened := _COMPUTATION.match(line):
             computation = opened["name"]
             continue
-        found = _INSTRUCTION.match(line)
+        found = _INSTRUCTION.match(_COMMENT.sub("", line))
         if found is None:
             continue
         rest = found["rest"]
@@ -131,12 +134,15 @@ def _collective(line: _Line, text: _Text, devices: int) -> HloCollective | None:
         return None
     if name not in KINDS:
         return None
-    size = sum(_bytes_of(operand, text.shapes) for operand in _split(line.operands))
+    operands = _split(line.operands)
+    size = sum(_bytes_of(operand, text.shapes) for operand in operands)
     return HloCollective(
         kind=KINDS[name],
         name=name,
         groups=_groups(line.attributes, devices),
         bytes=size,
+        # An all-to-all may take the blocks for each device as so many operands.
+        parts=1 if KINDS[name] == "all_to_all" else len(operands),
         times=text.times(line.computation),
         places=text.places(line.attributes),
     )
@@ -279,6 +285,21 @@ def axes_of(groups: Groups, mesh: Mapping[str, int], positions: Sequence[int]) -
     }
     # A permutation may leave some devices out.
     return list(_named(factors, varying, mesh)) if wanted <= made else None
+
+
+def axes_joined(groups: Groups, mesh: Mapping[str, int], positions: Sequence[int]) -> list[str]:
+    """The axes of `mesh` along which any group's devices differ, as those of a permutation do.
+
+    `positions` are as for `axes_of`; devices that are not of the mesh count for nothing.
+    """
+    grid = np.array(positions).reshape(tuple(mesh.values()))
+    place = {int(position): index for index, position in np.ndenumerate(grid)}
+    places = [[place[position] for position in group if position in place] for group in groups]
+    return [
+        axis
+        for number, axis in enumerate(mesh)
+        if any(len({index[number] for index in group}) > 1 for group in places)
+    ]
 
 
 def _prime_factors(size: int) -> list[int]:

@@ -37,7 +37,11 @@ def _sends(one: HloCollective) -> bool:
 
 
 def _sent(one: HloCollective, mesh: dict[str, int], links: Links) -> SentCollective:
-    axes = hlo_collectives.axes_of(one.groups, mesh, range(math.prod(mesh.values()))) or []
+    positions = range(math.prod(mesh.values()))
+    if one.kind == "collective_permute":
+        axes = hlo_collectives.axes_joined(one.groups, mesh, positions)
+    else:
+        axes = hlo_collectives.axes_of(one.groups, mesh, positions) or []
     group = max(map(len, one.groups))
     line, file = _place(one)
     return SentCollective(
@@ -46,6 +50,7 @@ def _sent(one: HloCollective, mesh: dict[str, int], links: Links) -> SentCollect
         line=line,
         file=file,
         bytes=one.bytes,
+        parts=one.parts,
         times=one.times,
         seconds=links.seconds(one.kind, axes, group, one.bytes),
     )

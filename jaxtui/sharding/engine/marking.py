@@ -313,6 +313,13 @@ def number_of(operation: Any) -> int | None:
     return int(ir.StringAttr(operation.attributes["backend_config"]).value)
 
 
+def axes_of(equation: Any) -> tuple[str, ...]:
+    """The axes of a collective of the user's."""
+    axes = equation.params.get("axes", equation.params.get("axis_name", ()))
+    axes = axes if isinstance(axes, tuple | list | frozenset | set) else (axes,)
+    return tuple(str(axis) for axis in axes)
+
+
 def turns(scopes: Sequence[Scope], scope: int) -> int | None:
     """How often what stands in `scope` runs; None if a loop around it is of unknown length."""
     times: int | None = 1
@@ -327,10 +334,3 @@ def enclosing(scopes: Sequence[Scope], scope: int) -> Iterator[Scope]:
     while scope >= 0:
         yield scopes[scope]
         scope = scopes[scope].parent
-
-
-def axes_of(equation: Any) -> tuple[str, ...]:
-    """The axes of a collective of the user's."""
-    axes = equation.params.get("axes", equation.params.get("axis_name", ()))
-    axes = axes if isinstance(axes, tuple | list | frozenset | set) else (axes,)
-    return tuple(str(axis) for axis in axes)

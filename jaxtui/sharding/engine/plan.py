@@ -15,10 +15,11 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import lines, liveness, marking, naming, shardy
+from jaxtui.sharding.engine import lines, liveness, marking, naming, resharding, shardy
 from jaxtui.sharding.engine.lowering import Given, LoweredProgram, lowered
 from jaxtui.sharding.engine.marking import MarkedValue
-from jaxtui.sharding.engine.shardy import Resharding, Sharded
+from jaxtui.sharding.engine.resharding import Resharding
+from jaxtui.sharding.engine.shardy import Sharded
 from jaxtui.wire.base import Composition
 from jaxtui.wire.sharding import (
     PlannedMemory,
@@ -82,11 +83,11 @@ class Planner:
             outputs = self._outputs(results)
         if not unplanned:
             try:
-                shardy.insert_collectives(module)
+                resharding.insert_collectives(module)
                 with module.context:
                     sent = [
                         one
-                        for one in shardy.collectives(module, program.sizes)
+                        for one in resharding.collectives(module, program.sizes)
                         if one.value is None or program.is_needed(one.value)
                     ]
             except ir.MLIRError as error:

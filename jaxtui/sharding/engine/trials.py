@@ -12,7 +12,7 @@ from jaxlib.mlir import ir
 
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import liveness, marking, shardy
+from jaxtui.sharding.engine import liveness, marking, resharding, shardy
 from jaxtui.sharding.engine.lowering import LoweredProgram
 from jaxtui.wire.sharding import Spec
 
@@ -108,8 +108,8 @@ class Trials:
         held = self.values(copy)
         with copy.context:
             memory = self._peak(shardy.inputs(copy), held)
-            shardy.insert_collectives(copy)
-            sent = shardy.collectives(copy, self.program.sizes)
+            resharding.insert_collectives(copy)
+            sent = resharding.collectives(copy, self.program.sizes)
         total, seconds = 0, 0.0
         values, scopes = self.program.marked.values, self.program.marked.scopes
         for one in sent:

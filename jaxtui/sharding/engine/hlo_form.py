@@ -1,0 +1,196 @@
+"""A lowered module in the form in which XLA hands it to Shardy.
+
+XLA goes through HLO first, which has no calls left and writes some operations in another way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from jaxlib.mlir import ir
+from jaxlib.mlir.dialects import sdy, stablehlo
+
+from jaxtui.sharding.engine import shardy
+
+
+def prepared(module: Any) -> Any:
+    """A lowered module, which is changed, in the form in which XLA hands it to Shardy.
+
+    XLA goes through HLO first, which writes some operations in another way. It depends on that who
+    wins where two shardings ask for the same axis.
+    """
+    with module.context:
+        inline_calls(module)
+        _lower_top_k(module)
+        _stand_in_for_chlo(module)
+        _broadcast_as_xla(module)
+        _open_what_loops_read(module)
+        shardy.name_makers(module)
+    return module
+
+
+def inline_calls(module: Any) -> None:
+    """Put the bodies of functions in the place of their calls.
+
+    Propagation does not pass through a call before JAX 0.8, and jaxlib's inliner knows no calls of
+    the dialect `func`.
+    """
+    functions = {
+        ir.StringAttr(op.attributes["sym_name"]).value: op.operation
+        for op in module.body.operations
+        if op.operation.name == "func.func"
+    }
+    done: set[str] = set()
+
+    def inline_in(function: Any) -> None:
+        calls = [op for op in shardy.operations(function) if op.name == "func.call"]
+        for call in calls:
+            name = ir.FlatSymbolRefAttr(call.attributes["callee"]).value
+            if name not in done:
+                done.add(name)
+                inline_in(functions[name])
+            _inline(call, functions[name])
+
+    inline_in(functions["main"])
+    for name, function in functions.items():
+        if name != "main":
+            function.erase()
+
+
+def _lower_top_k(module: Any) -> None:
+    """Write each `top_k` as the custom call that XLA makes of it, which Shardy has a rule for."""
+    for op in [op for op in shardy.operations(shardy.main_of(module)) if op.name == "chlo.top_k"]:
+        with ir.InsertionPoint(op), op.location:
+            call = stablehlo.CustomCallOp(
+                [result.type for result in op.results],
+                list(op.operands),
+                call_target_name=ir.StringAttr.get("mhlo.topk"),
+            )
+        for old, new in zip(op.results, call.results, strict=True):
+            old.replace_all_uses_with(new)
+        op.erase()
+
+
+def _stand_in_for_chlo(module: Any) -> None:
+    """Put elementwise operations in the place of those of the dialect CHLO (`erf`, `square`, ...).
+
+    XLA writes them out before it propagates, and Shardy has rules for few of them. What is computed
+    does not matter here, only that each element depends on those in its place.
+    """
+    for op in [
+        op for op in shardy.operations(shardy.main_of(module)) if op.name.startswith("chlo.")
+    ]:
+        shapes = {tuple(ir.RankedTensorType(v.type).shape) for v in (*op.operands, *op.results)}
+        if len(op.results) != 1 or not op.operands or len(shapes) != 1:
+            continue
+        kind = op.results[0].type
+        with ir.InsertionPoint(op), op.location:
+            made = [stablehlo.ConvertOp(kind, operand).result for operand in op.operands]
+            while len(made) > 1:
+                made[:2] = [stablehlo.MaxOp(made[0], made[1]).result]
+        op.results[0].replace_all_uses_with(made[0])
+        op.erase()
+
+
+def _broadcast_as_xla(module: Any) -> None:
+    """Reshape where XLA does so for a broadcast, since Shardy passes on through reshapes first.
+
+    XLA drops a dimension of size 1 before it broadcasts along it, and reshapes where a broadcast
+    only adds such dimensions.
+    """
+    for op in [
+        op
+        for op in shardy.operations(shardy.main_of(module))
+        if op.name == "stablehlo.broadcast_in_dim"
+    ]:
+        given = ir.RankedTensorType(op.operands[0].type)
+        made = ir.RankedTensorType(op.results[0].type)
+        places = list(ir.DenseI64ArrayAttr(op.attributes["broadcast_dimensions"]))
+        adds = math.prod(given.shape) == math.prod(made.shape) and places == sorted(places)
+        kept = [n for n, size in enumerate(given.shape) if size == made.shape[places[n]]]
+        if not adds and len(kept) == len(places):
+            continue
+        with ir.InsertionPoint(op), op.location:
+            if adds:
+                result = stablehlo.ReshapeOp(made, op.operands[0]).result
+            else:
+                shape = [given.shape[n] for n in kept]
+                dropped = ir.RankedTensorType.get(shape, given.element_type)
+                smaller = stablehlo.ReshapeOp(dropped, op.operands[0]).result
+                remaining = ir.DenseI64ArrayAttr.get([places[n] for n in kept])
+                result = stablehlo.BroadcastInDimOp(made, smaller, remaining).result
+        op.results[0].replace_all_uses_with(result)
+        op.erase()
+
+
+def _open_what_loops_read(module: Any) -> None:
+    """Let a loop divide further what it only reads, such as the stack that a scan runs over.
+
+    XLA captures what a loop carries unchanged, and puts an open constraint in front of the loop for
+    each value that it captures which has a sharding of its own, before it propagates.
+    """
+    for loop in [
+        op for op in shardy.operations(shardy.main_of(module)) if op.name == "stablehlo.while"
+    ]:
+        read = _carried_unchanged(loop)
+        inside = {loop, *shardy.operations(loop)}
+        opened: dict[Any, Any] = {}
+        for op in shardy.operations(loop):
+            if op.name == "stablehlo.return" and op.parent == loop:
+                continue
+            for index, operand in enumerate(op.operands):
+                value = read.get(operand, operand)
+                if _maker(value) in inside:
+                    continue
+                if value not in opened:
+                    opened[value] = _open(value, loop)
+                if opened[value] != operand:
+                    op.operands[index] = opened[value]
+
+
+def _carried_unchanged(loop: Any) -> dict[Any, Any]:
+    """The operand of a loop for each argument of its bodies that every turn hands on as it is."""
+    condition, body = (region.blocks[0] for region in loop.regions)
+    returned = list(body.operations)[-1].operation.operands
+    read: dict[Any, Any] = {}
+    for number, operand in enumerate(loop.operands):
+        if returned[number] == body.arguments[number]:
+            read[body.arguments[number]] = read[condition.arguments[number]] = operand
+            loop.results[number].replace_all_uses_with(operand)
+    return read
+
+
+def _maker(value: Any) -> Any:
+    """The operation that makes a value, or in whose body it is an argument."""
+    owner = value.owner
+    return owner.owner.operation if isinstance(owner, ir.Block) else owner
+
+
+def _open(value: Any, before: Any) -> Any:
+    sharding = shardy.sharding_of(value)
+    if sharding is None:
+        return value
+    dimensions = [
+        sdy.DimensionShardingAttr.get([], is_closed=False) for _ in sharding.dimension_shardings
+    ]
+    with ir.InsertionPoint(before), before.location:
+        open_sharding = sdy.TensorShardingAttr.get(sharding.mesh_or_ref, dimensions)
+        return sdy.ShardingConstraintOp(value, open_sharding).result
+
+
+def _inline(call: Any, function: Any) -> None:
+    block = function.regions[0].blocks[0]
+    now: dict[Any, Any] = dict(zip(block.arguments, call.operands, strict=True))
+    for op in block.operations:
+        if op.operation.name == "func.return":
+            for result, value in zip(call.results, op.operation.operands, strict=True):
+                result.replace_all_uses_with(now.get(value, value))
+            continue
+        copy = op.operation.clone(ir.InsertionPoint(call))
+        for changed in (copy, *shardy.operations(copy)):
+            for index, operand in enumerate(changed.operands):
+                if operand in now:
+                    changed.operands[index] = now[operand]
+        now.update(zip(op.operation.results, copy.results, strict=True))
+    call.erase()

@@ -1,0 +1,298 @@
+"""The collectives that a planned module takes: Shardy's reshardings, and XLA's own ways."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxlib.mlir import ir
+from jaxlib.mlir.dialects import stablehlo
+from jaxlib.mlir.passmanager import PassManager
+
+from jaxtui.sharding.engine import marking, shardy, xla_ways
+from jaxtui.wire.sharding import CollectiveKind
+
+_TO_COLLECTIVES = (
+    "builtin.module("
+    "func.func(sdy-insert-explicit-reshards{}),func.func(sdy-reshard-to-collectives))"
+)
+_RESHARDED: dict[str, CollectiveKind] = {
+    "sdy.all_reduce": "all_reduce",
+    "sdy.all_gather": "all_gather",
+    "sdy.reduce_scatter": "reduce_scatter",
+    "sdy.all_to_all": "all_to_all",
+    "sdy.collective_permute": "collective_permute",
+}
+_MANUAL: dict[str, CollectiveKind] = {
+    "stablehlo.all_reduce": "all_reduce",
+    "stablehlo.all_gather": "all_gather",
+    "stablehlo.reduce_scatter": "reduce_scatter",
+    "stablehlo.all_to_all": "all_to_all",
+    "stablehlo.collective_permute": "collective_permute",
+    "stablehlo.collective_broadcast": "collective_permute",
+}
+# In the text of an attribute: "data", or a part of it, "data":(2)2.
+_AXIS = re.compile(r'"([^"]+)"(?::\((\d+)\)(\d+))?')
+
+
+@dataclass(frozen=True)
+class Resharding:
+    """A collective in a planned module.
+
+    `block` is the shape of its operand on one device, and `element` its dtype's size in bits.
+    `value` is the number of the value that is made next, None in front of what its function (or, in
+    a loop, its body) returns, where `body_of` is the number of the loop's first value. `axes` is
+    None for one of the user's own, whose equation knows them.
+    """
+
+    kind: CollectiveKind
+    axes: tuple[str, ...] | None
+    block: tuple[int, ...]
+    element: int
+    value: int | None
+    body_of: int | None
+
+
+def insert_collectives(module: Any) -> None:
+    """Replace each change of sharding in a propagated module by collectives, in place."""
+    with module.context:
+        xla_ways.reshard_as_xla(module)
+        options = "{enable-full-version=true}" if _full_version() else ""
+        PassManager.parse(_TO_COLLECTIVES.format(options)).run(module.operation)
+
+
+@functools.cache
+def _full_version() -> bool:
+    """Whether Shardy also tells the sums behind gathers and scatters, which JAX 0.6's does not."""
+    with ir.Context():
+        try:
+            PassManager.parse(_TO_COLLECTIVES.format("{enable-full-version=true}"))
+        except ValueError:
+            return False
+    return True
+
+
+def collectives(module: Any, mesh: Mapping[str, int]) -> list[Resharding]:
+    """The collectives of a module after `insert_collectives`, in the order of the text.
+
+    Those whose results nothing reads are left out, and equal ones of equal operands count once, as
+    XLA computes what is equal once.
+    """
+    found: list[Resharding] = []
+    _collect(shardy.main_of(module), mesh, None, _Equal(), found)
+    return found
+
+
+class _Equal:
+    """Tells which operations compute the same from the same, and in one block."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._of: dict[Any, int] = {}
+
+    def number(self, op: Any) -> int:
+        """A number that only equal operations share."""
+        waiting = [op]
+        while waiting:
+            last = waiting[-1]
+            makers = [v.owner for v in last.operands if not isinstance(v.owner, ir.Block)]
+            unknown = [maker for maker in makers if maker not in self._of]
+            if unknown:
+                waiting += unknown
+                continue
+            waiting.pop()
+            if last not in self._of:
+                key = self._key(last)
+                self._of[last] = self._numbers.setdefault(key, len(self._numbers))
+        return self._of[op]
+
+    def _key(self, op: Any) -> tuple[Any, ...]:
+        inner = tuple((o.name, _attributes(o)) for o in shardy.operations(op))
+        operands = tuple(self._operand(operand) for operand in op.operands)
+        return (op.name, _attributes(op), inner, operands, op.parent)
+
+    def _operand(self, value: Any) -> Any:
+        if isinstance(value.owner, ir.Block):
+            return value
+        return self._of[value.owner], ir.OpResult(value).result_number
+
+
+def _attributes(op: Any) -> Any:
+    """The attributes of an operation that say what it does; equal ones are one in their context."""
+    if op.name.endswith(".constant") and _is_complex(op.results[0]):
+        # jaxlib cannot read such a value: it raises, and JAX 0.6 ends the process.
+        return op.get_asm().partition("=")[2]
+    names = [getattr(named, "name", named) for named in op.attributes]
+    return tuple((name, op.attributes[name]) for name in names if name != shardy.MAKES)
+
+
+def _is_complex(value: Any) -> bool:
+    return isinstance(ir.RankedTensorType(value.type).element_type, ir.ComplexType)
+
+
+def _collect(
+    operation: Any,
+    mesh: Mapping[str, int],
+    body_of: int | None,
+    equal: _Equal,
+    found: list[Resharding],
+) -> None:
+    for region in operation.regions:
+        for block in region.blocks:
+            seen: set[int] = set()
+            every = [op.operation for op in block.operations]
+            for op, value in zip(every, _next_marks(block), strict=True):
+                if op.name in _RESHARDED and not _is_read(op):
+                    continue
+                if op.name in _RESHARDED or op.name in _MANUAL:
+                    number = equal.number(op)
+                    if number not in seen:
+                        found += _sent_by(op, mesh, value, body_of)
+                    seen.add(number)
+                elif len(op.regions):
+                    _collect(op, mesh, value if value is not None else body_of, equal, found)
+                found += _by_xla(op, mesh, value, body_of)
+
+
+def _is_read(op: Any) -> bool:
+    """Whether anything but marks reads what a collective makes, or what it makes it of."""
+    return _of_several(op) or any(
+        marking.number_of(use.owner) is None for use in op.results[0].uses
+    )
+
+
+def _of_several(op: Any) -> bool:
+    """Whether an all_reduce is of one of several arrays that are reduced together, as by `argmax`.
+
+    No all_reduce can do that: XLA gathers what each device has reduced, and reduces it again.
+    """
+    if op.name != "sdy.all_reduce" or isinstance(op.operands[0].owner, ir.Block):
+        return False
+    maker = op.operands[0].owner
+    return bool(maker.name == "stablehlo.reduce" and len(maker.results) > 1)
+
+
+def _by_xla(
+    op: Any, mesh: Mapping[str, int], value: int | None, body_of: int | None
+) -> Iterator[Resharding]:
+    if not _full_version() and (axes := xla_ways.summed_axes(op)):
+        shaped = ir.RankedTensorType(op.results[0].type)
+        shape = tuple(shaped.shape)
+        spec = shardy.sharded(shardy.sharding_of(op.results[0]), len(shape)).spec
+        block, element = shardy.block_shape(shape, spec, mesh), _bits(shaped.element_type)
+        yield Resharding("all_reduce", tuple(axes), block, element, value, body_of)
+    for shift in xla_ways.shifts(op, mesh):
+        element = _bits(ir.RankedTensorType(op.operands[0].type).element_type)
+        yield Resharding("collective_permute", shift.axes, shift.block, element, value, body_of)
+
+
+def _next_marks(block: Any) -> list[int | None]:
+    """For each operation of a block, the number of the next mark behind it, or None."""
+    marks: list[int | None] = []
+    following = None
+    for op in reversed(list(block.operations)):
+        number = marking.number_of(op.operation)
+        following = following if number is None else number
+        marks.append(following)
+    return marks[::-1]
+
+
+def _sent_by(
+    op: Any, mesh: Mapping[str, int], value: int | None, body_of: int | None
+) -> Iterator[Resharding]:
+    """The collectives of an operation: over several dimensions, XLA makes one for each."""
+    kind = _RESHARDED.get(op.name)
+    shaped = ir.RankedTensorType(op.operands[0].type)
+    shape = tuple(shaped.shape)
+    held = shardy.sharding_of(op.operands[0])
+    if held is None and kind == "all_reduce":
+        held = shardy.sharding_of(op.results[0])
+    block = list(shardy.block_shape(shape, shardy.sharded(held, len(shape)).spec, mesh))
+    parts: list[tuple[str, ...] | None] = [None]
+    if kind is not None:
+        parts = list(_axes_by_dimension(op, kind, held))
+    for axes in parts:
+        if axes == ():
+            continue
+        yield Resharding(
+            kind="all_gather" if _of_several(op) else kind or _MANUAL[op.name],
+            axes=axes,
+            block=tuple(block),
+            element=_bits(shaped.element_type),
+            value=value,
+            body_of=body_of,
+        )
+        if kind == "all_gather" and axes is not None:
+            # What one has gathered the next one sends.
+            dimension = _gathered(op).index(axes)
+            block[dimension] *= math.prod(shardy.axis_size(axis, mesh) for axis in axes)
+
+
+def _axes_by_dimension(op: Any, kind: CollectiveKind, held: Any) -> Iterator[tuple[str, ...]]:
+    """The axes of each collective that XLA makes of one, the last dimension first."""
+    if kind == "all_gather":
+        yield from reversed(_gathered(op))
+    elif kind == "all_reduce":
+        axes = _axes_in(str(op.attributes["reduction_axes"]))
+        summed = [tuple(a for a in axes if a in made) for made in _summed_axes(op.operands[0])]
+        rest = tuple(a for a in axes if not any(a in made for made in summed))
+        yield from (part for part in [*reversed(summed), rest] if part)
+    elif kind == "collective_permute":
+        yield _moved_axes(op, held)
+    else:
+        name = "params" if kind == "all_to_all" else "reduce_scatter_axes"
+        yield _axes_in(str(op.attributes[name]))
+
+
+def _gathered(op: Any) -> list[tuple[str, ...]]:
+    """The axes that an all_gather gathers, by dimension."""
+    text = str(op.attributes["gathering_axes"])
+    return [_axes_in(part) for part in re.findall(r"\{([^}]*)\}", text)]
+
+
+def _summed_axes(operand: Any) -> list[list[str]]:
+    """The axes of each dimension over which the operand of an all_reduce was summed."""
+    if isinstance(operand.owner, ir.Block):
+        return []
+    maker = operand.owner
+    dimensions: list[int] = []
+    if maker.name == "stablehlo.reduce":
+        dimensions = list(ir.DenseI64ArrayAttr(maker.attributes["dimensions"]))
+    elif maker.name == "stablehlo.dot_general":
+        numbers = stablehlo.DotDimensionNumbers(maker.attributes["dot_dimension_numbers"])
+        dimensions = list(numbers.lhs_contracting_dimensions)
+    if not dimensions:
+        return []
+    summed = maker.operands[0]
+    spec = shardy.sharded(
+        shardy.sharding_of(summed), len(ir.RankedTensorType(summed.type).shape)
+    ).spec
+    return [spec[dimension] for dimension in dimensions]
+
+
+def _bits(element: Any) -> int:
+    if isinstance(element, ir.ComplexType):
+        return 2 * _bits(ir.ComplexType(element).element_type)
+    return int(getattr(element, "width", 8))
+
+
+def _moved_axes(op: Any, held: Any) -> tuple[str, ...]:
+    """The axes of a permutation, which names none: those whose places differ."""
+    rank = len(ir.RankedTensorType(op.operands[0].type).shape)
+    was = shardy.sharded(held, rank).spec
+    now = shardy.sharded(shardy.sharding_of(op.results[0]), rank).spec
+    moved = [a for w, n in zip(was, now, strict=True) if w != n for a in [*w, *n]]
+    every = [a for axes in [*was, *now] for a in axes]
+    return tuple(dict.fromkeys(a.partition(":")[0] for a in moved or every))
+
+
+def _axes_in(text: str) -> tuple[str, ...]:
+    axes = (
+        name if not size else f"{name}:({before}){size}"
+        for name, before, size in _AXIS.findall(text)
+    )
+    return tuple(dict.fromkeys(axes))
