@@ -171,7 +171,8 @@ def _report(outcome: Outcome, search: bool) -> ShardReport:
 
 
 def _as_json(report: ShardReport) -> dict[str, Any]:
-    """The report in builtins: outputs have no name, and only what is from a file has one."""
+    """The report in builtins: outputs have no name, only what is from a file has a `file`, and only
+    what XLA combined of several has `parts`."""
     data: dict[str, Any] = msgspec.to_builtins(report, enc_hook=encoded)
     for output in data["outputs"]:
         del output["name"]
@@ -179,6 +180,8 @@ def _as_json(report: ShardReport) -> dict[str, Any]:
     for item in (*data["values"], *data["collectives"], *made):
         if not item["file"]:
             del item["file"]
+        if item.get("parts") == 1:
+            del item["parts"]
     return data
 
 

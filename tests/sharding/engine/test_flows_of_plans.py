@@ -10,7 +10,7 @@ import pytest
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.columns import Columns
 from jaxtui.sharding.engine.plan import plan_of
-from jaxtui.sharding.flow import Flow
+from jaxtui.sharding.flow import Flow, ScopeGroup
 from jaxtui.sharding.words import text_of
 from tests.support.bare_sharding import ShardedCase, partitioned_by_shardy
 from tests.support.sharded_programs import PROGRAMS
@@ -23,7 +23,9 @@ def _shardy() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in PROGRAMS])
-def test_each_stands_on_one_row_and_no_collective_is_folded_away(case: ShardedCase) -> None:
+def test_each_stands_on_one_row_and_a_folded_scope_tells_of_its_collectives(
+    case: ShardedCase,
+) -> None:
     plan = plan_of(case.composition, Sharding())
     flow = Flow(plan)
     opened = flow.rows({key for key, unfolded in flow.folds() if not unfolded})
@@ -32,7 +34,13 @@ def test_each_stands_on_one_row_and_no_collective_is_folded_away(case: ShardedCa
     assert kinds["input"] == len(plan.inputs)
     assert kinds["output"] == len(plan.outputs)
     folded = flow.rows()
-    shown = sorted(row.at for row in folded if row.kind == "collective")
-    assert shown == list(range(len(plan.collectives)))
+    shown = [row.at for row in folded if row.kind == "collective"]
+    told = [
+        number
+        for row in folded
+        if isinstance(row.part, ScopeGroup) and not row.opened
+        for number in row.part.collectives
+    ]
+    assert sorted([*shown, *told]) == list(range(len(plan.collectives)))
     columns = Columns(flow, 78)
     assert all(len(text_of(columns.row(row))) <= 78 for row in (*opened, *folded))
