@@ -20,18 +20,21 @@ from jaxtui.session.session import Devices, SessionError
 from jaxtui.text import plain, quantities
 from jaxtui.wire.report import DeviceInfo, Environment
 
-FIELDS = ("platform", "count", "order", "mesh")
+FIELDS = ("platform", "count", "order", "mesh", "axis_types")
+LABELS = {"axis_types": "types"}
 PLACEHOLDERS = {
     "platform": "JAX chooses: cpu, gpu, tpu, …",
     "count": "all there are; on a CPU, virtual ones",
     "order": "all, in JAX's order; or ids: 3, 2, 1, 0",
     "mesh": "one axis over all; or x = 4, y = 2",
+    "axis_types": "auto, all of them; or y = explicit",
 }
 READ: dict[str, Callable[[str], Any]] = {
     "platform": str.strip,
     "count": fields.count,
     "order": fields.order,
     "mesh": fields.mesh,
+    "axis_types": fields.axis_types,
 }
 APPLIED = (
     "F5 or enter applies it. Another platform or count restarts the engine; "
@@ -66,7 +69,7 @@ class DevicesScreen(WorkScreen[ProgramWork]):
                     self._inputs[name] = FieldInput(texts[name], placeholder=PLACEHOLDERS[name])
                     self._messages[name] = FieldMessage()
                     with Horizontal(classes="form-line"):
-                        yield Static(name, classes="label")
+                        yield Static(LABELS.get(name, name), classes="label")
                         yield self._inputs[name]
                     yield self._messages[name]
                 yield Static(APPLIED, classes="hint")
@@ -162,6 +165,7 @@ def field_texts(devices: Devices) -> dict[str, str]:
         "count": "" if devices.count is None else str(devices.count),
         "order": ", ".join(map(str, devices.order or ())),
         "mesh": fields.pairs_text(devices.mesh),
+        "axis_types": fields.types_text(devices.axis_types),
     }
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from jaxtui.app.saved_file import Changed, SavedFile, unreadable
 from jaxtui.session.session import Session, SessionError, dumps, loads, save
 from jaxtui.session.working_folder import working_folder
 from jaxtui.wire import launch
@@ -80,12 +81,16 @@ class Files:
         self._question: Screen[str] | None = None  # what becomes of changes, while it is asked
 
     @property
+    def path(self) -> str | None:
+        return self._saved.path
+
+    @property
     def folder(self) -> str:
         return launch.folder_of(self.path) if self.path else working_folder()
 
     @property
     def changed(self) -> bool:
-        return self._explorer.work.session != self._saved
+        return self._explorer.work.session != self._saved.session
 
     @property
     def asking(self) -> bool:
@@ -94,7 +99,9 @@ class Files:
 
     def changed_in(self, part: str) -> bool:
         """Whether a part of the session differs from the file."""
-        return bool(getattr(self._explorer.work.session, part) != getattr(self._saved, part))
+        return bool(
+            getattr(self._explorer.work.session, part) != getattr(self._saved.session, part)
+        )
 
     def taken_over(
         self,
@@ -103,7 +110,7 @@ class Files:
         text: str | None,
     ) -> None:
         """Take a session for the saved one, which stands as `text` in the file at `path`."""
-        self.path, self._saved, self._text = path, session, text
+        self._saved = SavedFile(path, session, text)
         self._origin: Origin | None = None
 
     # ------------------------------------------------------------------------ what is unsaved
@@ -120,7 +127,7 @@ class Files:
         if self._origin is None:
             self._origin = Origin(
                 path=os.path.abspath(self.path) if self.path else "",
-                text=dumps(self._saved) if self._text is None else self._text,
+                text=self._saved.whole_text,
             )
         work = self._explorer.work
         watched = self._watched
@@ -183,8 +190,8 @@ class Files:
 
         Never what its file holds by now, which is not what would run.
         """
-        if self._text is not None and not self.changed:
-            return self._text
+        if self._saved.text is not None and not self.changed:
+            return self._saved.text
         return dumps(self._explorer.work.session)
 
     def watch(self, session: Session, accepted: Covered | None) -> None:
@@ -254,7 +261,7 @@ class Files:
         """Save the session, asking for a name if it has none; call `then` once it is saved."""
         if self.path is None:
             self.save_as(then)
-        elif self._as_saved(self.path):
+        elif not self.changed and self._saved.is_in_place():
             self._say_saved(f"nothing changed since {self.path} was saved")
             if then is not None:
                 then()
@@ -282,54 +289,24 @@ class Files:
 
         self._app.push_screen(PathDialog("Save as", self.path or "", must_exist=False), chosen)
 
-    def _as_saved(self, path: str) -> bool:
-        """Whether the file still exists and holds the current session."""
-        try:
-            return not self.changed and loads(launch.read(path)) == self._saved
-        except SessionError:
-            return False
-
     def _save_to(self, path: str, then: Callable[[], object] | None) -> None:
         """Save the session, after a question if another program has changed its file."""
-        if (problem := self._changed_elsewhere(path)) is not None:
-            self._ask_about_change(path, then, *problem)
+        changed = self._saved.changed_elsewhere(path, self._explorer.work.session)
+        if changed is not None:
+            self._ask_about_change(path, then, changed)
         elif self._write(path) and then is not None:
             then()
 
-    def _changed_elsewhere(self, path: str) -> tuple[str | None, str] | None:
-        """Return the file's text and its difference from the session, None if it may be written.
-
-        The text is None if it cannot be read; the difference then says why. A file that is gone,
-        or that has the session already, may be written.
-        """
-        if path != self.path or not os.path.exists(path):
-            return None
-        from jaxtui.text.difference import difference
-
-        try:
-            text = launch.read(path)
-        except SessionError as error:
-            return None, error.message
-        here = dumps(self._explorer.work.session)
-        try:
-            session = loads(text)
-        except SessionError:
-            session = None
-        known = session == self._saved if self._text is None else text == self._text
-        if known or text == here:
-            return None
-        return text, difference(text if session is None else dumps(session), here)
-
     def _ask_about_change(
-        self, path: str, then: Callable[[], object] | None, text: str | None, changes: str
+        self, path: str, then: Callable[[], object] | None, changed: Changed
     ) -> None:
         from jaxtui.screen.dialogs import TextDialog
 
         def answered(answer: str | None) -> None:
             if answer == "overwrite":
                 # Asks again if the file has changed once more.
-                self._text = text
-                if text is not None:
+                self._saved = self._saved._replace(text=changed.text)
+                if changed.text is not None:
                     self._save_to(path, then)
                 elif self._write(path) and then is not None:
                     then()
@@ -344,10 +321,12 @@ class Files:
             ("reload", "Reload it: what is composed here is lost"),
             ("as", "Save under another name"),
         ]
-        own = "" if text is None or _is_plain(text) else " drops its comments and layout, and"
-        changed = f"{path} was changed since it was opened here."
-        explanation = f"{changed} Overwriting it{own} changes this:"
-        dialog = TextDialog("Changed by another program", explanation, changes, choices)
+        own = "" if changed.plain else " drops its comments and layout, and"
+        explanation = (
+            f"{path} was changed since it was opened here. Overwriting it{own} changes this:"
+        )
+        title = "Changed by another program"
+        dialog = TextDialog(title, explanation, changed.difference, choices)
         self._app.push_screen(dialog, answered)
 
     def _write(self, path: str) -> bool:
@@ -372,7 +351,7 @@ class Files:
         if beside is not None:
             trust.sign(text, beside, path)
         self._explorer.moved_to(self.folder)
-        self._say_saved(f"saved {path}{_unreadable(text)}")
+        self._say_saved(f"saved {path}{unreadable(text)}")
         return True
 
     def _say_saved(self, words: str) -> None:
@@ -414,20 +393,3 @@ def _named(paths: list[str]) -> str:
     """The names of files, as the subject of a sentence."""
     more = len(paths) - 1
     return os.path.basename(paths[0]) + (f" (and {more} more)" if more else "")
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a text is as jaxtui writes it, or is no session; its difference then shows all."""
-    try:
-        return dumps(loads(text)) == text
-    except SessionError:
-        return True
-
-
-def _unreadable(text: str) -> str:
-    """Say so if a saved text is beyond what is read."""
-    try:
-        loads(text)
-    except SessionError as error:
-        return f", which jaxtui will refuse to open: {error.message}"
-    return ""

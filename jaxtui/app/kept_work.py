@@ -11,8 +11,6 @@ that the trust store would keep of it.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import stat
 import threading
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from jaxtui.locks import lock
 from jaxtui.session.session import Session, SessionError, dumps, loads
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ class KeptWork:
         temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            _lock(descriptor)
+            lock(descriptor)
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
             os.fsync(descriptor)
@@ -284,7 +283,7 @@ def _locked(path: Path) -> int | None:
     # A file system over a network locks only what is open for writing.
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        free = _lock(descriptor) or not _owner_lives(descriptor)
+        free = lock(descriptor) or not _owner_lives(descriptor)
         status = os.fstat(descriptor)
         # Its explorer may just have replaced the file that was opened.
         if free and stat.S_ISREG(status.st_mode) and os.path.samestat(status, os.stat(path)):
@@ -293,19 +292,6 @@ def _locked(path: Path) -> int | None:
         pass
     os.close(descriptor)
     return None
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock a file. Return whether its file system has locks. Raises BlockingIOError."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
-            return False
-        raise
-    return True
 
 
 def _owner_lives(descriptor: int) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from jaxtui.benchmark import kept_runs
 from jaxtui.benchmark.bandwidth.recording import SweepRecording
 from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.benchmark.run_recording import RunRecording
+from jaxtui.locks import lock
 from jaxtui.session.field_path import decoded, encoded
 from jaxtui.session.session import Session
 from jaxtui.wire.framing import FramingError, read_body
@@ -78,8 +78,10 @@ class Journal:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = lock(self._descriptor)
         except OSError:
+            locked = False
+        if not locked:  # nobody could tell later whether this process has gone
             recording.noted = None
         else:
             self._write(len(body).to_bytes(4, "big") + body + self._before)
@@ -125,17 +127,17 @@ def recover() -> list[Path]:
 def _unlocked(path: Path) -> Iterator[Callable[[int], bytes] | None]:
     """A reader of the file, locked meanwhile; None if it is not there or its process lives."""
     try:
-        file = path.open("rb", buffering=0)
+        # A file system over a network locks only what is open for writing.
+        file = path.open("rb+", buffering=0)
     except OSError:
         yield None
         return
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = lock(file.fileno())
         except OSError:
-            yield None
-        else:
-            yield file.read
+            free = False
+        yield file.read if free else None
 
 
 def _replayed(read: Callable[[int], bytes], last: float) -> RunRecording | None:

@@ -89,8 +89,14 @@ def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
     processes = options.processes or 1
     if options.devices is not None and options.devices % processes:
         _refuse(f"--processes: {options.devices} devices cannot be shared out among {processes}")
+    mesh, axis_types = getattr(options, "device_mesh", None) or (None, None)
     return config, Choice(
-        platform=options.platform, count=options.devices, command=command, processes=processes
+        platform=options.platform,
+        count=options.devices,
+        command=command,
+        processes=processes,
+        mesh=mesh,
+        axis_types=axis_types,
     )
 
 

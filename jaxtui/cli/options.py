@@ -18,6 +18,7 @@ _EPILOG = """\
 commands:
   jaxtui [SESSION]              explore a session file, or a first example
   jaxtui run SESSION...         evaluate sessions and print what comes out
+  jaxtui shard SESSION...       show where its arrays lie on a mesh, and what is sent
   jaxtui bench SESSION          time the ways to run a session's function over its batch
   jaxtui export SESSION         the same computation as a plain script
   jaxtui devices                what JAX sees here
@@ -80,6 +81,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         add_arguments(parser)
     if command != "lessons":
         _add_engine_options(parser)
+    if command not in ("lessons", "shard"):
+        _add_mesh_option(parser)
     if command in (None, "screenshot"):
         parser.add_argument("--theme", metavar="NAME", help="a theme by name")
     if command is None:
@@ -107,6 +110,16 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--engine",
         metavar="COMMAND",
         help='another way to start the engine: "ssh HOST python -m jaxtui.engine"',
+    )
+
+
+def _add_mesh_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mesh",
+        dest="device_mesh",
+        metavar="AXIS=SIZE,...",
+        type=parse_mesh,
+        help="the mesh over the devices, such as data=4,model=2 or data=4,model=2:explicit",
     )
 
 

@@ -18,6 +18,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import encoded
 from jaxtui.session.session import Collective, Session, SessionError
 from jaxtui.text import collective_tables, plain
+from jaxtui.text.quantities import counted
 from jaxtui.wire.base import Composition
 from jaxtui.wire.collectives import CollectiveRan
 from jaxtui.wire.launch import Choice, folder_of
@@ -88,7 +89,7 @@ def _split(answer: T | Diagnosis) -> tuple[T | None, Diagnosis | None]:
 
 
 def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
-    """Print the environment and devices of JAX. Returns the exit status."""
+    """Print the environment and devices of JAX, and the mesh asked for. Returns the exit status."""
     with Engines() as engines:
         engine = engines.for_settings(choice.settings_for(choice.applied_to(Session())))
         try:
@@ -96,10 +97,19 @@ def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
         except EngineLost as lost:
             print(plain.failure("jaxtui", lost.diagnosis, ascii=ascii), file=sys.stderr)
             return NOT_STARTED
+    mesh = choice.mesh or {}
+    if mesh and math.prod(mesh.values()) != environment.device_count:
+        sizes = plain.mesh(mesh, {}, ascii=True)
+        takes = counted(math.prod(mesh.values()), "device")
+        here = counted(environment.device_count, "device")
+        print(f"jaxtui: --mesh: {sizes} takes {takes}; JAX has {here}", file=sys.stderr)
+        return FAILED
     if as_json:
         print_json(msgspec.json.encode(environment))
     else:
         print(plain.environment(environment, ascii=ascii))
+        if mesh:
+            print(f"mesh {plain.mesh(mesh, choice.axis_types or {}, ascii=ascii)}")
     return DONE
 
 

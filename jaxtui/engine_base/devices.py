@@ -44,8 +44,8 @@ class DeviceSet:
     """The devices that a session uses, in order, and the mesh over them.
 
     `is_default` is true for all of JAX's devices in JAX's own order. On an AbstractMesh, whose
-    devices need not be there, programs can only be traced and lowered. `in_context` says when
-    the mesh is the one in context for the session's code.
+    devices need not be there, programs can only be traced and lowered. `in_context` says from
+    when on the mesh is the one in context for the session's code.
     """
 
     devices: tuple[jax.Device, ...]
@@ -59,7 +59,7 @@ class DeviceSet:
 
     def context_of_source(self) -> contextlib.AbstractContextManager[None]:
         """The context to run the program's source in."""
-        return self._mesh_if(self.in_context == "always")
+        return self._mesh_if(self.in_context == "source")
 
     def context_of_value(self, text: str) -> contextlib.AbstractContextManager[None]:
         """The context to evaluate the value of an argument in."""
@@ -68,7 +68,13 @@ class DeviceSet:
     def covers_value(self, text: str) -> bool:
         """Whether the mesh is in context for a value, which is then on all of its devices."""
         asks = self.in_context == "call" and mesh_context.asks_for_mesh(text)
-        return asks or self.in_context == "always"
+        return asks or self.in_context in ("values", "source")
+
+    def copies_of_value(self, text: str) -> int:
+        """How often the memory of this host holds an array of a value: once for each virtual device
+        of a mesh that is in context for it."""
+        virtual = self.devices[0].platform == "cpu" and isinstance(self.mesh, Mesh)
+        return self.mesh.size if virtual and self.covers_value(text) else 1
 
     def _mesh_if(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
         return meshes.in_context(self.mesh) if wanted else contextlib.nullcontext()

@@ -22,6 +22,9 @@ NAMES = (
     "normalize",
     "benchmark",
     "benchmark-mistake",
+    "tensor-parallel",
+    "batch-lost",
+    "fsdp",
 )
 
 FIRST = "matrix-vector"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from jaxtui.session.field_path import DEVICES, PARAMETERS, FieldPath
-from jaxtui.session.session import SessionError, check_parameters
+from jaxtui.session.session import AxisTypeName, SessionError, check_parameters
 
+_TYPES: dict[str, AxisTypeName] = {"auto": "auto", "explicit": "explicit"}
 _PAIR = re.compile(r"^\s*['\"]?(?P<name>\w+)['\"]?\s*[=:]\s*(?P<number>[^=:]+?)\s*$")
 
 
@@ -36,6 +38,26 @@ def mesh(text: str) -> dict[str, int] | None:
     return found or None
 
 
+def axis_types(text: str) -> dict[str, AxisTypeName] | None:
+    """`x = explicit` as a mapping, None for no text. Raises SessionError at its field."""
+    field = DEVICES / "axis_types"
+    found: dict[str, AxisTypeName] = {}
+    for part in _parts(text.strip().removeprefix("{").removesuffix("}")):
+        match = _PAIR.match(part)
+        kind = match["number"].strip("'\"") if match is not None else ""
+        if match is None or kind not in _TYPES:
+            raise SessionError(f"{part} is not of the form x = explicit, y = auto", field)
+        if match["name"] in found:
+            raise SessionError(f"{match['name']} is given twice", field)
+        found[match["name"]] = _TYPES[kind]
+    return found or None
+
+
+def types_text(types: Mapping[str, AxisTypeName] | None) -> str:
+    """`{"x": "explicit"}` as `x = explicit`."""
+    return ", ".join(f"{name} = {kind}" for name, kind in (types or {}).items())
+
+
 def order(text: str) -> list[int] | None:
     """`3, 2, 1, 0` as a list, None for no text. Raises SessionError at `devices.order`."""
     bare = text.strip().removeprefix("[").removesuffix("]")
@@ -56,14 +78,16 @@ def count(text: str) -> int | None:
     return number
 
 
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
+
+
 def _pairs(text: str, field: FieldPath, example: str) -> dict[str, int]:
     found: dict[str, int] = {}
-    for part in re.split(r"[,\n]", text):
-        if not part.strip():
-            continue
+    for part in _parts(text):
         match = _PAIR.match(part)
         if match is None:
-            raise SessionError(f"{part.strip()!r} is not of the form {example}", field)
+            raise SessionError(f"{part!r} is not of the form {example}", field)
         name = match["name"]
         if name in found:
             raise SessionError(f"{name} is given twice", field)

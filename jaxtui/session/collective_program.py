@@ -261,10 +261,22 @@ class _Composed:
             # It reads no data, but an argument has to give the axis its size.
             value = self.operation.value
         options = self.collective.options
+        sharding = self._spec() if self._divided_before() else ""
         return [
-            Argument(name=name, value=value if name == "x" else options.get(name, ""))
+            Argument(
+                name=name, value=value if name == "x" else options.get(name, ""), sharding=sharding
+            )
             for name in self.operands
         ]
+
+    def _divided_before(self) -> bool:
+        """Whether the operands must lie divided before the call: so shard_map wants it of explicit
+        axes."""
+        types = self.session.devices.axis_types or {}
+        return self.collective.via == "shard_map" and "explicit" in types.values()
+
+    def _spec(self) -> str:
+        return f"P({_axes_text(layer_axes(self.session))})"
 
     def _layers(self) -> list[AnyLayer]:
         axes = layer_axes(self.session)
@@ -272,7 +284,7 @@ class _Composed:
             return [Pmap(axis_name=axes[0])]
         if self.collective.via == "vmap":
             return [Vmap(axis_name=axes[0])]
-        spec = f"P({_axes_text(axes)})"
+        spec = self._spec()
         # The type check of shard_map rejects a grouped sum, which runs without the check.
         groups = _one_line(self.collective.options.get("axis_index_groups", ""))
         grouped = groups not in ("", "None") or "axis_index_groups" in self.session.program.source

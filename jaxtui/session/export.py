@@ -127,7 +127,7 @@ class _Exporter:
             lines.append("devices = jax.device_count()")
         if mesh:
             lines.append(self._mesh())
-        if self.mesh_when == "always":
+        if self.mesh_when == "source":
             lines.append(_SET_MESH)
         return "\n".join(lines)
 
@@ -169,7 +169,7 @@ class _Exporter:
         return f"({types[0]},) * {len(axes)}" if same else f"({', '.join(types)})"
 
     def _inputs(self) -> str:
-        lines: list[str] = []
+        before: list[str] = []
         under_mesh: list[str] = []
         for index, argument in enumerate(self.program.arguments):
             field = ARGUMENTS / index / "value"
@@ -177,10 +177,10 @@ class _Exporter:
             if argument.sharding.strip():
                 sharding = _sharding(argument.sharding.strip(), ARGUMENTS / index / "sharding")
                 text = f"jax.device_put({text}, {sharding})"
-            asks = self.mesh_when == "call" and mesh_context.asks_for_mesh(argument.value)
-            (under_mesh if asks else lines).append(f"{self.variable(argument.name)} = {text}")
-        set_mesh = [_SET_MESH] if self.mesh_when == "call" else []
-        return "\n".join([*lines, *set_mesh, *under_mesh])
+            under = self.mesh_when != "call" or mesh_context.asks_for_mesh(argument.value)
+            (under_mesh if under else before).append(f"{self.variable(argument.name)} = {text}")
+        set_mesh = [_SET_MESH] if self.mesh_when in ("call", "values") else []
+        return "\n".join([*before, *set_mesh, *under_mesh])
 
     def variable(self, name: str) -> str:
         """Return the script's name for an argument, changed if it has another meaning there."""
@@ -241,7 +241,7 @@ class _Exporter:
 
     def _layer(self, index: int, layer: AnyLayer, function: str) -> str:
         settings = [function]
-        if layer.divides:
+        if layer.divides and not layer.in_mesh:
             settings.append("mesh=mesh")
         if layer.maps_over_devices and self.session.devices.order is not None:
             settings.append(f"devices=chosen_devices{self._device_slice(index, layer)}")

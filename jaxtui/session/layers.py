@@ -162,6 +162,22 @@ class ShardMap(Layer, tag="shard_map"):
     check_vma: SwitchedOn = ""
 
 
+class Smap(Layer, tag="smap"):
+    """`jax.smap` over one axis of the mesh in context: a shard_map with axes in place of specs."""
+
+    about = "a block to each device along one axis of the mesh"
+    divides = True
+    over_devices = True
+    in_mesh = True
+    traces = True
+    compiles = True
+    input_field = "in_axes"
+    output_field = "out_axes"
+    axis_name: Annotated[str, Field("an axis of the mesh", "name", reads="word")] = ""
+    in_axes: Annotated[str, Field("as explicit axes divide them", "in", entry="None")] = ""
+    out_axes: Annotated[str, Field("needed", "out")] = ""
+
+
 class Jit(Layer, tag="jit"):
     """`jax.jit`."""
 
@@ -242,7 +258,17 @@ class Checkpoint(Layer, tag="checkpoint"):
 
 
 AnyLayer = (
-    Vmap | Pmap | ShardMap | Jit | Grad | ValueAndGrad | Jacfwd | Jacrev | Hessian | Checkpoint
+    Vmap
+    | Pmap
+    | ShardMap
+    | Smap
+    | Jit
+    | Grad
+    | ValueAndGrad
+    | Jacfwd
+    | Jacrev
+    | Hessian
+    | Checkpoint
 )
 # Every kind by JAX's name for it, in the order in which the screen offers them.
 LAYER_KINDS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

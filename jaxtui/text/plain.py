@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jaxtui.session.diagnosis import Diagnosis, Fix
@@ -178,6 +178,8 @@ def failure(name: str, diagnosis: Diagnosis, *, ascii: bool = False) -> str:
 
 def _edit(fix: Fix) -> str:
     """The change of a fix, as it is made in the session file."""
+    if "\n" in fix.text:
+        return f"in {fix.field}"
     return f"leave {fix.field} out" if fix.text == "null" else f"{fix.field} = {fix.text!r}"
 
 
@@ -186,6 +188,15 @@ def device_set(environment: Environment, *, ascii: bool = False) -> str:
     times = "x" if ascii else "×"
     count = environment.device_count
     return f"{environment.platform} {times} {count}, JAX {environment.jax}"
+
+
+def mesh(sizes: Mapping[str, int], types: Mapping[str, str], *, ascii: bool = False) -> str:
+    """A mesh in words, "data 4 × model 2", with the type of an axis that is not auto."""
+    axes = [
+        f"{axis} {size}" + (f" ({types[axis]})" if types.get(axis, "auto") != "auto" else "")
+        for axis, size in sizes.items()
+    ]
+    return (" x " if ascii else " × ").join(axes)
 
 
 def environment(seen: Environment, *, ascii: bool = False) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import bounded
-from jaxtui.session.session import Session, SessionError
+from jaxtui.session.session import AxisTypeName, Session, SessionError
 from jaxtui.session.working_folder import working_folder
 from jaxtui.wire.process import EngineProcess, EngineSettings
 
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 class Choice(Struct, frozen=True, kw_only=True):
     """The command line's options for the engine; None and () leave the choice to the session.
 
-    `command` and `processes` are as in EngineSettings.
+    `command` and `processes` are as in EngineSettings. `axis_types` belongs to `mesh`.
     """
 
     platform: str | None = None
     count: int | None = None
     command: tuple[str, ...] = ()
     processes: int = 1
+    mesh: dict[str, int] | None = None
+    axis_types: dict[str, AxisTypeName] | None = None
 
     def applied_to(self, session: Session) -> Session:
         """Return the session with the devices that the command line asks for.
@@ -41,6 +43,9 @@ class Choice(Struct, frozen=True, kw_only=True):
             devices = type(devices)(platform=self.platform)
         if self.count is not None:
             devices = msgspec.structs.replace(devices, count=self.count)
+        if self.mesh is not None:
+            types = self.axis_types or None
+            devices = msgspec.structs.replace(devices, mesh=self.mesh, axis_types=types)
         return msgspec.structs.replace(session, devices=devices)
 
     def settings_for(self, session: Session) -> EngineSettings:

@@ -106,6 +106,8 @@ class FlowLeaf(Struct, frozen=True, kw_only=True):
     `marks` are the dimensions (from 0) that the layer between this level and the next one inward
     removes or splits, or, for outputs, that it puts back. `value` is the repr of a leaf that is not
     an array, such as a static argument; its `shape` is then empty and `dtype` its type's name.
+    `spec` has the mesh axes that divide each dimension, the major one first; it is empty where the
+    sharding is not known or divides nothing.
     """
 
     path: str
@@ -113,6 +115,7 @@ class FlowLeaf(Struct, frozen=True, kw_only=True):
     dtype: str
     marks: list[int] = []
     value: str = ""
+    spec: list[list[str]] = []
 
 
 class Level(Struct, frozen=True, kw_only=True):
@@ -139,11 +142,12 @@ class Flow(Struct, frozen=True, kw_only=True):
 
     No layer changes the pytree of the arguments, so an input leaf has the same index in every
     level. The pytree of the outputs may differ from level to level (`grad`), so outputs have their
-    own paths.
+    own paths. `axes` are those of the mesh.
     """
 
     function: str
     levels: list[Level]
+    axes: list[str] = []
 
 
 class Parameter(Struct, frozen=True, kw_only=True):

@@ -67,6 +67,25 @@ async def test_order_and_mesh_alone_need_no_other_engine() -> None:
         assert devices.mesh == {"x": 2, "y": 2}
 
 
+async def test_the_axes_of_the_mesh_are_given_types() -> None:
+    async with Bench().open((80, 24)) as bench:
+        screen = await opened(bench)
+        await put(bench, screen, mesh="x = 4, y = 2", axis_types="{'y': 'explicit', x = auto}")
+        assert bench.client.restarts == []
+        devices = bench.client.trace.composition.devices
+        assert devices.axis_types == {"y": "explicit", "x": "auto"}
+        assert screen._inputs["axis_types"].value == "y = explicit, x = auto"
+        wrong = Diagnosis(
+            kind="devices", field=FieldPath("devices.axis_types"), message="no axis 'z'"
+        )
+        await put(bench, screen, axis_types="z = explicit")
+        await bench.trace_answered(diagnosis=wrong, signature=None)
+        assert screen._inputs["axis_types"].has_class("-faulty")
+        assert "! no axis 'z'" in bench.text
+        await put(bench, screen, axis_types="")
+        assert bench.session.devices.axis_types is None
+
+
 async def test_after_it_is_written_anew_a_field_is_gone_on_with_at_its_end() -> None:
     async with Bench().open() as bench:
         await bench.settled()
@@ -80,7 +99,15 @@ async def test_after_it_is_written_anew_a_field_is_gone_on_with_at_its_end() -> 
 
 
 @pytest.mark.parametrize(
-    ("field", "text"), [("count", "many"), ("order", "1, 1"), ("mesh", "x = 0")]
+    ("field", "text"),
+    [
+        ("count", "many"),
+        ("order", "1, 1"),
+        ("mesh", "x = 0"),
+        ("axis_types", "x = manual"),
+        ("axis_types", "explicit"),
+        ("axis_types", "x = auto, x = auto"),
+    ],
 )
 async def test_what_cannot_be_is_refused_at_its_field(field: str, text: str) -> None:
     async with Bench().open() as bench:

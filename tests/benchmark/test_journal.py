@@ -128,6 +128,26 @@ def test_where_nothing_can_be_written_the_run_goes_on(tmp_path: Path) -> None:
         noted.end()
 
 
+def test_where_files_cannot_be_locked_the_run_is_kept_and_no_others_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recording = begun()
+    journal.Journal(recording)
+    for event in made.whole(7)[:SAMPLED]:
+        recording.take(event)
+    killed(recording)
+    monkeypatch.setattr(journal, "lock", lambda descriptor: False)
+    recording = begun()
+    noted = journal.Journal(recording)
+    for event in made.whole(7):
+        assert recording.take(event)
+    assert journal.recover() == []
+    path = noted.end()
+    assert path is not None
+    assert kept_runs.read(path).ended == "complete"
+    assert [left.name for left in journals()] == ["0-dead.events"]
+
+
 KILLS_ITSELF = """
 import os, signal
 from jaxtui.benchmark import journal

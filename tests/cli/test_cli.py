@@ -9,7 +9,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -29,9 +28,8 @@ from jaxtui.session.session import (
     loads,
 )
 from jaxtui.wire.launch import Choice
-from tests.support.asking import sized_by_terminal
-
-JAXTUI = [sys.executable, "-m", "jaxtui"]
+from tests.support.terminal import EXPLORER as JAXTUI
+from tests.support.terminal import Terminal
 
 
 def jaxtui(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -101,6 +99,9 @@ def test_the_version_is_printed() -> None:
         ("run", "--engine", "'unbalanced", "a"),
         ("run", "--engine", "", "a"),
         ("lessons", "none-of-that-name"),
+        ("run", "--mesh", "data", "a"),
+        ("--mesh", "data=4,data=2"),
+        ("lessons", "--mesh", "data=4"),
         ("screenshot",),
         ("screenshot", "--size", "120", "-o", "x.svg"),
         ("a", "b"),
@@ -250,6 +251,16 @@ def test_a_session_that_cannot_be_exported_is_status_1_and_one_line(tmp_path: Pa
         (Choice(count=4), Devices(platform="cpu", count=8), Devices(platform="cpu", count=4)),
         (Choice(platform="gpu"), Devices(platform="cpu", count=8), Devices(platform="gpu")),
         (
+            Choice(mesh={"x": 4}, axis_types={}),
+            Devices(count=4, mesh={"a": 2, "b": 2}, axis_types={"a": "explicit"}),
+            Devices(count=4, mesh={"x": 4}),
+        ),
+        (
+            Choice(mesh={"x": 4}, axis_types={"x": "explicit"}),
+            Devices(count=4),
+            Devices(count=4, mesh={"x": 4}, axis_types={"x": "explicit"}),
+        ),
+        (
             Choice(platform="cpu"),
             Devices(platform="cpu", count=8, order=[1, 0]),
             Devices(platform="cpu", count=8, order=[1, 0]),
@@ -264,6 +275,34 @@ def test_the_command_line_wins_over_the_sessions_device_set(
     assert session == Session(title="kept", devices=expected)
     settings = choice.settings_for(session)
     assert (settings.platform, settings.count) == (expected.platform, expected.count)
+
+
+def test_a_mesh_of_the_command_line_is_laid_over_the_devices(tmp_path: Path) -> None:
+    path = tmp_path / "meshed.toml"
+    source = "def f(x):\n    return lax.with_sharding_constraint(x, P('data', 'model'))\n"
+    arguments = [Argument(name="x", value="ones((8, 4))")]
+    meshed = Session(
+        devices=Devices(platform="cpu", count=8),
+        program=Program(source=source, arguments=arguments),
+    )
+    path.write_text(dumps(meshed))
+    done = jaxtui("--mesh", "data=4,model=2", "run", "--json", str(path))
+    (output,) = json.loads(done.stdout)["program"]["outputs"]
+    assert output["shards"][3]["index"] == [[2, 4], [2, 4]]
+    script = jaxtui("export", "--mesh", "data=4,model=2:explicit", str(path)).stdout
+    assert "AxisType.Explicit" in script
+    refused = jaxtui("run", "--mesh", "data=3", str(path))
+    assert refused.returncode == 1
+    assert "data 3 takes 3 devices" in refused.stderr
+
+
+def test_the_devices_are_listed_with_the_mesh_asked_for() -> None:
+    done = jaxtui("devices", "--devices", "8", "--mesh", "data=4,model=2:explicit")
+    assert done.returncode == 0
+    assert "mesh data 4 × model 2 (explicit)" in done.stdout
+    refused = jaxtui("devices", "--devices", "4", "--mesh", "data=4,model=2")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "jaxtui: --mesh: data 4 x model 2 takes 8 devices; JAX has 4 devices\n"
 
 
 def test_the_number_of_processes_goes_to_the_engine() -> None:
@@ -334,13 +373,8 @@ def test_each_stream_has_to_be_the_terminal(missing: str) -> None:
 
 def in_terminal(*arguments: str, **environment: str) -> tuple[int, str]:
     """The status and all output of a short command with a terminal."""
-    import pexpect
-
-    env = sized_by_terminal() | {"TERM": "xterm-256color"} | environment
-    child = pexpect.spawn(JAXTUI[0], [*JAXTUI[1:], *arguments], env=env, timeout=30)
-    output = child.read().decode()
-    child.close()
-    return child.exitstatus, output
+    with Terminal([*JAXTUI, *arguments], environment=environment) as terminal:
+        return terminal.status(), terminal.raw.decode()
 
 
 def test_a_terminal_that_cannot_place_text_is_refused() -> None:
@@ -416,60 +450,18 @@ def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None
 # ------------------------------------------------------------------------------ the real thing
 
 
-class Explorer:
-    """The explorer in a pseudo-terminal, with a terminal emulator for its screen."""
+def begun(*arguments: str, **environment: str) -> Terminal:
+    """The explorer in a terminal."""
+    return Terminal([*JAXTUI, *arguments], environment=environment)
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
-        import pexpect
-        import pyte
 
-        self.screen = pyte.Screen(120, 40)
-        self.stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-        env = sized_by_terminal() | {"TERM": "xterm-256color"} | environment
-        self.child = pexpect.spawn(
-            JAXTUI[0], [*JAXTUI[1:], *arguments], env=env, dimensions=(40, 120), timeout=30
-        )
-
-    def read(self) -> bool:
-        """Read what was painted; False at the end of the output."""
-        import pexpect
-
-        try:
-            painted = self.child.read_nonblocking(65536, timeout=0.1)
-        except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
-            return False
-        self.raw += painted
-        self.stream.feed(painted)
-        return True
-
-    def wait_for(self, text: str) -> None:
-        """Wait until `text` is on the screen."""
-        limit = time.monotonic() + 30
-        while not any(text in line for line in self.screen.display):
-            assert self.read(), "the explorer ended:\n" + "\n".join(self.screen.display)
-            assert time.monotonic() < limit, "\n".join(self.screen.display)
-
-    def engine(self) -> int:
-        """The process id of its engine."""
-        command = ["ps", "-A", "-o", "pid=,ppid="]
-        rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
-            "\n"
-        )
-        pairs = [tuple(map(int, row.split())) for row in rows if row.strip()]
-        running = [pid for pid, parent in pairs if parent == self.child.pid]
-        assert len(running) == 1
-        return running[0]
-
-    def end(self) -> int:
-        """The exit status, once it has ended."""
-        while self.read():
-            pass
-        self.child.close()
-        assert self.child.exitstatus is not None
-        return int(self.child.exitstatus)
+def engine_of(explorer: Terminal) -> int:
+    """The process id of its engine."""
+    command = ["ps", "-A", "-o", "pid=,ppid="]
+    rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+    pairs = [tuple(map(int, row.split())) for row in rows if row.strip()]
+    (running,) = (pid for pid, parent in pairs if parent == explorer.pid)
+    return running
 
 
 LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
@@ -477,51 +469,51 @@ LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_the_explorer_cleanly(number: signal.Signals) -> None:
-    explorer = Explorer()
-    explorer.wait_for("53.")
-    engine = explorer.engine()
-    explorer.child.kill(number)
-    assert explorer.end() == 128 + number
-    assert LEAVE_ALTERNATE_SCREEN in explorer.raw
-    assert b"\x1b[?25h" in explorer.raw
-    assert b"Traceback" not in explorer.raw
-    with pytest.raises(ProcessLookupError):
-        os.kill(engine, 0)
+    with begun() as explorer:
+        explorer.wait("53.")
+        engine = engine_of(explorer)
+        os.kill(explorer.pid, number)
+        assert explorer.status() == 128 + number
+        assert LEAVE_ALTERNATE_SCREEN in explorer.raw
+        assert b"\x1b[?25h" in explorer.raw
+        assert b"Traceback" not in explorer.raw
+        with pytest.raises(ProcessLookupError):
+            os.kill(engine, 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_is_in_no_file_is_kept_when_a_signal_ends_the_explorer(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    explorer = Explorer(XDG_STATE_HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "data"))
-    explorer.wait_for("53.")
-    explorer.child.send(8 * "\t" + "x")  # to the list of layers, and the layer away
-    explorer.wait_for("i32[2, 2, 2]")
-    explorer.child.kill(number)
-    assert explorer.end() == 128 + number
-    [kept] = (tmp_path / "jaxtui").glob("unsaved-*.toml")
-    assert load(kept).program.layers == []
-    assert f"in no file is kept in {kept}".encode() in explorer.raw.replace(b"\r\n", b"")
+    with begun(XDG_STATE_HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "data")) as explorer:
+        explorer.wait("53.")
+        explorer.type(8 * "\t" + "x")  # to the list of layers, and the layer away
+        explorer.wait("i32[2, 2, 2]")
+        os.kill(explorer.pid, number)
+        assert explorer.status() == 128 + number
+        [kept] = (tmp_path / "jaxtui").glob("unsaved-*.toml")
+        assert load(kept).program.layers == []
+        assert f"in no file is kept in {kept}".encode() in explorer.raw.replace(b"\r\n", b"")
 
 
 def test_nothing_is_kept_of_a_session_without_changes(tmp_path: Path) -> None:
-    explorer = Explorer(XDG_STATE_HOME=str(tmp_path))
-    explorer.wait_for("53.")
-    explorer.child.kill(signal.SIGTERM)
-    assert explorer.end() == 128 + signal.SIGTERM
-    assert not list(tmp_path.rglob("unsaved-*"))
+    with begun(XDG_STATE_HOME=str(tmp_path)) as explorer:
+        explorer.wait("53.")
+        os.kill(explorer.pid, signal.SIGTERM)
+        assert explorer.status() == 128 + signal.SIGTERM
+        assert not list(tmp_path.rglob("unsaved-*"))
 
 
 def test_the_explorer_opens_on_an_example_with_its_result_and_q_ends_it() -> None:
-    explorer = Explorer("--ascii", "--no-mouse")
-    explorer.wait_for("53.")
-    explorer.child.send("q")
-    assert explorer.end() == 0
-    assert LEAVE_ALTERNATE_SCREEN in explorer.raw
-    assert b"\x1b[?1000h" not in explorer.raw
+    with begun("--ascii", "--no-mouse") as explorer:
+        explorer.wait("53.")
+        explorer.type("q")
+        assert explorer.status() == 0
+        assert LEAVE_ALTERNATE_SCREEN in explorer.raw
+        assert b"\x1b[?1000h" not in explorer.raw
 
 
 def test_a_theme_that_there_is_not_is_refused() -> None:
-    explorer = Explorer("--theme", "no-such-theme")
-    assert explorer.end() == 2
-    assert b"no theme 'no-such-theme'; there are " in explorer.raw
+    with begun("--theme", "no-such-theme") as explorer:
+        assert explorer.status() == 2
+        assert b"no theme 'no-such-theme'; there are " in explorer.raw

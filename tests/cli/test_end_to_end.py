@@ -18,6 +18,7 @@ from tests.support.terminal import (
     ESCAPE,
     TAB,
     Terminal,
+    explorer,
 )
 
 ENDLESS = """
@@ -52,12 +53,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     started: list[Terminal] = []
 
     def begin(*arguments: str) -> Terminal:
-        started.append(Terminal(tmp_path, *arguments))
+        started.append(explorer(tmp_path, *arguments))
         return started[-1]
 
     yield begin
     for terminal in started:
-        terminal.process.close(force=True)
+        terminal.close()
 
 
 def test_it_opens_on_a_result_follows_keys_and_leaves_the_terminal_clean(
@@ -68,17 +69,17 @@ def test_it_opens_on_a_result_follows_keys_and_leaves_the_terminal_clean(
     assert "i32[‹2›, 2, 2]" in text
     assert all(number in text for number in (" 5.", "11.", "39."))
 
-    terminal.type(TAB, TAB, TAB, END, *"+1")
+    terminal.press(TAB, TAB, TAB, END, *"+1")
     text = terminal.wait(lambda text: "60." in text and "of the program before" not in text)
     assert "of the program before" not in text
 
-    terminal.type(*"+")
+    terminal.press(*"+")
     terminal.wait("of the program before")
     assert "60." in terminal.text
-    terminal.type(BACKSPACE, ESCAPE, CTRL_Q)
+    terminal.press(BACKSPACE, ESCAPE, CTRL_Q)
     terminal.wait("changes that are in no file")
-    terminal.type(CTRL_Q)
-    assert terminal.ended() == 0
+    terminal.press(CTRL_Q)
+    assert terminal.status() == 0
 
 
 def test_an_endless_function_is_named_ended_and_the_next_key_works(
@@ -88,25 +89,25 @@ def test_an_endless_function_is_named_ended_and_the_next_key_works(
     terminal = start("turns.toml")
     terminal.wait("Run turns.toml?")
     terminal.wait("not trusted yet")
-    terminal.type(DOWN, ENTER)
+    terminal.press(DOWN, ENTER)
     terminal.wait(lambda text: "i32[3]" in text and "ran " in text)
 
     # name, source, value and axis of x, value of n
-    terminal.type(*[TAB] * 5, END, BACKSPACE, "7")
+    terminal.press(*[TAB] * 5, END, BACKSPACE, "7")
     terminal.wait("ctrl+c ends it")
-    terminal.type(CTRL_C)
+    terminal.press(CTRL_C)
     terminal.wait("You ended the engine")
-    terminal.type(BACKSPACE, "4")
+    terminal.press(BACKSPACE, "4")
     terminal.wait(lambda text: "max 8" in text and "of the program before" not in text)
     terminal.wait("ready")
-    terminal.type(CTRL_S)
+    terminal.press(CTRL_S)
     terminal.wait("saved turns.toml")
     assert 'value = "4"' in (tmp_path / "turns.toml").read_text()
-    terminal.type(ESCAPE, CTRL_Q)
-    assert terminal.ended() == 0
+    terminal.press(ESCAPE, CTRL_Q)
+    assert terminal.status() == 0
 
     # What was saved here is trusted from now on.
     again = start("turns.toml")
     again.wait(lambda text: "ran " in text and "ready" in text)
-    again.type("q")
-    assert again.ended() == 0
+    again.press("q")
+    assert again.status() == 0

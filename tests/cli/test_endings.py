@@ -3,75 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import pty
 import random
-import select
 import shutil
 import signal
-import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyte
 import pytest
 
 from jaxtui import lessons
 from jaxtui.app.kept_work import left_works
 from jaxtui.session.session import load
-from tests.support.asking import sized_by_terminal
+from tests.support.terminal import CTRL_Q, CTRL_Z, ESCAPE, EXPLORER, Terminal
 
-EXPLORER = [sys.executable, "-m", "jaxtui"]
 REMOVE_LAYER = 8 * "\t" + "x"
 MARK = "JAXTUI_TEST_FOLDER"
-LINES, COLUMNS = 40, 120
 
 
-class Held:
+class Held(Terminal):
     """A command in a pseudo-terminal, whose processes all know `folder`."""
 
     def __init__(self, folder: Path, command: list[str]) -> None:
         self.folder = folder
-        self.raw = b""
-        self._screen = pyte.Screen(COLUMNS, LINES)
-        self._stream = pyte.ByteStream(self._screen)
-        self.environment = sized_by_terminal() | {
+        environment = {
             MARK: str(folder),
-            "TERM": "xterm-256color",
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
             "XDG_DATA_HOME": str(folder / "data"),
         }
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            os.execvpe(command[0], command, self.environment)
-        size = struct.pack("HHHH", LINES, COLUMNS, 0, 0)
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
-
-    def type(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    def read(self, seconds: float = 0.1) -> None:
-        if select.select([self.master], [], [], seconds)[0]:
-            with contextlib.suppress(OSError):
-                data = os.read(self.master, 65536)
-                self.raw += data
-                self._stream.feed(data)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self._screen.display)
-
-    def wait(self, true: Callable[[str], object], seconds: float = 60) -> None:
-        limit = time.monotonic() + seconds
-        while not true(self.text):
-            assert time.monotonic() < limit, self.text
-            self.read()
+        super().__init__(command, environment=environment)
 
     def explorers(self) -> list[int]:
         """The processes of the explorer itself, without its engine."""
@@ -84,28 +48,12 @@ class Held:
             pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _has(pid, mark)
         ]
 
-    def status(self) -> int:
-        """The exit status of the command, reading what it paints until it has ended."""
-        limit = time.monotonic() + 30
-        while True:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                while select.select([self.master], [], [], 0)[0]:
-                    before = len(self.raw)
-                    self.read()
-                    if len(self.raw) == before:
-                        break
-                return os.waitstatus_to_exitcode(status)
-            assert time.monotonic() < limit, self.text
-            self.read(0.05)
-
     def nothing_runs(self, seconds: float = 20) -> None:
         """Wait until no process is left."""
         limit = time.monotonic() + seconds
         while left := self.processes():
             assert time.monotonic() < limit, [_command(pid) for pid in left]
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, os.WNOHANG)
+            self.has_ended()  # no zombie is left
             time.sleep(0.05)
 
     def kept_layers(self) -> list[int]:
@@ -114,13 +62,11 @@ class Held:
         return [len(load(path).program.layers) for path in kept]
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            os.close(self.master)
+        self.hang_up()
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        super().close()
 
 
 def _command(pid: int) -> str:
@@ -182,7 +128,7 @@ def test_a_second_signal_changes_nothing(
     hold: Callable[..., Held], first: int, second: int, pause: float
 ) -> None:
     held = changed(hold())
-    before = termios.tcgetattr(held.master)
+    before = termios.tcgetattr(held.descriptor)
     assert not before[3] & termios.ICANON
     os.kill(held.pid, first)
     time.sleep(pause)
@@ -190,7 +136,7 @@ def test_a_second_signal_changes_nothing(
     status = held.status()
     assert status in (128 + first, 128 + second)
     assert b"\x1b[?1049l" in held.raw
-    assert termios.tcgetattr(held.master)[3] & termios.ICANON
+    assert termios.tcgetattr(held.descriptor)[3] & termios.ICANON
     assert held.kept_layers() == [0]
     held.nothing_runs()
 
@@ -206,7 +152,7 @@ def test_a_killed_explorer_leaves_what_it_had_and_the_next_one_offers_it(
     assert held.kept_layers() == [0]
     again = hold("env", f"XDG_STATE_HOME={held.folder / 'state'}", *EXPLORER)
     again.wait(lambda text: "Left unsaved" in text)
-    again.type("\x1b")
+    again.type(ESCAPE)
     again.wait(lambda text: "Left unsaved" not in text)
     again.type("q")
     assert again.status() == 0
@@ -217,9 +163,9 @@ def test_quitting_without_saving_leaves_nothing(hold: Callable[..., Held]) -> No
     held = changed(hold())
     state = held.folder / "state" / "jaxtui"
     held.wait(lambda _: list(state.glob("unsaved-*.toml")))
-    held.type("\x11")
+    held.type(CTRL_Q)
     held.wait(lambda text: "changes that are in no file" in text)
-    held.type("\x11")
+    held.type(CTRL_Q)
     assert held.status() == 0
     assert list(state.glob("*unsaved*")) == []
 
@@ -240,7 +186,7 @@ def test_a_terminal_that_is_closed_ends_an_explorer_that_ignores_hangups(
     hold: Callable[..., Held],
 ) -> None:
     held = changed(hold("sh", "-c", f"trap '' HUP; exec {' '.join(EXPLORER)}"))
-    os.close(held.master)
+    held.hang_up()
     held.nothing_runs()
     assert held.kept_layers() == [0]
 
@@ -252,7 +198,7 @@ def test_ctrl_z_suspends_and_fg_comes_back_repainted(hold: Callable[..., Held]) 
     [explorer] = held.explorers()
     engines = [pid for pid in held.processes() if "-m\0jaxtui.engine\0" in _command(pid)]
     assert engines
-    held.type("\x1a")
+    held.type(CTRL_Z)
     held.wait(lambda text: "Stopped" in text)
     assert _state(explorer) == "T"
     assert all(_state(pid) != "T" for pid in engines)
@@ -267,11 +213,11 @@ def test_ctrl_z_undoes_in_a_text_and_says_where_no_shell_could_bring_it_back(
 ) -> None:
     held = hold()
     held.wait(lambda text: "53." in text)
-    held.type("\x1a")
+    held.type(CTRL_Z)
     held.wait(lambda text: "no shell with job control" in text)
     held.type("\t\tzz")
     held.wait(lambda text: "zzdef" in text)
-    held.type("\x1a")
+    held.type(CTRL_Z)
     held.wait(lambda text: "zzdef" not in text and "def matrix" in text)
     assert _state(held.pid) != "T"
 
@@ -327,11 +273,11 @@ def test_a_closed_terminal_ends_everything_and_keeps_every_change(
     held.type("12345"[seed % 5])
     moment = time.monotonic() + chance.uniform(0, 1.5)
     while time.monotonic() < moment:
-        held.read(0.01)
+        held.listen(0.01)
         if chance.random() < 0.1:
             held.type(chance.choice(["\t", "\x1b", "\x1b[B", "\x1b[15~", "\x0c", "1", "5"]))
     if kind == "tmux":
         subprocess.run(["tmux", "-L", name, "kill-server"], check=False, capture_output=True)
-    os.close(held.master)
+    held.hang_up()
     held.nothing_runs()
     assert held.kept_layers() == [0]

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import pexpect
 import pytest
 
-from tests.support.asking import sized_by_terminal
 from tests.support.processes import children, running_in, wait_for
+from tests.support.terminal import DOWN, ENTER, EXPLORER, Terminal
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
@@ -68,29 +67,22 @@ def ended() -> Iterator[list[int]]:
             os.killpg(group, signal.SIGKILL)
 
 
-def started(folder: Path, name: str, before: str, loop: str) -> pexpect.spawn[bytes]:
+def started(folder: Path, name: str, before: str, loop: str) -> Terminal:
     """Start a command on a terminal, and wait until its engine has come to `loop`."""
     mark, path = folder / "there", folder / "session.toml"
     rest = BENCHMARK if name == "bench" else ""
     path.write_text(SOURCE.format(before=before, mark=str(mark), loop=loop, rest=rest))
-    child = pexpect.spawn(
-        sys.executable,
-        ["-m", "jaxtui", *COMMANDS[name], str(path)],
-        dimensions=(40, 120),
-        env={
-            **sized_by_terminal(),
-            "TERM": "xterm-256color",
-            "XDG_DATA_HOME": str(folder / "data"),
-            "XDG_STATE_HOME": str(folder / "state"),
-        },
-    )
+    environment = {
+        "XDG_DATA_HOME": str(folder / "data"),
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
+    child = Terminal([*EXPLORER, *COMMANDS[name], str(path)], environment=environment)
     if name.startswith("explorer"):
-        child.expect("not trusted yet", timeout=60)
-        child.send("\x1b[B\r")
+        child.wait("not trusted yet")
+        child.type(DOWN + ENTER)
 
     def arrived() -> bool:
-        with suppress(pexpect.TIMEOUT):
-            child.read_nonblocking(65536, timeout=0.05)
+        child.listen(0.05)
         return mark.exists()
 
     assert wait_for(arrived)
@@ -109,9 +101,9 @@ def test_sigkill_of_what_started_an_engine_ends_all_of_it(
     child = started(tmp_path, name, before, loop)
     ended += children(child.pid)
     assert len(running_in(ended)) >= 2 + ("two" in name)  # the engine's processes, and its guard
-    child.kill(signal.SIGKILL)
+    os.kill(child.pid, signal.SIGKILL)
     assert wait_for(lambda: not running_in(ended)), running_in(ended)
-    child.close(force=True)
+    child.close()
 
 
 def test_the_end_of_the_requests_ends_an_engine_of_another_command(ended: list[int]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from jaxtui.session.session import Session, save
 from tests.support import made_events as made
 from tests.support.made_any import poisoned
-from tests.support.terminal import DOWN, ENTER, ESCAPE, F5, Terminal
+from tests.support.terminal import DOWN, ENTER, ESCAPE, F5, explorer
 
 MARK = "PWN"
 HOSTILE = (
@@ -77,37 +77,29 @@ def written(folder: Path, text: str) -> bytes:
     (folder / "engine.py").write_text(ENGINE)
     root = str(Path(__file__).resolve().parents[2])
     command = f"{sys.executable} {folder / 'engine.py'}"
-    terminal = Terminal(
+    terminal = explorer(
         folder, "--engine", command, name, POISON=text, PYTHONPATH=root, PYTHONUTF8="1"
     )
-    read: list[bytes] = []
-    feed = terminal._stream.feed
-
-    def listened(data: bytes) -> None:
-        read.append(data)
-        feed(data)
-
-    terminal._stream.feed = listened  # type: ignore[method-assign]  # pyte hears what we hear
     try:
         terminal.wait("Leave it")
         assert MARK in terminal.text
-        terminal.type(ESCAPE)
+        terminal.press(ESCAPE)
         terminal.wait("not run: not trusted yet")
         for key, pane in SCREENS.items():
-            terminal.type(key)
+            terminal.press(key)
             terminal.wait(pane)
-        terminal.type(F5)
+        terminal.press(F5)
         terminal.wait("Leave it")
-        terminal.type(DOWN, ENTER)
+        terminal.press(DOWN, ENTER)
         terminal.wait(lambda shown: "not trusted" not in shown and MARK in shown)
         for key, pane in SCREENS.items():
-            terminal.type(key)
+            terminal.press(key)
             terminal.wait(pane)
-        terminal.type("?")
+        terminal.press("?")
         terminal.wait("closes")
     finally:
-        terminal.process.close(force=True)
-    return b"".join(read)
+        terminal.close()
+    return bytes(terminal.raw)
 
 
 @pytest.mark.long

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual import events
-from textual.errors import NoWidget
 from textual.screen import Screen
 
 from tests.support import made_events as made
@@ -53,11 +51,9 @@ async def act(bench: Bench, chance: random.Random) -> None:
         bench.app.post_message(events.Paste(chance.choice(TEXTS)))
     elif what < 0.98:
         width, height = bench.app.size
-        offset = (chance.randrange(max(1, width)), chance.randrange(max(1, height)))
-        with contextlib.suppress(NoWidget):  # the screen is being laid out in another size
-            await bench.pilot.click(offset=offset)
+        await bench.click(chance.randrange(max(1, width)), chance.randrange(max(1, height)))
     else:
-        await bench.pilot.resize_terminal(*chance.choice(SIZES))
+        await bench.resize(*chance.choice(SIZES))
 
 
 async def press(seed: int, count: int) -> None:
@@ -85,7 +81,7 @@ async def answer(bench: Bench) -> None:
 
 async def still_hears(bench: Bench) -> None:
     """Escape leads out of every dialog and field, and a key to another screen."""
-    await bench.pilot.resize_terminal(120, 40)
+    await bench.resize(120, 40)
     for _ in range(12):
         await bench.send_key("escape")
         await bench.settle()

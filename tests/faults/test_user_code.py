@@ -25,6 +25,7 @@ from tests.support.terminal import (
     ESCAPE,
     TAB,
     Terminal,
+    explorer,
 )
 from tests.support.user_faults import FAULTS, session_of
 
@@ -44,34 +45,34 @@ def mark() -> Iterator[str]:
 @pytest.mark.parametrize("body", FAULTS.values(), ids=FAULTS.keys())
 def test_the_screen_lives_and_the_next_function_runs(body: str, tmp_path: Path, mark: str) -> None:
     (tmp_path / "faulty.toml").write_text(session_of(body))
-    terminal = Terminal(tmp_path, "faulty.toml", FAULT_MARK=mark)
+    terminal = explorer(tmp_path, "faulty.toml", FAULT_MARK=mark)
     try:
         terminal.wait("Run faulty.toml?")
         terminal.wait("not trusted yet")
-        terminal.type(DOWN, ENTER)
+        terminal.press(DOWN, ENTER)
         terminal.wait(lambda text: "max 2" in text and "ready" in text)
-        terminal.type(*[TAB] * 5, END, BACKSPACE, "2")
+        terminal.press(*[TAB] * 5, END, BACKSPACE, "2")
 
         # Keys are answered while it goes wrong.
-        terminal.type(ESCAPE)
+        terminal.press(ESCAPE)
         for _ in range(3):
-            terminal.type("?")
+            terminal.press("?")
             terminal.wait("closes")
-            terminal.type(ESCAPE)
+            terminal.press(ESCAPE)
             terminal.wait(lambda text: "closes" not in text)
 
-        terminal.type(TAB, END)
+        terminal.press(TAB, END)
         if "ctrl+c ends it" in terminal.text:
-            terminal.type(CTRL_C)
-        terminal.type(BACKSPACE, "3")
+            terminal.press(CTRL_C)
+        terminal.press(BACKSPACE, "3")
         mended(terminal)
-        terminal.type(ESCAPE, CTRL_Q)
+        terminal.press(ESCAPE, CTRL_Q)
         terminal.wait("changes that are in no file")
-        terminal.type(CTRL_Q)
-        assert terminal.ended() == 0
+        terminal.press(CTRL_Q)
+        assert terminal.status() == 0
         assert processes_of(mark) == []
     finally:
-        terminal.process.close(force=True)
+        terminal.close()
 
 
 def mended(terminal: Terminal) -> None:
@@ -79,7 +80,7 @@ def mended(terminal: Terminal) -> None:
 
     def ended_or_right(text: str) -> bool:
         if "ctrl+c ends" in text:
-            terminal.type(CTRL_C)
+            terminal.press(CTRL_C)
         return "max 6" in text and "of the program before" not in text
 
     terminal.wait(ended_or_right, seconds=120)

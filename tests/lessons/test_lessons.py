@@ -13,9 +13,12 @@ import pytest
 
 import jaxtui.lessons
 from jaxtui import lessons
-from jaxtui.session.session import dumps, loads
+from jaxtui.session.session import Sharding, dumps, loads, with_field
+from jaxtui.sharding.engine.advice import advised
+from jaxtui.sharding.engine.plan import plan_of
 from jaxtui.wire.base import Composition
 from jaxtui.wire.benchmark import BenchPlanned, PlanBench
+from jaxtui.wire.sharding import ShardingPlan
 from tests.support.asking import Asker
 
 TUTORIAL: dict[str, tuple[str, list[int], Any]] = {
@@ -79,6 +82,22 @@ COLLECTIVE: dict[str, tuple[list[int], Any]] = {
 # The tutorial printed only times for these.
 TIMED = {"benchmark", "benchmark-mistake"}
 
+# What comes after the tutorial: where arrays lie, by the shapes of the results.
+SHARDED: dict[str, list[list[int]]] = {
+    "tensor-parallel": [[64, 128]],
+    "batch-lost": [
+        [256, 64],
+        [4, 256, 64],
+        [4, 64, 4, 16],
+        [4, 4, 16, 64],
+        [4, 64, 4, 16],
+        [4, 64, 256],
+        [4, 64, 4, 16],
+        [],
+    ],
+    "fsdp": [*[[4, 512, 128], [4, 128, 512]] * 3, []],
+}
+
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
@@ -139,7 +158,7 @@ def test_the_index_names_every_lesson_once_and_the_first_is_one_of_them() -> Non
     folder = Path(jaxtui.lessons.__file__).parent
     assert sorted(lessons.NAMES) == sorted(path.stem for path in folder.glob("*.toml"))
     assert lessons.FIRST in lessons.NAMES
-    assert set(TUTORIAL) | set(COLLECTIVE) | TIMED == set(lessons.NAMES)
+    assert {*TUTORIAL, *COLLECTIVE, *TIMED, *SHARDED} == set(lessons.NAMES)
 
 
 @pytest.mark.parametrize("name", COLLECTIVE)
@@ -187,6 +206,48 @@ def test_the_mistake_is_refused_before_it_is_run_and_says_what_is_meant(engine: 
     assert skipped["pmap"] is None
     assert "195 × the operations" in skipped["pmap-without-vmap"]
     assert "pmap(vmap(f)) is meant" in skipped["pmap-without-vmap"]
+
+
+@pytest.mark.parametrize("name", SHARDED)
+def test_a_lesson_on_sharding_runs_over_eight_devices(
+    name: str, printed: dict[str, dict[str, Any]]
+) -> None:
+    outputs = printed[name]["program"]["outputs"]
+    assert [output["shape"] for output in outputs] == SHARDED[name]
+    assert all(len({shard["device"] for shard in o["shards"]}) == 8 for o in outputs)
+
+
+def planned(name: str) -> ShardingPlan:
+    return plan_of(Composition.of(lessons.load(name), ""), Sharding())
+
+
+def test_tensor_parallel_takes_one_sum_over_the_model_axis() -> None:
+    (sent,) = planned("tensor-parallel").collectives
+    assert (sent.kind, sent.axes, sent.line) == ("all_reduce", ["model"], 3)
+
+
+def test_fsdp_gathers_both_matrices_in_each_of_four_turns() -> None:
+    gathers = [one for one in planned("fsdp").collectives if one.kind == "all_gather"]
+    assert [(one.axes, one.times) for one in gathers] == [(["data"], 4)] * 2
+
+
+def test_the_first_advice_finds_the_batch_that_was_lost() -> None:
+    session = lessons.load("batch-lost")
+    composition = Composition.of(session, "")
+    plan = plan_of(composition, Sharding())
+    looked_up = next(value for value in plan.values if value.name == "x")
+    assert looked_up.spec == [[], [], ["data"]]
+    first = advised(composition, Sharding())[0]
+    assert "data divides x no longer along its first dimension" in first.message
+    assert first.line == looked_up.line
+    fix = first.fixes[0]
+    mended = plan_of(Composition.of(with_field(session, fix.field, fix.text), ""), Sharding())
+    assert seconds(mended) < 0.4 * seconds(plan)
+    assert mended.memory.peak < 0.7 * plan.memory.peak
+
+
+def seconds(plan: ShardingPlan) -> float:
+    return sum(one.seconds * (one.times or 1) for one in plan.collectives)
 
 
 @pytest.mark.parametrize("name", lessons.NAMES)

@@ -23,15 +23,14 @@ from jaxtui.session.layers import Vmap
 from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session
 from jaxtui.wire.benchmark import BenchmarkReport
 from tests.performance.machine import load
-from tests.performance.startup import EXPLORER
 from tests.performance.table import Row
-from tests.performance.terminal import Terminal
 from tests.performance.timed_loop import SOURCE, VALUE, turns_in_another_process
+from tests.support.terminal import BACKSPACE, END, EXPLORER, F5, Terminal
 
 ROUNDS = 350  # with the baseline twice in each 700 samples
 KEYS = 40  # for each repeat, on each screen
 LONG = 100_000  # rounds: more than the keys take
-F5, BACKSPACE, END, LEFT = "\x1b[15~", "\x7f", "\x1b[F", "\x1b[D"
+LEFT = "\x1b[D"
 
 
 def rows(repeats: int) -> list[Row]:

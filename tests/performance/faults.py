@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 
 from jaxtui.app import trust
-from tests.performance.startup import EXPLORER
+from jaxtui.app.covered import covered
+from jaxtui.session.session import loads
 from tests.performance.table import Row
-from tests.performance.terminal import Terminal
+from tests.support.terminal import BACKSPACE, END, ESCAPE, EXPLORER, Terminal
 from tests.support.user_faults import FAULTS, session_of
 
-END, BACKSPACE, ESCAPE = "\x1b[F", "\x7f", "\x1b"
 HELP = "Put another layer around the program"
 
 
@@ -40,7 +40,8 @@ def _waits(body: str, repeats: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "faulty.toml"
         file.write_text(session_of(body))
-        trust.sign(file.read_text(), folder)
+        text = file.read_text()
+        trust.sign(text, covered(loads(text), folder))
         with Terminal([*EXPLORER, str(file)]) as terminal:
             terminal.wait(lambda text: "max 2" in text and "ready" in text)
             terminal.type("\t" * 5 + END + BACKSPACE + "2")

@@ -10,11 +10,10 @@ from jaxtui.app import trust
 from jaxtui.session import session
 from jaxtui.session.layers import Vmap
 from jaxtui.session.session import Argument, Program, Session
-from tests.performance.startup import EXPLORER
 from tests.performance.table import Row
-from tests.performance.terminal import Terminal
+from tests.support.terminal import BACKSPACE, END, EXPLORER, Terminal
 
-END, LEFT, BACKSPACE = "\x1b[F", "\x1b[D", "\x7f"
+LEFT = "\x1b[D"
 
 SESSION = Session(
     title="keystrokes",

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.performance.table import Row
-from tests.performance.terminal import Terminal
+from tests.support.terminal import EXPLORER, Terminal
 
 EMPTY_APP = """
 from textual.app import App, ComposeResult
@@ -32,8 +32,6 @@ matrix = jnp.arange(1, 9).reshape(2, 2, 2)
 vector = jnp.arange(1.0, 5.0).reshape(2, 2)
 print(jax.vmap(lambda m, v: jnp.dot(m, v))(matrix, vector))
 """
-
-EXPLORER = [sys.executable, "-m", "jaxtui"]
 
 
 def rows(repeats: int) -> list[Row]:

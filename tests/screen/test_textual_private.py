@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
@@ -168,8 +169,13 @@ def own(kind: type[DOMNode]) -> set[str]:
 def private(kind: type[DOMNode]) -> set[str]:
     """The private names in the sources of the classes of Textual that it comes from."""
     above = [base for base in kind.__mro__ if base.__module__.startswith("textual.")]
-    source = "".join(map(inspect.getsource, above))
-    return set(re.findall(r"(?:self\.|def |^    )(_[a-z]\w*)", source, re.M))
+    return set().union(*map(private_names, above))
+
+
+@functools.cache
+def private_names(kind: type) -> frozenset[str]:
+    source = inspect.getsource(kind)
+    return frozenset(re.findall(r"(?:self\.|def |^    )(_[a-z]\w*)", source, re.M))
 
 
 async def test_a_list_without_room_takes_the_keys_that_page() -> None:

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from textual import events
+from textual import events, screen
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.geometry import Size
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
@@ -23,6 +25,8 @@ from tests.support import made_events as made
 from tests.support.painting import painted
 
 R = TypeVar("R", bound=AnyRequest)
+
+screen.UPDATE_PERIOD = 1 / 200  # seconds; at Textual's own 1 / 60 most of a test would be waiting
 
 
 class FakeClient:
@@ -126,7 +130,7 @@ class Bench:
         """
         for _ in range(2):
             await self.pilot._wait_for_screen()
-            await asyncio.sleep(1 / 50)
+            await asyncio.sleep(2 * screen.UPDATE_PERIOD)
         await self.pilot._wait_for_screen()
 
     async def until(self, true: Callable[[], bool]) -> None:
@@ -189,6 +193,22 @@ class Bench:
         self.app.post_message(events.Key(name, key if len(key) == 1 else CHARACTERS.get(key)))
         for _ in range(waits):
             await self.pilot._wait_for_screen()
+
+    async def click(self, x: int, y: int) -> None:
+        """Press and let go the mouse's first button, as the terminal would tell the app."""
+        for kind in (events.MouseDown, events.MouseUp):
+            self.app.post_message(kind(None, x, y, 0, 0, 1, False, False, False, x, y))
+            await self.pilot._wait_for_screen()
+
+    async def resize(self, width: int, height: int) -> None:
+        """Give the terminal another size, and let the screen follow.
+
+        Textual's own way waits, like its pause, for a process that does nothing.
+        """
+        size = Size(width, height)
+        cast("HeadlessDriver", self.app._driver)._size = size
+        self.app.post_message(events.Resize(size, size))
+        await self.settle()
 
     async def trace_answered(self, **answer: Any) -> None:
         """Answer the newest Trace."""

@@ -64,8 +64,8 @@ def mapping_layer(layers: Sequence[BuiltLayer]) -> BuiltLayer:
         field = LAYERS / layer.index
         if layer.kind.divides:
             message = (
-                "a shard_map says how arrays are divided, not which axis holds the examples: "
-                "take it away, `shard_map` is a strategy of its own"
+                f"a {layer.transform} says how arrays are divided, not which axis holds the "
+                "examples: take it away, `shard_map` is a strategy of its own"
             )
             raise diagnosed("axes", field, message)
         if layer.kind.maps_over_devices and layer is not chosen:

@@ -165,7 +165,7 @@ def plan_point(
     counts = device_counts(benchmark, len(prepared.devices.devices))
     shapes = evaluation.trace_prepared(prepared)
     case = case_of(prepared, [value.tree for value in shapes.values])
-    reference = _reference(case)
+    reference = _reference(case, meshed=prepared.devices.in_context != "never")
     arms = [
         _planned_arm(strategy, count, case, prepared, benchmark)
         for strategy in map(TABLE.__getitem__, benchmark.strategies or DEFAULT)
@@ -180,12 +180,20 @@ def plan_point(
     return point
 
 
-def _reference(case: Case) -> Reference:
+def _reference(case: Case, *, meshed: bool) -> Reference:
+    """What the strategies are compared with; `meshed` programs were traced with a mesh in context,
+    which strategies do not have: each lays the devices out in its own way."""
     mapped = jax.vmap(case.function, in_axes=case.in_axes, axis_name=case.axis_name)
     try:
         jaxpr, output = jax.make_jaxpr(mapped, return_shape=True)(*case.structs)
     except BaseException as error:  # also SystemExit: the user's code may call exit()
-        raise diagnosed("function", PROGRAM, failures.describe(error)) from error
+        words = failures.describe(error)
+        if meshed:
+            words = (
+                "each strategy lays the devices out in its own way, so that the session's mesh is "
+                f"not in context, and this function needs it: {words}"
+            )
+        raise diagnosed("function", PROGRAM, words) from error
     given = tree_util.tree_leaves(case.structs)
     size = sum(byte_size(x) for x in (*given, *jaxpr.out_avals))
     return Reference(

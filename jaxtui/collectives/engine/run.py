@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, tree_util
+from jax.sharding import AbstractMesh, Mesh, NamedSharding
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from jaxtui.collectives.engine.checks import AXIS_NAME, VALUE, VIA, Checked
 from jaxtui.collectives.engine.provenance import Provenance
 from jaxtui.collectives.engine.references import REFERENCES, Expected, wrong
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.meshes import has_explicit
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import evaluation, expressions
 from jaxtui.program.engine.prepared import prepare
@@ -216,7 +218,12 @@ def _has_nan(leaf: Any) -> bool:
 
 
 def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
-    """The Provenance of the collective's results, for the inputs `before`."""
+    """The Provenance of the collective's results, for the inputs `before`.
+
+    It does not depend on the types of the mesh's axes; all are auto here, since over explicit ones
+    every array on the way would have to lie divided.
+    """
+    session = replace(session, devices=replace(session.devices, axis_types=None))
     program = collective_program.as_program(session)
     prepared = prepare(Composition.of(session, folder, program))
     names = prepared.argument_names
@@ -244,7 +251,16 @@ def provenance(session: Session, folder: str, before: Leaves) -> Provenance:
         return wrapped if layer.kind.maps_over_devices else jax.jit(wrapped)
 
     kept = 1 if layer.kind.divides else 0
-    return Provenance(function, carry, [leaf for _, leaf in before], kept)
+    given_before = [_untyped(leaf, prepared.devices.mesh) for _, leaf in before]
+    return Provenance(function, carry, given_before, kept)
+
+
+def _untyped(leaf: Any, mesh: Mesh | AbstractMesh) -> Any:
+    """An array over explicit axes as one over the auto axes of `mesh`."""
+    sharding = getattr(leaf, "sharding", None)
+    if not isinstance(sharding, NamedSharding) or not has_explicit(sharding.mesh):
+        return leaf
+    return jax.device_put(leaf, NamedSharding(mesh, sharding.spec))
 
 
 def row_devices(array: Any) -> list[int]:

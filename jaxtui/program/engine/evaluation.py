@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Hashable
@@ -101,7 +102,8 @@ def trace_prepared(prepared: Prepared) -> Shapes:
     with placing.on_device_set(prepared.devices):
         recorder = prepared.recorder()
         try:
-            given = placing.traced_structs(values, prepared)
+            given = _traced_structs(values, prepared)
+            recorder.given = prepared.specs(given)
             call, structs = over_arrays(recorder.program, *prepared.call(given))
             jaxpr = jax.make_jaxpr(call)(*structs)
             explanations.refuse_too_few_devices(recorder, prepared)
@@ -118,6 +120,19 @@ def trace_prepared(prepared: Prepared) -> Shapes:
                 raise Diagnosed(found, recorder.flow()) from error
             jaxpr = None
     return Shapes(prepared=prepared, recorder=recorder, values=values, jaxpr=jaxpr)
+
+
+def _traced_structs(values: list[Value], prepared: Prepared) -> list[Any]:
+    """Raises Diagnosed for a sharding that does not fit, with the flow of the shapes without it."""
+    try:
+        return placing.traced_structs(values, prepared)
+    except Diagnosed as error:
+        recorder = prepared.recorder()
+        with contextlib.suppress(BaseException):  # whatever the user's function raises
+            unplaced = prepared.call([value.tree for value in values])
+            call, structs = over_arrays(recorder.program, *unplaced)
+            jax.eval_shape(call, *structs)
+        raise Diagnosed(error.diagnosis, recorder.flow()) from error
 
 
 def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
@@ -188,8 +203,9 @@ def _run(
         with placing.on_device_set(prepared.devices):
             values = placing.placed(values, prepared)
             args, kwargs = prepared.call(values)
-            del values  # donated buffers must have no other owner
             recorder = kept.recorder if kept is not None else prepared.recorder()
+            recorder.given = prepared.specs(values)
+            del values  # donated buffers must have no other owner
             recorder.on_level = _stages(prepared, stage)
             try:
                 evaluated = _called(prepared, recorder, args, kwargs, stage)
@@ -309,10 +325,13 @@ def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, 
 
 def refuse_too_large(shapes: Shapes) -> None:
     """Raise Diagnosed if inputs, results or intermediates cannot fit in memory."""
-    values = [
-        (memory.bytes_of(tree_util.tree_leaves(value.tree)), value.peak, placing.value_field(index))
-        for index, value in enumerate(shapes.values)
-    ]
+    prepared = shapes.prepared
+    arguments = prepared.composition.program.arguments
+    values = []
+    for index, (value, argument) in enumerate(zip(shapes.values, arguments, strict=True)):
+        copies = prepared.devices.copies_of_value(argument.value)
+        size = memory.bytes_of(tree_util.tree_leaves(value.tree)) * copies
+        values.append((size, value.peak * copies, placing.value_field(index)))
     short = memory.shortage(memory.needs(values, shapes.jaxpr))
     if short is not None:
         field, message = short

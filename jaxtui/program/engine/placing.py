@@ -41,8 +41,8 @@ def on_device_set(devices: DeviceSet) -> Iterator[None]:
 
 @contextlib.contextmanager
 def for_value(text: str, devices: DeviceSet) -> Iterator[None]:
-    """The context to evaluate the value of an argument in: as for a call, but without the mesh for
-    a value that does not speak of shardings."""
+    """The context to evaluate the value of an argument in: as for a call, but it may be too early
+    for the mesh."""
     with _first_as_default(devices), devices.context_of_value(text):
         yield
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jax import tree_util
 from jax.sharding import AbstractMesh
 
 from jaxtui.engine_base.devices import DeviceSet, device_set, planned_set
 from jaxtui.program.engine import expressions, programs
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.programs import BuiltLayer, Function
-from jaxtui.program.engine.tracing import Recorder
+from jaxtui.program.engine.tracing import Recorder, Spec, spec_of
 from jaxtui.session import mesh_context
 from jaxtui.wire.base import Composition
 
@@ -42,7 +43,18 @@ class Prepared:
         )
 
     def recorder(self, on_level: Callable[[int, bool], None] | None = None) -> Recorder:
-        return Recorder(self.function, self.layers, self.argument_names, on_level)
+        axes = self.devices.mesh.axis_names
+        return Recorder(self.function, self.layers, self.argument_names, on_level, axes=axes)
+
+    def specs(self, values: list[Any]) -> dict[str, list[Spec]]:
+        """The specs of the leaves of each argument that has a sharding, which `values` follow."""
+        return {
+            argument.name: [
+                spec_of(getattr(leaf, "sharding", None)) for leaf in tree_util.tree_leaves(value)
+            ]
+            for argument, value in zip(self.composition.program.arguments, values, strict=True)
+            if argument.sharding.strip()
+        }
 
 
 def prepare(composition: Composition, mesh: AbstractMesh | None = None) -> Prepared:

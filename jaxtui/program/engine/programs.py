@@ -73,7 +73,7 @@ class BuiltLayer:
         settings = dict(self.settings)
         if self.kind.maps_over_devices:
             pmaps.note(function)
-        if self.kind.divides:
+        if self.kind.divides and not self.kind.in_mesh:
             settings["mesh"] = self.devices.mesh
         if self.kind.maps_over_devices and processes.several():
             return global_view.GlobalPmap(function, devices=self.devices.devices, **settings)
@@ -300,7 +300,9 @@ def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> 
             message = f"{layer.transform} of JAX {jax.__version__} has no {name}"
             raise diagnosed("unsupported", field, message)
         settings[name] = _setting(layer.fields()[name], text, known, field, devices)
-    if layer.divides:
+    if layer.in_mesh:
+        _require_axis(index, settings, devices)
+    elif layer.divides:
         _require_specs(index, settings, devices)
     return settings
 
@@ -349,6 +351,26 @@ def _require_specs(index: int, settings: dict[str, Any], devices: DeviceSet) -> 
             )
             whole = Fix(label="give every device all of it", field=field, text="P()")
             raise diagnosed("axes", field, message, [divided_over_all(field, devices), whole])
+
+
+def _require_axis(index: int, settings: dict[str, Any], devices: DeviceSet) -> None:
+    """Refuse a layer over an axis of the mesh in context that does not say which, and where to."""
+    layer = LAYERS / index
+    names = devices.mesh.axis_names
+    if settings.get("axis_name") not in names:
+        given = "axis_name" in settings
+        has = f"it has {', '.join(map(repr, names))}"
+        message = f"smap needs axis_name, an axis of the mesh: {has}"
+        if given:
+            shown = failures.safe_repr(settings["axis_name"], 40)
+            message = f"the mesh has no axis {shown}: {has}"
+        fixes = [Fix(label=name, field=layer / "axis_name", text=name) for name in names]
+        raise diagnosed("axes", layer / "axis_name", message, fixes)
+    if "out_axes" not in settings:
+        field = layer / "out_axes"
+        message = "smap needs out_axes: where the blocks of the devices are put together"
+        whole = Fix(label="None, where all devices return the same", field=field, text="None")
+        raise diagnosed("axes", field, message, [Fix(label="0", field=field, text="0"), whole])
 
 
 def divided_over_all(field: FieldPath, devices: DeviceSet) -> Fix:

@@ -17,18 +17,19 @@ from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.field_path import DEVICES
+from jaxtui.session.field_path import DEVICES, SOURCE
 from jaxtui.session.session import Session, with_field
 from jaxtui.wire.base import Composition
 
 BUDGET = 0.5  # seconds for all attempts of one failure; a function usually traces in a few ms
 MOST_ATTEMPTS = 64
 MOST_FIXES = 3
+MOST_EDITS = 4
 
 
 def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     """Values of the setting `name` (in_axes or out_axes) with which the rest traces, as fixes."""
-    if not layer.kind.maps:
+    if not (layer.kind.maps or layer.kind.in_mesh):
         return []
     level = recorder.level_of(layer)
     args = recorder.recordings[level].args
@@ -40,7 +41,7 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     for axes in itertools.islice(tried, MOST_ATTEMPTS):
         if len(fixes) == MOST_FIXES or time.monotonic() > deadline:
             break
-        if _same(axes, layer.settings.get(name, 0)):
+        if _same(axes, layer.settings.get(name, None if layer.kind.in_mesh else 0)):
             continue
         if traces(layer, recorder, **{name: axes}):
             fixes.append(layer.fix(name, repr(axes)))
@@ -53,6 +54,7 @@ def right_fixes(
 ) -> list[Fix]:
     """The fixes of `found` that lead to no failure, or to one that is neither at its field nor at
     the fix's own. Other devices take another engine, so a failure at their field says nothing here.
+    A change of the source is only offered if it was tried, and at most MOST_EDITS of them.
     """
     session = Session(
         program=composition.program,
@@ -62,8 +64,11 @@ def right_fixes(
     right: list[Fix] = []
     deadline = time.monotonic() + BUDGET
     for fix in found.fixes:
+        edits = fix.field == SOURCE
+        if edits and sum(found.field == SOURCE for found in right) >= MOST_EDITS:
+            continue
         if time.monotonic() > deadline:
-            right.append(fix)
+            right += [] if edits else [fix]
             continue
         changed = with_field(session, fix.field, fix.text)
         after = diagnose(

@@ -16,13 +16,16 @@ from typing import Any
 import jax
 import numpy as np
 from jax import tree_util
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.engine_base.meshes import typed_sharding
 from jaxtui.program.engine.programs import BuiltLayer, Function
+from jaxtui.program.engine.spec_trees import axes_of
 from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
+
+Spec = list[list[str]]
 
 
 @dataclass
@@ -40,12 +43,15 @@ class Recorder:
     """Builds the program's callable and records each level the first time it is reached.
 
     `on_level(level, entering)` is called on every entry and exit, so that a run can tell its stage.
+    `given` has the specs of the leaves of each argument that the program is called with.
     """
 
     function: Function
     layers: Sequence[BuiltLayer]  # innermost first, as in the session
     names: tuple[str, ...]
     on_level: Callable[[int, bool], None] | None = None
+    given: dict[str, list[Spec]] = field(default_factory=dict)
+    axes: tuple[str, ...] = ()
     recordings: list[Recording] = field(init=False)
     failed_level: int | None = field(default=None, init=False)
 
@@ -115,6 +121,7 @@ class Recorder:
         return Flow(
             function=self.function.name,
             levels=[self._level(level) for level in range(len(self.recordings))],
+            axes=list(self.axes),
         )
 
     def _level(self, level: int) -> Level:
@@ -137,8 +144,9 @@ class Recorder:
     def _input_leaves(self, level: int) -> list[FlowLeaf]:
         recording = self.recordings[level]
         marks = iter(input_marks(self.layer_under(level), recording.args or (), recording.kwargs))
+        given = {name: iter(specs) for name, specs in self.given.items() if level == 0}
         return [
-            flow_leaf(name + path, leaf, next(marks))
+            flow_leaf(name + path, leaf, next(marks), next(given.get(name, iter(())), None))
             for name, path, leaf in self._given_leaves(recording)
         ]
 
@@ -208,13 +216,25 @@ def _as_shape(array: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=typed_sharding(array))
 
 
-def flow_leaf(path: str, leaf: Any, marks: list[int]) -> FlowLeaf:
-    """`leaf`, an array's shape or any other object, as a FlowLeaf."""
+def spec_of(sharding: Any) -> Spec:
+    """The mesh axes that divide each dimension, as far as a NamedSharding says; [] if none does."""
+    if not isinstance(sharding, NamedSharding):
+        return []
+    spec = [list(map(str, axes_of(entry))) for entry in sharding.spec]
+    return spec if any(spec) else []
+
+
+def flow_leaf(path: str, leaf: Any, marks: list[int], spec: Spec | None = None) -> FlowLeaf:
+    """`leaf`, an array's shape or any other object, as a FlowLeaf.
+
+    Without a `spec`, that of its type is taken.
+    """
     if not is_array(leaf):
         value = safe_repr(leaf, 40)
         return FlowLeaf(path=path, shape=[], dtype=type(leaf).__name__, value=value)
     shape = [int(size) for size in leaf.shape]
-    return FlowLeaf(path=path, shape=shape, dtype=str(leaf.dtype), marks=marks)
+    divided = spec or spec_of(typed_sharding(leaf))
+    return FlowLeaf(path=path, shape=shape, dtype=str(leaf.dtype), marks=marks, spec=divided)
 
 
 def as_leaf(name: str, path: str, leaf: Any) -> Leaf:
@@ -232,7 +252,8 @@ def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
 
     Raises ValueError or TypeError when the setting does not fit the tree of `args`.
     """
-    prefix = layer.settings.get(layer.kind.input_field, 0)
+    default = None if layer.kind.in_mesh else 0
+    prefix = layer.settings.get(layer.kind.input_field, default)
     if layer.kind.divides:
         return prefix_leaves(prefix, tuple(args))
     if isinstance(prefix, list):
@@ -301,7 +322,10 @@ def dimensions(axis: Any, leaf: Any) -> list[int]:
 
 
 def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) -> int | None:
-    """The length of the axis that the layer maps; for shard_map, the size of its mesh."""
+    """The length of the axis that the layer maps; for shard_map, the size of its mesh, for smap of
+    its axis."""
+    if layer.kind.in_mesh:
+        return int(layer.devices.mesh.shape[layer.settings["axis_name"]])
     if layer.kind.divides:
         return int(layer.devices.mesh.size)
     if not layer.kind.maps:
@@ -316,7 +340,7 @@ def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) ->
 
 def label(layer: BuiltLayer, size: int | None) -> str:
     """A layer's heading: "vmap batch·4", "vmap of 4", "shard_map x·4 y·2", "jit"."""
-    if layer.kind.divides:
+    if layer.kind.divides and not layer.kind.in_mesh:
         axes = " ".join(f"{name}·{n}" for name, n in layer.devices.mesh.shape.items())
         return f"{layer.transform} {axes}"
     name = layer.settings.get("axis_name")

@@ -1,4 +1,4 @@
-"""The table of arguments, each with its value and mapped axis, and the session's parameters."""
+"""The table of arguments, each with its value, sharding and mapped axis, and the parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
 from jaxtui.session.diagnosis import Diagnosis
 
 UNREADABLE = "…"
-NAME_WIDTHS, AXIS_WIDTHS = (5, 14), (5, 14)  # least and most, in cells
+NAME_WIDTHS, AXIS_WIDTHS, SHARDING_WIDTHS = (5, 14), (5, 14), (10, 20)  # least, most, in cells
+# 64 rows added together would hold up the question whether a file may run, and keys.
+AT_ONCE = 8
+PAUSE = 0.1  # seconds until further ones are added
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,23 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Widths:
-    """The widths of the columns in cells, gaps included; the value takes the rest."""
+    """The widths of the columns in cells, gaps included; the value takes the rest.
+
+    `sharding` is 0 where that column is not shown.
+    """
 
     name: int
     axis: int
+    sharding: int
 
 
-def _widths(rows: Sequence[TableRow], column: AxisColumn) -> Widths:
+def _widths(rows: Sequence[TableRow], column: AxisColumn, shards: bool) -> Widths:
+    shardings = [row.row.sharding for row in rows]
     axes = [column.field, *(column.cells.texts if column.cells is not None else ())]
     return Widths(
         name=_fitted([row.row.name for row in rows], NAME_WIDTHS) + 1,
         axis=_fitted(axes, AXIS_WIDTHS) + 2,
+        sharding=_fitted(shardings, SHARDING_WIDTHS) + 2 if shards else 0,
     )
 
 
@@ -75,6 +84,7 @@ class _ArgumentRow(Vertical):
         text-overflow: ellipsis; }
     _ArgumentRow .name.-faulty { color: $text-error; }
     _ArgumentRow .value { width: 1fr; }
+    _ArgumentRow .sharding { margin: 0 0 0 1; }
     _ArgumentRow .axis { margin: 0 1; }
     """
 
@@ -84,6 +94,9 @@ class _ArgumentRow(Vertical):
         self._first = (shown, column, widths)
         self.value_input = FieldInput(shown.row.value)
         self.value_input.add_class("value")
+        self.sharding_input = FieldInput(shown.row.sharding)
+        self.sharding_input.add_class("sharding")
+        self.sharding_input.display = bool(widths.sharding)
         self.axis_input = FieldInput()
         self.axis_input.add_class("axis")
         self._label = FixedText(classes="name")
@@ -93,6 +106,7 @@ class _ArgumentRow(Vertical):
         with Horizontal():
             yield self._label
             yield self.value_input
+            yield self.sharding_input
             yield self.axis_input
         yield self._message
 
@@ -109,10 +123,22 @@ class _ArgumentRow(Vertical):
             "a further one" if row.name[0] == "*" else ""
         )
         self.value_input.follow(row.value)
-        self.value_input.set_class(shown.diagnosis is not None, "-faulty")
+        misplaced = shown.faulty == "sharding" and bool(widths.sharding)
+        self.value_input.set_class(shown.diagnosis is not None and not misplaced, "-faulty")
+        self._show_sharding(row, widths, shown.diagnosis is not None and misplaced)
         self._show_axis(column, row)
         self._label.set_class(shown.diagnosis is not None and shown.faulty == "name", "-faulty")
         self._message.show(shown.diagnosis)
+
+    def _show_sharding(self, row: ArgumentRow, widths: Widths, faulty: bool) -> None:
+        field = self.sharding_input
+        field.display = bool(widths.sharding)
+        if widths.sharding:
+            field.styles.width = widths.sharding - 1  # its margin
+        field.disabled = row.index is None
+        field.placeholder = "" if field.disabled else "P()"
+        field.follow(row.sharding)
+        field.set_class(faulty, "-faulty")
 
     def _show_axis(self, column: AxisColumn, row: ArgumentRow) -> None:
         maps = bool(column.field) and row.place is not None and row.index is not None
@@ -140,8 +166,9 @@ class _Heading(Widget):
     def render(self) -> Content:
         assert self.shown is not None
         axis, widths = self.shown
-        value = max(0, self.size.width - widths.name - widths.axis)
-        return Content(f"{'':{widths.name}}{'value':{value}} {axis}")
+        value = max(0, self.size.width - widths.name - widths.axis - widths.sharding)
+        sharding = f" {'sharding':{widths.sharding - 1}}" if widths.sharding else ""
+        return Content(f"{'':{widths.name}}{'value':{value}}{sharding} {axis}")
 
 
 class ArgumentTable(Vertical):
@@ -166,6 +193,9 @@ class ArgumentTable(Vertical):
     class AxisChanged(ValueChanged):
         """The axis in a row was edited."""
 
+    class ShardingChanged(ValueChanged):
+        """The sharding in a row was edited."""
+
     class ParametersChanged(Message):
         """The parameters were edited."""
 
@@ -173,11 +203,15 @@ class ArgumentTable(Vertical):
             super().__init__()
             self.input = input
 
-    def __init__(self, rows: Sequence[TableRow], column: AxisColumn, parameters: str) -> None:
+    def __init__(
+        self, rows: Sequence[TableRow], column: AxisColumn, parameters: str, *, shards: bool = False
+    ) -> None:
         super().__init__(classes="pane")
         self.border_title = "Arguments"
-        widths = _widths(rows, column)
-        self._rows = [_ArgumentRow(row, column, widths) for row in rows]
+        widths = _widths(rows, column, shards)
+        self._all = (rows, column, widths)  # what there is to be a row for
+        self._rows = [_ArgumentRow(row, column, widths) for row in rows[:AT_ONCE]]
+        self._growing = False  # that further rows are added soon
         self._heading = _Heading(column.field, widths)
         self._parameters = FieldInput(
             parameters, placeholder="none; for example batch = 4", id="parameters"
@@ -196,21 +230,29 @@ class ArgumentTable(Vertical):
             yield self._parameters
         yield self._parameters_message
 
+    def on_mount(self) -> None:
+        self._grow_later()
+
     def show(
         self,
         rows: Sequence[TableRow],
         column: AxisColumn,
         parameters: str,
         *,
+        shards: bool = False,
         diagnosis: Diagnosis | None = None,
         parameters_diagnosis: Diagnosis | None = None,
     ) -> None:
-        """Show these rows; `diagnosis` is about the arguments as a whole."""
-        shown = (tuple(rows), column, parameters, diagnosis, parameters_diagnosis)
+        """Show these rows, with their shardings if it `shards`; `diagnosis` is about them all.
+
+        A sharding that is being typed stays on view, even when it is empty for a moment.
+        """
+        shards = shards or any(row.sharding_input.has_focus for row in self._rows)
+        shown = (tuple(rows), column, parameters, shards, diagnosis, parameters_diagnosis)
         if shown == self._shown:
             return
         self._shown = shown
-        widths = _widths(rows, column)
+        widths = _widths(rows, column, shards)
         self._heading.shown = (column.field, widths)
         for widget, row in zip(self._rows, rows, strict=False):
             widget.show(row, column, widths)
@@ -221,20 +263,39 @@ class ArgumentTable(Vertical):
         self._parameters_message.show(parameters_diagnosis)
 
     def _resize(self, rows: Sequence[TableRow], column: AxisColumn, widths: Widths) -> None:
-        """Add or remove row widgets to match `rows`."""
+        """Add or remove row widgets to match `rows`; those beyond AT_ONCE are added later."""
         for widget in self._rows[len(rows) :]:
             widget.remove()
         del self._rows[len(rows) :]
-        added = [_ArgumentRow(row, column, widths) for row in rows[len(self._rows) :]]
+        self._all = (rows, column, widths)
+        if not self._growing:
+            self._grow()
+
+    def _grow(self) -> None:
+        """Add the next of the row widgets that are missing."""
+        self._growing = False
+        if not self.is_attached:
+            return
+        rows, column, widths = self._all
+        there = len(self._rows)
+        added = [_ArgumentRow(row, column, widths) for row in rows[there : there + AT_ONCE]]
         if added:
             self._rows += added
             self.query_one("#argument-rows").mount_all(added)
+            self._grow_later()
+
+    def _grow_later(self) -> None:
+        if not self._growing and len(self._rows) < len(self._all[0]):
+            self._growing = True
+            self.set_timer(PAUSE, self._grow)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         for row in self._rows:
             if event.input is row.value_input:
                 self.post_message(self.ValueChanged(row.value_input, row))
+            elif event.input is row.sharding_input:
+                self.post_message(self.ShardingChanged(row.sharding_input, row))
             elif event.input is row.axis_input:
                 self.post_message(self.AxisChanged(row.axis_input, row))
         if event.input is self._parameters:

@@ -22,10 +22,14 @@ def kind_of(level: Level) -> type[Layer]:
 
 
 class FlowCells:
-    """Makes the cells and arrows of rows, with `separator` between the sizes of a shape."""
+    """Makes the cells and arrows of rows, with `separator` between the sizes of a shape.
 
-    def __init__(self, levels: Sequence[Level], separator: str) -> None:
+    `axes` are those of the mesh; each has the colour that it has on the Sharding screen.
+    """
+
+    def __init__(self, levels: Sequence[Level], separator: str, axes: Sequence[str] = ()) -> None:
         self.levels = levels
+        self.axes = list(axes)
         self.separator = separator
         # Among thousands of leaves, most shapes occur more than once.
         self._shapes: dict[tuple[object, ...], Line] = {}
@@ -39,7 +43,8 @@ class FlowCells:
             word = "static" if static else clean(leaf.dtype)
             return (Segment(value, "value"), Segment(f" {word}", "quiet"))
         divided = self._divided(at, leaf, outer)
-        key = (at, leaf.dtype, *leaf.shape, "marks", *leaf.marks, "divided", *divided)
+        spec = tuple(map(tuple, leaf.spec))
+        key = (at, leaf.dtype, *leaf.shape, "marks", *leaf.marks, "divided", *divided, spec)
         cell = self._shapes.get(key)
         if cell is None:
             cell = self._shapes[key] = self._shape(at, leaf, divided)
@@ -56,7 +61,19 @@ class FlowCells:
                 parts.append(Segment(str(size), layer_colours.component(self.levels[at].layer)))
             else:
                 parts.append(Segment(str(size)))
+            if dimension < len(leaf.spec):
+                parts += self._over(leaf.spec[dimension])
         return join([*parts, Segment("]")])
+
+    def _over(self, axes: Sequence[str]) -> list[Segment]:
+        """Return the mesh axes that divide a dimension, as JAX writes them: `@data`, `@(x,y)`."""
+        parts = [Segment("@(" if len(axes) > 1 else "@", "quiet")] if axes else []
+        for number, axis in enumerate(axes):
+            parts += [Segment(",", "quiet")] if number else []
+            known = axis in self.axes
+            colour = layer_colours.component(self.axes.index(axis)) if known else ""
+            parts.append(Segment(clean(axis), colour))
+        return [*parts, Segment(")", "quiet")] if len(axes) > 1 else parts
 
     def leaves(self, at: int, leaves: Sequence[FlowLeaf]) -> Line:
         """Return the cell of a folded group: the number of leaves, and of those that are mapped."""

@@ -73,7 +73,7 @@ def build(
 
     `tight` omits the spaces after the commas in shapes.
     """
-    maker = _Rows(flow, folds, FlowCells(flow.levels, "," if tight else ", "))
+    maker = _Rows(flow, folds, FlowCells(flow.levels, "," if tight else ", ", flow.axes))
     inputs = maker.inputs(arguments)
     rows = [*inputs, Row("rule", ""), *maker.outputs()]
     in_use = _signs_in(flow, rows)

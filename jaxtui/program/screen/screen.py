@@ -22,6 +22,7 @@ from jaxtui.program.screen.view import (
     argument_rows,
     axis_column,
     field_of,
+    shows_shardings,
     source_line,
 )
 from jaxtui.program.screen.work import ProgramWork
@@ -86,6 +87,7 @@ class MapScreen(WorkScreen[ProgramWork]):
             argument_rows(work),
             axis_column(work.session, len(program.layers) - 1, None),
             fields.pairs_text(work.session.parameters),
+            shards=shows_shardings(work.session),
         )
         self.layers_pane = LayersPane(self.explorer)
         self.layer_list = self.layers_pane.listed
@@ -115,6 +117,7 @@ class MapScreen(WorkScreen[ProgramWork]):
             rows,
             column,
             self._parameters.shown(session.parameters),
+            shards=shows_shardings(session),
             diagnosis=diagnosis if diagnosis is not None and diagnosis.field == ARGUMENTS else None,
             parameters_diagnosis=self._parameters.wrong
             or (diagnosis if where == "parameters" else None),
@@ -174,6 +177,13 @@ class MapScreen(WorkScreen[ProgramWork]):
             work.session.program.arguments, work.signature, row, event.input.take()
         )
         self.explorer.edit(ARGUMENTS, arguments, typed=True)
+
+    def on_argument_table_sharding_changed(self, event: ArgumentTable.ShardingChanged) -> None:
+        """Put the sharding of an argument into the session."""
+        text, index = event.input.take(), event.row.shown.row.index
+        arguments = self.explorer.work.session.program.arguments
+        if index is not None and index < len(arguments) and arguments[index].sharding != text:
+            self.explorer.edit(ARGUMENTS / index / "sharding", text, typed=True)
 
     def on_argument_table_axis_changed(self, event: ArgumentTable.AxisChanged) -> None:
         """Put the axis into its place in the field of the column's layer."""

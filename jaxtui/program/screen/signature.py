@@ -20,6 +20,7 @@ class ArgumentRow(Struct, frozen=True):
 
     `index` is the argument's place in the session, None where nothing is passed; `default` is what
     is taken then. `place` is its place among the positional arguments, None for a keyword.
+    `sharding` is the text of its sharding.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ArgumentRow(Struct, frozen=True):
     index: int | None
     place: int | None
     default: str = ""
+    sharding: str = ""
 
 
 def follow(
@@ -70,7 +72,14 @@ def rows(arguments: Sequence[Argument], signature: Sequence[Parameter] | None) -
         keyword = parameter is not None and parameter.kind == "keyword"
         default = (parameter.default or "") if parameter is not None else ""
         found.append(
-            ArgumentRow(argument.name, argument.value, index, None if keyword else place, default)
+            ArgumentRow(
+                argument.name,
+                argument.value,
+                index,
+                None if keyword else place,
+                default,
+                argument.sharding,
+            )
         )
         place += not keyword
     given = {argument.name for argument in arguments}
@@ -92,9 +101,14 @@ def with_value(
     row: ArgumentRow,
     text: str,
 ) -> list[Argument]:
-    """Set the value of `row` to `text`; "" stops passing an argument that is optional."""
+    """Set the value of `row` to `text`; "" stops passing an argument that is optional.
+
+    Nothing changes for a row whose argument has gone since `text` was typed.
+    """
     parameters = list(signature or ())
     if row.index is not None:
+        if [argument.name for argument in arguments[row.index : row.index + 1]] != [row.name]:
+            return list(arguments)
         if not text.strip() and _may_go(arguments, parameters, row):
             return [*arguments[: row.index], *arguments[row.index + 1 :]]
         changed = msgspec.structs.replace(arguments[row.index], value=text)

@@ -91,6 +91,13 @@ def axis_column(session: Session, selected: int, typed: tuple[str, Cells] | None
     return AxisColumn(layer.transform, index, field, entry, cells)
 
 
+def shows_shardings(session: Session) -> bool:
+    """Whether the arguments' shardings matter: the mesh has several axes, or one is given."""
+    planned = session.sharding.mesh if session.sharding is not None else None
+    axes = max(len(session.devices.mesh or ()), len(planned or ()))
+    return axes > 1 or any(argument.sharding for argument in session.program.arguments)
+
+
 def argument_rows(work: ProgramWork, diagnosis: Diagnosis | None = None) -> list[TableRow]:
     """Return the rows of the argument table, each with its error."""
     faulty, part = _faulty_argument(diagnosis)

@@ -6,10 +6,12 @@ or takes less memory and sends no more.
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -31,8 +33,8 @@ from jaxtui.wire.sharding import (
     Spec,
 )
 
-BUDGET = 8.0  # seconds for all remedies; what was found until then is told
-MOST = 5  # remedies tried for one suspicion
+BUDGET = 4.0  # seconds for all remedies; what was found until then is told
+MOST = 6  # remedies tried for one suspicion
 LARGE = 0.05  # of what all arguments take on one device: less is not spoken of
 GAIN = 0.05  # of the time for what is sent, or of the memory: a remedy that gains less is none
 
@@ -66,54 +68,77 @@ class Suspicion:
 
 
 def advised(composition: Composition, sharding: Sharding) -> list[Advice]:
-    """The advice for a session, what costs most first. Raises Diagnosed if it has no plan."""
+    """The advice for a session, what gains most first. Raises Diagnosed if it has no plan.
+
+    Of several remedies that come to the same, the one that stands first in the source is told.
+    """
     plan = plan_of(composition, sharding)
     until = time.perf_counter() + BUDGET
-    found: list[Advice] = []
-    taken: set[tuple[str, str]] = set()
-    suspicions = sorted(_suspicions(plan, composition), key=lambda one: -one.bytes)
-    for suspicion in suspicions:
-        fixes = []
+    tried: dict[Remedy, Gain | None] = {}
+    told: list[Gain] = []
+    found: list[tuple[Gain, Advice]] = []
+    for suspicion in _suspicions(plan, composition):
+        fixes: list[tuple[Gain, Fix]] = []
         for remedy in suspicion.remedies[:MOST]:
-            if time.perf_counter() > until:
-                break
-            if (remedy.field, remedy.text) in taken:
-                continue
-            gain = _gain(plan, remedy, composition, sharding)
-            if gain:
-                taken.add((remedy.field, remedy.text))
-                label = f"{remedy.label}: {gain}"
-                fixes.append(Fix(label=label, field=remedy.field, text=remedy.text))
+            if remedy not in tried and time.perf_counter() < until:
+                tried[remedy] = _gain(plan, remedy, composition, sharding)
+            gain = tried.get(remedy)
+            if gain is not None and not any(gain.is_near(other) for other in told):
+                label = f"{remedy.label}: {gain.words(plan)}"
+                fixes.append((gain, Fix(label=label, field=remedy.field, text=remedy.text)))
+                told.append(gain)
         if fixes:
-            found.append(
-                Advice(
-                    line=suspicion.line,
-                    message=suspicion.message,
-                    bytes=suspicion.bytes,
-                    fixes=fixes,
-                )
+            fixes.sort(key=lambda pair: pair[0])
+            advice = Advice(
+                line=suspicion.line,
+                message=suspicion.message,
+                bytes=suspicion.bytes,
+                fixes=[fix for _, fix in fixes],
             )
-    return found
+            found.append((fixes[0][0], advice))
+    return [advice for _, advice in sorted(found, key=lambda pair: pair[0])]
 
 
-def _gain(plan: ShardingPlan, remedy: Remedy, composition: Composition, sharding: Sharding) -> str:
-    """What a remedy gains, in words; "" if nothing."""
+class Gain(NamedTuple):
+    """What remains with a remedy: the seconds of sending, and the peak in bytes."""
+
+    seconds: float
+    peak: int
+
+    def is_near(self, other: Gain) -> bool:
+        """Whether both come to much the same."""
+        return math.isclose(self.seconds, other.seconds, rel_tol=GAIN) and math.isclose(
+            self.peak, other.peak, rel_tol=GAIN
+        )
+
+    def words(self, plan: ShardingPlan) -> str:
+        """What it is less than in `plan`."""
+        was = _seconds(plan)
+        told = []
+        if was - self.seconds > GAIN * was:
+            sending = quantities.seconds(self.seconds)
+            told.append(f"{quantities.seconds(was)} of sending becomes {sending}")
+        if plan.memory.peak - self.peak > GAIN * plan.memory.peak:
+            peak = quantities.size(plan.memory.peak)
+            told.append(f"peak {peak} becomes {quantities.size(self.peak)}")
+        return ", ".join(told)
+
+
+def _gain(
+    plan: ShardingPlan, remedy: Remedy, composition: Composition, sharding: Sharding
+) -> Gain | None:
+    """What a remedy leaves, None if it gains nothing."""
     try:
         after = plan_of(remedy.applied(composition), sharding)
     except Diagnosed:
-        return ""
+        return None
     was, now = _seconds(plan), _seconds(after)
     peak, lower = plan.memory.peak, after.memory.peak
     less_time = was - now > GAIN * was
     less_memory = peak - lower > GAIN * peak
-    if not (less_time or (less_memory and now <= was)) or (less_time and lower > 1.5 * peak):
-        return ""
-    told = []
-    if less_time:
-        told.append(f"{quantities.seconds(was)} of sending becomes {quantities.seconds(now)}")
-    if less_memory:
-        told.append(f"peak {quantities.size(peak)} becomes {quantities.size(lower)}")
-    return ", ".join(told)
+    if (less_time and lower <= 1.5 * peak) or (less_memory and now <= was):
+        return Gain(now, lower)
+    return None
 
 
 def _seconds(plan: ShardingPlan) -> float:
@@ -123,14 +148,41 @@ def _seconds(plan: ShardingPlan) -> float:
 # -------------------------------------------------------------------------------------- suspicions
 
 
-def _suspicions(plan: ShardingPlan, composition: Composition) -> Iterator[Suspicion]:
+def _suspicions(plan: ShardingPlan, composition: Composition) -> list[Suspicion]:
+    """All suspicions: the first dimensions that lost an axis in order, then what costs most."""
     large = max(1, int(LARGE * plan.memory.arguments))
     edits = source_edits.Edits(composition.program)
-    yield from _lost(plan, edits, large)
-    yield from _sent_much(plan, edits, large)
-    yield from _whole_arguments(plan, composition, large)
-    yield from _unmoved_in_loops(plan, edits)
-    yield from _undonated(plan, composition, large)
+    others = [
+        *_lost(plan, edits, large),
+        *_sent_much(plan, edits, large),
+        *_whole_arguments(plan, composition, large),
+        *_unmoved_in_loops(plan, edits),
+        *_undonated(plan, composition, large),
+    ]
+    return [*_moved(plan, edits, large), *sorted(others, key=lambda one: -one.bytes)]
+
+
+def _moved(plan: ShardingPlan, edits: source_edits.Edits, large: int) -> Iterator[Suspicion]:
+    """Named values that an axis divides along a later dimension, though along the first of an
+    argument: where a batch lost its sharding."""
+    batch = {axis for array in plan.inputs for axes in array.spec[:1] for axis in axes}
+    told: set[tuple[int | None, str]] = set()
+    for value in plan.values:
+        later = [axis for axes in value.spec[1:] for axis in axes if axis in batch]
+        if not later or value.bytes * (value.times or 1) < large or not value.name or value.file:
+            continue
+        if (value.line, value.name) in told:
+            continue
+        told.add((value.line, value.name))
+        axis = later[0]
+        without = [[a for a in axes if a != axis] for axes in value.spec]
+        remedies = [
+            edit
+            for spec in itertools.islice(_with_axis(value.shape, without, axis, plan), 1)
+            if spec[0] and (edit := _constraint(edits, value, spec)) is not None
+        ]
+        message = f"{axis} divides {value.name} no longer along its first dimension"
+        yield Suspicion(value.line, message, value.bytes * (value.times or 1), remedies)
 
 
 def _axes(spec: Spec) -> set[str]:

@@ -25,7 +25,7 @@ from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arra
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.session.session import Sharding
-from jaxtui.sharding.engine import liveness
+from jaxtui.sharding.engine import liveness, shardy
 from jaxtui.sharding.engine.marking import Marked, marked
 from jaxtui.wire.base import Composition
 
@@ -199,7 +199,7 @@ def _module(closed: Any, structs: list[Any], recorder: Recorder, prepared: Prepa
     try:
         program = jax.jit(core.jaxpr_as_fun(closed), keep_unused=True)
         lowered = program.trace(*structs).lower(lowering_platforms=(platform,))
-        return lowered.compiler_ir("stablehlo")
+        return shardy.prepared(lowered.compiler_ir("stablehlo"))
     except Exception as error:
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
 

@@ -18,6 +18,7 @@ from jax.interpreters import mlir
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo
 
+from jaxtui.sharding.engine import lines
 from jaxtui.wire.sharding import Scope
 
 TARGET = "jaxtui_mark"
@@ -126,7 +127,9 @@ class _Marking:
                 for variable, value in zip(jaxpr.constvars, constants, strict=True)
             ],
         )
-        self._enter(jaxpr, self._scope(equation, scope), flat)
+        # A layer around the program is called from nowhere in the user's code.
+        inner = scope if lines.place_of(equation) is None else self._scope(equation, scope)
+        self._enter(jaxpr, inner, flat)
         results = [flat.read(v) for v in jaxpr.outvars]
         results = [
             flat.constrained(atom, sharding, equation)
@@ -136,7 +139,7 @@ class _Marking:
 
     def _with_marked_bodies(self, equation: Any, scope: int) -> Any:
         """The equation with marks in its bodies, such as those of a loop."""
-        if equation.primitive.name in _OPAQUE:
+        if equation.primitive.name not in _WITH_BODIES:
             return equation
         params = dict(equation.params)
         for key, value in params.items():
@@ -202,17 +205,28 @@ class _Flat:
         return fresh
 
 
-# Kernels and rules of their own, whose jaxprs are no programs over whole arrays.
-_OPAQUE = frozenset({"pallas_call", "custom_partitioning", "xla_pmap", "run_state", "reduce"})
+# What runs a program over whole arrays or, in manual code, over blocks of them. Other bodies are of
+# kernels, or say how two elements become one, as in a scatter.
+_WITH_BODIES = frozenset({"scan", "while", "cond", "shard_map"})
 
 
 def _called(equation: Any) -> Any:
     """The body of an equation that is a call and nothing more, else None."""
+    if (platforms := equation.params.get("branches_platforms")) is not None:
+        return _branch_for(jax.default_backend(), platforms, equation.params["branches"])
     if equation.primitive.name not in _CALLS:
         return None
     params = equation.params
     body = params.get("jaxpr", params.get("call_jaxpr", params.get("fun_jaxpr")))
     return body if _is_jaxpr(body) else None
+
+
+def _branch_for(platform: str, platforms: Sequence[Any], branches: Sequence[Any]) -> Any:
+    """The branch of `jax.lax.platform_dependent` that is lowered; None stands for any platform."""
+    for served, branch in zip(platforms, branches, strict=True):
+        if served is None or platform in served:
+            return branch
+    return None
 
 
 def _is_jaxpr(value: Any) -> bool:

@@ -69,24 +69,26 @@ class Resharding:
     body_of: int | None
 
 
-def propagate(module: Any) -> None:
-    """Give each value of the module its sharding, in place. Raises ir.MLIRError."""
+def prepared(module: Any) -> Any:
+    """A lowered module, which is changed, in the form in which XLA hands it to Shardy.
+
+    XLA goes through HLO first, which writes some operations in another way. It depends on that who
+    wins where two shardings ask for the same axis.
+    """
     with module.context:
-        prepare(module)
-        run_propagation(module)
+        inline_calls(module)
+        _lower_top_k(module)
+        _stand_in_for_chlo(module)
+        _broadcast_as_xla(module)
+        _open_what_loops_read(module)
+        _name_makers(module)
+    return module
 
 
-def prepare(module: Any) -> None:
-    """Bring a lowered module, in place, into the form that Shardy reads all of."""
-    inline_calls(module)
-    _lower_top_k(module)
-    _stand_in_for_chlo(module)
-    _name_makers(module)
-
-
-def run_propagation(module: Any) -> None:
-    """Propagate the shardings of a prepared module, in place. Raises ir.MLIRError."""
-    PassManager.parse(_PROPAGATE).run(module.operation)
+def propagate(module: Any) -> None:
+    """Give each value of a prepared module its sharding, in place. Raises ir.MLIRError."""
+    with module.context:
+        PassManager.parse(_PROPAGATE).run(module.operation)
 
 
 def insert_collectives(module: Any) -> None:
@@ -170,6 +172,86 @@ def _stand_in_for_chlo(module: Any) -> None:
                 made[:2] = [stablehlo.MaxOp(made[0], made[1]).result]
         op.results[0].replace_all_uses_with(made[0])
         op.erase()
+
+
+def _broadcast_as_xla(module: Any) -> None:
+    """Reshape where XLA does so for a broadcast, since Shardy passes on through reshapes first.
+
+    XLA drops a dimension of size 1 before it broadcasts along it, and reshapes where a broadcast
+    only adds such dimensions.
+    """
+    for op in [op for op in operations(main_of(module)) if op.name == "stablehlo.broadcast_in_dim"]:
+        given = ir.RankedTensorType(op.operands[0].type)
+        made = ir.RankedTensorType(op.results[0].type)
+        places = list(ir.DenseI64ArrayAttr(op.attributes["broadcast_dimensions"]))
+        adds = math.prod(given.shape) == math.prod(made.shape) and places == sorted(places)
+        kept = [n for n, size in enumerate(given.shape) if size == made.shape[places[n]]]
+        if not adds and len(kept) == len(places):
+            continue
+        with ir.InsertionPoint(op), op.location:
+            if adds:
+                result = stablehlo.ReshapeOp(made, op.operands[0]).result
+            else:
+                shape = [given.shape[n] for n in kept]
+                dropped = ir.RankedTensorType.get(shape, given.element_type)
+                smaller = stablehlo.ReshapeOp(dropped, op.operands[0]).result
+                remaining = ir.DenseI64ArrayAttr.get([places[n] for n in kept])
+                result = stablehlo.BroadcastInDimOp(made, smaller, remaining).result
+        op.results[0].replace_all_uses_with(result)
+        op.erase()
+
+
+def _open_what_loops_read(module: Any) -> None:
+    """Let a loop divide further what it only reads, such as the stack that a scan runs over.
+
+    XLA captures what a loop carries unchanged, and puts an open constraint in front of the loop for
+    each value that it captures which has a sharding of its own, before it propagates.
+    """
+    for loop in [op for op in operations(main_of(module)) if op.name == "stablehlo.while"]:
+        read = _carried_unchanged(loop)
+        inside = {loop, *operations(loop)}
+        opened: dict[Any, Any] = {}
+        for op in operations(loop):
+            if op.name == "stablehlo.return" and op.parent == loop:
+                continue
+            for index, operand in enumerate(op.operands):
+                value = read.get(operand, operand)
+                if _maker(value) in inside:
+                    continue
+                if value not in opened:
+                    opened[value] = _open(value, loop)
+                if opened[value] != operand:
+                    op.operands[index] = opened[value]
+
+
+def _carried_unchanged(loop: Any) -> dict[Any, Any]:
+    """The operand of a loop for each argument of its bodies that every turn hands on as it is."""
+    condition, body = (region.blocks[0] for region in loop.regions)
+    returned = list(body.operations)[-1].operation.operands
+    read: dict[Any, Any] = {}
+    for number, operand in enumerate(loop.operands):
+        if returned[number] == body.arguments[number]:
+            read[body.arguments[number]] = read[condition.arguments[number]] = operand
+            loop.results[number].replace_all_uses_with(operand)
+    return read
+
+
+def _maker(value: Any) -> Any:
+    """The operation that makes a value, or in whose body it is an argument."""
+    owner = value.owner
+    return owner.owner.operation if isinstance(owner, ir.Block) else owner
+
+
+def _open(value: Any, before: Any) -> Any:
+    sharding = sharding_of(value)
+    if sharding is None:
+        return value
+    dimensions = [
+        sdy.DimensionShardingAttr.get([], is_closed=False) for _ in sharding.dimension_shardings
+    ]
+    with ir.InsertionPoint(before), before.location:
+        open_sharding = sdy.TensorShardingAttr.get(sharding.mesh_or_ref, dimensions)
+        return sdy.ShardingConstraintOp(value, open_sharding).result
 
 
 def _inline(call: Any, function: Any) -> None:
@@ -352,23 +434,42 @@ class _Equal:
 
     def number(self, op: Any) -> int:
         """A number that only equal operations share."""
-        if op not in self._of:
-            inner = tuple((o.name, _attributes(o)) for o in operations(op))
-            operands = tuple(self._operand(operand) for operand in op.operands)
-            key = (op.name, _attributes(op), inner, operands, op.parent)
-            self._of[op] = self._numbers.setdefault(key, len(self._numbers))
+        waiting = [op]
+        while waiting:
+            last = waiting[-1]
+            makers = [v.owner for v in last.operands if not isinstance(v.owner, ir.Block)]
+            unknown = [maker for maker in makers if maker not in self._of]
+            if unknown:
+                waiting += unknown
+                continue
+            waiting.pop()
+            if last not in self._of:
+                key = self._key(last)
+                self._of[last] = self._numbers.setdefault(key, len(self._numbers))
         return self._of[op]
+
+    def _key(self, op: Any) -> tuple[Any, ...]:
+        inner = tuple((o.name, _attributes(o)) for o in operations(op))
+        operands = tuple(self._operand(operand) for operand in op.operands)
+        return (op.name, _attributes(op), inner, operands, op.parent)
 
     def _operand(self, value: Any) -> Any:
         if isinstance(value.owner, ir.Block):
             return value
-        return self.number(value.owner), ir.OpResult(value).result_number
+        return self._of[value.owner], ir.OpResult(value).result_number
 
 
-def _attributes(op: Any) -> tuple[tuple[str, str], ...]:
-    """The attributes of an operation that say what it does."""
-    names = sorted(getattr(named, "name", named) for named in op.attributes)
-    return tuple((name, str(op.attributes[name])) for name in names if name != _MAKES)
+def _attributes(op: Any) -> Any:
+    """The attributes of an operation that say what it does; equal ones are one in their context."""
+    if op.name.endswith(".constant") and _is_complex(op.results[0]):
+        # jaxlib cannot read such a value: it raises, and JAX 0.6 ends the process.
+        return op.get_asm().partition("=")[2]
+    names = [getattr(named, "name", named) for named in op.attributes]
+    return tuple((name, op.attributes[name]) for name in names if name != _MAKES)
+
+
+def _is_complex(value: Any) -> bool:
+    return isinstance(ir.RankedTensorType(value.type).element_type, ir.ComplexType)
 
 
 def _collect(

@@ -51,7 +51,6 @@ class Trials:
         self._links = links
         module = program.module
         with module.context:
-            shardy.prepare(module)
             self._mesh_name = _mesh_name(module, program.mesh)
 
     def specs(self) -> list[Spec]:
@@ -99,8 +98,8 @@ class Trials:
 
     def values(self, copy: _Module) -> dict[int, Any]:
         """Propagate a copy, and return the sharding attribute of each marked value."""
+        shardy.propagate(copy)
         with copy.context:
-            shardy.run_propagation(copy)
             return shardy.marked_values(copy)
 
     def cost(self, specs: Mapping[int, Spec | None]) -> Cost:

@@ -23,7 +23,7 @@ from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.collective_program import VIAS
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Collective, Devices, Program, Session
+from jaxtui.session.session import AxisTypeName, Collective, Devices, Program, Session
 
 RING = OPERATIONS["ppermute"].given["perm"]
 HALVES = "[[0, 1, 2, 3], [4, 5, 6, 7]]"
@@ -245,14 +245,18 @@ def test_many_random_collectives_agree(case: Any) -> None:
     agree(case)
 
 
+@pytest.mark.parametrize("kind", ["auto", "explicit"])
 @pytest.mark.parametrize("axes", ["x", "y", "y, x"])
 @pytest.mark.parametrize(
     "operation", ["psum", "all_gather", "all_to_all", "psum_scatter", "axis_index"]
 )
-def test_a_mesh_of_two_axes_agrees_along_either_and_both(operation: str, axes: str) -> None:
+def test_a_mesh_of_two_axes_agrees_along_either_and_both(
+    operation: str, axes: str, kind: AxisTypeName
+) -> None:
     length = {"x": 4, "y": 2}.get(axes, 8)
     given = OPERATIONS[operation].given
-    devices = Devices(platform="cpu", mesh={"x": 4, "y": 2})
+    types: dict[str, AxisTypeName] = {"x": kind, "y": kind}
+    devices = Devices(platform="cpu", mesh={"x": 4, "y": 2}, axis_types=types)
     value = f"normal(8, {length}, 3)"
     options = {**given, "axis_name": axes}
     assert run(made(operation, "shard_map", value, devices=devices, **options)).checked is True
@@ -487,7 +491,7 @@ from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.collective_program import VIAS
 from jaxtui.collectives.engine import run as collectives
 from jaxtui.engine_base import devices
-from jaxtui.session.session import Collective, Devices, Session
+from jaxtui.session.session import AxisTypeName, Collective, Devices, Session
 devices.configure("cpu", 16)
 said = {}
 for name, words in OPERATIONS.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -125,6 +126,15 @@ def test_the_largest_could_come_from_all_that_were_compared(operation: str, dtyp
     session = made(operation, "pmap", value)
     asked = collectives.provenance(session, "", ran(session).before)
     assert asked.sources(0, 5).indices == [[1, 3, 5, 7, 9, 11, 13, 15]]
+
+
+def test_where_an_element_comes_from_is_the_same_over_explicit_axes() -> None:
+    session = made("psum", "shard_map", "arange(64).reshape(8, 8) % 5")
+    explicit = msgspec.structs.replace(
+        session, devices=Devices(mesh={"x": 4, "y": 2}, axis_types={"x": "explicit", "y": "auto"})
+    )
+    asked = collectives.provenance(explicit, "", ran(explicit).before)
+    assert asked.sources(0, 5).indices == [[5, 13, 21, 29, 37, 45, 53, 61]]
 
 
 OWN: list[tuple[str, str, str, list[int]]] = [

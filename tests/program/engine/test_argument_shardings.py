@@ -6,8 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -15,7 +18,7 @@ from jaxtui.engine_base import meshes
 from jaxtui.program.engine import evaluation, placing, spec_trees
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.session.export import script
-from jaxtui.session.layers import Jit
+from jaxtui.session.layers import Jit, Vmap
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
 from tests.support.scripts import names_of
@@ -188,6 +191,30 @@ def test_what_does_not_fit_is_said_at_the_sharding(case: Any) -> None:
     check(case)
 
 
+_entries = st.sampled_from([None, "data", "model", ("data", "model"), ("model", "data"), "z"])
+
+
+def placed_bare(shape: tuple[int, ...], text: str) -> Any:
+    return jax.device_put(np.ones(shape), over_mesh(eval(text, {"P": P})))
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 3, 4, 6, 8]), max_size=3), st.lists(_entries, max_size=3))
+def test_just_what_device_put_refuses_is_refused_and_each_fix_is_taken(
+    shape: list[int], entries: list[Any]
+) -> None:
+    text = f"P({', '.join(map(repr, entries))})"
+    try:
+        placed_bare(tuple(shape), text)
+        refused = False
+    except Exception:  # JAX raises several kinds
+        refused = True
+    of = session(f"np.ones({tuple(shape)})", text)
+    found = evaluation.trace(Composition(program=of.program, devices=of.devices)).diagnosis
+    assert (found is not None) == refused, found
+    for fix in found.fixes if found is not None else []:
+        placed_bare(tuple(shape), fix.text)
+
+
 @pytest.mark.parametrize(
     "specs",
     [
@@ -207,3 +234,74 @@ def test_specs_are_written_as_one_types_them(specs: Any) -> None:
 
 def test_other_nodes_cannot_be_typed() -> None:
     assert spec_trees.text_of({"a": [object()]}) is None
+
+
+# ---------------------------------------------------------------------------------- the shape flow
+
+
+def flow_of(of: Session) -> list[list[list[list[str]]]]:
+    """The specs of the inputs at each level."""
+    made = Composition(program=of.program, devices=of.devices)
+    traced = evaluation.trace(made)
+    assert traced.diagnosis is None, traced.diagnosis
+    assert traced.flow is not None
+    assert traced.flow.axes == ["data", "model"]
+    ran = evaluation.run(made, lambda stage: None, lambda: False)
+    for before, after in zip(traced.flow.levels, ran.flow.levels, strict=True):
+        assert before.inputs == after.inputs
+    return [[leaf.spec for leaf in level.inputs or []] for level in traced.flow.levels]
+
+
+def test_the_flow_shows_where_arguments_lie() -> None:
+    of = session(TREE, "{'a': P(None, ('data', 'model')[1:]), 'b': [P(('data', 'model')), None]}")
+    assert flow_of(of) == [[[[], ["model"]], [["data", "model"]], []]]
+
+
+def test_the_flow_shows_the_shardings_of_keywords_by_their_name() -> None:
+    arguments = [
+        Argument(name="z", value="ones(8)", sharding="P('data')"),
+        Argument(name="a", value="ones(4)", sharding="P('model')"),
+        Argument(name="y", value="ones(3)"),
+    ]
+    source = "def f(y, *, z, a):\n    return y.sum() + z.sum() + a.sum()\n"
+    program = Program(source=source, arguments=arguments)
+    of = Session(devices=Devices(mesh=MESH), program=program)
+    specs = dict(zip(["y", "a", "z"], flow_of(of)[0], strict=True))
+    if specs["a"] == [["data"]]:  # the order of keywords is that of the call
+        specs["a"], specs["z"] = specs["z"], specs["a"]
+    assert specs == {"y": [], "a": [["model"]], "z": [["data"]]}
+
+
+def test_explicit_shardings_are_those_of_jaxs_types_at_every_level() -> None:
+    of = session("arange(32.).reshape(8, 4)", "P('data', 'model')")
+    seen: list[Any] = []
+    types = {"data": "explicit", "model": "explicit"}
+    program = msgspec.structs.replace(of.program, layers=[Vmap(), Jit()])
+    explicit = Session(devices=Devices(mesh=MESH, axis_types=types), program=program)  # type: ignore[arg-type]
+
+    def spied(x: Any) -> Any:
+        seen.append(jax.typeof(x).sharding.spec)
+        return x
+
+    devices = np.array(jax.devices()).reshape(4, 2)
+    mesh = Mesh(devices, tuple(MESH), axis_types=(AxisType.Explicit,) * 2)
+    with meshes.in_context(mesh):
+        x = jax.device_put(jnp.ones((8, 4)), NamedSharding(mesh, P("data", "model")))
+        jax.jit(jax.vmap(spied))(x)
+    assert seen == [P("model")]
+    assert flow_of(explicit) == [[[["data"], ["model"]]], [[["data"], ["model"]]], [[["model"]]]]
+    outputs = evaluation.trace(Composition(program=program, devices=explicit.devices)).flow
+    assert outputs is not None
+    assert [level.outputs[0].spec for level in outputs.levels if level.outputs] == [
+        [["data"], ["model"]],
+        [["data"], ["model"]],
+        [["model"]],
+    ]
+
+
+def test_the_shapes_are_shown_beside_a_sharding_that_does_not_fit() -> None:
+    of = session("ones((8, 4))", "P('z')")
+    traced = evaluation.trace(Composition(program=of.program, devices=of.devices))
+    assert traced.diagnosis is not None
+    assert traced.flow is not None
+    assert [leaf.shape for leaf in traced.flow.levels[0].outputs or []] == [[8, 4]]

@@ -95,7 +95,8 @@ def cases(kind: type[Layer]) -> list[Any]:
         case("inside an unchecked shard_map", "x: x ** 3", ROWS,
             (kind(), ShardMap(in_specs=DIVIDED, out_specs=DIVIDED, check_vma="False")),
             f"jax.shard_map({bare}(f), mesh=mesh, in_specs=P('devices'), "
-            "out_specs=P('devices'), check_vma=False)(x)", (8, None)),
+            "out_specs=P('devices'), check_vma=False)(x)", (8, None),
+            marks=() if name == "jacrev" else pytest.mark.long),
         case("vmap, jit and shard_map", "x: jnp.cos(x)", ROWS,
             (kind(), Vmap(), ShardMap(in_specs=DIVIDED, out_specs=DIVIDED), Jit()),
             f"jax.jit(jax.shard_map(jax.vmap({bare}(f)), mesh=mesh, in_specs=P('devices'), "

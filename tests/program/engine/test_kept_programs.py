@@ -143,7 +143,10 @@ def test_a_run_that_fails_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize("layers", COMPILED)
-def test_what_a_program_compiled_is_freed_once_others_ran(layers: tuple[AnyLayer, ...]) -> None:
+def test_what_a_program_compiled_is_freed_once_others_ran(
+    layers: tuple[AnyLayer, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_programs, "MOST", 3)
     functions = []
     for number in range(kept_programs.MOST + 3):
         run(composition(f"def f(x):\n    return x + {number}\n", "arange(8.)", *layers))

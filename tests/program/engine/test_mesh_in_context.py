@@ -12,14 +12,23 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxtui.engine_base import meshes
+from jaxtui.benchmark.engine.plan import plan_point
+from jaxtui.engine_base import memory, meshes
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation, expressions, placing
 from jaxtui.program.engine.inspection import inspect
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.session import mesh_context
 from jaxtui.session.export import script
 from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
-from jaxtui.session.session import Argument, AxisTypeName, Devices, Program, Session
+from jaxtui.session.session import (
+    Argument,
+    AxisTypeName,
+    Benchmark,
+    Devices,
+    Program,
+    Session,
+)
 from jaxtui.wire.base import Composition
 from tests.support.bare import assert_same_leaves, assert_trace_foretold
 from tests.support.scripts import names_of
@@ -27,6 +36,7 @@ from tests.support.scripts import names_of
 MESH = {"data": 4, "model": 2}
 EXPLICIT: dict[str, AxisTypeName] = {"data": "explicit", "model": "explicit"}
 CONSTRAINED = "def f(x):\n    return lax.with_sharding_constraint(x * 2, P('data'))\n"
+ALONE = "def f(x):\n    return lax.with_sharding_constraint(x, P('data'))\n"
 NEW = pytest.mark.skipif(not hasattr(jax.sharding, "reshard"), reason="older JAX has no reshard")
 
 
@@ -50,6 +60,14 @@ def session(
 
 X = {"x": "arange(32.0).reshape(8, 4)"}
 CASES = {
+    "a constraint by itself": session(ALONE, X),
+    "a constraint on an array of NumPy": session(
+        ALONE, {"x": "np.arange(32, dtype='float32').reshape(8, 4)"}
+    ),
+    "a jit that shards and a value that does": session(
+        CONSTRAINED, {"x": "lax.with_sharding_constraint(arange(32.0).reshape(8, 4), P('data'))"},
+        Jit(in_shardings="P('data')"),
+    ),
     "a constraint": session(CONSTRAINED, X),
     "a constraint under jit": session(CONSTRAINED, X, Jit()),
     "a constraint under a jit that shards": session(CONSTRAINED, X, Jit(in_shardings="P('data')")),
@@ -145,6 +163,8 @@ def test_a_program_that_reshards_is_the_scripts(name: str) -> None:
 
 SQUARE = np.arange(32.0, dtype="float32").reshape(8, 4)
 VALUES = {
+    "a constraint by itself": SQUARE,
+    "a constraint on an array of NumPy": SQUARE,
     "a source that makes an array at once": SQUARE.sum(0),
     "a value that asks for it": SQUARE + 1,
     "a shard_map beside a constraint": SQUARE.reshape(4, 2, 4).sum(0) + 1,
@@ -164,18 +184,21 @@ def test_the_mesh_changes_no_value(name: str) -> None:
     ("of", "when"),
     [
         (session("def f(x):\n    return x\n", X), "never"),
-        (session(CONSTRAINED, X), "call"),
+        (session(CONSTRAINED, X), "values"),
+        (session(CONSTRAINED, X, Jit(in_shardings="P()")), "call"),
         (session(CONSTRAINED, X, mesh=None), "never"),
         (session(CONSTRAINED, X, Vmap(), Pmap()), "never"),
-        (session("def f(x):\n    return x\n", X, types=EXPLICIT), "call"),
-        (session("f = jax.jit(lambda x: x, in_shardings=P())\n", X), "always"),
-        (session("f = lambda x: reshard(x, P('data'))\n", X), "call"),
+        (session("def f(x):\n    return x\n", X, types=EXPLICIT), "values"),
+        (session("f = jax.jit(lambda x: x, in_shardings=P())\n", X), "source"),
+        (session("f = lambda x: reshard(x, P('data'))\n", X), "values"),
         (session("def f(x):\n    return jax.pmap(jnp.sin)(x) + len(P())\n", X), "never"),
         (session("m = jax.make_mesh((2,), ('i',))\ng = P('i')\nf = len\n", X), "never"),
-        (session("from jax.sharding import PartitionSpec as S\ndef f(x):\n    S()", X), "call"),
-        (session("def f(x):\n    return x\n", {"x": "reshard(ones(8), P('data'))"}), "call"),
+        (session("from jax.sharding import PartitionSpec as S\ndef f(x):\n    S()", X), "values"),
+        (session("def f(x):\n    return x\n", {"x": "reshard(ones(8), P('data'))"}), "values"),
         (session("def f(x):\n    return (\n", X), "never"),
-        (Session(devices=Devices(mesh=MESH), program=Program(function="model.py:f")), "call"),
+        (session("import model\ndef f(x):\n    return model.f(x)\n", X), "values"),
+        (session("import functools, jax.nn\nfrom jax import nn\nf = nn.relu\n", X), "never"),
+        (Session(devices=Devices(mesh=MESH), program=Program(function="model.py:f")), "values"),
     ],
 )
 def test_the_mesh_is_in_context_where_code_asks_for_it(of: Session, when: str) -> None:
@@ -297,3 +320,26 @@ def test_values_have_the_sharding_of_their_type() -> None:
     assert isinstance(struct.sharding, NamedSharding)
     assert struct.sharding.mesh == prepared.devices.mesh
     assert jnp.ones(3).sharding.device_set == {jax.devices()[0]}
+
+
+def test_a_benchmark_says_that_its_strategies_have_no_mesh_in_context() -> None:
+    source = "def f(x):\n    return lax.with_sharding_constraint(x * 2, P('model'))\n"
+    of = session(source, X, Vmap())
+    with pytest.raises(Diagnosed) as refused:
+        plan_point(0, {}, composition(of), Benchmark())
+    assert "the session's mesh is not in context" in refused.value.diagnosis.message
+    plain = session("def f(x):\n    return x * 2 + len(P())\n", X, Vmap())
+    assert prepare(composition(plain)).devices.in_context == "values"
+    assert plan_point(0, {}, composition(plain), Benchmark()).arms
+
+
+def test_memory_is_asked_for_on_each_device_of_the_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.devices, "available_memory", lambda: 40 << 20)
+    big = {"x": "ones((1024, 2048))"}  # 8 MiB
+    plain = "def f(x):\n    return x.sum()\n"
+    assert evaluation.trace(composition(session(plain, big))).diagnosis is None
+    asking = "def f(x):\n    return lax.with_sharding_constraint(x, P('data')).sum()\n"
+    found = evaluation.trace(composition(session(asking, big))).diagnosis
+    assert found is not None
+    assert (found.kind, found.field) == ("memory", "program.arguments.0.value")
+    assert "64" in found.message

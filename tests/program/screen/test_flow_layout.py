@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,6 +134,20 @@ def test_a_mark_has_the_colour_of_the_layer_that_takes_the_axis() -> None:
     headings = {s.text.strip(): s.style for s in picture.heading}
     assert headings["● pmap devices·8"] == layer_colours.component(1)
     assert headings["◆ vmap batch·4"] == layer_colours.component(0)
+
+
+def test_a_sharding_stands_in_the_type_in_the_colour_of_its_axis() -> None:
+    spec = [["data"], [], ["data", "model"]]
+    given = msgspec.structs.replace(leaf("x", 8, 16, 32, marks=(0,)), spec=spec[:1])
+    inner = msgspec.structs.replace(leaf("x", 8, 16, 32), spec=spec)
+    flow = one_layer("vmap of 8", [given], [inner])
+    flow = msgspec.structs.replace(flow, axes=["data", "model"])
+    picture = layout(flow, width=120)
+    assert "f32[‹8›@data, 16, 32]" in picture.text
+    assert "f32[8@data, 16, 32@(data,model)]" in picture.text
+    styles = {segment.text: segment.style for segment in picture.line(0)}
+    assert styles["data"] == layer_colours.component(0)
+    assert styles["model"] == layer_colours.component(1)
 
 
 def test_a_static_argument_is_its_value() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from textual.geometry import Region
 from textual.widget import Widget
@@ -14,7 +15,7 @@ from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.layers import Jit, Pmap, Vmap
-from jaxtui.session.session import Program
+from jaxtui.session.session import Devices, Program, Session, Sharding
 from jaxtui.wire.base import Failed, Printed
 from jaxtui.wire.program import Inspect, Inspected, Run, Trace
 from jaxtui.wire.report import Parameter
@@ -257,6 +258,78 @@ async def test_an_error_stands_at_its_argument() -> None:
         assert not value_input(bench, 0).has_class("-faulty")
         line = next(line for line in bench.text.splitlines() if "! no such name" in line)
         assert line.index("!") < 10
+
+
+# ---------------------------------------------------------------------------------- shardings
+
+
+def sharding_input(bench: Bench, row: int) -> FieldInput:
+    return bench.app.map_screen.arguments._rows[row].sharding_input
+
+
+def sharded(mesh: dict[str, int] | None, sharding: str = "") -> Session:
+    session = made.session()
+    first, *others = session.program.arguments
+    arguments = [msgspec.structs.replace(first, sharding=sharding), *others]
+    program = msgspec.structs.replace(session.program, arguments=arguments)
+    return made.session(program=program, devices=Devices(mesh=mesh))
+
+
+@pytest.mark.parametrize(
+    ("session", "shown"),
+    [
+        (made.session(), False),
+        (sharded({"data": 8}), False),
+        (sharded({"data": 4, "model": 2}), True),
+        (sharded(None, "P('devices')"), True),
+        (made.session(sharding=Sharding(mesh={"data": 64, "model": 8})), True),
+    ],
+)
+async def test_shardings_have_a_column_where_they_matter(session: Session, shown: bool) -> None:
+    async with Bench(session).open() as bench:
+        await bench.settled()
+        assert sharding_input(bench, 0).display == shown
+        heading = next(line for line in bench.text.splitlines() if "in_axes" in line)
+        assert ("sharding" in heading) == shown
+        assert sharding_input(bench, 0).value == session.program.arguments[0].sharding
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_a_sharding_is_typed_into_its_cell(size: tuple[int, int]) -> None:
+    async with Bench(sharded({"data": 4, "model": 2})).open(size) as bench:
+        await bench.settled()
+        await type_at_end(bench, sharding_input(bench, 1), *"P('data')")
+        assert [a.sharding for a in bench.session.program.arguments] == ["", "P('data')"]
+        assert bench.client.asked(Trace)[-1].composition.program.arguments[1].sharding
+        row = next(line for line in bench.text.splitlines() if "P('data')" in line)
+        assert "vector" in row
+        assert value_input(bench, 1).size.width >= 10
+
+
+async def test_an_error_stands_at_its_sharding() -> None:
+    async with Bench(sharded({"data": 4, "model": 2})).open() as bench:
+        await bench.settled()
+        wrong = Diagnosis(
+            kind="axes",
+            field=FieldPath("program.arguments.0.sharding"),
+            message="the mesh has no axis",
+        )
+        await type_at_end(bench, sharding_input(bench, 0), *"P('z')")
+        await bench.trace_answered(diagnosis=wrong)
+        assert sharding_input(bench, 0).has_class("-faulty")
+        assert not value_input(bench, 0).has_class("-faulty")
+        assert "! the mesh has no axis" in bench.text
+
+
+async def test_the_column_stays_while_its_only_sharding_is_typed_anew() -> None:
+    async with Bench(sharded(None, "P")).open() as bench:
+        await bench.settled()
+        field = sharding_input(bench, 0)
+        await type_at_end(bench, field, "backspace")
+        assert bench.session.program.arguments[0].sharding == ""
+        assert field.display
+        await bench.press(*"P()")
+        assert bench.session.program.arguments[0].sharding == "P()"
 
 
 # ---------------------------------------------------------------------------------- axes

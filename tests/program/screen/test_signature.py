@@ -88,6 +88,13 @@ def test_an_emptied_argument_without_a_default_stays() -> None:
     assert values(with_value(given, signature, rows(given, signature)[0], "")) == {"x": ""}
 
 
+def test_what_was_typed_into_a_row_whose_argument_has_gone_changes_nothing() -> None:
+    signature, given = parameters("x", "y"), arguments(x="1", y="2")
+    gone = rows(given, signature)[1]
+    for left in (arguments(x="1"), arguments(x="1", z="3")):
+        assert with_value(left, signature, gone, "4") == left
+
+
 def test_star_args_take_one_further_argument_after_another() -> None:
     signature = parameters("*xs")
     first = with_value([], signature, rows([], signature)[0], "1")

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable, shape_of
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine.diagnosis import explicit
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
 from jaxtui.program.engine.programs import BuiltLayer, divided_over_all
@@ -112,6 +113,8 @@ def _advised(error: BaseException, layer: BuiltLayer) -> list[Fix]:
 
 def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
     """What the user's function raised, with the axes or axis name that would prevent it."""
+    if (refused := explicit.explain(error, prepared)) is not None:
+        return refused
     found = failures.raised_diagnosis(error, "function", _code_field(prepared))
     message = found.message
     fixes: list[Fix] = []
@@ -145,7 +148,8 @@ def _without_check(recorder: Recorder) -> tuple[str, list[Fix]]:
     """What to say and to try where JAX lacks something and does not say what."""
     said = f", raised within JAX {jax.__version__}, which does not say what it lacks"
     for layer in recorder.layers:
-        if layer.kind.divides and layer.settings.get("check_vma") is not False:
+        checks = "check_vma" in layer.kind.fields()
+        if checks and layer.settings.get("check_vma") is not False:
             said += (
                 ": check_vma, the check of what differs between devices, does not know all "
                 "operations"
@@ -194,7 +198,7 @@ def _explain_outputs(
             return layer.fault("axis_size", message)
         if explained := _out_axes_message(layer, output):
             return layer.fault(name, explained, fixes)
-    if layer.kind.divides and "require replication" in str(error):
+    if "out_specs" in layer.settings and "require replication" in str(error):
         return _explain_replication(error, layer)
     return found
 

@@ -11,7 +11,7 @@ from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.diagnosis.calls import Call
 from jaxtui.program.engine.diagnosis.mapping import MappingCall
-from jaxtui.program.engine.diagnosis.specs import ShardMapCall
+from jaxtui.program.engine.diagnosis.specs import ShardMapCall, SmapCall
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, axis_size
 from jaxtui.session.diagnosis import Diagnosis, Fix
@@ -26,6 +26,8 @@ def explain_inputs(layer: BuiltLayer, recorder: Recorder, prepared: Prepared) ->
     kind: type[Call] = Call
     if layer.kind.maps:
         kind = MappingCall
+    elif layer.kind.in_mesh:
+        kind = SmapCall
     elif layer.kind.divides:
         kind = ShardMapCall
     elif layer.kind.differentiates:

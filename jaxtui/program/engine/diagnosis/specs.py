@@ -6,14 +6,16 @@ import math
 from typing import Any
 
 from jax import tree_util
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
 from jaxtui.engine_base.arrays import shape_of
 from jaxtui.engine_base.failures import safe_repr
+from jaxtui.engine_base.meshes import typed_sharding, types_of
 from jaxtui.program.engine.diagnosis.calls import Call, short
-from jaxtui.program.engine.spec_trees import axes_of
+from jaxtui.program.engine.spec_trees import axes_of, text_of
 from jaxtui.program.engine.tracing import input_axes
-from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import ARGUMENTS
 from jaxtui.text.quantities import counted
 
 
@@ -115,7 +117,32 @@ class ShardMapCall(Call):
             parts = math.prod(self._mesh[axis] for axis in axes_of(entry))
             if shape[dimension] % parts:
                 return self._uneven(name, position, dimension, shape[dimension], parts)
-        return None
+        return self._lies_otherwise(spec, name, position, leaf)
+
+    def _lies_otherwise(
+        self, spec: PartitionSpec, name: str, position: int, leaf: Any
+    ) -> Diagnosis | None:
+        """Does the argument lie as its spec says, where the axes are explicit?"""
+        types = types_of(self.layer.devices.mesh)
+        typed = typed_sharding(leaf)
+        given = PartitionSpec() if typed is None else typed.spec
+        wanted, has = (
+            [[a for a in axes_of(entry) if types[a] is AxisType.Explicit] for entry in one]
+            for one in (spec, given)
+        )
+        length = max(len(wanted), len(has))
+        if _filled(wanted, length) == _filled(has, length):
+            return None
+        text, lies = text_of(spec) or "", text_of(given) or ""
+        fixes = [self.layer.fix("in_specs", lies)]
+        if self.outermost and 0 <= position < len(self.prepared.positional):
+            field = ARGUMENTS / self.prepared.positional[position] / "sharding"
+            fixes.insert(0, Fix(label=f"let {name} lie {text}", field=field, text=text))
+        message = (
+            f"{name} lies {lies}, and in_specs says {text}: over explicit axes a shard_map moves "
+            "nothing"
+        )
+        return self.layer.fault("in_specs", message, fixes)
 
     def _uneven(self, name: str, position: int, dimension: int, size: int, parts: int) -> Diagnosis:
         below, above = size - size % parts, size + parts - size % parts
@@ -127,3 +154,44 @@ class ShardMapCall(Call):
             f"evenly: {nearest} would do",
             self.value_fix(position, f"keep the first {below}", f"{{}}[{cut}]") if below else (),
         )
+
+
+def _filled(entries: list[list[Any]], length: int) -> list[list[Any]]:
+    return entries + [[]] * (length - len(entries))
+
+
+class SmapCall(Call):
+    """A call to an smap."""
+
+    def explain(self) -> Diagnosis | None:
+        return self._inferred() or self.structure() or self._axes()
+
+    def _inferred(self) -> Diagnosis | None:
+        """Do the arguments' types say how they are divided, if in_axes does not?"""
+        if "in_axes" in self.layer.settings:
+            return None
+        name = self.layer.settings["axis_name"]
+        if types_of(self.layer.devices.mesh)[name] is AxisType.Explicit:
+            return None
+        message = (
+            f"smap needs in_axes: only over an explicit axis do types say it, and {name!r} is not"
+        )
+        return self.layer.fault("in_axes", message, self.working_axes())
+
+    def _axes(self) -> Diagnosis | None:
+        parts = int(self.layer.devices.mesh.shape[self.layer.settings["axis_name"]])
+        entries = input_axes(self.layer, self.args)
+        for axis, (name, _, leaf) in zip(entries, self.leaves(), strict=False):
+            shape = shape_of(leaf)
+            if axis is None:
+                continue
+            if type(axis) is not int or not -len(shape) <= axis < len(shape):
+                message = f"{name} {short(leaf)} has no axis {safe_repr(axis, 40)}"
+                return self.layer.fault("in_axes", message, self.working_axes())
+            if shape[axis] % parts:
+                message = (
+                    f"axis {axis} of {name} is {shape[axis]}, which {parts} devices cannot share "
+                    f"evenly"
+                )
+                return self.layer.fault("in_axes", message, self.working_axes())
+        return None
