@@ -54,7 +54,7 @@ ASCII = str.maketrans(
     }
 )
 # Letters may also be those of a user's names: ours are known by what they stand beside.
-LETTERS = {"µ": "u", "α": "a", "β": "b"}
+LETTERS = {"µ": "u", "\N{GREEK SMALL LETTER MU}": "u", "α": "a", "β": "b"}
 _OURS = re.compile(
     r"\bµ(?=s\b)|\bα(?= \+ .*S/β)|(?<=\blatency )α\b|(?<=\bS/)β\b|(?<=\bbandwidth )β\b"
 )

@@ -68,7 +68,7 @@ def test_a_picture_fetches_nothing() -> None:
         (
             ("--screen", "nowhere"),
             2,
-            "no screen 'nowhere'; there are map, collectives, benchmark, learn, devices",
+            "no screen 'nowhere'; there are map, sharding, collectives, benchmark, learn, devices",
         ),
         (("--theme", "nothing"), 2, "no theme 'nothing'; there are"),
         (("--engine", "/no/such/engine"), 3, "No such file"),

@@ -35,6 +35,7 @@ class Details(Vertical):
 
     DEFAULT_CSS = """
     Details { display: none; height: 40%; }
+    Details DeviceMap { padding: 0 0 0 1; }
     Details.-open { display: block; }
     Details RowList, Details DeviceMap { display: none; height: 1fr; }
     Details.-map DeviceMap { display: block; }

@@ -90,7 +90,8 @@ class DeviceMap(LineScroller):
         if grid is None or event.y < HEADING:
             return
         line = event.y - HEADING + self.scroll_offset.y
-        device = grid.device_at(line, event.x, grid.first_column(self.device))
+        x = event.x - self.gutter.left
+        device = grid.device_at(line, x, grid.first_column(self.device))
         if device is not None:
             self.go_to(device)
 

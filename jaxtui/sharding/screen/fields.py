@@ -15,7 +15,7 @@ MESH_FIELDS = ("mesh", "axis_types", "machine", "memory", "bandwidth", "latency"
 LABELS = {"axis_types": "types"}
 PLACEHOLDERS = {
     "axis_types": "auto; or model = explicit",
-    "machine": "a preset",
+    "machine": "tpu-v5p, h100, …",
     "memory": "of one device: 95 GB",
     "bandwidth": "50 GB/s; or data = 50 GB/s",
     "latency": "1 us",

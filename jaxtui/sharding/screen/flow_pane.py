@@ -82,7 +82,7 @@ class FlowPane(Vertical):
             self.shown = []
             self.rows.put(0, lambda number: (Part(""),), of=None)
             return
-        width = max(20, self.rows.size.width)
+        width = max(20, self.rows.size.width - 1)
         compared = self._compared(flow)
         columns = self._laid_out(flow, width, self._beside(flow, compared, device))
         platform = work.environment.platform if work.environment is not None else ""

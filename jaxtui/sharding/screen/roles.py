@@ -28,6 +28,7 @@ _STYLES = {
     "scope": "text-style: bold;",
     "sent": "color: $text-warning;",
     "sign": "color: $foreground 60%;",
+    "pointer": "color: $primary; text-style: bold;",
     "mark": "color: $text-error; text-style: bold;",
     "note": "color: $text-warning; text-style: italic;",
     "lit": "background: $success 25%; text-style: bold;",

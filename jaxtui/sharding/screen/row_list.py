@@ -13,11 +13,13 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
+from jaxtui.screen.cells import Segment as Cell
 from jaxtui.screen.cells import text_of
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.sharding.screen import roles
 from jaxtui.sharding.words import Part, Parts
+from jaxtui.text.signs import CURSOR
 
 
 def combined(widget: LineScroller, part: str) -> Style:
@@ -35,7 +37,7 @@ class FlowText(PaintedLines):
 
     PREFIX = roles.PREFIX
     COMPONENT_CLASSES: ClassVar[set[str]] = roles.COMPONENTS
-    DEFAULT_CSS = "FlowText { height: auto; }\n" + roles.CSS
+    DEFAULT_CSS = "FlowText { height: auto; padding: 0 0 0 1; }\n" + roles.CSS
     can_focus = False
 
     def say(self, lines: Iterable[Parts], *, stale: bool = False) -> None:
@@ -50,7 +52,7 @@ class FlowText(PaintedLines):
 
 
 class RowList(LineScroller):
-    """Rows that a function lays out, and a cursor among them."""
+    """Rows that a function lays out, and a cursor among them, for which the first cell is kept."""
 
     PREFIX = roles.PREFIX
     COMPONENT_CLASSES: ClassVar[set[str]] = roles.COMPONENTS
@@ -119,12 +121,14 @@ class RowList(LineScroller):
         number = y + self.scroll_offset.y
         if number >= self.count:
             return self.strip_of((), dim=self._stale)
-        strip = self.strip_of(roles.line_of(self._row(number)), dim=self._stale)
-        if number == self.cursor:
-            mark = self.style_of("cursor" if self.has_focus else "selected")
-            over = Style(bgcolor=mark.bgcolor)
-            return Strip(Segment.apply_style(strip, post_style=over), strip.cell_length)
-        return strip
+        row = roles.line_of(self._row(number))
+        if number != self.cursor:
+            return self.strip_of((Cell(" "), *row), dim=self._stale)
+        kind = "cursor" if self.has_focus else "selected"
+        pointer = Cell(CURSOR, "sign" if kind == "selected" else "pointer")
+        strip = self.strip_of((pointer, *row), dim=self._stale)
+        over = Style(bgcolor=self.style_of(kind).bgcolor)
+        return Strip(Segment.apply_style(strip, post_style=over), strip.cell_length)
 
     def make_style(self, part: str) -> Style:
         return combined(self, part)

@@ -50,6 +50,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
     CSS = """
     #sharding-form { height: auto; max-height: 12; }
     #sharding-body { height: 1fr; layout: vertical; }
+    #sharding-flow, #sharding-details { padding: 0 1 0 0; }
     .-low #sharding-form { max-height: 5; }
     .-low Details { height: 50%; }
     .-broad #sharding-body { layout: horizontal; }
