@@ -11,6 +11,7 @@ from tests.performance import (
     engine,
     faults,
     keystroke,
+    sharding,
     startup,
     waiting,
 )
@@ -22,6 +23,7 @@ PARTS = {
     "keystroke": keystroke,
     "waiting": waiting,
     "faults": faults,
+    "sharding": sharding,
     "screen": beside_the_screen,
     # Last, since these start JAX's threads in this process, and a terminal has to fork it.
     "believable": believable,

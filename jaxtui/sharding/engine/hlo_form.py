@@ -22,10 +22,14 @@ def prepared(module: Any) -> Any:
     """
     with module.context:
         inline_calls(module)
-        _lower_top_k(module)
-        _stand_in_for_chlo(module)
-        _broadcast_as_xla(module)
-        _open_what_loops_read(module)
+        found: dict[str, list[Any]] = {}
+        for op in shardy.operations(shardy.main_of(module)):
+            found.setdefault(op.name, []).append(op)
+        _lower_top_k(found.pop("chlo.top_k", []))
+        for name in [name for name in found if name.startswith("chlo.")]:
+            _stand_in_for_chlo(found[name])
+        _broadcast_as_xla(found.get("stablehlo.broadcast_in_dim", []))
+        _open_what_loops_read(found.get("stablehlo.while", []))
         shardy.name_makers(module)
     return module
 
@@ -58,9 +62,9 @@ def inline_calls(module: Any) -> None:
             function.erase()
 
 
-def _lower_top_k(module: Any) -> None:
+def _lower_top_k(found: list[Any]) -> None:
     """Write each `top_k` as the custom call that XLA makes of it, which Shardy has a rule for."""
-    for op in [op for op in shardy.operations(shardy.main_of(module)) if op.name == "chlo.top_k"]:
+    for op in found:
         with ir.InsertionPoint(op), op.location:
             call = stablehlo.CustomCallOp(
                 [result.type for result in op.results],
@@ -72,15 +76,13 @@ def _lower_top_k(module: Any) -> None:
         op.erase()
 
 
-def _stand_in_for_chlo(module: Any) -> None:
+def _stand_in_for_chlo(found: list[Any]) -> None:
     """Put elementwise operations in the place of those of the dialect CHLO (`erf`, `square`, ...).
 
     XLA writes them out before it propagates, and Shardy has rules for few of them. What is computed
     does not matter here, only that each element depends on those in its place.
     """
-    for op in [
-        op for op in shardy.operations(shardy.main_of(module)) if op.name.startswith("chlo.")
-    ]:
+    for op in found:
         shapes = {tuple(ir.RankedTensorType(v.type).shape) for v in (*op.operands, *op.results)}
         if len(op.results) != 1 or not op.operands or len(shapes) != 1:
             continue
@@ -93,17 +95,13 @@ def _stand_in_for_chlo(module: Any) -> None:
         op.erase()
 
 
-def _broadcast_as_xla(module: Any) -> None:
+def _broadcast_as_xla(found: list[Any]) -> None:
     """Reshape where XLA does so for a broadcast, since Shardy passes on through reshapes first.
 
     XLA drops a dimension of size 1 before it broadcasts along it, and reshapes where a broadcast
     only adds such dimensions.
     """
-    for op in [
-        op
-        for op in shardy.operations(shardy.main_of(module))
-        if op.name == "stablehlo.broadcast_in_dim"
-    ]:
+    for op in found:
         given = ir.RankedTensorType(op.operands[0].type)
         made = ir.RankedTensorType(op.results[0].type)
         places = list(ir.DenseI64ArrayAttr(op.attributes["broadcast_dimensions"]))
@@ -124,15 +122,13 @@ def _broadcast_as_xla(module: Any) -> None:
         op.erase()
 
 
-def _open_what_loops_read(module: Any) -> None:
+def _open_what_loops_read(loops: list[Any]) -> None:
     """Let a loop divide further what it only reads, such as the stack that a scan runs over.
 
     XLA captures what a loop carries unchanged, and puts an open constraint in front of the loop for
     each value that it captures which has a sharding of its own, before it propagates.
     """
-    for loop in [
-        op for op in shardy.operations(shardy.main_of(module)) if op.name == "stablehlo.while"
-    ]:
+    for loop in loops:
         read = _carried_unchanged(loop)
         inside = {loop, *shardy.operations(loop)}
         opened: dict[Any, Any] = {}

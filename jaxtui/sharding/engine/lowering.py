@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,11 +197,22 @@ def _traced(call: Any, structs: list[Any], recorder: Recorder, prepared: Prepare
 def _module(closed: Any, structs: list[Any], recorder: Recorder, prepared: Prepared) -> Any:
     platform = jax.default_backend()
     try:
-        program = jax.jit(core.jaxpr_as_fun(closed), keep_unused=True)
+        program = jax.jit(_calling(closed, structs), keep_unused=True)
         lowered = program.trace(*structs).lower(lowering_platforms=(platform,))
         return hlo_form.prepared(lowered.compiler_ir("stablehlo"))
     except Exception as error:
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
+
+
+def _calling(closed: Any, structs: list[Any]) -> Callable[..., Any]:
+    """A function that calls a jaxpr as it is: tracing it makes one equation, not all anew."""
+    if closed.consts:
+        anew: Callable[..., Any] = core.jaxpr_as_fun(closed)
+        return anew
+    count = len(closed.jaxpr.outvars)
+    call = jax.make_jaxpr(jax.jit(lambda *_: (0,) * count))(*structs).jaxpr.eqns[0]
+    params = {**call.params, "jaxpr": closed}
+    return lambda *given: call.primitive.bind(*given, **params)
 
 
 def _sizes(mesh: Mesh | AbstractMesh, closed: Any) -> dict[str, int]:

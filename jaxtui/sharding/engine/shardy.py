@@ -181,6 +181,10 @@ def axis_size(axis: str, mesh: Mapping[str, int]) -> int:
 
 def block_shape(shape: Sequence[int], spec: Spec, mesh: Mapping[str, int]) -> tuple[int, ...]:
     """The shape of the largest block that a device holds of an array."""
-    counts = [math.prod(axis_size(axis, mesh) for axis in axes) for axes in spec]
-    counts += [1] * (len(shape) - len(counts))
-    return tuple(-(-size // count) for size, count in zip(shape, counts, strict=True))
+    if not any(spec):
+        return tuple(shape)
+    axes = [*spec, *([] for _ in range(len(shape) - len(spec)))]
+    return tuple(
+        -(-size // math.prod(axis_size(axis, mesh) for axis in own)) if own else size
+        for size, own in zip(shape, axes, strict=True)
+    )
