@@ -50,8 +50,10 @@ def _wanted_of(body: Any, equation: Any, outputs: list[bool]) -> list[bool]:
     """Which results of a body are needed for the outputs of its equation."""
     count = len(body.outvars)
     if equation.primitive.name == "scan":
-        carried = int(equation.params["num_carry"])
-        return [True] * carried + outputs[carried:]
+        # What is carried has the rank that it has outside; what is stacked has one dimension less.
+        pairs = zip(body.outvars, equation.outvars, strict=True)
+        carried = [len(inner.aval.shape) == len(outer.aval.shape) for inner, outer in pairs]
+        return [kept or wanted for kept, wanted in zip(carried, outputs, strict=True)]
     if equation.primitive.name in ("cond", "shard_map") and count == len(outputs):
         return outputs
     return [True] * count
