@@ -27,6 +27,20 @@ def test_the_order_of_axes_makes_no_difference() -> None:
     assert all(one.agrees for one in compared)
 
 
+def test_what_xla_combined_counts_as_its_parts() -> None:
+    one = made.sent("all_reduce", ["data"], 3, 128)
+    plan = made.mlp(collectives=[one, one])
+    (both,) = differences.with_compiled(plan, [msgspec.structs.replace(one, parts=2)])
+    assert (both.planned, both.compiled, both.agrees) == (2, 2, True)
+
+
+def test_what_runs_more_often_than_planned_differs() -> None:
+    one = made.sent("all_reduce", ["data"], 3, 128)
+    plan = made.mlp(collectives=[one])
+    (both,) = differences.with_compiled(plan, [msgspec.structs.replace(one, times=7)])
+    assert (both.planned, both.compiled, both.agrees) == (1, 1, False)
+
+
 def test_the_rows_of_what_was_compiled_otherwise_are_marked() -> None:
     plan = made.mlp()
     compared = differences.with_compiled(plan, [])
