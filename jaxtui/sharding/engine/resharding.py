@@ -176,6 +176,21 @@ def _of_several(op: Any) -> bool:
     return bool(maker.name == "stablehlo.reduce" and len(maker.results) > 1)
 
 
+def _reduced_together(op: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """The results, with the axes to gather them over, of several arrays that are reduced together.
+
+    From JAX 0.12 on Shardy leaves all of that to XLA; before, it writes an all_reduce for each.
+    """
+    if op.name != "stablehlo.reduce" or len(op.results) < 2:
+        return
+    for result in op.results:
+        if any(use.owner.name == "sdy.all_reduce" for use in result.uses):
+            return
+    axes = tuple(axis for made in _summed_axes(op) for axis in made)
+    if axes:
+        yield from ((result, axes) for result in op.results)
+
+
 def _by_xla(
     op: Any, mesh: Mapping[str, int], value: int | None, body_of: int | None
 ) -> Iterator[Resharding]:
@@ -185,6 +200,11 @@ def _by_xla(
         spec = shardy.sharded(shardy.sharding_of(op.results[0]), len(shape)).spec
         block, element = shardy.block_shape(shape, spec, mesh), _bits(shaped.element_type)
         yield Resharding("all_reduce", tuple(axes), block, element, value, body_of)
+    for result, over in _reduced_together(op):
+        kind = ir.RankedTensorType(result.type)
+        spec = shardy.sharded(shardy.sharding_of(result), len(kind.shape)).spec
+        block = shardy.block_shape(tuple(kind.shape), spec, mesh)
+        yield Resharding("all_gather", over, block, _bits(kind.element_type), value, body_of)
     for shift in xla_ways.shifts(op, mesh):
         element = _bits(ir.RankedTensorType(op.operands[0].type).element_type)
         yield Resharding("collective_permute", shift.axes, shift.block, element, value, body_of)
@@ -238,7 +258,9 @@ def _axes_by_dimension(op: Any, kind: CollectiveKind, held: Any) -> Iterator[tup
         yield from reversed(_gathered(op))
     elif kind == "all_reduce":
         axes = _axes_in(str(op.attributes["reduction_axes"]))
-        summed = [tuple(a for a in axes if a in made) for made in _summed_axes(op.operands[0])]
+        maker = op.operands[0].owner
+        by_dimension = [] if isinstance(maker, ir.Block) else _summed_axes(maker)
+        summed = [tuple(a for a in axes if a in made) for made in by_dimension]
         rest = tuple(a for a in axes if not any(a in made for made in summed))
         yield from (part for part in [*reversed(summed), rest] if part)
     elif kind == "collective_permute":
@@ -254,11 +276,8 @@ def _gathered(op: Any) -> list[tuple[str, ...]]:
     return [_axes_in(part) for part in re.findall(r"\{([^}]*)\}", text)]
 
 
-def _summed_axes(operand: Any) -> list[list[str]]:
-    """The axes of each dimension over which the operand of an all_reduce was summed."""
-    if isinstance(operand.owner, ir.Block):
-        return []
-    maker = operand.owner
+def _summed_axes(maker: Any) -> list[list[str]]:
+    """The axes of each dimension that an operation sums over."""
     dimensions: list[int] = []
     if maker.name == "stablehlo.reduce":
         dimensions = list(ir.DenseI64ArrayAttr(maker.attributes["dimensions"]))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy, stablehlo
 
@@ -33,7 +34,7 @@ def _gathered(op: Any) -> Iterator[tuple[int, Sequence[int]]]:
     """The operands of an operation that XLA gathers, each with the dimensions along which."""
     if op.name == "stablehlo.dot_general":
         yield from _contracted_unlike(op)
-    elif op.name == "stablehlo.fft":
+    elif op.name == "stablehlo.fft" and _gathers_for_fft():
         yield 0, range(len(_shape(op.operands[0])))
     elif op.name == "stablehlo.custom_call" and marking.number_of(op) is None:
         first = _batch_dimensions(op)
@@ -47,6 +48,11 @@ def _gathered(op: Any) -> Iterator[tuple[int, Sequence[int]]]:
     elif op.name == "stablehlo.dynamic_slice":
         made = _shape(op.results[0])
         yield 0, [n for n, size in enumerate(_shape(op.operands[0])) if size != made[n]]
+
+
+def _gathers_for_fft() -> bool:
+    """Whether XLA gathers a batch for a Fourier transform, as it did up to JAX 0.10."""
+    return bool(jax.__version_info__ < (0, 11))
 
 
 def _contracted_unlike(op: Any) -> Iterator[tuple[int, Sequence[int]]]:

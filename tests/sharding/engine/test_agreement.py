@@ -73,6 +73,7 @@ RULES = {
 # fmt: on
 
 
+@pytest.mark.skipif(jax.__version_info__ >= (0, 11), reason="newer XLAs go some other ways")
 @pytest.mark.parametrize(("name", "wanted"), RULES.values(), ids=RULES.keys())
 def test_a_plan_goes_the_way_of_xla(name: str, wanted: list[tuple[str, str]]) -> None:
     case = NAMED[name]
