@@ -33,6 +33,7 @@ def agrees(case: ShardedCase) -> bool:
     return all(one.agrees for one in differences.with_compiled(plan, compiled.collectives))
 
 
+@pytest.mark.long
 def test_plans_agree_with_what_is_compiled() -> None:
     runnable = [case for case in PROGRAMS if jax.__version_info__ >= case.since]
     differing = [case.name for case in runnable if not agrees(case)]

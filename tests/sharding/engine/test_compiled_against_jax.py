@@ -15,7 +15,7 @@ import pytest
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.engine.compiled import compiled_of
 from tests.support.bare_sharding import ShardedCase, partitioned_by_shardy
-from tests.support.sharded_programs import PROGRAMS
+from tests.support.sharded_programs import PROGRAMS, parameters
 
 SIZES = {"pred": 1, "s32": 4, "u32": 4, "f32": 4, "bf16": 2, "c64": 8, "s8": 1, "s64": 8, "f64": 8}
 COLLECTIVE = re.compile(
@@ -109,17 +109,7 @@ def whole(axis: str) -> str:
     return axis.partition(":")[0]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(
-            case,
-            id=case.name,
-            marks=pytest.mark.skipif(jax.__version_info__ < case.since, reason="no such JAX"),
-        )
-        for case in PROGRAMS[::3]
-    ],
-)
+@pytest.mark.parametrize("case", parameters(PROGRAMS[::3]))
 def test_compiled_collectives_are_those_of_the_text(case: ShardedCase) -> None:
     made = compiled_of(case.composition, Sharding())
     function, given, mesh = case.bare()

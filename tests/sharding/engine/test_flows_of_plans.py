@@ -13,7 +13,7 @@ from jaxtui.sharding.engine.plan import plan_of
 from jaxtui.sharding.flow import Flow, ScopeGroup
 from jaxtui.sharding.words import text_of
 from tests.support.bare_sharding import ShardedCase, partitioned_by_shardy
-from tests.support.sharded_programs import PROGRAMS
+from tests.support.sharded_programs import parameters
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def _shardy() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in PROGRAMS])
+@pytest.mark.parametrize("case", parameters())
 def test_each_stands_on_one_row_and_a_folded_scope_tells_of_its_collectives(
     case: ShardedCase,
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import pytest
@@ -21,7 +20,7 @@ from tests.support.bare_sharding import (
     untold,
     without_trailing,
 )
-from tests.support.sharded_programs import PROGRAMS
+from tests.support.sharded_programs import PROGRAMS, parameters
 
 
 @pytest.fixture(autouse=True)
@@ -30,24 +29,11 @@ def _shardy() -> Iterator[None]:
         yield
 
 
-def _cases(cases: list[ShardedCase]) -> list[Any]:
-    return [
-        pytest.param(
-            case,
-            id=case.name,
-            marks=pytest.mark.skipif(
-                jax.__version_info__ < case.since, reason="this JAX cannot run the program"
-            ),
-        )
-        for case in cases
-    ]
-
-
 def test_the_table_has_many_programs() -> None:
     assert len({case.name for case in PROGRAMS}) == len(PROGRAMS) >= 300
 
 
-@pytest.mark.parametrize("case", _cases(PROGRAMS))
+@pytest.mark.parametrize("case", parameters())
 def test_every_array_lies_where_jax_lays_it(case: ShardedCase) -> None:
     plan = plan_of(case.composition, Sharding())
     assert not plan.unplanned
@@ -65,7 +51,7 @@ def test_every_array_lies_where_jax_lays_it(case: ShardedCase) -> None:
             assert without_trailing(planned_output.spec) == wanted
 
 
-@pytest.mark.parametrize("case", _cases([case for case in PROGRAMS if case.is_explicit]))
+@pytest.mark.parametrize("case", parameters([case for case in PROGRAMS if case.is_explicit]))
 def test_every_array_lies_as_its_type_says(case: ShardedCase) -> None:
     plan = plan_of(case.composition, Sharding())
     function, given, mesh = case.bare()
