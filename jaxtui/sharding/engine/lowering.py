@@ -15,9 +15,10 @@ from jax import tree_util
 from jax.extend import core
 from jax.sharding import AbstractMesh, AxisType, Mesh
 
+from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.engine_base.meshes import abstract_mesh, types_of
+from jaxtui.engine_base.meshes import abstract_mesh, has_explicit, types_of
 from jaxtui.program.engine import expressions, placing
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.prepared import Prepared, prepare
@@ -61,6 +62,7 @@ class LoweredProgram:
     jaxpr: Any
     marked: Marked
     module: Any
+    unlowered: str
 
     @property
     def arrays(self) -> list[Given]:
@@ -100,7 +102,7 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
         call, structs = over_arrays(recorder.program, args, kwargs)
         jaxpr = _traced(call, structs, recorder, prepared)
         result = marked(jaxpr)
-        module = _module(result.closed, structs, recorder, prepared)
+        module, unlowered = _module(result.closed, structs, recorder, prepared)
     mesh = prepared.devices.mesh
     return LoweredProgram(
         prepared=prepared,
@@ -114,6 +116,7 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
         jaxpr=jaxpr,
         marked=result,
         module=module,
+        unlowered=unlowered,
     )
 
 
@@ -194,13 +197,19 @@ def _traced(call: Any, structs: list[Any], recorder: Recorder, prepared: Prepare
         raise Diagnosed(found, recorder.flow()) from error
 
 
-def _module(closed: Any, structs: list[Any], recorder: Recorder, prepared: Prepared) -> Any:
+def _module(
+    closed: Any, structs: list[Any], recorder: Recorder, prepared: Prepared
+) -> tuple[Any, str]:
+    """The MLIR module, or None and why JAX has none: before 0.8 it lowers explicit axes only for
+    devices that are there."""
     platform = jax.default_backend()
     try:
         program = jax.jit(_calling(closed, structs), keep_unused=True)
         lowered = program.trace(*structs).lower(lowering_platforms=(platform,))
-        return hlo_form.prepared(lowered.compiler_ir("stablehlo"))
+        return hlo_form.prepared(lowered.compiler_ir("stablehlo")), ""
     except Exception as error:
+        if isinstance(prepared.devices.mesh, AbstractMesh) and has_explicit(prepared.devices.mesh):
+            return None, failures.describe(error)
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from jax.extend import core
 from jaxlib.mlir import ir
@@ -28,6 +28,7 @@ from jaxtui.wire.sharding import (
     ShardedValue,
     ShardingPlan,
     ShardingPlanned,
+    Spec,
 )
 
 
@@ -58,6 +59,16 @@ def links_of(sharding: Sharding) -> Links:
         raise Diagnosed(found) from error
 
 
+class _Laid(NamedTuple):
+    """How the arrays among the arguments, the values and the results lie, and what is sent."""
+
+    inputs: list[Sharded]
+    values: list[Sharded]
+    outputs: list[Sharded]
+    sent: list[Resharding]
+    unplanned: str
+
+
 class Planner:
     """Reads a plan off a lowered program, whose module it changes."""
 
@@ -69,18 +80,41 @@ class Planner:
     def plan(self) -> ShardingPlan:
         """Propagate the shardings, and read the plan."""
         program = self.program
-        module, unplanned = program.module, ""
+        laid = self._as_typed() if program.module is None else self._propagated()
+        inputs, outputs = self._inputs(laid.inputs), self._outputs(laid.outputs)
+        return ShardingPlan(
+            mesh=program.mesh,
+            axis_types=program.axis_types,
+            here=program.here,
+            inputs=inputs,
+            values=self._values(laid.values),
+            collectives=[self._collective(one) for one in laid.sent],
+            outputs=outputs,
+            memory=self._memory(laid.values, inputs, outputs),
+            scopes=[value.scope for value in program.marked.values],
+            scope_list=program.marked.scopes,
+            before=[self._position(one) for one in laid.sent],
+            lines=self._lines(),
+            unplanned=laid.unplanned,
+        )
+
+    def _propagated(self) -> _Laid:
+        """How everything lies, and what is sent, by Shardy."""
+        program, module = self.program, self.program.module
+        unplanned = ""
         sent: list[Resharding] = []
         try:
             shardy.propagate(module)
         except ir.MLIRError as error:
             unplanned = f"Shardy cannot plan this program: {_first_line(error)}"
         with module.context:
-            arguments, results = shardy.inputs(module), shardy.outputs(module)
             held = shardy.marked_values(module)
-            shardings = self._shardings(held)
-            inputs = self._inputs(arguments)
-            outputs = self._outputs(results)
+            inputs = _all_sharded(shardy.inputs(module), [g.leaf for g in program.arrays])
+            values = [
+                shardy.sharded(held.get(number), _rank(value.aval))
+                for number, value in enumerate(program.marked.values)
+            ]
+            outputs = _all_sharded(shardy.outputs(module), program.jaxpr.out_avals)
         if not unplanned:
             try:
                 resharding.insert_collectives(module)
@@ -92,48 +126,44 @@ class Planner:
                     ]
             except ir.MLIRError as error:
                 unplanned = f"Shardy cannot tell what is sent: {_first_line(error)}"
-        return ShardingPlan(
-            mesh=program.mesh,
-            axis_types=program.axis_types,
-            here=program.here,
-            inputs=inputs,
-            values=self._values(shardings),
-            collectives=[self._collective(one) for one in sent],
-            outputs=outputs,
-            memory=self._memory(shardings, inputs, outputs),
-            scopes=[value.scope for value in program.marked.values],
-            scope_list=program.marked.scopes,
-            before=[self._position(one) for one in sent],
-            lines=self._lines(),
-            unplanned=unplanned,
+        return _Laid(inputs, values, outputs, sent, unplanned)
+
+    def _as_typed(self) -> _Laid:
+        """How everything lies by its type, which tracing knows of explicit axes."""
+        program = self.program
+        return _Laid(
+            inputs=[_by_type(given.leaf) for given in program.arrays],
+            values=[_by_type(value.aval) for value in program.marked.values],
+            outputs=[_by_type(aval) for aval in program.jaxpr.out_avals],
+            sent=[],
+            unplanned=f"JAX cannot lower this, so types are all there is: {program.unlowered}",
         )
 
     # ------------------------------------------------------------------------- inputs and outputs
 
-    def _inputs(self, arguments: Sequence[Any]) -> list[ShardedArray]:
-        attributes = iter(arguments)
+    def _inputs(self, laid: Sequence[Sharded]) -> list[ShardedArray]:
+        shardings = iter(laid)
         arrays = self.program.arrays
         return [
-            self._input(given, next(attributes) if given in arrays else None)
+            self._input(given, next(shardings).spec if given in arrays else [])
             for given in self.program.given
         ]
 
-    def _input(self, given: Given, attribute: Any) -> ShardedArray:
+    def _input(self, given: Given, spec: Spec) -> ShardedArray:
         shape = [int(n) for n in getattr(given.leaf, "shape", ())]
-        spec = shardy.sharded(attribute, len(shape)).spec
         dtype = getattr(given.leaf, "dtype", None)
         return self._array(shape, dtype, spec, name=given.name, path=given.path, leaf=given.leaf)
 
-    def _outputs(self, results: Sequence[Any]) -> list[ShardedArray]:
+    def _outputs(self, laid: Sequence[Sharded]) -> list[ShardedArray]:
         avals = self.program.jaxpr.out_avals
         return [
             self._array(
                 [int(n) for n in aval.shape],
                 aval.dtype,
-                shardy.sharded(attribute, len(aval.shape)).spec,
+                sharded.spec,
                 path=path,
             )
-            for path, aval, attribute in zip(self.program.paths, avals, results, strict=True)
+            for path, aval, sharded in zip(self.program.paths, avals, laid, strict=True)
         ]
 
     def _array(
@@ -150,12 +180,6 @@ class Planner:
         )
 
     # ----------------------------------------------------------------------------------- values
-
-    def _shardings(self, held: Mapping[int, Any]) -> list[Sharded]:
-        return [
-            shardy.sharded(held.get(number), len(getattr(value.aval, "shape", ())))
-            for number, value in enumerate(self.program.marked.values)
-        ]
 
     def _values(self, shardings: Sequence[Sharded]) -> list[ShardedValue]:
         names = naming.names(self.program.marked, self._places)
@@ -289,6 +313,25 @@ class Planner:
         marked = self.program.marked.closed.jaxpr.invars
         pairs = zip(jaxpr.invars, marked, strict=True)
         return {new for old, new in pairs if old in overwritten}
+
+
+def _all_sharded(attributes: Sequence[Any], arrays: Sequence[Any]) -> list[Sharded]:
+    pairs = zip(attributes, arrays, strict=True)
+    return [shardy.sharded(attribute, _rank(array)) for attribute, array in pairs]
+
+
+def _rank(array: Any) -> int:
+    return len(getattr(array, "shape", ()))
+
+
+def _by_type(array: Any) -> Sharded:
+    """How an array lies by the sharding that is part of its type, or that it was given."""
+    entries = tuple(getattr(getattr(array, "sharding", None), "spec", ()))
+    spec = [
+        list(entry) if isinstance(entry, tuple) else [] if entry is None else [entry]
+        for entry in entries
+    ]
+    return Sharded(spec + [[] for _ in range(_rank(array) - len(spec))])
 
 
 def _first_line(error: BaseException) -> str:

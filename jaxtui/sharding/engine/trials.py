@@ -10,6 +10,8 @@ from typing import Any
 from jax.extend import core
 from jaxlib.mlir import ir
 
+from jaxtui.engine_base.errors import diagnosed
+from jaxtui.session.field_path import SHARDING
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
 from jaxtui.sharding.engine import liveness, marking, resharding, shardy
@@ -44,12 +46,18 @@ class _Module:
 
 
 class Trials:
-    """Propagates copies of a program's module. The program itself must not have been planned."""
+    """Propagates copies of a program's module, which itself must not have been planned.
+
+    Raises Diagnosed for a program that JAX cannot lower.
+    """
 
     def __init__(self, program: LoweredProgram, links: Links) -> None:
         self.program = program
         self._links = links
         module = program.module
+        if module is None:
+            message = f"JAX cannot lower this program: {program.unlowered}"
+            raise diagnosed("unsupported", SHARDING / "axis_types", message)
         with module.context:
             self._mesh_name = _mesh_name(module, program.mesh)
 
