@@ -17,14 +17,14 @@ from jax.sharding import AbstractMesh, AxisType, Mesh
 
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array
-from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.meshes import abstract_mesh, has_explicit, types_of
 from jaxtui.program.engine import expressions, placing
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.prepared import Prepared, prepare
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arrays
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.field_path import PROGRAM
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.engine import hlo_form, liveness
 from jaxtui.sharding.engine.marking import Marked, marked
@@ -226,8 +226,6 @@ def _calling(closed: Any, structs: list[Any]) -> Callable[..., Any]:
 
 def _sizes(mesh: Mesh | AbstractMesh, closed: Any) -> dict[str, int]:
     """The size of each axis of the mesh and of those over which parts of the program run."""
-    from jaxtui.engine_base.jaxprs import walk
-
     sizes: dict[str, int] = {}
     for equations, _ in walk(closed):
         for equation in equations:
@@ -250,8 +248,3 @@ def _with_shardy() -> Iterator[None]:
 
     with config.use_shardy_partitioner(True):
         yield
-
-
-def unplannable(message: str) -> Diagnosed:
-    """The failure of a program for which there is nothing to plan."""
-    return diagnosed("unsupported", PROGRAM, message)

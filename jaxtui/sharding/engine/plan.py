@@ -15,7 +15,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import lines, liveness, marking, naming, resharding, shardy
+from jaxtui.sharding.engine import lines, liveness, marking, naming, resharding, shardy, terms
 from jaxtui.sharding.engine.lowering import Given, LoweredProgram, lowered
 from jaxtui.sharding.engine.marking import MarkedValue
 from jaxtui.sharding.engine.resharding import Resharding
@@ -119,11 +119,7 @@ class Planner:
             try:
                 resharding.insert_collectives(module)
                 with module.context:
-                    sent = [
-                        one
-                        for one in resharding.collectives(module, program.sizes)
-                        if one.value is None or program.is_needed(one.value)
-                    ]
+                    sent = terms.needed(program, module)
             except ir.MLIRError as error:
                 unplanned = f"Shardy cannot tell what is sent: {_first_line(error)}"
         return _Laid(inputs, values, outputs, sent, unplanned)
@@ -226,38 +222,16 @@ class Planner:
     def _collective(self, one: Resharding) -> SentCollective:
         number = one.value if one.value is not None else one.body_of
         place = self._places[number] if number is not None else self._last_place()
-        axes = one.axes
-        values = self.program.marked.values
-        if axes is None:
-            axes = marking.axes_of(values[number].equation) if number is not None else ()
-        times: int | None = 1
-        if one.value is not None:
-            times = marking.turns(self.program.marked.scopes, values[one.value].scope)
-        elif one.body_of is not None:
-            times = marking.turns(self.program.marked.scopes, self._body_scope(one.body_of))
-        size = math.prod(one.block) * one.element // 8
-        n = math.prod(shardy.axis_size(axis, self.program.sizes) for axis in axes)
+        known = terms.terms(one, self.program)
         return SentCollective(
             kind=one.kind,
-            axes=list(axes),
+            axes=list(known.axes),
             line=place.line if place else None,
             file=place.file if place else "",
-            bytes=size,
-            times=times,
-            seconds=self.links.seconds(one.kind, axes, n, size),
+            bytes=known.bytes,
+            times=known.times,
+            seconds=self.links.seconds(one.kind, known.axes, known.devices, known.bytes),
         )
-
-    def _body_scope(self, number: int) -> int:
-        """The scope of the body whose loop makes the value of this number."""
-        equation = self.program.marked.values[number].equation
-        parent = self.program.marked.values[number].scope
-        scopes = self.program.marked.scopes
-        inside = [
-            value.scope
-            for value in self.program.marked.values[:number]
-            if value.scope >= 0 and scopes[value.scope].parent == parent
-        ]
-        return inside[-1] if inside and equation is not None else parent
 
     def _last_place(self) -> lines.Place | None:
         return next((place for place in reversed(self._places) if place is not None), None)

@@ -14,7 +14,7 @@ from jaxtui.engine_base.errors import diagnosed
 from jaxtui.session.field_path import SHARDING
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import liveness, marking, resharding, shardy
+from jaxtui.sharding.engine import liveness, resharding, shardy, terms
 from jaxtui.sharding.engine.lowering import LoweredProgram
 from jaxtui.wire.sharding import Spec
 
@@ -117,23 +117,14 @@ class Trials:
         with copy.context:
             memory = self._peak(shardy.inputs(copy), held)
             resharding.insert_collectives(copy)
-            sent = resharding.collectives(copy, self.program.sizes)
+            sent = terms.needed(self.program, copy)
         total, seconds = 0, 0.0
-        values, scopes = self.program.marked.values, self.program.marked.scopes
         for one in sent:
-            number = one.value if one.value is not None else one.body_of
-            times: int | None = 1
-            if number is not None:
-                if one.value is not None and not self.program.is_needed(number):
-                    continue
-                times = marking.turns(scopes, values[number].scope)
-            axes = one.axes
-            if axes is None:
-                axes = () if number is None else marking.axes_of(values[number].equation)
-            n = math.prod(shardy.axis_size(axis, self.program.sizes) for axis in axes)
-            size = math.prod(one.block) * one.element // 8
-            total += round(costs.sent(one.kind, n, size)) * (times or 1)
-            seconds += self._links.seconds(one.kind, axes, n, size) * (times or 1)
+            known = terms.terms(one, self.program)
+            times = known.times or 1
+            total += round(costs.sent(one.kind, known.devices, known.bytes)) * times
+            once = self._links.seconds(one.kind, known.axes, known.devices, known.bytes)
+            seconds += once * times
         return Cost(total, seconds, memory)
 
     def _peak(self, arguments: Sequence[Any], held: Mapping[int, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from jax.extend import core
 from jaxlib.mlir import ir
 
 from jaxtui.engine_base.errors import diagnosed
+from jaxtui.engine_base.jaxprs import walk
 from jaxtui.session.field_path import ARGUMENTS, PROGRAM
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.costs import Links
@@ -170,7 +172,7 @@ class _Asking:
 
     def _where_lost(self, value: int, axis: str) -> str | None:
         """The nearest equation that has the axis in what it takes, and not in what it makes."""
-        makers = self._makers()
+        makers = self._makers
         waiting, seen = [value], {value}
         while waiting:
             number = waiting.pop(0)
@@ -189,6 +191,7 @@ class _Asking:
                     waiting.append(source)
         return None
 
+    @functools.cached_property
     def _makers(self) -> dict[Any, int]:
         """Which value, or input as a negative number, a variable of the marked program is."""
         marked = self._program.marked
@@ -203,23 +206,22 @@ class _Asking:
         return found
 
     def _operands(self, number: int) -> list[Any]:
-        return [v for v in self._equations().get(number, ()) if isinstance(v, core.Var)]
+        return [v for v in self._reads.get(number, ()) if isinstance(v, core.Var)]
 
-    def _equations(self) -> dict[int, list[Any]]:
+    @functools.cached_property
+    def _reads(self) -> dict[int, list[Any]]:
         """What the equation that makes each value reads, in the marked program."""
-        if not hasattr(self, "_reads"):
-            made = {
-                variable: list(equation.invars)
-                for equations in _all_equations(self._program.marked.closed.jaxpr)
-                for equation in equations
-                for variable in equation.outvars
-            }
-            self._reads = {
-                number: made.get(value.variable, [])
-                for number, value in enumerate(self._program.marked.values)
-                if isinstance(value.variable, core.Var)
-            }
-        return self._reads
+        made = {
+            variable: list(equation.invars)
+            for equations, _ in walk(self._program.marked.closed.jaxpr)
+            for equation in equations
+            for variable in equation.outvars
+        }
+        return {
+            number: made.get(value.variable, [])
+            for number, value in enumerate(self._program.marked.values)
+            if isinstance(value.variable, core.Var)
+        }
 
     def _uses(self, number: int, axis: str) -> bool:
         spec = self._spec(number, self._inputs, self._held)
@@ -236,13 +238,6 @@ class _Asking:
 def _constraints(module: Any) -> list[Any]:
     main = shardy.main_of(module)
     return [op for op in shardy.operations(main) if op.name == _CONSTRAINT]
-
-
-def _all_equations(jaxpr: Any) -> Iterator[list[Any]]:
-    from jaxtui.engine_base.jaxprs import walk
-
-    for equations, _ in walk(jaxpr):
-        yield equations
 
 
 def _rank(aval: Any) -> int:
