@@ -18,6 +18,7 @@ from jaxtui.sharding.costs import Links
 from jaxtui.sharding.engine import lines, liveness, marking, naming, resharding, shardy
 from jaxtui.sharding.engine.lowering import Given, LoweredProgram, lowered
 from jaxtui.sharding.engine.marking import MarkedValue
+from jaxtui.sharding.engine.own_mesh import mesh_of
 from jaxtui.sharding.engine.resharding import Resharding
 from jaxtui.sharding.engine.shardy import Sharded
 from jaxtui.wire.base import Composition
@@ -93,7 +94,7 @@ class Planner:
             except ir.MLIRError as error:
                 unplanned = f"Shardy cannot tell what is sent: {_first_line(error)}"
         return ShardingPlan(
-            mesh=program.mesh,
+            mesh=mesh_of(module, program.mesh),
             axis_types=program.axis_types,
             here=program.here,
             inputs=inputs,
