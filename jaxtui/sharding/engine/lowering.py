@@ -205,7 +205,10 @@ def _module(closed: Any, structs: list[Any], recorder: Recorder, prepared: Prepa
 
 
 def _sizes(mesh: Mesh | AbstractMesh, closed: Any) -> dict[str, int]:
-    """The size of each axis of the mesh and of those over which parts of the program run."""
+    """The size of each axis of the mesh and of those over which parts of the program run.
+
+    Raises Diagnosed for a `pmap` of JAX before 0.8.
+    """
     from jaxtui.engine_base.jaxprs import walk
 
     sizes: dict[str, int] = {}
@@ -213,6 +216,8 @@ def _sizes(mesh: Mesh | AbstractMesh, closed: Any) -> dict[str, int]:
         for equation in equations:
             if equation.primitive.name == "shard_map":
                 sizes.update(equation.params["mesh"].shape)
+            elif equation.primitive.name == "xla_pmap":  # it is on no mesh
+                raise unplannable("before JAX 0.8 a pmap cannot be planned: a shard_map can")
     return {**sizes, **mesh.shape}
 
 

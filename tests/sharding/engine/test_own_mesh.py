@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import jax
 import pytest
 
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.layers import Pmap
 from jaxtui.session.session import Argument, Program, Sharding
 from jaxtui.sharding import differences, words
@@ -44,6 +45,13 @@ def test_what_is_compiled_is_told_by_the_same_axes() -> None:
     plan, made = plan_of(composition(), Sharding()), compiled_of(composition(), Sharding())
     compared = differences.with_compiled(plan, made.collectives)
     assert [(one.agrees, one.planned, one.compiled) for one in compared] == [(True, 1, 1)]
+
+
+@pytest.mark.skipif(jax.__version_info__ >= (0, 8), reason="there a pmap is a shard_map")
+def test_a_pmap_on_no_mesh_is_refused_in_plain_words() -> None:
+    with pytest.raises(Diagnosed) as raised:
+        plan_of(composition(), Sharding())
+    assert "a pmap cannot be planned" in raised.value.diagnosis.message
 
 
 def composition() -> Composition:
