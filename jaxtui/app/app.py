@@ -372,7 +372,8 @@ class JaxtuiApp(ShellApp):
     def action_help(self) -> None:
         from jaxtui.app.help import HelpDialog
 
-        self.push_screen(HelpDialog())
+        screen = self.screen
+        self.push_screen(HelpDialog(screen.NAME if isinstance(screen, WorkScreen) else ""))
 
     def action_focus_next(self) -> None:
         screen = self.screen

@@ -14,11 +14,24 @@ from textual.widgets import Static
 from jaxtui.screen import commands
 from jaxtui.screen.commands import key_name
 from jaxtui.screen.dialogs import Dialog
-from jaxtui.screen.screens import SCREENS, load
+from jaxtui.screen.screens import BY_NAME, SCREENS, load
+
+Keys = list[tuple[str, str]]  # the names of keys, and what they do
 
 
-def _widget_keys() -> list[tuple[str, list[tuple[str, str]]]]:
-    """The keys of panes that bring their own, as (title, (keys, what they do))."""
+def _sections(first: str) -> list[tuple[str, Keys]]:
+    """The keys by (title, keys), those of the screen named `first` before all others."""
+    found = [
+        (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
+        for scope, title in HEADINGS
+    ]
+    entry = BY_NAME.get(first)
+    own = {title for _, title in entry.headings} | {t for t, _ in entry.panes} if entry else set()
+    return sorted([*found, *_widget_keys()], key=lambda section: section[0] not in own)
+
+
+def _widget_keys() -> list[tuple[str, Keys]]:
+    """The keys of panes that bring their own."""
     return [
         (
             title,
@@ -38,11 +51,15 @@ KEY_CELLS = 22  # cells for the names of keys
 
 
 class HelpDialog(Dialog[None]):
-    """All keys, by the pane they work in."""
+    """All keys, by the pane they work in; those of the screen named `first` come first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("q,question_mark", "refuse", "Close")]
     TITLE = "Keys"
     KEYS = "esc, q or ? closes"
+
+    def __init__(self, first: str = "") -> None:
+        super().__init__()
+        self._first = first
 
     def body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
@@ -61,11 +78,7 @@ class HelpDialog(Dialog[None]):
     def _lines(self, width: int) -> list[Content]:
         lines: list[Content] = []
         room = max(16, width - KEY_CELLS - 3)
-        sections = [
-            (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
-            for scope, title in HEADINGS
-        ]
-        for title, keys in [*sections, *_widget_keys()]:
+        for title, keys in _sections(self._first):
             lines.append(Content.styled(title, "bold $accent"))
             for names, about in keys:
                 first, *more = textwrap.wrap(about, room)

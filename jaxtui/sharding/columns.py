@@ -194,11 +194,11 @@ class Columns:
         assert isinstance(line, Line)
         x = min(INDENT * row.depth, self.type_at)
         if line.number is None:
-            where, code = "", "outside the function"
+            texts: Parts = (Part("no line of the source", "quiet"),)
         else:
             where = f"{line.number}" if not line.file else f"{_short(line.file)}:{line.number}"
             code = self.plan.lines.get(line.file, {}).get(line.number, "").strip()
-        texts = (Part(f"{where}  ", "quiet"), Part(code, "code"))
+            texts = (Part(f"{where}  ", "quiet"), Part(code, "code"))
         sign = _sign(row)
         return _cut(_placed([(x, (Part(sign, "sign"),)), (x + 2, texts)]), self.width)
 

@@ -157,12 +157,15 @@ class Flow:
         """What a folded line shows: what is sent, the scopes that matter, the named values."""
         steps = [item for item in line.items if isinstance(item, Step)]
         values = [step.at for step in steps if step.kind == "value"]
+        if line.number is not None or len(steps) < len(line.items):
+            # What a layer returns was made by no line, and stands below as an output.
+            values = [at for at in values if self.plan.values[at].line is not None]
         named: dict[str, int] = {}
         for index in values:
             value = self.plan.values[index]
             before = named.get(value.name, index)
             # The last one of a name; a mask or a count that came with it is smaller.
-            if value.name and value.bytes >= self.plan.values[before].bytes:
+            if value.name.strip("_") and value.bytes >= self.plan.values[before].bytes:
                 named[value.name] = index
         kept = set(list(named.values())[-NAMED:] or values[-1:])
         return [

@@ -33,16 +33,17 @@ class Grid:
         self.mesh, self.width = dict(mesh), width
         self.shape, self.spec, self.per_device = list(shape), spec, list(per_device)
         self.devices = blocks.device_count(mesh)
-        names = list(mesh)
-        self.across = names[-1] if names else ""
-        self.down = names[:-1]
-        self.columns = mesh[self.across] if names else 1
+        axes = list(mesh)
+        self.across = axes[-1] if axes else ""
+        self.down = axes[:-1]
+        self.columns = mesh[self.across] if axes else 1
         self.rows = max(1, self.devices // max(1, self.columns))
         self._counts = [math.prod(blocks.size_of(p, mesh) for p in parts) for parts in spec]
         largest = max(1, math.prod(self._counts), self.columns) - 1
         self._digits = len(str(largest))
         self._cell = self._digits + 3  # with the brackets of the cursor and a space
-        self._label = max(len(self._row_name(0)), len(self._row_name(self.rows - 1))) + 2
+        names = [self._row_name(0), self._row_name(self.rows - 1)] if self.down else [self.across]
+        self._label = max(map(len, names)) + 2
 
     @property
     def shown(self) -> int:

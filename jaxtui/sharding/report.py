@@ -61,7 +61,9 @@ def search(found: Sequence[FoundSharding]) -> Iterator[str]:
     for one in shown[: 2 * SHOWN]:
         sign = "★" if one.best else " "
         full = "" if one.fits else "  does not fit"
-        specs = ", ".join(f"{name} {spec or 'left to JAX'}" for name, spec in one.specs.items())
+        specs = ", ".join(
+            f"{name} {' '.join(spec.split()) or 'left to JAX'}" for name, spec in one.specs.items()
+        )
         yield (
             f"{sign} sent {quantities.size(one.sent):>9}  {quantities.seconds(one.seconds):>9}  "
             f"peak {quantities.size(one.memory):>9}  {specs}{full}"

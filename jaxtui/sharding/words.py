@@ -234,6 +234,4 @@ def nothing_yet(plan: ShardingPlan | None, arguments: bool) -> str:
             f"No argument is divided. Type P({axis!r}) beside one above, and see what follows; "
             "s searches for the cheapest way."
         )
-    if len(plan.mesh) == 1:
-        return f"One axis: type a mesh of two, such as {DEFAULT_MESH}, to divide two ways at once."
     return ""

@@ -14,6 +14,7 @@ from jaxtui.wire.report import Environment, Leaf, ProgramReport, Shard, Summary
 WIDTH = 100  # columns, where a row of numbers is wrapped
 WHOLE = 1_000  # elements; larger arrays show their first and last EDGE along each dimension
 EDGE = 3
+FIXES = 5  # fixes of a failure that are told
 _GAP = object()  # stands for the elements that are left out
 
 
@@ -172,7 +173,10 @@ def failure(name: str, diagnosis: Diagnosis, *, ascii: bool = False) -> str:
     lines = [": ".join([*filter(None, (name, diagnosis.field)), said])]
     if isinstance(diagnosis.frames, list):
         lines += [_indented(frame) for frame in diagnosis.frames]
-    lines += [f"  fix: {fix.label.translate(table)} ({_edit(fix)})" for fix in diagnosis.fixes]
+    fixes = diagnosis.fixes[:FIXES]
+    lines += [f"  fix: {fix.label.translate(table)} ({_edit(fix)})" for fix in fixes]
+    if len(diagnosis.fixes) > FIXES:
+        lines.append(f"  and {len(diagnosis.fixes) - FIXES} others, which --json gives")
     return "\n".join(lines)
 
 

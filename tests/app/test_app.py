@@ -412,6 +412,22 @@ async def test_help_names_every_key(key: str) -> None:
                 assert commands.key_names(command) in shown
 
 
+async def test_help_begins_with_the_screen_that_it_was_asked_for_on() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press("2", "question_mark")
+        assert isinstance(bench.app.screen, HelpDialog)
+        await bench.until(lambda: "On the Sharding screen" in bench.text)
+        titles = [line.plain for line in bench.app.screen._lines(72) if line.plain[:1].strip()]
+        assert titles[:3] == [
+            "On the Sharding screen",
+            "In the sharding flow",
+            "In the device map",
+        ]
+        assert titles[3] == "On the Map screen"
+        assert len(titles) == len(set(titles))
+
+
 async def test_the_palette_finds_a_command_and_runs_it() -> None:
     async with Bench().open() as bench:
         await bench.settled()

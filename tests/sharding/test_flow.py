@@ -48,6 +48,29 @@ def test_a_folded_line_shows_its_named_value_and_what_is_sent() -> None:
     ]
 
 
+def test_what_a_layer_returns_is_the_output_and_not_what_the_last_line_made() -> None:
+    plan = made.mlp()
+    returned = made.value("", "jit", None, [8, 16], [["data"], []])
+    plan = msgspec.structs.replace(plan, values=[*plan.values, returned], scopes=[*plan.scopes, -1])
+    assert told(plan, Flow(plan).rows())[-4:] == [
+        "> line 3",
+        "  dot_general",
+        "  all_reduce",
+        "out",
+    ]
+    assert "  jit" in told(plan, opened(Flow(plan)))
+
+
+def test_a_name_that_says_nothing_does_not_stand_for_its_line() -> None:
+    plan = made.mlp()
+    values = [
+        msgspec.structs.replace(one, name="_") if one.line == 3 else one for one in plan.values
+    ]
+    plan = msgspec.structs.replace(plan, values=values)
+    names = [row.at for row in Flow(plan).rows() if row.kind == "value"]
+    assert [plan.values[at].op for at in names][-1] == "dot_general"
+
+
 def test_an_opened_line_shows_every_value_and_the_call_in_it() -> None:
     plan = made.mlp()
     assert told(plan, opened(Flow(plan)))[3:8] == [

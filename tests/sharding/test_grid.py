@@ -21,6 +21,12 @@ def test_a_row_for_each_place_along_the_first_axis() -> None:
     ]
 
 
+def test_the_only_axis_is_named_in_full_above_its_devices() -> None:
+    made = Grid({"data": 4}, [8], [["data"]], [2], 60)
+    assert text_of(made.heading(0)).split() == ["data", "0", "1", "2", "3"]
+    assert text_of(made.line(0, 2, 0)).index("[2]") == text_of(made.heading(0)).index("2") - 1
+
+
 def test_devices_with_the_same_block_as_the_cursor_are_lit() -> None:
     made = Grid({"data": 4, "model": 2}, [8], [["model"]], [4], 60)
     lit = [

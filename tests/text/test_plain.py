@@ -213,3 +213,13 @@ def test_the_environment_says_that_devices_are_simulated_and_what_memory_is_used
     assert "3 GiB available" in text
     assert "jax_enable_x64  False" in text
     assert "XLA_FLAGS" not in text
+
+
+def test_of_many_fixes_the_first_are_told() -> None:
+    field = FieldPath("program.layers.0.in_axes")
+    fixes = [Fix(label=f"map axis {n}", field=field, text=str(n)) for n in range(8)]
+    wrong = Diagnosis(kind="axes", field=field, message="no axis 9", fixes=fixes)
+    told = plain.failure("x.toml", wrong).splitlines()
+    assert len(told) == 7
+    assert told[5] == "  fix: map axis 4 (program.layers.0.in_axes = '4')"
+    assert told[6] == "  and 3 others, which --json gives"

@@ -12,6 +12,7 @@ from jaxtui.program.engine.inspection import lowered_as_it_runs
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.costs import Links
 from jaxtui.sharding.engine import lines
+from jaxtui.sharding.engine.own_mesh import mesh_of
 from jaxtui.sharding.engine.plan import links_of
 from jaxtui.wire.base import Composition
 from jaxtui.wire.sharding import CompiledMemory, CompiledSharding, SentCollective
@@ -22,7 +23,7 @@ def compiled_of(composition: Composition, sharding: Sharding) -> CompiledShardin
     links = links_of(sharding)
     with lowered_as_it_runs(composition) as (lowered, prepared):
         compiled = lowered.compile()
-        mesh = dict(prepared.devices.mesh.shape)
+        mesh = mesh_of(lowered.compiler_ir("stablehlo"), prepared.devices.mesh.shape)
     count = math.prod(mesh.values())
     found = hlo_collectives.collectives(compiled.as_text() or "", count)
     return CompiledSharding(

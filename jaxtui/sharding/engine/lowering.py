@@ -17,7 +17,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh
 
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array
-from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.meshes import abstract_mesh, has_explicit, types_of
 from jaxtui.program.engine import expressions, placing
@@ -25,6 +25,7 @@ from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.prepared import Prepared, prepare
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arrays
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import PROGRAM
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.engine import hlo_form, liveness
 from jaxtui.sharding.engine.marking import Marked, marked
@@ -225,12 +226,18 @@ def _calling(closed: Any, structs: list[Any]) -> Callable[..., Any]:
 
 
 def _sizes(mesh: Mesh | AbstractMesh, closed: Any) -> dict[str, int]:
-    """The size of each axis of the mesh and of those over which parts of the program run."""
+    """The size of each axis of the mesh and of those over which parts of the program run.
+
+    Raises Diagnosed for a `pmap` of JAX before 0.8.
+    """
     sizes: dict[str, int] = {}
     for equations, _ in walk(closed):
         for equation in equations:
             if equation.primitive.name == "shard_map":
                 sizes.update(equation.params["mesh"].shape)
+            elif equation.primitive.name == "xla_pmap":  # it is on no mesh
+                message = "before JAX 0.8 a pmap cannot be planned: a shard_map can"
+                raise diagnosed("unsupported", PROGRAM, message)
     return {**sizes, **mesh.shape}
 
 

@@ -18,6 +18,7 @@ from jaxtui.sharding.costs import Links
 from jaxtui.sharding.engine import lines, liveness, marking, naming, resharding, shardy, terms
 from jaxtui.sharding.engine.lowering import Given, LoweredProgram, lowered
 from jaxtui.sharding.engine.marking import MarkedValue
+from jaxtui.sharding.engine.own_mesh import mesh_of
 from jaxtui.sharding.engine.resharding import Resharding
 from jaxtui.sharding.engine.shardy import Sharded
 from jaxtui.wire.base import Composition
@@ -82,8 +83,9 @@ class Planner:
         program = self.program
         laid = self._as_typed() if program.module is None else self._propagated()
         inputs, outputs = self._inputs(laid.inputs), self._outputs(laid.outputs)
+        mesh = program.mesh if program.module is None else mesh_of(program.module, program.mesh)
         return ShardingPlan(
-            mesh=program.mesh,
+            mesh=mesh,
             axis_types=program.axis_types,
             here=program.here,
             inputs=inputs,

@@ -12,6 +12,7 @@ from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Fix
 from jaxtui.sharding import words
 from jaxtui.sharding.flow import Row
+from jaxtui.sharding.grid import HEADING
 from jaxtui.sharding.screen import view
 from jaxtui.sharding.screen.device_map import DeviceMap
 from jaxtui.sharding.screen.row_list import FlowText, RowList
@@ -28,6 +29,9 @@ TITLES: dict[Mode, str] = {
     "advice": "Advice",
     "compiled": "Compiled",
 }
+
+
+AROUND_MAP = 5  # rows of a map's pane that are not the map's: its title, and what a device holds
 
 
 class Details(Vertical):
@@ -72,6 +76,7 @@ class Details(Vertical):
         """Turn to another mode, or close the pane."""
         self.mode = mode
         self.list.cursor = 0
+        self.styles.max_height = None
         self.set_class(mode is not None, "-open")
         for name in TITLES:
             self.set_class(name == mode, f"-{name}")
@@ -110,6 +115,10 @@ class Details(Vertical):
             *words.typed(array, plan.mesh),
         )
         self.head.say([title, *view.flowed([(text, "") for text in told], self.map.size.width)])
+        if grid is not None:
+            # A small mesh leaves the rest of the room to the flow above.
+            beside = self.screen.has_class("-broad")
+            self.styles.max_height = None if beside else grid.rows + HEADING + AROUND_MAP
 
     def _show_why(
         self, plan: ShardingPlan, row: Row | None, array: AnyArray | None, width: int, now: float

@@ -30,6 +30,14 @@ def mesh_placeholder(session: Session) -> str:
     return "any: data = 4096, model = 16"
 
 
+def types_placeholder(session: Session) -> str:
+    """What empty types stand for: those of the device set, if the mesh is its."""
+    devices, part = session.devices, session.sharding or Sharding()
+    if devices.axis_types and part.mesh in (None, devices.mesh):
+        return _pairs(dict(devices.axis_types))
+    return PLACEHOLDERS["axis_types"]
+
+
 def argument_field(index: int) -> FieldPath:
     """The field of an argument's sharding."""
     return ARGUMENTS / index / "sharding"

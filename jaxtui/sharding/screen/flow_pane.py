@@ -17,6 +17,7 @@ from jaxtui.sharding.screen.work import ShardingWork
 from jaxtui.sharding.words import Part, Parts
 from jaxtui.text import quantities
 
+WIDEST = 140  # cells; in wider rows the eye does not find from the left end to the right one
 LOW = 13  # lines; in a lower pane only what matters most stands below the rows
 FOLDABLE = ("line", "scope", "argument")
 EMPTY = (
@@ -82,7 +83,7 @@ class FlowPane(Vertical):
             self.shown = []
             self.rows.put(0, lambda number: (Part(""),), of=None)
             return
-        width = max(20, self.rows.size.width - 1)
+        width = max(20, min(self.rows.size.width - 1, WIDEST))
         compared = self._compared(flow)
         columns = self._laid_out(flow, width, self._beside(flow, compared, device))
         platform = work.environment.platform if work.environment is not None else ""

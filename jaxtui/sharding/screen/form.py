@@ -61,7 +61,9 @@ class ShardingLine(Vertical):
         yield self._message
 
     def show_faults(self, faults: Mapping[FieldPath, Diagnosis]) -> None:
-        found = [faults[entry.field] for entry in self.entries if entry.field in faults]
+        faulty = [entry for entry in self.entries if entry.field in faults]
+        faulty.sort(key=lambda entry: not entry.input.has_focus)  # first what is being typed
+        found = [faults[entry.field] for entry in faulty]
         for entry in self.entries:
             entry.input.set_class(entry.field in faults, "-faulty")
         shown = self._message.display
@@ -87,10 +89,12 @@ class ShardingForm(Vertical):
             placeholder = fields.PLACEHOLDERS.get(name, "")
             if name == "mesh":
                 placeholder = fields.mesh_placeholder(session)
+            elif name == "axis_types":
+                placeholder = fields.types_placeholder(session)
             return ShardingEntry(field, fields.LABELS.get(name, name), texts[field], placeholder)
 
         made = [entry(name) for name in fields.MESH_FIELDS]
-        self._mesh = made[0]
+        self._mesh, self._types = made[:2]
         self._mesh_lines = [ShardingLine(made[:2]), ShardingLine(made[2:4]), ShardingLine(made[4:])]
         self._names = [argument.name for argument in session.program.arguments]
         self._arguments = _argument_lines(session)
@@ -127,6 +131,7 @@ class ShardingForm(Vertical):
         for entry in self.entries():
             entry.input.follow(texts[entry.field])
         self._mesh.input.placeholder = fields.mesh_placeholder(session)
+        self._types.input.placeholder = fields.types_placeholder(session)
         faults = dict(unread)
         if diagnosis is not None and (place := self.place_of(diagnosis, session)) is not None:
             faults.setdefault(place, diagnosis)

@@ -35,6 +35,8 @@ OPERATION_OF = {
 }
 LARGEST = 4 * 2**20  # bytes of a block that is opened in Collectives, which runs it by itself
 ITEM = 4  # bytes of a float32
+LEFT_TO_JAX = "left to JAX"  # an argument without a sharding
+LONG = 24  # cells of a sharding; one that is longer and stays is not written out
 
 
 # ------------------------------------------------------------------------------------ the flow
@@ -275,15 +277,19 @@ def search_row(found: FoundSharding, session: Session, width: int) -> Parts:
     if not found.fits:
         parts.append(Part("does not fit  ", "wrong"))
     same = {name for name, spec in found.specs.items() if _bare(typed.get(name, "")) == _bare(spec)}
+    if len(same) == len(found.specs):
+        return (*parts, Part("as they are now", "quiet"))
     for name, spec in sorted(found.specs.items(), key=lambda item: item[0] in same):
         role = "quiet" if name in same else "new"
-        parts += [Part(f"{name} ", "name"), Part(f"{spec or 'P()'}  ", role)]
+        text = " ".join(spec.split()) or LEFT_TO_JAX
+        told = "as now" if name in same and len(text) > LONG else text
+        parts += [Part(f"{name} ", "name"), Part(f"{told}  ", role)]
     return tuple(parts)
 
 
 def _bare(spec: str) -> str:
     """A spec without spaces and without the `None`s at its end, which mean nothing."""
-    bare = "".join(spec.split()) or "P()"
+    bare = "".join(spec.split())
     return re.sub(r"(?<=[(,])(None,?)+\)$|,(None,?)*\)$", ")", bare).replace(",)", ")")
 
 

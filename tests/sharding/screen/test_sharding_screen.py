@@ -229,6 +229,29 @@ async def test_a_fault_stands_at_its_field_and_its_fix_is_applied() -> None:
         assert not screen(bench).form.input_of(X).has_class("-faulty")
 
 
+async def test_of_two_faults_on_a_line_that_of_the_field_in_hand_is_told() -> None:
+    async with opened() as bench:
+        form = screen(bench).form
+        form.input_of(FieldPath("sharding.mesh")).focus()
+        await bench.press(*"data")
+        form.input_of(FieldPath("sharding.axis_types")).focus()
+        await bench.press(*"model = what")
+        assert "! 'what' is no type of an axis" in bench.text
+        assert "is not of the form" not in bench.text
+        assert form.input_of(FieldPath("sharding.mesh")).has_class("-faulty")
+
+
+async def test_empty_types_stand_for_those_of_the_device_set_on_its_mesh() -> None:
+    types = {"data": "explicit", "model": "auto"}
+    devices = msgspec.structs.replace(made.session().devices, axis_types=types)
+    async with opened(session=made.session(devices=devices)) as bench:
+        types_input = screen(bench).form.input_of(FieldPath("sharding.axis_types"))
+        assert types_input.placeholder == "data = explicit, model = auto"
+        screen(bench).form.input_of(FieldPath("sharding.mesh")).focus()
+        await bench.press(*"a = 2")
+        assert types_input.placeholder == "auto; or model = explicit"
+
+
 async def test_a_fault_of_the_mesh_of_the_devices_stands_at_the_mesh() -> None:
     async with opened() as bench:
         bench.explorer.edit(X, "P()")

@@ -123,7 +123,7 @@ def test_advice_of_several_fixes_has_a_row_for_each() -> None:
     ("one", "other", "same"),
     [
         ("P('data', None)", "P('data')", True),
-        ("", "P()", True),
+        ("", "P()", False),
         ("P(None,'m')", "P(None, 'm', None)", True),
         ("P('data')", "P('model')", False),
         ("P(('a', 'b'))", "P('a', 'b')", False),
