@@ -141,7 +141,7 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
 
 
 def _code_field(prepared: Prepared) -> FieldPath:
-    return FUNCTION if prepared.composition.program.function else SOURCE
+    return FUNCTION if ":" in prepared.composition.program.function else SOURCE
 
 
 def _without_check(recorder: Recorder) -> tuple[str, list[Fix]]:

@@ -94,6 +94,11 @@ _WORDS = [
         "scan goes along the first dimension, which is divided {spec}: each device must have all "
         "of it",
     ),
+    (
+        r"can map every mesh axis to at most one positional dimension, but (?P<result>P\(.*?\)) "
+        r"has duplicate entries for `(?P<axis>\w+)`",
+        "this would be divided {result}: {axis} can divide one dimension only",
+    ),
     (r"Please pass sharding to `jnp\.repeat`", "where the repeated array is to lie is open"),
 ]
 
@@ -106,7 +111,7 @@ def explain(error: BaseException, prepared: Prepared) -> Diagnosis | None:
     if not refused and words is None:
         return None
     program = prepared.composition.program
-    found = failures.raised_diagnosis(error, "function", FUNCTION if program.function else SOURCE)
+    found = failures.raised_diagnosis(error, "function", FUNCTION if ":" in program.function else SOURCE)
     if words is not None:
         line = failures.source_line(error)
         found = replace(found, message=words if line is None else f"line {line}: {words}")
