@@ -111,7 +111,8 @@ def explain(error: BaseException, prepared: Prepared) -> Diagnosis | None:
     if not refused and words is None:
         return None
     program = prepared.composition.program
-    found = failures.raised_diagnosis(error, "function", FUNCTION if ":" in program.function else SOURCE)
+    code = FUNCTION if ":" in program.function else SOURCE
+    found = failures.raised_diagnosis(error, "function", code)
     if words is not None:
         line = failures.source_line(error)
         found = replace(found, message=words if line is None else f"line {line}: {words}")

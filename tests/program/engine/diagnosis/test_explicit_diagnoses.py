@@ -89,7 +89,7 @@ SORTED = {
     "a sort": ("jnp.sort(x, 0)", X, "the dimension that this works along", "reshard x to P()"),
     "a running sum": ("jnp.cumsum(x, 0)", X, "the dimension that this works", "reshard x to P()"),
 }
-ONLY_NEW = {"a running sum", "a sort"}
+ONLY_NEW = {"a running sum", "a sort", "one axis in what is looked up"}
 
 
 def composition(body: str, given: Given, *layers: AnyLayer) -> Composition:
