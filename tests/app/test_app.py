@@ -277,6 +277,7 @@ async def test_an_untrusted_file_runs_nothing_until_the_user_says_so(tmp_path: P
         assert len(bench.client.asked(Trace)) == 1
 
 
+@pytest.mark.long
 async def test_opening_asks_before_it_runs_and_keeps_unsaved_changes(tmp_path: Path) -> None:
     file = tmp_path / "theirs.toml"
     save(made.session(title="theirs"), file)
@@ -441,6 +442,7 @@ async def test_the_palette_finds_a_command_and_runs_it() -> None:
         assert len(bench.client.asked(Run)) == runs + 1
 
 
+@pytest.mark.long
 async def test_in_ascii_nothing_else_is_painted() -> None:
     async with Bench(ascii=True).open() as bench:
         await bench.settled()
@@ -654,6 +656,7 @@ async def test_all_is_painted_by_ctrl_l_and_in_a_size_that_came_back_while_the_a
             assert painted == {"1 Map", "palette"}
 
 
+@pytest.mark.long
 async def test_a_long_status_leaves_the_keys_of_the_screens_in_80_columns() -> None:
     now = [1000.0]
     async with Bench(clock=lambda: now[0]).open((80, 24)) as bench:

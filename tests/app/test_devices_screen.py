@@ -101,8 +101,8 @@ async def test_after_it_is_written_anew_a_field_is_gone_on_with_at_its_end() -> 
 @pytest.mark.parametrize(
     ("field", "text"),
     [
-        ("count", "many"),
-        ("order", "1, 1"),
+        pytest.param("count", "many", marks=pytest.mark.long),
+        pytest.param("order", "1, 1", marks=pytest.mark.long),
         ("mesh", "x = 0"),
         ("axis_types", "x = manual"),
         ("axis_types", "explicit"),

@@ -187,6 +187,7 @@ async def test_no_event_of_any_type_is_painted_as_more_than_text(screen: str) ->
     assert MARK in seen
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_no_recording_is_painted_as_more_than_text(text: str) -> None:
     report = made_benchmarks.report(made_benchmarks.swept(1), hostile_session(text))

@@ -119,7 +119,13 @@ ACTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
 }
 
 
-@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(act, id=key, marks=[pytest.mark.long] if n > 1 else [])
+        for n, (key, act) in enumerate(ACTS.items())
+    ],
+)
 async def test_nothing_is_sent_once_a_file_changed_and_f5_shows_what(
     act: Callable[[Bench], Awaitable[None]], folder: Path
 ) -> None:

@@ -159,6 +159,7 @@ async def test_a_request_of_a_further_work_is_ended_with_the_engine(
         assert len(bench.client.restarts) == 1
 
 
+@pytest.mark.long
 async def test_a_long_run_of_a_further_work_is_named_before_ctrl_c_stops_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -189,7 +189,7 @@ PLAIN = Session(
     ("command", "shown"),
     [
         (["run"], "vmap.2"),
-        (["bench"], "+-99 %"),
+        pytest.param(["bench"], "+-99 %", marks=pytest.mark.long),
         (["devices"], "cpu x "),
         (["lessons"], "matrix-vector"),
     ],
@@ -277,6 +277,7 @@ def test_the_command_line_wins_over_the_sessions_device_set(
     assert (settings.platform, settings.count) == (expected.platform, expected.count)
 
 
+@pytest.mark.long
 def test_a_mesh_of_the_command_line_is_laid_over_the_devices(tmp_path: Path) -> None:
     path = tmp_path / "meshed.toml"
     source = "def f(x):\n    return lax.with_sharding_constraint(x, P('data', 'model'))\n"
@@ -467,7 +468,14 @@ def engine_of(explorer: Terminal) -> int:
 LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_ends_the_explorer_cleanly(number: signal.Signals) -> None:
     with begun() as explorer:
         explorer.wait("53.")
@@ -481,7 +489,9 @@ def test_a_signal_ends_the_explorer_cleanly(number: signal.Signals) -> None:
             os.kill(engine, 0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGHUP]
+)
 def test_what_is_in_no_file_is_kept_when_a_signal_ends_the_explorer(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -496,6 +506,7 @@ def test_what_is_in_no_file_is_kept_when_a_signal_ends_the_explorer(
         assert f"in no file is kept in {kept}".encode() in explorer.raw.replace(b"\r\n", b"")
 
 
+@pytest.mark.long
 def test_nothing_is_kept_of_a_session_without_changes(tmp_path: Path) -> None:
     with begun(XDG_STATE_HOME=str(tmp_path)) as explorer:
         explorer.wait("53.")

@@ -82,6 +82,7 @@ def test_it_opens_on_a_result_follows_keys_and_leaves_the_terminal_clean(
     assert terminal.status() == 0
 
 
+@pytest.mark.long
 def test_an_endless_function_is_named_ended_and_the_next_key_works(
     start: Callable[..., Terminal], tmp_path: Path
 ) -> None:

@@ -112,8 +112,8 @@ def changed(held: Held) -> Held:
     ("first", "second"),
     [
         (signal.SIGTERM, signal.SIGTERM),
-        (signal.SIGHUP, signal.SIGHUP),
-        (signal.SIGHUP, signal.SIGINT),
+        pytest.param(signal.SIGHUP, signal.SIGHUP, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, signal.SIGINT, marks=pytest.mark.long),
     ],
 )
 @pytest.mark.parametrize(
@@ -159,6 +159,7 @@ def test_a_killed_explorer_leaves_what_it_had_and_the_next_one_offers_it(
     assert len(left_works(state)) == 1
 
 
+@pytest.mark.long
 def test_quitting_without_saving_leaves_nothing(hold: Callable[..., Held]) -> None:
     held = changed(hold())
     state = held.folder / "state" / "jaxtui"
@@ -182,6 +183,7 @@ def test_a_terminal_that_takes_nothing_does_not_hold_the_end_up(hold: Callable[.
     assert held.kept_layers() == [0]
 
 
+@pytest.mark.long
 def test_a_terminal_that_is_closed_ends_an_explorer_that_ignores_hangups(
     hold: Callable[..., Held],
 ) -> None:

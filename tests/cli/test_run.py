@@ -144,6 +144,7 @@ def test_after_a_death_the_next_session_has_a_fresh_engine_and_its_own_folder(
     assert beside["program"]["outputs"][0]["values"] == [0, 3]
 
 
+@pytest.mark.long
 def test_sessions_share_an_engine_as_long_as_their_device_sets_agree(tmp_path: Path) -> None:
     source = "import os\nprint('engine', os.getpid(), flush=True)\ndef f(x): return x"
     for name, count in (("a", 2), ("b", 2), ("c", 3)):
@@ -231,7 +232,14 @@ def test_an_engine_that_cannot_start_is_status_3_with_the_reason(
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_ends_the_run_and_leaves_no_process(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -298,6 +306,7 @@ DERIVED = {
 }
 
 
+@pytest.mark.long
 def test_the_derivatives_of_a_session_are_those_of_bare_jax(tmp_path: Path) -> None:
     import jax
     import jax.numpy as jnp

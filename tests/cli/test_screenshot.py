@@ -31,6 +31,7 @@ def words(svg: str) -> str:
     return html.unescape(" ".join(re.findall(r"<text[^>]*>([^<]*)", svg))).replace("\xa0", " ")
 
 
+@pytest.mark.long
 def test_the_picture_shows_the_sessions_shapes_and_result(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(lessons.text("broadcast"))
     ran = screenshot("a.toml", "--size", "120x40", "-o", "a.svg", cwd=tmp_path)
@@ -40,6 +41,7 @@ def test_the_picture_shows_the_sessions_shapes_and_result(tmp_path: Path) -> Non
         assert text in seen
 
 
+@pytest.mark.long
 def test_two_pictures_differ_in_nothing_but_measured_times(tmp_path: Path) -> None:
     pictures = []
     for name in ("a.svg", "b.svg"):
@@ -85,6 +87,7 @@ def test_what_cannot_be_drawn_is_one_line(
     assert not (tmp_path / "a.svg").exists()
 
 
+@pytest.mark.long
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     ran = screenshot("-o", "none/a.svg", cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (1, "jaxtui: none/a.svg: No such file or directory\n")

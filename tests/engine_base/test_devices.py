@@ -322,9 +322,9 @@ def started(platform: str, count: int | None, **variables: str) -> dict[str, obj
 @pytest.mark.parametrize(
     "variables",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.long),
         {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
-        {"JAX_NUM_CPU_DEVICES": "2"},
+        pytest.param({"JAX_NUM_CPU_DEVICES": "2"}, marks=pytest.mark.long),
         {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=16"},
     ],
     ids=lambda variables: " ".join(variables) or "nothing",

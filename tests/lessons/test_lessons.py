@@ -231,6 +231,7 @@ def test_fsdp_gathers_both_matrices_in_each_of_four_turns() -> None:
     assert [(one.axes, one.times) for one in gathers] == [(["data"], 4)] * 2
 
 
+@pytest.mark.long
 def test_the_first_advice_finds_the_batch_that_was_lost() -> None:
     session = lessons.load("batch-lost")
     composition = Composition.of(session, "")

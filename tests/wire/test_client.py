@@ -534,6 +534,7 @@ def test_the_real_engine_starts_describes_itself_and_ends(start):
     assert len(heard.next(Described).environment.devices) == 2
 
 
+@pytest.mark.long
 def test_an_infinite_loop_is_ended_by_a_restart_and_the_next_request_is_answered(start):
     client, heard = start(settings=EngineSettings(platform="cpu", count=1))
     heard.next(Ready)
@@ -678,7 +679,10 @@ FLOODS = {
 }
 
 
-@pytest.mark.parametrize("kind", FLOODS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[pytest.mark.long] if n else []) for n, k in enumerate(FLOODS)],
+)
 def test_an_endless_flood_of_valid_events_is_named_and_ended(start, kind):
     imports = "from jaxtui.wire.results import WindowRead\n"
     imports += "from tests.support import made_events as made\n"

@@ -220,6 +220,7 @@ async def test_m_of_the_sessions_own_program_only_turns_to_the_map() -> None:
         assert bench.session == before
 
 
+@pytest.mark.long
 async def test_a_text_that_cannot_be_read_is_marked_and_changes_nothing() -> None:
     async with opened(Benchmark()) as bench:
         screen(bench).form.inputs["rounds"].focus()
@@ -489,6 +490,7 @@ async def test_a_run_is_written_in_each_format(tmp_path: Path) -> None:
         assert ",name,devices,role,median," in (tmp_path / "out.csv").read_text()
 
 
+@pytest.mark.long
 async def test_a_file_that_is_there_already_is_not_written_over(tmp_path: Path) -> None:
     target = tmp_path / "out.json"
     target.write_text("mine")

@@ -234,6 +234,7 @@ def agree(case: tuple[str, int, str, dict[str, str]]) -> None:
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
+@pytest.mark.long
 def test_random_collectives_agree_with_numpy_and_across_transformations(case: Any) -> None:
     agree(case)
 
@@ -506,6 +507,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.long
 def test_sixteen_devices_work_on_any_number_of_cores() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", _SIXTEEN], capture_output=True, text=True, timeout=110, check=False

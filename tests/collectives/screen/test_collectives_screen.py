@@ -392,6 +392,7 @@ async def test_m_asks_before_it_replaces_a_program_that_is_in_no_file() -> None:
         assert bench.session.program.arguments[0].value == "ones((2, 2, 2))"
 
 
+@pytest.mark.long
 async def test_x_copies_the_script() -> None:
     async with opened() as bench:
         await bench.press("x", "enter")
@@ -413,6 +414,7 @@ async def test_x_writes_the_script_into_a_file_but_over_none(tmp_path: Path) -> 
 # ------------------------------------------------------------------------------------ hangs
 
 
+@pytest.mark.long
 async def test_a_collective_that_hangs_is_named_and_ended_and_the_next_one_runs() -> None:
     now = [1000.0]
     async with opened(clock=lambda: now[0]) as bench:

@@ -67,6 +67,7 @@ def taken_away(leaf: FlowLeaf) -> list[int]:
     data=st.data(),
     axis_size=st.sampled_from([None, None, None, 2, 3]),
 )
+@pytest.mark.long
 def test_a_random_vmap_does_or_refuses_what_bare_vmap_does(
     given_shapes: list[tuple[int, ...]], data: Any, axis_size: int | None
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_random_vmap_does_or_refuses_what_bare_vmap_does(
     outer_axes=st.tuples(axes_of(2), axes_of(2)),
     out_axes=st.tuples(st.integers(-2, 1), st.integers(-2, 1)),
 )
+@pytest.mark.long
 def test_random_nested_vmaps_give_or_refuse_what_bare_vmaps_do(
     shape: tuple[int, ...],
     other: tuple[int, ...],

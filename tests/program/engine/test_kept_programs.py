@@ -142,6 +142,7 @@ def test_a_run_that_fails_is_not_kept() -> None:
     assert len(kept_programs._kept) == kept
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layers", COMPILED)
 def test_what_a_program_compiled_is_freed_once_others_ran(
     layers: tuple[AnyLayer, ...], monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jaxtui.program.screen.result_tabs import Listing
 from jaxtui.screen.dialogs import FindDialog
 from jaxtui.session.diagnosis import Diagnosis
@@ -76,6 +78,7 @@ async def test_nothing_found_and_nothing_looked_for_are_said() -> None:
         assert bench.explorer.work.diagnosis is None
 
 
+@pytest.mark.long
 async def test_an_answer_about_the_result_before_moves_nothing() -> None:
     async with Bench().open() as bench:
         await bench.settled()

@@ -43,7 +43,10 @@ def traced(source: str, values: dict[str, str], *layers: AnyLayer) -> Flow:
     return found.flow
 
 
-@pytest.mark.parametrize("name", LAYER_KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(k, marks=[pytest.mark.long] if n % 3 else []) for n, k in enumerate(LAYER_KINDS)],
+)
 async def test_a_kind_is_chosen_by_its_sentence_and_its_fields_are_edited(name: str) -> None:
     kind = LAYER_KINDS[name]
     async with Bench().open() as bench:

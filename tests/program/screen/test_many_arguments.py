@@ -45,6 +45,7 @@ async def test_the_question_of_trust_waits_for_no_further_rows(
         assert "a0 " in bench.text
 
 
+@pytest.mark.long
 async def test_the_first_and_the_last_argument_are_edited() -> None:
     async with Bench(session()).open() as bench:
         await bench.until(lambda: has(bench, MOST))
@@ -55,6 +56,7 @@ async def test_the_first_and_the_last_argument_are_edited() -> None:
             assert f"arange({number})+1" in bench.text
 
 
+@pytest.mark.long
 async def test_the_rows_follow_a_program_that_changes_while_they_are_added() -> None:
     async with Bench(session()).open() as bench:
         await bench.hear(made.ready())

@@ -150,6 +150,7 @@ JOURNEY = [
 ]
 
 
+@pytest.mark.long
 async def test_every_key_takes_the_cursor_where_it_says():
     shown = output((4, 60, 70), "int32", summary=bounds(0, 35969, 16800))
     host = ArrayHost(coordinates, shown)
@@ -321,6 +322,7 @@ async def test_a_small_array_is_read_once_and_never_again():
     assert host.summaries_asked == [None]
 
 
+@pytest.mark.long
 async def test_small_scrolls_need_no_trip():
     host = ArrayHost(coordinates, output((1000, 1000), "int32", summary=bounds(0, 10**5, 10**6)))
     async with host.run_test(size=(80, 24)) as pilot:
@@ -374,6 +376,7 @@ async def test_what_was_there_stays_until_the_new_cells_come():
         assert "10000" in text(host.view)
 
 
+@pytest.mark.long
 async def test_cells_that_are_late_are_dots_and_the_wait_is_counted():
     host = ArrayHost(
         coordinates, output((3, 4, 5), "int32", summary=bounds(0, 20304, 60)), delay=1.5
@@ -457,6 +460,7 @@ async def test_a_refusal_is_said_and_the_next_move_asks_again():
         assert "the result is gone" not in text(host.view)
 
 
+@pytest.mark.long
 async def test_what_went_with_its_engine_is_said_once_and_asked_for_no_more():
     host = ArrayHost(coordinates, output((10**6, 5), "int32", summary=bounds(0, 9, 9)))
     async with host.run_test(size=(80, 14)) as pilot:
@@ -480,6 +484,7 @@ async def test_what_went_with_its_engine_is_said_once_and_asked_for_no_more():
         assert "it went" not in text(host.view)
 
 
+@pytest.mark.long
 async def test_what_is_being_read_from_an_engine_that_goes_is_waited_for_no_more():
     host = ArrayHost(coordinates, output((10**6, 5), "int32", summary=bounds(0, 9, 9)), delay=60)
     async with host.run_test(size=(80, 14)) as pilot:

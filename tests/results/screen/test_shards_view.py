@@ -96,6 +96,7 @@ async def test_ascii_is_the_apps_choice() -> None:
         assert "".join(on_screen(app)).isascii()
 
 
+@pytest.mark.long
 async def test_nothing_breaks_where_there_is_no_room() -> None:
     app = Host(output((8, 4), (4, 2)))
     async with app.run_test(size=(100, 20)) as pilot:

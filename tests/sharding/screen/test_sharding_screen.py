@@ -197,12 +197,17 @@ async def test_a_mesh_that_cannot_be_read_yet_changes_nothing_and_says_so() -> N
     ("field", "typed", "becomes"),
     [
         ("axis_types", "model = explicit", {"model": "explicit"}),
-        ("axis_types", "explicit", {"data": "explicit", "model": "explicit"}),
-        ("memory", "95 GB", "95 GB"),
-        ("machine", "tpu-v5p", "tpu-v5p"),
-        ("bandwidth", "50 GB/s", "50 GB/s"),
+        pytest.param(
+            "axis_types",
+            "explicit",
+            {"data": "explicit", "model": "explicit"},
+            marks=pytest.mark.long,
+        ),
+        pytest.param("memory", "95 GB", "95 GB", marks=pytest.mark.long),
+        pytest.param("machine", "tpu-v5p", "tpu-v5p", marks=pytest.mark.long),
+        pytest.param("bandwidth", "50 GB/s", "50 GB/s", marks=pytest.mark.long),
         ("bandwidth", "data = 50 GB/s, model = 100 GB/s", {"data": "50 GB/s", "model": "100 GB/s"}),
-        ("latency", "1 us", "1 us"),
+        pytest.param("latency", "1 us", "1 us", marks=pytest.mark.long),
     ],
 )
 async def test_each_field_of_the_mesh(field: str, typed: str, becomes: Any) -> None:
@@ -305,6 +310,7 @@ async def test_on_one_device_it_says_what_to_type() -> None:
         assert "The mesh has one device, so nothing is divided." in bench.text
 
 
+@pytest.mark.long
 async def test_what_could_not_be_planned_says_why() -> None:
     async with opened(made.mlp(unplanned="no rule for it", collectives=[], before=[])) as bench:
         assert "Only what tracing knows is shown: no rule for it" in bench.text
@@ -395,6 +401,7 @@ async def test_s_searches_and_enter_takes_one_which_u_takes_back() -> None:
         assert bench.session.program == before
 
 
+@pytest.mark.long
 async def test_x_has_searches_keep_an_argument() -> None:
     async with opened() as bench:
         await bench.press("down", "x")
@@ -464,6 +471,7 @@ async def test_c_keeps_a_plan_and_shows_what_differs_from_it() -> None:
         assert "≠" not in bench.text
 
 
+@pytest.mark.long
 async def test_f5_compiles_and_marks_what_differs() -> None:
     async with opened() as bench:
         await bench.press("f5")
@@ -494,6 +502,7 @@ async def test_f5_on_a_mesh_that_is_not_there_says_why_not() -> None:
 # ---------------------------------------------------------------------------------- collectives
 
 
+@pytest.mark.long
 async def test_o_opens_the_rows_collective_on_the_devices_that_are_here() -> None:
     async with opened() as bench:
         at = next(i for i, line in enumerate(flow(bench)) if "all_reduce" in line)
@@ -557,14 +566,14 @@ async def answered(bench: Bench) -> None:
 
 @pytest.mark.usefixtures("_plain_terminal")
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["mlp", "layers"])
+@pytest.mark.parametrize("name", ["mlp", pytest.param("layers", marks=pytest.mark.long)])
 def test_it_looks_as_it_did(snap_compare: Compare, size: tuple[int, int], name: str) -> None:
     bench, prepare = look({"mlp": made.mlp, "layers": made.layers}[name]())
     assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
 
 
 @pytest.mark.usefixtures("_plain_terminal")
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [SIZES[0], pytest.param(SIZES[1], marks=pytest.mark.long)])
 @pytest.mark.parametrize("keys", ["m", "w", "s", "f5"])
 def test_details_look_as_they_did(snap_compare: Compare, size: tuple[int, int], keys: str) -> None:
     bench, prepare = look(made.mlp(), keys)
@@ -578,6 +587,7 @@ def test_ascii_looks_as_it_did(snap_compare: Compare) -> None:
 
 
 @pytest.mark.usefixtures("_plain_terminal")
+@pytest.mark.long
 def test_a_broad_terminal_has_the_details_beside_the_flow(snap_compare: Compare) -> None:
     bench, prepare = look(made.layers(), "m")
     assert snap_compare(bench.app, terminal_size=(200, 60), run_before=prepare)

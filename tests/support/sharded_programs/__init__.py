@@ -21,7 +21,7 @@ PROGRAMS = [
 ]
 
 
-def parameters(cases: Sequence[ShardedCase] = PROGRAMS, every: int = 5) -> list[Any]:
+def parameters(cases: Sequence[ShardedCase] = PROGRAMS, every: int = 7) -> list[Any]:
     """Each case as a parameter of a test, of which one in `every` is in the default suite."""
     return [
         pytest.param(
