@@ -49,6 +49,8 @@ async def test_the_notes_stand_under_the_list_where_there_is_no_room_beside_it()
         async with Bench().open(size) as bench:
             await bench.settled()
             await bench.press("5")
+            for _ in range(3):  # the screen is laid out once more for its size
+                await bench.settle()
             listed, notes = (bench.app.screen.query_one(name) for name in ("#lessons", "#notes"))
             assert (listed.region.y == notes.region.y) is beside
             assert notes.region.width >= 36

@@ -38,6 +38,8 @@ def look(*keys: str, wrong: bool = False, **options: object) -> tuple[Bench, Cal
         if wrong:
             bench.explorer.edit(FieldPath("program.layers.0.in_axes"), "(0, 3)")
             await bench.trace_answered(diagnosis=WRONG, signature=None)
+            while "of the program before" not in bench.text:  # it is marked behind the keys
+                await bench.settle()
         await bench.press(*keys)
         for _ in range(5):
             await bench.settle()
