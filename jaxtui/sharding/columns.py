@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import cached_property
 from typing import NamedTuple
 
@@ -259,10 +259,17 @@ class Columns:
 def as_text(flow: Flow, width: int, *, opened: bool = False, platform: str = "") -> list[str]:
     """The whole flow as lines of text, `opened` with every value of every line."""
     flipped = {key for key, unfolded in flow.folds() if opened and not unfolded}
-    columns = Columns(flow, width)
-    lines = [columns.heading(platform), *map(columns.row, flow.rows(flipped))]
     foot = f" {DOT} ".join(words.footing(flow.plan))
-    return [*(words.text_of(line).rstrip() for line in lines), RULE * width, foot]
+    return [*lines(flow, width, flipped, platform), RULE * width, foot]
+
+
+def lines(
+    flow: Flow, width: int, flipped: Set[Key] = frozenset(), platform: str = ""
+) -> Iterator[str]:
+    """The heading and the rows as text, with the folds of the keys in `flipped` turned."""
+    columns = Columns(flow, width)
+    for line in (columns.heading(platform), *map(columns.row, flow.rows(flipped))):
+        yield words.text_of(line).rstrip()
 
 
 def _sign(row: Row) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from jaxtui.session.field_path import SHARDING, FieldPath
 from jaxtui.session.session import FieldError, Sharding
+from jaxtui.sharding.blocks import axis_of
 from jaxtui.wire.sharding import CollectiveKind
 
 LATENCY = 1e-6  # seconds
@@ -57,7 +58,7 @@ class Links:
 
         `operand` is its size in bytes on one device.
         """
-        names = [axis.partition(":")[0] for axis in axes]
+        names = [axis_of(axis) for axis in axes]
         latency = max((self._latency(a) for a in names), default=self.default_latency)
         bandwidth = min((self._bandwidth(a) for a in names), default=self.default_bandwidth)
         return steps(kind, n) * latency + sent(kind, n, operand) / bandwidth

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jaxtui.sharding import differences, words
-from jaxtui.sharding.columns import Columns
+from jaxtui.sharding import columns, differences, words
 from jaxtui.sharding.flow import Flow
 from jaxtui.text import quantities
 from jaxtui.wire.sharding import Advice, CompiledSharding, FoundSharding, ShardingPlan
@@ -15,11 +14,7 @@ SHOWN = 10  # ways that a search found
 
 def flow(plan: ShardingPlan, platform: str, width: int) -> Iterator[str]:
     """The flow in at most `width` cells, folded by line."""
-    rows = Flow(plan)
-    columns = Columns(rows, width)
-    yield words.text_of(columns.heading(platform)).rstrip()
-    for row in rows.rows():
-        yield words.text_of(columns.row(row)).rstrip()
+    yield from columns.lines(Flow(plan), width, platform=platform)
     yield " · ".join(words.footing(plan))
     if plan.unplanned:
         yield plan.unplanned

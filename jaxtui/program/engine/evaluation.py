@@ -98,7 +98,7 @@ def _unforeseen(error: BaseException) -> Diagnosis:
 
 def trace_prepared(prepared: Prepared) -> Shapes:
     """Trace a prepared program. Raises Diagnosed with the flow up to the failure."""
-    values = _values(prepared, expressions.abstract_value)
+    values = values_of(prepared, expressions.abstract_value)
     with placing.on_device_set(prepared.devices):
         recorder = prepared.recorder()
         try:
@@ -145,7 +145,8 @@ def _only_a_run_can_tell(error: BaseException, prepared: Prepared) -> bool:
     return looked and not any(layer.kind.traces for layer in prepared.layers)
 
 
-def _values(prepared: Prepared, evaluate: Callable[[str, Names, FieldPath], Any]) -> list[Any]:
+def values_of(prepared: Prepared, evaluate: Callable[[str, Names, FieldPath], Any]) -> list[Any]:
+    """Each argument's value as `evaluate` reads it, in the context for values. Raises Diagnosed."""
     values = []
     for index, argument in enumerate(prepared.composition.program.arguments):
         with placing.for_value(argument.value, prepared.devices):
@@ -155,7 +156,7 @@ def _values(prepared: Prepared, evaluate: Callable[[str, Names, FieldPath], Any]
 
 def _concrete_values(prepared: Prepared, traced: Any) -> list[Any]:
     """The arguments, computed. Several processes must agree on them and on the jaxpr `traced`."""
-    values = _values(prepared, expressions.concrete_value)
+    values = values_of(prepared, expressions.concrete_value)
     processes.agree(lambda: (lockstep.of_program(traced), lockstep.of_values(values)))
     return values
 

@@ -19,6 +19,7 @@ from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import ARGUMENTS, LAYERS, SOURCE, FieldPath
 from jaxtui.session.session import Argument, Sharding
+from jaxtui.sharding.blocks import axis_of
 from jaxtui.sharding.engine import source_edits
 from jaxtui.sharding.engine.plan import plan_of
 from jaxtui.sharding.words import sent, spec_text
@@ -186,7 +187,7 @@ def _moved(plan: ShardingPlan, edits: source_edits.Edits, large: int) -> Iterato
 
 
 def _axes(spec: Spec) -> set[str]:
-    return {axis.partition(":")[0] for axes in spec for axis in axes}
+    return {axis_of(axis) for axes in spec for axis in axes}
 
 
 def _lost(plan: ShardingPlan, edits: source_edits.Edits, large: int) -> Iterator[Suspicion]:

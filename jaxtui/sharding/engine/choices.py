@@ -10,7 +10,9 @@ from typing import Any
 
 import jax
 from jax import tree_util
+from jax.sharding import PartitionSpec
 
+from jaxtui.program.engine import spec_trees
 from jaxtui.sharding.engine.lowering import LoweredProgram
 from jaxtui.sharding.words import spec_text
 from jaxtui.wire.sharding import Spec
@@ -97,28 +99,11 @@ def _along_longest(
 
 def _tree_text(tree: Any, specs: Sequence[tuple[tuple[str, ...], ...]]) -> str | None:
     """The specs of a tree's arrays as one types them, or None for a tree that cannot be typed."""
-    texts = iter([spec_text([list(axes) for axes in spec]) for spec in specs])
-    if len({spec for spec in specs if any(spec)}) == 0:
+    if not any(any(spec) for spec in specs):
         return "P()"
-    marked = tree_util.tree_map(
-        lambda leaf: next(texts) if isinstance(leaf, jax.ShapeDtypeStruct) else "None", tree
+    written = (PartitionSpec(*(axes or None for axes in spec)) for spec in specs)
+    return spec_trees.text_of(
+        tree_util.tree_map(
+            lambda leaf: next(written) if isinstance(leaf, jax.ShapeDtypeStruct) else None, tree
+        )
     )
-    return _written(marked)
-
-
-def _written(node: Any) -> str | None:
-    if isinstance(node, str):
-        return node
-    if type(node) is dict:
-        pairs = [(repr(key), _written(value)) for key, value in node.items()]
-        inner = ", ".join(f"{key}: {value}" for key, value in pairs)
-        return None if any(value is None for _, value in pairs) else f"{{{inner}}}"
-    if type(node) in (list, tuple):
-        parts = [_written(value) for value in node]
-        if any(part is None for part in parts):
-            return None
-        inner = ", ".join(part for part in parts if part is not None)
-        if type(node) is list:
-            return f"[{inner}]"
-        return f"({inner},)" if len(parts) == 1 else f"({inner})"
-    return None

@@ -22,13 +22,15 @@ from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.meshes import abstract_mesh, has_explicit, types_of
 from jaxtui.program.engine import expressions, placing
 from jaxtui.program.engine.diagnosis import explain as diagnosis
+from jaxtui.program.engine.evaluation import values_of
 from jaxtui.program.engine.prepared import Prepared, prepare
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arrays
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.session.session import Sharding
-from jaxtui.sharding.engine import hlo_form, liveness
+from jaxtui.sharding.engine import hlo_form, liveness, shardy
 from jaxtui.sharding.engine.marking import Marked, marked
+from jaxtui.sharding.engine.shardy import Sharded
 from jaxtui.wire.base import Composition
 
 
@@ -70,6 +72,19 @@ class LoweredProgram:
         """The leaves that are arrays, which the module takes, in its order."""
         return [given for given in self.given if isinstance(given.leaf, jax.ShapeDtypeStruct)]
 
+    def laid_inputs(self, module: Any) -> list[Sharded]:
+        """How the arrays among the arguments lie in a copy of the module, in its context."""
+        pairs = zip(shardy.inputs(module), self.arrays, strict=True)
+        return [shardy.sharded(laid, shardy.rank(given.leaf)) for laid, given in pairs]
+
+    def laid_values(self, module: Any) -> list[Sharded]:
+        """How the values lie in a propagated copy of the module, in its context."""
+        held = shardy.marked_values(module)
+        return [
+            shardy.sharded(held.get(number), shardy.rank(value.aval))
+            for number, value in enumerate(self.marked.values)
+        ]
+
     def is_needed(self, number: int) -> bool:
         """Whether the results depend on the equation that makes the value of this number."""
         return id(self.marked.values[number].equation) in self._needed
@@ -91,11 +106,7 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
     """
     planned = planned_mesh(composition, sharding)
     prepared = prepare(composition, planned)
-    values = []
-    for index, argument in enumerate(composition.program.arguments):
-        field = placing.value_field(index)
-        with placing.for_value(argument.value, prepared.devices):
-            values.append(expressions.abstract_value(argument.value, prepared.known, field))
+    values = values_of(prepared, expressions.abstract_value)
     with placing.on_device_set(prepared.devices), _with_shardy():
         trees = [_with_structs(tree) for tree in placing.placed_structs(values, prepared)]
         args, kwargs = prepared.call(trees)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jax.extend import core
 from jaxlib.mlir import ir
 
 from jaxtui.engine_base.errors import Diagnosed
@@ -15,7 +14,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import lines, liveness, marking, naming, resharding, shardy, terms
+from jaxtui.sharding.engine import lines, marking, memory, naming, resharding, shardy, terms
 from jaxtui.sharding.engine.lowering import Given, LoweredProgram, lowered
 from jaxtui.sharding.engine.marking import MarkedValue
 from jaxtui.sharding.engine.own_mesh import mesh_of
@@ -92,7 +91,11 @@ class Planner:
             values=self._values(laid.values),
             collectives=[self._collective(one) for one in laid.sent],
             outputs=outputs,
-            memory=self._memory(laid.values, inputs, outputs),
+            memory=PlannedMemory(
+                arguments=sum(array.bytes for array in inputs),
+                outputs=sum(array.bytes for array in outputs),
+                peak=memory.peak(program, laid.inputs, laid.values),
+            ),
             scopes=[value.scope for value in program.marked.values],
             scope_list=program.marked.scopes,
             before=[self._position(one) for one in laid.sent],
@@ -110,13 +113,9 @@ class Planner:
         except ir.MLIRError as error:
             unplanned = f"Shardy cannot plan this program: {_first_line(error)}"
         with module.context:
-            held = shardy.marked_values(module)
-            inputs = _all_sharded(shardy.inputs(module), [g.leaf for g in program.arrays])
-            values = [
-                shardy.sharded(held.get(number), _rank(value.aval))
-                for number, value in enumerate(program.marked.values)
-            ]
-            outputs = _all_sharded(shardy.outputs(module), program.jaxpr.out_avals)
+            inputs, values = program.laid_inputs(module), program.laid_values(module)
+            results = zip(shardy.outputs(module), program.jaxpr.out_avals, strict=True)
+            outputs = [shardy.sharded(laid, shardy.rank(aval)) for laid, aval in results]
         if not unplanned:
             try:
                 resharding.insert_collectives(module)
@@ -173,7 +172,7 @@ class Planner:
             dtype=type(leaf).__name__ if dtype is None else str(dtype),
             spec=spec,
             per_device=list(block),
-            bytes=math.prod(block) * _itemsize(dtype),
+            bytes=math.prod(block) * memory.itemsize(dtype),
             **{"path": "", **named},
         )
 
@@ -203,7 +202,7 @@ class Planner:
             unreduced=list(sharded.unreduced),
             varying=_varying(aval),
             per_device=list(block),
-            bytes=math.prod(block) * _itemsize(getattr(aval, "dtype", None)),
+            bytes=math.prod(block) * memory.itemsize(getattr(aval, "dtype", None)),
             times=marking.turns(self.program.marked.scopes, value.scope),
         )
 
@@ -238,67 +237,6 @@ class Planner:
     def _last_place(self) -> lines.Place | None:
         return next((place for place in reversed(self._places) if place is not None), None)
 
-    # ----------------------------------------------------------------------------------- memory
-
-    def _memory(
-        self,
-        shardings: Sequence[Sharded],
-        inputs: Sequence[ShardedArray],
-        outputs: Sequence[ShardedArray],
-    ) -> PlannedMemory:
-        jaxpr = self.program.marked.closed.jaxpr
-        sizes: dict[Any, int] = {}
-        for value, sharded in zip(self.program.marked.values, shardings, strict=True):
-            if not isinstance(value.variable, core.Literal):
-                sizes.setdefault(value.variable, self._bytes(value.aval, sharded.spec))
-        arrays = [
-            array
-            for array, given in zip(inputs, self.program.given, strict=True)
-            if given in self.program.arrays
-        ]
-        for variable, array in zip(jaxpr.invars, arrays, strict=True):
-            sizes[variable] = array.bytes
-
-        def bytes_of(variable: Any) -> int:
-            if variable not in sizes:  # a constant or a block's argument
-                rank = len(getattr(variable.aval, "shape", ()))
-                sizes[variable] = self._bytes(variable.aval, [[] for _ in range(rank)])
-            return sizes[variable]
-
-        return PlannedMemory(
-            arguments=sum(array.bytes for array in inputs),
-            outputs=sum(array.bytes for array in outputs),
-            peak=liveness.peak(jaxpr, bytes_of, self._donated()),
-        )
-
-    def _bytes(self, aval: Any, spec: list[list[str]]) -> int:
-        shape = getattr(aval, "shape", None)
-        if shape is None:
-            return 0
-        block = shardy.block_shape([int(n) for n in shape], spec, self.program.sizes)
-        return math.prod(block) * _itemsize(aval.dtype)
-
-    def _donated(self) -> set[Any]:
-        """The arguments that an outermost `jit` may overwrite."""
-        jaxpr = self.program.jaxpr.jaxpr
-        if len(jaxpr.eqns) != 1:
-            return set()
-        donated = jaxpr.eqns[0].params.get("donated_invars", ())
-        flags = zip(jaxpr.eqns[0].invars, donated, strict=False)
-        overwritten = {v for v, flag in flags if flag and isinstance(v, core.Var)}
-        marked = self.program.marked.closed.jaxpr.invars
-        pairs = zip(jaxpr.invars, marked, strict=True)
-        return {new for old, new in pairs if old in overwritten}
-
-
-def _all_sharded(attributes: Sequence[Any], arrays: Sequence[Any]) -> list[Sharded]:
-    pairs = zip(attributes, arrays, strict=True)
-    return [shardy.sharded(attribute, _rank(array)) for attribute, array in pairs]
-
-
-def _rank(array: Any) -> int:
-    return len(getattr(array, "shape", ()))
-
 
 def _by_type(array: Any) -> Sharded:
     """How an array lies by the sharding that is part of its type, or that it was given."""
@@ -307,18 +245,13 @@ def _by_type(array: Any) -> Sharded:
         list(entry) if isinstance(entry, tuple) else [] if entry is None else [entry]
         for entry in entries
     ]
-    return Sharded(spec + [[] for _ in range(_rank(array) - len(spec))])
+    return Sharded(spec + [[] for _ in range(shardy.rank(array) - len(spec))])
 
 
 def _first_line(error: BaseException) -> str:
     return next(
         (line.strip() for line in str(error).splitlines() if line.strip()), "no reason given"
     )
-
-
-def _itemsize(dtype: Any) -> int:
-    """The bytes of an element; of a PRNG key, those of its words."""
-    return int(getattr(dtype, "itemsize", 0))
 
 
 def _varying(aval: Any) -> list[str]:

@@ -13,6 +13,7 @@ from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo
 from jaxlib.mlir.passmanager import PassManager
 
+from jaxtui.sharding.blocks import axis_of
 from jaxtui.sharding.engine import marking, shardy, xla_ways
 from jaxtui.wire.sharding import CollectiveKind
 
@@ -306,7 +307,7 @@ def _moved_axes(op: Any, held: Any) -> tuple[str, ...]:
     now = shardy.sharded(shardy.sharding_of(op.results[0]), rank).spec
     moved = [a for w, n in zip(was, now, strict=True) if w != n for a in [*w, *n]]
     every = [a for axes in [*was, *now] for a in axes]
-    return tuple(dict.fromkeys(a.partition(":")[0] for a in moved or every))
+    return tuple(dict.fromkeys(axis_of(a) for a in moved or every))
 
 
 def _axes_in(text: str) -> tuple[str, ...]:

@@ -109,6 +109,11 @@ def sharded(attribute: Any, rank: int) -> Sharded:
     return Sharded(spec[:rank], tuple(_axis_text(sdy.AxisRefAttr(axis)) for axis in unreduced))
 
 
+def rank(aval: Any) -> int:
+    """The number of dimensions; 0 for a token, which has no shape."""
+    return len(getattr(aval, "shape", ()))
+
+
 def _axis_text(axis: Any) -> str:
     part = axis.sub_axis_info
     if part is None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jax.extend import core
 from jaxlib.mlir import ir
 
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.session.field_path import SHARDING
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import liveness, resharding, shardy, terms
+from jaxtui.sharding.engine import memory, resharding, shardy, terms
 from jaxtui.sharding.engine.lowering import LoweredProgram
 from jaxtui.wire.sharding import Spec
 
@@ -64,12 +62,8 @@ class Trials:
     def specs(self) -> list[Spec]:
         """The specs of the arrays among the arguments, as they are annotated."""
         module = self.program.module
-        ranks = [len(given.leaf.shape) for given in self.program.arrays]
         with module.context:
-            return [
-                shardy.sharded(attribute, rank).spec
-                for attribute, rank in zip(shardy.inputs(module), ranks, strict=True)
-            ]
+            return [laid.spec for laid in self.program.laid_inputs(module)]
 
     def copy(self, specs: Mapping[int, Spec | None] | None = None) -> _Module:
         """A copy of the module, in which arrays (by their numbers) have other specs, or none."""
@@ -104,18 +98,12 @@ class Trials:
         text = ", ".join(f"{{{axes}}}" for axes in dimensions)
         return ir.Attribute.parse(f"#sdy.sharding<@{self._mesh_name}, [{text}]>")
 
-    def values(self, copy: _Module) -> dict[int, Any]:
-        """Propagate a copy, and return the sharding attribute of each marked value."""
-        shardy.propagate(copy)
-        with copy.context:
-            return shardy.marked_values(copy)
-
     def cost(self, specs: Mapping[int, Spec | None]) -> Cost:
         """What the program costs with these specs. Raises ir.MLIRError."""
         copy = self.copy(specs)
-        held = self.values(copy)
+        shardy.propagate(copy)
         with copy.context:
-            memory = self._peak(shardy.inputs(copy), held)
+            inputs, values = self.program.laid_inputs(copy), self.program.laid_values(copy)
             resharding.insert_collectives(copy)
             sent = terms.needed(self.program, copy)
         total, seconds = 0, 0.0
@@ -125,30 +113,7 @@ class Trials:
             total += round(costs.sent(one.kind, known.devices, known.bytes)) * times
             once = self._links.seconds(one.kind, known.axes, known.devices, known.bytes)
             seconds += once * times
-        return Cost(total, seconds, memory)
-
-    def _peak(self, arguments: Sequence[Any], held: Mapping[int, Any]) -> int:
-        jaxpr = self.program.marked.closed.jaxpr
-        attributes: dict[Any, Any] = dict(zip(jaxpr.invars, arguments, strict=True))
-        for number, value in enumerate(self.program.marked.values):
-            if isinstance(value.variable, core.Var):
-                attributes.setdefault(value.variable, held.get(number))
-        sizes: dict[Any, int] = {}
-
-        def bytes_of(variable: Any) -> int:
-            if variable not in sizes:
-                sizes[variable] = self._bytes(variable.aval, attributes.get(variable))
-            return sizes[variable]
-
-        return liveness.peak(jaxpr, bytes_of)
-
-    def _bytes(self, aval: Any, attribute: Any) -> int:
-        shape = getattr(aval, "shape", None)
-        if shape is None:
-            return 0
-        spec = shardy.sharded(attribute, len(shape)).spec
-        block = shardy.block_shape([int(n) for n in shape], spec, self.program.sizes)
-        return math.prod(block) * int(getattr(aval.dtype, "itemsize", 0))
+        return Cost(total, seconds, memory.peak(self.program, inputs, values))
 
 
 def _mesh_name(module: Any, mesh: Mapping[str, int]) -> str:

@@ -14,6 +14,7 @@ from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.session.field_path import ARGUMENTS, PROGRAM
 from jaxtui.session.session import Sharding
+from jaxtui.sharding.blocks import axis_of
 from jaxtui.sharding.costs import Links
 from jaxtui.sharding.engine import naming, shardy
 from jaxtui.sharding.engine.lowering import LoweredProgram, lowered
@@ -115,18 +116,10 @@ class _Asking:
                 op = constraints[number]
                 op.results[0].replace_all_uses_with(op.operands[0])
                 op.erase()
-        held = self._trials.values(copy)
+        shardy.propagate(copy)
         with copy.context:
-            ranks = [len(given.leaf.shape) for given in self._program.arrays]
-            inputs = [
-                shardy.sharded(attribute, rank).spec
-                for attribute, rank in zip(shardy.inputs(copy), ranks, strict=True)
-            ]
-            values = self._program.marked.values
-            specs = {
-                number: shardy.sharded(held.get(number), _rank(value.aval)).spec
-                for number, value in enumerate(values)
-            }
+            inputs = [laid.spec for laid in self._program.laid_inputs(copy)]
+            specs = {n: laid.spec for n, laid in enumerate(self._program.laid_values(copy))}
         return inputs, specs
 
     def _spec(self, value: int, inputs: list[Any], held: dict[int, Any]) -> Spec:
@@ -163,7 +156,7 @@ class _Asking:
         if value < 0:
             return
         spec = self._spec(value, self._inputs, self._held)
-        used = {axis.partition(":")[0] for axes in spec for axis in axes}
+        used = {axis_of(axis) for axes in spec for axis in axes}
         for axis, size in self._program.mesh.items():
             if axis not in used and size > 1:
                 found = self._where_lost(value, axis)
@@ -225,7 +218,7 @@ class _Asking:
 
     def _uses(self, number: int, axis: str) -> bool:
         spec = self._spec(number, self._inputs, self._held)
-        return any(part.partition(":")[0] == axis for axes in spec for part in axes)
+        return any(axis_of(part) == axis for axes in spec for part in axes)
 
     def _name(self, number: int) -> str:
         if number < 0:
@@ -238,7 +231,3 @@ class _Asking:
 def _constraints(module: Any) -> list[Any]:
     main = shardy.main_of(module)
     return [op for op in shardy.operations(main) if op.name == _CONSTRAINT]
-
-
-def _rank(aval: Any) -> int:
-    return len(getattr(aval, "shape", ()))

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from jaxtui.engine_base.errors import GivenUp
+from jaxtui.session.layers import AnyLayer, Jit
 from jaxtui.session.session import Argument, AxisTypeName, Devices, Program, Sharding
 from jaxtui.sharding.engine.plan import plan_of
 from jaxtui.sharding.engine.search import search
@@ -29,10 +30,11 @@ def composed(
     source: str = MLP,
     given: dict[str, tuple[str, str]] = GIVEN,
     types: dict[str, AxisTypeName] | None = None,
+    layers: tuple[AnyLayer, ...] = (),
 ) -> Composition:
     arguments = [Argument(name=n, value=v, sharding=s) for n, (v, s) in given.items()]
     return Composition(
-        program=Program(source=source, arguments=arguments),
+        program=Program(source=source, arguments=arguments, layers=list(layers)),
         devices=Devices(mesh=MESH, axis_types=types),
     )
 
@@ -68,12 +70,14 @@ def seconds(plan: ShardingPlan) -> float:
     return sum(one.seconds * (one.times or 1) for one in plan.collectives)
 
 
-@pytest.mark.parametrize("mode", ["auto", "explicit", "not there"])
+@pytest.mark.parametrize("mode", ["auto", "explicit", "not there", "donated"])
 def test_each_way_costs_what_its_plan_costs(mode: str) -> None:
     types: dict[str, AxisTypeName] | None = None
     if mode == "explicit":
         types = {"data": "explicit", "model": "explicit"}
     composition = composed(types=types)
+    if mode == "donated":
+        composition = composed(layers=(Jit(donate_argnums="(0, 1)"),))
     sharding = Sharding(mesh={"data": 8, "model": 4}) if mode == "not there" else Sharding()
     found = searched(composition, sharding)
     assert len(found) == 40
