@@ -113,6 +113,8 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
         recorder = prepared.recorder()
         call, structs = over_arrays(recorder.program, args, kwargs)
         jaxpr = _traced(call, structs, recorder, prepared)
+        # Refuses what is on no mesh, before JAX fails to lower it.
+        sizes = _sizes(prepared.devices.mesh, jaxpr)
         result = marked(jaxpr)
         module, unlowered = _module(result.closed, structs, recorder, prepared)
     mesh = prepared.devices.mesh
@@ -120,7 +122,7 @@ def lowered(composition: Composition, sharding: Sharding) -> LoweredProgram:
         prepared=prepared,
         mesh=dict(mesh.shape),
         axis_types={axis: _word(kind) for axis, kind in types_of(mesh).items()},
-        sizes=_sizes(mesh, jaxpr),
+        sizes=sizes,
         here=planned is None,
         trees=trees,
         given=_given(prepared, trees),

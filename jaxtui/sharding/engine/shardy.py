@@ -104,9 +104,11 @@ def sharded(attribute: Any, rank: int) -> Sharded:
         [_axis_text(sdy.AxisRefAttr(axis)) for axis in sdy.DimensionShardingAttr(dimension).axes]
         for dimension in attribute.dimension_shardings
     ]
-    # The key of an array of PRNG keys has dimensions of its own behind the array's.
     unreduced = getattr(attribute, "unreduced_axes", ())
-    return Sharded(spec[:rank], tuple(_axis_text(sdy.AxisRefAttr(axis)) for axis in unreduced))
+    # An array of PRNG keys has dimensions of their words behind its own, and the sharding of an
+    # array on a single device, as for a callback, has none at all.
+    spec = [*spec[:rank], *([] for _ in range(rank - len(spec)))]
+    return Sharded(spec, tuple(_axis_text(sdy.AxisRefAttr(axis)) for axis in unreduced))
 
 
 def rank(aval: Any) -> int:
