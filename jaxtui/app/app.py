@@ -6,11 +6,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
+from textual import events
 from textual.app import ScreenStackError, SystemCommand
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
@@ -21,8 +22,8 @@ from jaxtui.app.shell_app import ShellApp
 from jaxtui.app.start import StartScreen
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
-from jaxtui.screen.behind_typing import after_typing, waits
 from jaxtui.screen.header import HeaderLine
+from jaxtui.screen.key_order import KeyOrder
 from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.textual_private import TerminalDriver
 from jaxtui.screen.visible_filter import VisibleText
@@ -30,8 +31,6 @@ from jaxtui.session.session import Session
 from jaxtui.wire.launch import Choice
 
 if TYPE_CHECKING:
-    from textual.actions import ActionParseResult
-    from textual.dom import DOMNode
     from textual.widgets import Input
 
     from jaxtui.app.covered import Covered
@@ -101,7 +100,7 @@ class JaxtuiApp(ShellApp):
         self._text, self._accepted, self._keeps = text, accepted, keeps
         self._choice, self._clock = choice or Choice(), clock
         self._theme_wanted = theme
-        self._early: list[Callable[[], Awaitable[bool]]] = []  # actions of before there is work
+        self._keys = KeyOrder(self, super().on_event)  # which waits until there is work
         self.begun = False
         self.explorer: Explorer
         # Textual's own first mode stays on the start screen, which paints sooner than the others.
@@ -155,8 +154,7 @@ class JaxtuiApp(ShellApp):
                 self.say, f"there is no theme {self._theme_wanted}; there are {names}"
             )
         self.call_after_refresh(self._offer_left_works if self._keeps else self._ask_trust)
-        for run in self._early:
-            self.call_later(run)
+        self._keys.begin()
 
     def _offer_left_works(self) -> None:
         from jaxtui.app.left_works import LeftWorks
@@ -178,6 +176,12 @@ class JaxtuiApp(ShellApp):
             super().clear_selection()
 
     # ------------------------------------------------------------------------------- messages
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.InputEvent | events.Paste) and not event.is_forwarded:
+            await self._keys.take(event)
+        else:
+            await super().on_event(event)
 
     def announce(self) -> None:
         """Say that events of the engine wait; any thread may call this."""
@@ -229,22 +233,6 @@ class JaxtuiApp(ShellApp):
         return cast("MapScreen", self.get_screen_stack("map")[0])
 
     # --------------------------------------------------------------------------------- actions
-
-    async def run_action(
-        self,
-        action: str | ActionParseResult,
-        default_namespace: DOMNode | None = None,
-        namespaces: Mapping[str, DOMNode] | None = None,
-    ) -> bool:
-        """Run an action; one that reads typed text waits for the keys typed before it."""
-        run = partial(super().run_action, action, default_namespace, namespaces)
-        if not self.begun:
-            self._early.append(run)
-            return True
-        if self.screen.is_modal or not waits(action):
-            return await run()
-        after_typing(self.screen, partial(self.call_later, run))
-        return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Allow only stopping, quitting and moving the focus while a dialog is open."""

@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from jaxtui.screen import commands
-from jaxtui.screen.behind_typing import types_text
 from jaxtui.screen.header import HeaderLine, KeyLine
+from jaxtui.screen.key_order import types_text
 from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.textual_private import PromptScreen
 

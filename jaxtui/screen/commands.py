@@ -364,6 +364,15 @@ def _is_function_key(key: str) -> bool:
     return key.startswith("f") and key[1:].isdigit()
 
 
+# The keys that act before the field in focus hears of them, on any screen.
+WITH_PRIORITY = frozenset(
+    key
+    for command in COMMANDS
+    if command.keys
+    for keys, priority in _by_priority(command)
+    if priority
+    for key in keys.split(",")
+)
 APP_ACTIONS = frozenset(
     command.action.removeprefix("app.").partition("(")[0]
     for command in COMMANDS

@@ -7,12 +7,14 @@ import os
 import select
 import sys
 from collections.abc import Callable
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Input
 
 PAINT_SECONDS = 0.001
@@ -36,7 +38,26 @@ class PromptScreen(Screen[None]):
         return self._soon
 
 
-class SteadyInput(Input):
+class EditsAtOnce(Widget if TYPE_CHECKING else object):  # type: ignore[misc]  # see below
+    """For a text field that acts itself on the keys that edit its text or move its cursor.
+
+    Textual handles a character in the field, but lets the keys of a field's bindings travel up to
+    the app first. It looks for a widget's styles in its first base only, if that is a widget.
+    """
+
+    def editing_action(self, key: str) -> str:
+        """The action of the field's own that `key` has, "" if it has none."""
+        actions = (b.action for b in self._bindings.key_to_bindings.get(key, ()))
+        return next((a for a in actions if a != "submit" and "." not in a), "")
+
+    async def on_key(self, event: Key) -> None:
+        if action := self.editing_action(event.key):
+            event.stop()
+            event.prevent_default()
+            await self.run_action(action)
+
+
+class SteadyInput(EditsAtOnce, Input):
     """An input that needs no new layout when its text changes, since its size is fixed.
 
     Textual lays out the whole screen with every key.

@@ -23,6 +23,7 @@ from jaxtui.app.help import HelpDialog
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
+from jaxtui.screen.field import FieldInput
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Program, Session, load, loads, save
 from jaxtui.wire.base import Gone, Log, Printed, Spoiled, Stage
@@ -608,9 +609,12 @@ async def test_keys_before_there_is_work_are_acted_on_once_there_is() -> None:
     bench = Bench()
     async with bench.app.run_test(size=(120, 40)) as bench.pilot:
         assert not bench.app.begun
-        await bench.app.run_action("app.show_screen('devices')")
+        bench.app.post_message(events.Key("6", "6"))
+        bench.app.post_message(events.Key("tab", None))
+        assert not bench.app.begun
         await bench.until(lambda: bench.app.current_mode == "devices")
         assert bench.app.begun
+        await bench.until(lambda: isinstance(bench.app.focused, FieldInput))
 
 
 async def test_the_first_frame_shows_the_program_that_comes() -> None:

@@ -56,7 +56,8 @@ def leave(folder: Path, *works: Work) -> None:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*unsaved-*")) if folder.exists() else []
+    """The kept works; what begins with a dot is about to become one."""
+    return sorted(folder.glob("unsaved-*")) if folder.exists() else []
 
 
 # ------------------------------------------------------------------------------- on the disk

@@ -13,7 +13,9 @@ import threading
 import tty
 from collections.abc import Iterator
 
+from textual import events
 from textual.app import App, ComposeResult
+from textual.containers import Vertical
 from textual.dom import DOMNode
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
@@ -195,3 +197,18 @@ async def test_a_list_without_room_takes_the_keys_that_page() -> None:
         await pilot.resize_terminal(40, 10)
         await pilot.press("pagedown")
         assert options.highlighted == 1
+
+
+async def test_a_field_edits_by_keys_in_the_order_in_which_they_come() -> None:
+    class Field(App[None]):
+        def compose(self) -> ComposeResult:
+            with Vertical(), Vertical(), Vertical():
+                yield SteadyInput("abcdef", select_on_focus=False)
+
+    async with Field().run_test() as pilot:
+        field = pilot.app.query_one(SteadyInput)
+        for key in ("backspace", "backspace", "x", "home", "y", "delete", "right", "z"):
+            pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert field.value == "ybzcdx"
+        assert field.editing_action("enter") == ""

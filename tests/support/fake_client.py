@@ -128,10 +128,13 @@ class Bench:
         Textual's own pause waits for an idle process, for up to a second if it never is. Here all
         is done once messages have been processed and the update timer has fired.
         """
-        for _ in range(2):
+        while True:
+            for _ in range(2):
+                await self.pilot._wait_for_screen()
+                await asyncio.sleep(2 * screen.UPDATE_PERIOD)
             await self.pilot._wait_for_screen()
-            await asyncio.sleep(2 * screen.UPDATE_PERIOD)
-        await self.pilot._wait_for_screen()
+            if self.app._keys.idle or not self.app.begun:
+                return
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Settle until `true` returns true, for what takes several rounds of layout."""

@@ -19,6 +19,7 @@ from textual.widgets import Input, TextArea
 
 from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.field import FieldInput, FieldMessage
+from jaxtui.screen.textual_private import EditsAtOnce
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text.signs import UNFOLDED
 
@@ -49,7 +50,7 @@ class FunctionName(Widget, can_focus=True):
         await self.run_action("screen.pick_function")
 
 
-class SourceArea(TextArea):
+class SourceArea(EditsAtOnce, TextArea):
     """The source of the function, with automatic indentation."""
 
     DEFAULT_CSS = """
@@ -87,8 +88,8 @@ class SourceArea(TextArea):
         """Colour the source; loads the grammar, which the first paint need not wait for."""
         self.language = "python"
 
-    def on_key(self, event: events.Key) -> None:
-        """Indent a new line; TextArea handles all other keys."""
+    async def on_key(self, event: events.Key) -> None:
+        """Indent a new line."""
         if event.key == "enter" and not self.read_only:
             event.stop()
             event.prevent_default()
