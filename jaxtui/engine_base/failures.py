@@ -100,7 +100,10 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an allocation by Python, NumPy or XLA failed."""
     if isinstance(error, MemoryError):
         return True
-    return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        return "RESOURCE_EXHAUSTED" in str(error)
+    # An array that is made outside any program, one operation at a time.
+    return isinstance(error, ValueError) and str(error).startswith("RESOURCE_EXHAUSTED:")
 
 
 def describe(error: BaseException, limit: int = 700) -> str:

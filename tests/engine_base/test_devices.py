@@ -447,3 +447,20 @@ def test_cores_under_a_cgroup_of_version_1(fake_system, monkeypatch):
         cgroup__cpu__cpu_dot_cfs_period_us="100000\n",
     )
     assert host.cores() == 3
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "false"), ("true", "true")])
+def test_an_engine_takes_a_gpu_s_memory_as_it_needs_it_unless_told_otherwise(
+    given: str | None, used: str
+) -> None:
+    code = (
+        "import os; from jaxtui.engine_base.devices import start; start('cpu', 1);"
+        "print(os.environ['XLA_PYTHON_CLIENT_PREALLOCATE'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_PYTHON_CLIENT_PREALLOCATE"}
+    if given is not None:
+        environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = given
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == [used]

@@ -9,7 +9,7 @@ import sys
 import jax
 import pytest
 
-from jaxtui.engine_base import devices
+from jaxtui.engine_base import devices, failures
 from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Argument, Program, Session
 from tests.support.wrong import run_failure, trace
@@ -166,3 +166,9 @@ def test_running_out_of_memory_is_told_as_that() -> None:
     )
     lines = ran.stdout.splitlines()
     assert lines == ["memory program.arguments.0.value"] * 4, ran.stdout + ran.stderr
+
+
+def test_what_xla_says_of_an_array_made_outside_any_program_is_told_as_that() -> None:
+    eager = ValueError("RESOURCE_EXHAUSTED: Out of memory allocating 1073741824 bytes.")
+    assert failures.out_of_memory(eager)
+    assert not failures.out_of_memory(ValueError("it says RESOURCE_EXHAUSTED"))
