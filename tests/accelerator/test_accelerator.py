@@ -18,7 +18,10 @@ def test_all_checks_hold_on_virtual_devices(tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     where = ["--platform", "cpu", "--devices", "2", "--json", str(file)]
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.accelerator", *where], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tests.accelerator", *where],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     found = json.loads(file.read_text())
