@@ -62,8 +62,8 @@ def insert_collectives(module: Any) -> None:
     """Replace each change of sharding in a propagated module by collectives, in place."""
     with module.context:
         xla_ways.reshard_as_xla(module)
-        options = "{enable-full-version=true}" if _full_version() else ""
-        PassManager.parse(_TO_COLLECTIVES.format(options)).run(module.operation)
+    options = "{enable-full-version=true}" if _full_version() else ""
+    shardy.run(_TO_COLLECTIVES.format(options), module)
 
 
 @functools.cache

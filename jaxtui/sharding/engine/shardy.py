@@ -6,7 +6,7 @@ jaxlib carries the passes that XLA itself partitions with, and runs them without
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,17 +32,33 @@ class Sharded:
 
 def propagate(module: Any) -> None:
     """Give each value of a prepared module its sharding, in place. Raises ir.MLIRError."""
-    with module.context:
-        PassManager.parse(_PROPAGATE).run(module.operation)
+    run(_PROPAGATE, module)
 
 
-def operations(operation: Any) -> Iterator[Any]:
+def run(passes: str, module: Any) -> None:
+    """Run passes on a module, in place. Raises ir.MLIRError, also if the outcome is not valid.
+
+    What the last pass made is verified, not what each of them did, which takes twice as long as all
+    the passes do. A pool of threads for a single function only costs its start.
+    """
+    with module.context as context:
+        context.enable_multithreading(False)
+        manager = PassManager.parse(passes)
+        manager.enable_verifier(False)
+        manager.run(module.operation)
+        module.operation.verify()
+
+
+def operations(operation: Any) -> list[Any]:
     """Every operation inside `operation`, in the order of the text."""
-    for region in operation.regions:
-        for block in region.blocks:
-            for inner in block.operations:
-                yield inner.operation
-                yield from operations(inner.operation)
+    found: list[Any] = []
+
+    def find(inner: Any) -> Any:
+        found.append(inner)
+        return ir.WalkResult.ADVANCE
+
+    operation.walk(find, ir.WalkOrder.PRE_ORDER)
+    return found[1:]
 
 
 # ------------------------------------------------------------------------------------- shardings
@@ -156,7 +172,7 @@ def name_makers(module: Any) -> None:
     Shardy gives each user of a constant its own copy, with all that is computed from it. The copy
     behind a mark has no other user, and lies whole; the copies that are used have the attribute.
     """
-    for op in list(operations(main_of(module))):
+    for op in operations(main_of(module)):
         number = marking.number_of(op)
         if number is None or isinstance(op.operands[0].owner, ir.Block):
             continue

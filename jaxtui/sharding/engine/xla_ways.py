@@ -23,7 +23,7 @@ from jaxtui.sharding.engine import marking, shardy
 
 def reshard_as_xla(module: Any) -> None:
     """Reshard what XLA gathers, and what it sums before it slices, in a propagated module."""
-    for op in list(shardy.operations(shardy.main_of(module))):
+    for op in shardy.operations(shardy.main_of(module)):
         if op.name == "stablehlo.dot_general":
             _sum_before_slicing(op)
         for number, dimensions in _gathered(op):
