@@ -11,7 +11,7 @@ from typing import Any
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy, stablehlo
 
-from jaxtui.sharding.engine import shardy
+from jaxtui.sharding.engine import marks, shardy
 
 
 def prepared(module: Any) -> Any:
@@ -30,7 +30,7 @@ def prepared(module: Any) -> Any:
             _stand_in_for_chlo(found[name])
         _broadcast_as_xla(found.get("stablehlo.broadcast_in_dim", []))
         _open_what_loops_read(found.get("stablehlo.while", []))
-        shardy.name_makers(module)
+        marks.settle(shardy.operations(shardy.main_of(module)))
     return module
 
 

@@ -70,6 +70,8 @@ def _most(jaxpr: Any, bytes_of: Bytes, freed: Collection[Any] = ()) -> int:
     made: set[Any] = set()
     living = most = 0
     for number, equation in enumerate(jaxpr.eqns):
+        if marking.is_mark(equation):
+            continue
         results = set(equation.outvars)
         made |= results
         living += sum(bytes_of(v) for v in results)
@@ -84,7 +86,8 @@ def _most(jaxpr: Any, bytes_of: Bytes, freed: Collection[Any] = ()) -> int:
 
 
 def _last_uses(jaxpr: Any) -> dict[Any, int]:
-    last = {v: n for n, e in enumerate(jaxpr.eqns) for v in _variables(e.invars)}
+    equations = [(n, e) for n, e in enumerate(jaxpr.eqns) if not marking.is_mark(e)]
+    last = {v: n for n, e in equations for v in _variables(e.invars)}
     return last | {v: len(jaxpr.eqns) for v in _variables(jaxpr.outvars)}
 
 

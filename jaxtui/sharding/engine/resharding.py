@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxlib.mlir.dialects import stablehlo
 from jaxlib.mlir.passmanager import PassManager
 
 from jaxtui.sharding.blocks import axis_of
-from jaxtui.sharding.engine import marking, shardy, xla_ways
+from jaxtui.sharding.engine import marks, shardy, xla_ways
 from jaxtui.wire.sharding import CollectiveKind
 
 _TO_COLLECTIVES = (
@@ -61,6 +61,7 @@ class Resharding:
 def insert_collectives(module: Any) -> None:
     """Replace each change of sharding in a propagated module by collectives, in place."""
     with module.context:
+        marks.separate(shardy.operations(shardy.main_of(module)))
         xla_ways.reshard_as_xla(module)
     options = "{enable-full-version=true}" if _full_version() else ""
     shardy.run(_TO_COLLECTIVES.format(options), module)
@@ -128,7 +129,7 @@ def _attributes(op: Any) -> Any:
         # jaxlib cannot read such a value: it raises, and JAX 0.6 ends the process.
         return op.get_asm().partition("=")[2]
     names = [getattr(named, "name", named) for named in op.attributes]
-    return tuple((name, op.attributes[name]) for name in names if name != shardy.MAKES)
+    return tuple((name, op.attributes[name]) for name in names if name != marks.MAKES)
 
 
 def _is_complex(value: Any) -> bool:
@@ -146,7 +147,7 @@ def _collect(
         for block in region.blocks:
             seen: set[int] = set()
             every = [op.operation for op in block.operations]
-            for op, value in zip(every, _next_marks(block), strict=True):
+            for op, value in zip(every, _next_marks(every), strict=True):
                 if op.name in _RESHARDED and not _is_read(op):
                     continue
                 if op.name in _RESHARDED or op.name in _MANUAL:
@@ -161,9 +162,7 @@ def _collect(
 
 def _is_read(op: Any) -> bool:
     """Whether anything but marks reads what a collective makes, or what it makes it of."""
-    return _of_several(op) or any(
-        marking.number_of(use.owner) is None for use in op.results[0].uses
-    )
+    return _of_several(op) or any(not marks.is_mark(use.owner) for use in op.results[0].uses)
 
 
 def _of_several(op: Any) -> bool:
@@ -211,15 +210,18 @@ def _by_xla(
         yield Resharding("collective_permute", shift.axes, shift.block, element, value, body_of)
 
 
-def _next_marks(block: Any) -> list[int | None]:
-    """For each operation of a block, the number of the next mark behind it, or None."""
-    marks: list[int | None] = []
-    following = None
-    for op in reversed(list(block.operations)):
-        number = marking.number_of(op.operation)
-        following = following if number is None else number
-        marks.append(following)
-    return marks[::-1]
+def _next_marks(operations: Sequence[Any]) -> list[int | None]:
+    """For each operation of a block, the number of the value that it helps to make, or None.
+
+    That is the first of the next mark behind it, or of the next operation that makes marked values.
+    """
+    following: list[int | None] = []
+    number = None
+    for op in reversed(operations):
+        makes = [n for n, _ in marks.made(op)] or (marks.numbers(op) if marks.is_mark(op) else [])
+        number = min(makes, default=number)
+        following.append(number)
+    return following[::-1]
 
 
 def _sent_by(

@@ -14,12 +14,10 @@ from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy
 from jaxlib.mlir.passmanager import PassManager
 
-from jaxtui.sharding.engine import marking
+from jaxtui.sharding.engine import marks
 from jaxtui.wire.sharding import Spec
 
 _PROPAGATE = "builtin.module(sdy-propagation-pipeline)"
-MAKES = "jaxtui.makes"
-"""The attribute that says which marked values an operation makes."""
 
 
 @dataclass(frozen=True)
@@ -166,34 +164,13 @@ def main_of(module: Any) -> Any:
     raise ValueError("the module has no main function")
 
 
-def name_makers(module: Any) -> None:
-    """Write the numbers of marked values also into an attribute of the operation that makes them.
-
-    Shardy gives each user of a constant its own copy, with all that is computed from it. The copy
-    behind a mark has no other user, and lies whole; the copies that are used have the attribute.
-    """
-    for op in operations(main_of(module)):
-        number = marking.number_of(op)
-        if number is None or isinstance(op.operands[0].owner, ir.Block):
-            continue
-        maker = op.operands[0].owner
-        result = ir.OpResult(op.operands[0]).result_number
-        known = ir.StringAttr(maker.attributes[MAKES]).value if MAKES in maker.attributes else ""
-        maker.attributes[MAKES] = ir.StringAttr.get(f"{known} {number}:{result}")
-
-
 def marked_values(module: Any) -> dict[int, Any]:
-    """The sharding attribute of each marked value of a propagated module, by its number."""
-    found: dict[int, Any] = {}
-    for op in operations(main_of(module)):
-        number = marking.number_of(op)
-        if number is not None:
-            found[number] = sharding_of(op.operands[0])
-        elif MAKES in op.attributes:
-            for pair in ir.StringAttr(op.attributes[MAKES]).value.split():
-                makes, _, result = pair.partition(":")
-                found[int(makes)] = found.get(int(makes)) or sharding_of(op.results[int(result)])
-    return found
+    """The sharding attribute of each marked value of a propagated module, by its number.
+
+    Of the copies of a constant, that of the mark counts.
+    """
+    held = marks.held(operations(main_of(module)))
+    return {number: sharding_of(value) for number, value in held}
 
 
 def axis_size(axis: str, mesh: Mapping[str, int]) -> int:

@@ -16,7 +16,7 @@ import jax
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy, stablehlo
 
-from jaxtui.sharding.engine import marking, shardy
+from jaxtui.sharding.engine import marks, shardy
 
 # ------------------------------------------------------------------------------ what is gathered
 
@@ -36,7 +36,7 @@ def _gathered(op: Any) -> Iterator[tuple[int, Sequence[int]]]:
         yield from _contracted_unlike(op)
     elif op.name == "stablehlo.fft" and _gathers_for_fft():
         yield 0, range(len(_shape(op.operands[0])))
-    elif op.name == "stablehlo.custom_call" and marking.number_of(op) is None:
+    elif op.name == "stablehlo.custom_call" and not marks.is_mark(op):
         first = _batch_dimensions(op)
         for number, operand in enumerate(op.operands):
             yield number, range(first, len(_shape(operand)))
@@ -276,7 +276,7 @@ def _rotates(op: Any) -> bool:
 def _is_rotated(op: Any) -> bool:
     """Whether a slice is read by rotations only."""
     users = [use.owner for use in op.results[0].uses]
-    users = [user for user in users if marking.number_of(user) is None]
+    users = [user for user in users if not marks.is_mark(user)]
     return bool(users) and all(
         user.name == "stablehlo.concatenate" and _rotates(user) for user in users
     )
