@@ -79,11 +79,23 @@ class LoweredProgram:
 
     def laid_values(self, module: Any) -> list[Sharded]:
         """How the values lie in a propagated copy of the module, in its context."""
-        held = shardy.marked_values(module)
-        return [
-            shardy.sharded(held.get(number), shardy.rank(value.aval))
-            for number, value in enumerate(self.marked.values)
-        ]
+        held, known = shardy.marked_values(module), self._read
+        found = []
+        for number, rank in enumerate(self._ranks):
+            key = (held.get(number), rank)
+            if key not in known:
+                known[key] = shardy.sharded(*key)
+            found.append(known[key])
+        return found
+
+    @functools.cached_property
+    def _ranks(self) -> list[int]:
+        return [shardy.rank(value.aval) for value in self.marked.values]
+
+    @functools.cached_property
+    def _read(self) -> dict[tuple[Any, int], Sharded]:
+        """What is known of sharding attributes, of which a program has few."""
+        return {}
 
     def is_needed(self, number: int) -> bool:
         """Whether the results depend on the equation that makes the value of this number."""

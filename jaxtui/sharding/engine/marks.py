@@ -10,7 +10,7 @@ lost otherwise.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jaxlib.mlir import ir
@@ -102,20 +102,6 @@ def _copied(operations: Sequence[Any]) -> set[Any]:
         else:
             found.add(operation)
     return found
-
-
-def held(operations: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """The numbers of marked values with the MLIR values that hold them, in the order of the text.
-
-    A value comes once for each copy of it.
-    """
-    for operation in operations:
-        results = made(operation)
-        if results:
-            for number, result in results:
-                yield number, operation.results[result]
-        elif is_mark(operation):
-            yield from zip(numbers(operation), operation.operands, strict=True)
 
 
 def separate(operations: Sequence[Any]) -> None:

@@ -169,8 +169,20 @@ def marked_values(module: Any) -> dict[int, Any]:
 
     Of the copies of a constant, that of the mark counts.
     """
-    held = marks.held(operations(main_of(module)))
-    return {number: sharding_of(value) for number, value in held}
+    found: dict[int, Any] = {}
+    known: dict[Any, list[Any]] = {}
+    for op in operations(main_of(module)):
+        if results := marks.made(op):
+            attribute = attribute_of(op, "sdy.sharding")
+            if attribute is not None and attribute not in known:
+                known[attribute] = _per_value(attribute)
+            for number, result in results:
+                told = known.get(attribute)
+                found[number] = sharding_of(op.results[result]) if told is None else told[result]
+        elif marks.is_mark(op):
+            held = zip(marks.numbers(op), op.operands, strict=True)
+            found |= {number: sharding_of(value) for number, value in held}
+    return found
 
 
 def axis_size(axis: str, mesh: Mapping[str, int]) -> int:
