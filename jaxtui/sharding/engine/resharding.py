@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,10 @@ _MANUAL: dict[str, CollectiveKind] = {
     "stablehlo.collective_permute": "collective_permute",
     "stablehlo.collective_broadcast": "collective_permute",
 }
+# What XLA sends something for that Shardy's own resharding does not tell.
+_SENT_BY_XLA = frozenset({"stablehlo.gather", "stablehlo.scatter", "stablehlo.reduce"}) | (
+    xla_ways.SHIFTING
+)
 # In the text of an attribute: "data", or a part of it, "data":(2)2.
 _AXIS = re.compile(r'"([^"]+)"(?::\((\d+)\)(\d+))?')
 
@@ -90,37 +95,64 @@ def collectives(module: Any, mesh: Mapping[str, int]) -> list[Resharding]:
 
 
 class _Equal:
-    """Tells which operations compute the same from the same, and in one block."""
+    """Tells which operations compute the same from the same.
+
+    Attributes are looked at only where two operations differ in nothing else, which is rare.
+    """
 
     def __init__(self) -> None:
+        self._roughly = _Numbering(lambda op: (op.name, op.parent))
+        self._exactly = _Numbering(_all_of)
+
+    def is_new(self, op: Any, seen: dict[int, list[Any]]) -> bool:
+        """Whether no operation of the same block was equal to this one; `seen` has those."""
+        alike = seen.setdefault(self._roughly.number(op), [])
+        number = self._exactly.number
+        is_known = bool(alike) and number(op) in [number(other) for other in alike]
+        if not is_known:
+            alike.append(op)
+        return not is_known
+
+
+class _Numbering:
+    """Numbers for operations, which those share that have the same key and the same operands."""
+
+    def __init__(self, key: Callable[[Any], Any]) -> None:
+        self._key = key
         self._numbers: dict[Any, int] = {}
         self._of: dict[Any, int] = {}
 
     def number(self, op: Any) -> int:
-        """A number that only equal operations share."""
         waiting = [op]
         while waiting:
             last = waiting[-1]
-            makers = [v.owner for v in last.operands if not isinstance(v.owner, ir.Block)]
-            unknown = [maker for maker in makers if maker not in self._of]
+            if last in self._of:
+                waiting.pop()
+                continue
+            makers = [(value, value.owner) for value in last.operands]
+            unknown = [
+                maker
+                for _, maker in makers
+                if maker not in self._of and not isinstance(maker, ir.Block)
+            ]
             if unknown:
                 waiting += unknown
                 continue
             waiting.pop()
-            if last not in self._of:
-                key = self._key(last)
-                self._of[last] = self._numbers.setdefault(key, len(self._numbers))
+            operands = tuple(self._operand(value, maker) for value, maker in makers)
+            key = (self._key(last), operands)
+            self._of[last] = self._numbers.setdefault(key, len(self._numbers))
         return self._of[op]
 
-    def _key(self, op: Any) -> tuple[Any, ...]:
-        inner = tuple((o.name, _attributes(o)) for o in shardy.operations(op))
-        operands = tuple(self._operand(operand) for operand in op.operands)
-        return (op.name, _attributes(op), inner, operands, op.parent)
+    def _operand(self, value: Any, maker: Any) -> Any:
+        number = self._of.get(maker)
+        return value if number is None else (number, ir.OpResult(value).result_number)
 
-    def _operand(self, value: Any) -> Any:
-        if isinstance(value.owner, ir.Block):
-            return value
-        return self._of[value.owner], ir.OpResult(value).result_number
+
+def _all_of(op: Any) -> tuple[Any, ...]:
+    """What an operation is but for its operands."""
+    inner = tuple((o.name, _attributes(o)) for o in shardy.operations(op))
+    return op.name, op.parent, _attributes(op), inner
 
 
 def _attributes(op: Any) -> Any:
@@ -145,19 +177,19 @@ def _collect(
 ) -> None:
     for region in operation.regions:
         for block in region.blocks:
-            seen: set[int] = set()
+            seen: dict[int, list[Any]] = {}
             every = [op.operation for op in block.operations]
-            for op, value in zip(every, _next_marks(every), strict=True):
-                if op.name in _RESHARDED and not _is_read(op):
-                    continue
-                if op.name in _RESHARDED or op.name in _MANUAL:
-                    number = equal.number(op)
-                    if number not in seen:
-                        found += _sent_by(op, mesh, value, body_of)
-                    seen.add(number)
+            for place, op in enumerate(every):
+                name = op.name
+                if name in _RESHARDED or name in _MANUAL:
+                    is_sent = (name in _MANUAL or _is_read(op)) and equal.is_new(op, seen)
+                    if is_sent:
+                        found += _sent_by(op, mesh, _made_next(every, place), body_of)
                 elif len(op.regions):
-                    _collect(op, mesh, value if value is not None else body_of, equal, found)
-                found += _by_xla(op, mesh, value, body_of)
+                    value = _made_next(every, place)
+                    _collect(op, mesh, body_of if value is None else value, equal, found)
+                if name in _SENT_BY_XLA:
+                    found += _by_xla(op, mesh, _made_next(every, place), body_of)
 
 
 def _is_read(op: Any) -> bool:
@@ -210,18 +242,17 @@ def _by_xla(
         yield Resharding("collective_permute", shift.axes, shift.block, element, value, body_of)
 
 
-def _next_marks(operations: Sequence[Any]) -> list[int | None]:
-    """For each operation of a block, the number of the value that it helps to make, or None.
+def _made_next(operations: Sequence[Any], place: int) -> int | None:
+    """The number of the value that an operation of a block helps to make, or None.
 
-    That is the first of the next mark behind it, or of the next operation that makes marked values.
+    That is the first of the next mark from there on, or of the next that makes marked values.
     """
-    following: list[int | None] = []
-    number = None
-    for op in reversed(operations):
-        makes = [n for n, _ in marks.made(op)] or (marks.numbers(op) if marks.is_mark(op) else [])
-        number = min(makes, default=number)
-        following.append(number)
-    return following[::-1]
+    for op in itertools.islice(operations, place, None):
+        if makes := marks.made(op):
+            return min(makes)[0]
+        if marks.is_mark(op):
+            return min(marks.numbers(op))
+    return None
 
 
 def _sent_by(

@@ -21,10 +21,19 @@ from jaxtui.sharding.engine import marks, shardy
 # ------------------------------------------------------------------------------ what is gathered
 
 
+_RESHARDED = frozenset(
+    f"stablehlo.{name}"
+    for name in ("dot_general", "fft", "custom_call", "reduce_window", "dynamic_slice")
+)
+
+
 def reshard_as_xla(module: Any) -> None:
     """Reshard what XLA gathers, and what it sums before it slices, in a propagated module."""
     for op in shardy.operations(shardy.main_of(module)):
-        if op.name == "stablehlo.dot_general":
+        name = op.name
+        if name not in _RESHARDED:
+            continue
+        if name == "stablehlo.dot_general":
             _sum_before_slicing(op)
         for number, dimensions in _gathered(op):
             _gather(op, number, dimensions)
@@ -61,8 +70,10 @@ def _contracted_unlike(op: Any) -> Iterator[tuple[int, Sequence[int]]]:
     An operand that is whole there, and undivided by the other's axes, is sliced instead if it is
     the left one, which sends nothing.
     """
-    numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
     left, right = (_spec(operand) for operand in op.operands)
+    if not any(left) and not any(right):
+        return
+    numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
     contracted = [numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions]
     for one, other in zip(*contracted, strict=True):
         if left[one] == right[other]:
@@ -80,14 +91,14 @@ def _sum_before_slicing(op: Any) -> None:
     Its result may be divided by the same axes in another dimension, as the gradient of a parameter
     that is divided as the batch is. Shardy would rather move an operand.
     """
+    held = shardy.sharding_of(op.results[0])
+    if held is None:
+        return
     numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
     left, right = (_spec(operand) for operand in op.operands)
     contracted = [numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions]
     pairs = [(left[one], right[other]) for one, other in zip(*contracted, strict=True)]
     summed = {axis for one, other in pairs if one == other for axis in one}
-    held = shardy.sharding_of(op.results[0])
-    if held is None:
-        return
     divided = [n for n, axes in enumerate(_spec(op.results[0])) if summed & set(axes)]
     if not divided:
         return
@@ -150,6 +161,10 @@ def summed_axes(op: Any) -> list[str]:
 
 
 # --------------------------------------------------------------------------------- what is shifted
+
+
+SHIFTING = frozenset(f"stablehlo.{name}" for name in ("slice", "pad", "convolution", "concatenate"))
+"""The operations that read beyond the edges of their blocks."""
 
 
 @dataclass(frozen=True)
