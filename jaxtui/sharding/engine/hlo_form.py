@@ -189,10 +189,7 @@ def _open(value: Any, before: Any) -> Any:
 def _inline(call: Any, function: Any, *, is_last: bool) -> None:
     """Put the body of a function in the place of a call, itself if it is the last one."""
     block = function.regions[0].blocks[0]
-    if is_last:
-        results = _moved(block, call)
-    else:
-        results = _copied(block, call)
+    results = (_moved if is_last else _copied)(block, call)
     for result, value in zip(call.results, results, strict=True):
         result.replace_all_uses_with(value)
     call.erase()

@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxlib.mlir import ir
@@ -37,6 +37,11 @@ _MANUAL: dict[str, CollectiveKind] = {
     "stablehlo.collective_permute": "collective_permute",
     "stablehlo.collective_broadcast": "collective_permute",
 }
+# Their bodies say what becomes of two elements.
+_OF_ELEMENTS = frozenset(
+    f"stablehlo.{name}"
+    for name in ("reduce", "scatter", "sort", "map", "reduce_window", "select_and_scatter")
+)
 # What XLA sends something for that Shardy's own resharding does not tell.
 _SENT_BY_XLA = frozenset({"stablehlo.gather", "stablehlo.scatter", "stablehlo.reduce"}) | (
     xla_ways.SHIFTING
@@ -59,15 +64,16 @@ class Resharding:
     axes: tuple[str, ...] | None
     block: tuple[int, ...]
     element: int
-    value: int | None
-    body_of: int | None
+    value: int | None = None
+    body_of: int | None = None
 
 
 def insert_collectives(module: Any) -> None:
     """Replace each change of sharding in a propagated module by collectives, in place."""
     with module.context:
-        marks.separate(shardy.operations(shardy.main_of(module)))
-        xla_ways.reshard_as_xla(module)
+        operations = shardy.operations(shardy.main_of(module))
+        marks.separate(operations)
+        xla_ways.reshard_as_xla(operations)
     options = "{enable-full-version=true}" if _full_version() else ""
     shardy.run(_TO_COLLECTIVES.format(options), module)
 
@@ -181,15 +187,18 @@ def _collect(
             every = [op.operation for op in block.operations]
             for place, op in enumerate(every):
                 name = op.name
+                sent: list[Resharding] = []
                 if name in _RESHARDED or name in _MANUAL:
-                    is_sent = (name in _MANUAL or _is_read(op)) and equal.is_new(op, seen)
-                    if is_sent:
-                        found += _sent_by(op, mesh, _made_next(every, place), body_of)
-                elif len(op.regions):
+                    if (name in _MANUAL or _is_read(op)) and equal.is_new(op, seen):
+                        sent += _sent_by(op, mesh)
+                elif len(op.regions) and name not in _OF_ELEMENTS:
                     value = _made_next(every, place)
                     _collect(op, mesh, body_of if value is None else value, equal, found)
                 if name in _SENT_BY_XLA:
-                    found += _by_xla(op, mesh, _made_next(every, place), body_of)
+                    sent += _by_xla(op, mesh)
+                if sent:
+                    value = _made_next(every, place)
+                    found += [replace(one, value=value, body_of=body_of) for one in sent]
 
 
 def _is_read(op: Any) -> bool:
@@ -223,23 +232,22 @@ def _reduced_together(op: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
         yield from ((result, axes) for result in op.results)
 
 
-def _by_xla(
-    op: Any, mesh: Mapping[str, int], value: int | None, body_of: int | None
-) -> Iterator[Resharding]:
+def _by_xla(op: Any, mesh: Mapping[str, int]) -> Iterator[Resharding]:
+    """What XLA sends for an operation that Shardy's own resharding does not tell."""
     if not _full_version() and (axes := xla_ways.summed_axes(op)):
         shaped = ir.RankedTensorType(op.results[0].type)
         shape = tuple(shaped.shape)
         spec = shardy.sharded(shardy.sharding_of(op.results[0]), len(shape)).spec
         block, element = shardy.block_shape(shape, spec, mesh), _bits(shaped.element_type)
-        yield Resharding("all_reduce", tuple(axes), block, element, value, body_of)
+        yield Resharding("all_reduce", tuple(axes), block, element)
     for result, over in _reduced_together(op):
         kind = ir.RankedTensorType(result.type)
         spec = shardy.sharded(shardy.sharding_of(result), len(kind.shape)).spec
         block = shardy.block_shape(tuple(kind.shape), spec, mesh)
-        yield Resharding("all_gather", over, block, _bits(kind.element_type), value, body_of)
+        yield Resharding("all_gather", over, block, _bits(kind.element_type))
     for shift in xla_ways.shifts(op, mesh):
         element = _bits(ir.RankedTensorType(op.operands[0].type).element_type)
-        yield Resharding("collective_permute", shift.axes, shift.block, element, value, body_of)
+        yield Resharding("collective_permute", shift.axes, shift.block, element)
 
 
 def _made_next(operations: Sequence[Any], place: int) -> int | None:
@@ -255,9 +263,7 @@ def _made_next(operations: Sequence[Any], place: int) -> int | None:
     return None
 
 
-def _sent_by(
-    op: Any, mesh: Mapping[str, int], value: int | None, body_of: int | None
-) -> Iterator[Resharding]:
+def _sent_by(op: Any, mesh: Mapping[str, int]) -> Iterator[Resharding]:
     """The collectives of an operation: over several dimensions, XLA makes one for each."""
     kind = _RESHARDED.get(op.name)
     shaped = ir.RankedTensorType(op.operands[0].type)
@@ -277,8 +283,6 @@ def _sent_by(
             axes=axes,
             block=tuple(block),
             element=_bits(shaped.element_type),
-            value=value,
-            body_of=body_of,
         )
         if kind == "all_gather" and axes is not None:
             # What one has gathered the next one sends.

@@ -10,40 +10,41 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy, stablehlo
 
 from jaxtui.sharding.engine import marks, shardy
+from jaxtui.wire.sharding import Spec
 
 # ------------------------------------------------------------------------------ what is gathered
 
 
-_RESHARDED = frozenset(
-    f"stablehlo.{name}"
-    for name in ("dot_general", "fft", "custom_call", "reduce_window", "dynamic_slice")
+_READ_WHOLE = frozenset(
+    f"stablehlo.{name}" for name in ("fft", "custom_call", "reduce_window", "dynamic_slice")
 )
 
 
-def reshard_as_xla(module: Any) -> None:
+def reshard_as_xla(operations: Sequence[Any]) -> None:
     """Reshard what XLA gathers, and what it sums before it slices, in a propagated module."""
-    for op in shardy.operations(shardy.main_of(module)):
+    for op in operations:
         name = op.name
-        if name not in _RESHARDED:
-            continue
         if name == "stablehlo.dot_general":
-            _sum_before_slicing(op)
-        for number, dimensions in _gathered(op):
-            _gather(op, number, dimensions)
+            product = _product(op)
+            if product is not None:
+                _sum_before_slicing(op, product)
+                for number, dimension in _contracted_unlike(product):
+                    _gather(op, number, [dimension])
+        elif name in _READ_WHOLE:
+            for number, dimensions in _gathered(op):
+                _gather(op, number, dimensions)
 
 
 def _gathered(op: Any) -> Iterator[tuple[int, Sequence[int]]]:
     """The operands of an operation that XLA gathers, each with the dimensions along which."""
-    if op.name == "stablehlo.dot_general":
-        yield from _contracted_unlike(op)
-    elif op.name == "stablehlo.fft" and _gathers_for_fft():
+    if op.name == "stablehlo.fft" and _gathers_for_fft():
         yield 0, range(len(_shape(op.operands[0])))
     elif op.name == "stablehlo.custom_call" and not marks.is_mark(op):
         first = _batch_dimensions(op)
@@ -64,41 +65,53 @@ def _gathers_for_fft() -> bool:
     return bool(jax.__version_info__ < (0, 11))
 
 
-def _contracted_unlike(op: Any) -> Iterator[tuple[int, Sequence[int]]]:
-    """The operands of a product that are not divided alike where they are contracted.
+class _Product(NamedTuple):
+    """The specs of a product's operands, and the pairs of dimensions that it contracts."""
+
+    left: Spec
+    right: Spec
+    contracted: list[tuple[int, int]]
+
+
+def _product(op: Any) -> _Product | None:
+    """What is known of a product; None if neither operand is divided."""
+    left, right = (_spec(operand) for operand in op.operands)
+    if not any(left) and not any(right):
+        return None
+    numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
+    contracted = [numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions]
+    return _Product(left, right, list(zip(*contracted, strict=True)))
+
+
+def _contracted_unlike(product: _Product) -> Iterator[tuple[int, int]]:
+    """The operands of a product that are not divided alike where they are contracted, with that
+    dimension.
 
     An operand that is whole there, and undivided by the other's axes, is sliced instead if it is
     the left one, which sends nothing.
     """
-    left, right = (_spec(operand) for operand in op.operands)
-    if not any(left) and not any(right):
-        return
-    numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
-    contracted = [numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions]
-    for one, other in zip(*contracted, strict=True):
+    left, right = product.left, product.right
+    for one, other in product.contracted:
         if left[one] == right[other]:
             continue
         if left[one]:
-            yield 0, [one]
+            yield 0, one
         used = {axis for axes in left for axis in axes}
         if right[other] and (left[one] or used & set(right[other])):
-            yield 1, [other]
+            yield 1, other
 
 
-def _sum_before_slicing(op: Any) -> None:
+def _sum_before_slicing(op: Any, product: _Product) -> None:
     """Let a product be summed over the axes of what both operands contract.
 
     Its result may be divided by the same axes in another dimension, as the gradient of a parameter
     that is divided as the batch is. Shardy would rather move an operand.
     """
-    held = shardy.sharding_of(op.results[0])
+    pairs = [(product.left[one], product.right[other]) for one, other in product.contracted]
+    summed = {axis for one, other in pairs if one == other for axis in one}
+    held = shardy.sharding_of(op.results[0]) if summed else None
     if held is None:
         return
-    numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
-    left, right = (_spec(operand) for operand in op.operands)
-    contracted = [numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions]
-    pairs = [(left[one], right[other]) for one, other in zip(*contracted, strict=True)]
-    summed = {axis for one, other in pairs if one == other for axis in one}
     divided = [n for n, axes in enumerate(_spec(op.results[0])) if summed & set(axes)]
     if not divided:
         return
