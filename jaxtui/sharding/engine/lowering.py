@@ -97,6 +97,22 @@ class LoweredProgram:
         """What is known of sharding attributes, of which a program has few."""
         return {}
 
+    @functools.cached_property
+    def life(self) -> liveness.Life:
+        """When the values of the marked program live."""
+        return liveness.Life(self.marked.closed.jaxpr, self._donated())
+
+    def _donated(self) -> set[Any]:
+        """The arguments of the marked program that an outermost `jit` may overwrite."""
+        jaxpr = self.jaxpr.jaxpr
+        if len(jaxpr.eqns) != 1:
+            return set()
+        donated = jaxpr.eqns[0].params.get("donated_invars", ())
+        flags = zip(jaxpr.eqns[0].invars, donated, strict=False)
+        overwritten = {v for v, flag in flags if flag and isinstance(v, core.Var)}
+        pairs = zip(jaxpr.invars, self.marked.closed.jaxpr.invars, strict=True)
+        return {new for old, new in pairs if old in overwritten}
+
     def is_needed(self, number: int) -> bool:
         """Whether the results depend on the equation that makes the value of this number."""
         return id(self.marked.values[number].equation) in self._needed
