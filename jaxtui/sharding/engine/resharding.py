@@ -132,27 +132,30 @@ class _Numbering:
         waiting = [op]
         while waiting:
             last = waiting[-1]
-            if last in self._of:
-                waiting.pop()
-                continue
-            makers = [(value, value.owner) for value in last.operands]
-            unknown = [
-                maker
-                for _, maker in makers
-                if maker not in self._of and not isinstance(maker, ir.Block)
-            ]
+            operands, unknown = self._operands(last) if last not in self._of else ([], [])
             if unknown:
                 waiting += unknown
                 continue
             waiting.pop()
-            operands = tuple(self._operand(value, maker) for value, maker in makers)
-            key = (self._key(last), operands)
-            self._of[last] = self._numbers.setdefault(key, len(self._numbers))
+            if last not in self._of:
+                key = (self._key(last), *operands)
+                self._of[last] = self._numbers.setdefault(key, len(self._numbers))
         return self._of[op]
 
-    def _operand(self, value: Any, maker: Any) -> Any:
-        number = self._of.get(maker)
-        return value if number is None else (number, ir.OpResult(value).result_number)
+    def _operands(self, op: Any) -> tuple[list[Any], list[Any]]:
+        """What an operation reads, in terms of numbers, and the makers that have none yet."""
+        found: list[Any] = []
+        unknown: list[Any] = []
+        for value in op.operands:
+            maker = value.owner
+            number = self._of.get(maker)
+            if number is not None:
+                found.append((number, ir.OpResult(value).result_number))
+            elif isinstance(maker, ir.Block):
+                found.append(value)
+            else:
+                unknown.append(maker)
+        return found, unknown
 
 
 def _all_of(op: Any) -> tuple[Any, ...]:

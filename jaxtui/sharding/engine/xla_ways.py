@@ -201,9 +201,16 @@ def shifts(op: Any, mesh: Mapping[str, int]) -> list[Shift]:
     """The permutations for what an operation reads beyond the edges of its blocks."""
     if op.name == "stablehlo.concatenate":
         return _rotation(op, mesh)
-    if op.name == "stablehlo.slice" and _is_rotated(op):
+    given = _spec(op.operands[0])
+    if not any(given) or (op.name == "stablehlo.slice" and _is_rotated(op)):
         return []
-    return [shift for n, reads in _reads(op) for shift in _over_edges(op, n, reads, mesh)]
+    made = _spec(op.results[0])
+    return [
+        shift
+        for place, reads in _reads(op)
+        if given[place[0]] and given[place[0]] == made[place[1]]
+        for shift in _over_edges(op, place, reads, mesh)
+    ]
 
 
 def _reads(op: Any) -> Iterator[tuple[tuple[int, int], _Reads]]:
@@ -245,10 +252,9 @@ def _windows(op: Any, count: int) -> tuple[list[int], list[int]]:
 def _over_edges(
     op: Any, place: tuple[int, int], reads: _Reads, mesh: Mapping[str, int]
 ) -> Iterator[Shift]:
+    """The permutations along a dimension that is divided alike in the operand and the result."""
     given, made = place
     axes = _spec(op.operands[0])[given]
-    if not axes or axes != _spec(op.results[0])[made]:
-        return
     parts = math.prod(shardy.axis_size(axis, mesh) for axis in axes)
     block = list(_block(op.operands[0], mesh))
     own, size = block[given], -(-_shape(op.results[0])[made] // parts)
