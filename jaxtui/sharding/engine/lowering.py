@@ -246,7 +246,7 @@ def _module(
     devices that are there."""
     platform = jax.default_backend()
     try:
-        program = jax.jit(_calling(closed, structs), keep_unused=True)
+        program = jax.jit(_calling(closed, prepared.devices.mesh), keep_unused=True)
         lowered = program.trace(*structs).lower(lowering_platforms=(platform,))
         return hlo_form.prepared(lowered.compiler_ir("stablehlo")), ""
     except Exception as error:
@@ -255,15 +255,21 @@ def _module(
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
 
 
-def _calling(closed: Any, structs: list[Any]) -> Callable[..., Any]:
+def _calling(closed: Any, mesh: Mesh | AbstractMesh) -> Callable[..., Any]:
     """A function that calls a jaxpr as it is: tracing it makes one equation, not all anew."""
     if closed.consts:
         anew: Callable[..., Any] = core.jaxpr_as_fun(closed)
         return anew
-    count = len(closed.jaxpr.outvars)
-    call = jax.make_jaxpr(jax.jit(lambda *_: (0,) * count))(*structs).jaxpr.eqns[0]
+    in_context = jax.sharding.get_abstract_mesh()
+    call = _call(len(closed.jaxpr.invars), len(closed.jaxpr.outvars), mesh, in_context)
     params = {**call.params, "jaxpr": closed}
     return lambda *given: call.primitive.bind(*given, **params)
+
+
+@functools.lru_cache(maxsize=64)
+def _call(taken: int, made: int, *_context: object) -> Any:
+    """The equation of a `jit` with so many arguments and results, traced in a context of meshes."""
+    return jax.make_jaxpr(jax.jit(lambda *_: (0,) * made))(*(0,) * taken).jaxpr.eqns[0]
 
 
 def _sizes(mesh: Mesh | AbstractMesh, closed: Any) -> dict[str, int]:
