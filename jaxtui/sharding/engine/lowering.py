@@ -28,6 +28,7 @@ from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arra
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.session.session import Sharding
+from jaxtui.sharding import scopes
 from jaxtui.sharding.engine import hlo_form, liveness, shardy
 from jaxtui.sharding.engine.marking import Marked, marked
 from jaxtui.sharding.engine.shardy import Sharded
@@ -96,6 +97,11 @@ class LoweredProgram:
     def _read(self) -> dict[tuple[Any, int], Sharded]:
         """What is known of sharding attributes, of which a program has few."""
         return {}
+
+    @functools.cached_property
+    def turns(self) -> dict[int, int | None]:
+        """How often what stands in each scope runs, by the scope's number."""
+        return scopes.turns(self.marked.scopes)
 
     @functools.cached_property
     def life(self) -> liveness.Life:

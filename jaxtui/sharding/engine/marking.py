@@ -7,7 +7,7 @@ numbers whose values they are. See `marks` for what becomes of it in the module.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -318,19 +318,3 @@ def axes_of(equation: Any) -> tuple[str, ...]:
     axes = equation.params.get("axes", equation.params.get("axis_name", ()))
     axes = axes if isinstance(axes, tuple | list | frozenset | set) else (axes,)
     return tuple(str(axis) for axis in axes)
-
-
-def turns(scopes: Sequence[Scope], scope: int) -> int | None:
-    """How often what stands in `scope` runs; None if a loop around it is of unknown length."""
-    times: int | None = 1
-    for around in enclosing(scopes, scope):
-        if times is not None:
-            times = None if around.turns is None else times * around.turns
-    return times
-
-
-def enclosing(scopes: Sequence[Scope], scope: int) -> Iterator[Scope]:
-    """The scopes around a value, the innermost first."""
-    while scope >= 0:
-        yield scopes[scope]
-        scope = scopes[scope].parent

@@ -14,7 +14,7 @@ from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo
 from jaxlib.mlir.passmanager import PassManager
 
-from jaxtui.sharding.blocks import axis_of
+from jaxtui.sharding.blocks import axis_of, size_of
 from jaxtui.sharding.engine import marks, shardy, xla_ways
 from jaxtui.wire.sharding import CollectiveKind
 
@@ -290,7 +290,7 @@ def _sent_by(op: Any, mesh: Mapping[str, int]) -> Iterator[Resharding]:
         if kind == "all_gather" and axes is not None:
             # What one has gathered the next one sends.
             dimension = _gathered(op).index(axes)
-            block[dimension] *= math.prod(shardy.axis_size(axis, mesh) for axis in axes)
+            block[dimension] *= math.prod(size_of(axis, mesh) for axis in axes)
 
 
 def _axes_by_dimension(op: Any, kind: CollectiveKind, held: Any) -> Iterator[tuple[str, ...]]:

@@ -14,6 +14,7 @@ from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy
 from jaxlib.mlir.passmanager import PassManager
 
+from jaxtui.sharding.blocks import size_of
 from jaxtui.sharding.engine import marks
 from jaxtui.wire.sharding import Spec
 
@@ -185,18 +186,12 @@ def marked_values(module: Any) -> dict[int, Any]:
     return found
 
 
-def axis_size(axis: str, mesh: Mapping[str, int]) -> int:
-    """How many parts an axis, or a part of one as in a Spec, makes."""
-    name, part, rest = axis.partition(":")
-    return int(rest.partition(")")[2]) if part else mesh[name]
-
-
 def block_shape(shape: Sequence[int], spec: Spec, mesh: Mapping[str, int]) -> tuple[int, ...]:
     """The shape of the largest block that a device holds of an array."""
     if not any(spec):
         return tuple(shape)
     axes = [*spec, *([] for _ in range(len(shape) - len(spec)))]
     return tuple(
-        -(-size // math.prod(axis_size(axis, mesh) for axis in own)) if own else size
+        -(-size // math.prod(size_of(axis, mesh) for axis in own)) if own else size
         for size, own in zip(shape, axes, strict=True)
     )

@@ -16,6 +16,7 @@ import jax
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy, stablehlo
 
+from jaxtui.sharding.blocks import size_of
 from jaxtui.sharding.engine import marks, shardy
 from jaxtui.wire.sharding import Spec
 
@@ -255,7 +256,7 @@ def _over_edges(
     """The permutations along a dimension that is divided alike in the operand and the result."""
     given, made = place
     axes = _spec(op.operands[0])[given]
-    parts = math.prod(shardy.axis_size(axis, mesh) for axis in axes)
+    parts = math.prod(size_of(axis, mesh) for axis in axes)
     block = list(_block(op.operands[0], mesh))
     own, size = block[given], -(-_shape(op.results[0])[made] // parts)
     before = [part * own - (reads.step * part * size + reads.first) for part in range(1, parts)]
@@ -275,7 +276,7 @@ def _rotation(op: Any, mesh: Mapping[str, int]) -> list[Shift]:
         return []
     dimension = _dimension(op)
     axes = _spec(op.results[0])[dimension]
-    parts = math.prod(shardy.axis_size(axis, mesh) for axis in axes)
+    parts = math.prod(size_of(axis, mesh) for axis in axes)
     if parts == 1:
         return []
     block = list(_block(op.results[0], mesh))
