@@ -113,11 +113,15 @@ class _Equal:
     def is_new(self, op: Any, seen: dict[int, list[Any]]) -> bool:
         """Whether no operation of the same block was equal to this one; `seen` has those."""
         alike = seen.setdefault(self._roughly.number(op), [])
-        number = self._exactly.number
-        is_known = bool(alike) and number(op) in [number(other) for other in alike]
-        if not is_known:
-            alike.append(op)
-        return not is_known
+        if any(self._is_equal(op, other) for other in alike):
+            return False
+        alike.append(op)
+        return True
+
+    def _is_equal(self, op: Any, other: Any) -> bool:
+        if list(op.operands) == list(other.operands):
+            return _all_of(op) == _all_of(other)
+        return self._exactly.number(op) == self._exactly.number(other)
 
 
 class _Numbering:
@@ -150,7 +154,8 @@ class _Numbering:
             maker = value.owner
             number = self._of.get(maker)
             if number is not None:
-                found.append((number, ir.OpResult(value).result_number))
+                is_one = len(maker.results) == 1
+                found.append(number if is_one else (number, ir.OpResult(value).result_number))
             elif isinstance(maker, ir.Block):
                 found.append(value)
             else:

@@ -115,6 +115,21 @@ def sharded(attribute: Any, rank: int) -> Sharded:
     """A sharding attribute as axes of each of `rank` dimensions."""
     if attribute is None:
         return Sharded([[] for _ in range(rank)])
+    key = (str(attribute), rank)
+    known = _KNOWN.get(key)
+    if known is None:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        known = _KNOWN[key] = _read(attribute, rank)
+    return known
+
+
+# By their texts, which keep no module alive: a program has few, and reading one takes longer.
+_KNOWN: dict[tuple[str, int], Sharded] = {}
+_MOST_KNOWN = 4096
+
+
+def _read(attribute: Any, rank: int) -> Sharded:
     spec = [
         [_axis_text(sdy.AxisRefAttr(axis)) for axis in sdy.DimensionShardingAttr(dimension).axes]
         for dimension in attribute.dimension_shardings
