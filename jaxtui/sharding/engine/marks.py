@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxlib.mlir import ir
-from jaxlib.mlir.dialects import stablehlo
 
 TARGET = "jaxtui_mark"
 MAKES = "jaxtui.makes"
@@ -23,14 +22,14 @@ MAKES = "jaxtui.makes"
 
 def add(values: Sequence[Any], numbers: Sequence[int], **place: Any) -> Any:
     """Add a mark with these operands and the number of each, at an MLIR `loc` and `ip`."""
-    return stablehlo.CustomCallOp(
-        [],
-        list(values),
-        call_target_name=ir.StringAttr.get(TARGET),
-        has_side_effect=ir.BoolAttr.get(True),
-        backend_config=ir.StringAttr.get(" ".join(map(str, numbers))),
-        **place,
-    ).operation
+    attributes = {
+        "call_target_name": ir.StringAttr.get(TARGET),
+        "has_side_effect": ir.BoolAttr.get(True),
+        "backend_config": ir.StringAttr.get(" ".join(map(str, numbers))),
+    }
+    return ir.Operation.create(
+        "stablehlo.custom_call", operands=values, attributes=attributes, **place
+    )
 
 
 def is_mark(operation: Any) -> bool:
