@@ -22,8 +22,10 @@ def axis_of(part: str) -> str:
 
 def size_of(part: str, mesh: Mapping[str, int]) -> int:
     """How many blocks an entry of a spec makes; 1 for an axis that the mesh does not have."""
+    if part in mesh:
+        return mesh[part]
     match = _PART.fullmatch(part)
-    return int(match["size"]) if match is not None else mesh.get(part, 1)
+    return int(match["size"]) if match is not None else 1
 
 
 def device_count(mesh: Mapping[str, int]) -> int:

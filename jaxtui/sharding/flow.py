@@ -10,6 +10,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from jaxtui.sharding import scopes
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan
 
 OPENED = 24
@@ -216,7 +217,7 @@ class _Builder:
         self._root = ScopeGroup(-1, ())
         self._open = [self._root]
         self._numbers: dict[Key, int] = {}
-        self._turns = _turns(plan)
+        self._turns = scopes.turns(plan.scope_list)
 
     def build(self) -> list[Line]:
         plan = self._plan
@@ -313,12 +314,3 @@ class _Builder:
 
 def _same(line: Line, file: str, number: int | None) -> bool:
     return (line.file, line.number) == (file, number)
-
-
-def _turns(plan: ShardingPlan) -> dict[int, int | None]:
-    """How often what stands in each scope runs, None where it is not known."""
-    found: dict[int, int | None] = {-1: 1}
-    for index, scope in enumerate(plan.scope_list):
-        around = found.get(scope.parent, 1)
-        found[index] = None if scope.turns is None or around is None else scope.turns * around
-    return found

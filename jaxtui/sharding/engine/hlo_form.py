@@ -5,13 +5,14 @@ XLA goes through HLO first, which has no calls left and writes some operations i
 
 from __future__ import annotations
 
+import collections
 import math
 from typing import Any
 
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy, stablehlo
 
-from jaxtui.sharding.engine import shardy
+from jaxtui.sharding.engine import marks, shardy
 
 
 def prepared(module: Any) -> Any:
@@ -30,7 +31,7 @@ def prepared(module: Any) -> Any:
             _stand_in_for_chlo(found[name])
         _broadcast_as_xla(found.get("stablehlo.broadcast_in_dim", []))
         _open_what_loops_read(found.get("stablehlo.while", []))
-        shardy.name_makers(module)
+        marks.settle(shardy.operations(shardy.main_of(module)))
     return module
 
 
@@ -45,21 +46,31 @@ def inline_calls(module: Any) -> None:
         for op in module.body.operations
         if op.operation.name == "func.func"
     }
+    calls = {name: _calls(function) for name, function in functions.items()}
+    left = collections.Counter(name for found in calls.values() for _, name in found)
     done: set[str] = set()
 
-    def inline_in(function: Any) -> None:
-        calls = [op for op in shardy.operations(function) if op.name == "func.call"]
-        for call in calls:
-            name = ir.FlatSymbolRefAttr(call.attributes["callee"]).value
-            if name not in done:
-                done.add(name)
-                inline_in(functions[name])
-            _inline(call, functions[name])
+    def inline_in(name: str) -> None:
+        done.add(name)
+        for call, callee in calls[name]:
+            if callee not in done:
+                inline_in(callee)
+            left[callee] -= 1
+            _inline(call, functions[callee], is_last=not left[callee])
 
-    inline_in(functions["main"])
+    inline_in("main")
     for name, function in functions.items():
         if name != "main":
             function.erase()
+
+
+def _calls(function: Any) -> list[tuple[Any, str]]:
+    """The calls in a function, each with the name of what it calls."""
+    return [
+        (op, ir.FlatSymbolRefAttr(op.attributes["callee"]).value)
+        for op in shardy.operations(function)
+        if op.name == "func.call"
+    ]
 
 
 def _lower_top_k(found: list[Any]) -> None:
@@ -175,18 +186,35 @@ def _open(value: Any, before: Any) -> Any:
         return sdy.ShardingConstraintOp(value, open_sharding).result
 
 
-def _inline(call: Any, function: Any) -> None:
+def _inline(call: Any, function: Any, *, is_last: bool) -> None:
+    """Put the body of a function in the place of a call, itself if it is the last one."""
     block = function.regions[0].blocks[0]
+    results = (_moved if is_last else _copied)(block, call)
+    for result, value in zip(call.results, results, strict=True):
+        result.replace_all_uses_with(value)
+    call.erase()
+
+
+def _moved(block: Any, call: Any) -> list[Any]:
+    """Move a function's body in front of a call; what it returns."""
+    for argument, operand in zip(block.arguments, call.operands, strict=True):
+        argument.replace_all_uses_with(operand)
+    *body, end = list(block.operations)
+    for op in body:
+        op.operation.move_before(call)
+    return list(end.operation.operands)
+
+
+def _copied(block: Any, call: Any) -> list[Any]:
+    """Copy a function's body in front of a call; what it returns."""
     now: dict[Any, Any] = dict(zip(block.arguments, call.operands, strict=True))
-    for op in block.operations:
-        if op.operation.name == "func.return":
-            for result, value in zip(call.results, op.operation.operands, strict=True):
-                result.replace_all_uses_with(now.get(value, value))
-            continue
-        copy = op.operation.clone(ir.InsertionPoint(call))
-        for changed in (copy, *shardy.operations(copy)):
+    *body, end = list(block.operations)
+    place = ir.InsertionPoint(call)
+    for op in body:
+        copy = op.operation.clone(place)
+        for changed in (copy, *shardy.operations(copy)) if len(copy.regions) else (copy,):
             for index, operand in enumerate(changed.operands):
                 if operand in now:
                     changed.operands[index] = now[operand]
         now.update(zip(op.operation.results, copy.results, strict=True))
-    call.erase()
+    return [now.get(value, value) for value in end.operation.operands]

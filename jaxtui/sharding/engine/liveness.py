@@ -2,26 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from jax.extend import core
 
+from jaxtui.engine_base import jaxprs
 from jaxtui.sharding.engine import marking
 
 Bytes = Callable[[Any], int]
 
 
-def peak(jaxpr: Any, bytes_of: Bytes, donated: Collection[Any] = ()) -> int:
-    """The most bytes that live at once, of a marked jaxpr's arguments and all that it makes.
+class Life:
+    """When the values of a marked jaxpr are made and last read, as a model of its memory.
 
-    `bytes_of(variable)` is a value's size on one device. Arguments live throughout, unless they are
-    `donated`. Nothing is fused, so that a compiled program may need less.
+    Arguments live throughout, unless they are `donated`. Nothing is fused, so that a compiled
+    program may need less.
     """
-    given = [*jaxpr.invars, *jaxpr.constvars]
-    held = sum(bytes_of(v) for v in given)
-    freed = set(donated)
-    return held + _most(jaxpr, bytes_of, freed)
+
+    def __init__(self, jaxpr: Any, donated: Collection[Any] = ()) -> None:
+        self._given = [*jaxpr.invars, *jaxpr.constvars]
+        self._steps = list(_steps(jaxpr, set(donated)))
+
+    def peak(self, bytes_of: Bytes) -> int:
+        """The most bytes that live at once, of the arguments and all that is made.
+
+        `bytes_of(variable)` is a value's size on one device.
+        """
+        return sum(map(bytes_of, self._given)) + self.most_made(bytes_of)
+
+    def most_made(self, bytes_of: Bytes) -> int:
+        """The most bytes that live at once of what is made, the arguments aside."""
+        living = most = 0
+        for step in self._steps:
+            made = sum(map(bytes_of, step.made))
+            living += made
+            inner = max((body.most_made(bytes_of) for body in step.bodies), default=0)
+            reused = min(made, sum(map(bytes_of, step.overwritten)))
+            most = max(most, living + inner - reused)
+            living -= sum(map(bytes_of, step.freed))
+        return most
+
+
+class _Step(NamedTuple):
+    """What an equation makes; the donated that it reads last, which is written over by a result of
+    the same size; and all whose memory is free behind it."""
+
+    made: list[Any]
+    overwritten: list[Any]
+    freed: list[Any]
+    bodies: list[Life]
+
+
+def _steps(jaxpr: Any, donated: set[Any]) -> Iterator[_Step]:
+    equations = [equation for equation in jaxpr.eqns if not marking.is_mark(equation)]
+    last = {v: n for n, e in enumerate(equations) for v in _variables(e.invars)}
+    last |= {v: len(equations) for v in _variables(jaxpr.outvars)}
+    freeable = set(donated)
+    for number, equation in enumerate(equations):
+        made = equation.outvars
+        freeable.update(made)
+        touched = dict.fromkeys([*_variables(equation.invars), *made])
+        over = [v for v in touched if last.get(v, -1) <= number]
+        yield _Step(
+            made=made,
+            overwritten=[v for v in over if v in donated],
+            freed=[v for v in over if v in freeable],
+            bodies=[Life(body) for body in jaxprs.bodies(equation.params)],
+        )
 
 
 def needed(jaxpr: Any) -> set[Any]:
@@ -42,7 +90,7 @@ def _need(jaxpr: Any, wanted: Sequence[bool], found: set[Any]) -> None:
         if not any(outputs) and not _has_own_effects(equation):
             continue
         found.update(_variables(equation.invars))
-        for body in _bodies(equation):
+        for body in jaxprs.bodies(equation.params):
             _need(body, _wanted_of(body, equation, outputs), found)
 
 
@@ -64,40 +112,5 @@ def _has_own_effects(equation: Any) -> bool:
     return any(effect not in marking.effects() for effect in equation.effects)
 
 
-def _most(jaxpr: Any, bytes_of: Bytes, freed: Collection[Any] = ()) -> int:
-    """The most bytes that live at once of what `jaxpr` makes, its arguments aside."""
-    last = _last_uses(jaxpr)
-    made: set[Any] = set()
-    living = most = 0
-    for number, equation in enumerate(jaxpr.eqns):
-        results = set(equation.outvars)
-        made |= results
-        living += sum(bytes_of(v) for v in results)
-        inner = max((_most(body, bytes_of) for body in _bodies(equation)), default=0)
-        over = {v for v in (*_variables(equation.invars), *results) if last.get(v, -1) <= number}
-        # What is donated is written over by a result of the same size.
-        reused = sum(bytes_of(v) for v in over if v in freed)
-        reused = min(reused, sum(bytes_of(v) for v in results))
-        most = max(most, living + inner - reused)
-        living -= sum(bytes_of(v) for v in over if v in made or v in freed)
-    return most
-
-
-def _last_uses(jaxpr: Any) -> dict[Any, int]:
-    last = {v: n for n, e in enumerate(jaxpr.eqns) for v in _variables(e.invars)}
-    return last | {v: len(jaxpr.eqns) for v in _variables(jaxpr.outvars)}
-
-
 def _variables(atoms: Any) -> list[Any]:
     return [a for a in atoms if not isinstance(a, core.Literal)]
-
-
-def _bodies(equation: Any) -> list[Any]:
-    found = []
-    for value in equation.params.values():
-        for item in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(item, core.ClosedJaxpr):
-                found.append(item.jaxpr)
-            elif isinstance(item, core.Jaxpr):
-                found.append(item)
-    return found

@@ -28,6 +28,7 @@ from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arra
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.session.session import Sharding
+from jaxtui.sharding import scopes
 from jaxtui.sharding.engine import hlo_form, liveness, shardy
 from jaxtui.sharding.engine.marking import Marked, marked
 from jaxtui.sharding.engine.shardy import Sharded
@@ -79,11 +80,44 @@ class LoweredProgram:
 
     def laid_values(self, module: Any) -> list[Sharded]:
         """How the values lie in a propagated copy of the module, in its context."""
-        held = shardy.marked_values(module)
-        return [
-            shardy.sharded(held.get(number), shardy.rank(value.aval))
-            for number, value in enumerate(self.marked.values)
-        ]
+        held, known = shardy.marked_values(module), self._read
+        found = []
+        for number, rank in enumerate(self._ranks):
+            key = (held.get(number), rank)
+            if key not in known:
+                known[key] = shardy.sharded(*key)
+            found.append(known[key])
+        return found
+
+    @functools.cached_property
+    def _ranks(self) -> list[int]:
+        return [shardy.rank(value.aval) for value in self.marked.values]
+
+    @functools.cached_property
+    def _read(self) -> dict[tuple[Any, int], Sharded]:
+        """What is known of sharding attributes, of which a program has few."""
+        return {}
+
+    @functools.cached_property
+    def turns(self) -> dict[int, int | None]:
+        """How often what stands in each scope runs, by the scope's number."""
+        return scopes.turns(self.marked.scopes)
+
+    @functools.cached_property
+    def life(self) -> liveness.Life:
+        """When the values of the marked program live."""
+        return liveness.Life(self.marked.closed.jaxpr, self._donated())
+
+    def _donated(self) -> set[Any]:
+        """The arguments of the marked program that an outermost `jit` may overwrite."""
+        jaxpr = self.jaxpr.jaxpr
+        if len(jaxpr.eqns) != 1:
+            return set()
+        donated = jaxpr.eqns[0].params.get("donated_invars", ())
+        flags = zip(jaxpr.eqns[0].invars, donated, strict=False)
+        overwritten = {v for v, flag in flags if flag and isinstance(v, core.Var)}
+        pairs = zip(jaxpr.invars, self.marked.closed.jaxpr.invars, strict=True)
+        return {new for old, new in pairs if old in overwritten}
 
     def is_needed(self, number: int) -> bool:
         """Whether the results depend on the equation that makes the value of this number."""
@@ -218,7 +252,7 @@ def _module(
     devices that are there."""
     platform = jax.default_backend()
     try:
-        program = jax.jit(_calling(closed, structs), keep_unused=True)
+        program = jax.jit(_calling(closed, prepared.devices.mesh), keep_unused=True)
         lowered = program.trace(*structs).lower(lowering_platforms=(platform,))
         return hlo_form.prepared(lowered.compiler_ir("stablehlo")), ""
     except Exception as error:
@@ -227,15 +261,21 @@ def _module(
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
 
 
-def _calling(closed: Any, structs: list[Any]) -> Callable[..., Any]:
+def _calling(closed: Any, mesh: Mesh | AbstractMesh) -> Callable[..., Any]:
     """A function that calls a jaxpr as it is: tracing it makes one equation, not all anew."""
     if closed.consts:
         anew: Callable[..., Any] = core.jaxpr_as_fun(closed)
         return anew
-    count = len(closed.jaxpr.outvars)
-    call = jax.make_jaxpr(jax.jit(lambda *_: (0,) * count))(*structs).jaxpr.eqns[0]
+    in_context = jax.sharding.get_abstract_mesh()
+    call = _call(len(closed.jaxpr.invars), len(closed.jaxpr.outvars), mesh, in_context)
     params = {**call.params, "jaxpr": closed}
     return lambda *given: call.primitive.bind(*given, **params)
+
+
+@functools.lru_cache(maxsize=64)
+def _call(taken: int, made: int, *_context: object) -> Any:
+    """The equation of a `jit` with so many arguments and results, traced in a context of meshes."""
+    return jax.make_jaxpr(jax.jit(lambda *_: (0,) * made))(*(0,) * taken).jaxpr.eqns[0]
 
 
 def _sizes(mesh: Mesh | AbstractMesh, closed: Any) -> dict[str, int]:

@@ -1,27 +1,22 @@
-"""A jaxpr with its calls entered, and a mark behind each value that survives lowering.
+"""A jaxpr with its calls entered, and a mark of all its values at the end of each body.
 
-Which MLIR value an equation became cannot be told from lowered text: one equation gives several
-operations, or none. A mark is an operation without results, so that it changes nothing for its
-operand; it says by its number whose value the operand is.
+A mark is an equation without results, so that it changes nothing for its operands; it says by their
+numbers whose values they are. See `marks` for what becomes of it in the module.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 from jax.extend import core
 from jax.interpreters import mlir
-from jaxlib.mlir import ir
-from jaxlib.mlir.dialects import stablehlo
 
-from jaxtui.sharding.engine import lines
+from jaxtui.sharding.engine import lines, marks
 from jaxtui.wire.sharding import Scope
-
-TARGET = "jaxtui_mark"
 
 # Calls that only give a body a name: the body takes all operands, or the last of them.
 _CALLS = frozenset(
@@ -44,7 +39,7 @@ _OWN_LABELS = frozenset({"jit", "pjit", "closed_call", "core_call"})
 
 @dataclass(frozen=True)
 class MarkedValue:
-    """An output of an equation, whose mark has this value's place in the list as its number.
+    """An output of an equation, which a mark holds under this value's place in the list.
 
     `scope` indexes the scopes, -1 outside all. `variable` is what holds it in the marked program:
     that of a call is also that of its body.
@@ -85,13 +80,14 @@ class _Marking:
         self.values: list[MarkedValue] = []
         self.scopes: list[Scope] = []
         self.callers: list[Any] = []
+        self._made: set[Any] = set()
 
     def body(self, jaxpr: Any, scope: int) -> Any:
-        """An open jaxpr, which stands in `scope`, with marks."""
-        flat = _Flat()
+        """An open jaxpr, which stands in `scope`, with a mark of its values."""
+        flat = _Flat(self._made)
         self._enter(jaxpr, scope, flat)
         return jaxpr.replace(
-            eqns=flat.equations,
+            eqns=[*flat.equations, flat.mark()],
             outvars=[flat.read(v) for v in jaxpr.outvars],
             effects=jaxpr.effects | effects(),
         )
@@ -109,7 +105,7 @@ class _Marking:
                 now = flat.read(variable)
                 self.values.append(MarkedValue(equation, output, scope, now))
                 if not isinstance(now, core.Literal) and _is_array(variable.aval):
-                    flat.equations.append(_mark(now, number, equation))
+                    flat.marked.append((now, number))
 
     def _enter_call(self, equation: Any, called: Any, scope: int, flat: _Flat) -> None:
         jaxpr, constants = getattr(called, "jaxpr", called), getattr(called, "consts", ())
@@ -174,10 +170,15 @@ class _Marking:
 
 
 class _Flat:
-    """Equations in a row, of a body and all that it calls, with variables of their own."""
+    """Equations in a row, of a body and all that it calls, with variables of their own.
 
-    def __init__(self) -> None:
+    `made` are the variables that are taken in the whole program.
+    """
+
+    def __init__(self, made: set[Any]) -> None:
         self.equations: list[Any] = []
+        self.marked: list[tuple[Any, int]] = []
+        self._made = made
         self._now: dict[Any, Any] = {}
 
     def read(self, atom: Any) -> Any:
@@ -188,10 +189,25 @@ class _Flat:
 
     def add(self, original: Any, equation: Any) -> None:
         """Append an equation, in which a body that is called twice gets new variables."""
-        fresh = [_fresh(v) for v in original.outvars]
         read = [self.read(v) for v in original.invars]
-        self.equations.append(equation.replace(invars=read, outvars=fresh))
-        self.bind(original.outvars, fresh)
+        results = original.outvars
+        if self._made.isdisjoint(results):
+            self._made.update(results)
+        else:
+            results = [_fresh(v) for v in results]
+            self.bind(original.outvars, results)
+        if results is not original.outvars or read != original.invars:
+            equation = equation.replace(invars=read, outvars=results)
+        self.equations.append(equation)
+
+    def mark(self) -> Any:
+        """The mark of all values that were made."""
+        return _template().replace(
+            primitive=_primitive(),
+            invars=[variable for variable, _ in self.marked],
+            outvars=[],
+            params={"numbers": tuple(number for _, number in self.marked)},
+        )
 
     def constrained(self, atom: Any, sharding: Any, equation: Any) -> Any:
         """`atom` under the sharding that a `jit` asks for its operand or result."""
@@ -264,7 +280,7 @@ def _template() -> Any:
 
     JAX makes such an effect for a foreign call with side effects.
     """
-    call = jax.ffi.ffi_call(TARGET, (), has_side_effect=True)
+    call = jax.ffi.ffi_call(marks.TARGET, (), has_side_effect=True)
     return jax.make_jaxpr(call)(jax.ShapeDtypeStruct((), "float32")).jaxpr.eqns[0]
 
 
@@ -277,40 +293,24 @@ def effects() -> Any:
 def _primitive() -> Any:
     primitive = core.Primitive("jaxtui_mark")
     primitive.multiple_results = True
-    primitive.def_effectful_abstract_eval(lambda _, *, number: ([], effects()))
+    primitive.def_effectful_abstract_eval(lambda *_, numbers: ([], effects()))
     mlir.register_lowering(primitive, _lowered_mark)
     return primitive
 
 
-def _mark(atom: Any, number: int, equation: Any) -> Any:
-    return _template().replace(
-        primitive=_primitive(),
-        invars=[atom],
-        outvars=[],
-        params={"number": number},
-        source_info=equation.source_info,
-    )
+def is_mark(equation: Any) -> bool:
+    """Whether an equation is a mark."""
+    return equation.primitive is _primitive()
 
 
-def _lowered_mark(_context: Any, operand: Any, *, number: int) -> list[Any]:
-    for value in operand if isinstance(operand, tuple | list) else (operand,):
-        stablehlo.CustomCallOp(
-            [],
-            [value],
-            call_target_name=ir.StringAttr.get(TARGET),
-            has_side_effect=ir.BoolAttr.get(True),
-            backend_config=ir.StringAttr.get(str(number)),
-        )
+def _lowered_mark(_context: Any, *operands: Any, numbers: tuple[int, ...]) -> list[Any]:
+    pairs = [
+        (value, number)
+        for operand, number in zip(operands, numbers, strict=True)
+        for value in (operand if isinstance(operand, tuple | list) else (operand,))
+    ]
+    marks.add([value for value, _ in pairs], [number for _, number in pairs])
     return []
-
-
-def number_of(operation: Any) -> int | None:
-    """The number of a mark; None for any other operation."""
-    if operation.name != "stablehlo.custom_call":
-        return None
-    if ir.StringAttr(operation.attributes["call_target_name"]).value != TARGET:
-        return None
-    return int(ir.StringAttr(operation.attributes["backend_config"]).value)
 
 
 def axes_of(equation: Any) -> tuple[str, ...]:
@@ -318,19 +318,3 @@ def axes_of(equation: Any) -> tuple[str, ...]:
     axes = equation.params.get("axes", equation.params.get("axis_name", ()))
     axes = axes if isinstance(axes, tuple | list | frozenset | set) else (axes,)
     return tuple(str(axis) for axis in axes)
-
-
-def turns(scopes: Sequence[Scope], scope: int) -> int | None:
-    """How often what stands in `scope` runs; None if a loop around it is of unknown length."""
-    times: int | None = 1
-    for around in enclosing(scopes, scope):
-        if times is not None:
-            times = None if around.turns is None else times * around.turns
-    return times
-
-
-def enclosing(scopes: Sequence[Scope], scope: int) -> Iterator[Scope]:
-    """The scopes around a value, the innermost first."""
-    while scope >= 0:
-        yield scopes[scope]
-        scope = scopes[scope].parent

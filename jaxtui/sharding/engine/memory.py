@@ -8,10 +8,12 @@ from typing import Any
 
 from jax.extend import core
 
-from jaxtui.sharding.engine import liveness, shardy
+from jaxtui.sharding.engine import shardy
 from jaxtui.sharding.engine.lowering import LoweredProgram
 from jaxtui.sharding.engine.shardy import Sharded
 from jaxtui.wire.sharding import Spec
+
+_WHOLE: Spec = []
 
 
 def itemsize(dtype: Any) -> int:
@@ -31,32 +33,25 @@ def on_device(aval: Any, spec: Spec, sizes: Mapping[str, int]) -> int:
 def peak(program: LoweredProgram, inputs: Sequence[Sharded], values: Sequence[Sharded]) -> int:
     """The most bytes that live at once, with `inputs` for the arrays among the arguments.
 
-    What is donated is written over; see `liveness.peak` for the model.
+    What is donated is written over; see `liveness.Life` for the model.
     """
-    jaxpr = program.marked.closed.jaxpr
-    specs: dict[Any, Spec] = {
-        variable: laid.spec for variable, laid in zip(jaxpr.invars, inputs, strict=True)
-    }
+    invars = program.marked.closed.jaxpr.invars
+    held = {variable: laid.spec for variable, laid in zip(invars, inputs, strict=True)}
     for value, laid in zip(program.marked.values, values, strict=True):
         if isinstance(value.variable, core.Var):
-            specs.setdefault(value.variable, laid.spec)
+            held.setdefault(value.variable, laid.spec)
     known: dict[Any, int] = {}
+    alike: dict[tuple[Any, Any, int], int] = {}
 
     def bytes_of(variable: Any) -> int:
-        if variable not in known:  # one without a spec is a constant or a block's argument
-            known[variable] = on_device(variable.aval, specs.get(variable, []), program.sizes)
-        return known[variable]
+        size = known.get(variable)
+        if size is None:
+            aval = variable.aval
+            spec = held.get(variable, _WHOLE)  # without one is a constant or a body's argument
+            key = (getattr(aval, "shape", None), getattr(aval, "dtype", None), id(spec))
+            if key not in alike:
+                alike[key] = on_device(aval, spec, program.sizes)
+            size = known[variable] = alike[key]
+        return size
 
-    return liveness.peak(jaxpr, bytes_of, _donated(program))
-
-
-def _donated(program: LoweredProgram) -> set[Any]:
-    """The arguments that an outermost `jit` may overwrite."""
-    jaxpr = program.jaxpr.jaxpr
-    if len(jaxpr.eqns) != 1:
-        return set()
-    donated = jaxpr.eqns[0].params.get("donated_invars", ())
-    flags = zip(jaxpr.eqns[0].invars, donated, strict=False)
-    overwritten = {v for v, flag in flags if flag and isinstance(v, core.Var)}
-    pairs = zip(jaxpr.invars, program.marked.closed.jaxpr.invars, strict=True)
-    return {new for old, new in pairs if old in overwritten}
+    return program.life.peak(bytes_of)

@@ -14,7 +14,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import lines, marking, memory, naming, resharding, shardy, terms
+from jaxtui.sharding.engine import lines, memory, naming, resharding, shardy, terms
 from jaxtui.sharding.engine.lowering import Given, LoweredProgram, lowered
 from jaxtui.sharding.engine.marking import MarkedValue
 from jaxtui.sharding.engine.own_mesh import mesh_of
@@ -203,7 +203,7 @@ class Planner:
             varying=_varying(aval),
             per_device=list(block),
             bytes=math.prod(block) * memory.itemsize(getattr(aval, "dtype", None)),
-            times=marking.turns(self.program.marked.scopes, value.scope),
+            times=self.program.turns[value.scope],
         )
 
     def _lines(self) -> dict[str, dict[int, str]]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo
 from jaxlib.mlir.passmanager import PassManager
 
-from jaxtui.sharding.blocks import axis_of
-from jaxtui.sharding.engine import marking, shardy, xla_ways
+from jaxtui.sharding.blocks import axis_of, size_of
+from jaxtui.sharding.engine import marks, shardy, xla_ways
 from jaxtui.wire.sharding import CollectiveKind
 
 _TO_COLLECTIVES = (
@@ -36,6 +37,15 @@ _MANUAL: dict[str, CollectiveKind] = {
     "stablehlo.collective_permute": "collective_permute",
     "stablehlo.collective_broadcast": "collective_permute",
 }
+# Their bodies say what becomes of two elements.
+_OF_ELEMENTS = frozenset(
+    f"stablehlo.{name}"
+    for name in ("reduce", "scatter", "sort", "map", "reduce_window", "select_and_scatter")
+)
+# What XLA sends something for that Shardy's own resharding does not tell.
+_SENT_BY_XLA = frozenset({"stablehlo.gather", "stablehlo.scatter", "stablehlo.reduce"}) | (
+    xla_ways.SHIFTING
+)
 # In the text of an attribute: "data", or a part of it, "data":(2)2.
 _AXIS = re.compile(r'"([^"]+)"(?::\((\d+)\)(\d+))?')
 
@@ -54,16 +64,18 @@ class Resharding:
     axes: tuple[str, ...] | None
     block: tuple[int, ...]
     element: int
-    value: int | None
-    body_of: int | None
+    value: int | None = None
+    body_of: int | None = None
 
 
 def insert_collectives(module: Any) -> None:
     """Replace each change of sharding in a propagated module by collectives, in place."""
     with module.context:
-        xla_ways.reshard_as_xla(module)
-        options = "{enable-full-version=true}" if _full_version() else ""
-        PassManager.parse(_TO_COLLECTIVES.format(options)).run(module.operation)
+        operations = shardy.operations(shardy.main_of(module))
+        marks.separate(operations)
+        xla_ways.reshard_as_xla(operations)
+    options = "{enable-full-version=true}" if _full_version() else ""
+    shardy.run(_TO_COLLECTIVES.format(options), module)
 
 
 @functools.cache
@@ -89,37 +101,72 @@ def collectives(module: Any, mesh: Mapping[str, int]) -> list[Resharding]:
 
 
 class _Equal:
-    """Tells which operations compute the same from the same, and in one block."""
+    """Tells which operations compute the same from the same.
+
+    Attributes are looked at only where two operations differ in nothing else, which is rare.
+    """
 
     def __init__(self) -> None:
+        self._roughly = _Numbering(lambda op: (op.name, op.parent))
+        self._exactly = _Numbering(_all_of)
+
+    def is_new(self, op: Any, seen: dict[int, list[Any]]) -> bool:
+        """Whether no operation of the same block was equal to this one; `seen` has those."""
+        alike = seen.setdefault(self._roughly.number(op), [])
+        if any(self._is_equal(op, other) for other in alike):
+            return False
+        alike.append(op)
+        return True
+
+    def _is_equal(self, op: Any, other: Any) -> bool:
+        if list(op.operands) == list(other.operands):
+            return _all_of(op) == _all_of(other)
+        return self._exactly.number(op) == self._exactly.number(other)
+
+
+class _Numbering:
+    """Numbers for operations, which those share that have the same key and the same operands."""
+
+    def __init__(self, key: Callable[[Any], Any]) -> None:
+        self._key = key
         self._numbers: dict[Any, int] = {}
         self._of: dict[Any, int] = {}
 
     def number(self, op: Any) -> int:
-        """A number that only equal operations share."""
         waiting = [op]
         while waiting:
             last = waiting[-1]
-            makers = [v.owner for v in last.operands if not isinstance(v.owner, ir.Block)]
-            unknown = [maker for maker in makers if maker not in self._of]
+            operands, unknown = self._operands(last) if last not in self._of else ([], [])
             if unknown:
                 waiting += unknown
                 continue
             waiting.pop()
             if last not in self._of:
-                key = self._key(last)
+                key = (self._key(last), *operands)
                 self._of[last] = self._numbers.setdefault(key, len(self._numbers))
         return self._of[op]
 
-    def _key(self, op: Any) -> tuple[Any, ...]:
-        inner = tuple((o.name, _attributes(o)) for o in shardy.operations(op))
-        operands = tuple(self._operand(operand) for operand in op.operands)
-        return (op.name, _attributes(op), inner, operands, op.parent)
+    def _operands(self, op: Any) -> tuple[list[Any], list[Any]]:
+        """What an operation reads, in terms of numbers, and the makers that have none yet."""
+        found: list[Any] = []
+        unknown: list[Any] = []
+        for value in op.operands:
+            maker = value.owner
+            number = self._of.get(maker)
+            if number is not None:
+                is_one = len(maker.results) == 1
+                found.append(number if is_one else (number, ir.OpResult(value).result_number))
+            elif isinstance(maker, ir.Block):
+                found.append(value)
+            else:
+                unknown.append(maker)
+        return found, unknown
 
-    def _operand(self, value: Any) -> Any:
-        if isinstance(value.owner, ir.Block):
-            return value
-        return self._of[value.owner], ir.OpResult(value).result_number
+
+def _all_of(op: Any) -> tuple[Any, ...]:
+    """What an operation is but for its operands."""
+    inner = tuple((o.name, _attributes(o)) for o in shardy.operations(op))
+    return op.name, op.parent, _attributes(op), inner
 
 
 def _attributes(op: Any) -> Any:
@@ -128,7 +175,7 @@ def _attributes(op: Any) -> Any:
         # jaxlib cannot read such a value: it raises, and JAX 0.6 ends the process.
         return op.get_asm().partition("=")[2]
     names = [getattr(named, "name", named) for named in op.attributes]
-    return tuple((name, op.attributes[name]) for name in names if name != shardy.MAKES)
+    return tuple((name, op.attributes[name]) for name in names if name != marks.MAKES)
 
 
 def _is_complex(value: Any) -> bool:
@@ -144,26 +191,27 @@ def _collect(
 ) -> None:
     for region in operation.regions:
         for block in region.blocks:
-            seen: set[int] = set()
+            seen: dict[int, list[Any]] = {}
             every = [op.operation for op in block.operations]
-            for op, value in zip(every, _next_marks(block), strict=True):
-                if op.name in _RESHARDED and not _is_read(op):
-                    continue
-                if op.name in _RESHARDED or op.name in _MANUAL:
-                    number = equal.number(op)
-                    if number not in seen:
-                        found += _sent_by(op, mesh, value, body_of)
-                    seen.add(number)
-                elif len(op.regions):
-                    _collect(op, mesh, value if value is not None else body_of, equal, found)
-                found += _by_xla(op, mesh, value, body_of)
+            for place, op in enumerate(every):
+                name = op.name
+                sent: list[Resharding] = []
+                if name in _RESHARDED or name in _MANUAL:
+                    if (name in _MANUAL or _is_read(op)) and equal.is_new(op, seen):
+                        sent += _sent_by(op, mesh)
+                elif len(op.regions) and name not in _OF_ELEMENTS:
+                    value = _made_next(every, place)
+                    _collect(op, mesh, body_of if value is None else value, equal, found)
+                if name in _SENT_BY_XLA:
+                    sent += _by_xla(op, mesh)
+                if sent:
+                    value = _made_next(every, place)
+                    found += [replace(one, value=value, body_of=body_of) for one in sent]
 
 
 def _is_read(op: Any) -> bool:
     """Whether anything but marks reads what a collective makes, or what it makes it of."""
-    return _of_several(op) or any(
-        marking.number_of(use.owner) is None for use in op.results[0].uses
-    )
+    return _of_several(op) or any(not marks.is_mark(use.owner) for use in op.results[0].uses)
 
 
 def _of_several(op: Any) -> bool:
@@ -192,39 +240,38 @@ def _reduced_together(op: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
         yield from ((result, axes) for result in op.results)
 
 
-def _by_xla(
-    op: Any, mesh: Mapping[str, int], value: int | None, body_of: int | None
-) -> Iterator[Resharding]:
+def _by_xla(op: Any, mesh: Mapping[str, int]) -> Iterator[Resharding]:
+    """What XLA sends for an operation that Shardy's own resharding does not tell."""
     if not _full_version() and (axes := xla_ways.summed_axes(op)):
         shaped = ir.RankedTensorType(op.results[0].type)
         shape = tuple(shaped.shape)
         spec = shardy.sharded(shardy.sharding_of(op.results[0]), len(shape)).spec
         block, element = shardy.block_shape(shape, spec, mesh), _bits(shaped.element_type)
-        yield Resharding("all_reduce", tuple(axes), block, element, value, body_of)
+        yield Resharding("all_reduce", tuple(axes), block, element)
     for result, over in _reduced_together(op):
         kind = ir.RankedTensorType(result.type)
         spec = shardy.sharded(shardy.sharding_of(result), len(kind.shape)).spec
         block = shardy.block_shape(tuple(kind.shape), spec, mesh)
-        yield Resharding("all_gather", over, block, _bits(kind.element_type), value, body_of)
+        yield Resharding("all_gather", over, block, _bits(kind.element_type))
     for shift in xla_ways.shifts(op, mesh):
         element = _bits(ir.RankedTensorType(op.operands[0].type).element_type)
-        yield Resharding("collective_permute", shift.axes, shift.block, element, value, body_of)
+        yield Resharding("collective_permute", shift.axes, shift.block, element)
 
 
-def _next_marks(block: Any) -> list[int | None]:
-    """For each operation of a block, the number of the next mark behind it, or None."""
-    marks: list[int | None] = []
-    following = None
-    for op in reversed(list(block.operations)):
-        number = marking.number_of(op.operation)
-        following = following if number is None else number
-        marks.append(following)
-    return marks[::-1]
+def _made_next(operations: Sequence[Any], place: int) -> int | None:
+    """The number of the value that an operation of a block helps to make, or None.
+
+    That is the first of the next mark from there on, or of the next that makes marked values.
+    """
+    for op in itertools.islice(operations, place, None):
+        if makes := marks.made(op):
+            return min(makes)[0]
+        if marks.is_mark(op):
+            return min(marks.numbers(op))
+    return None
 
 
-def _sent_by(
-    op: Any, mesh: Mapping[str, int], value: int | None, body_of: int | None
-) -> Iterator[Resharding]:
+def _sent_by(op: Any, mesh: Mapping[str, int]) -> Iterator[Resharding]:
     """The collectives of an operation: over several dimensions, XLA makes one for each."""
     kind = _RESHARDED.get(op.name)
     shaped = ir.RankedTensorType(op.operands[0].type)
@@ -244,13 +291,11 @@ def _sent_by(
             axes=axes,
             block=tuple(block),
             element=_bits(shaped.element_type),
-            value=value,
-            body_of=body_of,
         )
         if kind == "all_gather" and axes is not None:
             # What one has gathered the next one sends.
             dimension = _gathered(op).index(axes)
-            block[dimension] *= math.prod(shardy.axis_size(axis, mesh) for axis in axes)
+            block[dimension] *= math.prod(size_of(axis, mesh) for axis in axes)
 
 
 def _axes_by_dimension(op: Any, kind: CollectiveKind, held: Any) -> Iterator[tuple[str, ...]]:

@@ -6,7 +6,7 @@ jaxlib carries the passes that XLA itself partitions with, and runs them without
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,11 @@ from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy
 from jaxlib.mlir.passmanager import PassManager
 
-from jaxtui.sharding.engine import marking
+from jaxtui.sharding.blocks import size_of
+from jaxtui.sharding.engine import marks
 from jaxtui.wire.sharding import Spec
 
 _PROPAGATE = "builtin.module(sdy-propagation-pipeline)"
-MAKES = "jaxtui.makes"
-"""The attribute that says which marked values an operation makes."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +31,33 @@ class Sharded:
 
 def propagate(module: Any) -> None:
     """Give each value of a prepared module its sharding, in place. Raises ir.MLIRError."""
-    with module.context:
-        PassManager.parse(_PROPAGATE).run(module.operation)
+    run(_PROPAGATE, module)
 
 
-def operations(operation: Any) -> Iterator[Any]:
+def run(passes: str, module: Any) -> None:
+    """Run passes on a module, in place. Raises ir.MLIRError, also if the outcome is not valid.
+
+    What the last pass made is verified, not what each of them did, which takes twice as long as all
+    the passes do. A pool of threads for a single function only costs its start.
+    """
+    with module.context as context:
+        context.enable_multithreading(False)
+        manager = PassManager.parse(passes)
+        manager.enable_verifier(False)
+        manager.run(module.operation)
+        module.operation.verify()
+
+
+def operations(operation: Any) -> list[Any]:
     """Every operation inside `operation`, in the order of the text."""
-    for region in operation.regions:
-        for block in region.blocks:
-            for inner in block.operations:
-                yield inner.operation
-                yield from operations(inner.operation)
+    found: list[Any] = []
+
+    def find(inner: Any) -> Any:
+        found.append(inner)
+        return ir.WalkResult.ADVANCE
+
+    operation.walk(find, ir.WalkOrder.PRE_ORDER)
+    return found[1:]
 
 
 # ------------------------------------------------------------------------------------- shardings
@@ -100,6 +115,21 @@ def sharded(attribute: Any, rank: int) -> Sharded:
     """A sharding attribute as axes of each of `rank` dimensions."""
     if attribute is None:
         return Sharded([[] for _ in range(rank)])
+    key = (str(attribute), rank)
+    known = _KNOWN.get(key)
+    if known is None:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        known = _KNOWN[key] = _read(attribute, rank)
+    return known
+
+
+# By their texts, which keep no module alive: a program has few, and reading one takes longer.
+_KNOWN: dict[tuple[str, int], Sharded] = {}
+_MOST_KNOWN = 4096
+
+
+def _read(attribute: Any, rank: int) -> Sharded:
     spec = [
         [_axis_text(sdy.AxisRefAttr(axis)) for axis in sdy.DimensionShardingAttr(dimension).axes]
         for dimension in attribute.dimension_shardings
@@ -150,40 +180,25 @@ def main_of(module: Any) -> Any:
     raise ValueError("the module has no main function")
 
 
-def name_makers(module: Any) -> None:
-    """Write the numbers of marked values also into an attribute of the operation that makes them.
-
-    Shardy gives each user of a constant its own copy, with all that is computed from it. The copy
-    behind a mark has no other user, and lies whole; the copies that are used have the attribute.
-    """
-    for op in list(operations(main_of(module))):
-        number = marking.number_of(op)
-        if number is None or isinstance(op.operands[0].owner, ir.Block):
-            continue
-        maker = op.operands[0].owner
-        result = ir.OpResult(op.operands[0]).result_number
-        known = ir.StringAttr(maker.attributes[MAKES]).value if MAKES in maker.attributes else ""
-        maker.attributes[MAKES] = ir.StringAttr.get(f"{known} {number}:{result}")
-
-
 def marked_values(module: Any) -> dict[int, Any]:
-    """The sharding attribute of each marked value of a propagated module, by its number."""
+    """The sharding attribute of each marked value of a propagated module, by its number.
+
+    Of the copies of a constant, that of the mark counts.
+    """
     found: dict[int, Any] = {}
+    known: dict[Any, list[Any]] = {}
     for op in operations(main_of(module)):
-        number = marking.number_of(op)
-        if number is not None:
-            found[number] = sharding_of(op.operands[0])
-        elif MAKES in op.attributes:
-            for pair in ir.StringAttr(op.attributes[MAKES]).value.split():
-                makes, _, result = pair.partition(":")
-                found[int(makes)] = found.get(int(makes)) or sharding_of(op.results[int(result)])
+        if results := marks.made(op):
+            attribute = attribute_of(op, "sdy.sharding")
+            if attribute is not None and attribute not in known:
+                known[attribute] = _per_value(attribute)
+            for number, result in results:
+                told = known.get(attribute)
+                found[number] = sharding_of(op.results[result]) if told is None else told[result]
+        elif marks.is_mark(op):
+            held = zip(marks.numbers(op), op.operands, strict=True)
+            found |= {number: sharding_of(value) for number, value in held}
     return found
-
-
-def axis_size(axis: str, mesh: Mapping[str, int]) -> int:
-    """How many parts an axis, or a part of one as in a Spec, makes."""
-    name, part, rest = axis.partition(":")
-    return int(rest.partition(")")[2]) if part else mesh[name]
 
 
 def block_shape(shape: Sequence[int], spec: Spec, mesh: Mapping[str, int]) -> tuple[int, ...]:
@@ -192,6 +207,6 @@ def block_shape(shape: Sequence[int], spec: Spec, mesh: Mapping[str, int]) -> tu
         return tuple(shape)
     axes = [*spec, *([] for _ in range(len(shape) - len(spec)))]
     return tuple(
-        -(-size // math.prod(axis_size(axis, mesh) for axis in own)) if own else size
+        -(-size // math.prod(size_of(axis, mesh) for axis in own)) if own else size
         for size, own in zip(shape, axes, strict=True)
     )

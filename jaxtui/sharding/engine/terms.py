@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from jaxtui.sharding.engine import marking, resharding, shardy
+from jaxtui.sharding.blocks import size_of
+from jaxtui.sharding.engine import marking, resharding
 from jaxtui.sharding.engine.lowering import LoweredProgram
 from jaxtui.sharding.engine.resharding import Resharding
 
@@ -34,7 +35,7 @@ def needed(program: LoweredProgram, module: object) -> list[Resharding]:
 
 def terms(one: Resharding, program: LoweredProgram) -> Terms:
     """The terms of a collective in the module of `program`."""
-    values, scopes = program.marked.values, program.marked.scopes
+    values = program.marked.values
     number = one.value if one.value is not None else one.body_of
     axes = one.axes
     if axes is None:  # one of the user's own
@@ -46,9 +47,9 @@ def terms(one: Resharding, program: LoweredProgram) -> Terms:
         scope = _body_scope(one.body_of, program)
     return Terms(
         axes=axes,
-        devices=math.prod(shardy.axis_size(axis, program.sizes) for axis in axes),
+        devices=math.prod(size_of(axis, program.sizes) for axis in axes),
         bytes=math.prod(one.block) * one.element // 8,
-        times=marking.turns(scopes, scope),
+        times=program.turns[scope],
     )
 
 

@@ -10,33 +10,44 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy, stablehlo
 
-from jaxtui.sharding.engine import marking, shardy
+from jaxtui.sharding.blocks import size_of
+from jaxtui.sharding.engine import marks, shardy
+from jaxtui.wire.sharding import Spec
 
 # ------------------------------------------------------------------------------ what is gathered
 
 
-def reshard_as_xla(module: Any) -> None:
+_READ_WHOLE = frozenset(
+    f"stablehlo.{name}" for name in ("fft", "custom_call", "reduce_window", "dynamic_slice")
+)
+
+
+def reshard_as_xla(operations: Sequence[Any]) -> None:
     """Reshard what XLA gathers, and what it sums before it slices, in a propagated module."""
-    for op in list(shardy.operations(shardy.main_of(module))):
-        if op.name == "stablehlo.dot_general":
-            _sum_before_slicing(op)
-        for number, dimensions in _gathered(op):
-            _gather(op, number, dimensions)
+    for op in operations:
+        name = op.name
+        if name == "stablehlo.dot_general":
+            product = _product(op)
+            if product is not None:
+                _sum_before_slicing(op, product)
+                for number, dimension in _contracted_unlike(product):
+                    _gather(op, number, [dimension])
+        elif name in _READ_WHOLE:
+            for number, dimensions in _gathered(op):
+                _gather(op, number, dimensions)
 
 
 def _gathered(op: Any) -> Iterator[tuple[int, Sequence[int]]]:
     """The operands of an operation that XLA gathers, each with the dimensions along which."""
-    if op.name == "stablehlo.dot_general":
-        yield from _contracted_unlike(op)
-    elif op.name == "stablehlo.fft" and _gathers_for_fft():
+    if op.name == "stablehlo.fft" and _gathers_for_fft():
         yield 0, range(len(_shape(op.operands[0])))
-    elif op.name == "stablehlo.custom_call" and marking.number_of(op) is None:
+    elif op.name == "stablehlo.custom_call" and not marks.is_mark(op):
         first = _batch_dimensions(op)
         for number, operand in enumerate(op.operands):
             yield number, range(first, len(_shape(operand)))
@@ -55,37 +66,51 @@ def _gathers_for_fft() -> bool:
     return bool(jax.__version_info__ < (0, 11))
 
 
-def _contracted_unlike(op: Any) -> Iterator[tuple[int, Sequence[int]]]:
-    """The operands of a product that are not divided alike where they are contracted.
+class _Product(NamedTuple):
+    """The specs of a product's operands, and the pairs of dimensions that it contracts."""
+
+    left: Spec
+    right: Spec
+    contracted: list[tuple[int, int]]
+
+
+def _product(op: Any) -> _Product | None:
+    """What is known of a product; None if neither operand is divided."""
+    left, right = (_spec(operand) for operand in op.operands)
+    if not any(left) and not any(right):
+        return None
+    numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
+    contracted = [numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions]
+    return _Product(left, right, list(zip(*contracted, strict=True)))
+
+
+def _contracted_unlike(product: _Product) -> Iterator[tuple[int, int]]:
+    """The operands of a product that are not divided alike where they are contracted, with that
+    dimension.
 
     An operand that is whole there, and undivided by the other's axes, is sliced instead if it is
     the left one, which sends nothing.
     """
-    numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
-    left, right = (_spec(operand) for operand in op.operands)
-    contracted = [numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions]
-    for one, other in zip(*contracted, strict=True):
+    left, right = product.left, product.right
+    for one, other in product.contracted:
         if left[one] == right[other]:
             continue
         if left[one]:
-            yield 0, [one]
+            yield 0, one
         used = {axis for axes in left for axis in axes}
         if right[other] and (left[one] or used & set(right[other])):
-            yield 1, [other]
+            yield 1, other
 
 
-def _sum_before_slicing(op: Any) -> None:
+def _sum_before_slicing(op: Any, product: _Product) -> None:
     """Let a product be summed over the axes of what both operands contract.
 
     Its result may be divided by the same axes in another dimension, as the gradient of a parameter
     that is divided as the batch is. Shardy would rather move an operand.
     """
-    numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
-    left, right = (_spec(operand) for operand in op.operands)
-    contracted = [numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions]
-    pairs = [(left[one], right[other]) for one, other in zip(*contracted, strict=True)]
+    pairs = [(product.left[one], product.right[other]) for one, other in product.contracted]
     summed = {axis for one, other in pairs if one == other for axis in one}
-    held = shardy.sharding_of(op.results[0])
+    held = shardy.sharding_of(op.results[0]) if summed else None
     if held is None:
         return
     divided = [n for n, axes in enumerate(_spec(op.results[0])) if summed & set(axes)]
@@ -152,6 +177,10 @@ def summed_axes(op: Any) -> list[str]:
 # --------------------------------------------------------------------------------- what is shifted
 
 
+SHIFTING = frozenset(f"stablehlo.{name}" for name in ("slice", "pad", "convolution", "concatenate"))
+"""The operations that read beyond the edges of their blocks."""
+
+
 @dataclass(frozen=True)
 class Shift:
     """A permutation along `axes`; `block` is the shape of what each device sends."""
@@ -173,9 +202,16 @@ def shifts(op: Any, mesh: Mapping[str, int]) -> list[Shift]:
     """The permutations for what an operation reads beyond the edges of its blocks."""
     if op.name == "stablehlo.concatenate":
         return _rotation(op, mesh)
-    if op.name == "stablehlo.slice" and _is_rotated(op):
+    given = _spec(op.operands[0])
+    if not any(given) or (op.name == "stablehlo.slice" and _is_rotated(op)):
         return []
-    return [shift for n, reads in _reads(op) for shift in _over_edges(op, n, reads, mesh)]
+    made = _spec(op.results[0])
+    return [
+        shift
+        for place, reads in _reads(op)
+        if given[place[0]] and given[place[0]] == made[place[1]]
+        for shift in _over_edges(op, place, reads, mesh)
+    ]
 
 
 def _reads(op: Any) -> Iterator[tuple[tuple[int, int], _Reads]]:
@@ -217,11 +253,10 @@ def _windows(op: Any, count: int) -> tuple[list[int], list[int]]:
 def _over_edges(
     op: Any, place: tuple[int, int], reads: _Reads, mesh: Mapping[str, int]
 ) -> Iterator[Shift]:
+    """The permutations along a dimension that is divided alike in the operand and the result."""
     given, made = place
     axes = _spec(op.operands[0])[given]
-    if not axes or axes != _spec(op.results[0])[made]:
-        return
-    parts = math.prod(shardy.axis_size(axis, mesh) for axis in axes)
+    parts = math.prod(size_of(axis, mesh) for axis in axes)
     block = list(_block(op.operands[0], mesh))
     own, size = block[given], -(-_shape(op.results[0])[made] // parts)
     before = [part * own - (reads.step * part * size + reads.first) for part in range(1, parts)]
@@ -241,7 +276,7 @@ def _rotation(op: Any, mesh: Mapping[str, int]) -> list[Shift]:
         return []
     dimension = _dimension(op)
     axes = _spec(op.results[0])[dimension]
-    parts = math.prod(shardy.axis_size(axis, mesh) for axis in axes)
+    parts = math.prod(size_of(axis, mesh) for axis in axes)
     if parts == 1:
         return []
     block = list(_block(op.results[0], mesh))
@@ -276,7 +311,7 @@ def _rotates(op: Any) -> bool:
 def _is_rotated(op: Any) -> bool:
     """Whether a slice is read by rotations only."""
     users = [use.owner for use in op.results[0].uses]
-    users = [user for user in users if marking.number_of(user) is None]
+    users = [user for user in users if not marks.is_mark(user)]
     return bool(users) and all(
         user.name == "stablehlo.concatenate" and _rotates(user) for user in users
     )
