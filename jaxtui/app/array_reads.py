@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import AwaitedWork
 from jaxtui.wire.base import Cancelled, Failed
 from jaxtui.wire.protocol import AnyEvent
+from jaxtui.wire.report import Summary
 from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, Summarized, WindowRead
 
 if TYPE_CHECKING:
@@ -18,9 +20,16 @@ if TYPE_CHECKING:
 class ArrayReads(AwaitedWork):
     """The unanswered reads. None counts as busy: the view shows what it has meanwhile."""
 
-    def __init__(self, open_session: OpenSession, app: ShellApp) -> None:
+    def __init__(
+        self,
+        open_session: OpenSession,
+        app: ShellApp,
+        summarized: Callable[[int, Summary], object],
+    ) -> None:
+        """`summarized` hears of the statistics that come, with the result that they are of."""
         super().__init__(open_session)
         self._app = app
+        self._summarized = summarized
         self._asked: dict[int, type] = {}  # the class of each request, by id
 
     def read_window(self, event: ArrayView.WindowWanted) -> None:
@@ -63,6 +72,8 @@ class ArrayReads(AwaitedWork):
         asked = self._asked.get(event.id)
         if asked is None:
             return False
+        if isinstance(event, Summarized):
+            self._summarized(event.result, event.summary)
         if (view := self._app.map_screen.results.array_view) is not None:
             self._show(event, asked, view)
         if isinstance(event, WindowRead | CellFound | Failed | Cancelled):

@@ -106,7 +106,7 @@ class Explorer(Works):
             may_send=self._may_send,
         )
         super().__init__(opened)
-        self.array_reads = ArrayReads(opened, app)
+        self.array_reads = ArrayReads(opened, app, self.work.note_summary)
         self._choice = choice
         self._history = History()
         self._inbox: deque[AnyEvent] = deque()

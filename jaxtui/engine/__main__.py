@@ -203,6 +203,10 @@ class Engine:
             from jaxtui.benchmark.engine import equivalents
 
             text = equivalents.text(request.composition, on_stage, cancelled)
+        elif request.view == "origins":
+            from jaxtui.origins.engine import report
+
+            text = report.text(request.composition, on_stage, cancelled)
         else:
             text = self._inspect(request.composition, request.view)
         return Inspected(id=request.id, view=request.view, text=text)

@@ -8,7 +8,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.base import Composition, Event, Request
 from jaxtui.wire.report import Flow, Parameter, ProgramReport
 
-ProgramView = Literal["equivalents", "jaxpr", "stablehlo", "hlo", "cost"]
+ProgramView = Literal["equivalents", "origins", "jaxpr", "stablehlo", "hlo", "cost"]
 
 
 class Trace(Request, frozen=True, kw_only=True):
@@ -31,7 +31,8 @@ class Run(Request, frozen=True, kw_only=True):
 class Inspect(Request, frozen=True, kw_only=True):
     """Ask for a view of a composition as text; all but the jaxpr compile it.
 
-    The view "equivalents" runs other ways to compute the same and compares their results.
+    The view "equivalents" runs other ways to compute the same and compares their results; "origins"
+    runs it again to find what makes NaN and infinities.
     """
 
     composition: Composition

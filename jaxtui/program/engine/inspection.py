@@ -34,7 +34,7 @@ _METADATA = re.compile(r", (?:metadata=\{[^}]*\}|stack_frame_id=\d+)")
 
 
 def inspect(composition: Composition, view: ProgramView) -> str:
-    """The program's `view` (any but "equivalents") as text. Raises Diagnosed."""
+    """The program's `view` (any but "equivalents" and "origins") as text. Raises Diagnosed."""
     if view == "jaxpr":
         jaxpr = trace_prepared(prepare(composition)).jaxpr
         if jaxpr is not None:

@@ -14,7 +14,7 @@ from textual.widgets import Static, TextArea
 from textual.widgets.text_area import Selection
 
 from jaxtui.program.screen.view import script_text
-from jaxtui.program.screen.work import ProgramWork
+from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
@@ -250,9 +250,10 @@ class ListingTab(ResultTab):
         listing: Callable[[], Listing],
         read: Callable[[Shown], str],
         caption: Callable[[Shown], str] = lambda shown: "",
+        offered: Callable[[ProgramWork], bool] = lambda work: True,
     ) -> None:
         """`listing` makes it when it is first called."""
-        super().__init__(name, caption=caption)
+        super().__init__(name, offered=offered, caption=caption)
         self._listing, self._read = listing, read
 
     def widget(self, shown: Shown) -> Widget:
@@ -278,7 +279,7 @@ def _compiled_caption(view: ProgramView, shown: Shown) -> str:
         return OLD if there.composition != work.asked else ""
     if work.phase != "ready":
         return ""
-    if view == "equivalents" and work.ran_of != work.asked:
+    if view in RUN_AGAIN and work.ran_of != work.asked:
         return "F5 runs the program first"
     return "asking JAX"
 
@@ -287,8 +288,13 @@ def all_tabs() -> list[ResultTab]:
     """The tabs, in the order on screen."""
     listing = cache(Listing)
 
-    def compiler(name: str, view: ProgramView) -> ListingTab:
-        return ListingTab(name, listing, partial(_compiled, view), partial(_compiled_caption, view))
+    def compiler(
+        name: str,
+        view: ProgramView,
+        offered: Callable[[ProgramWork], bool] = lambda work: True,
+    ) -> ListingTab:
+        read, caption = partial(_compiled, view), partial(_compiled_caption, view)
+        return ListingTab(name, listing, read, caption, offered)
 
     return [
         LeafTab("Result", "jaxtui.results.screen.view:ArrayView", says_stale=True),
@@ -300,6 +306,7 @@ def all_tabs() -> list[ResultTab]:
             note=lambda shown: lines_text(_printed(shown)[0].count("\n")),
             caption=lambda shown: OLD if _printed(shown)[1] else "",
         ),
+        compiler("NaN", "origins", offered=lambda work: work.not_finite),
         compiler("Equivalents", "equivalents"),
         compiler("Jaxpr", "jaxpr"),
         compiler("StableHLO", "stablehlo"),

@@ -15,8 +15,9 @@ from jaxtui.session.session import Argument
 from jaxtui.wire.base import Composition, Failed, Printed
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
-from jaxtui.wire.report import Flow, Parameter
+from jaxtui.wire.report import Flow, Parameter, Summary
 
+RUN_AGAIN: frozenset[ProgramView] = frozenset({"equivalents", "origins"})
 SMALL = 1_000_000  # elements touched, up to which a program runs by itself
 WORDS: dict[type, str] = {Trace: "tracing", Run: "waiting to run", Inspect: "compiling"}
 
@@ -51,6 +52,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._trace_id = 0
         self._departed_at = -math.inf  # when what is typed ceased to be what the result is of
         self._late = False  # what is typed has not been traced, and will not be any moment
+        self._not_finite = 0  # the result that is known to have NaN or infinities
         self._run_wanted = False  # a run that waits for the engine to be started again
 
     # ------------------------------------------------------------------------- what is shown
@@ -79,6 +81,20 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if self.traced is not None and self.traced.function:
             return self.traced.function
         return self.session.program.function_name
+
+    def note_summary(self, result: int, summary: Summary) -> None:
+        """Hear of the statistics of a leaf of `result`."""
+        if summary.non_finite:
+            self._not_finite = result
+
+    @property
+    def not_finite(self) -> bool:
+        """Whether the result on view is known to have NaN or infinities."""
+        if self.ran is None:
+            return False
+        summaries = (output.summary for output in self.ran.report.outputs)
+        told = any(summary is not None and summary.non_finite for summary in summaries)
+        return told or self.ran.result == self._not_finite
 
     def flow_stale(self, now: float) -> bool:
         """Whether the flow is not of what is typed; an answer due any moment does not count."""
@@ -224,8 +240,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
             for p in self._pending.values()
         )
         waits = not self.trusted or self.phase != "ready" or now < self._rest_at
-        # Equivalents run the program, and what may run by itself was decided for the result.
-        waits = waits or (view == "equivalents" and self.ran_of != composition)
+        # These run the program, and what may run by itself was decided for the result.
+        waits = waits or (view in RUN_AGAIN and self.ran_of != composition)
         if (shown and shown.composition == composition) or asked or waits or self.blocked():
             return
         self._ask(Inspect(id=self._next_id(), composition=composition, view=view), now)

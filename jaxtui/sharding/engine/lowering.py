@@ -252,7 +252,7 @@ def _module(
     devices that are there."""
     platform = jax.default_backend()
     try:
-        program = jax.jit(_calling(closed, prepared.devices.mesh), keep_unused=True)
+        program = jax.jit(calling(closed, prepared.devices.mesh), keep_unused=True)
         lowered = program.trace(*structs).lower(lowering_platforms=(platform,))
         return hlo_form.prepared(lowered.compiler_ir("stablehlo")), ""
     except Exception as error:
@@ -261,7 +261,7 @@ def _module(
         raise Diagnosed(diagnosis.explain(error, recorder, prepared), recorder.flow()) from error
 
 
-def _calling(closed: Any, mesh: Mesh | AbstractMesh) -> Callable[..., Any]:
+def calling(closed: Any, mesh: Mesh | AbstractMesh) -> Callable[..., Any]:
     """A function that calls a jaxpr as it is: tracing it makes one equation, not all anew."""
     if closed.consts:
         anew: Callable[..., Any] = core.jaxpr_as_fun(closed)

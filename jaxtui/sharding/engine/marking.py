@@ -70,29 +70,42 @@ class Marked:
 
 def marked(closed: Any) -> Marked:
     """Mark each value of a closed jaxpr."""
-    marking = _Marking()
-    body = marking.body(closed.jaxpr, scope=-1)
-    return Marked(closed.replace(jaxpr=body), marking.values, marking.scopes, marking.callers)
+    return Marking().program(closed)
 
 
-class _Marking:
+class Marking:
+    """Enters the calls of a jaxpr, and puts the equations of `ending` at the end of each body."""
+
     def __init__(self) -> None:
         self.values: list[MarkedValue] = []
         self.scopes: list[Scope] = []
         self.callers: list[Any] = []
         self._made: set[Any] = set()
 
+    def program(self, closed: Any) -> Marked:
+        """A closed jaxpr, marked."""
+        body = self.body(closed.jaxpr, scope=-1)
+        return Marked(closed.replace(jaxpr=body), self.values, self.scopes, self.callers)
+
     def body(self, jaxpr: Any, scope: int) -> Any:
         """An open jaxpr, which stands in `scope`, with a mark of its values."""
-        flat = _Flat(self._made)
+        flat = Flat(self._made)
         self._enter(jaxpr, scope, flat)
         return jaxpr.replace(
-            eqns=[*flat.equations, flat.mark()],
+            eqns=[*flat.equations, *self.ending(jaxpr, flat)],
             outvars=[flat.read(v) for v in jaxpr.outvars],
-            effects=jaxpr.effects | effects(),
+            effects=jaxpr.effects | self.effects(),
         )
 
-    def _enter(self, jaxpr: Any, scope: int, flat: _Flat) -> None:
+    def ending(self, _jaxpr: Any, flat: Flat) -> list[Any]:
+        """The equations at the end of a body: the mark of its values."""
+        return [flat.mark()]
+
+    def effects(self) -> Any:
+        """The effects of what stands at the ends of bodies."""
+        return effects()
+
+    def _enter(self, jaxpr: Any, scope: int, flat: Flat) -> None:
         for equation in jaxpr.eqns:
             called = _called(equation)
             if called is None:
@@ -107,7 +120,7 @@ class _Marking:
                 if not isinstance(now, core.Literal) and _is_array(variable.aval):
                     flat.marked.append((now, number))
 
-    def _enter_call(self, equation: Any, called: Any, scope: int, flat: _Flat) -> None:
+    def _enter_call(self, equation: Any, called: Any, scope: int, flat: Flat) -> None:
         jaxpr, constants = getattr(called, "jaxpr", called), getattr(called, "consts", ())
         operands = [flat.read(v) for v in equation.invars]
         given = operands[len(operands) - len(jaxpr.invars) :]
@@ -147,7 +160,7 @@ class _Marking:
                 params[key] = self._marked_body(value, equation, scope)
         if all(params[key] is equation.params[key] for key in params):
             return equation
-        return equation.replace(params=params, effects=equation.effects | effects())
+        return equation.replace(params=params, effects=equation.effects | self.effects())
 
     def _marked_body(self, body: Any, equation: Any, scope: int) -> Any:
         inner = self._scope(equation, scope)
@@ -169,7 +182,7 @@ class _Marking:
         return len(self.scopes) - 1
 
 
-class _Flat:
+class Flat:
     """Equations in a row, of a body and all that it calls, with variables of their own.
 
     `made` are the variables that are taken in the whole program.
@@ -194,7 +207,7 @@ class _Flat:
         if self._made.isdisjoint(results):
             self._made.update(results)
         else:
-            results = [_fresh(v) for v in results]
+            results = [fresh(v) for v in results]
             self.bind(original.outvars, results)
         if results is not original.outvars or read != original.invars:
             equation = equation.replace(invars=read, outvars=results)
@@ -214,11 +227,11 @@ class _Flat:
         if not isinstance(sharding, jax.sharding.Sharding) or isinstance(atom, core.Literal):
             return atom
         made = _constraint(atom.aval, sharding)
-        fresh = _fresh(made.outvars[0])
+        result = fresh(made.outvars[0])
         self.equations.append(
-            made.replace(invars=[atom], outvars=[fresh], source_info=equation.source_info)
+            made.replace(invars=[atom], outvars=[result], source_info=equation.source_info)
         )
-        return fresh
+        return result
 
 
 # What runs a program over whole arrays or, in manual code, over blocks of them. Other bodies are of
@@ -264,7 +277,8 @@ def _constraint(aval: Any, sharding: Any) -> Any:
     return closed.jaxpr.eqns[0]
 
 
-def _fresh(variable: Any) -> Any:
+def fresh(variable: Any) -> Any:
+    """Another variable for values of the same type."""
     try:
         return core.Var(variable.aval)
     except TypeError:  # up to JAX 0.6

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jax.extend import core
+
 from jaxtui.sharding.engine import lines
 from jaxtui.sharding.engine.lines import Place
 from jaxtui.sharding.engine.marking import Marked, MarkedValue
@@ -38,16 +40,19 @@ def names(marked: Marked, found: Sequence[Place | None]) -> list[str]:
         place, equation = found[number], values[number].equation
         if number + 1 == len(values) or found[number + 1] != place:
             last, bound = equation, {}
-        if place is None or _is_backward(equation):
+        if place is None or is_backward(equation):
             continue
-        targets = lines.variables(place)
+        targets, variable = lines.variables(place), values[number].variable
+        held = isinstance(variable, core.Var)  # and no number that a call gives, whatever it takes
         if equation is last and len(targets) == len(equation.outvars):
             named[number] = targets[values[number].output]
-            bound[values[number].variable] = named[number]
-        named[number] = named[number] or bound.get(values[number].variable, "")
+            if held:
+                bound[variable] = named[number]
+        elif held:
+            named[number] = bound.get(variable, "")
     return named
 
 
-def _is_backward(equation: Any) -> bool:
+def is_backward(equation: Any) -> bool:
     """Whether an equation is of a gradient, which has the line of what it differentiates."""
     return "transpose(" in str(equation.source_info.name_stack)

@@ -18,7 +18,7 @@ from jaxtui.session.layers import Jit, Pmap, Vmap
 from jaxtui.session.session import Devices, Program, Session, Sharding
 from jaxtui.wire.base import Failed, Printed
 from jaxtui.wire.program import Inspect, Inspected, Run, Trace
-from jaxtui.wire.report import Parameter
+from jaxtui.wire.report import Parameter, Summary
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 
@@ -646,6 +646,25 @@ async def test_equivalents_say_what_they_wait_for_and_then_what_was_found() -> N
         bench.explorer.edit(FieldPath("program.arguments.0.value"), "ones((2000, 1000, 2))")
         await bench.until(lambda: "of the program before" in bench.text)
         assert bench.client.asked(Inspect) == [asked]
+
+
+async def test_where_nan_comes_from_has_a_tab_once_the_result_is_known_to_have_some() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        assert "NaN" not in bench.text
+        ran = bench.explorer.work.ran
+        assert ran is not None
+        counted = Summary(minimum=1.0, maximum=1.0, mean=1.0, std=0.0, non_finite=3, count=4)
+        bench.explorer.work.note_summary(ran.result, counted)
+        bench.explorer.show_work()
+        await bench.settle()
+        assert "Output NaN" in bench.text
+        await bench.press(*["s"] * 3)
+        assert bench.app.map_screen.results.tab == "NaN"
+        [asked] = bench.client.asked(Inspect)
+        assert asked.view == "origins"
+        await bench.hear(Inspected(id=asked.id, view="origins", text="line 2  y = jnp.log(x)"))
+        assert "line 2  y = jnp.log(x)" in bench.text
 
 
 async def test_the_tab_on_show_is_in_sight_where_they_do_not_all_fit() -> None:

@@ -14,8 +14,8 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Session, with_field
 from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed, Stage
-from jaxtui.wire.program import Inspect, Inspected, Run, Trace
-from jaxtui.wire.report import Parameter
+from jaxtui.wire.program import Inspect, Inspected, ProgramView, Run, Trace
+from jaxtui.wire.report import Parameter, Summary
 from tests.support import made_events as made
 
 WRONG = Diagnosis(kind="value", field=FieldPath("program.arguments.0.value"), message="no")
@@ -582,14 +582,26 @@ def test_a_view_waits_until_typing_rests() -> None:
     assert desk.of(Inspect)[0].composition == desk.work.asked
 
 
-def test_equivalents_are_asked_for_once_the_program_has_run() -> None:
+@pytest.mark.parametrize("view", ["equivalents", "origins"])
+def test_what_runs_the_program_again_is_asked_for_once_it_has_run(view: ProgramView) -> None:
     desk = Desk().up()
     desk.hear(made.traced(desk.trace.id))
-    desk.work.inspect("equivalents", desk.now)
+    desk.work.inspect(view, desk.now)
     assert not desk.of(Inspect)
     desk.hear(made.ran(desk.run.id))
-    desk.work.inspect("equivalents", desk.now)
-    assert desk.of(Inspect)[0].view == "equivalents"
+    desk.work.inspect(view, desk.now)
+    assert desk.of(Inspect)[0].view == view
+
+
+def test_a_result_is_known_not_to_be_finite_by_its_statistics_only() -> None:
+    desk = Desk().settled()
+    assert desk.work.ran is not None
+    result = desk.work.ran.result
+    desk.work.note_summary(result, summary(non_finite=0))
+    desk.work.note_summary(result - 1, summary(non_finite=2))  # of a result before
+    assert not desk.work.not_finite
+    desk.work.note_summary(result, summary(non_finite=2))
+    assert desk.work.not_finite
 
 
 def test_a_view_that_fails_says_why_and_leaves_the_program_without_an_error() -> None:
@@ -608,3 +620,7 @@ def test_a_view_that_takes_long_is_named_and_can_be_ended() -> None:
     desk.restart(ended=True)
     assert not desk.work.busy or desk.work.phase == "starting"
     assert desk.work.blocked()
+
+
+def summary(*, non_finite: int) -> Summary:
+    return Summary(minimum=0.0, maximum=0.0, mean=0.0, std=0.0, non_finite=non_finite, count=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import pytest
 
-from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Argument, AxisTypeName, Devices, Program, Sharding
 from jaxtui.sharding.engine.compiled import compiled_of
 from jaxtui.sharding.engine.plan import planned
@@ -135,6 +135,11 @@ ODD: dict[str, Composition] = {
     )
     if hasattr(jax, "NamedSharding")
     else composed(PLAIN),
+    "a call that gives a number": composed(
+        "def f(x):\n    return jnp.where(x > 0, jnp.sqrt(x), 0.0)\n",
+        {"x": ("array(0.5)", "")},
+        Grad(),
+    ),
     "vmap": composed("def f(x):\n    return x.sum()\n", X, Vmap()),
     "shard_map": composed(
         "def f(x):\n    return jax.lax.psum(x, 'data')\n",

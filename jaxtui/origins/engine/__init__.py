@@ -1,0 +1,1 @@
+"""Where NaN and infinities come from, found by running the program with probes."""
