@@ -218,11 +218,8 @@ class Planner:
     def _block(self, aval: Any, spec: Spec) -> _Block:
         """What a device holds of a value, worked out once for all that are alike."""
         dtype = getattr(aval, "dtype", aval)
-        key = (
-            getattr(aval, "shape", ()),
-            dtype,
-            id(spec),
-        )  # no spec is dropped before all are read
+        # No spec is dropped before all are read, so that none has the id of another.
+        key = (getattr(aval, "shape", ()), dtype, id(spec))
         known = self._blocks.get(key)
         if known is None:
             shape = [int(n) for n in getattr(aval, "shape", ())]
