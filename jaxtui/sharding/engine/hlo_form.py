@@ -141,9 +141,10 @@ def _open_what_loops_read(loops: list[Any]) -> None:
     """
     for loop in loops:
         read = _carried_unchanged(loop)
-        inside = {loop, *shardy.operations(loop)}
+        operations = shardy.operations(loop)
+        inside = {loop, *operations}
         opened: dict[Any, Any] = {}
-        for op in shardy.operations(loop):
+        for op in operations:
             if op.name == "stablehlo.return" and op.parent == loop:
                 continue
             for index, operand in enumerate(op.operands):

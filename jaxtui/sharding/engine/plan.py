@@ -69,6 +69,15 @@ class _Laid(NamedTuple):
     unplanned: str
 
 
+class _Block(NamedTuple):
+    """The largest block that a device holds of a value of this shape and dtype."""
+
+    shape: list[int]
+    dtype: str
+    per_device: list[int]
+    bytes: int
+
+
 class Planner:
     """Reads a plan off a lowered program, whose module it changes."""
 
@@ -76,6 +85,7 @@ class Planner:
         self.program = program
         self.links = links
         self._places = naming.places(program.marked)
+        self._blocks: dict[tuple[Any, ...], _Block] = {}
 
     def plan(self) -> ShardingPlan:
         """Propagate the shardings, and read the plan."""
@@ -189,22 +199,34 @@ class Planner:
 
     def _value(self, number: int, value: MarkedValue, sharded: Sharded, name: str) -> ShardedValue:
         aval, place = value.aval, self._places[number]
-        shape = [int(n) for n in getattr(aval, "shape", ())]
-        block = shardy.block_shape(shape, sharded.spec, self.program.sizes)
+        block = self._block(aval, sharded.spec)
         return ShardedValue(
             name=name,
             op=value.equation.primitive.name,
             line=place.line if place else None,
             file=place.file if place else "",
-            shape=shape,
-            dtype=str(getattr(aval, "dtype", aval)),
+            shape=block.shape,
+            dtype=block.dtype,
             spec=sharded.spec,
             unreduced=list(sharded.unreduced),
             varying=_varying(aval),
-            per_device=list(block),
-            bytes=math.prod(block) * memory.itemsize(getattr(aval, "dtype", None)),
+            per_device=block.per_device,
+            bytes=block.bytes,
             times=self.program.turns[value.scope],
         )
+
+    def _block(self, aval: Any, spec: Spec) -> _Block:
+        """What a device holds of a value, worked out once for all that are alike."""
+        dtype = getattr(aval, "dtype", aval)
+        # No spec is dropped before all are read, so that none has the id of another.
+        key = (getattr(aval, "shape", ()), dtype, id(spec))
+        known = self._blocks.get(key)
+        if known is None:
+            shape = [int(n) for n in getattr(aval, "shape", ())]
+            block = shardy.block_shape(shape, spec, self.program.sizes)
+            size = math.prod(block) * memory.itemsize(dtype)
+            known = self._blocks[key] = _Block(shape, str(dtype), list(block), size)
+        return known
 
     def _lines(self) -> dict[str, dict[int, str]]:
         found: dict[str, dict[int, str]] = {}
