@@ -21,6 +21,7 @@ GAP = 2
 SENDS = "⇄"
 MARK = "≠"
 HELD = "="
+_KINDS: dict[str, Kind] = {"argument": "input", "results": "output"}  # of the arrays in a group
 
 
 class Shown(NamedTuple):
@@ -56,6 +57,7 @@ class Columns:
             "value": self._value,
             "collective": self._collective,
             "output": self._output,
+            "results": self._argument,
         }
 
     # ------------------------------------------------------------------------------- the widths
@@ -129,21 +131,34 @@ class Columns:
 
     def _argument(self, row: Row) -> Parts:
         assert isinstance(row.part, ArgumentGroup)
-        arrays = [self.plan.inputs[index] for index in row.part.indices]
-        size = sum(array.bytes for array in arrays)
+        group = row.part
+        of = self.plan.outputs if group.kind == "results" else self.plan.inputs
+        arrays = [of[index] for index in group.indices]
+        x = min(INDENT * row.depth, self.type_at - NAMES[0])
+        label = group.label if group.kind == "argument" or row.depth else f"out{group.label}"
+        texts = (
+            Part(f"{len(arrays):,} arrays  ", "quiet"),
+            *words.common_spec(arrays, self.plan.mesh),
+        )
         left: list[tuple[int, Parts]] = [
-            (0, (Part(_sign(row), "sign"),)),
-            (INDENT, (Part(row.part.name, "name"),)),
-            (self.type_at, (Part(f"{len(arrays):,} arrays", "quiet"),)),
+            (x, (Part(_sign(row), "sign"),)),
+            (x + INDENT, (Part(_fit(label, self.type_at - x - INDENT - 1), "name"),)),
+            (self.type_at, texts),
         ]
-        return self._ended([*left, *self._held(row.part.name)], self._bytes(size))
+        if row.depth == 0 and group.name in self.shown.held:
+            left += self._held(group.name)
+        elif not row.opened and any(
+            (_KINDS[group.kind], i) in self.shown.marked for i in group.indices
+        ):
+            left.append((x + 1, (Part(MARK, "mark"),)))
+        return self._ended(left, self._bytes(sum(array.bytes for array in arrays)))
 
     def _input(self, row: Row) -> Parts:
         array = self.plan.inputs[row.at]
-        alone = row.depth == 0
-        name = self.name_of(array) if alone else array.path
-        held = self._held(array.name) if alone else []
-        return self._array(row, array, name or "out", INDENT + INDENT * row.depth, held)
+        if isinstance(row.part, ArgumentGroup):
+            name = array.path.removeprefix(row.part.path)
+            return self._array(row, array, name or "out", INDENT + INDENT * row.depth)
+        return self._array(row, array, self.name_of(array), INDENT, self._held(array.name))
 
     def _held(self, name: str) -> list[tuple[int, Parts]]:
         return [(0, (Part(HELD, "mark"),))] if name in self.shown.held else []
@@ -155,6 +170,9 @@ class Columns:
 
     def _output(self, row: Row) -> Parts:
         array = self.plan.outputs[row.at]
+        if isinstance(row.part, ArgumentGroup):
+            name = array.path.removeprefix(row.part.path)
+            return self._array(row, array, name, INDENT + INDENT * row.depth)
         return self._array(row, array, f"out{array.path}", INDENT)
 
     def _array(

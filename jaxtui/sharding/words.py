@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -99,6 +100,19 @@ def spec_text(spec: Spec) -> str:
     while entries and entries[-1] == "None":
         entries.pop()
     return f"P({', '.join(entries)})"
+
+
+def common_spec(arrays: Sequence[AnyArray], mesh: Mapping[str, int]) -> Parts:
+    """The spec that arrays have in common, as one types it; "mixed" if they have several."""
+    texts = {spec_text(array.spec) for array in arrays}
+    if len(texts) != 1:
+        return (Part("mixed", "quiet"),)
+    # An axis stands in quotes, alone or as the first half of one of its parts.
+    pieces = re.split(r"('[^']*')", texts.pop())
+    return tuple(
+        Part(piece, axis_role(piece.strip("'"), mesh) if piece.startswith("'") else "")
+        for piece in pieces
+    )
 
 
 # ---------------------------------------------------------------------------------- collectives

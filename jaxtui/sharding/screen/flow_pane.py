@@ -19,7 +19,7 @@ from jaxtui.text import quantities
 
 WIDEST = 140  # cells; in wider rows the eye does not find from the left end to the right one
 LOW = 13  # lines; in a lower pane only what matters most stands below the rows
-FOLDABLE = ("line", "scope", "argument")
+FOLDABLE = ("line", "scope", "argument", "results")
 EMPTY = (
     "Type a function and its arguments on Map (key 1): here you see where each array lies on a "
     "mesh, and what is sent because of it. Nothing has to run for that."

@@ -47,7 +47,7 @@ def array_of(plan: ShardingPlan, row: Row) -> AnyArray | None:
     at = row.at
     if row.kind in ("input", "argument"):
         return plan.inputs[at]
-    if row.kind == "output":
+    if row.kind in ("output", "results"):
         return plan.outputs[at]
     if row.kind == "collective":
         at = min(plan.before[at], len(plan.values)) - 1
