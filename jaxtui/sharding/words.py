@@ -12,6 +12,8 @@ from jaxtui.sharding.blocks import axis_of, device_count, is_whole, size_of
 from jaxtui.text import dtypes, quantities
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan, Spec
 
+WHOLE = "P()"
+LEFT_TO_JAX = "left to JAX"  # an argument without a sharding
 AXIS_ROLES = 4
 """How many roles there are for axes, `axis-0` to `axis-3`; they repeat after the last."""
 DEFAULT_MESH = "data = 4, model = 2"
@@ -100,6 +102,18 @@ def spec_text(spec: Spec) -> str:
     while entries and entries[-1] == "None":
         entries.pop()
     return f"P({', '.join(entries)})"
+
+
+def way(text: str, chosen: str = "") -> str:
+    """An argument's sharding in a search: as typed, or left to JAX, with what it then chooses.
+
+    An undivided argument is said to be whole: nothing is left to JAX then.
+    """
+    typed = " ".join(text.split())
+    if not typed:
+        lies = "whole" if chosen == WHOLE else chosen
+        return f"{LEFT_TO_JAX}: {lies}" if lies else LEFT_TO_JAX
+    return f"{typed} whole" if typed == WHOLE else typed
 
 
 def common_spec(arrays: Sequence[AnyArray], mesh: Mapping[str, int]) -> Parts:

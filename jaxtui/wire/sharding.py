@@ -264,10 +264,12 @@ class FoundSharding(Struct, frozen=True, kw_only=True):
     """One way to shard the arguments: `specs` by argument, as typed in a session.
 
     `sent` are the bytes that each device sends, `seconds` their time by the model, and `memory` the
-    peak on one device. `best` marks those that no other beats in both seconds and memory.
+    peak on one device. `best` marks those that no other beats in both seconds and memory. `chosen`
+    has what JAX chooses for those without a text.
     """
 
     specs: dict[str, str]
+    chosen: dict[str, str] = {}
     sent: int
     seconds: float
     memory: int
@@ -275,9 +277,27 @@ class FoundSharding(Struct, frozen=True, kw_only=True):
     fits: bool
 
 
+class SearchedGroup(Struct, frozen=True, kw_only=True):
+    """Arrays of an argument that a search divides alike, those whose paths match `pattern`.
+
+    `pattern` is "" for an argument that is one array. `ways` is how many specs they can have.
+    """
+
+    argument: str
+    pattern: str
+    arrays: int
+    bytes: int
+    ways: int
+
+
 class ShardingsFound(Event, frozen=True, kw_only=True):
-    """Answers SearchShardings, with all that were found so far, the cheapest first."""
+    """Answers SearchShardings, with all that were found so far, the cheapest first.
+
+    Of ways to type the same, one is listed, so that these may be fewer than were tried. `groups`
+    are what was divided, those with the most bytes of each argument first.
+    """
 
     found: list[FoundSharding]
     tried: int
     done: bool
+    groups: tuple[SearchedGroup, ...] = ()

@@ -31,6 +31,7 @@ TITLES: dict[Mode, str] = {
 }
 
 
+LOW = 14  # lines of the pane; in a lower one, a search tells its ways only
 AROUND_MAP = 5  # rows of a map's pane that are not the map's: its title, and what a device holds
 
 
@@ -171,7 +172,10 @@ class Details(Vertical):
         if work.search_failure is not None:
             self.head.say(view.wrapped(work.search_failure.message, width, "wrong"))
         else:
-            self.head.say([*self._search_words(width), view.search_heading(self.found, width)])
+            groups = work.found.groups if work.found is not None else ()
+            told = view.search_groups(groups, width) if self.size.height > LOW else []
+            heading = view.search_heading(self.found, width)
+            self.head.say([*self._search_words(width), *told, heading])
         session, found = work.session, self.found
         self.list.put(
             len(found),
