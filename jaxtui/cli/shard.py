@@ -50,6 +50,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     advice: list[Advice] = []
     found: list[FoundSharding] = []
     groups: tuple[SearchedGroup, ...] = ()
+    refused: str = ""
     error: Diagnosis | None = None
     status: int = DONE
 
@@ -133,7 +134,7 @@ def _planned(
         found = engine.search_shardings(composition, sharding)
         if not isinstance(found, ShardingsFound):
             return replace(outcome, error=_diagnosis(found), status=FAILED)
-        outcome = replace(outcome, found=found.found, groups=found.groups)
+        outcome = replace(outcome, found=found.found, groups=found.groups, refused=found.refused)
     return outcome
 
 
@@ -176,8 +177,8 @@ def _report(outcome: Outcome, search: bool) -> ShardReport:
 
 
 def _as_json(report: ShardReport) -> dict[str, Any]:
-    """The report in builtins: outputs have no name, only what is from a file has a `file`, and only
-    what XLA combined of several has `parts`."""
+    """The report in builtins: outputs have no name, only what is from a file has a `file`, only a
+    call is `called` something, and only what XLA combined of several has `parts`."""
     data: dict[str, Any] = msgspec.to_builtins(report, enc_hook=encoded)
     for output in data["outputs"]:
         del output["name"]
@@ -185,6 +186,8 @@ def _as_json(report: ShardReport) -> dict[str, Any]:
     for item in (*data["values"], *data["collectives"], *made):
         if not item["file"]:
             del item["file"]
+        if item.get("called") == "":
+            del item["called"]
         if item.get("parts") == 1:
             del item["parts"]
     return data
@@ -201,7 +204,7 @@ def _print_text(outcome: Outcome, *, first: bool, ascii: bool) -> None:
         *report.flow(outcome.plan, outcome.platform, width),
         *report.compiled(outcome.plan, outcome.compiled),
         *report.advice(outcome.advice),
-        *report.search(outcome.found, outcome.groups),
+        *report.search(outcome.found, outcome.groups, outcome.refused),
     ]
     text = "\n".join(lines)
     print("\n" * (not first) + heading)

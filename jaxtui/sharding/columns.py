@@ -49,6 +49,7 @@ class Columns:
 
     def __init__(self, flow: Flow, width: int, shown: Shown = PLAIN) -> None:
         self.flow, self.plan, self.width, self.shown = flow, flow.plan, width, shown
+        self._mesh_lines: dict[str, Parts] = {}  # by platform
         self._painted: dict[Kind, Callable[[Row], Parts]] = {
             "argument": self._argument,
             "input": self._input,
@@ -102,7 +103,9 @@ class Columns:
 
     def heading(self, platform: str = "") -> Parts:
         """The mesh, and what the columns on the right are."""
-        left = words.mesh_line(self.plan, platform)
+        left = self._mesh_lines.setdefault(platform, ())
+        if not left:
+            left = self._mesh_lines[platform] = words.mesh_line(self.plan, platform)
         right = "block, bytes of one device" if self.shows_bytes else "block of one device"
         if _width(left) + GAP + len(right) > self.width:
             right = ""
@@ -115,7 +118,7 @@ class Columns:
     def name_of(self, array: AnyArray) -> str:
         """The name of an array; for one without a name, what makes it."""
         if isinstance(array, ShardedValue):
-            return array.name or array.op
+            return array.name or words.made_by(array)
         return f"{array.name}{array.path}" or "out"
 
     def _block(self, array: AnyArray) -> str:
@@ -278,7 +281,8 @@ def as_text(flow: Flow, width: int, *, opened: bool = False, platform: str = "")
     """The whole flow as lines of text, `opened` with every value of every line."""
     flipped = {key for key, unfolded in flow.folds() if opened and not unfolded}
     foot = f" {DOT} ".join(words.footing(flow.plan))
-    return [*lines(flow, width, flipped, platform), RULE * width, foot]
+    parts = words.parts_of_axes(flow.plan)
+    return [*lines(flow, width, flipped, platform), RULE * width, foot, *parts]
 
 
 def lines(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from jaxtui.sharding import words
 from jaxtui.sharding.branches import Branch, branches
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan
 
@@ -99,14 +100,7 @@ class Flow:
 
     def manual(self, value: int) -> bool:
         """Whether a value is a block of one device's own, in manual code."""
-        scope = self.plan.scopes[value]
-        for _ in self.plan.scope_list:
-            if scope < 0:
-                break
-            if self.plan.scope_list[scope].manual:
-                return True
-            scope = self.plan.scope_list[scope].parent
-        return False
+        return words.is_manual(self.plan, self.plan.scopes[value])
 
     def rows(self, flipped: Set[Key] = frozenset()) -> list[Row]:
         """The rows there are, with the folds of the keys in `flipped` turned."""

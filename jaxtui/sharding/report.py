@@ -22,6 +22,7 @@ def flow(plan: ShardingPlan, platform: str, width: int) -> Iterator[str]:
     """The flow in at most `width` cells, folded by line."""
     yield from columns.lines(Flow(plan), width, platform=platform)
     yield " · ".join(words.footing(plan))
+    yield from words.parts_of_axes(plan)
     if plan.unplanned:
         yield plan.unplanned
 
@@ -53,8 +54,13 @@ def advice(given: Sequence[Advice]) -> Iterator[str]:
             yield f"  {fix.label}"
 
 
-def search(found: Sequence[FoundSharding], groups: Sequence[SearchedGroup] = ()) -> Iterator[str]:
-    """The cheapest ways that a search found, those that no other beats, and what was divided."""
+def search(
+    found: Sequence[FoundSharding], groups: Sequence[SearchedGroup] = (), refused: str = ""
+) -> Iterator[str]:
+    """The cheapest ways that a search found, those that no other beats, and what was divided; or
+    why there is nothing to search."""
+    if refused:
+        yield f"search: {refused}"
     if not found:
         return
     yield f"search: {len(found):,} ways were planned; ★ no other is both faster and smaller"

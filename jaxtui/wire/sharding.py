@@ -40,7 +40,8 @@ class ShardedArray(Struct, frozen=True, kw_only=True):
 class ShardedValue(Struct, frozen=True, kw_only=True):
     """One output of one equation of the program's jaxpr.
 
-    `name` is the variable of the source that is bound to it, "" if none is; `op` is the primitive.
+    `name` is the variable of the source that is bound to it, "" if none is; `op` is the primitive,
+    and `called` the function's name if that is a call, as JAX knows it.
     `line` counts from 1 in the function's source text, or in `file` if it is not "". In manual code
     `shape` is that of one device's block, and `varying` has the axes along which blocks differ.
     `unreduced` are the axes over which a sum is still to be made. `times` is how often the equation
@@ -49,6 +50,7 @@ class ShardedValue(Struct, frozen=True, kw_only=True):
 
     name: str
     op: str
+    called: str = ""
     line: int | None
     file: str = ""
     shape: list[int]
@@ -294,10 +296,12 @@ class ShardingsFound(Event, frozen=True, kw_only=True):
     """Answers SearchShardings, with all that were found so far, the cheapest first.
 
     Of ways to type the same, one is listed, so that these may be fewer than were tried. `groups`
-    are what was divided, those with the most bytes of each argument first.
+    are what was divided, those with the most bytes of each argument first. `refused` says why there
+    is nothing to search.
     """
 
     found: list[FoundSharding]
     tried: int
     done: bool
+    refused: str = ""
     groups: tuple[SearchedGroup, ...] = ()

@@ -35,3 +35,9 @@ def test_what_is_left_to_jax_is_told_apart_from_what_is_whole() -> None:
     assert words.way("", "P('data')") == "left to JAX: P('data')"
     assert words.way("") == "left to JAX"
     assert words.way("P('data',\n  None)") == "P('data', None)"
+
+
+def test_a_search_that_was_refused_says_why() -> None:
+    assert list(report.search([], refused="on a mesh of its own")) == [
+        "search: on a mesh of its own"
+    ]

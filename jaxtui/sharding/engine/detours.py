@@ -18,7 +18,7 @@ from jaxtui.sharding.engine.remedies import (
     with_axis,
 )
 from jaxtui.sharding.engine.source_edits import Edits
-from jaxtui.sharding.words import group_size, sent, spec_text
+from jaxtui.sharding.words import group_size, made_by, sent, spec_text
 from jaxtui.text import quantities
 from jaxtui.wire.base import Composition
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan, Spec
@@ -215,7 +215,7 @@ def _as_large(values: list[ShardedValue], size: int) -> Iterator[ShardedValue]:
 
 def _name(array: Array) -> str:
     if isinstance(array, ShardedValue):
-        return array.name or f"what {array.op} makes"
+        return array.name or f"what {made_by(array)} makes"
     return f"{array.name}{array.path}"
 
 

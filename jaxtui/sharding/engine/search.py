@@ -19,6 +19,7 @@ from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.sharding.engine import spec_texts
 from jaxtui.sharding.engine.choices import Laid, alike, along_longest, groups, trees
 from jaxtui.sharding.engine.lowering import LoweredProgram, lowered
+from jaxtui.sharding.engine.own_mesh import mesh_of
 from jaxtui.sharding.engine.plan import links_of
 from jaxtui.sharding.engine.trials import Cost, Trials
 from jaxtui.wire.base import Composition
@@ -38,6 +39,9 @@ _Way = tuple[Laid | None, ...]
 def search(request: SearchShardings, cancelled: Callable[[], bool]) -> Iterator[ShardingsFound]:
     """Yield what was found so far, the last time with `done`. Raises Diagnosed or GivenUp."""
     searching = _Search(request)
+    if refused := searching.refused:
+        yield ShardingsFound(id=request.id, found=[], tried=0, done=True, refused=refused)
+        return
     said = time.perf_counter()
     for _ in searching.steps():
         if cancelled():
@@ -54,6 +58,7 @@ class _Search:
         self._request = request
         self._program, self._begins = self._lowered()
         self._explicit = "explicit" in self._program.axis_types.values()
+        self.refused = self._refused()  # before trials add the session's mesh to the module
         self._trials = Trials(self._program, self._links)
         self._now = self._trials.specs()
         self._arguments = request.composition.program.arguments
@@ -81,6 +86,21 @@ class _Search:
             ]
             program = replace(composition.program, arguments=bare)
             return lowered(replace(composition, program=program), sharding), False
+
+    def _refused(self) -> str:
+        """Why the arguments' shardings over the session's mesh are nothing to search for; "" if
+        they are."""
+        mesh = self._program.mesh
+        if self._program.module is None:
+            return ""
+        own = mesh_of(self._program.module, mesh)
+        if own == mesh:
+            return ""
+        axes = ", ".join(f"{axis} {size:,}" for axis, size in own.items())
+        return (
+            f"this program runs on a mesh of its own, {axes}, which a pmap or the source makes: "
+            f"shardings of the arguments over {', '.join(mesh)} would not divide it"
+        )
 
     def _typed(self, argument: int) -> str:
         """The text that is searched from."""
