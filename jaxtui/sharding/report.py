@@ -76,7 +76,7 @@ def search(
         sign = "★" if one.best else " "
         full = "" if one.fits else "  does not fit"
         specs = ", ".join(
-            f"{name} {words.way(spec, one.chosen.get(name, ''))}"
+            f"{name} {words.way(spec, one.chosen.get(name, ''), one.changed.get(name, {}))}"
             for name, spec in one.specs.items()
         )
         yield (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxtui.sharding import costs
@@ -106,12 +107,16 @@ def spec_text(spec: Spec) -> str:
     return f"P({', '.join(entries)})"
 
 
-def way(text: str, chosen: str = "") -> str:
+def way(text: str, chosen: str = "", changed: Mapping[str, str] = MappingProxyType({})) -> str:
     """An argument's sharding in a search: as typed, or left to JAX, with what it then chooses.
 
-    An undivided argument is said to be whole: nothing is left to JAX then.
+    An undivided argument is said to be whole: nothing is left to JAX then. Of a tree, `changed` are
+    the specs that differ from what is there now, which are told if that is shorter.
     """
     typed = " ".join(text.split())
+    told = ", ".join(f"{pattern} {spec}" for pattern, spec in changed.items())
+    if told and len(told) < len(typed):
+        return told
     if not typed:
         lies = "whole" if chosen == WHOLE else chosen
         return f"{LEFT_TO_JAX}: {lies}" if lies else LEFT_TO_JAX

@@ -267,11 +267,13 @@ class FoundSharding(Struct, frozen=True, kw_only=True):
 
     `sent` are the bytes that each device sends, `seconds` their time by the model, and `memory` the
     peak on one device. `best` marks those that no other beats in both seconds and memory. `chosen`
-    has what JAX chooses for those without a text.
+    has what JAX chooses for those without a text, and `changed` the specs of the groups of a tree
+    that are others than now, by their patterns.
     """
 
     specs: dict[str, str]
     chosen: dict[str, str] = {}
+    changed: dict[str, dict[str, str]] = {}
     sent: int
     seconds: float
     memory: int

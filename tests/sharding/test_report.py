@@ -35,6 +35,9 @@ def test_what_is_left_to_jax_is_told_apart_from_what_is_whole() -> None:
     assert words.way("", "P('data')") == "left to JAX: P('data')"
     assert words.way("") == "left to JAX"
     assert words.way("P('data',\n  None)") == "P('data', None)"
+    patterns = "by_path({'**/kernel': P('model'), '**': P()})"
+    assert words.way(patterns, changed={"**/kernel": "P('model')"}) == "**/kernel P('model')"
+    assert words.way("P()", changed={"**/kernel": "P()"}) == "P() whole"
 
 
 def test_a_search_that_was_refused_says_why() -> None:

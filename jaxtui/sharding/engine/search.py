@@ -22,6 +22,7 @@ from jaxtui.sharding.engine.lowering import LoweredProgram, lowered
 from jaxtui.sharding.engine.own_mesh import mesh_of
 from jaxtui.sharding.engine.plan import links_of
 from jaxtui.sharding.engine.trials import Cost, Trials
+from jaxtui.sharding.words import spec_text
 from jaxtui.wire.base import Composition
 from jaxtui.wire.sharding import (
     FoundSharding,
@@ -305,12 +306,25 @@ class _Search:
                 for index, text in texts.items()
                 if not text
             },
+            changed={
+                self._arguments[index].name: changed
+                for index in self._searched
+                if (changed := self._changes(way, index))
+            },
             sent=cost.sent,
             seconds=cost.seconds,
             memory=cost.memory,
             best=best,
             fits=self._links.memory is None or cost.memory <= self._links.memory,
         )
+
+    def _changes(self, way: _Way, argument: int) -> dict[str, str]:
+        """The specs that a way gives the groups of a tree, by their patterns."""
+        return {
+            group.pattern: spec_text([list(axes) for axes in spec])
+            for group, spec in zip(self._groups, way, strict=True)
+            if group.argument == argument and group.pattern and spec is not None
+        }
 
     def _chosen(self, argument: int, cost: Cost) -> str:
         """The specs that JAX chooses for an argument, as one would type them."""

@@ -31,7 +31,7 @@ TITLES: dict[Mode, str] = {
 }
 
 
-LOW = 14  # lines of the pane; in a lower one, a search tells its ways only
+LOW = 20  # lines of the pane; in a lower one, a search tells its ways only
 AROUND_MAP = 5  # rows of a map's pane that are not the map's: its title, and what a device holds
 
 

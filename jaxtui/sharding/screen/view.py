@@ -13,7 +13,7 @@ from jaxtui.session.session import Collective, Session
 from jaxtui.sharding import blocks, differences, words
 from jaxtui.sharding.costs import Links
 from jaxtui.sharding.flow import Flow, Line, Row, ScopeGroup
-from jaxtui.sharding.words import AnyArray, Part, Parts
+from jaxtui.sharding.words import AnyArray, Part, Parts, text_of
 from jaxtui.text import quantities
 from jaxtui.text.signs import DOT, ELLIPSIS
 from jaxtui.wire.sharding import (
@@ -36,6 +36,7 @@ OPERATION_OF = {
 }
 LARGEST = 4 * 2**20  # bytes of a block that is opened in Collectives, which runs it by itself
 ITEM = 4  # bytes of a float32
+MOST_LINES = 3  # about what a search divides in a tree
 LONG = 24  # cells of a sharding; one that is longer and stays is not written out
 
 
@@ -274,7 +275,11 @@ def search_groups(groups: Sequence[SearchedGroup], width: int) -> list[Parts]:
             for group in own
         )
         text = f"{name} in {quantities.counted(len(own), 'group')}: {told}"
-        lines.append((Part(text if len(text) <= width else text[: width - 1] + ELLIPSIS, "quiet"),))
+        shown = wrapped(text, width, "quiet")
+        if len(shown) > MOST_LINES:
+            kept = text_of(shown[MOST_LINES - 1])[: max(0, width - 2)]
+            shown[MOST_LINES - 1 :] = [(Part(f"{kept} {ELLIPSIS}", "quiet"),)]
+        lines += shown
     return lines
 
 
@@ -299,7 +304,7 @@ def search_row(found: FoundSharding, session: Session, width: int) -> Parts:
         return (*parts, Part("as they are now", "quiet"))
     for name, spec in sorted(found.specs.items(), key=lambda item: item[0] in same):
         role = "quiet" if name in same else "new"
-        text = words.way(spec, found.chosen.get(name, ""))
+        text = words.way(spec, found.chosen.get(name, ""), found.changed.get(name, {}))
         told = "as now" if name in same and len(text) > LONG else text
         parts += [Part(f"{name} ", "name"), Part(f"{told}  ", role)]
     return tuple(parts)

@@ -200,7 +200,9 @@ def test_parameters_and_their_moments_are_divided_together() -> None:
     session = training({"params": "P()", "opt": "P()"})
     found = searched(Composition.of(session, ""), limit=60)
     together = "by_path({'**/down/kernel': P('model'), '**': P()})"
-    assert any(one.specs["params"] == one.specs["opt"] == together for one in found)
+    (one,) = [one for one in found if one.specs["params"] == one.specs["opt"] == together]
+    changed = {"**/down/kernel": "P('model')"}
+    assert one.changed == {"params": changed, "opt": changed}
 
 
 def test_a_way_left_to_jax_says_what_it_chooses_and_is_listed_once() -> None:
