@@ -77,11 +77,10 @@ SPEAKS = {
         "dimension 0 of h is 5, which data cannot divide into 4 equal parts: 12 KiB of the 32 KiB "
         "on each device are padding; 4 and 8 can be divided",
         "h as P(None, 'data')"),
-    "padding behind a convolution": (
-        session("h = jax.lax.conv(x, k, (1, 1), 'VALID')", "return jax.nn.relu(h)",
-                x=("ones((1, 4, 8, 512))", "P(None, None, 'data')"), k=("ones((4, 4, 3, 3))", "")),
-        "dimension 2 of h is 6, which data cannot divide into 4 equal parts",
-        "h as P(None, 'data')"),
+    "padding of columns": (
+        session("h = x[:, :5] * 2", "return jnp.exp(h)", x=("ones((4096, 8))", "P(None, 'data')")),
+        "dimension 1 of h is 5, which data cannot divide into 4 equal parts",
+        "h as P('data')"),
 }
 SILENT = {
     "a gather of weights for more": (
