@@ -179,7 +179,7 @@ class Files:
         dialog = TrustDialog(
             self.path or "",
             text,
-            session.program.function.strip(),
+            _elsewhere(session),
             files=beside.files,
             changes=trust.changes(self.path, text, beside),
         )
@@ -393,3 +393,9 @@ def _named(paths: list[str]) -> str:
     """The names of files, as the subject of a sentence."""
     more = len(paths) - 1
     return os.path.basename(paths[0]) + (f" (and {more} more)" if more else "")
+
+
+def _elsewhere(session: Session) -> str:
+    """The reference to the session's function, "" for one that its source defines."""
+    function = session.program.function.strip()
+    return function if ":" in function else ""

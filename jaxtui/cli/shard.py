@@ -26,6 +26,7 @@ from jaxtui.wire.sharding import (
     Advice,
     CompiledSharding,
     FoundSharding,
+    SearchedGroup,
     ShardingAdvised,
     ShardingCompiled,
     ShardingPlan,
@@ -48,6 +49,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     compiled: CompiledSharding | None = None
     advice: list[Advice] = []
     found: list[FoundSharding] = []
+    groups: tuple[SearchedGroup, ...] = ()
+    refused: str = ""
     error: Diagnosis | None = None
     status: int = DONE
 
@@ -131,7 +134,7 @@ def _planned(
         found = engine.search_shardings(composition, sharding)
         if not isinstance(found, ShardingsFound):
             return replace(outcome, error=_diagnosis(found), status=FAILED)
-        outcome = replace(outcome, found=found.found)
+        outcome = replace(outcome, found=found.found, groups=found.groups, refused=found.refused)
     return outcome
 
 
@@ -144,9 +147,10 @@ def _diagnosis(answer: AnyEvent) -> Diagnosis:
 
 
 class _SearchReport(ShardReport, frozen=True, kw_only=True):
-    """The report with `--search`: also what was found, the cheapest first."""
+    """The report with `--search`: also what was found, the cheapest first, and what was divided."""
 
     search: list[FoundSharding]
+    search_groups: tuple[SearchedGroup, ...]
 
 
 def _report(outcome: Outcome, search: bool) -> ShardReport:
@@ -167,12 +171,14 @@ def _report(outcome: Outcome, search: bool) -> ShardReport:
     )
     if not search:
         return report
-    return _SearchReport(**msgspec.structs.asdict(report), search=outcome.found)
+    return _SearchReport(
+        **msgspec.structs.asdict(report), search=outcome.found, search_groups=outcome.groups
+    )
 
 
 def _as_json(report: ShardReport) -> dict[str, Any]:
-    """The report in builtins: outputs have no name, only what is from a file has a `file`, and only
-    what XLA combined of several has `parts`."""
+    """The report in builtins: outputs have no name, only what is from a file has a `file`, only a
+    call is `called` something, and only what XLA combined of several has `parts`."""
     data: dict[str, Any] = msgspec.to_builtins(report, enc_hook=encoded)
     for output in data["outputs"]:
         del output["name"]
@@ -180,6 +186,8 @@ def _as_json(report: ShardReport) -> dict[str, Any]:
     for item in (*data["values"], *data["collectives"], *made):
         if not item["file"]:
             del item["file"]
+        if item.get("called") == "":
+            del item["called"]
         if item.get("parts") == 1:
             del item["parts"]
     return data
@@ -196,7 +204,7 @@ def _print_text(outcome: Outcome, *, first: bool, ascii: bool) -> None:
         *report.flow(outcome.plan, outcome.platform, width),
         *report.compiled(outcome.plan, outcome.compiled),
         *report.advice(outcome.advice),
-        *report.search(outcome.found),
+        *report.search(outcome.found, outcome.groups, outcome.refused),
     ]
     text = "\n".join(lines)
     print("\n" * (not first) + heading)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterator
 
 from jaxtui.session import mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
+from jaxtui.session.export_helpers import BY_PATH, HELPERS
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import FieldError, Session
@@ -23,30 +24,6 @@ from jax.sharding import PartitionSpec as P
 """
 
 _KNOWN = frozenset({"jax", "jnp", "np", "lax", "P", "devices", "mesh"})
-
-_HELPERS = {
-    "normal": """\
-def normal(*shape, seed=0, dtype=float):
-    return jax.random.normal(jax.random.key(seed), shape, dtype)
-""",
-    "uniform": """\
-def uniform(*shape, seed=0, minval=0.0, maxval=1.0, dtype=float):
-    return jax.random.uniform(jax.random.key(seed), shape, dtype, minval, maxval)
-""",
-    "randint": """\
-def randint(*shape, seed=0, minval=0, maxval=10, dtype=int):
-    return jax.random.randint(jax.random.key(seed), shape, minval, maxval, dtype)
-""",
-    "keys": """\
-def keys(n, seed=0):
-    return jax.random.split(jax.random.key(seed), n)
-""",
-    "load": """\
-def load(file):
-    return np.load(file)
-""",
-}
-
 
 _SHARDINGS = (
     "jax.tree.map("
@@ -175,12 +152,19 @@ class _Exporter:
             field = ARGUMENTS / index / "value"
             text = self._value(argument.value, field)
             if argument.sharding.strip():
-                sharding = _sharding(argument.sharding.strip(), ARGUMENTS / index / "sharding")
-                text = f"jax.device_put({text}, {sharding})"
+                text = self._placed(text, argument.sharding.strip(), index)
             under = self.mesh_when != "call" or mesh_context.asks_for_mesh(argument.value)
             (under_mesh if under else before).append(f"{self.variable(argument.name)} = {text}")
         set_mesh = [_SET_MESH] if self.mesh_when in ("call", "values") else []
         return "\n".join([*before, *set_mesh, *under_mesh])
+
+    def _placed(self, value: str, text: str, index: int) -> str:
+        """Return the call that puts a value where the text of its sharding says."""
+        sharding = _sharding(text, ARGUMENTS / index / "sharding")
+        if "by_path" in self.bound or not re.search(r"\bby_path\b", text):
+            return f"jax.device_put({value}, {sharding})"
+        self.helpers["by_path"] = BY_PATH
+        return f"put_by_path({value}, {text})"
 
     def variable(self, name: str) -> str:
         """Return the script's name for an argument, changed if it has another meaning there."""
@@ -191,8 +175,8 @@ class _Exporter:
         """Put `jnp.` before the names in `text` that only jaxtui resolves without it."""
 
         def home(name: str) -> str:
-            if name in _HELPERS:
-                self.helpers[name] = _HELPERS[name]
+            if name in HELPERS:
+                self.helpers[name] = HELPERS[name]
                 return ""
             return "jnp"
 

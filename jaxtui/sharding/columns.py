@@ -21,6 +21,7 @@ GAP = 2
 SENDS = "⇄"
 MARK = "≠"
 HELD = "="
+_KINDS: dict[str, Kind] = {"argument": "input", "results": "output"}  # of the arrays in a group
 
 
 class Shown(NamedTuple):
@@ -48,6 +49,7 @@ class Columns:
 
     def __init__(self, flow: Flow, width: int, shown: Shown = PLAIN) -> None:
         self.flow, self.plan, self.width, self.shown = flow, flow.plan, width, shown
+        self._mesh_lines: dict[str, Parts] = {}  # by platform
         self._painted: dict[Kind, Callable[[Row], Parts]] = {
             "argument": self._argument,
             "input": self._input,
@@ -56,6 +58,7 @@ class Columns:
             "value": self._value,
             "collective": self._collective,
             "output": self._output,
+            "results": self._argument,
         }
 
     # ------------------------------------------------------------------------------- the widths
@@ -100,7 +103,9 @@ class Columns:
 
     def heading(self, platform: str = "") -> Parts:
         """The mesh, and what the columns on the right are."""
-        left = words.mesh_line(self.plan, platform)
+        left = self._mesh_lines.setdefault(platform, ())
+        if not left:
+            left = self._mesh_lines[platform] = words.mesh_line(self.plan, platform)
         right = "block, bytes of one device" if self.shows_bytes else "block of one device"
         if _width(left) + GAP + len(right) > self.width:
             right = ""
@@ -113,7 +118,7 @@ class Columns:
     def name_of(self, array: AnyArray) -> str:
         """The name of an array; for one without a name, what makes it."""
         if isinstance(array, ShardedValue):
-            return array.name or array.op
+            return array.name or words.made_by(array)
         return f"{array.name}{array.path}" or "out"
 
     def _block(self, array: AnyArray) -> str:
@@ -129,21 +134,34 @@ class Columns:
 
     def _argument(self, row: Row) -> Parts:
         assert isinstance(row.part, ArgumentGroup)
-        arrays = [self.plan.inputs[index] for index in row.part.indices]
-        size = sum(array.bytes for array in arrays)
+        group = row.part
+        of = self.plan.outputs if group.kind == "results" else self.plan.inputs
+        arrays = [of[index] for index in group.indices]
+        x = min(INDENT * row.depth, self.type_at - NAMES[0])
+        label = group.label if group.kind == "argument" or row.depth else f"out{group.label}"
+        texts = (
+            Part(f"{len(arrays):,} arrays  ", "quiet"),
+            *words.common_spec(arrays, self.plan.mesh),
+        )
         left: list[tuple[int, Parts]] = [
-            (0, (Part(_sign(row), "sign"),)),
-            (INDENT, (Part(row.part.name, "name"),)),
-            (self.type_at, (Part(f"{len(arrays):,} arrays", "quiet"),)),
+            (x, (Part(_sign(row), "sign"),)),
+            (x + INDENT, (Part(_fit(label, self.type_at - x - INDENT - 1), "name"),)),
+            (self.type_at, texts),
         ]
-        return self._ended([*left, *self._held(row.part.name)], self._bytes(size))
+        if row.depth == 0 and group.name in self.shown.held:
+            left += self._held(group.name)
+        elif not row.opened and any(
+            (_KINDS[group.kind], i) in self.shown.marked for i in group.indices
+        ):
+            left.append((x + 1, (Part(MARK, "mark"),)))
+        return self._ended(left, self._bytes(sum(array.bytes for array in arrays)))
 
     def _input(self, row: Row) -> Parts:
         array = self.plan.inputs[row.at]
-        alone = row.depth == 0
-        name = self.name_of(array) if alone else array.path
-        held = self._held(array.name) if alone else []
-        return self._array(row, array, name or "out", INDENT + INDENT * row.depth, held)
+        if isinstance(row.part, ArgumentGroup):
+            name = array.path.removeprefix(row.part.path)
+            return self._array(row, array, name or "out", INDENT + INDENT * row.depth)
+        return self._array(row, array, self.name_of(array), INDENT, self._held(array.name))
 
     def _held(self, name: str) -> list[tuple[int, Parts]]:
         return [(0, (Part(HELD, "mark"),))] if name in self.shown.held else []
@@ -155,6 +173,9 @@ class Columns:
 
     def _output(self, row: Row) -> Parts:
         array = self.plan.outputs[row.at]
+        if isinstance(row.part, ArgumentGroup):
+            name = array.path.removeprefix(row.part.path)
+            return self._array(row, array, name, INDENT + INDENT * row.depth)
         return self._array(row, array, f"out{array.path}", INDENT)
 
     def _array(
@@ -260,7 +281,8 @@ def as_text(flow: Flow, width: int, *, opened: bool = False, platform: str = "")
     """The whole flow as lines of text, `opened` with every value of every line."""
     flipped = {key for key, unfolded in flow.folds() if opened and not unfolded}
     foot = f" {DOT} ".join(words.footing(flow.plan))
-    return [*lines(flow, width, flipped, platform), RULE * width, foot]
+    parts = words.parts_of_axes(flow.plan)
+    return [*lines(flow, width, flipped, platform), RULE * width, foot, *parts]
 
 
 def lines(

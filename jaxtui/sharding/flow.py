@@ -10,7 +10,8 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from jaxtui.sharding import scopes
+from jaxtui.sharding import scopes, words
+from jaxtui.sharding.branches import Branch, branches
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan
 
 OPENED = 24
@@ -19,14 +20,16 @@ NAMED = 4  # named values of a folded line that are shown
 
 Key = tuple[str | int, ...]
 """Tells a row from all others; it stays the same in the plan of another mesh."""
-Kind = Literal["argument", "input", "line", "scope", "value", "collective", "output"]
+Kind = Literal["argument", "input", "line", "scope", "value", "collective", "output", "results"]
 
 
 class Row(NamedTuple):
     """A row of the flow.
 
-    `at` is the index of the array, value, collective or scope in the plan; for a line and an
-    argument, that of its first value or array. `opened` is None for a row with nothing to open.
+    `at` is the index of the array, value, collective or scope in the plan; for a line, and for an
+    argument or a part of one, that of its first value or array. `part` is what the row folds; for
+    an array that is not alone, the arrays it is one of. `opened` is None for a row with nothing to
+    open.
     """
 
     kind: Kind
@@ -39,14 +42,19 @@ class Row(NamedTuple):
 
 @dataclass
 class ArgumentGroup:
-    """An argument with several arrays."""
+    """An argument with several arrays, or those of them, or of the outputs, with paths that begin
+    with `path`; `label` is what of that the groups around it do not say."""
 
+    kind: Literal["argument", "results"]
     name: str
+    path: str
+    label: str
     indices: list[int]
+    parts: list[int | ArgumentGroup] = field(default_factory=list)
 
     @property
     def key(self) -> Key:
-        return ("argument", self.name)
+        return (self.kind, self.name, self.path) if self.path else (self.kind, self.name)
 
 
 @dataclass
@@ -87,32 +95,30 @@ class Flow:
     def __init__(self, plan: ShardingPlan) -> None:
         self.plan = plan
         self.arguments = _arguments(plan.inputs)
+        self.results = _results(plan.outputs)
         self.lines = _Builder(plan).build()
 
     def manual(self, value: int) -> bool:
         """Whether a value is a block of one device's own, in manual code."""
-        scope = self.plan.scopes[value]
-        for _ in self.plan.scope_list:
-            if scope < 0:
-                break
-            if self.plan.scope_list[scope].manual:
-                return True
-            scope = self.plan.scope_list[scope].parent
-        return False
+        return words.is_manual(self.plan, self.plan.scopes[value])
 
     def rows(self, flipped: Set[Key] = frozenset()) -> list[Row]:
         """The rows there are, with the folds of the keys in `flipped` turned."""
         return [
-            *self._input_rows(flipped),
+            *self._array_rows("input", self.arguments, flipped),
             *self._line_rows(self.lines, flipped, 0),
-            *(Row("output", ("output", i), 0, i) for i in range(len(self.plan.outputs))),
+            *self._array_rows("output", self.results, flipped),
         ]
 
     def folds(self) -> Iterator[tuple[Key, bool]]:
         """The keys of all that can be opened, and whether each is open unless it is flipped."""
-        for group in self.arguments:
-            if isinstance(group, ArgumentGroup):
-                yield group.key, len(group.indices) <= OPENED
+        for top in (*self.arguments, *self.results):
+            inside = [top]
+            while inside:
+                group = inside.pop()
+                if isinstance(group, ArgumentGroup):
+                    yield group.key, _opens(top)
+                    inside += group.parts
         waiting = list(self.lines)
         while waiting:
             line = waiting.pop()
@@ -122,15 +128,25 @@ class Flow:
                     yield item.key, item.values <= OPENED
                     waiting += item.lines
 
-    def _input_rows(self, flipped: Set[Key]) -> Iterator[Row]:
-        for group in self.arguments:
+    def _array_rows(
+        self,
+        kind: Literal["input", "output"],
+        groups: list[int | ArgumentGroup],
+        flipped: Set[Key],
+        around: ArgumentGroup | None = None,
+        depth: int = 0,
+        opens: bool | None = None,
+    ) -> Iterator[Row]:
+        """The rows of arrays and groups of them; `opens` says whether these are opened at first."""
+        for group in groups:
             if isinstance(group, int):
-                yield Row("input", ("input", group), 0, group)
+                yield Row(kind, (kind, group), depth, group, None, around)
                 continue
-            opened = (len(group.indices) <= OPENED) != (group.key in flipped)
-            yield Row("argument", group.key, 0, group.indices[0], opened, group)
+            first = _opens(group) if opens is None else opens
+            opened = first != (group.key in flipped)
+            yield Row(group.kind, group.key, depth, group.indices[0], opened, group)
             if opened:
-                yield from (Row("input", ("input", i), 1, i) for i in group.indices)
+                yield from self._array_rows(kind, group.parts, flipped, group, depth + 1, first)
 
     def _line_rows(
         self, lines: list[Line], flipped: Set[Key], depth: int, around: Line | None = None
@@ -203,10 +219,43 @@ def _arguments(inputs: list[ShardedArray]) -> list[int | ArgumentGroup]:
     named: dict[str, list[int]] = {}
     for index, array in enumerate(inputs):
         named.setdefault(array.name, []).append(index)
-    return [
-        indices[0] if len(indices) == 1 else ArgumentGroup(name, indices)
-        for name, indices in named.items()
-    ]
+    found: list[int | ArgumentGroup] = []
+    for name, indices in named.items():
+        if len(indices) == 1:
+            found.append(indices[0])
+            continue
+        group = ArgumentGroup("argument", name, "", name, indices)
+        parts = branches([inputs[index].path for index in indices], indices)
+        group.parts = _grouped(parts, group)
+        found.append(group)
+    return found
+
+
+def _results(outputs: list[ShardedArray]) -> list[int | ArgumentGroup]:
+    """The outputs; many of them are grouped by their paths."""
+    indices = list(range(len(outputs)))
+    if len(outputs) <= OPENED:
+        return list(indices)
+    root = ArgumentGroup("results", "out", "", "out", indices)
+    return _grouped(branches([array.path for array in outputs], indices), root)
+
+
+def _grouped(parts: list[int | Branch], around: ArgumentGroup) -> list[int | ArgumentGroup]:
+    found: list[int | ArgumentGroup] = []
+    for part in parts:
+        if isinstance(part, int):
+            found.append(part)
+            continue
+        label = part.path.removeprefix(around.path)
+        group = ArgumentGroup(around.kind, around.name, part.path, label, part.indices)
+        group.parts = _grouped(part.parts, group)
+        found.append(group)
+    return found
+
+
+def _opens(group: int | ArgumentGroup) -> bool:
+    """Whether a group, and with it those in it, is open unless it is flipped."""
+    return isinstance(group, ArgumentGroup) and len(group.indices) <= OPENED
 
 
 class _Builder:

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Sequence
 from jaxtui.sharding import columns, differences, words
 from jaxtui.sharding.flow import Flow
 from jaxtui.text import quantities
-from jaxtui.wire.sharding import Advice, CompiledSharding, FoundSharding, ShardingPlan
+from jaxtui.wire.sharding import (
+    Advice,
+    CompiledSharding,
+    FoundSharding,
+    SearchedGroup,
+    ShardingPlan,
+)
 
 SHOWN = 10  # ways that a search found
 
@@ -16,6 +22,7 @@ def flow(plan: ShardingPlan, platform: str, width: int) -> Iterator[str]:
     """The flow in at most `width` cells, folded by line."""
     yield from columns.lines(Flow(plan), width, platform=platform)
     yield " · ".join(words.footing(plan))
+    yield from words.parts_of_axes(plan)
     if plan.unplanned:
         yield plan.unplanned
 
@@ -47,17 +54,30 @@ def advice(given: Sequence[Advice]) -> Iterator[str]:
             yield f"  {fix.label}"
 
 
-def search(found: Sequence[FoundSharding]) -> Iterator[str]:
-    """The cheapest ways that a search found, and those that no other beats."""
+def search(
+    found: Sequence[FoundSharding], groups: Sequence[SearchedGroup] = (), refused: str = ""
+) -> Iterator[str]:
+    """The cheapest ways that a search found, those that no other beats, and what was divided; or
+    why there is nothing to search."""
+    if refused:
+        yield f"search: {refused}"
     if not found:
         return
     yield f"search: {len(found):,} ways were planned; ★ no other is both faster and smaller"
+    for group in groups:
+        if group.pattern:
+            arrays, ways = (
+                quantities.counted(count, noun)
+                for count, noun in ((group.arrays, "array"), (group.ways, "way"))
+            )
+            yield f"  {group.argument} {group.pattern}: {arrays} alike, {ways} each"
     shown = [one for number, one in enumerate(found) if one.best or number < SHOWN]
     for one in shown[: 2 * SHOWN]:
         sign = "★" if one.best else " "
         full = "" if one.fits else "  does not fit"
         specs = ", ".join(
-            f"{name} {' '.join(spec.split()) or 'left to JAX'}" for name, spec in one.specs.items()
+            f"{name} {words.way(spec, one.chosen.get(name, ''), one.changed.get(name, {}))}"
+            for name, spec in one.specs.items()
         )
         yield (
             f"{sign} sent {quantities.size(one.sent):>9}  {quantities.seconds(one.seconds):>9}  "

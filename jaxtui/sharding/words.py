@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxtui.sharding import costs
@@ -11,6 +13,10 @@ from jaxtui.sharding.blocks import axis_of, device_count, is_whole, size_of
 from jaxtui.text import dtypes, quantities
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan, Spec
 
+WHOLE = "P()"
+LEFT_TO_JAX = "left to JAX"  # an argument without a sharding
+# What a `pmap` or `shard_map` layer itself adds around its code.
+_AROUND_MANUAL = frozenset({"shard_map", "jit", "pjit"})
 AXIS_ROLES = 4
 """How many roles there are for axes, `axis-0` to `axis-3`; they repeat after the last."""
 DEFAULT_MESH = "data = 4, model = 2"
@@ -101,6 +107,35 @@ def spec_text(spec: Spec) -> str:
     return f"P({', '.join(entries)})"
 
 
+def way(text: str, chosen: str = "", changed: Mapping[str, str] = MappingProxyType({})) -> str:
+    """An argument's sharding in a search: as typed, or left to JAX, with what it then chooses.
+
+    An undivided argument is said to be whole: nothing is left to JAX then. Of a tree, `changed` are
+    the specs that differ from what is there now, which are told if that is shorter.
+    """
+    typed = " ".join(text.split())
+    told = ", ".join(f"{pattern} {spec}" for pattern, spec in changed.items())
+    if told and len(told) < len(typed):
+        return told
+    if not typed:
+        lies = "whole" if chosen == WHOLE else chosen
+        return f"{LEFT_TO_JAX}: {lies}" if lies else LEFT_TO_JAX
+    return f"{typed} whole" if typed == WHOLE else typed
+
+
+def common_spec(arrays: Sequence[AnyArray], mesh: Mapping[str, int]) -> Parts:
+    """The spec that arrays have in common, as one types it; "mixed" if they have several."""
+    texts = {spec_text(array.spec) for array in arrays}
+    if len(texts) != 1:
+        return (Part("mixed", "quiet"),)
+    # An axis stands in quotes, alone or as the first half of one of its parts.
+    pieces = re.split(r"('[^']*')", texts.pop())
+    return tuple(
+        Part(piece, axis_role(piece.strip("'"), mesh) if piece.startswith("'") else "")
+        for piece in pieces
+    )
+
+
 # ---------------------------------------------------------------------------------- collectives
 
 
@@ -175,11 +210,57 @@ def mesh_line(plan: ShardingPlan, platform: str = "") -> Parts:
 
 
 def axis_types(plan: ShardingPlan) -> str:
-    """`auto`, or the type of each axis if they differ."""
+    """`auto`, or the type of each axis if they differ; `manual` where devices run code of their
+    own, as under a `pmap` or `shard_map`."""
+    manual = [is_manual(plan, scope) for scope in plan.scopes]
+    pairs = zip(manual, plan.values, strict=True)
+    if any(manual) and all(own or value.op in _AROUND_MANUAL for own, value in pairs):
+        return "manual"
+    return f"{_typed_axes(plan)}, in part manual" if any(manual) else _typed_axes(plan)
+
+
+def is_manual(plan: ShardingPlan, scope: int) -> bool:
+    """Whether what stands in a scope is a block of one device's own."""
+    for _ in plan.scope_list:
+        if scope < 0:
+            break
+        if plan.scope_list[scope].manual:
+            return True
+        scope = plan.scope_list[scope].parent
+    return False
+
+
+def _typed_axes(plan: ShardingPlan) -> str:
     kinds = [plan.axis_types.get(axis, "auto") for axis in plan.mesh]
     if len(set(kinds)) <= 1:
         return kinds[0] if kinds else "auto"
     return ", ".join(f"{axis} {kind}" for axis, kind in zip(plan.mesh, kinds, strict=True))
+
+
+def parts_of_axes(plan: ShardingPlan) -> list[str]:
+    """What each part of an axis in the plan's types means, such as `data:(2)2`."""
+    arrays: list[AnyArray] = [*plan.inputs, *plan.values, *plan.outputs]
+    found = {axis for array in arrays for axes in array.spec for axis in axes if ":" in axis}
+    return [told for part in sorted(found) if (told := _part_of_axis(part, plan.mesh))]
+
+
+def _part_of_axis(part: str, mesh: Mapping[str, int]) -> str:
+    axis, size = axis_of(part), size_of(part, mesh)
+    if axis == part or axis not in mesh:
+        return ""
+    before = int(part[len(axis) + 2 :].partition(")")[0])
+    behind = mesh[axis] // max(1, before * size)
+    factors = [f"{factor}" for factor in (before, size, behind) if factor != 1]
+    place = "first" if before == 1 else "last" if behind <= 1 else "middle"
+    return (
+        f"{part} is a part of {axis}: the {place} factor of its {mesh[axis]:,} = "
+        f"{' × '.join(factors)} devices"
+    )
+
+
+def made_by(value: ShardedValue) -> str:
+    """The operation that makes a value; of a call, the function's name."""
+    return value.called or value.op
 
 
 def footing(plan: ShardingPlan) -> list[str]:

@@ -108,5 +108,6 @@ def ranges(numbers: Iterable[int], dash: str) -> list[str]:
 def counted(number: int, noun: str) -> str:
     """The number with its noun, as in "1 core", "2 cores" or "2 entries"."""
     if number != 1:
-        noun = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+        after_consonant = noun.endswith("y") and noun[-2:-1] not in "aeiou"
+        noun = f"{noun.removesuffix('y')}ies" if after_consonant else f"{noun}s"
     return f"{number} {noun}"

@@ -40,7 +40,8 @@ class ShardedArray(Struct, frozen=True, kw_only=True):
 class ShardedValue(Struct, frozen=True, kw_only=True):
     """One output of one equation of the program's jaxpr.
 
-    `name` is the variable of the source that is bound to it, "" if none is; `op` is the primitive.
+    `name` is the variable of the source that is bound to it, "" if none is; `op` is the primitive,
+    and `called` the function's name if that is a call, as JAX knows it.
     `line` counts from 1 in the function's source text, or in `file` if it is not "". In manual code
     `shape` is that of one device's block, and `varying` has the axes along which blocks differ.
     `unreduced` are the axes over which a sum is still to be made. `times` is how often the equation
@@ -49,6 +50,7 @@ class ShardedValue(Struct, frozen=True, kw_only=True):
 
     name: str
     op: str
+    called: str = ""
     line: int | None
     file: str = ""
     shape: list[int]
@@ -264,10 +266,14 @@ class FoundSharding(Struct, frozen=True, kw_only=True):
     """One way to shard the arguments: `specs` by argument, as typed in a session.
 
     `sent` are the bytes that each device sends, `seconds` their time by the model, and `memory` the
-    peak on one device. `best` marks those that no other beats in both seconds and memory.
+    peak on one device. `best` marks those that no other beats in both seconds and memory. `chosen`
+    has what JAX chooses for those without a text, and `changed` the specs of the groups of a tree
+    that are others than now, by their patterns.
     """
 
     specs: dict[str, str]
+    chosen: dict[str, str] = {}
+    changed: dict[str, dict[str, str]] = {}
     sent: int
     seconds: float
     memory: int
@@ -275,9 +281,29 @@ class FoundSharding(Struct, frozen=True, kw_only=True):
     fits: bool
 
 
+class SearchedGroup(Struct, frozen=True, kw_only=True):
+    """Arrays of an argument that a search divides alike, those whose paths match `pattern`.
+
+    `pattern` is "" for an argument that is one array. `ways` is how many specs they can have.
+    """
+
+    argument: str
+    pattern: str
+    arrays: int
+    bytes: int
+    ways: int
+
+
 class ShardingsFound(Event, frozen=True, kw_only=True):
-    """Answers SearchShardings, with all that were found so far, the cheapest first."""
+    """Answers SearchShardings, with all that were found so far, the cheapest first.
+
+    Of ways to type the same, one is listed, so that these may be fewer than were tried. `groups`
+    are what was divided, those with the most bytes of each argument first. `refused` says why there
+    is nothing to search.
+    """
 
     found: list[FoundSharding]
     tried: int
     done: bool
+    refused: str = ""
+    groups: tuple[SearchedGroup, ...] = ()

@@ -584,6 +584,18 @@ async def test_all_that_can_be_pressed_in_a_dialog_leaves_the_program_alone() ->
         assert len(bench.client.requests) == requests
 
 
+async def test_a_function_of_the_source_is_not_said_to_lie_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "session.toml"
+    file.write_text('[program]\nsource = "f = abs"\nfunction = "f"\n')
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+o")
+        await bench.paste(str(file))
+        await bench.press("enter")
+        assert isinstance(bench.app.screen, TrustDialog)
+        assert "It also runs" not in " ".join(bench.text.split())
+
+
 async def test_a_session_whose_function_lies_in_a_file_names_it_before_it_runs(
     tmp_path: Path,
 ) -> None:

@@ -139,6 +139,17 @@ def test_an_argument_with_a_sharding_lies_on_the_devices_of_all_processes(two: A
     assert_same(two, run(two, asked), jax.jit(lambda x: x * 2)(placed))
 
 
+def test_a_tree_sharded_by_path_lies_on_the_devices_of_all_processes(two: Asker) -> None:
+    value = "{'a': {'w': arange(16.).reshape(8, 2)}, 'b': arange(4.)}"
+    asked = composition("return x", value, Jit(), sharding="by_path({'**/w': 'devices', '*': P()})")
+    bare = {"a": {"w": jnp.arange(16.0).reshape(8, 2)}, "b": jnp.arange(4.0)}
+    specs = {"a": {"w": P("devices")}, "b": P()}
+    shardings = jax.tree.map(
+        lambda spec: NamedSharding(mesh(), spec), specs, is_leaf=lambda x: isinstance(x, P)
+    )
+    assert_same(two, run(two, asked), jax.jit(lambda x: x)(jax.device_put(bare, shardings)))
+
+
 def test_fewer_devices_than_the_first_process_has_are_enough(two: Asker) -> None:
     answer = run(two, composition("return lax.psum(x, 'i')", "arange(3.0)", Pmap(axis_name="i")))
     assert answer.report.outputs[0].values == [3.0, 3.0, 3.0]

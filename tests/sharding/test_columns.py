@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from jaxtui.sharding.columns import Columns, Shown, as_text
@@ -84,3 +85,18 @@ def test_what_changed_says_what_it_was() -> None:
 
 def test_an_argument_that_searches_keep_is_marked() -> None:
     assert lines(made.mlp(), 100, Shown(held=frozenset({"w1"})))[1].startswith("= w1")
+
+
+def test_a_folded_tree_tells_its_arrays_the_spec_they_have_in_common_and_their_bytes() -> None:
+    plan = made.tree(2)
+    assert lines(plan, 76)[:5] == [
+        "▾ params                    5 arrays  mixed                        18.2 KiB",
+        "  ▾ ['layers']              4 arrays  mixed                        16.2 KiB",
+        "    ▾ [0]                   2 arrays  mixed                         8,320 B",
+        "        ['bias']            f32[64@model]      32                     128 B",
+        "        ['kernel']          f32[64, 64@model]  64×32                8,192 B",
+    ]
+    alike = msgspec.structs.replace(
+        plan, inputs=[msgspec.structs.replace(one, spec=[["model"]]) for one in plan.inputs]
+    )
+    assert "5 arrays  P('model')" in lines(alike, 76)[0]

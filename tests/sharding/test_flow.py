@@ -15,7 +15,8 @@ def told(plan: ShardingPlan, rows: list[Row]) -> list[str]:
     found = []
     names = {
         "input": lambda row: f"in {plan.inputs[row.at].name}{plan.inputs[row.at].path}",
-        "argument": lambda row: f"argument {plan.inputs[row.at].name}",
+        "argument": lambda row: f"argument {row.part.label}",
+        "results": lambda row: f"results {row.part.label}",
         "value": lambda row: plan.values[row.at].name or plan.values[row.at].op,
         "collective": lambda row: plan.collectives[row.at].kind,
         "scope": lambda row: f"scope {plan.scope_list[row.at].label}",
@@ -180,3 +181,35 @@ def test_scopes_that_lie_in_each_other_end() -> None:
     around = [Scope(label="a", parent=1, turns=1), Scope(label="b", parent=0, turns=1)]
     plan = made.mlp(scopes=[0, 1, 0, 1], scope_list=around)
     assert len(opened(Flow(plan))) >= 4
+
+
+def test_the_arrays_of_a_tree_fold_by_their_paths_at_each_level() -> None:
+    plan = made.tree(2)
+    assert told(plan, Flow(plan).rows())[:10] == [
+        "v argument params",
+        "  v argument ['layers']",
+        "    v argument [0]",
+        "      in params['layers'][0]['bias']",
+        "      in params['layers'][0]['kernel']",
+        "    v argument [1]",
+        "      in params['layers'][1]['bias']",
+        "      in params['layers'][1]['kernel']",
+        "  in params['head']",
+        "out",
+    ]
+
+
+def test_a_large_tree_and_as_many_outputs_are_folded_and_opened_level_by_level() -> None:
+    plan = made.tree(100, outputs=True)
+    flow = Flow(plan)
+    assert told(plan, flow.rows()) == [
+        "> argument params",
+        "> results ['layers']",
+        "out['head']",
+    ]
+    first = flow.rows()[0].key
+    layers = flow.rows({first})[1]
+    rows = told(plan, flow.rows({first, layers.key}))
+    assert rows[:3] == ["v argument params", "  v argument ['layers']", "    > argument [0]"]
+    assert len(rows) == 2 + 100 + 1 + 2
+    assert len(opened(flow)) == 2 * (1 + 100 + 200) + 1 + 2

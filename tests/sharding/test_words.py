@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec
 from jaxtui.collectives.travel import model as travel
 from jaxtui.sharding import words
 from jaxtui.sharding.screen.view import OPERATION_OF
-from jaxtui.wire.sharding import SentCollective, ShardedArray, Spec
+from jaxtui.wire.sharding import Scope, SentCollective, ShardedArray, Spec
 from tests.support import made_plans as made
 
 MESH = {"data": 4, "model": 2}
@@ -144,3 +144,45 @@ def test_it_says_what_to_type_to_see_something() -> None:
 def test_a_collective_of_no_axes_says_so() -> None:
     sent: SentCollective = made.sent("all_reduce", [], 1, 4)
     assert words.text_of(words.collective(sent, MESH)) == "all_reduce over groups that are no axes"
+
+
+# ------------------------------------------------------------------------- what is told of a plan
+
+
+@pytest.mark.parametrize(
+    ("part", "size", "told"),
+    [
+        ("data:(1)2", 4, "data:(1)2 is a part of data: the first factor of its 4 = 2 × 2 devices"),
+        ("data:(2)2", 4, "data:(2)2 is a part of data: the last factor of its 4 = 2 × 2 devices"),
+        (
+            "data:(2)4",
+            24,
+            "data:(2)4 is a part of data: the middle factor of its 24 = 2 × 4 × 3 devices",
+        ),
+    ],
+)
+def test_a_part_of_an_axis_is_explained_once(part: str, size: int, told: str) -> None:
+    mesh = {"data": size, "model": 2}
+    array = made.array("x", [48], [[part]])
+    plan = msgspec.structs.replace(made.mlp(), mesh=mesh, inputs=[array, array])
+    assert words.parts_of_axes(plan) == [told]
+
+
+def test_whole_axes_need_no_explanation() -> None:
+    assert words.parts_of_axes(made.mlp()) == []
+
+
+def test_code_of_each_devices_own_is_called_manual() -> None:
+    scope = Scope(label="shard_map", parent=-1, turns=1, manual=True)
+    inner = Scope(label="relu", parent=0, turns=1)
+    plan = made.mlp(scope_list=[scope, inner], scopes=[0, 1, -1, 0])
+    assert words.axis_types(made.mlp()) == "auto"
+    assert words.axis_types(plan) == "manual"  # the third value is the call's own
+    mixed = msgspec.structs.replace(plan, scopes=[-1, 1, -1, 0])
+    assert words.axis_types(mixed) == "auto, in part manual"
+
+
+def test_a_call_is_named_by_its_function() -> None:
+    call = made.value("", "jit", 2, [8], [[]], called="relu")
+    assert words.made_by(call) == "relu"
+    assert words.made_by(made.value("", "jit", 2, [8], [[]])) == "jit"

@@ -236,6 +236,26 @@ def layers(count: int = 24) -> ShardingPlan:
     )
 
 
+def tree(count: int, *, outputs: bool = False) -> ShardingPlan:
+    """A plan of parameters in `count` layers, which are given back with `outputs`."""
+    parts = {"bias": ([64], [["model"]]), "kernel": ([64, 64], [[], ["model"]])}
+    given = [
+        array("params", shape, spec, path=f"['layers'][{layer}][{name!r}]")
+        for layer in range(count)
+        for name, (shape, spec) in parts.items()
+    ]
+    given.append(array("params", [64, 8], [[], []], path="['head']"))
+    made = [msgspec.structs.replace(one, name="") for one in given]
+    return mlp(
+        inputs=given,
+        values=[],
+        scopes=[],
+        collectives=[],
+        before=[],
+        outputs=made if outputs else [array("", [8], [[]])],
+    )
+
+
 def many(count: int = 10_000) -> ShardingPlan:
     """A plan of `count` values on as many lines, a collective behind every hundredth."""
     source = "".join(f"    v{i} = v{i - 1} + 1\n" for i in range(1, count + 1))

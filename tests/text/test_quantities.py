@@ -171,3 +171,11 @@ def test_a_share_has_a_decimal_only_where_it_is_small(share: float, words: str) 
 )
 def test_a_large_number_has_its_power_of_a_thousand(number: float, words: str) -> None:
     assert quantities.prefixed(number) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [(1, "way", "1 way"), (2, "way", "2 ways"), (3, "entry", "3 entries"), (0, "core", "0 cores")],
+)
+def test_a_noun_is_in_the_plural_but_for_one(number: int, noun: str, words: str) -> None:
+    assert quantities.counted(number, noun) == words

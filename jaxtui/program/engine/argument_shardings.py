@@ -1,4 +1,4 @@
-"""An argument's sharding: one spec or a tree of specs, read and held against the argument.
+"""An argument's sharding: a spec, a tree of specs or patterns, held against the argument.
 
 What does not fit is said before JAX is asked, at the field, with specs that would fit.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jax import tree_util
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine_base import failures
-from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
+from jaxtui.engine_base.arrays import is_array, shape_of
 from jaxtui.engine_base.errors import diagnosed
-from jaxtui.program.engine import expressions, spec_trees
+from jaxtui.program.engine import expressions, path_patterns, pattern_faults, spec_trees
+from jaxtui.program.engine.path_patterns import ByPath, KeyPath
 from jaxtui.program.engine.prepared import Prepared
 from jaxtui.program.engine.spec_trees import axes_of
 from jaxtui.session.diagnosis import Fix
@@ -37,22 +38,20 @@ def shardings(index: int, tree: Any, prepared: Prepared) -> list[NamedSharding |
 
     The text is a PartitionSpec, or a dict, list or tuple of them that is a prefix of the argument's
     tree: a spec holds for all leaves below it, and None leaves them where they are, as in
-    `jax.device_put`. A name or a tuple of names stands for the PartitionSpec of it. The result is
-    None without a text, or if all stays where it is. Raises Diagnosed at the argument's field.
+    `jax.device_put`. A name or a tuple of names stands for the PartitionSpec of it, and `by_path`
+    gives the leaves below it specs by patterns of their paths from there. The result is None
+    without a text, or if all stays where it is. Raises Diagnosed at the argument's field.
     """
     argument = prepared.composition.program.arguments[index]
     if not argument.sharding.strip():
         return None
     field = sharding_field(index)
-    specs = spec_trees.read(expressions.setting_value(argument.sharding, prepared.known, field))
+    given = expressions.setting_value(
+        argument.sharding, prepared.known, field, path_patterns.HELPERS
+    )
+    specs = spec_trees.read(given)
     held = _Held(argument.name, field, argument.sharding, specs, dict(prepared.devices.mesh.shape))
-    try:
-        entries = prefix_leaves(specs, tree)
-    except (ValueError, TypeError):
-        raise held.no_prefix(tree) from None
-    paths = tree_util.tree_flatten_with_path(tree)[0]
-    for spec, (path, leaf) in zip(entries, paths, strict=True):
-        held.check(spec, tree_util.keystr(path), leaf)
+    entries = held.checked(tree)
     if all(spec is None for spec in entries):
         return None
     try:
@@ -64,15 +63,67 @@ def shardings(index: int, tree: Any, prepared: Prepared) -> list[NamedSharding |
 
 @dataclass(frozen=True)
 class _Held:
-    """The `specs` of an argument, as typed in `text`, held against its leaves and the mesh."""
+    """The `specs` of an argument, as typed in `text`, held against its leaves and the mesh.
+
+    `chosen` is what chose the spec of the leaf that is looked at, if patterns did.
+    """
 
     name: str
     field: FieldPath
     text: str
     specs: Any
     mesh: dict[str, int]
+    chosen: _Chosen | None = None
+
+    def checked(self, tree: Any) -> list[PartitionSpec | None]:
+        """The spec of each leaf of the argument's `tree`. Raises Diagnosed for what is wrong."""
+        try:
+            parts = spec_trees.parts(self.specs, tree)
+        except (ValueError, TypeError):
+            raise self.no_prefix(tree) from None
+        entries: list[PartitionSpec | None] = []
+        for entry, at, below in parts:
+            leaves = tree_util.tree_flatten_with_path(below)[0]
+            chosen: list[_Chosen | None] = [None] * len(leaves)
+            if isinstance(entry, ByPath):
+                chosen = self._by_patterns(entry, at, leaves)
+            for one, (path, leaf) in zip(chosen, leaves, strict=True):
+                spec = entry if one is None else one.spec
+                replace(self, chosen=one).check(spec, tree_util.keystr((*at, *path)), leaf)
+                entries.append(spec)
+        return entries
+
+    def _by_patterns(
+        self, by: ByPath, at: KeyPath, leaves: list[tuple[KeyPath, Any]]
+    ) -> list[_Chosen | None]:
+        """What each of the leaves below `at` is given by patterns."""
+        known = [path_patterns.components(path) for path, _ in leaves]
+        found = pattern_faults.fault(by, f"{self.name}{tree_util.keystr(at)}", known)
+        if found is not None:
+            message, others = found
+            raise self._wrong(message, [fix for by_ in others for fix in self._patterns(by, by_)])
+        shapes: dict[str, dict[str, set[Any]]] = {}
+        for path, (_, leaf) in zip(known, leaves, strict=True):
+            last = shapes.setdefault(by.pattern_of(path) or "", {}).setdefault(_last(path), set())
+            last.add(shape_of(leaf))
+        chosen: list[_Chosen | None] = []
+        for path in known:
+            pattern = by.pattern_of(path) or ""
+            same = len(shapes[pattern][_last(path)]) == 1
+            alike = f"{path_patterns.ANY}/{_last(path)}" if same else "/".join(path)
+            alone = same and len(shapes[pattern]) == 1
+            chosen.append(_Chosen(by, pattern, pattern if alone else alike))
+        return chosen
+
+    def _patterns(self, old: ByPath, new: ByPath) -> Iterator[Fix]:
+        """The fix that puts other patterns in place of these, if it can be written."""
+        text = spec_trees.text_of(spec_trees.exchanged(self.specs, old, new))
+        if text is not None:
+            yield self._fix(text)
 
     def _wrong(self, message: str, fixes: list[Fix]) -> Exception:
+        if self.chosen is not None:
+            message = f"{message}; it is matched by {self.chosen.pattern!r}"
         unlike = [fix for fix in fixes if fix.text != self.text.strip()]
         return diagnosed("axes", self.field, message, unlike[:MOST_FIXES])
 
@@ -101,7 +152,10 @@ class _Held:
             raise self._wrong(message, [])
         if not is_array(leaf) and not isinstance(leaf, bool | int | float | complex):
             message = f"{self.name}{path} is no array: None leaves it where it is"
-            raise self._wrong(message, [])
+            one = self.chosen
+            raise self._wrong(
+                message, list(self._patterns(one.by, one.excepted(None))) if one else []
+            )
         shape = shape_of(leaf)
         found = self._axes(spec) or self._rank(spec, path, shape) or self._uneven(spec, path, shape)
         if found is not None:
@@ -112,10 +166,21 @@ class _Held:
         return next(iter(self.mesh))
 
     def _changed(self, old: PartitionSpec, new: list[Any]) -> Iterator[Fix]:
-        """The fix that puts a spec of the entries `new` in place of `old`, if it can be written."""
+        """The fix that puts a spec of the entries `new` in place of `old`, if it can be written.
+
+        Where a pattern chose it, the leaf gets a pattern of its own before that one is changed.
+        """
+        chosen = self.chosen
+        if chosen is not None and self._has_axes(old):
+            yield from self._patterns(chosen.by, chosen.excepted(PartitionSpec(*new)))
         text = spec_trees.text_of(spec_trees.replaced(self.specs, old, PartitionSpec(*new)))
         if text is not None:
             yield self._fix(text)
+
+    def _has_axes(self, spec: PartitionSpec) -> bool:
+        """Whether a spec has axes of the mesh only, each once: then it may fit another leaf."""
+        used = [axis for entry in spec for axis in axes_of(entry)]
+        return len(set(used)) == len(used) and set(used) <= set(self.mesh)
 
     def _axes(self, spec: PartitionSpec) -> Exception | None:
         """Does the mesh have the axes, and each at most once?"""
@@ -207,6 +272,33 @@ class _Held:
             )
         ]
         return self._wrong(message, [*fixes, *self._changed(spec, rest)])
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The pattern that gives a leaf its spec; `alike` matches it and those of its name and shape,
+    and is that pattern if it matches no others."""
+
+    by: ByPath
+    pattern: str
+    alike: str
+
+    @property
+    def spec(self) -> Any:
+        return self.by.patterns[self.pattern]
+
+    def excepted(self, spec: PartitionSpec | None) -> ByPath:
+        """The patterns with another spec for this leaf and those like it."""
+        made: dict[str, Any] = {}
+        for pattern, known in self.by.patterns.items():
+            if pattern == self.pattern:
+                made[self.alike] = spec
+            made.setdefault(pattern, known)
+        return ByPath(made)
+
+
+def _last(path: tuple[str, ...]) -> str:
+    return path[-1] if path else ""
 
 
 def _without(entry: Any, axis: Any) -> Any:

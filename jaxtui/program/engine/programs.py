@@ -21,7 +21,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.program.engine import expressions, pmaps
+from jaxtui.program.engine import expressions, path_patterns, pmaps
 from jaxtui.program.engine.expressions import Names
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
@@ -311,6 +311,8 @@ def _setting(kind: Field, text: str, known: Names, field: FieldPath, devices: De
     if kind.is_word(text):
         return text
     home = vars(pkgutil.resolve_name(kind.home)) if kind.home else {}
+    if kind.reads == "shardings":
+        home = {"by_path": path_patterns.refused}
     value = expressions.setting_value(text, known, field, home)
     if kind.reads == "shardings":
         return _shardings(value, devices, field)

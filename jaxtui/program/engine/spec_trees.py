@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array, shape_of
+from jaxtui.program.engine.path_patterns import ByPath, KeyPath
 from jaxtui.text.quantities import counted
 
 LARGEST = 12  # leaves of a tree that is written as text
@@ -21,7 +22,29 @@ def axes_of(entry: Any) -> tuple[Any, ...]:
 
 def read(given: Any) -> Any:
     """`given` with each name, and each tuple of names, as the PartitionSpec of it."""
+    if _has_patterns(given):  # in which the order of the keys counts
+        return {pattern: _read(spec) for pattern, spec in given.items()}
     return tree_util.tree_map(_read, given, is_leaf=_is_read)
+
+
+class Part(NamedTuple):
+    """An entry of a tree of specs, the path where it stands, and what there is of the tree."""
+
+    entry: Any
+    path: KeyPath
+    tree: Any
+
+
+def parts(specs: Any, tree: Any) -> list[Part]:
+    """The entries of `specs` with the subtrees of `tree` that they hold for.
+
+    Raises ValueError or TypeError when `specs` is not a tree prefix of `tree`.
+    """
+    subtrees: list[Any] = []
+    tree_util.tree_map(lambda _, below: subtrees.append(below), specs, tree, is_leaf=is_entry)
+    entries = tree_util.tree_flatten_with_path(specs, is_leaf=is_entry)[0]
+    pairs = zip(entries, subtrees, strict=True)
+    return [Part(entry, path, below) for (path, entry), below in pairs]
 
 
 def _is_read(x: Any) -> bool:
@@ -30,19 +53,30 @@ def _is_read(x: Any) -> bool:
 
 
 def _read(x: Any) -> Any:
+    if isinstance(x, ByPath):
+        return ByPath({pattern: _read(spec) for pattern, spec in x.patterns.items()})
     return PartitionSpec(x) if isinstance(x, str) or type(x) is tuple else x
 
 
 def is_entry(x: Any) -> bool:
     """Whether `x` is a leaf of a tree of specs."""
-    return x is None or isinstance(x, PartitionSpec)
+    return x is None or isinstance(x, PartitionSpec | ByPath)
 
 
 def replaced(specs: Any, old: PartitionSpec, new: PartitionSpec) -> Any:
     """`specs` with `new` wherever there is `old`."""
-    return tree_util.tree_map(
-        lambda x: new if isinstance(x, PartitionSpec) and x == old else x, specs, is_leaf=is_entry
-    )
+
+    def changed(x: Any) -> Any:
+        if isinstance(x, ByPath):
+            return ByPath({pattern: changed(spec) for pattern, spec in x.patterns.items()})
+        return new if isinstance(x, PartitionSpec) and x == old else x
+
+    return tree_util.tree_map(changed, specs, is_leaf=is_entry)
+
+
+def exchanged(specs: Any, old: ByPath, new: ByPath) -> Any:
+    """`specs` with other patterns in place of these."""
+    return tree_util.tree_map(lambda x: new if x is old else x, specs, is_leaf=is_entry)
 
 
 def _children(node: Any) -> list[tuple[str, Any]] | None:
@@ -75,6 +109,8 @@ def mismatch(specs: Any, tree: Any, path: str = "") -> tuple[str, str, str]:
 def _kind(node: Any) -> str:
     if isinstance(node, PartitionSpec):
         return spec_text(node)
+    if isinstance(node, ByPath):
+        return "patterns of paths"
     if is_array(node):
         return f"an array of {counted(len(shape_of(node)), 'dimension')}"
     if isinstance(node, dict):
@@ -87,12 +123,21 @@ def _kind(node: Any) -> str:
 def fitting(specs: Any, tree: Any) -> Iterator[Any]:
     """Specs that are a prefix of `tree`: as many of `specs` as fit, then each of them for all."""
     entries = tree_util.tree_leaves(specs, is_leaf=is_entry)
+    if _has_patterns(specs):
+        yield ByPath(specs)
     if type(specs) is tuple and all(x is None or _is_name(x) for x in specs):
         yield PartitionSpec(*specs)  # P(...) with its P left out
     if len(tree_util.tree_leaves(tree)) <= LARGEST:
         yield _fitted(specs, tree)
     given = [entry for entry in entries if isinstance(entry, PartitionSpec)]
     yield from dict.fromkeys(given[:3])
+
+
+def _has_patterns(specs: Any) -> bool:
+    """Whether `specs` are patterns of paths without `by_path` around them."""
+    if type(specs) is not dict or not all(isinstance(key, str) for key in specs):
+        return False
+    return any(set(key) & set("*?/") for key in specs) and all(map(is_entry, specs.values()))
 
 
 def _is_name(x: Any) -> bool:
@@ -133,6 +178,9 @@ def text_of(specs: Any) -> str | None:
         return spec_text(PartitionSpec(*trailing))
     if specs is None:
         return "None"
+    if isinstance(specs, ByPath):
+        known = text_of(dict(specs.patterns))
+        return None if known is None else f"by_path({known})"
     if type(specs) is dict:
         items = [(repr(key), text_of(value)) for key, value in specs.items()]
         whole = (

@@ -1,55 +1,121 @@
-"""The ways to shard an argument that a search tries, and how they are written in a session."""
+"""The ways to shard arguments that a search tries: groups of their arrays, and specs for each."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 from jax import tree_util
-from jax.sharding import PartitionSpec
 
-from jaxtui.program.engine import spec_trees
+from jaxtui.program.engine.path_patterns import ANY, components
+from jaxtui.sharding.engine import roles
 from jaxtui.sharding.engine.lowering import LoweredProgram
-from jaxtui.sharding.words import spec_text
-from jaxtui.wire.sharding import Spec
+from jaxtui.sharding.engine.roles import Path, Role
+
+MOST_GROUPS = 24  # of one argument, those with the most bytes
+MOST_SPECS = 16  # for a group of a tree
+
+Laid = tuple[tuple[str, ...], ...]
+"""For each dimension the axes that divide it."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A way to shard one argument: as typed, and the spec of each of its arrays by number."""
+class Tree:
+    """An argument's leaves: their paths and roles, and of those that are arrays their numbers among
+    the program's arrays, by the leaf."""
 
     argument: int
-    text: str
-    specs: tuple[tuple[int, tuple[tuple[str, ...], ...]], ...]
+    paths: list[Path]
+    roles: list[Role]
+    numbers: dict[int, int]
 
-    def by_array(self) -> dict[int, Spec]:
-        return {number: [list(axes) for axes in spec] for number, spec in self.specs}
+    @property
+    def alone(self) -> bool:
+        """Whether the argument is one leaf and nothing more."""
+        return self.paths == [()]
 
 
-def choices(program: LoweredProgram, argument: int) -> list[Choice]:
-    """The ways to shard an argument whose axes divide it, the undivided one first.
+@dataclass(frozen=True)
+class Group:
+    """Arrays of an argument that are divided alike, and the `specs` that they may have.
 
-    A single array gets every way to put axes on dimensions. The arrays of a tree are divided alike:
-    each along its longest dimension by one axis or several, and by another axis along the next.
+    `pattern` is that of their paths, "" for an argument that is one array. Groups of the same `kin`
+    are the parameters of a model and what an optimizer keeps for them.
     """
-    numbers = [n for n, given in enumerate(program.arrays) if given.argument == argument]
-    shapes = {n: tuple(int(s) for s in program.arrays[n].leaf.shape) for n in numbers}
-    if len(numbers) == 1 and program.trees[argument] is program.arrays[numbers[0]].leaf:
-        number = numbers[0]
-        return [
-            Choice(argument, spec_text([list(axes) for axes in spec]), ((number, spec),))
-            for spec in array_specs(shapes[number], program.mesh)
-        ]
-    return list(_tree_choices(program, argument, numbers, shapes)) if numbers else []
+
+    argument: int
+    pattern: str
+    numbers: tuple[int, ...]
+    shape: tuple[int, ...]
+    bytes: int
+    kin: Hashable
+    specs: tuple[Laid, ...]
 
 
-def array_specs(
-    shape: Sequence[int], mesh: Mapping[str, int]
-) -> Iterator[tuple[tuple[str, ...], ...]]:
+def trees(program: LoweredProgram) -> list[Tree]:
+    """The arguments' leaves, by the arguments' places in the session."""
+    leaves = [tree_util.tree_flatten_with_path(tree)[0] for tree in program.trees]
+    paths = [[components(path) for path, _ in known] for known in leaves]
+    shapes = [[str(getattr(leaf, "shape", None)) for _, leaf in known] for known in leaves]
+    nodes = [roles.tree(*pair) for pair in zip(paths, shapes, strict=True)]
+    whole = {node.signature for node in nodes if len(node.children) > 1}
+    arrays: list[list[int]] = [[] for _ in leaves]
+    for number, given in enumerate(program.arrays):
+        arrays[given.argument].append(number)
+    found = []
+    for argument, known in enumerate(leaves):
+        own = iter(arrays[argument])
+        is_array = [isinstance(leaf, jax.ShapeDtypeStruct) for _, leaf in known]
+        numbers = {leaf: next(own) for leaf, given in enumerate(is_array) if given}
+        named = roles.roles(nodes[argument], whole)
+        found.append(Tree(argument, paths[argument], named, numbers))
+    return found
+
+
+def groups(program: LoweredProgram, tree: Tree) -> list[Group]:
+    """The groups of an argument's arrays, those with the most bytes first and alone if many."""
+    members: dict[Hashable, list[int]] = {}
+    for leaf, number in tree.numbers.items():
+        aval = program.arrays[number].leaf
+        members.setdefault((tree.roles[leaf], aval.shape, str(aval.dtype)), []).append(leaf)
+    found = [_group(program, tree, leaves) for leaves in members.values()]
+    return sorted(found, key=lambda group: -group.bytes)[:MOST_GROUPS]
+
+
+def _group(program: LoweredProgram, tree: Tree, leaves: list[int]) -> Group:
+    role = tree.roles[leaves[0]]
+    aval = program.arrays[tree.numbers[leaves[0]]].leaf
+    shape = tuple(int(size) for size in aval.shape)
+    specs = list(array_specs(shape, program.mesh))
+    pattern = ""
+    if not tree.alone:
+        pattern = roles.pattern(role, set(leaves), tree.paths) or "/".join(role)
+        specs = _first_specs(specs, shape)
+    return Group(
+        argument=tree.argument,
+        pattern=pattern,
+        numbers=tuple(tree.numbers[leaf] for leaf in leaves),
+        shape=shape,
+        bytes=len(leaves) * math.prod(shape) * int(getattr(aval.dtype, "itemsize", 0)),
+        kin=(role[1:] if role[:1] == (ANY,) else role, shape) if role else tree.argument,
+        specs=tuple(specs),
+    )
+
+
+def _first_specs(specs: list[Laid], shape: Sequence[int]) -> list[Laid]:
+    """The undivided spec, then those of the fewest axes along the longest dimensions."""
+
+    def order(spec: Laid) -> tuple[int, int]:
+        divided = [(len(axes), size) for axes, size in zip(spec, shape, strict=True) if axes]
+        return sum(count for count, _ in divided), -sum(size for _, size in divided)
+
+    return sorted(specs, key=order)[:MOST_SPECS]
+
+
+def array_specs(shape: Sequence[int], mesh: Mapping[str, int]) -> Iterator[Laid]:
     """Every spec with each axis on one dimension or none, whose axes divide the dimensions."""
     places = [None, *range(len(shape))]
     axes = [axis for axis, size in mesh.items() if size > 1]
@@ -69,24 +135,20 @@ def _divides(spec: Sequence[Sequence[str]], shape: Sequence[int], mesh: Mapping[
     )
 
 
-def _tree_choices(
-    program: LoweredProgram, argument: int, numbers: list[int], shapes: dict[int, tuple[int, ...]]
-) -> Iterator[Choice]:
-    axes = [axis for axis, size in program.mesh.items() if size > 1]
-    groups: list[tuple[tuple[str, ...], ...]] = [()]
-    groups += [((axis,),) for axis in axes]
-    groups += [(tuple(axes),)] if len(axes) > 1 else []
-    groups += [((a,), (b,)) for a, b in itertools.permutations(axes, 2)]
-    for group in groups:
-        specs = {n: _along_longest(shapes[n], group, program.mesh) for n in numbers}
-        text = _tree_text(program.trees[argument], [specs[n] for n in numbers])
-        if text is not None:
-            yield Choice(argument, text, tuple(specs.items()))
+def alike(mesh: Mapping[str, int]) -> Iterator[tuple[tuple[str, ...], ...]]:
+    """The axes with which all arrays of a tree are divided: by none, by one or by all along the
+    longest dimension, by two along the two longest."""
+    axes = [axis for axis, size in mesh.items() if size > 1]
+    yield ()
+    yield from (((axis,),) for axis in axes)
+    if len(axes) > 1:
+        yield (tuple(axes),)
+    yield from (((a,), (b,)) for a, b in itertools.permutations(axes, 2))
 
 
-def _along_longest(
-    shape: tuple[int, ...], group: Sequence[tuple[str, ...]], mesh: Mapping[str, int]
-) -> tuple[tuple[str, ...], ...]:
+def along_longest(
+    shape: Sequence[int], group: Sequence[tuple[str, ...]], mesh: Mapping[str, int]
+) -> Laid:
     """A spec with each of `group` on the longest dimension that is left and that it divides."""
     spec: list[tuple[str, ...]] = [() for _ in shape]
     for axes in group:
@@ -95,15 +157,3 @@ def _along_longest(
         if free:
             spec[max(free, key=lambda dimension: shape[dimension])] = axes
     return tuple(spec)
-
-
-def _tree_text(tree: Any, specs: Sequence[tuple[tuple[str, ...], ...]]) -> str | None:
-    """The specs of a tree's arrays as one types them, or None for a tree that cannot be typed."""
-    if not any(any(spec) for spec in specs):
-        return "P()"
-    written = (PartitionSpec(*(axes or None for axes in spec)) for spec in specs)
-    return spec_trees.text_of(
-        tree_util.tree_map(
-            lambda leaf: next(written) if isinstance(leaf, jax.ShapeDtypeStruct) else None, tree
-        )
-    )

@@ -175,8 +175,9 @@ class Marking:
             turns = int(equation.params["length"])
         elif name == "while":
             turns = None
-        label = str(equation.params.get("name", "")) if name in _OWN_LABELS else ""
-        scope = Scope(label=label or name, parent=parent, turns=turns, manual=name == "shard_map")
+        scope = Scope(
+            label=called(equation) or name, parent=parent, turns=turns, manual=name == "shard_map"
+        )
         self.scopes.append(scope)
         self.callers.append(equation)
         return len(self.scopes) - 1
@@ -256,6 +257,15 @@ def _branch_for(platform: str, platforms: Sequence[Any], branches: Sequence[Any]
         if served is None or platform in served:
             return branch
     return None
+
+
+def called(equation: Any) -> str:
+    """The name of the function that an equation calls, as JAX knows it; "" if it has none."""
+    if equation.primitive.name in _OWN_LABELS:
+        return str(equation.params.get("name", ""))
+    body = _called(equation)
+    traced = getattr(getattr(body, "jaxpr", body), "debug_info", None)
+    return str(getattr(traced, "func_name", ""))
 
 
 def _is_jaxpr(value: Any) -> bool:

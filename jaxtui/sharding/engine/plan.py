@@ -203,6 +203,7 @@ class Planner:
         return ShardedValue(
             name=name,
             op=value.equation.primitive.name,
+            called=marking.called(value.equation),
             line=place.line if place else None,
             file=place.file if place else "",
             shape=block.shape,

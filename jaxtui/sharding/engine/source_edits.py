@@ -51,6 +51,32 @@ class Edits:
                     return "\n".join(lines) + "\n"
         return None
 
+    def unconstrained(self, line: int | None) -> str | None:
+        """The source without the constraint that is called at `line`, if there is just one."""
+        if self._tree is None or line is None:
+            return None
+        calls = [
+            node
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Call)
+            and _name_of(node.func) == "with_sharding_constraint"
+            and node.args
+            and _holds(node, line)
+        ]
+        if len(calls) != 1:
+            return None
+        call, kept = calls[0], calls[0].args[0]
+        text = ast.get_source_segment(self._source, kept)
+        if text is None:
+            return None
+        lines = self._source.splitlines(keepends=True)
+        first, last = call.lineno - 1, (call.end_lineno or call.lineno) - 1
+        before = lines[first].encode()[: call.col_offset].decode()
+        behind = lines[last].encode()[call.end_col_offset :].decode()
+        plain = isinstance(kept, ast.Name | ast.Call | ast.Subscript | ast.Attribute)
+        lines[first : last + 1] = [f"{before}{text if plain else f'({text})'}{behind}"]
+        return "".join(lines)
+
     def _behind(self, node: ast.stmt, statement: str) -> str | None:
         lines = self._source.splitlines()
         end = node.end_lineno or node.lineno
@@ -61,7 +87,11 @@ class Edits:
         return "\n".join(lines) + "\n"
 
 
-def _holds(node: ast.stmt, line: int) -> bool:
+def _name_of(function: ast.expr) -> str:
+    return getattr(function, "attr", getattr(function, "id", ""))
+
+
+def _holds(node: ast.stmt | ast.expr, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 

@@ -21,11 +21,15 @@ _MESH_NAME = "jaxtui_mesh"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a way to shard costs each device: bytes sent, their time in seconds, peak in bytes."""
+    """What a way to shard costs each device: bytes sent, their time in seconds, peak in bytes.
+
+    `inputs` are the specs that the arrays among the arguments have then.
+    """
 
     sent: int
     seconds: float
     memory: int
+    inputs: tuple[Spec, ...] = ()
 
 
 @dataclass
@@ -113,7 +117,8 @@ class Trials:
             total += round(costs.sent(one.kind, known.devices, known.bytes)) * times
             once = self._links.seconds(one.kind, known.axes, known.devices, known.bytes)
             seconds += once * times
-        return Cost(total, seconds, memory.peak(self.program, inputs, values))
+        lain = tuple(laid.spec for laid in inputs)
+        return Cost(total, seconds, memory.peak(self.program, inputs, values), lain)
 
 
 def _mesh_name(module: Any, mesh: Mapping[str, int]) -> str:

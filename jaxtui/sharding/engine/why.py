@@ -12,11 +12,11 @@ from jaxlib.mlir import ir
 
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.jaxprs import walk
-from jaxtui.session.field_path import ARGUMENTS, PROGRAM
+from jaxtui.session.field_path import ARGUMENTS, LAYERS, PROGRAM
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.blocks import axis_of
 from jaxtui.sharding.costs import Links
-from jaxtui.sharding.engine import naming, shardy
+from jaxtui.sharding.engine import lines, marking, naming, shardy
 from jaxtui.sharding.engine.lowering import LoweredProgram, lowered
 from jaxtui.sharding.engine.trials import Trials
 from jaxtui.wire.base import Composition
@@ -84,9 +84,32 @@ class _Asking:
                 yield self._origin(annotation, without)
         if found or not asked:
             return
+        if value < 0 and (manual := self._manual(value)) is not None:
+            yield manual
+            return
         for annotation in every:
             if self._divided({*every} - {annotation}, value, dimension) == asked:
                 yield self._origin(annotation, asked)
+
+    def _manual(self, value: int) -> Origin | None:
+        """The layer, or the call of `shard_map`, that gives each device its block of an input."""
+        given = self._program.given[-1 - value]
+        jaxpr = self._program.marked.closed.jaxpr
+        read = jaxpr.invars[self._program.arrays.index(given)]
+        mapping = [e for e in jaxpr.eqns if e.primitive.name == "shard_map" and read in e.invars]
+        if not mapping:
+            return None
+        place = lines.place_of(mapping[0])
+        if place is not None:
+            label = f"the shard_map in line {place.line}"
+            return Origin(label=label, field="program.source", line=None, without=[])
+        layers = self._program.prepared.composition.program.layers
+        for index, layer in enumerate(layers):
+            if layer.maps_over_devices or layer.divides:
+                label = f"the {layer.input_field} of the {layer.transform}"
+                field = LAYERS / index / layer.input_field
+                return Origin(label=label, field=str(field), line=None, without=[])
+        return None
 
     def _divided(
         self, without: Collection[_Annotation], value: int, dimension: int
@@ -176,7 +199,7 @@ class _Asking:
                 place = self._places[number]
                 line = f"line {place.line}, " if place is not None else ""
                 name = self._name(having[0])
-                op = equation.primitive.name
+                op = marking.called(equation) or equation.primitive.name
                 return f"{axis} divides {name}, and is lost at {line}{op}"
             for source in sources:
                 if source is not None and source >= 0 and source not in seen:
@@ -224,7 +247,8 @@ class _Asking:
         if number < 0:
             given = self._program.given[-1 - number]
             return f"{given.name}{given.path}"
-        made = self._program.marked.values[number].equation.primitive.name
+        equation = self._program.marked.values[number].equation
+        made = marking.called(equation) or equation.primitive.name
         return self._names[number] or f"what {made} makes"
 
 

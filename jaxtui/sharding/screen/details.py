@@ -19,7 +19,7 @@ from jaxtui.sharding.screen.row_list import FlowText, RowList
 from jaxtui.sharding.screen.work import ShardingWork
 from jaxtui.sharding.words import AnyArray, Part, Parts
 from jaxtui.text.signs import ELLIPSIS
-from jaxtui.wire.sharding import FoundSharding, ShardingPlan
+from jaxtui.wire.sharding import FoundSharding, ShardedValue, ShardingPlan
 
 Mode = Literal["map", "why", "search", "advice", "compiled"]
 TITLES: dict[Mode, str] = {
@@ -31,6 +31,7 @@ TITLES: dict[Mode, str] = {
 }
 
 
+LOW = 20  # lines of the pane; in a lower one, a search tells its ways only
 AROUND_MAP = 5  # rows of a map's pane that are not the map's: its title, and what a device holds
 
 
@@ -168,10 +169,16 @@ class Details(Vertical):
 
     def _show_search(self, width: int) -> None:
         work = self._work
+        refused = work.found.refused if work.found is not None else ""
         if work.search_failure is not None:
             self.head.say(view.wrapped(work.search_failure.message, width, "wrong"))
+        elif refused:
+            self.head.say(view.wrapped(f"Nothing to search: {refused}.", width, "quiet"))
         else:
-            self.head.say([*self._search_words(width), view.search_heading(self.found, width)])
+            groups = work.found.groups if work.found is not None else ()
+            told = view.search_groups(groups, width) if self.size.height > LOW else []
+            heading = view.search_heading(self.found, width)
+            self.head.say([*self._search_words(width), *told, heading])
         session, found = work.session, self.found
         self.list.put(
             len(found),
@@ -213,4 +220,5 @@ class Details(Vertical):
 
 def _name(array: AnyArray) -> str:
     path = getattr(array, "path", "")
-    return f"{array.name}{path}" or getattr(array, "op", "out")
+    made = words.made_by(array) if isinstance(array, ShardedValue) else "out"
+    return f"{array.name}{path}" or made

@@ -19,7 +19,8 @@ from jaxtui.text import quantities
 
 WIDEST = 140  # cells; in wider rows the eye does not find from the left end to the right one
 LOW = 13  # lines; in a lower pane only what matters most stands below the rows
-FOLDABLE = ("line", "scope", "argument")
+MOST_PARTS = 2  # lines about parts of axes
+FOLDABLE = ("line", "scope", "argument", "results")
 EMPTY = (
     "Type a function and its arguments on Map (key 1): here you see where each array lies on a "
     "mesh, and what is sent because of it. Nothing has to run for that."
@@ -51,6 +52,7 @@ class FlowPane(Vertical):
         self._rows_of: tuple[Flow | None, frozenset[Key]] | None = None
         self._version = 0  # of the rows
         self._columns: Columns | None = None
+        self._parts: tuple[Flow, list[str]] | None = None
         self._differs: tuple[Flow, Flow, differences.Difference] | None = None
 
     def compose(self) -> ComposeResult:
@@ -177,12 +179,20 @@ class FlowPane(Vertical):
         else:
             clauses.append(("compiled as planned", "agrees"))
         lines = [(Part("─" * width, "quiet"),), *view.flowed(clauses, width)]
+        for part in self._parts_of_axes(flow):
+            lines += view.wrapped(part, width, "quiet")
         difference = self._difference(flow)
         if difference is not None:
             compared_to = [(clause, "") for clause in difference.clauses]
             told = [("against the kept plan", "note"), *compared_to]
             lines += view.flowed(told, width)
         return lines
+
+    def _parts_of_axes(self, flow: Flow) -> list[str]:
+        """What parts of axes in the types mean, looked for once in the same flow."""
+        if self._parts is None or self._parts[0] is not flow:
+            self._parts = (flow, words.parts_of_axes(flow.plan))
+        return self._parts[1][:MOST_PARTS]
 
     # --------------------------------------------------------------------------------- folding
 

@@ -248,7 +248,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
             return
         work = self.sharding_work
         if work.plan is None:
-            self.say("there is no plan yet")
+            self.say(work.notice() or "there is no plan yet")
             return
         if mode == "search" and work.found_of != work.asked:
             work.search(self.explorer.now())
@@ -272,7 +272,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
     def action_compare(self) -> None:
         work = self.sharding_work
         if work.flow is None:
-            self.say("there is no plan yet")
+            self.say(work.notice() or "there is no plan yet")
             return
         work.keep()
         self.say("kept: what differs from it shows from now on; C ends that")

@@ -13,13 +13,14 @@ from jaxtui.session.session import Collective, Session
 from jaxtui.sharding import blocks, differences, words
 from jaxtui.sharding.costs import Links
 from jaxtui.sharding.flow import Flow, Line, Row, ScopeGroup
-from jaxtui.sharding.words import AnyArray, Part, Parts
+from jaxtui.sharding.words import AnyArray, Part, Parts, text_of
 from jaxtui.text import quantities
 from jaxtui.text.signs import DOT, ELLIPSIS
 from jaxtui.wire.sharding import (
     Advice,
     CompiledSharding,
     FoundSharding,
+    SearchedGroup,
     SentCollective,
     ShardingExplained,
     ShardingPlan,
@@ -35,7 +36,7 @@ OPERATION_OF = {
 }
 LARGEST = 4 * 2**20  # bytes of a block that is opened in Collectives, which runs it by itself
 ITEM = 4  # bytes of a float32
-LEFT_TO_JAX = "left to JAX"  # an argument without a sharding
+MOST_LINES = 3  # about what a search divides in a tree
 LONG = 24  # cells of a sharding; one that is longer and stays is not written out
 
 
@@ -47,7 +48,7 @@ def array_of(plan: ShardingPlan, row: Row) -> AnyArray | None:
     at = row.at
     if row.kind in ("input", "argument"):
         return plan.inputs[at]
-    if row.kind == "output":
+    if row.kind in ("output", "results"):
         return plan.outputs[at]
     if row.kind == "collective":
         at = min(plan.before[at], len(plan.values)) - 1
@@ -260,6 +261,28 @@ def search_heading(found: Sequence[FoundSharding], width: int) -> Parts:
     return (Part("  " + "  ".join(titles)[: width - 2], "quiet"),)
 
 
+def search_groups(groups: Sequence[SearchedGroup], width: int) -> list[Parts]:
+    """What a search divides alike: the patterns of each tree, with how many arrays and ways."""
+    named: dict[str, list[SearchedGroup]] = {}
+    for group in groups:
+        if group.pattern:
+            named.setdefault(group.argument, []).append(group)
+    lines: list[Parts] = []
+    for name, own in named.items():
+        told = ", ".join(
+            f"{group.pattern} {quantities.counted(group.ways, 'way')}"
+            + (f" ({group.arrays} alike)" if group.arrays > 1 else "")
+            for group in own
+        )
+        text = f"{name} in {quantities.counted(len(own), 'group')}: {told}"
+        shown = wrapped(text, width, "quiet")
+        if len(shown) > MOST_LINES:
+            kept = text_of(shown[MOST_LINES - 1])[: max(0, width - 2)]
+            shown[MOST_LINES - 1 :] = [(Part(f"{kept} {ELLIPSIS}", "quiet"),)]
+        lines += shown
+    return lines
+
+
 _COLUMNS = (("sent", 9), ("time", 8), ("peak", 9))
 
 
@@ -281,7 +304,7 @@ def search_row(found: FoundSharding, session: Session, width: int) -> Parts:
         return (*parts, Part("as they are now", "quiet"))
     for name, spec in sorted(found.specs.items(), key=lambda item: item[0] in same):
         role = "quiet" if name in same else "new"
-        text = " ".join(spec.split()) or LEFT_TO_JAX
+        text = words.way(spec, found.chosen.get(name, ""), found.changed.get(name, {}))
         told = "as now" if name in same and len(text) > LONG else text
         parts += [Part(f"{name} ", "name"), Part(f"{told}  ", role)]
     return tuple(parts)

@@ -13,7 +13,10 @@ from jaxtui.session.session import Argument, Program, Sharding
 from jaxtui.sharding import differences, words
 from jaxtui.sharding.engine.compiled import compiled_of
 from jaxtui.sharding.engine.plan import plan_of
+from jaxtui.sharding.engine.search import search
+from jaxtui.sharding.engine.why import explained
 from jaxtui.wire.base import Composition
+from jaxtui.wire.sharding import SearchShardings
 from tests.support.bare_sharding import partitioned_by_shardy
 
 SOURCE = """
@@ -45,6 +48,27 @@ def test_what_is_compiled_is_told_by_the_same_axes() -> None:
     plan, made = plan_of(composition(), Sharding()), compiled_of(composition(), Sharding())
     compared = differences.with_compiled(plan, made.collectives)
     assert [(one.agrees, one.planned, one.compiled) for one in compared] == [(True, 1, 1)]
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 8), reason="there a pmap is on no mesh")
+def test_a_pmap_is_manual_and_its_in_axes_divide_its_inputs() -> None:
+    assert words.axis_types(plan_of(composition(), Sharding())) == "manual"
+    found = explained(composition(), Sharding(), -1, 0)
+    assert found.axes == ["rows"]
+    (origin,) = found.origins
+    assert (origin.field, origin.without) == ("program.layers.0.in_axes", [])
+    assert not explained(composition(), Sharding(), -2, 0).origins
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 8), reason="there a pmap is on no mesh")
+def test_a_search_over_a_mesh_that_the_program_is_not_on_says_so() -> None:
+    request = SearchShardings(
+        id=1, composition=composition(), sharding=Sharding(mesh={"data": 4, "model": 2}), fixed=[]
+    )
+    (found,) = search(request, lambda: False)
+    assert (found.found, found.done) == ([], True)
+    assert "a mesh of its own, rows 8" in found.refused
+    assert "over data, model" in found.refused
 
 
 @pytest.mark.skipif(jax.__version_info__ >= (0, 8), reason="there a pmap is a shard_map")

@@ -11,7 +11,14 @@ from jaxtui.session.session import Argument, AxisTypeName, Devices, Program, Sha
 from jaxtui.sharding.engine.plan import plan_of
 from jaxtui.sharding.engine.search import search
 from jaxtui.wire.base import Composition
-from jaxtui.wire.sharding import FoundSharding, SearchShardings, ShardingPlan
+from jaxtui.wire.sharding import (
+    FoundSharding,
+    SearchedGroup,
+    SearchShardings,
+    ShardingPlan,
+    ShardingsFound,
+)
+from tests.support.stacks import PATTERNS, training
 
 MESH = {"data": 4, "model": 2}
 MLP = """
@@ -45,6 +52,15 @@ def searched(
     fixed: tuple[str, ...] = (),
     limit: int = 40,
 ) -> list[FoundSharding]:
+    return last_of(composition, sharding, fixed, limit).found
+
+
+def last_of(
+    composition: Composition,
+    sharding: Sharding | None = None,
+    fixed: tuple[str, ...] = (),
+    limit: int = 40,
+) -> ShardingsFound:
     request = SearchShardings(
         id=1,
         composition=composition,
@@ -54,8 +70,8 @@ def searched(
     )
     *_, last = search(request, lambda: False)
     assert last.done
-    assert last.tried == len(last.found)
-    return last.found
+    assert len(last.found) <= last.tried <= limit
+    return last
 
 
 def applied(composition: Composition, specs: dict[str, str]) -> Composition:
@@ -81,6 +97,7 @@ def test_each_way_costs_what_its_plan_costs(mode: str) -> None:
     sharding = Sharding(mesh={"data": 8, "model": 4}) if mode == "not there" else Sharding()
     found = searched(composition, sharding)
     assert len(found) == 40
+    assert len({str(one.specs) for one in found}) == 40
     for one in found[::3]:
         plan = plan_of(applied(composition, one.specs), sharding)
         assert seconds(plan) == pytest.approx(one.seconds)
@@ -119,9 +136,10 @@ def test_a_tree_is_divided_alike_and_typed_as_a_tree() -> None:
         "x": ("ones((8, 16))", "P('data')"),
     }
     composition = composed(source, given)
-    found = searched(composition, limit=20)
+    found = searched(composition, limit=80)
     texts = {one.specs["params"] for one in found}
-    assert "P()" in texts
+    assert "" in texts
+    assert {one.chosen.get("params") for one in found if not one.specs["params"]} == {"P()"}
     assert "{'b': P('model'), 'w': P(None, 'model')}" in texts
     for text in texts - {""}:
         plan_of(applied(composition, {"params": text}), Sharding())
@@ -141,3 +159,62 @@ def test_a_search_can_be_given_up() -> None:
     request = SearchShardings(id=1, composition=composed(), fixed=[])
     with pytest.raises(GivenUp):
         list(search(request, lambda: True))
+
+
+# ----------------------------------------------------------------------------------- trees by role
+
+
+def group(argument: str, pattern: str, arrays: int, bytes: int, ways: int) -> SearchedGroup:
+    return SearchedGroup(argument=argument, pattern=pattern, arrays=arrays, bytes=bytes, ways=ways)
+
+
+def test_the_arrays_of_a_tree_are_divided_by_role_the_largest_first() -> None:
+    groups = last_of(Composition.of(training({}), ""), limit=1).groups
+    assert list(groups) == [
+        group("params", "**/down/kernel", 3, 3 * 4096, 9),
+        group("params", "**/up/kernel", 3, 3 * 4096, 9),
+        group("params", "**/bias", 3, 3 * 256, 4),
+        group("params", "head", 1, 512, 9),
+        group("opt", "**/down/kernel", 3, 3 * 4096, 9),
+        group("opt", "**/up/kernel", 3, 3 * 4096, 9),
+        group("opt", "**/bias", 3, 3 * 256, 4),
+        group("opt", "**/head", 1, 512, 9),
+        group("opt", "1", 1, 4, 1),
+        group("x", "", 1, 512, 9),
+    ]
+
+
+def test_a_search_starts_from_patterns_and_keeps_what_it_does_not_change() -> None:
+    composition = Composition.of(training(PATTERNS), "")
+    found = searched(composition, limit=30)
+    assert any(one.specs["params"] == PATTERNS["params"] for one in found)
+    sent = {one.sent for one in found}
+    assert len(sent) > 3
+    for one in found[::7]:
+        plan = plan_of(applied(composition, one.specs), Sharding())
+        assert seconds(plan) == pytest.approx(one.seconds)
+        assert plan.memory.peak == one.memory
+
+
+def test_parameters_and_their_moments_are_divided_together() -> None:
+    session = training({"params": "P()", "opt": "P()"})
+    found = searched(Composition.of(session, ""), limit=60)
+    together = "by_path({'**/down/kernel': P('model'), '**': P()})"
+    (one,) = [one for one in found if one.specs["params"] == one.specs["opt"] == together]
+    changed = {"**/down/kernel": "P('model')"}
+    assert one.changed == {"params": changed, "opt": changed}
+
+
+def test_a_way_left_to_jax_says_what_it_chooses_and_is_listed_once() -> None:
+    given = {**GIVEN, "w2": ("ones((32, 16))", "")}
+    found = searched(composed(given=given), limit=60)
+    (first,) = [
+        one for one in found if one.specs == {"x": GIVEN["x"][1], "w1": GIVEN["w1"][1], "w2": ""}
+    ]
+    plan = plan_of(composed(given=given), Sharding())
+    assert plan.inputs[2].spec == [["model"], []]
+    assert first.chosen == {"w2": "P('model')"}
+    places = [(one.specs["x"], one.specs["w1"], one.specs["w2"]) for one in found]
+    # What JAX chooses by itself is not listed once more as it is typed.
+    assert ("P('data', None)", "P(None, 'model')", "P('model')") not in places
+    assert ("P('data', None)", "P(None, 'model')", "P()") in places

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.session.layers import ShardMap
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.engine.plan import plan_of
 from jaxtui.sharding.engine.why import explained
@@ -82,3 +83,27 @@ def test_an_input_is_asked_about_by_a_negative_number() -> None:
 def test_what_is_not_there_any_more_is_said(value: int, dimension: int) -> None:
     with pytest.raises(Diagnosed, match="no such dimension"):
         explained(composed(), Sharding(), value, dimension)
+
+
+def test_an_input_of_a_shard_map_comes_from_its_specs() -> None:
+    in_source = (
+        "def f(x, w):\n"
+        "    g = jax.shard_map(lambda x: x * 2, mesh=mesh, in_specs=P('data'), "
+        "out_specs=P('data'))\n"
+        "    return g(x) @ w\n"
+    )
+    planned = Sharding(mesh={"data": 8, "model": 4})
+    found = explained(composed(in_source, ARGUMENTS), planned, -1, 0)
+    assert found.axes == ["data"]
+    assert [origin.label for origin in found.origins] == ["the shard_map in line 3"]
+    layer = ShardMap(in_specs="(P('data'), P())", out_specs="P('data')")
+    under = composed("def f(x, w):\n    return x @ w\n", ARGUMENTS, layers=(layer,))
+    found = explained(under, Sharding(), -1, 0)
+    assert [origin.field for origin in found.origins] == ["program.layers.0.in_specs"]
+
+
+def test_a_call_is_told_by_its_function() -> None:
+    source = "def f(x, w):\n    return jnp.take(x, jnp.array([0, 1]), 0) @ w\n"
+    composition = composed(source, {**ARGUMENTS, "x": ("ones((8, 16))", "P('data')")})
+    called = [value.called for value in plan_of(composition, Sharding()).values if value.called]
+    assert called == ["_where", "_take"]

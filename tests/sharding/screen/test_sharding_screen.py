@@ -322,6 +322,20 @@ async def test_a_session_that_is_not_trusted_is_not_planned() -> None:
         await bench.press("escape", "2")
         assert plans(bench) == []
         assert "was not accepted yet" in bench.text
+        await bench.press("s")
+        assert bench.text.count("was not accepted yet") == 2  # the pane's, and why there is none
+        assert "there is no plan yet" not in bench.text
+
+
+async def test_a_search_of_a_program_on_a_mesh_of_its_own_says_why_there_is_none() -> None:
+    async with opened() as bench:
+        await bench.press("s")
+        (search,) = bench.client.take(SearchShardings)
+        refused = "this program runs on a mesh of its own, rows 8"
+        await bench.hear(
+            ShardingsFound(id=search.id, found=[], tried=0, done=True, refused=refused)
+        )
+        assert f"Nothing to search: {refused}." in bench.text
 
 
 # ------------------------------------------------------------------------------ the device map

@@ -17,7 +17,13 @@ from jaxtui.sharding.screen import view
 from jaxtui.sharding.words import text_of
 from jaxtui.wire.base import Composition
 from jaxtui.wire.collectives import CollectiveRan, RunCollective
-from jaxtui.wire.sharding import Advice, Origin, SentCollective, ShardingExplained
+from jaxtui.wire.sharding import (
+    Advice,
+    Origin,
+    SearchedGroup,
+    SentCollective,
+    ShardingExplained,
+)
 from tests.support import made_plans as made
 
 KINDS = list(view.OPERATION_OF)
@@ -144,3 +150,19 @@ def test_clauses_break_between_each_other() -> None:
     clauses = [("one clause", ""), ("another", "quiet"), ("a third one", "")]
     assert lines(view.flowed(clauses, 24)) == ["one clause · another", "a third one"]
     assert lines(view.flowed([("longer than its room", "")], 10)) == ["longer th…"]
+
+
+def test_the_groups_of_a_search_take_three_lines_at_most() -> None:
+    groups = [
+        SearchedGroup(argument="params", pattern=f"**/layer_{n}/kernel", arrays=n, bytes=1, ways=9)
+        for n in range(1, 30)
+    ]
+    alone = SearchedGroup(argument="x", pattern="", arrays=1, bytes=1, ways=4)
+    (first, _, last) = [text_of(line) for line in view.search_groups([*groups, alone], 60)]
+    assert first == "params in 29 groups: **/layer_1/kernel 9 ways,"
+    assert last.endswith("…")
+    assert max(len(first), len(last)) <= 60
+    short = view.search_groups(groups[1:2], 60)
+    assert [text_of(line) for line in short] == [
+        "params in 1 group: **/layer_2/kernel 9 ways (2 alike)"
+    ]
