@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import msgspec
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine_base import failures, global_view, processes
@@ -23,6 +24,7 @@ from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions, pmaps
 from jaxtui.program.engine.expressions import Names
+from jaxtui.program.passing import passing
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
@@ -233,22 +235,9 @@ def split_arguments(
     parameters = function.parameters
     if parameters is None:
         return list(range(len(arguments))), {}
-    by_name = {p.name: p for p in parameters}
-    kinds = {p.kind for p in parameters}
-    positional: list[int] = []
-    keywords: dict[str, int] = {}
+    positional, keywords = passing([argument.name for argument in arguments], parameters)
     places = [p for p in parameters if p.kind == "positional"]
-    takes_any = "var_keyword" in kinds and "var_positional" not in kinds
-    for index, argument in enumerate(arguments):
-        parameter = by_name.get(argument.name)
-        by_keyword = parameter is not None and parameter.kind == "keyword"
-        # A function with **kwargs takes by name what it has no place for.
-        left_over = takes_any and parameter is None and len(positional) >= len(places)
-        if (by_keyword or left_over) and argument.name not in keywords:
-            keywords[argument.name] = index
-        else:
-            positional.append(index)
-    if len(positional) > len(places) and "var_positional" not in kinds:
+    if len(positional) > len(places) and all(p.kind != "var_positional" for p in parameters):
         extra = arguments[positional[len(places)]].name
         raise diagnosed(
             "arguments",
@@ -260,18 +249,33 @@ def split_arguments(
     if missing := [p.name for p in ungiven if p.default is None]:
         message = f"{function.name} also needs {', '.join(missing)}"
         raise diagnosed("arguments", ARGUMENTS, message)
-    _check_order([arguments[i].name for i in positional], [p.name for p in places], positional)
+    _check_order(arguments, [p.name for p in places], positional)
     return positional, keywords
 
 
-def _check_order(given: list[str], places: list[str], indices: list[int]) -> None:
+def _check_order(arguments: list[Argument], places: list[str], positional: list[int]) -> None:
     """Refuse an argument with another parameter's name: its value goes by position."""
-    for index, name, place in zip(indices, given, places, strict=False):
+    given = [arguments[index].name for index in positional]
+    for index, name, place in zip(positional, given, places, strict=False):
         if name != place and name in places:
             field = ARGUMENTS / index / "name"
-            fix = Fix(label=f"name it {place}", field=field, text=place)
+            fixes = [Fix(label=f"name it {place}", field=field, text=place)]
+            if place in given:
+                fixes = _in_order(arguments, places, positional)
             message = f"arguments go by position: {name} stands where {place} belongs"
-            raise diagnosed("arguments", field, message, [fix] if place not in given else [])
+            raise diagnosed("arguments", field, message, fixes)
+
+
+def _in_order(arguments: list[Argument], places: list[str], positional: list[int]) -> list[Fix]:
+    """The fix that puts the arguments, each named like a parameter, in the parameters' order."""
+    by_name = {arguments[index].name: arguments[index] for index in positional}
+    if len(by_name) < len(positional) or set(by_name) != set(places[: len(by_name)]):
+        return []
+    rest = [a for index, a in enumerate(arguments) if index not in positional]
+    ordered = [by_name[name] for name in places if name in by_name]
+    text = msgspec.json.encode([*ordered, *rest]).decode()
+    label = f"in the order {', '.join(a.name for a in ordered)}"
+    return [Fix(label=label, field=ARGUMENTS, text=text)]
 
 
 def build_layers(layers: list[AnyLayer], known: Names, devices: DeviceSet) -> list[BuiltLayer]:

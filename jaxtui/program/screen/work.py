@@ -11,7 +11,7 @@ from jaxtui.program.screen.signature import follow
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Argument
+from jaxtui.session.session import Argument, Program
 from jaxtui.wire.base import Composition, Failed, Printed
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
@@ -19,6 +19,11 @@ from jaxtui.wire.report import Flow, Parameter
 
 SMALL = 1_000_000  # elements touched, up to which a program runs by itself
 WORDS: dict[type, str] = {Trace: "tracing", Run: "waiting to run", Inspect: "compiling"}
+
+
+def _text_of(program: Program) -> tuple[str, str]:
+    """What says which function a program has."""
+    return program.source, program.function
 
 
 class CompilerText(Struct, frozen=True):
@@ -48,6 +53,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
         """The parameters of the newest function that the engine could read."""
         self._blocked_trace = False
         self._remembered: dict[str, Argument] = {}
+        self._opened = _text_of(self.session.program)  # the function that the session came with
+        self._given_to: list[Parameter] | None = None  # the signature that the arguments are for
         self._trace_id = 0
         self._departed_at = -math.inf  # when what is typed ceased to be what the result is of
         self._late = False  # what is typed has not been traced, and will not be any moment
@@ -163,6 +170,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def replaced(self, now: float) -> None:
         """Nothing that was answered, or is still to be, is of the session that comes now."""
         self._remembered.clear()
+        self._opened, self._given_to = _text_of(self.session.program), None
         self.printed = {"trace": "", "run": ""}
         if self._run_id in self._pending:
             self._cancel(self._run_id)
@@ -302,15 +310,19 @@ class ProgramWork(RequestWork[Composition, Ran]):
             self.flow = event.flow
         if event.signature is not None:
             self.signature = event.signature
-        if event.signature is not None and pending.asked == self.asked:
-            self._follow_signature(event, now)
+            self._follow_signature(event.signature, pending.asked, now)
         if self._may_run(now):
             self._run(now)
 
-    def _follow_signature(self, event: Traced, now: float) -> None:
-        assert event.signature is not None
+    def _follow_signature(self, signature: list[Parameter], asked: Composition, now: float) -> None:
+        """Let the arguments follow a change of the signature; those of a file are as they are."""
+        if self._given_to is None and _text_of(asked.program) == self._opened:
+            self._given_to = signature
+        if asked != self.asked:
+            return
         program = self.session.program
-        arguments = follow(program.arguments, event.signature, self._remembered)
+        arguments = follow(program.arguments, self._given_to, signature, self._remembered)
+        self._given_to = signature
         if arguments != program.arguments:
             program = msgspec.structs.replace(program, arguments=arguments)
             session = msgspec.structs.replace(self.session, program=program)
