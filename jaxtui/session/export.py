@@ -6,12 +6,12 @@ import ast
 import builtins
 import keyword
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 
 from jaxtui.session import mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
-from jaxtui.session.layers import AnyLayer, Field
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Field
 from jaxtui.session.session import FieldError, Session
 
 _IMPORTS = """\
@@ -363,11 +363,41 @@ def _bound_by(source: str) -> set[str]:
 
 
 def _last_function(source: str) -> str:
+    """The name of the function that the source makes last, as far as its text tells."""
     statements = _statements(source)
-    names = [s.name for s in statements if isinstance(s, ast.FunctionDef)]
-    if not names:
-        targets = [t for s in statements if isinstance(s, ast.Assign) for t in s.targets]
-        names = [target.id for target in targets if isinstance(target, ast.Name)]
-    if not names:
+    defined = {s.name: s for s in statements if isinstance(s, ast.FunctionDef)}
+    made: list[str] = []
+    assigned: list[str] = []
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef):
+            made.append(statement.name)
+        elif isinstance(statement, ast.Assign):
+            names = [t.id for t in statement.targets if isinstance(t, ast.Name)]
+            assigned += names
+            made += names if _makes_function(statement.value, defined) else []
+    if not made and not assigned:
         raise ExportError("the source defines no function", SOURCE)
-    return names[-1]
+    return (made or assigned)[-1]
+
+
+_MAKERS = frozenset(LAYER_KINDS) | {"partial", "vectorize", "custom_jvp", "custom_vjp", "Partial"}
+
+
+def _makes_function(value: ast.expr, defined: Mapping[str, ast.FunctionDef]) -> bool:
+    """Whether an expression makes a function: `lambda`, `jax.jit(f)`, `make_step()`, `f`."""
+    if isinstance(value, ast.Name):
+        return value.id in defined
+    if not isinstance(value, ast.Call):
+        return isinstance(value, ast.Lambda)
+    called = value.func
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    if name == "partial" and value.args and _is_maker(value.args[0]):
+        return False
+    if isinstance(called, ast.Name) and name in defined:
+        inner = (ast.FunctionDef, ast.Lambda)
+        return any(isinstance(n, inner) for s in defined[name].body for n in ast.walk(s))
+    return name in _MAKERS
+
+
+def _is_maker(node: ast.expr) -> bool:
+    return (node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")) in _MAKERS

@@ -46,6 +46,13 @@ SESSIONS = {
             Vmap(in_axes="(0, None)"),
         ),
     ),
+    "a derivative made after its function": Session(
+        program=program(
+            "def f(x):\n    return (x**3).sum()\nhessian = jax.hessian(f)\nkey = 3\n",
+            {"x": "arange(6.0).reshape(2, 3)"},
+            Vmap(),
+        )
+    ),
     "a named axis": Session(
         program=program(
             "def f(x):\n    return x / lax.psum(x, 'i')\n",

@@ -50,6 +50,7 @@ class Evaluated:
     leaves: list[tuple[str, Any]]
     flow: Flow
     seconds: float
+    function: str  # its name
 
 
 def trace(composition: Composition, *, id: int = 0) -> Traced:
@@ -69,10 +70,11 @@ def _with_right_fixes(found: Diagnosis, composition: Composition) -> Diagnosis:
 
 def _trace(composition: Composition) -> Traced:
     name, parameters = "", None
+    choices: list[str] = []
     flow, cost, deferred, failure = None, None, False, None
     try:
         devices, known, function = resolved(composition)
-        name, parameters = function.name, function.parameters
+        name, parameters, choices = function.name, function.parameters, function.choices
         shapes = trace_prepared(with_layers(composition, devices, known, function))
         flow, deferred = shapes.recorder.flow(), shapes.jaxpr is None
         cost = elements_touched(shapes.jaxpr, [value.tree for value in shapes.values])
@@ -88,6 +90,7 @@ def _trace(composition: Composition) -> Traced:
         diagnosis=failure,
         cost=cost,
         deferred=deferred,
+        choices=choices,
     )
 
 
@@ -307,6 +310,7 @@ def _evaluated(recorder: Recorder, leaves: list[tuple[str, Any]], seconds: float
         leaves=leaves,
         flow=flow,
         seconds=seconds,
+        function=recorder.function.name,
     )
 
 

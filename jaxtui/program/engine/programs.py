@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import difflib
 import functools
 import importlib
 import importlib.util
@@ -10,8 +10,8 @@ import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.program.engine import expressions, pmaps
+from jaxtui.program.engine import choosing, expressions, pmaps
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.passing import passing
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
@@ -36,11 +36,15 @@ from jaxtui.wire.report import Parameter
 
 @dataclass(frozen=True)
 class Function:
-    """The user's function, the name to show, and its parameters (None if Python cannot tell)."""
+    """The user's function, the name to show, and its parameters (None if Python cannot tell).
+
+    `choices` are what `program.function` may say instead, in the order in which they were made.
+    """
 
     call: Callable[..., Any]
     name: str
     parameters: list[Parameter] | None
+    choices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -90,73 +94,37 @@ def resolve(program: Program, known: Names, folder: str) -> Function:
     reference = program.function.strip()
     if ":" in reference:
         call, name = _imported(reference, folder)
-    else:
-        call, name = _from_source(program.source, reference, known)
-    return Function(call=call, name=name, parameters=signature(call))
+        return Function(call=call, name=name, parameters=signature(call))
+    return _from_source(program.source, reference, known)
 
 
-def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., Any], str]:
+def _from_source(source: str, name: str, known: Names) -> Function:
     if not source.strip():
         field = FUNCTION if name else SOURCE
         raise diagnosed("function", field, "there is no function yet: write one, or name one")
+    choices = choosing.callables(source, known.source)
     if name:
         if not callable(known.source.get(name)):
-            raise diagnosed("function", FUNCTION, f"the source defines no function {name}")
-        return known.source[name], name
-    bound = _bound_names(source)
-    made = [n for n, value in known.source.items() if _made_by_source(value, known)]
-    for candidates in (bound.defined, bound.assigned, bound.imported, made):
-        for candidate in reversed(candidates):
-            if callable(known.source.get(candidate)):
-                return known.source[candidate], candidate
-    if bound.coroutines:
-        message = f"{bound.coroutines[-1]} is `async def`: JAX calls plain functions, `def`"
+            message = f"the source defines no function {name}"
+            raise diagnosed("function", FUNCTION, message, _other_functions(name, choices))
+    elif choices:
+        name = choices[-1]
+    elif late := choosing.coroutines(source):
+        message = f"{late[-1]} is `async def`: JAX calls plain functions, `def`"
         raise diagnosed("function", SOURCE, message)
-    raise diagnosed("function", SOURCE, "the source defines no function")
+    else:
+        raise diagnosed("function", SOURCE, "the source defines no function")
+    call = known.source[name]
+    return Function(call, name, signature(call), choices)
 
 
-def _made_by_source(value: Any, known: Names) -> bool:
-    """Whether `value` is a function whose code is the source's, under whatever name."""
-    ours = getattr(value, "__globals__", None) is known.source
-    return ours and not inspect.iscoroutinefunction(value)
-
-
-@dataclass
-class _Bound:
-    """Names bound at the top level of a source, in order."""
-
-    defined: list[str]
-    assigned: list[str]
-    imported: list[str]
-    coroutines: list[str]
-
-
-@functools.lru_cache(maxsize=8)
-def _bound_names(source: str) -> _Bound:
-    bound = _Bound([], [], [], [])
-    for node in _top_level(ast.parse(source).body):
-        if isinstance(node, ast.FunctionDef):
-            bound.defined.append(node.name)
-        elif isinstance(node, ast.AsyncFunctionDef):
-            bound.coroutines.append(node.name)
-        elif isinstance(node, ast.ImportFrom):
-            bound.imported += [alias.asname or alias.name for alias in node.names]
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            bound.assigned += [t.id for t in targets if isinstance(t, ast.Name)]
-    return bound
-
-
-def _top_level(statements: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """The statements and those inside `if`, `try`, `with` and loops, not inside definitions."""
-    for statement in statements:
-        yield statement
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            inner = (n for n in ast.iter_child_nodes(statement) if isinstance(n, _HOLDERS))
-            yield from _top_level(inner)
-
-
-_HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
+def _other_functions(name: str, choices: list[str], place: str = "") -> list[Fix]:
+    """Fixes that take a function of nearly that name; of the source, also the one made last."""
+    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
+    fixes = [Fix(f"{name} → {right}", FUNCTION, f"{place}{right}") for right in near]
+    if choices and not place:
+        fixes.append(Fix(f"{choices[-1]}, the last function of the source", FUNCTION, ""))
+    return fixes
 
 
 def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:

@@ -87,6 +87,13 @@ class ProgramWork(RequestWork[Composition, Ran]):
             return self.traced.function
         return self.session.program.function_name
 
+    @property
+    def choices(self) -> list[str]:
+        """The functions that may be chosen in place of the present one, as far as is known."""
+        chosen = self.session.program.function.strip()
+        known = self.traced.choices if self.traced is not None else []
+        return [choice for choice in known if choice != (chosen or known[-1])]
+
     def flow_stale(self, now: float) -> bool:
         """Whether the flow is not of what is typed; an answer due any moment does not count."""
         if self.traced is None or self.traced.flow is None:

@@ -22,7 +22,7 @@ KINDS = [
     case("the last of several", "def g(x): return x + 1\ndef f(x): return g(x) * 2\n",
         "x = arange(3)", Vmap(), "jax.vmap(f)(x)", 3),
     case("a lambda", "x: x * 2", "x = arange(3)", Vmap(), "jax.vmap(f)(x)", 3),
-    case("a lambda after a def", "def f(x): return x\ng = lambda x: 1\n", "x = arange(3)", Vmap(),
+    case("a lambda after a def", "def g(x): return x\nf = lambda x: 1\n", "x = arange(3)", Vmap(),
         "jax.vmap(f)(x)", 3),
     case("a jitted function", "@jax.jit\ndef f(x): return jnp.sin(x)\n", "x = arange(3.)", Vmap(),
         "jax.vmap(f)(x)", 3),
