@@ -30,6 +30,7 @@ from jaxtui.session.field_path import (
     FieldPath,
 )
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Part
+from jaxtui.session.references import reference_of
 
 MOST = 64  # arguments, layers, parameters, ...; each of them is a line on the screen
 LONGEST = 500  # characters of a message, which may quote the file
@@ -122,7 +123,8 @@ class Program(Part):
     def function_name(self) -> str:
         """The function's name as far as the text shows it, else ""; only the engine knows."""
         if self.function:
-            return self.function.rpartition(":")[2]
+            reference = reference_of(self.function)
+            return reference.name if reference is not None else self.function.strip()
         names = [made[1] or made[2] for made in _MADE.finditer(self.source)]
         return names[-1] if names else ""
 

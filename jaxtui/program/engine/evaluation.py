@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures, lockstep, memory, processes
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import expressions, kept_programs, placing, pmaps, suggestions
+from jaxtui.program.engine import expressions, kept_programs, modules, placing, pmaps, suggestions
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
@@ -277,6 +277,7 @@ def _called(
     stage: Callable[[str], None],
 ) -> Evaluated:
     jax.block_until_ready((args, kwargs))
+    modules.called()
     began = time.perf_counter()
     try:
         output = recorder.program(*args, **kwargs)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib
-import importlib.util
 import inspect
-import os
 import pkgutil
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +18,14 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.program.engine import choosing, expressions, pmaps
+from jaxtui.program.engine import choosing, expressions, modules, pmaps, references
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.passing import passing
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
+from jaxtui.session.references import Reference, reference_of
 from jaxtui.session.session import Argument, Program
-from jaxtui.session.working_folder import working_folder
 from jaxtui.text.quantities import counted
 from jaxtui.wire.report import Parameter
 
@@ -89,13 +85,26 @@ class BuiltLayer:
         return getattr(jax, self.transform)(function, **settings)  # type: ignore[no-any-return]
 
 
-def resolve(program: Program, known: Names, folder: str) -> Function:
-    """The function of `program`. Raises Diagnosed at program.source or program.function."""
-    reference = program.function.strip()
-    if ":" in reference:
-        call, name = _imported(reference, folder)
-        return Function(call=call, name=name, parameters=signature(call))
-    return _from_source(program.source, reference, known)
+def file_of(program: Program, folder: str) -> Path | None:
+    """The file that the function of `program` lies in, None without one. Raises Diagnosed."""
+    reference = reference_of(program.function)
+    if reference is None or not reference.is_file:
+        return None
+    try:
+        return expressions.find_file(reference.place, folder).resolve()
+    except BaseException as error:  # also what a path of null bytes raises
+        raise Diagnosed(failures.raised_diagnosis(error, "function", FUNCTION)) from error
+
+
+def resolve(program: Program, known: Names, file: Path | None) -> tuple[Function, dict[str, Any]]:
+    """The function of `program`, and what the file or module that it lies in offers to values.
+
+    Raises Diagnosed at program.source or program.function.
+    """
+    reference = reference_of(program.function)
+    if reference is None:
+        return _from_source(program.source, program.function.strip(), known), {}
+    return _from_module(reference, file)
 
 
 def _from_source(source: str, name: str, known: Names) -> Function:
@@ -127,44 +136,29 @@ def _other_functions(name: str, choices: list[str], place: str = "") -> list[Fix
     return fixes
 
 
-def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:
-    place, _, name = reference.rpartition(":")
+def _from_module(reference: Reference, file: Path | None) -> tuple[Function, dict[str, Any]]:
     try:
-        module = _module_of_file(place, folder) if place.endswith(".py") else _module(place, folder)
-        call = functools.reduce(getattr, name.split("."), module)
+        module = modules.load(reference.place) if file is None else modules.load_file(file)
     except BaseException as error:  # also SystemExit: a module may call exit()
         raise Diagnosed(failures.raised_diagnosis(error, "function", FUNCTION)) from error
+    choices = choosing.callables_of(module)
+    try:
+        call = references.value(reference.name, module)
+    except BaseException as error:
+        found = failures.raised_diagnosis(error, "function", FUNCTION)
+        near = _other_functions(reference.name, choices, f"{reference.place}:")
+        raise Diagnosed(msgspec.structs.replace(found, fixes=near)) from error
     if not callable(call):
-        raise diagnosed("function", FUNCTION, f"{name} in {place} is no function")
-    return call, name.rpartition(".")[2]
-
-
-def _module(name: str, folder: str) -> Any:
-    for path in (
-        working_folder(),
-        os.path.realpath(Path(working_folder(), folder)) if folder else "",
-    ):
-        if path and path not in sys.path:
-            sys.path.insert(0, path)
-    return importlib.import_module(name)
-
-
-def _module_of_file(file: str, folder: str) -> Any:
-    path = expressions.find_file(file, folder).resolve()
-    return _loaded(path, path.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=8)
-def _loaded(path: Path, _modified: int) -> Any:
-    """The module in the file, which runs again only after the file has changed."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path.name} is no Python file")
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+        message = f"{reference.name} in {reference.place} is no function"
+        raise diagnosed("function", FUNCTION, message)
+    offered = {n: value for n, value in vars(module).items() if not n.startswith("_")}
+    function = Function(
+        call,
+        references.shown(reference.name),
+        signature(call),
+        [f"{reference.place}:{name}" for name in choices],
+    )
+    return function, offered
 
 
 _KINDS = {

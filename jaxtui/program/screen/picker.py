@@ -9,6 +9,7 @@ import msgspec
 from jaxtui import lessons
 from jaxtui.screen.dialogs import ChoiceDialog
 from jaxtui.session.field_path import FUNCTION, PROGRAM
+from jaxtui.session.references import reference_of
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.function_editor import FunctionEditor
@@ -25,7 +26,7 @@ def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> No
     explorer = screen.explorer
     others = explorer.work.choices
     choices = [
-        *((f"{OTHER}{choice}", f"{_name_of(choice)}  {_home_of(choice)}") for choice in others),
+        *((f"{OTHER}{choice}", _label(choice)) for choice in others),
         (WRITE, "write it here"),
         (IMPORT, "from a module or file …"),
         *((name, f"example: {lessons.load(name).title}") for name in lessons.NAMES),
@@ -45,13 +46,9 @@ def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> No
     screen.app.push_screen(ChoiceDialog("Where is the function?", choices), chosen)
 
 
-def _name_of(choice: str) -> str:
-    return choice.rpartition(":")[2]
-
-
-def _home_of(choice: str) -> str:
-    place = choice.rpartition(":")[0]
-    return f"of {place}" if place else "of this source"
+def _label(choice: str) -> str:
+    reference = reference_of(choice)
+    return f"{choice} of this source" if reference is None else " of ".join(reversed(reference))
 
 
 def _write_here(explorer: Workbench[ProgramWork]) -> None:

@@ -195,6 +195,9 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def again(self, now: float) -> None:
         """Something that the engine reads besides the session has changed, such as a file."""
         self.ran_lost = True
+        self.ran_of, self._departed_at = None, now
+        self._failure = self._failure_of = None
+        self.views = {}
         self._rest_at = now
         self._trace(now)
 
