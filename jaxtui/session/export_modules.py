@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ class _Places:
         if absolute:
             return repr(str(path))
         below = Path(os.path.relpath(path, self._script)).as_posix()
-        return "here" if below == "." else f"here / {below!r}"
+        return "here" if below == "." else f"here / {json.dumps(below, ensure_ascii=False)}"
 
 
 def _inserted(path: str) -> str:

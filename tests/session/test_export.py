@@ -215,6 +215,7 @@ def make(n=2): return Model(n)
     "my-model.py": "def f(x): return x * 3\n",
 }
 X = {"x": "arange(3.0)"}
+LONG = pytest.mark.long
 OF_FILES = {
     "names of the file": (
         "", "state_file.py:f", {"state": "State(W)", "x": "ones(3)", "scale": "2.0"}, (),

@@ -46,7 +46,7 @@ def callables(source: str, names: Mapping[str, Any]) -> list[str]:
         if rank is not None:
             ranked[binding.name] = rank
     for name, value in names.items():
-        if name not in ranked and _is_of(value, names):  # by `exec`, or under a walrus
+        if name not in ranked and callable(value) and _is_of(value, names):  # by `exec`, or under a walrus
             ranked[name] = OBJECT
     return sorted(ranked, key=lambda name: -ranked[name])  # sorted keeps the order of equals
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import random
@@ -45,6 +46,7 @@ def changes(before: State, after: State) -> list[Change]:
     return [
         Change(part, name, after[part].get(name, GONE))
         for part in before
+        if not _same(before[part], after[part])
         for name in before[part].keys() | after[part].keys()
         if not _same(before[part].get(name, GONE), after[part].get(name, GONE))
     ]
@@ -60,16 +62,21 @@ def apply(wanted: list[Change]) -> None:
 
 def leave_local_contexts() -> None:
     """Leave what code has entered in this thread by `with`-contexts of JAX, and not left."""
-    for holder, unset in _local_holders():
-        with contextlib.suppress(Exception):
-            if holder.get_local() is not unset:
-                holder.set_local(unset)
+    unset, holders = _local_holders()
+    for holder in holders:
+        if holder.get_local() is not unset:
+            holder.set_local(unset)
+
+
+_fresh: list[Any] = []  # what tells the state of NumPy's random numbers as they were begun
 
 
 def new_randomness() -> None:
     """Let the next random numbers be those of a fresh process."""
     random.seed()
-    np.random.seed()
+    if _fresh != [_numpy_randomness()]:
+        np.random.seed()
+        _fresh[:] = [_numpy_randomness()]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -79,11 +86,13 @@ def _same(one: Any, other: Any) -> bool:
         return False
 
 
-def _local_holders() -> list[tuple[Any, Any]]:
-    unset = getattr(sys.modules.get("jax._src.config"), "config_ext", None)
-    unset = getattr(unset, "unset", None)
+@functools.cache
+def _local_holders() -> tuple[Any, list[Any]]:
+    """What stands for no value of a thread's own, and the options of JAX that may have one."""
+    unset = getattr(getattr(sys.modules.get("jax._src.config"), "config_ext", None), "unset", None)
     holders = getattr(jax.config, "_value_holders", {}).values()
-    return [(holder, unset) for holder in holders if hasattr(holder, "set_local")] if unset else []
+    known = [h for h in holders if hasattr(h, "get_local") and hasattr(h, "set_local")]
+    return unset, known if unset is not None else []
 
 
 def _set_environ(name: str, value: Any) -> None:
