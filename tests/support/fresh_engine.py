@@ -7,7 +7,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 _CODE = """
 import importlib, json, sys
 from jaxtui.engine_base import devices
@@ -25,9 +27,10 @@ def in_a_process(test: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(test)
     def called(*args: object) -> None:
-        asked = json.dumps([test.__module__, test.__name__, args])
+        file = Path(test.__code__.co_filename).relative_to(ROOT)
+        asked = json.dumps([".".join(file.with_suffix("").parts), test.__name__, args])
         code = [sys.executable, "-c", _CODE, asked]
-        done = subprocess.run(code, capture_output=True, text=True, check=False)
+        done = subprocess.run(code, capture_output=True, text=True, check=False, cwd=ROOT)
         assert done.returncode == 0, done.stderr[-3000:]
 
     return called

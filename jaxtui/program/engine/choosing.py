@@ -46,7 +46,8 @@ def callables(source: str, names: Mapping[str, Any]) -> list[str]:
         if rank is not None:
             ranked[binding.name] = rank
     for name, value in names.items():
-        if name not in ranked and callable(value) and _is_of(value, names):  # by `exec`, or under a walrus
+        # Made by `exec`, or under a walrus.
+        if name not in ranked and callable(value) and _is_of(value, names):
             ranked[name] = OBJECT
     return sorted(ranked, key=lambda name: -ranked[name])  # sorted keeps the order of equals
 
