@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import bounded
+from jaxtui.session.references import reference_of
 from jaxtui.session.session import Session
 from jaxtui.session.working_folder import working_folder
 
@@ -63,9 +64,12 @@ class Reading:
         if not function and not any(map(_REACHES.search, texts)):
             return
         roots = [os.path.realpath(folder), working_folder()]
-        waiting = [file for text in texts for file in self._imported(text, roots)]
-        if function:
-            waiting += self._file_of(function.rpartition(":")[0], roots)
+        reference = reference_of(function)
+        own = self._file_of(reference.place, roots) if reference is not None else []
+        # What lies beside the function's file can be imported by the source and the values too.
+        beside = [folder for file in own for folder in _folders_of(os.path.realpath(file))]
+        waiting = [file for text in texts for file in self._imported(text, [*beside, *roots])]
+        waiting += own
         files: dict[str, str] = {}
         while waiting and len(files) < FILES:
             path = os.path.realpath(waiting.pop())
@@ -75,7 +79,10 @@ class Reading:
             same = before is not None and before._stamps.get(path) == self._stamps[path]
             known = before.covered.files.get(path) if before is not None and same else None
             files[path] = _text(path) if known is None else known
-            waiting += self._imported(files[path], [os.path.dirname(path), *roots])
+            packages = _packages(path)
+            waiting += [f for f in (os.path.join(p, "__init__.py") for p in packages) if f != path]
+            folders = dict.fromkeys([*_folders_of(path), *beside, *roots])
+            waiting += self._imported(files[path], list(folders))
         self.covered = Covered(roots[0], files)
 
     @property
@@ -116,6 +123,22 @@ class Reading:
                 found += [str(file) for file in _extensions(place, name)]
                 place /= name
         return found
+
+
+def _packages(path: str) -> list[str]:
+    """The folders of the packages that a file lies in, from the innermost outward."""
+    folder = os.path.dirname(path)
+    found: list[str] = []
+    while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
+        found.append(folder)
+        folder = os.path.dirname(folder)
+    return found
+
+
+def _folders_of(path: str) -> list[str]:
+    """The folders that imports in a file reach: its own, those that `..` means, its package's."""
+    packages = _packages(path)
+    return [os.path.dirname(path), *packages[1:], *map(os.path.dirname, packages[-1:])]
 
 
 def _stamp(path: str) -> Stamp:

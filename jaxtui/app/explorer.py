@@ -13,6 +13,7 @@ import msgspec
 from textual.timer import Timer
 
 from jaxtui.app.array_reads import ArrayReads
+from jaxtui.app.file_poll import FilePoll
 from jaxtui.app.files import Files
 from jaxtui.app.history import History, changed
 from jaxtui.app.works import Works
@@ -107,6 +108,7 @@ class Explorer(Works):
         )
         super().__init__(opened)
         self.array_reads = ArrayReads(opened, app, self.work.note_summary)
+        self._poll = FilePoll(self)
         self._choice = choice
         self._history = History()
         self._inbox: deque[AnyEvent] = deque()
@@ -122,6 +124,7 @@ class Explorer(Works):
         self.open_session.restarted(self.now())
         self.client.listen(self._hear)
         self._tick_on()
+        self.app.set_timer(REST, self._poll.follow)
 
     @property
     def works(self) -> list[AwaitedWork]:
@@ -303,6 +306,7 @@ class Explorer(Works):
 
     def _rested(self) -> None:
         self._resting = None
+        self._poll.follow()
         for work in self.works:
             work.rested(self.now())
         self.show_work()

@@ -176,7 +176,9 @@ def _export(options: argparse.Namespace) -> int:
     from jaxtui.wire import launch
 
     try:
-        script = export.script(choice.applied_to(loads(launch.read(options.session))))
+        session = choice.applied_to(loads(launch.read(options.session)))
+        to = launch.folder_of(options.output) if options.output else ""
+        script = export.script(session, launch.folder_of(options.session), to)
     except (SessionError, export.ExportError) as error:
         print(_located(options.session, error), file=sys.stderr)
         return 1

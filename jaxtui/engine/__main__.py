@@ -217,6 +217,7 @@ class Engine:
         on_stage("reading")
         self._store.keep(request.id, evaluated.leaves)
         report = ProgramReport(
+            function=evaluated.function,
             inputs=evaluated.inputs,
             layers=evaluated.layers,
             outputs=self._store.outputs(request.id, request.values),

@@ -96,6 +96,27 @@ def leave_context() -> None:
             operator.attrgetter("set_mesh")(jax if hasattr(jax, "set_mesh") else jax.sharding)(None)
 
 
+def in_this_thread() -> Mesh | None:
+    """The mesh that code has set in this thread with `jax.set_mesh`; None without one."""
+    # JAX before 0.7 has it, but does not export it.
+    exported = hasattr(jax.sharding, "get_mesh")
+    holder = jax.sharding if exported else sys.modules["jax._src.mesh"]
+    find: Callable[[], Mesh | None]
+    find = operator.attrgetter("get_mesh" if exported else "get_concrete_mesh")(holder)
+    with contextlib.suppress(ValueError):  # inside of a trace
+        mesh = find()
+        return None if mesh is None or mesh.empty else mesh
+    return None
+
+
+def stay_in(mesh: Mesh | None) -> None:
+    """Set the mesh in context of this thread, as `jax.set_mesh` does."""
+    if mesh is None:
+        leave_context()
+    else:
+        operator.attrgetter("set_mesh")(jax if hasattr(jax, "set_mesh") else jax.sharding)(mesh)
+
+
 def _setting() -> Callable[[Mesh], contextlib.AbstractContextManager[Any]]:
     # JAX before 0.7 has use_mesh instead.
     name = "set_mesh" if hasattr(jax, "set_mesh") else "sharding.use_mesh"

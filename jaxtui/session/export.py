@@ -6,13 +6,16 @@ import ast
 import builtins
 import keyword
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
+from types import MappingProxyType
 
 from jaxtui.session import mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
 from jaxtui.session.export_helpers import BY_PATH, HELPERS
+from jaxtui.session.export_modules import imports_of
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
-from jaxtui.session.layers import AnyLayer, Field
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Field
+from jaxtui.session.references import reference_of
 from jaxtui.session.session import FieldError, Session
 
 _IMPORTS = """\
@@ -40,10 +43,12 @@ class ExportError(FieldError):
     """A session with a field that is missing or not valid Python."""
 
 
-def script(session: Session) -> str:
+def script(session: Session, folder: str = "", script_folder: str = "") -> str:
     """Return the program of `session` as a script that prints its result. Raises ExportError.
 
-    If the session has a collective and no other program, the script runs the collective.
+    If the session has a collective and no other program, the script runs the collective. The
+    session lies in `folder`, and so does the script, unless a `script_folder` is given: the files
+    that it imports are found from there.
     """
     if session.collective is not None and not runs_program(session):
         try:
@@ -52,17 +57,20 @@ def script(session: Session) -> str:
             raise ExportError(error.message, error.field) from error
     if session.program.empty:
         raise ExportError("there is no function to export", PROGRAM)
-    exporter = _Exporter(session)
+    exporter = _Exporter(session, folder, script_folder)
     return "\n".join(part.rstrip() + "\n" for part in exporter.parts() if part.strip())
 
 
 class _Exporter:
     """Writes the parts of one script."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, folder: str, script_folder: str) -> None:
         self.session = session
         self.program = session.program
         self.bound = _bound_by(self.program.source) | set(session.parameters) | _KNOWN
+        self.imports = imports_of(self.program, self.bound, folder, script_folder)
+        self.bound |= {"here", "sys", "Path"} if self.imports.paths else set()
+        self.bound |= {self.imports.module.partition(".")[0]} - {""}
         self.helpers: dict[str, str] = {}
         self.mesh_when = mesh_context.when(session.devices, session.program)
 
@@ -71,10 +79,12 @@ class _Exporter:
         inputs = self._inputs()  # first, since it finds the helper functions that are used
         yield self._heading()
         yield self._devices_and_imports()
+        yield "\n".join(self.imports.paths)
         yield self._parameters()
         # Two blank lines around definitions, as in any script.
         yield from ("\n" + helper for helper in self.helpers.values())
         yield "\n" + self.program.source.strip("\n") + "\n\n" if self.program.source.strip() else ""
+        yield "\n".join(self.imports.lines)
         yield inputs
         yield self._calls()
 
@@ -175,6 +185,8 @@ class _Exporter:
         """Put `jnp.` before the names in `text` that only jaxtui resolves without it."""
 
         def home(name: str) -> str:
+            if name in self.imports.names:
+                return self.imports.module
             if name in HELPERS:
                 self.helpers[name] = HELPERS[name]
                 return ""
@@ -186,12 +198,13 @@ class _Exporter:
             raise ExportError(f"no Python: {error}", field) from error
 
     def _calls(self) -> str:
-        name, lines = self._function()
+        name, lines = self._function(), []
+        names = [argument.name for argument in self.program.arguments]
+        text = self.imports.text or self.program.source
+        by_name = _given_by_name(text, name.removeprefix(f"{self.imports.module}."), names)
         for index, layer in enumerate(self.program.layers):
             lines.append(f"program = {self._layer(index, layer, name)}")
             name = "program"
-        names = [argument.name for argument in self.program.arguments]
-        by_name = _given_by_name(self.program.source, self._function()[0], names)
         arguments = ", ".join(
             f"{a.name}={self.variable(a.name)}" if a.name in by_name else self.variable(a.name)
             for a in self.program.arguments
@@ -199,20 +212,12 @@ class _Exporter:
         lines += [f"result = {name}({arguments})", "print(result)"]
         return "\n".join(lines)
 
-    def _function(self) -> tuple[str, list[str]]:
-        """Return the function's name in the script, and the lines that it needs first."""
-        reference = self.program.function.strip()
-        if ":" not in reference:
-            return reference or _last_function(self.program.source), []
-        place, _, name = reference.rpartition(":")
-        if place.endswith(".py"):
-            return f"_loaded.{name}", [
-                "import runpy",
-                "from types import SimpleNamespace",
-                "",
-                f"_loaded = SimpleNamespace(**runpy.run_path({place!r}))",
-            ]
-        return f"{place}.{name}", [f"import {place}", ""]
+    def _function(self) -> str:
+        """Return the function's name in the script."""
+        reference = reference_of(self.program.function)
+        if reference is None:
+            return self.program.function.strip() or _last_function(self.program.source)
+        return f"{self.imports.module}.{reference.name}"
 
     def _device_slice(self, index: int, layer: AnyLayer) -> str:
         """Return a slice of the chosen devices: pmap needs exactly as many as its axis is long."""
@@ -229,28 +234,38 @@ class _Exporter:
             settings.append("mesh=mesh")
         if layer.maps_over_devices and self.session.devices.order is not None:
             settings.append(f"devices=chosen_devices{self._device_slice(index, layer)}")
-        settings += written_settings(index, layer, self.bound)
+        own = self.imports
+        home = dict.fromkeys(own.names, own.module)
+        settings += written_settings(index, layer, self.bound, home)
         return f"jax.{layer.transform}({', '.join(settings)})"
 
 
-def written_settings(index: int, layer: AnyLayer, bound: Container[str]) -> list[str]:
+def written_settings(
+    index: int,
+    layer: AnyLayer,
+    bound: Container[str],
+    homes: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """Return the settings of the layer at `index` as Python: `in_axes=0`, `axis_name='i'`.
 
-    `bound` are the names that the source binds. Raises ExportError.
+    `bound` are the names that the source binds, and `homes` the modules of those that it does not.
+    Raises ExportError.
     """
     settings = []
     for name, text in layer.typed().items():
         try:
-            settings.append(f"{name}={_written(layer.fields()[name], text, bound)}")
+            settings.append(f"{name}={_written(layer.fields()[name], text, bound, homes)}")
         except (SyntaxError, ValueError) as error:
             field = LAYERS / index / name
             raise ExportError(f"no Python: {error}", field) from error
     return settings
 
 
-def _written(field: Field, text: str, bound: Container[str]) -> str:
+def _written(field: Field, text: str, bound: Container[str], homes: Mapping[str, str]) -> str:
     if field.is_word(text):
         return repr(text)
+    if homes:
+        text = _qualified(text, bound, lambda name: homes.get(name, ""))
     if field.reads == "names":
         value = ast.parse(text, mode="eval").body
         return "{" + text + "}" if isinstance(value, ast.Constant) else f"set(({text}))"
@@ -347,11 +362,41 @@ def _bound_by(source: str) -> set[str]:
 
 
 def _last_function(source: str) -> str:
+    """The name of the function that the source makes last, as far as its text tells."""
     statements = _statements(source)
-    names = [s.name for s in statements if isinstance(s, ast.FunctionDef)]
-    if not names:
-        targets = [t for s in statements if isinstance(s, ast.Assign) for t in s.targets]
-        names = [target.id for target in targets if isinstance(target, ast.Name)]
-    if not names:
+    defined = {s.name: s for s in statements if isinstance(s, ast.FunctionDef)}
+    made: list[str] = []
+    assigned: list[str] = []
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef):
+            made.append(statement.name)
+        elif isinstance(statement, ast.Assign):
+            names = [t.id for t in statement.targets if isinstance(t, ast.Name)]
+            assigned += names
+            made += names if _makes_function(statement.value, defined) else []
+    if not made and not assigned:
         raise ExportError("the source defines no function", SOURCE)
-    return names[-1]
+    return (made or assigned)[-1]
+
+
+_MAKERS = frozenset(LAYER_KINDS) | {"partial", "vectorize", "custom_jvp", "custom_vjp", "Partial"}
+
+
+def _makes_function(value: ast.expr, defined: Mapping[str, ast.FunctionDef]) -> bool:
+    """Whether an expression makes a function: `lambda`, `jax.jit(f)`, `make_step()`, `f`."""
+    if isinstance(value, ast.Name):
+        return value.id in defined
+    if not isinstance(value, ast.Call):
+        return isinstance(value, ast.Lambda)
+    called = value.func
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    if name == "partial" and value.args and _is_maker(value.args[0]):
+        return False
+    if isinstance(called, ast.Name) and name in defined:
+        inner = (ast.FunctionDef, ast.Lambda)
+        return any(isinstance(n, inner) for s in defined[name].body for n in ast.walk(s))
+    return name in _MAKERS
+
+
+def _is_maker(node: ast.expr) -> bool:
+    return (node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")) in _MAKERS

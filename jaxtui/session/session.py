@@ -30,11 +30,20 @@ from jaxtui.session.field_path import (
     FieldPath,
 )
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Part
+from jaxtui.session.references import reference_of
 
 MOST = 64  # arguments, layers, parameters, ...; each of them is a line on the screen
 LONGEST = 500  # characters of a message, which may quote the file
 RESERVED_PARAMETERS = frozenset({"devices", "jax", "jnp", "np", "lax", "P"})
 AxisTypeName = Literal["auto", "explicit"]
+
+
+# What makes a function at the top of a source, as far as that can be told from its text.
+_MADE = re.compile(
+    r"^def\s+(\w+)|^(\w+)\s*=\s*(?:lambda\b|(?:\w+\.)*"
+    r"(?:jit|vmap|pmap|shard_map|grad|value_and_grad|hessian|jacfwd|jacrev|checkpoint|vectorize)\()",
+    re.MULTILINE,
+)
 
 
 class FieldError(Exception):
@@ -112,10 +121,11 @@ class Program(Part):
 
     @property
     def function_name(self) -> str:
-        """The function's name as far as the text shows it, else ""."""
+        """The function's name as far as the text shows it, else ""; only the engine knows."""
         if self.function:
-            return self.function.rpartition(":")[2]
-        names = re.findall(r"^def\s+(\w+)", self.source, re.MULTILINE)
+            reference = reference_of(self.function)
+            return reference.name if reference is not None else self.function.strip()
+        names = [made[1] or made[2] for made in _MADE.finditer(self.source)]
         return names[-1] if names else ""
 
 

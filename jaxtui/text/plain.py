@@ -64,19 +64,22 @@ def summary(figures: Summary) -> str:
 
 
 def _flow(report: ProgramReport, dot: str) -> str:
-    """A table with a row for each leaf and a column for each layer: the shapes inside it."""
+    """A table with a row for each leaf and a column for each layer: the shapes inside it.
+
+    The function that ran stands in its corner.
+    """
     columns: list[tuple[str, list[Leaf]]] = [("given", report.inputs)]
     for layer in reversed(report.layers):
         size = "" if layer.axis_size is None else f"{dot}{layer.axis_size}"
         columns.append((f"{layer.transform}{size}", layer.inside))
-    rows = [["", *(label for label, _ in columns)]]
+    rows = [[report.function, *(label for label, _ in columns)]]
     for leaf in report.inputs:
         cells = [f"{leaf.name}{leaf.path}"]
         for _, inside in columns:
             found = [x for x in inside if (x.name, x.path) == (leaf.name, leaf.path)]
             cells.append(shape(found[0].dtype, found[0].shape) if found else "-")
         rows.append(cells)
-    return aligned(rows) if report.inputs else ""
+    return aligned(rows) if report.inputs or report.function else ""
 
 
 def aligned(rows: list[list[str]], right: frozenset[int] = frozenset()) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.base import Composition, Event, Request
 from jaxtui.wire.report import Flow, Parameter, ProgramReport
@@ -45,6 +47,8 @@ class Traced(Event, frozen=True, kw_only=True):
     `signature` is None if there is no function. `cost` estimates an upper bound on the number of
     elements that a run touches (inputs, outputs and intermediates), None if tracing failed.
     `deferred` means that the function depends on values, so that only a run can find the shapes.
+    `choices` are the functions that `program.function` may name instead, the one made last at the
+    end.
     """
 
     function: str
@@ -53,6 +57,7 @@ class Traced(Event, frozen=True, kw_only=True):
     diagnosis: Diagnosis | None
     cost: int | None = None
     deferred: bool = False
+    choices: list[str] = msgspec.field(default_factory=list)
     seconds: float = 0.0
 
 

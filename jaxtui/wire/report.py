@@ -78,8 +78,9 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 class ProgramReport(Struct, frozen=True, kw_only=True):
-    """The report of a program's run."""
+    """The report of a program's run; `function` is the name of the function that ran."""
 
+    function: str = ""
     inputs: list[Leaf]
     layers: list[LayerReport]
     outputs: list[Output]

@@ -545,6 +545,23 @@ async def test_the_function_is_picked_from_a_module_or_an_example() -> None:
         assert bench.session.program.source == made.SOURCE
 
 
+async def test_every_other_function_of_a_source_or_file_is_picked() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        bench.explorer.edit(FieldPath("program.source"), made.SOURCE + "g = jax.jit(f)\n")
+        await bench.trace_answered(choices=["f", "mine.py:h", "g"])
+        await bench.press("escape", "p")
+        assert "f of this source" in bench.text
+        assert "h of mine.py" in bench.text
+        assert "g of this source" not in bench.text  # which it is already
+        await bench.press("enter")
+        assert bench.session.program.function == "f"
+        await bench.trace_answered(choices=["f", "mine.py:h", "g"])
+        assert "g = jax.jit(f)" in bench.text  # the source is still what is shown
+        await bench.press("p", "down", "enter")
+        assert bench.session.program.function == "g"
+
+
 async def test_a_theme_that_does_not_exist_is_named_and_the_screen_works() -> None:
     async with Bench(theme="no-such").open() as bench:
         await bench.settled()

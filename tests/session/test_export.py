@@ -46,6 +46,13 @@ SESSIONS = {
             Vmap(in_axes="(0, None)"),
         ),
     ),
+    "a derivative made after its function": Session(
+        program=program(
+            "def f(x):\n    return (x**3).sum()\nhessian = jax.hessian(f)\nkey = 3\n",
+            {"x": "arange(6.0).reshape(2, 3)"},
+            Vmap(),
+        )
+    ),
     "a named axis": Session(
         program=program(
             "def f(x):\n    return x / lax.psum(x, 'i')\n",
@@ -182,6 +189,93 @@ def test_a_reference_to_a_file_is_loaded_from_it(tmp_path: Path) -> None:
     )
     scope = names_of(script(session))
     assert scope["result"].tolist() == [0, 3, 6]
+
+
+FILES = {
+    "state_file.py": """
+import dataclasses, jax, jax.numpy as jnp
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class State:
+    w: jax.Array
+W = jnp.arange(3.0)
+ones = lambda n: jnp.full(n, 7.0)
+def f(state, x, *, scale=1): return state.w * x * scale
+class Model:
+    def __init__(self, n): self.n = n
+    def apply(self, x): return x * self.n
+def make(n=2): return Model(n)
+""",
+    "helper.py": "N = 5\n",
+    "pkg/__init__.py": "",
+    "pkg/base.py": "N = 4\n",
+    "pkg/mod.py": "from .base import N\nimport beside\ndef f(x): return x * N + beside.ONE\n",
+    "pkg/beside.py": "ONE = 1\n",
+    "random.py": "def f(x): return x * 2\n",
+    "my-model.py": "def f(x): return x * 3\n",
+}
+X = {"x": "arange(3.0)"}
+LONG = pytest.mark.long
+OF_FILES = {
+    "names of the file": (
+        "", "state_file.py:f", {"state": "State(W)", "x": "ones(3)", "scale": "2.0"}, (),
+    ),
+    "a layer that knows them": (
+        "", "state_file.py:f", {"state": "State(W)", "x": "2.0"}, Vmap(in_axes="(State(0), None)"),
+    ),
+    "the source's own first": ("W = 3.0", "state_file.py:f", {"state": "State(W)", "x": "W"}, ()),
+    "one module": (
+        "import state_file", "state_file.py:f", {"state": "state_file.State(W)", "x": "W"}, (),
+    ),
+    "a name that the source has": ("state_file = 3", "state_file.py:make(3).apply", X, ()),
+    "a method": ("", "state_file.py:make(n=3).apply", X, ()),
+    "a module": ("", "state_file:make(n=3).apply", X, ()),
+    "a package": ("", "pkg/mod.py:f", X, ()),
+    "a name of Python's": ("import random\nrandom.random()", "random.py:f", X, ()),
+    "no name": ("", "my-model.py:f", X, ()),
+    "an import of the source": ("import helper\ndef f(x): return x * helper.N", "", X, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[] if name in ("names of the file", "no name") else pytest.mark.long
+        )
+        for name in OF_FILES
+    ],
+)
+def test_a_script_finds_the_files_of_its_session_from_any_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, function, values, layers = OF_FILES[name]
+    folder, scripts = tmp_path / "session", tmp_path / "scripts"
+    elsewhere = tmp_path / "elsewhere"
+    for made in (folder / "pkg", scripts, elsewhere):
+        made.mkdir(parents=True)
+    for file, text in FILES.items():
+        (folder / file).write_text(text)
+    arguments = [Argument(name=n, value=v) for n, v in values.items()]
+    stack = [layers] if layers else []
+    given = Session(
+        program=Program(source=source, function=function, arguments=arguments, layers=stack)
+    )
+    monkeypatch.chdir(elsewhere)
+    text = script(given, str(folder), str(scripts))
+    assert str(tmp_path) not in text
+    (folder.parent / "scripts" / "run.py").write_text(text)
+    tmp_path.joinpath("moved").mkdir()
+    for part in ("session", "scripts"):
+        (tmp_path / part).rename(tmp_path / "moved" / part)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "moved" / "scripts" / "run.py")],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{text}\n{done.stderr}"
+    composition = Composition.of(given, str(tmp_path / "moved" / "session"))
+    ran = run(composition, lambda stage: None, lambda: False)
+    assert done.stdout.strip() == str(ran.leaves[0][1])
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def traced(
     diagnosis: Diagnosis | None = None,
     cost: int | None = 24,
     deferred: bool = False,
+    choices: Sequence[str] = (),
 ) -> Traced:
     return Traced(
         id=id,
@@ -117,6 +118,7 @@ def traced(
         diagnosis=diagnosis,
         cost=cost,
         deferred=deferred,
+        choices=list(choices),
     )
 
 

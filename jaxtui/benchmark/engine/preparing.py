@@ -204,6 +204,7 @@ def program_report(point: Point, baseline: PreparedArm) -> ProgramReport:
     store.keep(0, list(zip(point.reference.paths, leaves, strict=True)))
     levels = recorder.flow().levels
     return ProgramReport(
+        function=recorder.function.name,
         inputs=recorder.inside(0),
         layers=[
             LayerReport(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
@@ -38,8 +37,7 @@ OPTIONS = {
 def function_text(session: Session) -> str:
     """The call that is timed: `benchmark_task(matrix)`."""
     program = session.program
-    names = re.findall(r"^def\s+(\w+)", program.source, re.MULTILINE)
-    name = program.function.rpartition(":")[2] or (names[-1] if names else "no function")
+    name = program.function_name or "no function"
     return f"{name}({', '.join(argument.name for argument in program.arguments)})"
 
 

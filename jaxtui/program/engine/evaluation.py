@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures, lockstep, memory, processes
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import expressions, kept_programs, placing, pmaps, suggestions
+from jaxtui.program.engine import expressions, kept_programs, modules, placing, pmaps, suggestions
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
@@ -50,6 +50,7 @@ class Evaluated:
     leaves: list[tuple[str, Any]]
     flow: Flow
     seconds: float
+    function: str  # its name
 
 
 def trace(composition: Composition, *, id: int = 0) -> Traced:
@@ -69,10 +70,11 @@ def _with_right_fixes(found: Diagnosis, composition: Composition) -> Diagnosis:
 
 def _trace(composition: Composition) -> Traced:
     name, parameters = "", None
+    choices: list[str] = []
     flow, cost, deferred, failure = None, None, False, None
     try:
         devices, known, function = resolved(composition)
-        name, parameters = function.name, function.parameters
+        name, parameters, choices = function.name, function.parameters, function.choices
         shapes = trace_prepared(with_layers(composition, devices, known, function))
         flow, deferred = shapes.recorder.flow(), shapes.jaxpr is None
         cost = elements_touched(shapes.jaxpr, [value.tree for value in shapes.values])
@@ -88,6 +90,7 @@ def _trace(composition: Composition) -> Traced:
         diagnosis=failure,
         cost=cost,
         deferred=deferred,
+        choices=choices,
     )
 
 
@@ -274,6 +277,7 @@ def _called(
     stage: Callable[[str], None],
 ) -> Evaluated:
     jax.block_until_ready((args, kwargs))
+    modules.called()
     began = time.perf_counter()
     try:
         output = recorder.program(*args, **kwargs)
@@ -307,6 +311,7 @@ def _evaluated(recorder: Recorder, leaves: list[tuple[str, Any]], seconds: float
         leaves=leaves,
         flow=flow,
         seconds=seconds,
+        function=recorder.function.name,
     )
 
 

@@ -15,7 +15,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -39,7 +39,7 @@ from jaxtui.engine_base.failures import (
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.memory import peak_bytes
 from jaxtui.engine_base.meshes import typed_sharding
-from jaxtui.program.engine import pmaps, surroundings
+from jaxtui.program.engine import modules, pmaps, surroundings
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE, FieldPath
 from jaxtui.session.working_folder import working_folder
@@ -57,8 +57,9 @@ CONCRETE_VALUE_NEEDED: tuple[type[Exception], ...] = (
 class Names:
     """The names that text is evaluated in.
 
-    `source` is the module the source ran in; `values` adds the names that only values know.
-    `defined` are the names that the source itself binds. `place` is what else a value depends on:
+    `source` is the module the source ran in, and `file` what the function's own file or module
+    offers; `values` adds the names that only values know. `defined` are the names that the source
+    or the file binds. `place` is what else a value depends on:
     the parameters, the mesh and whether it is in context, the folder, options of JAX.
     """
 
@@ -66,17 +67,38 @@ class Names:
     values: dict[str, Any]
     defined: frozenset[str]
     place: Hashable
+    file: dict[str, Any] = field(default_factory=dict)
+
+    def with_file(self, offered: dict[str, Any]) -> Names:
+        """These names and those that the function's file offers, if they are not the source's."""
+        if not offered:
+            return self
+        new = {n: value for n, value in offered.items() if n not in self.source}
+        return replace(
+            self,
+            values={**self.values, **new},
+            defined=self.defined | new.keys(),
+            file=new,
+        )
 
 
 def names(
-    source: str, parameters: Mapping[str, int | float | str], devices: DeviceSet, folder: str
+    source: str,
+    parameters: Mapping[str, int | float | str],
+    devices: DeviceSet,
+    folder: str,
+    file: Path | None = None,
 ) -> Names:
     """Run `source` in a new module that has `parameters`, the number of `devices` and their mesh.
 
-    Changes that an earlier source made to the process are undone first. Raises Diagnosed at
-    program.source if it is not valid Python or raises.
+    Changes that an earlier program made to the process are undone first. Modules are found in the
+    session's `folder` and beside the function's `file`. Raises Diagnosed at program.source if it is
+    not valid Python or raises.
     """
     surroundings.restore()
+    modules.begin(folder, file, source)
+    if surroundings.remembers():
+        sys.argv[:] = [str(file or "")]
     # dataclasses and pickle look a class up in its module, by the module's name.
     sys.modules[MODULE_NAME] = types.ModuleType(MODULE_NAME)
     module = vars(sys.modules[MODULE_NAME])
@@ -290,8 +312,8 @@ def concrete_value(text: str, known: Names, field: FieldPath) -> Any:
 def setting_value(
     text: str, known: Names, field: FieldPath, home: Mapping[str, Any] = MappingProxyType({})
 ) -> Any:
-    """The value of a layer's setting, with the source's names and those in `home`."""
-    return _evaluated(text, known, field, {**home, **known.source}, home)
+    """The value of a layer's setting, with the names of source and file and those in `home`."""
+    return _evaluated(text, known, field, {**home, **known.file, **known.source}, home)
 
 
 def _evaluated(

@@ -70,15 +70,18 @@ def resolved(
 ) -> tuple[DeviceSet, Names, Function]:
     """The devices, the names that the source gives, and the function. Raises Diagnosed."""
     devices = _devices(composition, mesh)
+    program = composition.program
+    file = programs.file_of(program, composition.folder)
     known = expressions.names(
-        composition.program.source,
+        program.source,
         {**composition.parameters, **composition.swept},
         devices,
         composition.folder,
+        file,
     )
     with devices.context():
-        function = programs.resolve(composition.program, known, composition.folder)
-    return devices, known, function
+        function, offered = programs.resolve(program, known, file)
+    return devices, known.with_file(offered), function
 
 
 def _devices(composition: Composition, mesh: AbstractMesh | None) -> DeviceSet:

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-import ast
+import difflib
 import functools
-import importlib
-import importlib.util
 import inspect
-import os
 import pkgutil
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
+import msgspec
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.program.engine import expressions, path_patterns, pmaps
+from jaxtui.program.engine import (
+    choosing,
+    expressions,
+    modules,
+    path_patterns,
+    pmaps,
+    references,
+)
 from jaxtui.program.engine.expressions import Names
+from jaxtui.program.passing import passing
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
+from jaxtui.session.references import Reference, reference_of
 from jaxtui.session.session import Argument, Program
-from jaxtui.session.working_folder import working_folder
 from jaxtui.text.quantities import counted
 from jaxtui.wire.report import Parameter
 
 
 @dataclass(frozen=True)
 class Function:
-    """The user's function, the name to show, and its parameters (None if Python cannot tell)."""
+    """The user's function, the name to show, and its parameters (None if Python cannot tell).
+
+    `choices` are what `program.function` may say instead, in the order in which they were made.
+    """
 
     call: Callable[..., Any]
     name: str
     parameters: list[Parameter] | None
+    choices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,118 +92,80 @@ class BuiltLayer:
         return getattr(jax, self.transform)(function, **settings)  # type: ignore[no-any-return]
 
 
-def resolve(program: Program, known: Names, folder: str) -> Function:
-    """The function of `program`. Raises Diagnosed at program.source or program.function."""
-    reference = program.function.strip()
-    if ":" in reference:
-        call, name = _imported(reference, folder)
-    else:
-        call, name = _from_source(program.source, reference, known)
-    return Function(call=call, name=name, parameters=signature(call))
+def file_of(program: Program, folder: str) -> Path | None:
+    """The file that the function of `program` lies in, None without one. Raises Diagnosed."""
+    reference = reference_of(program.function)
+    if reference is None or not reference.is_file:
+        return None
+    try:
+        return expressions.find_file(reference.place, folder).resolve()
+    except BaseException as error:  # also what a path of null bytes raises
+        raise Diagnosed(failures.raised_diagnosis(error, "function", FUNCTION)) from error
 
 
-def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., Any], str]:
+def resolve(program: Program, known: Names, file: Path | None) -> tuple[Function, dict[str, Any]]:
+    """The function of `program`, and what the file or module that it lies in offers to values.
+
+    Raises Diagnosed at program.source or program.function.
+    """
+    reference = reference_of(program.function)
+    if reference is None:
+        return _from_source(program.source, program.function.strip(), known), {}
+    return _from_module(reference, file)
+
+
+def _from_source(source: str, name: str, known: Names) -> Function:
     if not source.strip():
         field = FUNCTION if name else SOURCE
         raise diagnosed("function", field, "there is no function yet: write one, or name one")
+    choices = choosing.callables(source, known.source)
     if name:
         if not callable(known.source.get(name)):
-            raise diagnosed("function", FUNCTION, f"the source defines no function {name}")
-        return known.source[name], name
-    bound = _bound_names(source)
-    made = [n for n, value in known.source.items() if _made_by_source(value, known)]
-    for candidates in (bound.defined, bound.assigned, bound.imported, made):
-        for candidate in reversed(candidates):
-            if callable(known.source.get(candidate)):
-                return known.source[candidate], candidate
-    if bound.coroutines:
-        message = f"{bound.coroutines[-1]} is `async def`: JAX calls plain functions, `def`"
+            message = f"the source defines no function {name}"
+            raise diagnosed("function", FUNCTION, message, _other_functions(name, choices))
+    elif choices:
+        name = choices[-1]
+    elif late := choosing.coroutines(source):
+        message = f"{late[-1]} is `async def`: JAX calls plain functions, `def`"
         raise diagnosed("function", SOURCE, message)
-    raise diagnosed("function", SOURCE, "the source defines no function")
+    else:
+        raise diagnosed("function", SOURCE, "the source defines no function")
+    call = known.source[name]
+    return Function(call, name, signature(call), choices)
 
 
-def _made_by_source(value: Any, known: Names) -> bool:
-    """Whether `value` is a function whose code is the source's, under whatever name."""
-    ours = getattr(value, "__globals__", None) is known.source
-    return ours and not inspect.iscoroutinefunction(value)
+def _other_functions(name: str, choices: list[str], place: str = "") -> list[Fix]:
+    """Fixes that take a function of nearly that name; of the source, also the one made last."""
+    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
+    fixes = [Fix(f"{name} → {right}", FUNCTION, f"{place}{right}") for right in near]
+    if choices and not place:
+        fixes.append(Fix(f"{choices[-1]}, the last function of the source", FUNCTION, ""))
+    return fixes
 
 
-@dataclass
-class _Bound:
-    """Names bound at the top level of a source, in order."""
-
-    defined: list[str]
-    assigned: list[str]
-    imported: list[str]
-    coroutines: list[str]
-
-
-@functools.lru_cache(maxsize=8)
-def _bound_names(source: str) -> _Bound:
-    bound = _Bound([], [], [], [])
-    for node in _top_level(ast.parse(source).body):
-        if isinstance(node, ast.FunctionDef):
-            bound.defined.append(node.name)
-        elif isinstance(node, ast.AsyncFunctionDef):
-            bound.coroutines.append(node.name)
-        elif isinstance(node, ast.ImportFrom):
-            bound.imported += [alias.asname or alias.name for alias in node.names]
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            bound.assigned += [t.id for t in targets if isinstance(t, ast.Name)]
-    return bound
-
-
-def _top_level(statements: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """The statements and those inside `if`, `try`, `with` and loops, not inside definitions."""
-    for statement in statements:
-        yield statement
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            inner = (n for n in ast.iter_child_nodes(statement) if isinstance(n, _HOLDERS))
-            yield from _top_level(inner)
-
-
-_HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
-
-
-def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:
-    place, _, name = reference.rpartition(":")
+def _from_module(reference: Reference, file: Path | None) -> tuple[Function, dict[str, Any]]:
     try:
-        module = _module_of_file(place, folder) if place.endswith(".py") else _module(place, folder)
-        call = functools.reduce(getattr, name.split("."), module)
+        module = modules.load(reference.place) if file is None else modules.load_file(file)
     except BaseException as error:  # also SystemExit: a module may call exit()
         raise Diagnosed(failures.raised_diagnosis(error, "function", FUNCTION)) from error
+    choices = choosing.callables_of(module)
+    try:
+        call = references.value(reference.name, module)
+    except BaseException as error:
+        found = failures.raised_diagnosis(error, "function", FUNCTION)
+        near = _other_functions(reference.name, choices, f"{reference.place}:")
+        raise Diagnosed(msgspec.structs.replace(found, fixes=near)) from error
     if not callable(call):
-        raise diagnosed("function", FUNCTION, f"{name} in {place} is no function")
-    return call, name.rpartition(".")[2]
-
-
-def _module(name: str, folder: str) -> Any:
-    for path in (
-        working_folder(),
-        os.path.realpath(Path(working_folder(), folder)) if folder else "",
-    ):
-        if path and path not in sys.path:
-            sys.path.insert(0, path)
-    return importlib.import_module(name)
-
-
-def _module_of_file(file: str, folder: str) -> Any:
-    path = expressions.find_file(file, folder).resolve()
-    return _loaded(path, path.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=8)
-def _loaded(path: Path, _modified: int) -> Any:
-    """The module in the file, which runs again only after the file has changed."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path.name} is no Python file")
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+        message = f"{reference.name} in {reference.place} is no function"
+        raise diagnosed("function", FUNCTION, message)
+    offered = {n: value for n, value in vars(module).items() if not n.startswith("_")}
+    function = Function(
+        call,
+        references.shown(reference.name),
+        signature(call),
+        [f"{reference.place}:{name}" for name in choices],
+    )
+    return function, offered
 
 
 _KINDS = {
@@ -233,22 +204,9 @@ def split_arguments(
     parameters = function.parameters
     if parameters is None:
         return list(range(len(arguments))), {}
-    by_name = {p.name: p for p in parameters}
-    kinds = {p.kind for p in parameters}
-    positional: list[int] = []
-    keywords: dict[str, int] = {}
+    positional, keywords = passing([argument.name for argument in arguments], parameters)
     places = [p for p in parameters if p.kind == "positional"]
-    takes_any = "var_keyword" in kinds and "var_positional" not in kinds
-    for index, argument in enumerate(arguments):
-        parameter = by_name.get(argument.name)
-        by_keyword = parameter is not None and parameter.kind == "keyword"
-        # A function with **kwargs takes by name what it has no place for.
-        left_over = takes_any and parameter is None and len(positional) >= len(places)
-        if (by_keyword or left_over) and argument.name not in keywords:
-            keywords[argument.name] = index
-        else:
-            positional.append(index)
-    if len(positional) > len(places) and "var_positional" not in kinds:
+    if len(positional) > len(places) and all(p.kind != "var_positional" for p in parameters):
         extra = arguments[positional[len(places)]].name
         raise diagnosed(
             "arguments",
@@ -260,18 +218,33 @@ def split_arguments(
     if missing := [p.name for p in ungiven if p.default is None]:
         message = f"{function.name} also needs {', '.join(missing)}"
         raise diagnosed("arguments", ARGUMENTS, message)
-    _check_order([arguments[i].name for i in positional], [p.name for p in places], positional)
+    _check_order(arguments, [p.name for p in places], positional)
     return positional, keywords
 
 
-def _check_order(given: list[str], places: list[str], indices: list[int]) -> None:
+def _check_order(arguments: list[Argument], places: list[str], positional: list[int]) -> None:
     """Refuse an argument with another parameter's name: its value goes by position."""
-    for index, name, place in zip(indices, given, places, strict=False):
+    given = [arguments[index].name for index in positional]
+    for index, name, place in zip(positional, given, places, strict=False):
         if name != place and name in places:
             field = ARGUMENTS / index / "name"
-            fix = Fix(label=f"name it {place}", field=field, text=place)
+            fixes = [Fix(label=f"name it {place}", field=field, text=place)]
+            if place in given:
+                fixes = _in_order(arguments, places, positional)
             message = f"arguments go by position: {name} stands where {place} belongs"
-            raise diagnosed("arguments", field, message, [fix] if place not in given else [])
+            raise diagnosed("arguments", field, message, fixes)
+
+
+def _in_order(arguments: list[Argument], places: list[str], positional: list[int]) -> list[Fix]:
+    """The fix that puts the arguments, each named like a parameter, in the parameters' order."""
+    by_name = {arguments[index].name: arguments[index] for index in positional}
+    if len(by_name) < len(positional) or set(by_name) != set(places[: len(by_name)]):
+        return []
+    rest = [a for index, a in enumerate(arguments) if index not in positional]
+    ordered = [by_name[name] for name in places if name in by_name]
+    text = msgspec.json.encode([*ordered, *rest]).decode()
+    label = f"in the order {', '.join(a.name for a in ordered)}"
+    return [Fix(label=label, field=ARGUMENTS, text=text)]
 
 
 def build_layers(layers: list[AnyLayer], known: Names, devices: DeviceSet) -> list[BuiltLayer]:

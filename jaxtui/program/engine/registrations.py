@@ -1,7 +1,8 @@
-"""Pytree registrations of sources: JAX registers a class only once, but a source runs many times.
+"""Pytree registrations of user code: JAX registers a class only once, but a source runs many times.
 
-A class that the source defines is a new one in each run. One that it imports is the same: the
-functions registered first stay in JAX, and forward to those registered last.
+A class that the source defines is a new one in each run, as is one of a module that is loaded anew.
+One that they import is the same: the functions registered first stay in JAX, and forward to those
+registered last.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from jax import tree_util
 
-from jaxtui.engine_base.failures import SOURCE_NAME
+from jaxtui.engine_base.failures import is_users
 
 _FUNCTIONS = ("register_pytree_node", "register_pytree_with_keys")
 
@@ -37,7 +38,7 @@ class Registrations:
 
         @functools.wraps(original)
         def register(*args: Any, **kwargs: Any) -> None:
-            if sys._getframe(1).f_code.co_filename != SOURCE_NAME:
+            if not is_users(sys._getframe(1).f_code.co_filename):
                 return original(*args, **kwargs)
             functions = signature.bind(*args, **kwargs).arguments
             kind: type = functions.pop(next(iter(signature.parameters)))

@@ -120,7 +120,7 @@ class _ArgumentRow(Vertical):
         row = shown.row
         self._label.say(row.name)
         self.value_input.placeholder = row.default or (
-            "a further one" if row.name[0] == "*" else ""
+            "a further one" if row.index is None and row.name[0] == "*" else ""
         )
         self.value_input.follow(row.value)
         misplaced = shown.faulty == "sharding" and bool(widths.sharding)

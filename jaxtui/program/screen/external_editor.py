@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from textual.app import SuspendNotSupported
 
 from jaxtui.session.field_path import SOURCE
+from jaxtui.session.references import reference_of
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.work import ProgramWork
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 def edit_function(screen: WorkScreen[ProgramWork]) -> None:
     """Edit the source, or the file that the function is imported from."""
     program = screen.explorer.work.session.program
-    place, _, _ = program.function.rpartition(":")
+    reference = reference_of(program.function)
+    place = reference.place if reference is not None else ""
     if place.endswith(".py"):
         folder = screen.explorer.open_session.folder
         _run(screen, os.path.join(folder, os.path.expanduser(place)))

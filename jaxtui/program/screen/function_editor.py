@@ -105,6 +105,11 @@ class SourceArea(EditsAtOnce, TextArea):
         return indent[0] + (" " * INDENT if code.endswith(":") else "")
 
 
+def _is_elsewhere(source: str, reference: str) -> bool:
+    """Whether the function is not one of the source, so that its reference is shown instead."""
+    return ":" in reference or bool(reference and not source.strip())
+
+
 class FunctionEditor(Vertical):
     """The name of the function, and its source or reference with what is wrong with it."""
 
@@ -138,7 +143,7 @@ class FunctionEditor(Vertical):
             reference, placeholder="module:name or path/to/file.py:name", id="reference"
         )
         self._message = FieldMessage()
-        self.set_class(bool(reference), "-reference")
+        self.set_class(_is_elsewhere(source, reference), "-reference")
 
     def compose(self) -> ComposeResult:
         yield self.name_line
@@ -152,7 +157,8 @@ class FunctionEditor(Vertical):
     def show(self, name: str, source: str, reference: str, diagnosis: Diagnosis | None) -> None:
         """Show the function; the diagnosis is about its source or its reference."""
         self.name_line.text = name
-        imported = bool(reference) or (self.has_class("-reference") and self.reference.has_focus)
+        asked = self.has_class("-reference") and self.reference.has_focus
+        imported = asked or _is_elsewhere(source, reference)
         self.set_class(imported, "-reference")
         self.area.follow(source)
         self.reference.follow(reference)

@@ -1,4 +1,4 @@
-"""Choosing the function: an example, one from a module or a file, or one written here."""
+"""Choosing the function: another one of its source or file, one written here, or an example."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 
 from jaxtui import lessons
 from jaxtui.screen.dialogs import ChoiceDialog
-from jaxtui.session.field_path import PROGRAM
+from jaxtui.session.field_path import FUNCTION, PROGRAM
+from jaxtui.session.references import reference_of
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.function_editor import FunctionEditor
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from jaxtui.screen.shell import Workbench
 
 FRESH = "def function(x):\n    return x\n"
-IMPORT, WRITE = " import", " write"
+IMPORT, WRITE, OTHER = " import", " write", " other "
 
 
 def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> None:
     """Ask where the function comes from, and take it from there."""
     explorer = screen.explorer
+    others = explorer.work.choices
     choices = [
+        *((f"{OTHER}{choice}", _label(choice)) for choice in others),
         (WRITE, "write it here"),
         (IMPORT, "from a module or file …"),
         *((name, f"example: {lessons.load(name).title}") for name in lessons.NAMES),
@@ -35,10 +38,17 @@ def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> No
         elif name == WRITE:
             _write_here(explorer)
             editor.area.focus()
+        elif name is not None and name.startswith(OTHER):
+            explorer.edit(FUNCTION, name.removeprefix(OTHER))
         elif name is not None:
             explorer.files.unless_changed(lambda: explorer.open(lessons.load(name)))
 
     screen.app.push_screen(ChoiceDialog("Where is the function?", choices), chosen)
+
+
+def _label(choice: str) -> str:
+    reference = reference_of(choice)
+    return f"{choice} of this source" if reference is None else " of ".join(reversed(reference))
 
 
 def _write_here(explorer: Workbench[ProgramWork]) -> None:

@@ -284,6 +284,10 @@ def _compiled_caption(view: ProgramView, shown: Shown) -> str:
     return "asking JAX"
 
 
+def _script(shown: Shown) -> str:
+    return script_text(shown.work.session, shown.work.open_session.folder)
+
+
 def all_tabs() -> list[ResultTab]:
     """The tabs, in the order on screen."""
     listing = cache(Listing)
@@ -312,7 +316,7 @@ def all_tabs() -> list[ResultTab]:
         compiler("StableHLO", "stablehlo"),
         compiler("HLO", "hlo"),
         compiler("Cost", "cost"),
-        ListingTab("Python", listing, lambda shown: script_text(shown.work.session)),
+        ListingTab("Python", listing, _script),
         TextTab(
             "Notes",
             lambda shown: shown.work.session.notes,

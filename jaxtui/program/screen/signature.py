@@ -1,7 +1,8 @@
 """Adapts the argument list to the function's signature without losing what was typed.
 
 The session holds the arguments that are passed. A parameter with a default is passed only when a
-value was typed for it; its row in the table is there all the same.
+value was typed for it; its row in the table is there all the same. A session that was opened is
+shown as it is: arguments follow a change of the signature, not the signature itself.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from jaxtui.program.passing import passing, takers
 from jaxtui.session.session import Argument
 from jaxtui.wire.report import Parameter
 
@@ -32,62 +34,114 @@ class ArgumentRow(Struct, frozen=True):
 
 
 def follow(
-    arguments: Sequence[Argument], signature: Sequence[Parameter], remembered: dict[str, Argument]
+    arguments: Sequence[Argument],
+    before: Sequence[Parameter] | None,
+    signature: Sequence[Parameter],
+    remembered: dict[str, Argument],
 ) -> list[Argument]:
-    """Return the arguments in the order of the signature; remember those without a parameter.
+    """Return the arguments in the order of the `signature`, which was `before`.
 
-    A parameter that was renamed keeps its value, so that a name can be typed letter by letter. A
-    new parameter takes back what is remembered under its name. `remembered` is updated. Arguments
-    that a `*args` or `**kwargs` parameter takes stay as they are.
+    What a parameter had, it keeps: also one that was renamed, so that a name can be typed letter by
+    letter. What a parameter had that is gone is put into `remembered`, and a new parameter takes
+    back what is remembered under its name. What belonged to no parameter stays in the list. Without
+    a known signature `before`, the arguments were given to this one.
     """
+    if before is not None and list(before) == list(signature):
+        return list(arguments)
     named = [p for p in signature if p.kind in ("positional", "keyword")]
-    names = [p.name for p in named]
-    old = {argument.name: argument for argument in arguments}
-    lost = [argument for argument in arguments if argument.name not in names]
+    names = {p.name for p in named}
+    held, free, gone = _sorted_out(arguments, signature if before is None else before, names)
     takes_more = any(p.kind in ("var_positional", "var_keyword") for p in signature)
-    kept = lost if takes_more else []
-    renamed = {} if takes_more else _renamed(list(old), names)
-    for argument in lost:
-        if argument.value and not takes_more and argument.name not in renamed.values():
-            remembered[argument.name] = argument
-    found = [_found(p, old, renamed, remembered) for p in named]
+    for new, old in _renamed(before, named).items():
+        if old in gone and not takes_more and (gone[old].value or gone[old].sharding):
+            held[new] = _called(gone.pop(old), old, new)
+    if takes_more:
+        taken = set(map(id, held.values()))
+        free = [argument for argument in arguments if id(argument) not in taken]
+    else:
+        remembered.update({n: a for n, a in gone.items() if a.value or a.sharding})
+    found = [held.get(p.name) or remembered.pop(p.name, None) for p in named]
+    for index, parameter in enumerate(named):
+        if parameter.kind == "positional" and found[index] is None and free and not takes_more:
+            found[index] = free.pop(0)
+    return [*_passed(named, found, more=bool(free)), *free]
+
+
+def _sorted_out(
+    arguments: Sequence[Argument], given_to: Sequence[Parameter], names: set[str]
+) -> tuple[dict[str, Argument], list[Argument], dict[str, Argument]]:
+    """What the parameters `names` have; what no parameter had; and what those had that are gone."""
+    held: dict[str, Argument] = {}
+    free: list[Argument] = []
+    gone: dict[str, Argument] = {}
+    holders = takers([a.name for a in arguments], given_to)
+    for argument, holder in zip(arguments, holders, strict=True):
+        own = argument.name in names and argument.name not in held
+        name = argument.name if own else holder.name if holder is not None else ""
+        if holder is None and not own:
+            free.append(argument)
+        elif name in names and name not in held:
+            held[name] = argument
+        elif name not in gone and name not in held:
+            gone[name] = argument
+        else:
+            free.append(argument)
+    return held, free, gone
+
+
+def _passed(named: list[Parameter], found: list[Argument | None], *, more: bool) -> list[Argument]:
+    """The arguments for the parameters, with those that are required and those before others."""
     positional = [p.kind == "positional" for p in named]
-    last = max((i for i, a in enumerate(found) if a and (positional[i] or kept)), default=-1)
-    followed = []
-    for index, (parameter, passed) in enumerate(zip(named, found, strict=True)):
-        if passed is not None:
-            followed.append(passed)
+    last = max((i for i, a in enumerate(found) if a and (positional[i] or more)), default=-1)
+    passed = []
+    for index, (parameter, argument) in enumerate(zip(named, found, strict=True)):
+        if argument is not None:
+            passed.append(argument)
         elif parameter.default is None or (positional[index] and index < last):
-            followed.append(Argument(name=parameter.name, value=parameter.default or ""))
-    return [*followed, *kept]
+            passed.append(Argument(name=parameter.name, value=parameter.default or ""))
+    return passed
+
+
+def _called(argument: Argument, old: str, new: str) -> Argument:
+    """The argument of a parameter that was renamed; one with a name of its own keeps that."""
+    return msgspec.structs.replace(argument, name=new) if argument.name == old else argument
+
+
+def _renamed(before: Sequence[Parameter] | None, named: list[Parameter]) -> dict[str, str]:
+    """Return {new name: old name} if exactly one parameter was renamed in its place."""
+    old = [p.name for p in before or () if p.kind in ("positional", "keyword")]
+    if len(old) != len(named):
+        return {}
+    changed = [(p.name, was) for p, was in zip(named, old, strict=True) if p.name != was]
+    if len(changed) != 1 or changed[0][0] in old:
+        return {}
+    return dict(changed)
 
 
 def rows(arguments: Sequence[Argument], signature: Sequence[Parameter] | None) -> list[ArgumentRow]:
     """Return the table's rows: the arguments passed, then those that may be."""
-    parameters = {p.name: p for p in signature or ()}
-    found: list[ArgumentRow] = []
-    place = 0
-    for index, argument in enumerate(arguments):
-        parameter = parameters.get(argument.name)
-        keyword = parameter is not None and parameter.kind == "keyword"
-        default = (parameter.default or "") if parameter is not None else ""
-        found.append(
-            ArgumentRow(
-                argument.name,
-                argument.value,
-                index,
-                None if keyword else place,
-                default,
-                argument.sharding,
-            )
+    parameters = signature or ()
+    names = [argument.name for argument in arguments]
+    positional, _ = passing(names, parameters)
+    places = {index: place for place, index in enumerate(positional)}
+    holders = takers(names, parameters)
+    found = [
+        ArgumentRow(
+            argument.name,
+            argument.value,
+            index,
+            places.get(index),
+            (holder.default or "") if holder is not None else "",
+            argument.sharding,
         )
-        place += not keyword
-    given = {argument.name for argument in arguments}
-    for parameter in signature or ():
+        for index, (argument, holder) in enumerate(zip(arguments, holders, strict=True))
+    ]
+    place = len(positional)
+    for parameter in parameters:
         name, keyword = parameter.name, parameter.kind == "keyword"
         if parameter.kind == "var_positional":
             found.append(ArgumentRow(f"*{name}", "", None, place))
-        elif parameter.kind != "var_keyword" and name not in given:
+        elif parameter.kind != "var_keyword" and parameter not in holders:
             found.append(
                 ArgumentRow(name, "", None, None if keyword else place, parameter.default or "")
             )
@@ -109,7 +163,7 @@ def with_value(
     if row.index is not None:
         if [argument.name for argument in arguments[row.index : row.index + 1]] != [row.name]:
             return list(arguments)
-        if not text.strip() and _may_go(arguments, parameters, row):
+        if not text.strip() and _may_go(arguments, parameters, row.index):
             return [*arguments[: row.index], *arguments[row.index + 1 :]]
         changed = msgspec.structs.replace(arguments[row.index], value=text)
         return [*arguments[: row.index], changed, *arguments[row.index + 1 :]]
@@ -119,42 +173,31 @@ def with_value(
         taken = {argument.name for argument in arguments}
         number = next(n for n in range(len(taken) + 1) if f"{row.name[1:]}_{n}" not in taken)
         return [*arguments, Argument(name=f"{row.name[1:]}_{number}", value=text)]
-    return follow([*arguments, Argument(name=row.name, value=text)], parameters, {})
+    return _with_parameter(arguments, parameters, Argument(name=row.name, value=text))
 
 
-def _may_go(arguments: Sequence[Argument], parameters: list[Parameter], row: ArgumentRow) -> bool:
-    """Whether the argument is optional, and no positional one after it is passed."""
-    assert row.index is not None
-    by_name = {p.name: p for p in parameters}
-    parameter = by_name.get(row.name)
-    if parameter is None:
-        is_extra = any(p.kind == "var_positional" for p in parameters)
-        return is_extra and row.index == len(arguments) - 1
-    if parameter.default is None:
+def _with_parameter(
+    arguments: Sequence[Argument], parameters: list[Parameter], added: Argument
+) -> list[Argument]:
+    """The arguments with one more, named like its parameter, and the defaults in places before."""
+    if any(p.kind == "keyword" and p.name == added.name for p in parameters):
+        return [*arguments, added]
+    positional, _ = passing([argument.name for argument in arguments], parameters)
+    open_places = [p for p in parameters if p.kind == "positional"][len(positional) :]
+    before: list[Argument] = []
+    for parameter in open_places:
+        if parameter.name == added.name:
+            break
+        before.append(Argument(name=parameter.name, value=parameter.default or ""))
+    at = max(positional, default=-1) + 1
+    return [*arguments[:at], *before, added, *arguments[at:]]
+
+
+def _may_go(arguments: Sequence[Argument], parameters: list[Parameter], index: int) -> bool:
+    """Whether the argument is optional or one too many, and none by position comes after it."""
+    names = [argument.name for argument in arguments]
+    positional, _ = passing(names, parameters)
+    if not parameters or (index in positional and index != positional[-1]):
         return False
-    after = [by_name.get(argument.name) for argument in arguments[row.index + 1 :]]
-    return parameter.kind == "keyword" or all(p and p.kind == "keyword" for p in after)
-
-
-def _renamed(before: list[str], names: list[str]) -> dict[str, str]:
-    """Return {new name: old name} if exactly one parameter was renamed in its place."""
-    if len(before) != len(names):
-        return {}
-    changed = [(new, was) for new, was in zip(names, before, strict=True) if new != was]
-    if len(changed) != 1 or changed[0][0] in before:
-        return {}
-    return dict(changed)
-
-
-def _found(
-    parameter: Parameter,
-    old: dict[str, Argument],
-    renamed: dict[str, str],
-    remembered: dict[str, Argument],
-) -> Argument | None:
-    name = parameter.name
-    if name in old:
-        return old[name]
-    if name in renamed and old[renamed[name]].value:
-        return msgspec.structs.replace(old[renamed[name]], name=name)
-    return remembered.pop(name, None)
+    parameter = takers(names, parameters)[index]
+    return parameter is None or parameter.default is not None

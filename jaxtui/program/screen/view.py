@@ -19,12 +19,12 @@ DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines
 
 
-def script_text(session: Session) -> str:
+def script_text(session: Session, folder: str) -> str:
     """Return the program as a plain script, or a comment that says why there is none yet."""
     from jaxtui.session.export import ExportError, script
 
     try:
-        return script(session)
+        return script(session, folder)
     except ExportError as error:
         return f"# no script yet: {error.message} (at {error.field})"
 

@@ -11,7 +11,7 @@ from jaxtui.program.screen.signature import follow
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Argument
+from jaxtui.session.session import Argument, Program
 from jaxtui.wire.base import Composition, Failed, Printed
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
@@ -20,6 +20,11 @@ from jaxtui.wire.report import Flow, Parameter, Summary
 RUN_AGAIN: frozenset[ProgramView] = frozenset({"equivalents", "origins"})
 SMALL = 1_000_000  # elements touched, up to which a program runs by itself
 WORDS: dict[type, str] = {Trace: "tracing", Run: "waiting to run", Inspect: "compiling"}
+
+
+def _text_of(program: Program) -> tuple[str, str]:
+    """What says which function a program has."""
+    return program.source, program.function
 
 
 class CompilerText(Struct, frozen=True):
@@ -49,6 +54,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
         """The parameters of the newest function that the engine could read."""
         self._blocked_trace = False
         self._remembered: dict[str, Argument] = {}
+        self._opened = _text_of(self.session.program)  # the function that the session came with
+        self._given_to: list[Parameter] | None = None  # the signature that the arguments are for
         self._trace_id = 0
         self._departed_at = -math.inf  # when what is typed ceased to be what the result is of
         self._late = False  # what is typed has not been traced, and will not be any moment
@@ -95,6 +102,13 @@ class ProgramWork(RequestWork[Composition, Ran]):
         summaries = (output.summary for output in self.ran.report.outputs)
         told = any(summary is not None and summary.non_finite for summary in summaries)
         return told or self.ran.result == self._not_finite
+
+    @property
+    def choices(self) -> list[str]:
+        """The functions that may be chosen in place of the present one, as far as is known."""
+        chosen = self.session.program.function.strip()
+        known = self.traced.choices if self.traced is not None else []
+        return [choice for choice in known if choice != (chosen or known[-1])]
 
     def flow_stale(self, now: float) -> bool:
         """Whether the flow is not of what is typed; an answer due any moment does not count."""
@@ -179,6 +193,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def replaced(self, now: float) -> None:
         """Nothing that was answered, or is still to be, is of the session that comes now."""
         self._remembered.clear()
+        self._opened, self._given_to = _text_of(self.session.program), None
         self.printed = {"trace": "", "run": ""}
         if self._run_id in self._pending:
             self._cancel(self._run_id)
@@ -196,6 +211,9 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def again(self, now: float) -> None:
         """Something that the engine reads besides the session has changed, such as a file."""
         self.ran_lost = True
+        self.ran_of, self._departed_at = None, now
+        self._failure = self._failure_of = None
+        self.views = {}
         self._rest_at = now
         self._trace(now)
 
@@ -318,15 +336,19 @@ class ProgramWork(RequestWork[Composition, Ran]):
             self.flow = event.flow
         if event.signature is not None:
             self.signature = event.signature
-        if event.signature is not None and pending.asked == self.asked:
-            self._follow_signature(event, now)
+            self._follow_signature(event.signature, pending.asked, now)
         if self._may_run(now):
             self._run(now)
 
-    def _follow_signature(self, event: Traced, now: float) -> None:
-        assert event.signature is not None
+    def _follow_signature(self, signature: list[Parameter], asked: Composition, now: float) -> None:
+        """Let the arguments follow a change of the signature; those of a file are as they are."""
+        if self._given_to is None and _text_of(asked.program) == self._opened:
+            self._given_to = signature
+        if asked != self.asked:
+            return
         program = self.session.program
-        arguments = follow(program.arguments, event.signature, self._remembered)
+        arguments = follow(program.arguments, self._given_to, signature, self._remembered)
+        self._given_to = signature
         if arguments != program.arguments:
             program = msgspec.structs.replace(program, arguments=arguments)
             session = msgspec.structs.replace(self.session, program=program)

@@ -161,7 +161,9 @@ class ShardingScreen(WorkScreen[ProgramWork]):
         field = FieldPath(event.field)
         if not event.input.is_attached:
             return
-        self._wrong.pop(field, None)
+        was_wrong = self._wrong.pop(field, None) is not None
+        if not event.input.pending and not was_wrong:
+            return  # a field says so too when it is first shown
         keys = field.under(SHARDING)
         if keys is None:
             self.explorer.edit(field, event.input.take(), typed=True)

@@ -32,34 +32,36 @@ def values(followed: list[Argument]) -> dict[str, str]:
 
 
 def test_a_new_parameter_gets_an_empty_row() -> None:
-    followed = follow(arguments(x="1"), parameters("x", "y"), {})
+    followed = follow(arguments(x="1"), parameters("x"), parameters("x", "y"), {})
     assert values(followed) == {"x": "1", "y": ""}
 
 
 def test_the_order_is_that_of_the_signature() -> None:
-    followed = follow(arguments(x="1", y="2"), parameters("y", "x"), {})
+    followed = follow(arguments(x="1", y="2"), parameters("x", "y"), parameters("y", "x"), {})
     assert list(values(followed)) == ["y", "x"]
 
 
 def test_a_name_that_comes_back_has_its_value_again() -> None:
     remembered: dict[str, Argument] = {}
-    shorter = follow(arguments(x="1", y="2"), parameters("x"), remembered)
+    one, two = parameters("x"), parameters("x", "y")
+    shorter = follow(arguments(x="1", y="2"), two, one, remembered)
     assert values(shorter) == {"x": "1"}
-    assert values(follow(shorter, parameters("x", "y"), remembered)) == {"x": "1", "y": "2"}
+    assert values(follow(shorter, one, two, remembered)) == {"x": "1", "y": "2"}
 
 
 def test_a_parameter_renamed_letter_by_letter_keeps_its_value() -> None:
     remembered: dict[str, Argument] = {}
-    now = arguments(x="1", y="2")
+    now, before = arguments(x="1", y="2"), parameters("x", "y")
     for name in ("ye", "yea", "year"):
-        now = follow(now, parameters("x", name), remembered)
+        now = follow(now, before, parameters("x", name), remembered)
+        before = parameters("x", name)
     assert values(now) == {"x": "1", "year": "2"}
     assert remembered == {}
 
 
 def test_a_parameter_with_a_default_is_not_passed_until_it_is_typed() -> None:
     signature = parameters("x", "n=3")
-    assert values(follow(arguments(x="1"), signature, {})) == {"x": "1"}
+    assert values(follow(arguments(x="1"), parameters("x"), signature, {})) == {"x": "1"}
     shown = rows(arguments(x="1"), signature)
     assert [(row.name, row.default, row.index) for row in shown] == [("x", "", 0), ("n", "3", None)]
     passed = with_value(arguments(x="1"), signature, shown[1], "4")
@@ -102,10 +104,64 @@ def test_star_args_take_one_further_argument_after_another() -> None:
     assert [(row.name, row.index) for row in shown] == [("xs_0", 0), ("*xs", None)]
     second = with_value(first, signature, shown[1], "2")
     assert values(second) == {"xs_0": "1", "xs_1": "2"}
-    assert values(follow(second, signature, {})) == values(second)
+    assert values(follow(second, signature, parameters("*ys"), {})) == values(second)
     assert values(with_value(second, signature, rows(second, signature)[1], "")) == {"xs_0": "1"}
 
 
 def test_a_keyword_has_no_place_among_the_axes() -> None:
     shown = rows(arguments(x="1", scale="2"), parameters("x", "*", "scale"))
     assert [row.place for row in shown] == [0, None]
+
+
+# ------------------------------------------------------- names that are not those of the parameters
+
+
+def test_an_argument_with_a_name_of_its_own_keeps_its_name_and_its_parameter() -> None:
+    given, two = arguments(a="1", b="2"), parameters("x", "y")
+    assert [row.place for row in rows(given, two)] == [0, 1]
+    assert len(rows(given, two)) == 2
+    more = follow(given, two, parameters("x", "y", "z"), {})
+    assert values(more) == {"a": "1", "b": "2", "z": ""}
+    assert list(values(follow(given, two, parameters("y", "x"), {}))) == ["b", "a"]
+    assert values(follow(given, two, parameters("x", "why"), {})) == {"a": "1", "b": "2"}
+    remembered: dict[str, Argument] = {}
+    assert values(follow(given, two, parameters("y"), remembered)) == {"b": "2"}
+    assert remembered == {"x": given[0]}
+
+
+def test_what_is_one_too_many_is_taken_by_the_next_parameter_and_lost_by_none() -> None:
+    one, given = parameters("x"), arguments(x="1", more="2")
+    assert values(follow(given, one, parameters("xs"), {})) == {"xs": "1", "more": "2"}
+    assert values(follow(given, one, parameters("x", "y"), {})) == {"x": "1", "more": "2"}
+    assert values(with_value(given, one, rows(given, one)[1], "")) == {"x": "1"}
+
+
+def test_what_star_args_had_taken_stays_when_they_go() -> None:
+    given = arguments(x="1", xs_0="2", xs_1="3")
+    shorter = follow(given, parameters("x", "*xs"), parameters("x"), {})
+    assert shorter == given
+    assert follow(shorter, parameters("x"), parameters("x", "*xs"), {}) == given
+
+
+def test_two_arguments_that_are_alike_stay_two() -> None:
+    given = [Argument(name="x", value="1") for _ in range(2)]
+    assert follow(given, parameters("x", "*xs"), parameters("x", "*ys"), {}) == given
+    assert len(follow(given, parameters("x", "y"), parameters("x", "y", "z"), {})) == 3
+
+
+def test_arguments_of_a_function_that_could_not_be_read_belong_to_the_one_that_can() -> None:
+    given = arguments(a="1", b="2")
+    assert follow(given, None, parameters("x", "y"), {}) == given
+    assert values(follow(given, None, parameters("x", "y", "z"), {})) == {
+        "a": "1",
+        "b": "2",
+        "z": "",
+    }
+
+
+def test_a_default_is_typed_behind_an_argument_with_a_name_of_its_own() -> None:
+    signature, given = parameters("x", "n=3", "*", "k=1"), arguments(a="1")
+    shown = rows(given, signature)
+    assert [(row.name, row.index) for row in shown] == [("a", 0), ("n", None), ("k", None)]
+    assert values(with_value(given, signature, shown[1], "4")) == {"a": "1", "n": "4"}
+    assert values(with_value(given, signature, shown[2], "4")) == {"a": "1", "k": "4"}

@@ -1,0 +1,92 @@
+"""Looks every second whether a file that the session runs has changed, as long as there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.timer import Timer
+
+    from jaxtui.app.covered import Reading
+    from jaxtui.app.files import Files
+    from jaxtui.app.shell_app import ShellApp
+    from jaxtui.program.screen.work import ProgramWork
+    from jaxtui.screen.open_session import OpenSession
+
+PERIOD = 1.0  # seconds
+
+
+class PollingExplorer(Protocol):
+    """The explorer whose session runs the files."""
+
+    @property
+    def app(self) -> ShellApp: ...
+
+    @property
+    def files(self) -> Files: ...
+
+    @property
+    def work(self) -> ProgramWork: ...
+
+    @property
+    def open_session(self) -> OpenSession: ...
+
+    @property
+    def now(self) -> Callable[[], float]: ...
+
+    def show_work(self) -> None: ...
+
+
+class FilePoll:
+    """The files of the open session; without any, no timer runs.
+
+    A change marks the result as old and traces the program again. Of files that the user accepted,
+    it ends the trust instead, as any request would.
+    """
+
+    def __init__(self, explorer: PollingExplorer) -> None:
+        self._explorer = explorer
+        self._reading: Reading | None = None
+        self._texts: tuple[str, ...] = ()
+        self._timer: Timer | None = None
+
+    def follow(self) -> None:
+        """Read which files the session runs, if its texts have changed."""
+        opened = self._explorer.open_session
+        program = opened.session.program
+        values = [argument.value for argument in program.arguments]
+        texts = (opened.folder, program.function, program.source, *values)
+        if texts == self._texts:
+            return
+        self._texts = texts
+        # Most sessions run nothing but themselves: for them no module is loaded.
+        runs_files = ":" in program.function or any("import" in text for text in texts)
+        self._reading = self._read() if runs_files else None
+        if self._reading is None or not self._reading.covered.files:
+            self._stop()
+        elif self._timer is None:
+            self._timer = self._explorer.app.set_interval(PERIOD, self._look)
+
+    def _read(self) -> Reading:
+        from jaxtui.app.covered import Reading
+
+        opened = self._explorer.open_session
+        return Reading(opened.session, opened.folder, before=self._reading)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    def _look(self) -> None:
+        before = self._reading
+        if before is None or before.current:
+            return
+        self._reading = self._read()
+        if self._reading.covered == before.covered:
+            return  # written anew, or touched
+        if self._explorer.files.still_accepted():
+            self._explorer.work.again(self._explorer.now())
+        self._explorer.show_work()
