@@ -132,8 +132,9 @@ def summary(diagnosis: Diagnosis, prefix: str = "") -> str:
 
 
 def fix_words(fix: Fix) -> str:
-    """What a fix does; the new text too, unless the label already has it."""
-    return fix.label if fix.text in fix.label else f"{fix.label}:  {fix.text}"
+    """What a fix does; the new text too, if it is one line that the label does not have."""
+    told = fix.text in fix.label or "\n" in fix.text or bool(fix.also)
+    return fix.label if told else f"{fix.label}:  {fix.text}"
 
 
 def _others(number: int) -> str:

@@ -24,12 +24,28 @@ Kind = Literal[
 ]
 
 
-class Fix(Struct, frozen=True):
-    """A change of one field that removes a failure: put `text` into `field`."""
+class Edit(Struct, frozen=True):
+    """A change of one field: put `text` into `field`."""
+
+    field: FieldPath
+    text: str
+
+
+class Fix(Struct, frozen=True, omit_defaults=True):
+    """A change that removes a failure: put `text` into `field`, then make the edits of `also`.
+
+    All of them are one change: none is right without the others.
+    """
 
     label: str
     field: FieldPath
     text: str
+    also: tuple[Edit, ...] = ()
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """Every change of a field, in the order in which they are made."""
+        return Edit(self.field, self.text), *self.also
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):

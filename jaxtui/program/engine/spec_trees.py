@@ -81,7 +81,18 @@ def _kind(node: Any) -> str:
         return f"a dict with {', '.join(map(repr, list(node)[:8])) or 'nothing'}"
     if isinstance(node, tuple | list):
         return f"a {type(node).__name__} of {len(node)}"
-    return "None" if node is None else f"a {type(node).__name__}"
+    if node is None or type(node) is int:
+        return repr(node)
+    children = _children(node)
+    held = "" if children is None else f" with {counted(len(children), 'child node')}"
+    return f"a {type(node).__name__}{held}"
+
+
+def drops_none(specs: Any, tree: Any) -> bool:
+    """Whether both are of a class that has fewer children where one of them is None."""
+    ours, theirs = _children(specs), _children(tree)
+    alike = type(specs) is type(tree) and not isinstance(specs, dict | list | tuple)
+    return alike and ours is not None and theirs is not None and len(ours) < len(theirs)
 
 
 def fitting(specs: Any, tree: Any) -> Iterator[Any]:

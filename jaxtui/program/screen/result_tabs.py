@@ -197,7 +197,9 @@ def _error_text(diagnosis: Diagnosis | None) -> str:
         lines += [f"  {frame}" for frame in diagnosis.frames]
     if diagnosis.fixes:
         lines += ["", "f applies a fix:"]
-        lines += [f"  {fix.label}:  {fix.field} = {fix.text}" for fix in diagnosis.fixes]
+        for fix in diagnosis.fixes:
+            first, *others = (f"{edit.field} = {edit.text}" for edit in fix.edits)
+            lines += [f"  {fix.label}:  {first}", *(f"    and {other}" for other in others)]
     return "\n".join(lines)
 
 
