@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,8 +48,9 @@ class Mended:
             Argument(name=name, value=value, sharding=self.shardings.get(name, ""))
             for name, value in self.given.items()
         ]
+        size = math.prod(self.mesh.values()) if self.mesh else 8
         return Session(
-            devices=Devices(mesh=self.mesh),
+            devices=Devices(mesh=self.mesh, order=list(range(size)) if size < 8 else None),
             program=Program(
                 source=self.source,
                 function=self.function,

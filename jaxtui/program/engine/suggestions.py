@@ -67,6 +67,8 @@ def right_fixes(
         edits = fix.field == SOURCE
         if edits and sum(found.field == SOURCE for found in right) >= MOST_EDITS:
             continue
+        if any(found.label == fix.label for found in right):
+            continue  # another way to write it
         if time.monotonic() > deadline:
             right += [] if edits else [fix]
             continue
