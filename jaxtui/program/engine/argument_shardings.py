@@ -6,8 +6,9 @@ What does not fit is said before JAX is asked, at the field, with specs that wou
 from __future__ import annotations
 
 import difflib
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,15 @@ from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.program.engine import expressions, spec_trees
+from jaxtui.program.engine.prefix_text import prefix_text
 from jaxtui.program.engine.prepared import Prepared
+from jaxtui.program.engine.resizing import resized, would_do
 from jaxtui.program.engine.spec_trees import axes_of
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import ARGUMENTS, FieldPath
 from jaxtui.text.quantities import counted
 
-MOST_FIXES = 4
+MOST_FIXES = 5
 
 
 def sharding_field(index: int) -> FieldPath:
@@ -45,14 +48,21 @@ def shardings(index: int, tree: Any, prepared: Prepared) -> list[NamedSharding |
         return None
     field = sharding_field(index)
     specs = spec_trees.read(expressions.setting_value(argument.sharding, prepared.known, field))
-    held = _Held(argument.name, field, argument.sharding, specs, dict(prepared.devices.mesh.shape))
+    held = Held(
+        argument.name,
+        field,
+        argument.sharding,
+        specs,
+        dict(prepared.devices.mesh.shape),
+        tree,
+        prepared.known.source,
+        argument.value,
+    )
     try:
         entries = prefix_leaves(specs, tree)
     except (ValueError, TypeError):
         raise held.no_prefix(tree) from None
-    paths = tree_util.tree_flatten_with_path(tree)[0]
-    for spec, (path, leaf) in zip(entries, paths, strict=True):
-        held.check(spec, tree_util.keystr(path), leaf)
+    held.check_all()
     if all(spec is None for spec in entries):
         return None
     try:
@@ -63,14 +73,21 @@ def shardings(index: int, tree: Any, prepared: Prepared) -> list[NamedSharding |
 
 
 @dataclass(frozen=True)
-class _Held:
-    """The `specs` of an argument, as typed in `text`, held against its leaves and the mesh."""
+class Held:
+    """The `specs` of a tree, as typed in `text` of `field`, held against its leaves and the mesh.
+
+    `name` is what the tree is called, `names` are those that a text of specs may use, and `value`
+    is the text of an argument's value, "" for what is no argument.
+    """
 
     name: str
     field: FieldPath
     text: str
     specs: Any
     mesh: dict[str, int]
+    tree: Any
+    names: Mapping[str, Any]
+    value: str = ""
 
     def _wrong(self, message: str, fixes: list[Fix]) -> Exception:
         unlike = [fix for fix in fixes if fix.text != self.text.strip()]
@@ -90,8 +107,18 @@ class _Held:
         ]
         return self._wrong(message, fixes)
 
-    def check(self, spec: Any, path: str, leaf: Any) -> None:
-        """Raise Diagnosed unless `spec` can be the sharding of `leaf`."""
+    @functools.cached_property
+    def entries(self) -> list[Any]:
+        """The spec of each leaf."""
+        return prefix_leaves(self.specs, self.tree)
+
+    def check_all(self) -> None:
+        """Raise Diagnosed unless each leaf can have its spec."""
+        paths = tree_util.tree_flatten_with_path(self.tree)[0]
+        for number, (spec, (path, leaf)) in enumerate(zip(self.entries, paths, strict=True)):
+            self._check(spec, tree_util.keystr(path), leaf, number)
+
+    def _check(self, spec: Any, path: str, leaf: Any, number: int) -> None:
         if spec is None:
             return
         if not isinstance(spec, PartitionSpec):
@@ -103,7 +130,11 @@ class _Held:
             message = f"{self.name}{path} is no array: None leaves it where it is"
             raise self._wrong(message, [])
         shape = shape_of(leaf)
-        found = self._axes(spec) or self._rank(spec, path, shape) or self._uneven(spec, path, shape)
+        found = (
+            self._axes(spec, number)
+            or self._rank(spec, path, shape, number)
+            or self._uneven(spec, path, leaf, number)
+        )
         if found is not None:
             raise found
 
@@ -111,13 +142,35 @@ class _Held:
     def _axis(self) -> str:
         return next(iter(self.mesh))
 
-    def _changed(self, old: PartitionSpec, new: list[Any]) -> Iterator[Fix]:
-        """The fix that puts a spec of the entries `new` in place of `old`, if it can be written."""
-        text = spec_trees.text_of(spec_trees.replaced(self.specs, old, PartitionSpec(*new)))
+    def _changed(self, number: int, new: list[Any]) -> Iterator[Fix]:
+        """The fix that gives the leaf `number` a spec of the entries `new`, if it can be written.
+
+        Other leaves keep what they can have of their specs.
+        """
+        leaves = tree_util.tree_leaves(self.tree)
+        specs = [
+            self._held_to(spec, shape_of(leaf))
+            for spec, leaf in zip(self.entries, leaves, strict=True)
+        ]
+        specs[number] = spec_trees.trimmed(PartitionSpec(*new))
+        text = prefix_text(self.tree, specs, self.names, spec_trees.text_of)
         if text is not None:
             yield self._fix(text)
 
-    def _axes(self, spec: PartitionSpec) -> Exception | None:
+    def _held_to(self, spec: Any, shape: tuple[int, ...]) -> Any:
+        """What of `spec` an array of `shape` can have."""
+        if not isinstance(spec, PartitionSpec):
+            return spec
+        known = all(axis in self.mesh for entry in spec for axis in axes_of(entry))
+        if not known:
+            return spec
+        kept = [
+            None if size % self._parts(entry) else entry
+            for size, entry in zip(shape, spec, strict=False)
+        ]
+        return spec_trees.trimmed(PartitionSpec(*kept))
+
+    def _axes(self, spec: PartitionSpec, number: int) -> Exception | None:
         """Does the mesh have the axes, and each at most once?"""
         used: list[Any] = []
         for dimension, entry in enumerate(spec):
@@ -125,13 +178,13 @@ class _Held:
                 if axis is PartitionSpec.UNCONSTRAINED:
                     continue
                 if axis not in self.mesh:
-                    return self._unknown(spec, axis)
+                    return self._unknown(spec, axis, number)
                 if axis in used:
-                    return self._twice(spec, dimension, axis)
+                    return self._twice(spec, dimension, axis, number)
                 used.append(axis)
         return None
 
-    def _unknown(self, spec: PartitionSpec, axis: Any) -> Exception:
+    def _unknown(self, spec: PartitionSpec, axis: Any, number: int) -> Exception:
         has = ", ".join(map(repr, self.mesh))
         message = f"the mesh has no axis {failures.safe_repr(axis, 40)}; it has {has}"
         near = difflib.get_close_matches(str(axis), self.mesh, n=2, cutoff=0.5)
@@ -140,19 +193,19 @@ class _Held:
         fixes = [
             fix
             for name in dict.fromkeys(free)
-            for fix in self._changed(spec, [_with(e, axis, name) for e in spec])
+            for fix in self._changed(number, [_with(e, axis, name) for e in spec])
         ]
-        fixes += self._changed(spec, [_without(entry, axis) for entry in spec])
+        fixes += self._changed(number, [_without(entry, axis) for entry in spec])
         return self._wrong(message, fixes)
 
-    def _twice(self, spec: PartitionSpec, again: int, axis: Any) -> Exception:
+    def _twice(self, spec: PartitionSpec, again: int, axis: Any, number: int) -> Exception:
         entries = list(spec)
         first = next(i for i, entry in enumerate(entries) if axis in axes_of(entry))
         if first == again:
             where = f"dimension {first} twice"
             once = list(dict.fromkeys(axes_of(entries[first])))
             fixes = list(
-                self._changed(spec, [*entries[:first], tuple(once), *entries[first + 1 :]])
+                self._changed(number, [*entries[:first], tuple(once), *entries[first + 1 :]])
             )
         else:
             where = f"dimensions {first} and {again}"
@@ -160,25 +213,29 @@ class _Held:
                 fix
                 for lost in (again, first)
                 for fix in self._changed(
-                    spec, [_without(e, axis) if i == lost else e for i, e in enumerate(entries)]
+                    number, [_without(e, axis) if i == lost else e for i, e in enumerate(entries)]
                 )
             ]
         return self._wrong(f"{axis!r} divides {where}: it can divide one, once", fixes)
 
-    def _rank(self, spec: PartitionSpec, path: str, shape: tuple[int, ...]) -> Exception | None:
+    def _rank(
+        self, spec: PartitionSpec, path: str, shape: tuple[int, ...], number: int
+    ) -> Exception | None:
         if len(spec) <= len(shape):
             return None
+        has = f"has {counted(len(shape), 'dimension')}" if shape else "is a scalar"
         message = (
             f"{spec_trees.spec_text(spec)} has {counted(len(spec), 'entry')}, and "
-            f"{self.name}{path} {counted(len(shape), 'dimension')}"
+            f"{self.name}{path} {has}"
         )
-        fixes = list(self._changed(spec, list(spec)[: len(shape)]))
+        fixes = list(self._changed(number, list(spec)[: len(shape)]))
         return self._wrong(message, fixes)
 
     def _parts(self, entry: Any) -> int:
         return math.prod(self.mesh.get(axis, 1) for axis in axes_of(entry))
 
-    def _uneven(self, spec: PartitionSpec, path: str, shape: tuple[int, ...]) -> Exception | None:
+    def _uneven(self, spec: PartitionSpec, path: str, leaf: Any, number: int) -> Exception | None:
+        shape = shape_of(leaf)
         entries = list(spec) + [None] * (len(shape) - len(spec))
         uneven = [i for i, size in enumerate(shape) if size % self._parts(entries[i])]
         if not uneven:
@@ -188,14 +245,16 @@ class _Held:
         axes = " and ".join(repr(axis) for axis in axes_of(entry))
         message = (
             f"dimension {dimension} of {self.name}{path} is {size}, which {axes} cannot divide "
-            f"into {self._parts(entry)} equal parts"
+            f"into {self._parts(entry)} equal parts: {would_do(size, self._parts(entry))}"
         )
         rest = [None if i == dimension else e for i, e in enumerate(entries)]
         fixes = [
             fix
             for other in range(len(shape))
             if other != dimension and rest[other] is None and not shape[other] % self._parts(entry)
-            for fix in self._changed(spec, [entry if i == other else e for i, e in enumerate(rest)])
+            for fix in self._changed(
+                number, [entry if i == other else e for i, e in enumerate(rest)]
+            )
         ]
         taken = {axis for e in rest for axis in axes_of(e)}
         fixes += [
@@ -203,10 +262,23 @@ class _Held:
             for axis, parts in self.mesh.items()
             if axis not in taken and (axis,) != axes_of(entry) and not size % parts
             for fix in self._changed(
-                spec, [axis if i == dimension else e for i, e in enumerate(rest)]
+                number, [axis if i == dimension else e for i, e in enumerate(rest)]
             )
         ]
-        return self._wrong(message, [*fixes, *self._changed(spec, rest)])
+        return self._wrong(
+            message, [*fixes, *self._changed(number, rest), *self._resized(leaf, dimension, entry)]
+        )
+
+    def _resized(self, leaf: Any, dimension: int, entry: Any) -> list[Fix]:
+        """An argument that is one array, cut or filled up to a size that divides evenly."""
+        if leaf is not self.tree or not self.value.strip():
+            return []
+        field = FieldPath(self.field.rpartition(".")[0]) / "value"
+        parts = self._parts(entry)
+        return [
+            Fix(label, field, text)
+            for label, text in resized(self.value.strip(), leaf.shape, leaf.dtype, dimension, parts)
+        ]
 
 
 def _without(entry: Any, axis: Any) -> Any:

@@ -38,13 +38,6 @@ def is_entry(x: Any) -> bool:
     return x is None or isinstance(x, PartitionSpec)
 
 
-def replaced(specs: Any, old: PartitionSpec, new: PartitionSpec) -> Any:
-    """`specs` with `new` wherever there is `old`."""
-    return tree_util.tree_map(
-        lambda x: new if isinstance(x, PartitionSpec) and x == old else x, specs, is_leaf=is_entry
-    )
-
-
 def _children(node: Any) -> list[tuple[str, Any]] | None:
     """The children of a node of a tree with their keystr; None for a leaf."""
     if is_entry(node):
@@ -123,6 +116,14 @@ def _fitted(specs: Any, tree: Any) -> Any:
     return type(tree)(fitted) if type(tree) in (list, tuple) else PartitionSpec()
 
 
+def trimmed(spec: PartitionSpec) -> PartitionSpec:
+    """`spec` without the entries at its end that divide nothing."""
+    entries = list(spec)
+    while entries and not axes_of(entries[-1]):
+        entries.pop()
+    return PartitionSpec(*entries)
+
+
 def spec_text(spec: PartitionSpec) -> str:
     """`spec` as one types it: `P('data', None)`."""
     return f"P({', '.join(map(_entry_text, spec))})"
@@ -138,10 +139,7 @@ def _entry_text(entry: Any) -> str:
 def text_of(specs: Any) -> str | None:
     """A tree of specs as one types it; None for one with other nodes than dicts, lists, tuples."""
     if isinstance(specs, PartitionSpec):
-        trailing = list(specs)
-        while trailing and not axes_of(trailing[-1]):
-            trailing.pop()
-        return spec_text(PartitionSpec(*trailing))
+        return spec_text(trimmed(specs))
     if specs is None:
         return "None"
     if type(specs) is dict:

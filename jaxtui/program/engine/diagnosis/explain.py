@@ -21,7 +21,7 @@ from jaxtui.program.engine.diagnosis import explicit, remedies, varying
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
 from jaxtui.program.engine.diagnosis.more_layers import one_more_vmap
-from jaxtui.program.engine.diagnosis.outputs import explain_outputs, plainly
+from jaxtui.program.engine.diagnosis.outputs import explain_outputs, plainly, refuse_shardings
 from jaxtui.program.engine.diagnosis.source_edits import place_of
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import traces, working_axes
@@ -60,6 +60,11 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
     if layer is None:
         return _explain_function(error, recorder, prepared)
     inner = recorder.recordings[level + 1]
+    try:
+        given = recorder.recordings[level].args or ()
+        refuse_shardings(layer, "in_shardings", "argument ", given, prepared)
+    except Diagnosed as refused:
+        return refused.diagnosis
     if inner.args is None:
         explained = (
             _nested(error, layer, recorder)
@@ -71,7 +76,10 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
         name = _named_field(error, layer)
         return plainly(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
-        return explain_outputs(error, layer, recorder, level)
+        try:
+            return explain_outputs(error, layer, recorder, prepared)
+        except Diagnosed as refused:
+            return refused.diagnosis
     return plainly(error, layer, layer.kind.input_field, [])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,9 @@ from jax import tree_util
 
 from jaxtui.engine_base.arrays import prefix_leaves, shape_of
 from jaxtui.program.engine.diagnosis.calls import is_arraylike
+from jaxtui.program.engine.prefix_text import prefix_text
 
 MOST_SIZES = 4  # of a batch, that are tried
-WORST_TEXT = 400  # characters of an entry that is still offered
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,7 @@ class Mapped:
 
         None for a tree with nodes that have no such text.
         """
-        text = _text(self.tree, iter(self.axes), names)
-        return text if text is not None and len(text) <= WORST_TEXT else None
+        return prefix_text(self.tree, self.axes, names)
 
 
 def by_size(args: Sequence[Any], entries: Sequence[Any]) -> Iterator[tuple[int, list[Mapped]]]:
@@ -101,64 +99,3 @@ def _mapped(arg: Any, axes: Sequence[int | None], size: int) -> Mapped | None:
             return None
         own = [None] * len(own)
     return Mapped(arg, own)
-
-
-# ------------------------------------------------------------------------------------------- text
-
-
-def _text(node: Any, axes: Iterator[int | None], names: Mapping[str, Any]) -> str | None:
-    children = _children(node)
-    own = list(itertools.islice(axes, len(tree_util.tree_leaves(node))))
-    if children is None or len(set(own)) < 2:
-        return repr(own[0]) if own else "None"
-    left = iter(own)
-    texts = [(key, _text(child, left, names)) for key, child in children]
-    if any(text is None for _, text in texts):
-        return None
-    return _node_text(node, texts, names)
-
-
-def _children(node: Any) -> list[tuple[Any, Any]] | None:
-    """The children of a node with their keys; None for a leaf."""
-    found = tree_util.tree_flatten_with_path(node, is_leaf=lambda x: x is not node)[0]
-    if len(found) == 1 and not found[0][0]:
-        return None
-    # None is a node without leaves, and a child all the same.
-    if isinstance(node, dict):
-        return [(tree_util.DictKey(key), node[key]) for key in sorted(node)]
-    if isinstance(node, tuple | list):
-        return [(tree_util.SequenceKey(i), child) for i, child in enumerate(node)]
-    return [(path[0], child) for path, child in found]
-
-
-def _node_text(
-    node: Any, texts: Sequence[tuple[Any, str | None]], names: Mapping[str, Any]
-) -> str | None:
-    inside = [text or "" for _, text in texts]
-    if type(node) is dict:
-        return f"{{{', '.join(f'{key.key!r}: {text}' for key, text in texts)}}}"
-    if type(node) is list:
-        return f"[{', '.join(inside)}]"
-    if type(node) is tuple:
-        return f"({', '.join(inside)},)" if len(inside) == 1 else f"({', '.join(inside)})"
-    place = _name_of(type(node), names)
-    if place is None:
-        return None
-    if isinstance(node, tuple) and hasattr(node, "_fields"):
-        return (
-            f"{place}({', '.join(f'{n}={t}' for n, t in zip(node._fields, inside, strict=True))})"
-        )
-    if all(isinstance(key, tree_util.GetAttrKey) for key, _ in texts):
-        return f"{place}({', '.join(f'{key.name}={text}' for key, text in texts)})"
-    return None
-
-
-def _name_of(kind: type, names: Mapping[str, Any]) -> str | None:
-    """How `names` call a class: by itself, or as an attribute of a module."""
-    for name, value in names.items():
-        if value is kind:
-            return name
-    for name, value in names.items():
-        if isinstance(value, types.ModuleType) and getattr(value, kind.__name__, None) is kind:
-            return f"{name}.{kind.__name__}"
-    return None

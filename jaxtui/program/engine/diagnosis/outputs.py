@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 from jax import tree_util
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
+from jaxtui.program.engine.argument_shardings import Held
 from jaxtui.program.engine.diagnosis.calls import short
-from jaxtui.program.engine.programs import BuiltLayer, divided_over_all
+from jaxtui.program.engine.diagnosis.out_specs import Returned
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import working_axes
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
+
+if TYPE_CHECKING:
+    from jaxtui.program.engine.prepared import Prepared
 
 
 def plainly(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix]) -> Diagnosis:
@@ -37,12 +42,14 @@ def _advised(error: BaseException, layer: BuiltLayer) -> list[Fix]:
 
 
 def explain_outputs(
-    error: BaseException, layer: BuiltLayer, recorder: Recorder, level: int
+    error: BaseException, layer: BuiltLayer, recorder: Recorder, prepared: Prepared
 ) -> Diagnosis:
     """Why `layer` failed on what the function it wraps returned."""
+    level = recorder.level_of(layer)
     output = recorder.recordings[level + 1].output
     if layer.kind.differentiates:
         return _explain_differentiated(error, layer, output)
+    refuse_shardings(layer, "out_shardings", "the output", output, prepared)
     name = layer.kind.output_field
     fixes = working_axes(layer, recorder, name) if name else []
     found = plainly(error, layer, name, fixes)
@@ -53,23 +60,32 @@ def explain_outputs(
             return layer.fault("axis_size", message)
         if explained := _out_axes_message(layer, output):
             return layer.fault(name, explained, fixes)
-    if "out_specs" in layer.settings and "require replication" in str(error):
-        return _explain_replication(error, layer)
+    if "out_specs" in layer.settings:
+        call = Returned(error, layer, recorder, prepared)
+        return call.explain() or found
     return found
 
 
-def _explain_replication(error: BaseException, layer: BuiltLayer) -> Diagnosis:
-    # JAX names the spec in the third paragraph of five.
-    said = [" ".join(p.split()) for p in str(error).split("\n\n") if p.startswith("out_specs")]
-    which = f": {failures.plain(said[0])[:500]}" if said else ""
-    message = (
-        f"out_specs says that an output is the same on devices where JAX sees that it may "
-        f"differ{which}. Make it the same (lax.psum), or divide it"
-    )
-    fixes = []
-    if isinstance(layer.settings["out_specs"], PartitionSpec):
-        fixes = [divided_over_all(layer.field("out_specs"), layer.devices)]
-    return layer.fault("out_specs", message, fixes)
+def refuse_shardings(
+    layer: BuiltLayer, name: str, what: str, tree: Any, prepared: Prepared
+) -> None:
+    """Raise Diagnosed where `tree`, called `what`, cannot have what the setting `name` says."""
+    given = layer.settings.get(name)
+    if given is None:
+        return
+
+    def spec(leaf: Any) -> Any:
+        return leaf.spec if isinstance(leaf, NamedSharding) else leaf
+
+    specs = tree_util.tree_map(spec, given, is_leaf=lambda x: isinstance(x, NamedSharding))
+    text, mesh = layer.kind.typed()[name], dict(layer.devices.mesh.shape)
+    held = Held(what, layer.field(name), text, specs, mesh, tree, prepared.known.source)
+    try:
+        entries = held.entries
+    except (ValueError, TypeError):
+        return  # JAX's own words tell of another tree
+    if all(spec is None or isinstance(spec, PartitionSpec) for spec in entries):
+        held.check_all()
 
 
 def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any) -> Diagnosis:
