@@ -215,6 +215,7 @@ class Engine:
         report = ProgramReport(
             inputs=evaluated.inputs,
             layers=evaluated.layers,
+            notes=evaluated.notes,
             outputs=self._store.outputs(request.id, request.values),
         )
         return Ran(

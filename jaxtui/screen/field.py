@@ -115,7 +115,10 @@ class Notice(Static):
 class FieldMessage(Notice):
     """The error of the field above, with the fix for it; hidden while there is none."""
 
-    DEFAULT_CSS = "FieldMessage { color: $text-error; padding: 0 0 0 2; }"
+    DEFAULT_CSS = """
+    FieldMessage { color: $text-error; padding: 0 0 0 2; }
+    FieldMessage.-note { color: $text-warning; }
+    """
 
     def show(self, diagnosis: Diagnosis | None, prefix: str = "") -> None:
         self.say(summary(diagnosis, prefix) if diagnosis is not None else "")

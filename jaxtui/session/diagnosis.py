@@ -21,6 +21,7 @@ Kind = Literal[
     "collective",
     "runtime",  # JAX or XLA failed while compiling or running
     "engine",  # the engine could not start, or died
+    "note",  # nothing failed, but it may not be what one expects
 ]
 
 

@@ -31,6 +31,8 @@ def program(report: ProgramReport, *, ascii: bool = False) -> str:
             parts.append(_indented(summary(output.summary)))
         elif output.values is not None:
             parts.append(_indented(array(output.values, len(output.shape), output.dtype)))
+    table = ASCII if ascii else {}
+    parts += [f"note: {note.message.translate(table)} ({note.field})" for note in report.notes]
     return "\n".join(part for part in parts if part)
 
 

@@ -78,11 +78,12 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 class ProgramReport(Struct, frozen=True, kw_only=True):
-    """The report of a program's run."""
+    """The report of a program's run; `notes` say what may not be as one expects of it."""
 
     inputs: list[Leaf]
     layers: list[LayerReport]
     outputs: list[Output]
+    notes: list[Diagnosis] = []
 
 
 class CollectiveReport(Struct, frozen=True, kw_only=True):

@@ -77,7 +77,7 @@ def right_fixes(
             msgspec.structs.replace(composition, program=changed.program, devices=changed.devices)
         )
         untried = fix.field.under(DEVICES) is not None
-        if fix.also and after is not None:
+        if fix.also and after is not None and not untried:
             continue
         if after is None or after.field not in (found.field, *([] if untried else [fix.field])):
             right.append(fix)
