@@ -165,7 +165,7 @@ class _Body:
         if size == 1:
             return None
         mean = _calls(equation, "pmean")
-        return Found(ordered, size, _line(equation), mean, self.checked)
+        return Found(ordered, size, line_of(equation), mean, self.checked)
 
 
 # ----------------------------------------------------------------------------- where it comes from
@@ -224,7 +224,7 @@ def _differentiated(equation: Any) -> bool:
     return any(file == "ad.py" or name.endswith("_jvp") for file, name in _in_jax(equation))
 
 
-def _line(equation: Any) -> int | None:
+def line_of(equation: Any) -> int | None:
     """The line of the source in which the equation was made; None if it was not there."""
     traceback = equation.source_info.traceback
     if traceback is None:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine.diagnosis import explicit, remedies, varying
+from jaxtui.program.engine.diagnosis import devices_in_jit, explicit, remedies, varying
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
 from jaxtui.program.engine.diagnosis.more_layers import one_more_vmap
@@ -76,6 +76,9 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
         name = _named_field(error, layer)
         return plainly(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
+        one_set = layer.kind.compiles and not layer.kind.over_devices
+        if one_set and (found := devices_in_jit.explain(layer, recorder, prepared)) is not None:
+            return found
         try:
             return explain_outputs(error, layer, recorder, prepared)
         except Diagnosed as refused:

@@ -151,6 +151,10 @@ ERRORS = [
         "jnp.cos], 1.0)\n", {"i": "array([[0, 1], [1, 0]])"}, Vmap(), SOURCE,
         "lax.switch takes one index",
         {"one more vmap": lambda: np.where(np.eye(2) > 0, jnp.sin(1.0), jnp.cos(1.0))}),
+    mended("pmaps of different sizes in a jit", "def f(a, b):\n    c = jax.pmap(lambda v: v * 2)(a)"
+        "\n    return c, jax.pmap(lambda v: v + 1)(b)\n", {"a": "arange(8.)", "b": "arange(3.)"},
+        Jit(), SOURCE, "line 2: a pmap over 8 devices and, at line 3, a pmap over 3 devices",
+        {"without the jit": lambda: (2 * np.arange(8.0), np.arange(3.0) + 1)}, only_run=True),
     mended("a condition of a while_loop that is an array", "def f(x):\n    return "
         "lax.while_loop(lambda v: v < 3, lambda v: v + 2, x)\n", {"x": "arange(4.).reshape(2, 2)"},
         Vmap(), SOURCE, "lax.while_loop is one boolean",
