@@ -22,7 +22,7 @@ from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import COLLECTIVE, FieldPath
-from jaxtui.session.session import Session, SessionError, with_field
+from jaxtui.session.session import Session, SessionError, with_field, with_fix
 from jaxtui.wire.base import Cancelled, Describe, Described, Gone, Printed, Ready, Spoiled, Stage
 from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
@@ -227,9 +227,15 @@ class Explorer(Works):
 
     def edit(self, field: FieldPath, value: Any, *, typed: bool = False) -> None:
         """Put `value` into a field; `typed` marks it as one keystroke of several."""
+        self._change(field, lambda before: with_field(before, field, value), typed=typed)
+
+    def _change(
+        self, field: FieldPath, change: Callable[[Session], Session], *, typed: bool = False
+    ) -> None:
+        """Make `change`, which begins at `field`, as one step."""
         before = self.open_session.session
         try:
-            session = with_field(before, field, value)
+            session = change(before)
         except KeyError:
             return  # a layer or an argument that has gone since the key was pressed
         except SessionError as error:
@@ -259,7 +265,7 @@ class Explorer(Works):
         if fix.field.under(COLLECTIVE):
             self.edit(COLLECTIVE, self.collective.fixed(fix))
         else:
-            self.edit(fix.field, fix.text)
+            self._change(fix.field, lambda before: with_fix(before, fix))
 
     def open(
         self,

@@ -220,6 +220,7 @@ class Engine:
             function=evaluated.function,
             inputs=evaluated.inputs,
             layers=evaluated.layers,
+            notes=evaluated.notes,
             outputs=self._store.outputs(request.id, request.values),
         )
         return Ran(

@@ -37,7 +37,15 @@ _INTERNALS_BEGIN = (
     " The error occurred while tracing",
     " To fix this, please call",
     " This error occurs at source:",
+    " ------",
 )
+# A sentence that says what to do, further down in JAX's message; these are kept.
+_REMEDY = re.compile(
+    r"\b(fixed by|to fix|consider|try(?: \w+ing)?|instead|did you mean|either|add at least|revise|"
+    r"please (?:use|pass))\b",
+    re.IGNORECASE,
+)
+_POINTER = re.compile(r"\s*See https?://\S+(?: for more information\.)?")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 # jit and shard_map report the location of their function, which is our wrapper around the user's.
 _OUR_WRAPPER = re.compile(r" at \S*jaxtui/[\w/]+\.py:\d+")
@@ -123,9 +131,27 @@ def describe(error: BaseException, limit: int = 700) -> str:
     text = plain(text)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
+    if remedies := plain(_remedies(paragraphs, text, limit)):
+        text = f"{text.rstrip()}{'' if text.rstrip().endswith('.') else '.'} {remedies}"
     if not text and isinstance(error, MemoryError):
         text = "there is not as much memory as this asks for"
     return f"{name}: {text}" if text else name
+
+
+def _remedies(paragraphs: list[str], told: str, limit: int) -> str:
+    """The sentences of a message that say what to do, without those that are `told` already."""
+    found: list[str] = []
+    for paragraph in paragraphs:
+        for sentence in re.split(r"(?<=[.;!?]) +(?=[A-Z`*])", _POINTER.sub("", paragraph)):
+            internal = any(beginning.strip() in sentence for beginning in _INTERNALS_BEGIN)
+            wanted = _REMEDY.search(sentence) and not internal and sentence not in told
+            if wanted or (found and sentence.startswith("* ")):  # one of several in a list
+                found.append(sentence)
+    kept = ""
+    for sentence in found:
+        if len(kept) + len(sentence) < limit:
+            kept += f" {sentence.removeprefix('* ').replace(': * ', ': ')}"
+    return kept.strip()
 
 
 def _message(error: BaseException) -> str:

@@ -115,7 +115,10 @@ class Notice(Static):
 class FieldMessage(Notice):
     """The error of the field above, with the fix for it; hidden while there is none."""
 
-    DEFAULT_CSS = "FieldMessage { color: $text-error; padding: 0 0 0 2; }"
+    DEFAULT_CSS = """
+    FieldMessage { color: $text-error; padding: 0 0 0 2; }
+    FieldMessage.-note { color: $text-warning; }
+    """
 
     def show(self, diagnosis: Diagnosis | None, prefix: str = "") -> None:
         self.say(summary(diagnosis, prefix) if diagnosis is not None else "")
@@ -132,8 +135,9 @@ def summary(diagnosis: Diagnosis, prefix: str = "") -> str:
 
 
 def fix_words(fix: Fix) -> str:
-    """What a fix does; the new text too, unless the label already has it."""
-    return fix.label if fix.text in fix.label else f"{fix.label}:  {fix.text}"
+    """What a fix does; the new text too, if it is one line that the label does not have."""
+    told = fix.text in fix.label or "\n" in fix.text or bool(fix.also)
+    return fix.label if told else f"{fix.label}:  {fix.text}"
 
 
 def _others(number: int) -> str:

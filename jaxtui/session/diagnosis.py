@@ -21,15 +21,32 @@ Kind = Literal[
     "collective",
     "runtime",  # JAX or XLA failed while compiling or running
     "engine",  # the engine could not start, or died
+    "note",  # nothing failed, but it may not be what one expects
 ]
 
 
-class Fix(Struct, frozen=True):
-    """A change of one field that removes a failure: put `text` into `field`."""
+class Edit(Struct, frozen=True):
+    """A change of one field: put `text` into `field`."""
+
+    field: FieldPath
+    text: str
+
+
+class Fix(Struct, frozen=True, omit_defaults=True):
+    """A change that removes a failure: put `text` into `field`, then make the edits of `also`.
+
+    All of them are one change: none is right without the others.
+    """
 
     label: str
     field: FieldPath
     text: str
+    also: tuple[Edit, ...] = ()
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """Every change of a field, in the order in which they are made."""
+        return Edit(self.field, self.text), *self.also
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):

@@ -26,7 +26,9 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 """
 
-_KNOWN = frozenset({"jax", "jnp", "np", "lax", "P", "devices", "mesh"})
+# Known by their own names too, and imported where they are used.
+_OF_SHARDINGS = ("Mesh", "NamedSharding", "PartitionSpec")
+_KNOWN = frozenset({"jax", "jnp", "np", "lax", "P", "devices", "mesh", *_OF_SHARDINGS})
 
 _SHARDINGS = (
     "jax.tree.map("
@@ -95,6 +97,10 @@ class _Exporter:
     def _devices_and_imports(self) -> str:
         devices = self.session.devices
         lines = [_IMPORTS]
+        source = _bound_by(self.program.source)
+        named = [n for n in _OF_SHARDINGS if n not in source and self._uses(n, unqualified=True)]
+        if named:
+            lines = [_IMPORTS + f"from jax.sharding import {', '.join(named)}\n"]
         if devices.platform.strip():
             lines.append(f'jax.config.update("jax_platforms", {devices.platform.strip()!r})')
         if devices.count is not None:
@@ -118,10 +124,12 @@ class _Exporter:
             lines.append(_SET_MESH)
         return "\n".join(lines)
 
-    def _uses(self, name: str) -> bool:
+    def _uses(self, name: str, *, unqualified: bool = False) -> bool:
         texts = [self.program.source, *(a.value for a in self.program.arguments)]
+        texts += [argument.sharding for argument in self.program.arguments]
         texts += [text for layer in self.program.layers for text in layer.typed().values()]
-        return any(re.search(rf"\b{name}\b", text) for text in texts)
+        before = r"(?<![\w.])" if unqualified else r"\b"
+        return any(re.search(rf"{before}{name}\b", text) for text in texts)
 
     def _uses_mesh(self) -> bool:
         if self.mesh_when != "never":

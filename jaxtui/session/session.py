@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import bounded
+from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import (
     ARGUMENTS,
     COLLECTIVE,
@@ -348,6 +349,13 @@ def with_field(session: Session, field: FieldPath, value: Any) -> Session:
         if isinstance(error, msgspec.DecodeError):
             raise SessionError(_session_error(error).message, field) from error
         raise KeyError(field) from error
+
+
+def with_fix(session: Session, fix: Fix) -> Session:
+    """Return `session` with every edit of `fix`. Raises as `with_field` does."""
+    for edit in fix.edits:
+        session = with_field(session, edit.field, edit.text)
+    return session
 
 
 def _replaced(holder: Any, keys: tuple[str, ...], value: Any) -> Any:

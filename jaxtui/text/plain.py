@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Edit, Fix
 from jaxtui.text import dtypes, numbers, quantities
 from jaxtui.text.diagnosis import place
 from jaxtui.text.signs import ASCII
@@ -31,6 +31,8 @@ def program(report: ProgramReport, *, ascii: bool = False) -> str:
             parts.append(_indented(summary(output.summary)))
         elif output.values is not None:
             parts.append(_indented(array(output.values, len(output.shape), output.dtype)))
+    table = ASCII if ascii else {}
+    parts += [f"note: {note.message.translate(table)} ({note.field})" for note in report.notes]
     return "\n".join(part for part in parts if part)
 
 
@@ -184,10 +186,14 @@ def failure(name: str, diagnosis: Diagnosis, *, ascii: bool = False) -> str:
 
 
 def _edit(fix: Fix) -> str:
-    """The change of a fix, as it is made in the session file."""
-    if "\n" in fix.text:
-        return f"in {fix.field}"
-    return f"leave {fix.field} out" if fix.text == "null" else f"{fix.field} = {fix.text!r}"
+    """The changes of a fix, as they are made in the session file."""
+    return " and ".join(map(_edited, fix.edits))
+
+
+def _edited(edit: Edit) -> str:
+    if "\n" in edit.text:
+        return f"in {edit.field}"
+    return f"leave {edit.field} out" if edit.text == "null" else f"{edit.field} = {edit.text!r}"
 
 
 def device_set(environment: Environment, *, ascii: bool = False) -> str:

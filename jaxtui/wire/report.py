@@ -78,12 +78,16 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 class ProgramReport(Struct, frozen=True, kw_only=True):
-    """The report of a program's run; `function` is the name of the function that ran."""
+    """The report of a program's run.
+
+    `function` is the name of the function that ran, and `notes` say what may not be as one expects.
+    """
 
     function: str = ""
     inputs: list[Leaf]
     layers: list[LayerReport]
     outputs: list[Output]
+    notes: list[Diagnosis] = []
 
 
 class CollectiveReport(Struct, frozen=True, kw_only=True):

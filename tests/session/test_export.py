@@ -53,6 +53,24 @@ SESSIONS = {
             Vmap(),
         )
     ),
+    "classes of shardings by their own names": Session(
+        devices=Devices(mesh={"i": 8}),
+        program=program(
+            "over = NamedSharding(mesh, PartitionSpec('i'))\n"
+            "other = Mesh(np.array(jax.devices()), ('o',))\n"
+            "def f(x):\n    return lax.with_sharding_constraint(x * 2, over) + other.size\n",
+            {"x": "jax.device_put(arange(8.), NamedSharding(mesh, PartitionSpec()))"},
+            Jit(out_shardings="PartitionSpec('i')"),
+        ),
+    ),
+    "a spec by its own name": Session(
+        devices=Devices(mesh={"i": 8}),
+        program=program(
+            DOUBLE,
+            {"x": "arange(8.0)"},
+            ShardMap(in_specs="jax.sharding.PartitionSpec('i')", out_specs="PartitionSpec('i')"),
+        ),
+    ),
     "a named axis": Session(
         program=program(
             "def f(x):\n    return x / lax.psum(x, 'i')\n",

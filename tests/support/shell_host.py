@@ -60,7 +60,8 @@ class Desk(Works):
         self.show_work()
 
     def fix(self, fix: Fix) -> None:
-        self.edit(fix.field, fix.text)
+        for edit in fix.edits:
+            self.edit(edit.field, edit.text)
 
     def open(self, session: Session, *, path: str | None = None, trusted: bool = True) -> None:
         self.opened.append(session)

@@ -14,7 +14,7 @@ from jaxtui.program.engine import evaluation
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.layers import AnyLayer
-from jaxtui.session.session import Argument, Devices, Program, Session, with_field
+from jaxtui.session.session import Argument, Devices, Program, Session, with_fix
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from tests.support.fields import get_field
@@ -138,7 +138,7 @@ def assert_fixes_fix(case: Wrong, session: Session, found: Diagnosis) -> None:
     """Each fix changes an existing field, and then the program traces or fails at `leads_to`."""
     for fix in found.fixes:
         get_field(session, FieldPath(fix.field))
-        after = trace(with_field(session, FieldPath(fix.field), fix.text)).diagnosis
+        after = trace(with_fix(session, fix)).diagnosis
         if fix.field == "devices.count":
             # The engine of these tests keeps its eight devices; another count is a fresh engine.
             assert after is not None

@@ -6,10 +6,11 @@ program itself.
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
-from jaxtui.benchmark.engine import comparison
+from jaxtui.benchmark.engine import comparison, sensitivity
 from jaxtui.benchmark.engine.case import case_of
 from jaxtui.benchmark.engine.comparison import Leaves
 from jaxtui.benchmark.engine.plan import Arm, Point, plan_point
@@ -25,6 +26,7 @@ from jaxtui.session.session import Benchmark
 from jaxtui.wire.base import Composition
 
 SAME = "the same, bit for bit"
+ROUNDING = "the same but for rounding"
 
 
 def text(
@@ -44,11 +46,12 @@ def text(
         case = computed_case(point)
         verdicts = []
         placed: Placed = {}
+        rounding = Rounding(point)
         for arm in _arms(point):
             if cancelled():
                 raise GivenUp
             on_stage("comparing")
-            verdicts.append(_verdict(arm, case, placed, point, expected))
+            verdicts.append(_verdict(arm, case, placed, point, expected, rounding))
     return "\n".join(_lines(point, verdicts))
 
 
@@ -66,7 +69,9 @@ def _arms(point: Point) -> list[Arm]:
     return [arm for arm in point.arms if arm.planned.role != "control"]
 
 
-def _verdict(arm: Arm, case: Case, placed: Placed, point: Point, expected: Leaves) -> str:
+def _verdict(
+    arm: Arm, case: Case, placed: Placed, point: Point, expected: Leaves, rounding: Rounding
+) -> str:
     """How the strategy's result compares with the program's, in words."""
     if arm.planned.skipped is not None:
         return arm.planned.skipped
@@ -77,7 +82,11 @@ def _verdict(arm: Arm, case: Case, placed: Placed, point: Point, expected: Leave
         found = preparation.result().collected()
     except BaseException as error:  # also SystemExit: the user's code may call exit()
         return why(error)
-    return compared(expected, found, point)
+    said = compared(expected, found, point)
+    alike = [leaf.shape for leaf in expected] == [leaf.shape for leaf in found]
+    if said.startswith("NOT") and alike and (words := rounding.explains(expected, found)):
+        return words
+    return said
 
 
 def compared(expected: Leaves, found: Leaves, point: Point) -> str:
@@ -89,7 +98,40 @@ def compared(expected: Leaves, found: Leaves, point: Point) -> str:
     correct = point.compared(expected, found)
     if correct.wrong:
         return f"NOT the same: {comparison.words(correct)}"
-    return f"the same but for rounding, at most {correct.max_ulp:.2g} eps of the largest"
+    return f"{ROUNDING}, at most {correct.max_ulp:.2g} eps of the largest"
+
+
+class Rounding:
+    """Whether a difference is one that the program makes of rounding.
+
+    The program runs for it once, when it is first asked.
+    """
+
+    def __init__(self, point: Point) -> None:
+        self._point = point
+
+    @functools.cached_property
+    def _moves(self) -> list[float] | None:
+        try:
+            return sensitivity.moves(self._point)
+        except Exception:  # what a callback of the user's raises for what it was not given
+            return None
+
+    def explains(self, expected: Leaves, found: Leaves) -> str:
+        """How a difference comes from rounding, in words; "" where it does not."""
+        apart = [sensitivity.distance(a, b) for a, b in zip(expected, found, strict=True)]
+        moves = self._moves
+        if (
+            moves is None
+            or len(moves) != len(apart)
+            or any(d > 2 * m for d, m in zip(apart, moves, strict=True))
+        ):
+            return ""
+        enlarged = sensitivity.enlarging(self._point.shapes.jaxpr)
+        return (
+            f"{ROUNDING}, which this function enlarges ({enlarged}): it differs by up to "
+            f"{max(apart):.2g}, and moves as far when its operations round otherwise"
+        )
 
 
 def _lines(point: Point, verdicts: Sequence[str]) -> Iterator[str]:

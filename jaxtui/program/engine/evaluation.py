@@ -6,7 +6,8 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from typing import Any
 
 import jax
@@ -16,7 +17,15 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures, lockstep, memory, processes
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import expressions, kept_programs, modules, placing, pmaps, suggestions
+from jaxtui.program.engine import (
+    expressions,
+    kept_programs,
+    modules,
+    notes,
+    placing,
+    pmaps,
+    suggestions,
+)
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
@@ -51,6 +60,7 @@ class Evaluated:
     flow: Flow
     seconds: float
     function: str  # its name
+    notes: list[Diagnosis] = field(default_factory=list)
 
 
 def trace(composition: Composition, *, id: int = 0) -> Traced:
@@ -62,6 +72,7 @@ def trace(composition: Composition, *, id: int = 0) -> Traced:
 
 
 def _with_right_fixes(found: Diagnosis, composition: Composition) -> Diagnosis:
+    found = notes.with_count_fix(found, composition.program.source)
     if not found.fixes:
         return found
     fixes = suggestions.right_fixes(found, composition, lambda tried: _trace(tried).diagnosis)
@@ -210,12 +221,16 @@ def _run(
             recorder = kept.recorder if kept is not None else prepared.recorder()
             recorder.given = prepared.specs(values)
             del values  # donated buffers must have no other owner
+            given = notes.donated(prepared, args)
             recorder.on_level = _stages(prepared, stage)
             try:
                 evaluated = _called(prepared, recorder, args, kwargs, stage)
             except BaseException:
                 kept_programs.drop(identity)
                 raise
+        said = notes.of_program(prepared, shapes.jaxpr if shapes is not None else None)
+        said += notes.of_donated(prepared, given, [leaf for _, leaf in evaluated.leaves])
+        evaluated = replaced(evaluated, notes=said)
         if kept is None and identity is not None:
             kept_programs.keep(identity, KeptProgram(prepared, recorder, mapped.copy()))
             mapped.clear()

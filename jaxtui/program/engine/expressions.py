@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
@@ -109,6 +109,9 @@ def names(
         "np": np,
         "lax": lax,
         "P": PartitionSpec,
+        "PartitionSpec": PartitionSpec,
+        "Mesh": Mesh,
+        "NamedSharding": NamedSharding,
         "devices": devices.mesh.size,
         "mesh": devices.mesh,
         **parameters,

@@ -117,7 +117,18 @@ def _kind(node: Any) -> str:
         return f"a dict with {', '.join(map(repr, list(node)[:8])) or 'nothing'}"
     if isinstance(node, tuple | list):
         return f"a {type(node).__name__} of {len(node)}"
-    return "None" if node is None else f"a {type(node).__name__}"
+    if node is None or type(node) is int:
+        return repr(node)
+    children = _children(node)
+    held = "" if children is None else f" with {counted(len(children), 'child node')}"
+    return f"a {type(node).__name__}{held}"
+
+
+def drops_none(specs: Any, tree: Any) -> bool:
+    """Whether both are of a class that has fewer children where one of them is None."""
+    ours, theirs = _children(specs), _children(tree)
+    alike = type(specs) is type(tree) and not isinstance(specs, dict | list | tuple)
+    return alike and ours is not None and theirs is not None and len(ours) < len(theirs)
 
 
 def fitting(specs: Any, tree: Any) -> Iterator[Any]:
@@ -157,6 +168,14 @@ def _fitted(specs: Any, tree: Any) -> Any:
     return type(tree)(fitted) if type(tree) in (list, tuple) else PartitionSpec()
 
 
+def trimmed(spec: PartitionSpec) -> PartitionSpec:
+    """`spec` without the entries at its end that divide nothing."""
+    entries = list(spec)
+    while entries and not axes_of(entries[-1]):
+        entries.pop()
+    return PartitionSpec(*entries)
+
+
 def spec_text(spec: PartitionSpec) -> str:
     """`spec` as one types it: `P('data', None)`."""
     return f"P({', '.join(map(_entry_text, spec))})"
@@ -172,10 +191,7 @@ def _entry_text(entry: Any) -> str:
 def text_of(specs: Any) -> str | None:
     """A tree of specs as one types it; None for one with other nodes than dicts, lists, tuples."""
     if isinstance(specs, PartitionSpec):
-        trailing = list(specs)
-        while trailing and not axes_of(trailing[-1]):
-            trailing.pop()
-        return spec_text(PartitionSpec(*trailing))
+        return spec_text(trimmed(specs))
     if specs is None:
         return "None"
     if isinstance(specs, ByPath):

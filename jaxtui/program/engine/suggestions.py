@@ -18,7 +18,7 @@ from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import DEVICES, SOURCE
-from jaxtui.session.session import Session, with_field
+from jaxtui.session.session import Session, with_fix
 from jaxtui.wire.base import Composition
 
 BUDGET = 0.5  # seconds for all attempts of one failure; a function usually traces in a few ms
@@ -67,14 +67,18 @@ def right_fixes(
         edits = fix.field == SOURCE
         if edits and sum(found.field == SOURCE for found in right) >= MOST_EDITS:
             continue
+        if any(found.label == fix.label for found in right):
+            continue  # another way to write it
         if time.monotonic() > deadline:
             right += [] if edits else [fix]
             continue
-        changed = with_field(session, fix.field, fix.text)
+        changed = with_fix(session, fix)
         after = diagnose(
             msgspec.structs.replace(composition, program=changed.program, devices=changed.devices)
         )
         untried = fix.field.under(DEVICES) is not None
+        if fix.also and after is not None and not untried:
+            continue
         if after is None or after.field not in (found.field, *([] if untried else [fix.field])):
             right.append(fix)
     return right
@@ -97,7 +101,7 @@ def traces(layer: BuiltLayer, recorder: Recorder, **changed: Any) -> bool:
 
 def _input_axes(layer: BuiltLayer, args: tuple[Any, ...]) -> Iterable[Any]:
     """Values of in_axes with an entry for each argument, those with the fewest changes first."""
-    now = _entries(layer.settings.get("in_axes", 0), len(args))
+    now = entries(layer.settings.get("in_axes", 0), len(args))
     choices = [_choices(arg, current) for arg, current in zip(args, now, strict=True)]
     # More than this many combinations are not worth sorting: only the nearest are tried.
     combinations = itertools.islice(itertools.product(*choices), 4096)
@@ -110,7 +114,17 @@ def unpacked(entries: Sequence[Any]) -> Any:
     return entries[0] if len(entries) == 1 else tuple(entries)
 
 
-def _entries(in_axes: Any, count: int) -> list[Any]:
+def unpacked_text(texts: Sequence[str]) -> str:
+    """The text of the entries `texts`: of a single int or None by itself, else of their tuple.
+
+    Equal ints are one for all arguments.
+    """
+    if len(set(texts)) == 1 and (texts[0].lstrip("-").isdigit() or texts[0] == "None"):
+        return texts[0]
+    return f"({', '.join(texts)},)" if len(texts) == 1 else f"({', '.join(texts)})"
+
+
+def entries(in_axes: Any, count: int) -> list[Any]:
     """in_axes as a list with an entry for each argument; missing entries are 0."""
     if isinstance(in_axes, list | tuple):
         return [*in_axes, *([0] * count)][:count]
@@ -120,8 +134,13 @@ def _entries(in_axes: Any, count: int) -> list[Any]:
 def _choices(arg: Any, current: Any) -> list[Any]:
     """The axes one argument can be mapped over (int or None), the current one first."""
     axes: list[Any] = [*range(_lowest_rank(arg)), None]
+    leaves = tree_util.tree_leaves(arg)
+    tree = not tree_util.treedef_is_leaf(tree_util.tree_structure(arg))
+    if tree and type(current) is int and any(shape_of(leaf)[current:] for leaf in leaves):
+        # Another axis, or none, for all leaves of a tree is not what a few wrong ones ask for.
+        return [current]
     if type(current) is not int and isinstance(current, tuple | list | dict):
-        return [current, *axes]
+        return [current, *([] if tree else axes)]
     return sorted(axes, key=lambda axis: not _same(axis, current))
 
 

@@ -54,6 +54,9 @@ class LayersPane(Vertical):
                 self.form.show(layer, diagnosis, field if faulty == self._form_of else "")
         # An error in a layer is shown under the list, unless the form shows it.
         shown = diagnosis if faulty is not None and faulty != self._form_of else None
+        noted = next((note for note in work.notes if note.field.under(LAYERS)), None)
+        self.message.set_class(shown is None and noted is not None, "-note")
+        shown = shown or noted
         self.message.show(shown, layer_prefix(work, shown))
 
     async def on_layer_list_clicked(self, event: LayerList.Clicked) -> None:

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import Selection
 
+from jaxtui.program.screen.tab_line import REMARKS
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
 from jaxtui.screen.screens import load
@@ -22,6 +23,7 @@ from jaxtui.wire.program import ProgramView
 from jaxtui.wire.report import Output
 
 VALUES_GONE = "these values went with the old engine; F5 computes them again"
+WARNING = re.compile(r"Warning: ")  # as Python prints one
 OLD = "of the program before"
 TITLE = len("Results · ") + 4  # what stands before and behind a caption in the border
 MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
@@ -168,6 +170,17 @@ def lines_text(number: int) -> str:
     return f"{number:,} line{'s' if number > 1 else ''}" if number else ""
 
 
+def _lines_note(shown: Shown) -> str:
+    """How many lines were printed, behind a mark if a warning is among them."""
+    text = _printed(shown)[0]
+    marked = "! " if WARNING.search(text) else ""
+    return marked + lines_text(text.count("\n"))
+
+
+def _remarks(notes: list[Diagnosis]) -> str:
+    return "\n\n".join(_error_text(note) for note in notes)
+
+
 def _printed(shown: Shown) -> tuple[str, bool]:
     """Return what the run printed, else the trace, and whether it is of an earlier program.
 
@@ -197,7 +210,9 @@ def _error_text(diagnosis: Diagnosis | None) -> str:
         lines += [f"  {frame}" for frame in diagnosis.frames]
     if diagnosis.fixes:
         lines += ["", "f applies a fix:"]
-        lines += [f"  {fix.label}:  {fix.field} = {fix.text}" for fix in diagnosis.fixes]
+        for fix in diagnosis.fixes:
+            first, *others = (f"{edit.field} = {edit.text}" for edit in fix.edits)
+            lines += [f"  {fix.label}:  {first}", *(f"    and {other}" for other in others)]
     return "\n".join(lines)
 
 
@@ -302,12 +317,18 @@ def all_tabs() -> list[ResultTab]:
 
     return [
         LeafTab("Result", "jaxtui.results.screen.view:ArrayView", says_stale=True),
+        TextTab(
+            REMARKS,
+            lambda shown: _remarks(shown.work.notes),
+            offered=lambda work: bool(work.notes),
+            note=lambda shown: str(len(shown.work.notes)),
+        ),
         LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
         TextTab(
             "Output",
             lambda shown: _printed(shown)[0],
             drawn=lambda text: text or "The function has printed nothing.",
-            note=lambda shown: lines_text(_printed(shown)[0].count("\n")),
+            note=_lines_note,
             caption=lambda shown: OLD if _printed(shown)[1] else "",
         ),
         compiler("NaN", "origins", offered=lambda work: work.not_finite),

@@ -160,7 +160,8 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """Return the error in what is typed, else one in the text of the parameters."""
-        return work.diagnosis or self._parameters.wrong
+        mendable = next((note for note in work.notes if note.fixes), None)
+        return work.diagnosis or self._parameters.wrong or mendable
 
     # ------------------------------------------------------------------------- what was typed
 

@@ -12,6 +12,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 VALUES = "Result"  # the tab that is shown first
+REMARKS = "Remarks"  # what a result may not be as one expects
 GAP = "  "  # between the names of tabs
 SHORT = {"Equivalents": "Equiv"}
 
@@ -41,8 +42,9 @@ class TabLine(Widget, can_focus=True):
     def render(self) -> Content:
         parts: list[str | tuple[str, str]] = []
         labels, gap = self._labels()
+        warned = {name for name, note in self.tabs if name == REMARKS or note.startswith("!")}
         for name, label in labels:
-            style = "$text-muted"
+            style = "$text-warning" if name in warned else "$text-muted"
             if name == self.active:
                 style = "bold underline $accent"
             elif name == "Error":
@@ -57,7 +59,11 @@ class TabLine(Widget, can_focus=True):
         whole = [(name, f"{name} {note}".rstrip()) for name, note in self.tabs]
         brief = [(name, f"{name} {number}".rstrip()) for name, number in numbers]
         tight = [(name, f"{SHORT.get(name, name)} {number}".rstrip()) for name, number in numbers]
-        short = [(name, SHORT.get(name, name)) for name, _ in self.tabs]
+        # A mark stays, whatever room there is.
+        short = [
+            (name, SHORT.get(name, name) + (" !" if note.startswith("!") else ""))
+            for name, note in self.tabs
+        ]
         for labels, gap in ((whole, GAP), (brief, GAP), (brief, " "), (tight, " "), (short, " ")):
             if len(gap.join(label for _, label in labels)) <= self.size.width:
                 return labels, gap

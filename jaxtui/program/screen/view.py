@@ -14,9 +14,11 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, LAYERS, PARAMETERS, PROGRAM
 from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import Session, SessionError
+from jaxtui.text import signs
 
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines
+REMARK = 130  # characters of a note that are shown over the result
 
 
 def script_text(session: Session, folder: str) -> str:
@@ -147,7 +149,17 @@ def notice(work: ProgramWork) -> str:
         return "This program ended the engine before: it runs again only by F5."
     if work.too_large and work.traced is not None and work.traced.cost is not None:
         return f"Touches about {quantity(work.traced.cost)} elements: F5 runs it."
-    return ""
+    return _remark(work)
+
+
+def _remark(work: ProgramWork) -> str:
+    """The beginning of the first note about the result; the whole is in a tab."""
+    if not work.notes:
+        return ""
+    text = work.notes[0].message
+    if len(text) > REMARK:
+        text = text[:REMARK].rpartition(" ")[0] + f"{signs.ELLIPSIS} (Remarks)"
+    return f"! {text}"
 
 
 def last_words(tail: Sequence[str]) -> list[str]:

@@ -83,6 +83,12 @@ class ProgramWork(RequestWork[Composition, Ran]):
         return None
 
     @property
+    def notes(self) -> list[Diagnosis]:
+        """What the result of what is typed may not be as one expects."""
+        current = self.ran is not None and self.ran_of == self.asked and self.diagnosis is None
+        return self.ran.report.notes if self.ran is not None and current else []
+
+    @property
     def function_name(self) -> str:
         """The name of the function, as far as it can be told."""
         if self.traced is not None and self.traced.function:

@@ -16,7 +16,7 @@ from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
 from jaxtui.sharding.engine import lines, memory, naming, resharding, shardy, terms
 from jaxtui.sharding.engine.lowering import Given, LoweredProgram, lowered
-from jaxtui.sharding.engine.marking import MarkedValue
+from jaxtui.sharding.engine.marking import MarkedValue, called
 from jaxtui.sharding.engine.own_mesh import mesh_of
 from jaxtui.sharding.engine.resharding import Resharding
 from jaxtui.sharding.engine.shardy import Sharded
@@ -203,7 +203,7 @@ class Planner:
         return ShardedValue(
             name=name,
             op=value.equation.primitive.name,
-            called=marking.called(value.equation),
+            called=called(value.equation),
             line=place.line if place else None,
             file=place.file if place else "",
             shape=block.shape,

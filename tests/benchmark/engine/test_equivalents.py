@@ -82,6 +82,61 @@ def test_results_that_differ_by_rounding_are_told_from_wrong_ones() -> None:
     assert equivalents.compared([result], [result[:2]], point) == "other shapes: [(2, 3)]"
 
 
+CANCELLED = """
+def f(a, b):
+    c = jnp.inner(jnp.round(a), a)
+    d = jnp.vecdot(c, c)
+    return jnp.remainder(d.sum(), jnp.maximum(jnp.abs(a @ b), 0.1))
+"""
+
+
+def test_rounding_that_a_function_enlarges_is_told_from_an_error() -> None:
+    asked = composition(CANCELLED, "normal(1, 12, 6)", "normal(1, 6, 8, seed=1)")
+    said = verdicts(text(asked))
+    assert not any(words.startswith("NOT") for words in said.values()), said
+    # How a platform rounds is its own affair; what differs for it says what enlarges it.
+    enlarged = [words for words in said.values() if words != SAME]
+    assert all("enlarges (remainder, round, comparisons)" in words for words in enlarged)
+
+
+# A function, how far its result may move for rounding, and what is named.
+ENLARGING = [
+    ("jnp.remainder(jnp.exp(x).sum(), 1e-6)", 5e-7, "remainder"),
+    ("jnp.argmax(jnp.ones(3) + 0 * x)", 0.0, ""),
+    ("jnp.floor(x.sum() * 1e7)", 1.0, "floor"),
+    ("jnp.floor(lax.top_k(jnp.sort(x), 2)[0].sum() * 1e7)", 1.0, "floor"),
+    ("jnp.floor(lax.scan(lambda c, v: (c * v, c), 1.0, x)[0] * 1e7)", 1.0, "floor"),
+    ("(x + 1e6).sum() - 1e6 * x.size", 0.1, "a difference of nearly equal numbers"),
+]
+
+
+@pytest.mark.parametrize(("body", "far", "named"), ENLARGING)
+def test_a_result_may_move_as_far_as_the_program_moves_it(
+    body: str, far: float, named: str
+) -> None:
+    point = equivalents._planned(composition(f"def f(x):\n    return {body}\n", "normal(4, 3)"))
+    rounding = equivalents.Rounding(point)
+    result = np.zeros(4, np.float32)
+    if far:
+        assert f"({named}" in rounding.explains([result], [result + np.float32(far)])
+    assert rounding.explains([result], [result + np.float32(far * 1e3 + 10)]) == ""
+
+
+@pytest.mark.parametrize("wrong", ["1.0", "1e-3", "0.5 * x"])
+def test_an_error_is_none_of_rounding(wrong: str) -> None:
+    point = equivalents._planned(composition("def f(x):\n    return jnp.sin(x)\n", "normal(4, 3)"))
+    result = np.ones((4, 3), np.float32)
+    found = result + np.float32(eval(wrong, {"x": 1.0}))
+    assert equivalents.Rounding(point).explains([result], [found]) == ""
+
+
+def test_what_gives_another_value_each_time_is_not_called_rounding() -> None:
+    source = "def f(x):\n    calls.append(0)\n    return x * len(calls)\ncalls = []\n"
+    point = equivalents._planned(composition(source, "arange(4.0)"))
+    one = np.arange(4.0, dtype=np.float32)
+    assert equivalents.Rounding(point).explains([one], [2 * one]) == ""
+
+
 def test_what_differs_is_said_with_how_many_elements() -> None:
     source = "def f(x):\n    calls.append(0)\n    return x * len(calls)\ncalls = []\n"
     found = verdicts(text(composition(source, "arange(4.0)")))

@@ -19,7 +19,7 @@ from jaxtui.program.engine import evaluation, placing, spec_trees
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.session.export import script
 from jaxtui.session.layers import Jit, Vmap
-from jaxtui.session.session import Argument, Devices, Program, Session
+from jaxtui.session.session import Argument, Devices, Program, Session, with_fix
 from jaxtui.wire.base import Composition
 from tests.support.scripts import names_of
 from tests.support.wrong import check, wrong
@@ -146,10 +146,10 @@ WRONG = [
         "program.arguments.0.sharding", "'model' divides dimension 0 twice", 1, mesh=MESH,
         shardings={"x": "P(('model', 'model'))"}),
     wrong("too long", "x: x", "x = arange(8.)", (), "axes", "program.arguments.0.sharding",
-        r"P\('data', 'model'\) has 2 entries, and x 1 dimension", 1, mesh=MESH,
+        r"P\('data', 'model'\) has 2 entries, and x has 1 dimension", 1, mesh=MESH,
         shardings={"x": "P('data', 'model')"}),
     wrong("a number that is divided", "x: x", "x = 2.0", Jit(), "axes",
-        "program.arguments.0.sharding", "has 1 entry, and x 0 dimensions", 1, mesh=MESH,
+        "program.arguments.0.sharding", "has 1 entry, and x is a scalar", 1, mesh=MESH,
         shardings={"x": "P('data')"}),
     wrong("uneven", "x: x", "x = ones((6, 4))", (), "axes", "program.arguments.0.sharding",
         "dimension 0 of x is 6, which 'data' cannot divide into 4 equal parts", 3, mesh=MESH,
@@ -212,7 +212,9 @@ def test_just_what_device_put_refuses_is_refused_and_each_fix_is_taken(
     found = evaluation.trace(Composition(program=of.program, devices=of.devices)).diagnosis
     assert (found is not None) == refused, found
     for fix in found.fixes if found is not None else []:
-        placed_bare(tuple(shape), fix.text)
+        assert evaluation.trace(Composition.of(with_fix(of, fix), "")).diagnosis is None
+        if fix.field.endswith(".sharding"):
+            placed_bare(tuple(shape), fix.text)
 
 
 @pytest.mark.parametrize(

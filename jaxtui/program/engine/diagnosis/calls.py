@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from jaxtui.engine_base.arrays import is_array
-from jaxtui.program.engine import suggestions
+from jaxtui.engine_base.arrays import is_array, prefix_leaves
+from jaxtui.program.engine import spec_trees, suggestions
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import unpacked
 from jaxtui.program.engine.tracing import Recorder, input_axes, leaves_with_paths, static_arguments
@@ -65,6 +65,23 @@ class Call:
         """Values of in_axes with which the rest traces."""
         return suggestions.working_axes(self.layer, self.recorder, "in_axes")
 
+    def as_entry(self) -> list[Fix]:
+        """The setting as it is typed, as the entry of one argument: for one that was left bare."""
+        name = self.layer.kind.input_field
+        text = getattr(self.layer.kind, name).strip()
+        count, given = len(self.args), self.layer.settings.get(name)
+        default = PartitionSpec() if self.layer.kind.divides else 0
+        default_text = "P()" if self.layer.kind.divides else "0"
+        for position in range(count):
+            entries: list[Any] = [default] * count
+            texts = [default_text] * count
+            entries[position], texts[position] = given, text
+            if suggestions.traces(self.layer, self.recorder, **{name: tuple(entries)}):
+                whole = f"({texts[0]},)" if count == 1 else f"({', '.join(texts)})"
+                label = f"{name} {whole}: an entry for each argument"
+                return [self.layer.fix(name, whole, label)]
+        return []
+
     def structure(self) -> Diagnosis | None:
         """Does the setting that maps or divides the inputs fit their structure?"""
         name = self.layer.kind.input_field
@@ -76,14 +93,34 @@ class Call:
                 f"{name} has {counted(len(setting), 'entry')} for "
                 f"{counted(len(self.args), 'argument')}"
             )
-            return self.layer.fault(name, message, self.working_axes())
+            fixes = self.as_entry() or self.working_axes()
+            return self.layer.fault(name, message, fixes)
         try:
             input_axes(self.layer, self.args)
         except (ValueError, TypeError) as error:
-            text = " ".join(str(error).replace("tree_map tree", name).split())
-            message = f"{name} does not fit the arguments: {text}"
-            return self.layer.fault(name, message, self.working_axes())
+            message = f"{name} does not fit the arguments: {self._misfit(setting, error)}"
+            return self.layer.fault(name, message, self.as_entry() or self.working_axes())
         return None
+
+    def _misfit(self, setting: Any, error: Exception) -> str:
+        """Where `setting` is no prefix of the arguments, in words; else what JAX says."""
+        # PartitionSpec itself is a tuple in some releases of JAX.
+        if type(setting) in (tuple, list):
+            for what, entry, arg in zip(self.recorder.names, setting, self.args, strict=False):
+                try:
+                    prefix_leaves(entry, arg)
+                except (ValueError, TypeError):
+                    path, ours, theirs = spec_trees.mismatch(entry, arg)
+                    drops = spec_trees.drops_none(entry, arg)
+                    return f"{what}{path} is {theirs}, and its entry {ours}" + (
+                        ". The class leaves None out of its tree: no entry of it can be None"
+                        if drops
+                        else ""
+                    )
+        name = self.layer.kind.input_field
+        if not isinstance(setting, tuple | list):
+            return f"it has an entry for each argument, and is a {type(setting).__name__}"
+        return " ".join(str(error).replace("tree_map tree", name).split())
 
     def static(self) -> Diagnosis | None:
         """Do the static arguments exist, and are they hashable?"""

@@ -6,28 +6,28 @@ calls to which JAX silently returns a wrong answer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
-from jax.sharding import PartitionSpec
 from msgspec.structs import replace
 
 from jaxtui.engine_base import failures
-from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable, shape_of
+from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine.diagnosis import explicit
+from jaxtui.program.engine.diagnosis import devices_in_jit, explicit, remedies, varying
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
-from jaxtui.program.engine.programs import BuiltLayer, divided_over_all
+from jaxtui.program.engine.diagnosis.more_layers import one_more_vmap
+from jaxtui.program.engine.diagnosis.outputs import explain_outputs, plainly, refuse_shardings
+from jaxtui.program.engine.diagnosis.source_edits import place_of
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import traces, working_axes
-from jaxtui.program.engine.tracing import Recorder, leaves_with_paths
+from jaxtui.program.engine.tracing import Recorder
 from jaxtui.results.engine.gathering import Gathered
-from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
+from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FUNCTION, PROGRAM, SOURCE, FieldPath
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ COMPARED_ELEMENTS = 1_000_000
 
 def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
     """The diagnosis of what the recorded program raised."""
+    found = _explained(error, recorder, prepared)
+    remedy = remedies.line(error)
+    if not remedy or type(error).__name__ not in found.message:
+        return found
+    return replace(found, message=f"{found.message.rstrip('.')}. {remedy}")
+
+
+def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
     if failures.out_of_memory(error):
         return Diagnosis(kind="memory", field=PROGRAM, message=failures.describe(error))
     callback = failures.callback_diagnosis(error, _code_field(prepared))
@@ -46,11 +54,17 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
         return callback
     level = recorder.failed_level
     if level is None:
-        return Diagnosis(kind="runtime", field=PROGRAM, message=failures.describe(error))
+        field = _code_field(prepared) if remedies.line(error) else PROGRAM
+        return Diagnosis(kind="runtime", field=field, message=failures.describe(error))
     layer = recorder.layer_under(level)
     if layer is None:
         return _explain_function(error, recorder, prepared)
     inner = recorder.recordings[level + 1]
+    try:
+        given = recorder.recordings[level].args or ()
+        refuse_shardings(layer, "in_shardings", "argument ", given, prepared)
+    except Diagnosed as refused:
+        return refused.diagnosis
     if inner.args is None:
         explained = (
             _nested(error, layer, recorder)
@@ -60,10 +74,16 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
         if explained is not None:
             return explained
         name = _named_field(error, layer)
-        return _plain(error, layer, name, working_axes(layer, recorder, name))
+        return plainly(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
-        return _explain_outputs(error, layer, recorder, level)
-    return _plain(error, layer, layer.kind.input_field, [])
+        one_set = layer.kind.compiles and not layer.kind.over_devices
+        if one_set and (found := devices_in_jit.explain(layer, recorder, prepared)) is not None:
+            return found
+        try:
+            return explain_outputs(error, layer, recorder, prepared)
+        except Diagnosed as refused:
+            return refused.diagnosis
+    return plainly(error, layer, layer.kind.input_field, [])
 
 
 def _nested(error: BaseException, layer: BuiltLayer, recorder: Recorder) -> Diagnosis | None:
@@ -95,49 +115,41 @@ def _named_field(error: BaseException, layer: BuiltLayer) -> str:
     return named[0] if named else layer.kind.input_field
 
 
-def _plain(error: BaseException, layer: BuiltLayer, name: str, fixes: list[Fix]) -> Diagnosis:
-    """JAX's own message, at the layer's field `name`."""
-    kind: Kind = "runtime" if isinstance(error, jax.errors.JaxRuntimeError) else "axes"
-    fixes = [*fixes, *_advised(error, layer)]
-    return layer.fault(name, failures.describe(error), fixes, kind)
-
-
-def _advised(error: BaseException, layer: BuiltLayer) -> list[Fix]:
-    """The settings of the layer that JAX's message says to pass, such as holomorphic=True."""
-    return [
-        layer.fix(name, value)
-        for name, value in re.findall(r"\bpass (\w+)=(\w+)", str(error))
-        if name in layer.kind.fields()
-    ]
-
-
 def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepared) -> Diagnosis:
-    """What the user's function raised, with the axes or axis name that would prevent it."""
+    """What the user's function raised, with what would prevent it: axes, a name, an edit."""
     if (refused := explicit.explain(error, prepared)) is not None:
         return refused
     found = failures.raised_diagnosis(error, "function", _code_field(prepared))
     message = found.message
-    fixes: list[Fix] = []
+    if (words := remedies.plainly(error)) is not None:
+        line = failures.source_line(error)
+        message = words if line is None else f"line {line}: {words}"
+    fixes = [*_edits(error, prepared), *one_more_vmap(error, recorder, prepared)]
     advice = ""
     if isinstance(error, NameError) and "unbound axis name" in str(error):
         fixes = _name_an_axis(str(error), recorder)
         message = message.rstrip(".")
         advice = ". No layer gives its axis this name"
-    elif isinstance(error, jax.errors.TracerBoolConversionError):
-        advice = (
-            " Under vmap, jit and pmap a branch cannot look at a value: choose with jnp.where or "
-            "lax.cond"
-        )
     elif isinstance(error, AssertionError | KeyError) and failures.left_unsaid(error):
         advice = _axes_in_reach(recorder)
     elif isinstance(error, NotImplementedError) and failures.left_unsaid(error):
         advice, fixes = _without_check(recorder)
-    elif isinstance(error, TypeError | ValueError):
+    elif isinstance(error, TypeError | ValueError) and not isinstance(
+        error, jax.errors.TracerBoolConversionError
+    ):
         innermost = next((x for x in recorder.layers if x.kind.maps), None)
         # No axes mend what only fails in a run, such as operands on different devices.
         if innermost is not None and not traces(innermost, recorder):
-            fixes = working_axes(innermost, recorder, "in_axes")
+            fixes += working_axes(innermost, recorder, "in_axes")
     return replace(found, message=message + advice, fixes=fixes)
+
+
+def _edits(error: BaseException, prepared: Prepared) -> list[Fix]:
+    """Changes of the source that may mend what JAX refused in it."""
+    place = place_of(error, prepared.composition.program.source)
+    if place is None:
+        return []
+    return [*varying.fixes(place, str(error)), *remedies.fixes(error, place)]
 
 
 def _code_field(prepared: Prepared) -> FieldPath:
@@ -179,97 +191,6 @@ def _name_an_axis(message: str, recorder: Recorder) -> list[Fix]:
         for layer in recorder.layers
         if layer.kind.maps
     ]
-
-
-def _explain_outputs(
-    error: BaseException, layer: BuiltLayer, recorder: Recorder, level: int
-) -> Diagnosis:
-    """Why `layer` failed on what the function it wraps returned."""
-    output = recorder.recordings[level + 1].output
-    if layer.kind.differentiates:
-        return _explain_differentiated(error, layer, output)
-    name = layer.kind.output_field
-    fixes = working_axes(layer, recorder, name) if name else []
-    found = _plain(error, layer, name, fixes)
-    if layer.kind.maps and found.kind == "axes":
-        size = layer.settings.get("axis_size")
-        if isinstance(size, int) and size < 0:
-            message = f"axis_size is the number of examples: there cannot be {size}"
-            return layer.fault("axis_size", message)
-        if explained := _out_axes_message(layer, output):
-            return layer.fault(name, explained, fixes)
-    if "out_specs" in layer.settings and "require replication" in str(error):
-        return _explain_replication(error, layer)
-    return found
-
-
-def _explain_replication(error: BaseException, layer: BuiltLayer) -> Diagnosis:
-    # JAX names the spec in the third paragraph of five.
-    said = [" ".join(p.split()) for p in str(error).split("\n\n") if p.startswith("out_specs")]
-    which = f": {failures.plain(said[0])[:500]}" if said else ""
-    message = (
-        f"out_specs says that an output is the same on devices where JAX sees that it may "
-        f"differ{which}. Make it the same (lax.psum), or divide it"
-    )
-    fixes = []
-    if isinstance(layer.settings["out_specs"], PartitionSpec):
-        fixes = [divided_over_all(layer.field("out_specs"), layer.devices)]
-    return layer.fault("out_specs", message, fixes)
-
-
-def _explain_differentiated(error: BaseException, layer: BuiltLayer, output: Any) -> Diagnosis:
-    """Why the output cannot be differentiated: it holds no floats, or is no pair for has_aux."""
-    floats = "one float" if layer.kind.of_scalar else "floats"
-    leaves = tree_util.tree_leaves(output)
-    name = ""
-    fixes: list[Fix] = []
-    if layer.settings.get("has_aux"):
-        if not isinstance(output, tuple) or len(output) != 2:
-            name = "has_aux"
-            if tree_util.treedef_is_leaf(tree_util.tree_structure(output)):
-                fixes = [layer.fix("has_aux", "", "without has_aux")]
-            wanted = "a function that returns a pair, the value and the rest; has_aux says so"
-        else:
-            wanted, leaves = f"a pair whose first is {floats}", tree_util.tree_leaves(output[0])
-    else:
-        wanted = f"a function that returns {floats}"
-        if isinstance(output, tuple) and len(output) == 2:
-            label = "has_aux: the second is not differentiated"
-            fixes = [layer.fix("has_aux", "True", label)]
-    if not name and _as_wanted(leaves, layer):
-        said = failures.describe(error)
-        return _plain(error, layer, next((x for x in layer.settings if f"{x}=" in said), ""), [])
-    shapes = ", ".join(short(leaf) for leaf in leaves) or "None"
-    message = f"{layer.transform} needs {wanted}; this one returns {shapes}"
-    return layer.fault(name, message, [*fixes, *_advised(error, layer)])
-
-
-def _as_wanted(leaves: Sequence[Any], layer: BuiltLayer) -> bool:
-    """Whether `layer` can differentiate the leaves, by their shapes and dtypes."""
-    if layer.kind.of_scalar and [shape_of(leaf) for leaf in leaves] != [()]:
-        return False
-    return all(is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
-
-
-def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
-    axes = layer.settings.get("out_axes", 0)
-    try:
-        entries = prefix_leaves(axes, output)
-    except (ValueError, TypeError):
-        structure = tree_util.tree_structure(output)
-        return f"out_axes {axes!r} does not fit what the function returns: {structure}"
-    for axis, leaf in zip(entries, tree_util.tree_leaves(output), strict=True):
-        rank = len(shape_of(leaf))
-        if isinstance(axis, int) and axis < 0 and layer.kind.over_devices:
-            return f"pmap of JAX {jax.__version__} takes no negative out_axes: 0 to {rank} fit"
-        if isinstance(axis, int) and not -rank - 1 <= axis <= rank:
-            return f"an output of {short(leaf)} has no place for a new axis {axis}: 0 to {rank} fit"
-    if None in entries:
-        leaves = zip(entries, leaves_with_paths(output), strict=True)
-        unmapped = [path for axis, (path, _) in leaves if axis is None]
-        what = unmapped[0] if len(unmapped) == 1 and unmapped[0] else "the output"
-        return f"out_axes None means that {what} is the same for every example, but it is mapped"
-    return ""
 
 
 def refuse_misplaced_outputs(recorder: Recorder) -> None:

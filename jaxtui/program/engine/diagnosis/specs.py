@@ -8,11 +8,14 @@ from typing import Any
 from jax import tree_util
 from jax.sharding import AxisType, PartitionSpec
 
-from jaxtui.engine_base.arrays import shape_of
+from jaxtui.engine_base.arrays import is_array, shape_of
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.engine_base.meshes import typed_sharding, types_of
+from jaxtui.program.engine.diagnosis import by_position
 from jaxtui.program.engine.diagnosis.calls import Call, short
-from jaxtui.program.engine.spec_trees import axes_of, text_of
+from jaxtui.program.engine.prefix_text import prefix_text
+from jaxtui.program.engine.resizing import resized, would_do
+from jaxtui.program.engine.spec_trees import axes_of, spec_text, text_of
 from jaxtui.program.engine.tracing import input_axes
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import ARGUMENTS
@@ -30,8 +33,22 @@ class ShardMapCall(Call):
         if not self.kwargs:
             return None
         names = ", ".join(self.kwargs)
-        message = f"shard_map has no spec for an argument that goes by keyword only: {names}"
-        return self.layer.fault("in_specs", message)
+        message = (
+            f"shard_map has no spec for an argument that goes by keyword only: {names}. Pass it by "
+            f"position, with a spec, or bind it (functools.partial)"
+        )
+        specs = self.layer.settings.get("in_specs")
+        each = type(specs) is tuple and len(specs) == len(self.args)
+        given: list[Any] = list(specs or ()) if each else [specs] * len(self.args)
+        texts = {
+            name: text_of(spec) or "" for name, spec in zip(self.recorder.names, given, strict=True)
+        }
+        if not all(texts.values()):
+            return self.layer.fault("in_specs", message)
+        found = by_position.fix(
+            self, list(self.kwargs), {**texts, **dict.fromkeys(self.kwargs, "P()")}
+        )
+        return self.layer.fault("in_specs", message, [found] if found is not None else [])
 
     def _axis_names(self) -> Diagnosis | None:
         unknown = self.layer.settings.get("axis_names", set()) - self._mesh.keys()
@@ -106,11 +123,9 @@ class ShardMapCall(Call):
             return self._no_spec("in_specs", f"the spec of {name}", spec)
         shape = shape_of(leaf)
         if len(spec) > len(shape):
-            return self.layer.fault(
-                "in_specs",
-                f"{spec} speaks of {counted(len(spec), 'dimension')}, "
-                f"{name} {short(leaf)} has {len(shape)}",
-            )
+            has = f"{name} {short(leaf)} has {len(shape)}" if shape else f"{name} is a scalar"
+            message = f"{spec_text(spec)} speaks of {counted(len(spec), 'dimension')}, and {has}"
+            return self.layer.fault("in_specs", message, self._as_short_as_the_shapes())
         for dimension, entry in enumerate(spec):
             if found := self._unknown_axis("in_specs", entry):
                 return found
@@ -118,6 +133,21 @@ class ShardMapCall(Call):
             if shape[dimension] % parts:
                 return self._uneven(name, position, dimension, shape[dimension], parts)
         return self._lies_otherwise(spec, name, position, leaf)
+
+    def _as_short_as_the_shapes(self) -> list[Fix]:
+        """in_specs with each spec as long as its leaf has dimensions, where it was longer."""
+        specs = [
+            PartitionSpec(*list(spec)[: len(shape_of(leaf))])
+            if isinstance(spec, PartitionSpec) and len(spec) > len(shape_of(leaf))
+            else spec
+            for spec, (_, _, leaf) in zip(
+                input_axes(self.layer, self.args), self.leaves(), strict=False
+            )
+        ]
+        if not all(isinstance(spec, PartitionSpec) for spec in specs):
+            return []
+        text = prefix_text(self.args, specs, self.prepared.known.source, text_of)
+        return [self.layer.fix("in_specs", text)] if text is not None else []
 
     def _lies_otherwise(
         self, spec: PartitionSpec, name: str, position: int, leaf: Any
@@ -145,15 +175,20 @@ class ShardMapCall(Call):
         return self.layer.fault("in_specs", message, fixes)
 
     def _uneven(self, name: str, position: int, dimension: int, size: int, parts: int) -> Diagnosis:
-        below, above = size - size % parts, size + parts - size % parts
-        nearest = f"{below} or {above}" if below else str(above)
-        cut = ", ".join([":"] * dimension + [f":{below}"])
-        return self.layer.fault(
-            "in_specs",
+        leaf: Any = self.args[position] if 0 <= position < len(self.args) else None
+        fixes: list[Fix] = []
+        if is_array(leaf) and self.outermost:
+            index = self.prepared.positional[position]
+            text = self.prepared.composition.program.arguments[index].value.strip()
+            fixes = [
+                Fix(label, ARGUMENTS / index / "value", changed)
+                for label, changed in resized(text, leaf.shape, leaf.dtype, dimension, parts)
+            ]
+        message = (
             f"dimension {dimension} of {name} is {size}, which {parts} devices cannot share "
-            f"evenly: {nearest} would do",
-            self.value_fix(position, f"keep the first {below}", f"{{}}[{cut}]") if below else (),
+            f"evenly: {would_do(size, parts)}"
         )
+        return self.layer.fault("in_specs", message, fixes)
 
 
 def _filled(entries: list[list[Any]], length: int) -> list[list[Any]]:

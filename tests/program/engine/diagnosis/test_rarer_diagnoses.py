@@ -156,7 +156,7 @@ def test_more_devices_are_not_offered_to_a_chosen_order_or_mesh(
     case: Wrong = wrong(
         "", "x: x", "x = arange(9.)", Pmap(), "devices", "0.in_axes", "", order=order, mesh=mesh
     ).values[0]
-    assert offered(case) == ["program.arguments.0.value"]
+    assert set(offered(case)) == {"program.arguments.0.value"}
 
 
 def test_has_aux_is_not_taken_away_from_what_no_gradient_has_without_it() -> None:
