@@ -215,7 +215,7 @@ WRONG = [
         r"'\*\*/kernel' comes behind '\*\*', which matches all that it does",
         "by_path({'**': P(), '**/kernel': P('model')})", 2),
     faulty("a spec for a leaf of fewer dimensions",
-        r"P\(None, 'model'\) has 2 entries, and params\['layers'\]\[0\]\['bias'\] 1 dimension; it "
+        r"P\(None, 'model'\) has 2 entries, and params\['layers'\]\[0\]\['bias'\] has 1 dimension; it "
         r"is matched by '\*\*/\[bk\]\*'",
         "by_path({'**/[bk]*': P(None, 'model'), '**': P()})", 2),
     faulty("uneven", r"dimension 0 of params\['b'\] is 6, which 'data' cannot divide",
