@@ -119,6 +119,12 @@ def _settings_of_environment(source: str) -> Iterator[tuple[int, str, str]]:
             "putenv",
         ):
             key = node.args[0] if node.args else None
+        elif isinstance(node, ast.Dict):  # of os.environ.update, or of |=
+            names = [k.value for k in node.keys if isinstance(k, ast.Constant)]
+            found = [name for name in names if name in _READ_AT_START]
+            if found and "environ" in source:
+                yield node.lineno, str(found[0]), ast.get_source_segment(source, node) or ""
+            continue
         else:
             continue
         if isinstance(key, ast.Constant) and key.value in _READ_AT_START:

@@ -224,6 +224,7 @@ def test_what_is_donated_in_vain_is_said(source: str, layer: Jit, said: list[str
 SETS = [
     ("os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count={}'", True),
     ("os.environ.setdefault('XLA_FLAGS', '--xla_force_host_platform_device_count={}')", True),
+    ("os.environ.update({{'XLA_FLAGS': '--xla_force_host_platform_device_count={}'}})", True),
     ("os.putenv('JAX_PLATFORMS', 'cpu')", False),
 ]
 

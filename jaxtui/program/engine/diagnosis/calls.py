@@ -34,7 +34,10 @@ class Call:
         self.prepared = prepared
         self.args = seen.args or ()
         self.kwargs = seen.kwargs
-        self.outermost = recorder.level_of(layer) == 0
+        # Whether its arguments are the values that were typed.
+        self.outermost = all(
+            outer.kind.returns_alike for outer in recorder.layers[layer.index + 1 :]
+        )
 
     def explain(self) -> Diagnosis | None:
         """Why the layer refused the call."""

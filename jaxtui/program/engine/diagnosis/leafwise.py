@@ -62,6 +62,11 @@ def _leaf_axes(entry: Any, arg: Any) -> list[int | None]:
     return [axis if axis is None or type(axis) is int else 0 for axis in axes]
 
 
+def for_size(tree: Any, size: int) -> Mapped | None:
+    """What of `tree` is mapped over axis 0 for a batch of `size`; None where that is not clear."""
+    return _mapped(tree, [0] * len(tree_util.tree_leaves(tree)), size)
+
+
 def is_tree(arg: Any) -> bool:
     """Whether an argument is no single leaf."""
     return not tree_util.treedef_is_leaf(tree_util.tree_structure(arg))

@@ -15,7 +15,7 @@ from jaxtui.engine_base.failures import safe_repr
 from jaxtui.program.engine import expressions, suggestions
 from jaxtui.program.engine.diagnosis import by_position, over_devices
 from jaxtui.program.engine.diagnosis.calls import Call, is_arraylike, short
-from jaxtui.program.engine.diagnosis.leafwise import Mapped, by_size
+from jaxtui.program.engine.diagnosis.leafwise import Mapped, by_size, for_size
 from jaxtui.program.engine.suggestions import unpacked, unpacked_text
 from jaxtui.program.engine.tracing import input_axes, static_arguments, static_numbers
 from jaxtui.session.diagnosis import Diagnosis, Edit, Fix, Kind
@@ -231,7 +231,9 @@ class MappingCall(Call):
                 name: one.text(names) or "0"
                 for name, one in zip(self.recorder.names, mapped[1], strict=True)
             }
-            entries |= dict.fromkeys(moved, "None")
+            for name in moved:
+                one = for_size(self.kwargs[name], mapped[0])
+                entries[name] = (one.text(names) if one is not None else None) or "None"
             found = by_position.fix(self, moved, entries)
             fixes = [found] if found is not None else []
         return self.layer.fault("in_axes", message, fixes)

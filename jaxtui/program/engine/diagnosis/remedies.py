@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import types
 from collections.abc import Iterator, Sequence
@@ -90,12 +91,16 @@ def fixes(error: BaseException, place: Place) -> Iterator[Fix]:
     if isinstance(error, jax.errors.TracerArrayConversionError):
         yield from _jnp_for_np(place)
         yield from _array_for_list(place)
+    elif isinstance(error, jax.errors.ConcretizationTypeError) and not isinstance(
+        error, jax.errors.TracerBoolConversionError
+    ):
+        yield from _jnp_for_np(place)
     elif isinstance(error, jax.errors.TracerIntegerConversionError):
         yield from _array_for_list(place)
 
 
 def _jnp_for_np(place: Place) -> Iterator[Fix]:
-    """`jnp` in place of `np`: in the expression at fault, then in all of the function."""
+    """`jnp` in place of `np` or `math`: in the expression at fault, then in all of the function."""
     within: list[ast.AST] = [place.node, *_functions_around(place)]
     for node in within:
         edits = [
@@ -103,16 +108,17 @@ def _jnp_for_np(place: Place) -> Iterator[Fix]:
             for attribute in ast.walk(node)
             if isinstance(attribute, ast.Attribute)
             and isinstance(name := attribute.value, ast.Name)
-            and _is_numpy(place, name)
+            and _is_of_numbers(place, name)
             and hasattr(jnp, attribute.attr)
         ]
         if edits:
-            yield Fix("jnp in place of np", SOURCE, changed(place.source, edits))
+            names = " and ".join(sorted({name.id for name, _ in edits}))
+            yield Fix(f"jnp in place of {names}", SOURCE, changed(place.source, edits))
 
 
-def _is_numpy(place: Place, name: ast.Name) -> bool:
+def _is_of_numbers(place: Place, name: ast.Name) -> bool:
     value = place.names.get(name.id)
-    return isinstance(value, types.ModuleType) and value is np
+    return isinstance(value, types.ModuleType) and value in (np, math)
 
 
 def _functions_around(place: Place) -> list[ast.FunctionDef | ast.Lambda]:

@@ -136,6 +136,11 @@ KEYWORDS = [
         {"n": "2.0", "x": "ones(4)", "y": "arange(4.)"}, Vmap(), "0.in_axes",
         "pass n by position",
         {r"pass n by position": lambda: np.arange(4.0) + 2}),
+    mended("a keyword that is a tree", "def f(g, *, state):\n    return g + state['mu'] + "
+        "state['count']\n", {"g": "ones(4)", "state": "{'count': 2, 'mu': arange(4.)}"}, Vmap(),
+        "0.in_axes", r"state\['count'\] is a single value",
+        {r"pass state by position, with in_axes \(0, \{'count': None, 'mu': 0\}\)":
+            lambda: np.arange(4.0) + 3}),
     mended("the function is named", SCALED,
         {"x": "arange(8.0)", "y": "arange(8.0)", "scale": "3.0"}, Pmap(), "0.in_axes",
         "always mapped", {r"pass scale by position": lambda: 6 * np.arange(8.0)}, function="f"),
@@ -178,7 +183,10 @@ OVER_DEVICES = [
     mended("a prime number", UNIT, {"v": "ones((17, 4))"}, Pmap(), "0.in_axes", "has 17",
         {FOUR: lambda: jax.vmap(unit)(np.ones((8, 4))), "17 virtual devices": None}),
     mended("under a jit", UNIT, {"v": "ones((16, 4))"}, (Pmap(), Jit()), "0.in_axes", "has 16",
-        {"16 virtual devices": None}),
+        {r"each of the 8 devices 2": lambda: ones_of(16, 2),
+         FOUR: lambda: jax.vmap(unit)(np.ones((8, 4))), "16 virtual devices": None}),
+    mended("under another map", UNIT, {"v": "ones((2, 16, 4))"}, (Pmap(), Vmap()), "0.in_axes",
+        "has 16", {"16 virtual devices": None}),
 ]
 # fmt: on
 
