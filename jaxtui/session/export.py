@@ -13,6 +13,7 @@ from jaxtui.session.collective_program import CollectiveError, as_session, runs_
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import FieldError, Session
+from jaxtui.session.short_dtypes import FULL_NAMES
 
 _IMPORTS = """\
 import jax
@@ -45,6 +46,24 @@ def keys(n, seed=0):
 def load(file):
     return np.load(file)
 """,
+    "struct": """\
+import re
+
+_LONG = {"bf": "bfloat", "f": "float", "c": "complex", "u": "uint", "i": "int"}
+
+
+def struct(shape, dtype=float, *, weak_type=False):
+    if isinstance(dtype, str) and dtype.startswith("key<"):
+        impl = {"fry": "threefry2x32", "urbg": "unsafe_rbg"}.get(dtype[4:-1], dtype[4:-1])
+        dtype = jax.eval_shape(lambda: jax.random.key(0, impl=impl)).dtype
+    elif isinstance(dtype, str):
+        long = re.sub(r"^(bf|f|c|u|i)(?=\\d)", lambda short: _LONG[short[1]], dtype)
+        dtype = getattr(jnp, long)
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if not jnp.issubdtype(dtype, jax.dtypes.extended):
+        dtype = jax.dtypes.canonicalize_dtype(dtype)
+    return jax.ShapeDtypeStruct(shape, dtype, weak_type=weak_type)
+""",
 }
 
 
@@ -57,6 +76,41 @@ _SHARDINGS = (
 _SET_MESH = """\
 set_mesh = jax.set_mesh if hasattr(jax, "set_mesh") else jax.sharding.set_mesh
 set_mesh(mesh)"""
+
+
+# Names that make arrays of which only shapes are given.
+_MAKES_SHAPES = re.compile(r"\b(struct|ShapeDtypeStruct|eval_shape)\b")
+_PLACED = """\
+def placed(tree, shardings):
+    # `shardings` are a prefix of `tree`. Arrays are moved, shapes are marked.
+    def put(sharding, x):
+        if sharding is None or not isinstance(x, jax.ShapeDtypeStruct):
+            return x if sharding is None else jax.device_put(x, sharding)
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+    return jax.tree.map(
+        lambda sharding, below: jax.tree.map(lambda x: put(sharding, x), below),
+        shardings,
+        tree,
+        is_leaf=lambda x: x is None,
+    )
+"""
+_EVALUATED = """\
+def evaluated(function, *args, **kwargs):
+    # What `function` returns; its shapes if only shapes of arguments are given.
+    leaves, tree = jax.tree.flatten((args, kwargs))
+    if not any(isinstance(x, jax.ShapeDtypeStruct) for x in leaves):
+        return function(*args, **kwargs)
+    arrays = [x for x in leaves if hasattr(x, "dtype")]
+
+    def call(*arrays):
+        given = iter(arrays)
+        found = [next(given) if hasattr(x, "dtype") else x for x in leaves]
+        args, kwargs = jax.tree.unflatten(tree, found)
+        return function(*args, **kwargs)
+
+    return jax.eval_shape(call, *arrays)
+"""
 
 
 class ExportError(FieldError):
@@ -88,10 +142,16 @@ class _Exporter:
         self.bound = _bound_by(self.program.source) | set(session.parameters) | _KNOWN
         self.helpers: dict[str, str] = {}
         self.mesh_when = mesh_context.when(session.devices, session.program)
+        self.may_be_shapes = any(
+            _MAKES_SHAPES.search(text)
+            for text in (self.program.source, *(a.value for a in self.program.arguments))
+        )
 
     def parts(self) -> Iterator[str]:
         """Yield the parts of the script in order."""
         inputs = self._inputs()  # first, since it finds the helper functions that are used
+        if self.may_be_shapes:
+            self.helpers["evaluated"] = _EVALUATED
         yield self._heading()
         yield self._devices_and_imports()
         yield self._parameters()
@@ -176,7 +236,11 @@ class _Exporter:
             text = self._value(argument.value, field)
             if argument.sharding.strip():
                 sharding = _sharding(argument.sharding.strip(), ARGUMENTS / index / "sharding")
-                text = f"jax.device_put({text}, {sharding})"
+                put = "jax.device_put"
+                if self.may_be_shapes:
+                    put = "placed"
+                    self.helpers[put] = _PLACED
+                text = f"{put}({text}, {sharding})"
             under = self.mesh_when != "call" or mesh_context.asks_for_mesh(argument.value)
             (under_mesh if under else before).append(f"{self.variable(argument.name)} = {text}")
         set_mesh = [_SET_MESH] if self.mesh_when in ("call", "values") else []
@@ -193,6 +257,9 @@ class _Exporter:
         def home(name: str) -> str:
             if name in _HELPERS:
                 self.helpers[name] = _HELPERS[name]
+                return ""
+            if full := FULL_NAMES.get(name):
+                self.helpers[name] = f"{name} = jnp.{full}\n"
                 return ""
             return "jnp"
 
@@ -212,7 +279,10 @@ class _Exporter:
             f"{a.name}={self.variable(a.name)}" if a.name in by_name else self.variable(a.name)
             for a in self.program.arguments
         )
-        lines += [f"result = {name}({arguments})", "print(result)"]
+        call = f"{name}({arguments})"
+        if self.may_be_shapes:
+            call = f"evaluated({', '.join(filter(None, (name, arguments)))})"
+        lines += [f"result = {call}", "print(result)"]
         return "\n".join(lines)
 
     def _function(self) -> tuple[str, list[str]]:

@@ -44,6 +44,7 @@ class Traced(Event, frozen=True, kw_only=True):
     `signature` is None if there is no function. `cost` estimates an upper bound on the number of
     elements that a run touches (inputs, outputs and intermediates), None if tracing failed.
     `deferred` means that the function depends on values, so that only a run can find the shapes.
+    `abstract` names the arguments of which only shapes are given, without which nothing can run.
     """
 
     function: str
@@ -52,6 +53,7 @@ class Traced(Event, frozen=True, kw_only=True):
     diagnosis: Diagnosis | None
     cost: int | None = None
     deferred: bool = False
+    abstract: tuple[str, ...] = ()
     seconds: float = 0.0
 
 

@@ -16,7 +16,14 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures, lockstep, memory, processes
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import expressions, kept_programs, placing, pmaps, suggestions
+from jaxtui.program.engine import (
+    abstract_arguments,
+    expressions,
+    kept_programs,
+    placing,
+    pmaps,
+    suggestions,
+)
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
@@ -70,10 +77,12 @@ def _with_right_fixes(found: Diagnosis, composition: Composition) -> Diagnosis:
 def _trace(composition: Composition) -> Traced:
     name, parameters = "", None
     flow, cost, deferred, failure = None, None, False, None
+    abstract: tuple[str, ...] = ()
     try:
         devices, known, function = resolved(composition)
         name, parameters = function.name, function.parameters
         shapes = trace_prepared(with_layers(composition, devices, known, function))
+        abstract = abstract_arguments.names(shapes.prepared, shapes.values)
         flow, deferred = shapes.recorder.flow(), shapes.jaxpr is None
         cost = elements_touched(shapes.jaxpr, [value.tree for value in shapes.values])
         refuse_too_large(shapes)
@@ -88,6 +97,7 @@ def _trace(composition: Composition) -> Traced:
         diagnosis=failure,
         cost=cost,
         deferred=deferred,
+        abstract=abstract,
     )
 
 
@@ -115,7 +125,8 @@ def trace_prepared(prepared: Prepared) -> Shapes:
             refuse_too_large(
                 Shapes(prepared=prepared, recorder=recorder, values=values, jaxpr=None)
             )
-            if not _only_a_run_can_tell(error, prepared):
+            runs = not any(value.abstract for value in values)
+            if not (runs and _only_a_run_can_tell(error, prepared)):
                 found = diagnosis.explain(error, recorder, prepared)
                 raise Diagnosed(found, recorder.flow()) from error
             jaxpr = None
@@ -220,19 +231,36 @@ def _run(
 
 
 def _refuse_what_cannot_run(composition: Composition) -> Shapes | None:
-    """Raise Diagnosed if memory or the devices do not suffice, before any array is made.
+    """Raise Diagnosed if memory or the devices do not suffice, or an argument has no values.
 
-    Returns what tracing found. Any other failure is left to the call, for which the source runs
-    again: what it counts or collects is then what a script would.
+    This is before any array is made. Returns what tracing found. Any other failure is left to the
+    call, for which the source runs again: what it counts or collects is then what a script would.
     """
     try:
         shapes = trace_prepared(prepare(composition))
         refuse_too_large(shapes)
-        return shapes
     except Diagnosed as error:
-        if error.diagnosis.kind in ("memory", "devices"):
+        if error.diagnosis.kind in ("memory", "devices") or _has_abstract(composition):
             raise
         return None
+    refuse_abstract(shapes, "a run")
+    return shapes
+
+
+def _has_abstract(composition: Composition) -> bool:
+    try:
+        values = values_of(prepare(composition), expressions.abstract_value)
+    except Diagnosed:
+        return False
+    return any(value.abstract for value in values)
+
+
+def refuse_abstract(shapes: Shapes, needing: str) -> None:
+    """Raise Diagnosed at an argument of which only shapes are given, for what is `needing` more."""
+    try:
+        abstract_arguments.refuse(shapes.prepared, shapes.values, shapes.jaxpr, needing)
+    except Diagnosed as error:
+        raise Diagnosed(error.diagnosis, shapes.recorder.flow()) from error
 
 
 def _identity(shapes: Shapes | None) -> Hashable:
@@ -325,7 +353,12 @@ def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, 
 
 
 def refuse_too_large(shapes: Shapes) -> None:
-    """Raise Diagnosed if inputs, results or intermediates cannot fit in memory."""
+    """Raise Diagnosed if inputs, results or intermediates cannot fit in memory.
+
+    With an argument of which only shapes are given nothing is ever made.
+    """
+    if any(value.abstract for value in shapes.values):
+        return
     prepared = shapes.prepared
     arguments = prepared.composition.program.arguments
     values = []

@@ -17,6 +17,7 @@ from jaxtui.session.session import Session, SessionError
 
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines
+MOST_NAMES = 4
 
 
 def script_text(session: Session) -> str:
@@ -145,9 +146,25 @@ def notice(work: ProgramWork) -> str:
         )
     if work.blocked() and not work.waits_for_run:
         return "This program ended the engine before: it runs again only by F5."
+    if work.abstract and work.diagnosis is None:
+        return f"{abstract_words(work.abstract)}: a run needs values. F5 says which would do."
     if work.too_large and work.traced is not None and work.traced.cost is not None:
         return f"Touches about {quantity(work.traced.cost)} elements: F5 runs it."
     return ""
+
+
+def abstract_words(names: Sequence[str]) -> str:
+    """`x is given as shapes`, `x, y and 3 more are given as shapes`."""
+    if len(names) == 1:
+        return f"{names[0]} is given as shapes"
+    shown = names if len(names) <= MOST_NAMES else [*names[: MOST_NAMES - 1]]
+    more = len(names) - len(shown)
+    listed = f"{', '.join(shown)} and {more} more" if more else _and(shown)
+    return f"{listed} are given as shapes"
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def last_words(tail: Sequence[str]) -> list[str]:
