@@ -46,6 +46,44 @@ def keys(n, seed=0):
 def load(file):
     return np.load(file)
 """,
+    "load_any": """\
+import os
+
+
+def load(file, nested=False):
+    if os.path.isdir(file):
+        import orbax.checkpoint as ocp
+
+        item = os.path.join(os.path.abspath(file), "default")
+        item = item if os.path.isdir(item) else os.path.abspath(file)
+        saved = ocp.PyTreeCheckpointer()
+        tree = saved.metadata(item).item_metadata.tree
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+        args = ocp.args.PyTreeRestore(restore_args=as_numpy)
+        return jax.tree.map(jnp.asarray, saved.restore(item, args=args))
+    if file.endswith(".safetensors"):
+        from safetensors.flax import load_file
+
+        found = load_file(file)
+    else:
+        found = np.load(file)
+    if isinstance(found, np.ndarray):
+        return found
+    found = dict(found)
+    if not nested:
+        return found
+    separator = nested
+    if nested is True:
+        separator = "/" if any("/" in name for name in found) else "."
+    tree = {}
+    for name, array in found.items():
+        *above, last = name.split(separator)
+        place = tree
+        for key in above:
+            place = place.setdefault(key, {})
+        place[last] = array
+    return tree
+""",
     "struct": """\
 import re
 
@@ -256,7 +294,8 @@ class _Exporter:
 
         def home(name: str) -> str:
             if name in _HELPERS:
-                self.helpers[name] = _HELPERS[name]
+                plain = name != "load" or self._loads_npy_only()
+                self.helpers[name] = _HELPERS[name if plain else "load_any"]
                 return ""
             if full := FULL_NAMES.get(name):
                 self.helpers[name] = f"{name} = jnp.{full}\n"
@@ -267,6 +306,10 @@ class _Exporter:
             return _qualified(text, self.bound, home)
         except (SyntaxError, ValueError) as error:
             raise ExportError(f"no Python: {error}", field) from error
+
+    def _loads_npy_only(self) -> bool:
+        values = [a.value for a in self.program.arguments]
+        return all(v.count("load(") == v.count(".npy") for v in values)
 
     def _calls(self) -> str:
         name, lines = self._function()

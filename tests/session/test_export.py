@@ -262,3 +262,19 @@ def test_a_sharding_stays_with_a_shape_in_the_script() -> None:
 
 
 DOUBLE_TREE = "def double(x):\n    return jax.tree.map(lambda a: a * 2, x)\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "save"),
+    [
+        ("load('x.npz')['a/b']", np.savez),
+        ("load('x.npz', nested=True)['a']['b']", np.savez_compressed),
+    ],
+)
+def test_a_script_reads_the_files_that_values_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, save: Any
+) -> None:
+    save(tmp_path / "x.npz", **{"a/b": np.arange(3.0)})
+    monkeypatch.chdir(tmp_path)
+    names = names_of(script(Session(program=program(DOUBLE, {"x": value}))))
+    assert names["result"].tolist() == [0.0, 2.0, 4.0]

@@ -20,6 +20,7 @@ from jaxtui.program.engine import (
     abstract_arguments,
     expressions,
     kept_programs,
+    lazy_arrays,
     placing,
     pmaps,
     suggestions,
@@ -114,7 +115,8 @@ def trace_prepared(prepared: Prepared) -> Shapes:
         try:
             given = _traced_structs(values, prepared)
             recorder.given = prepared.specs(given)
-            call, structs = over_arrays(recorder.program, *prepared.call(given))
+            light = lazy_arrays.lightly(given)
+            call, structs = over_arrays(recorder.program, *prepared.call(light))
             jaxpr = jax.make_jaxpr(call)(*structs)
             explanations.refuse_too_few_devices(recorder, prepared)
             diagnosis.refuse_misplaced_outputs(recorder)

@@ -101,7 +101,10 @@ def names(
         source=module,
         values={
             **_jax_numpy_names(),
-            **value_helpers.helpers(functools.partial(find_file, folder=folder)),
+            **value_helpers.helpers(
+                functools.partial(find_file, folder=folder),
+                [folder, working_folder()] if folder else [working_folder()],
+            ),
             **module,
         },
         defined=frozenset(defined),
@@ -323,6 +326,13 @@ def value_diagnosis(
             Fix(label=f"{wrong} → {right}", field=field, text=changed)
             for right in difflib.get_close_matches(wrong, [*known.values, *more], n=3, cutoff=0.7)
             if (changed := renamed(text, wrong, right)) is not None
+        ]
+    if isinstance(error, value_helpers.NoSuchFile):
+        message = str(error)
+        fixes = [
+            Fix(label=near, field=field, text=changed)
+            for near in error.near
+            if (changed := value_helpers.with_file(text, error.name, near)) is not None
         ]
     return Diagnosis(kind="value", field=field, message=message, fixes=fixes)
 

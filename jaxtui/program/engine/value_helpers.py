@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import difflib
 import functools
+import itertools
 import operator
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from jaxtui.program.engine import value_files
 from jaxtui.session.short_dtypes import FULL_NAMES
 from jaxtui.text import dtypes
 
+SUFFIXES = (".npy", ".npz", ".safetensors")
+MOST_LISTED = 10_000  # files of a folder that are looked at
 
-def helpers(find: Callable[[str], Path]) -> dict[str, Any]:
-    """The helpers by name; `find` gives the path of a file that a value names."""
 
-    def load(file: str) -> Any:
-        # Mapped, not read: a shape costs no more for a large file.
-        return np.load(find(file), mmap_mode="r", allow_pickle=False)
+class NoSuchFile(FileNotFoundError):
+    """A file that a value names and that is not there; `near` are the names of some that are."""
+
+    def __init__(self, message: str, name: str, near: list[str]) -> None:
+        super().__init__(message)
+        self.name = name
+        self.near = near
+
+
+def helpers(find: Callable[[str], Path], places: Sequence[str]) -> dict[str, Any]:
+    """The helpers by name.
+
+    `find` gives the path of a file that a value names, and raises FileNotFoundError; `places` are
+    the folders that it looks in.
+    """
+
+    def load(file: str | os.PathLike[str], *, nested: bool | str = False) -> Any:
+        try:
+            path = find(os.fspath(file))
+        except FileNotFoundError as error:
+            raise NoSuchFile(str(error), os.fspath(file), _near(file, places)) from error
+        return value_files.load(path, nested=nested)
 
     made = (normal, uniform, randint, keys, load, struct)
     return {**short_dtypes(), **{f.__name__: f for f in made}}
+
+
+def _near(file: str | os.PathLike[str], places: Sequence[str]) -> list[str]:
+    """The names of files like `file`, as a value would name them, the nearest first."""
+    named = Path(file)
+    known: dict[str, None] = {}
+    for place in places:
+        with contextlib.suppress(OSError):
+            for there in itertools.islice((Path(place) / named).parent.iterdir(), MOST_LISTED):
+                if there.suffix in SUFFIXES or (not named.suffix and there.is_dir()):
+                    known[str(named.parent / there.name)] = None
+    return difflib.get_close_matches(str(named), list(known), n=3, cutoff=0.5)
+
+
+def with_file(text: str, old: str, new: str) -> str | None:
+    """`text` with the file `new` in place of the first `old`; None if it does not name that."""
+    text = text.strip()
+    for node in ast.walk(ast.parse(text, mode="eval")):
+        if isinstance(node, ast.Constant) and node.value == old:
+            segment = ast.get_source_segment(text, node)
+            return text.replace(segment, repr(new), 1) if segment else None
+    return None
 
 
 def normal(*shape: int, seed: int = 0, dtype: Any = float) -> jax.Array:
