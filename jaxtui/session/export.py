@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterator
 
 from jaxtui.session import mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
+from jaxtui.session.export_helpers import EVALUATED, HELPERS, PLACED
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
 from jaxtui.session.session import FieldError, Session
@@ -25,86 +26,6 @@ from jax.sharding import PartitionSpec as P
 
 _KNOWN = frozenset({"jax", "jnp", "np", "lax", "P", "devices", "mesh"})
 
-_HELPERS = {
-    "normal": """\
-def normal(*shape, seed=0, dtype=float):
-    return jax.random.normal(jax.random.key(seed), shape, dtype)
-""",
-    "uniform": """\
-def uniform(*shape, seed=0, minval=0.0, maxval=1.0, dtype=float):
-    return jax.random.uniform(jax.random.key(seed), shape, dtype, minval, maxval)
-""",
-    "randint": """\
-def randint(*shape, seed=0, minval=0, maxval=10, dtype=int):
-    return jax.random.randint(jax.random.key(seed), shape, minval, maxval, dtype)
-""",
-    "keys": """\
-def keys(n, seed=0):
-    return jax.random.split(jax.random.key(seed), n)
-""",
-    "load": """\
-def load(file):
-    return np.load(file)
-""",
-    "load_any": """\
-import os
-
-
-def load(file, nested=False):
-    if os.path.isdir(file):
-        import orbax.checkpoint as ocp
-
-        item = os.path.join(os.path.abspath(file), "default")
-        item = item if os.path.isdir(item) else os.path.abspath(file)
-        saved = ocp.PyTreeCheckpointer()
-        tree = saved.metadata(item).item_metadata.tree
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-        args = ocp.args.PyTreeRestore(restore_args=as_numpy)
-        return jax.tree.map(jnp.asarray, saved.restore(item, args=args))
-    if file.endswith(".safetensors"):
-        from safetensors.flax import load_file
-
-        found = load_file(file)
-    else:
-        found = np.load(file)
-    if isinstance(found, np.ndarray):
-        return found
-    found = dict(found)
-    if not nested:
-        return found
-    separator = nested
-    if nested is True:
-        separator = "/" if any("/" in name for name in found) else "."
-    tree = {}
-    for name, array in found.items():
-        *above, last = name.split(separator)
-        place = tree
-        for key in above:
-            place = place.setdefault(key, {})
-        place[last] = array
-    return tree
-""",
-    "struct": """\
-import re
-
-_LONG = {"bf": "bfloat", "f": "float", "c": "complex", "u": "uint", "i": "int"}
-
-
-def struct(shape, dtype=float, *, weak_type=False):
-    if isinstance(dtype, str) and dtype.startswith("key<"):
-        impl = {"fry": "threefry2x32", "urbg": "unsafe_rbg"}.get(dtype[4:-1], dtype[4:-1])
-        dtype = jax.eval_shape(lambda: jax.random.key(0, impl=impl)).dtype
-    elif isinstance(dtype, str):
-        long = re.sub(r"^(bf|f|c|u|i)(?=\\d)", lambda short: _LONG[short[1]], dtype)
-        dtype = getattr(jnp, long)
-    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    if not jnp.issubdtype(dtype, jax.dtypes.extended):
-        dtype = jax.dtypes.canonicalize_dtype(dtype)
-    return jax.ShapeDtypeStruct(shape, dtype, weak_type=weak_type)
-""",
-}
-
-
 _SHARDINGS = (
     "jax.tree.map("
     "lambda x: jax.sharding.NamedSharding(mesh, x) if isinstance(x, P) else x, "
@@ -118,37 +39,6 @@ set_mesh(mesh)"""
 
 # Names that make arrays of which only shapes are given.
 _MAKES_SHAPES = re.compile(r"\b(struct|ShapeDtypeStruct|eval_shape)\b")
-_PLACED = """\
-def placed(tree, shardings):
-    # `shardings` are a prefix of `tree`. Arrays are moved, shapes are marked.
-    def put(sharding, x):
-        if sharding is None or not isinstance(x, jax.ShapeDtypeStruct):
-            return x if sharding is None else jax.device_put(x, sharding)
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
-
-    return jax.tree.map(
-        lambda sharding, below: jax.tree.map(lambda x: put(sharding, x), below),
-        shardings,
-        tree,
-        is_leaf=lambda x: x is None,
-    )
-"""
-_EVALUATED = """\
-def evaluated(function, *args, **kwargs):
-    # What `function` returns; its shapes if only shapes of arguments are given.
-    leaves, tree = jax.tree.flatten((args, kwargs))
-    if not any(isinstance(x, jax.ShapeDtypeStruct) for x in leaves):
-        return function(*args, **kwargs)
-    arrays = [x for x in leaves if hasattr(x, "dtype")]
-
-    def call(*arrays):
-        given = iter(arrays)
-        found = [next(given) if hasattr(x, "dtype") else x for x in leaves]
-        args, kwargs = jax.tree.unflatten(tree, found)
-        return function(*args, **kwargs)
-
-    return jax.eval_shape(call, *arrays)
-"""
 
 
 class ExportError(FieldError):
@@ -189,7 +79,7 @@ class _Exporter:
         """Yield the parts of the script in order."""
         inputs = self._inputs()  # first, since it finds the helper functions that are used
         if self.may_be_shapes:
-            self.helpers["evaluated"] = _EVALUATED
+            self.helpers["evaluated"] = EVALUATED
         yield self._heading()
         yield self._devices_and_imports()
         yield self._parameters()
@@ -277,7 +167,7 @@ class _Exporter:
                 put = "jax.device_put"
                 if self.may_be_shapes:
                     put = "placed"
-                    self.helpers[put] = _PLACED
+                    self.helpers[put] = PLACED
                 text = f"{put}({text}, {sharding})"
             under = self.mesh_when != "call" or mesh_context.asks_for_mesh(argument.value)
             (under_mesh if under else before).append(f"{self.variable(argument.name)} = {text}")
@@ -293,9 +183,9 @@ class _Exporter:
         """Put `jnp.` before the names in `text` that only jaxtui resolves without it."""
 
         def home(name: str) -> str:
-            if name in _HELPERS:
+            if name in HELPERS:
                 plain = name != "load" or self._loads_npy_only()
-                self.helpers[name] = _HELPERS[name if plain else "load_any"]
+                self.helpers[name] = HELPERS[name if plain else "load_any"]
                 return ""
             if full := FULL_NAMES.get(name):
                 self.helpers[name] = f"{name} = jnp.{full}\n"
