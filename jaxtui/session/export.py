@@ -68,6 +68,8 @@ class _Exporter:
         self.session = session
         self.program = session.program
         self.bound = _bound_by(self.program.source) | set(session.parameters) | _KNOWN
+        self.module = _module_of(self.program.function)
+        self.bound |= {self.module.partition(".")[0]} - {""}
         self.helpers: dict[str, str] = {}
         self.mesh_when = mesh_context.when(session.devices, session.program)
         self.may_be_shapes = any(
@@ -86,6 +88,7 @@ class _Exporter:
         # Two blank lines around definitions, as in any script.
         yield from ("\n" + helper for helper in self.helpers.values())
         yield "\n" + self.program.source.strip("\n") + "\n\n" if self.program.source.strip() else ""
+        yield self._imported()
         yield inputs
         yield self._calls()
 
@@ -223,15 +226,18 @@ class _Exporter:
         reference = self.program.function.strip()
         if ":" not in reference:
             return reference or _last_function(self.program.source), []
-        place, _, name = reference.rpartition(":")
-        if place.endswith(".py"):
-            return f"_loaded.{name}", [
-                "import runpy",
-                "from types import SimpleNamespace",
-                "",
-                f"_loaded = SimpleNamespace(**runpy.run_path({place!r}))",
-            ]
-        return f"{place}.{name}", [f"import {place}", ""]
+        return f"{self.module}.{reference.rpartition(':')[2]}", []
+
+    def _imported(self) -> str:
+        """Return the lines that import the function's module."""
+        place = self.program.function.strip().rpartition(":")[0]
+        if not place.endswith(".py"):
+            return f"import {place}" if place else ""
+        return (
+            "import runpy\n"
+            "from types import SimpleNamespace\n\n"
+            f"{self.module} = SimpleNamespace(**runpy.run_path({place!r}))"
+        )
 
     def _device_slice(self, index: int, layer: AnyLayer) -> str:
         """Return a slice of the chosen devices: pmap needs exactly as many as its axis is long."""
@@ -250,6 +256,15 @@ class _Exporter:
             settings.append(f"devices=chosen_devices{self._device_slice(index, layer)}")
         settings += written_settings(index, layer, self.bound)
         return f"jax.{layer.transform}({', '.join(settings)})"
+
+
+def _module_of(reference: str) -> str:
+    """Return the name of the module in which a function lies, "" for one of the source."""
+    place = reference.strip().rpartition(":")[0]
+    if not place.endswith(".py"):
+        return place
+    stem = re.split(r"[/\\\\]", place)[-1].removesuffix(".py")
+    return stem if stem.isidentifier() and not keyword.iskeyword(stem) else "_loaded"
 
 
 def written_settings(index: int, layer: AnyLayer, bound: Container[str]) -> list[str]:

@@ -15,7 +15,7 @@ import os
 import sys
 import types
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -66,6 +66,18 @@ class Names:
     values: dict[str, Any]
     defined: frozenset[str]
     place: Hashable
+
+    def beside(self, module: Mapping[str, Any]) -> Names:
+        """These names, and those in `module` that mean nothing else."""
+        new = {name: value for name, value in module.items() if name not in self.values}
+        if not new:
+            return self
+        return replace(
+            self,
+            source={**new, **self.source},
+            values={**new, **self.values},
+            defined=self.defined | new.keys(),
+        )
 
 
 def names(

@@ -70,6 +70,7 @@ def resolved(
 ) -> tuple[DeviceSet, Names, Function]:
     """The devices, the names that the source gives, and the function. Raises Diagnosed."""
     devices = _devices(composition, mesh)
+    programs.make_importable(composition.program, composition.folder)
     known = expressions.names(
         composition.program.source,
         {**composition.parameters, **composition.swept},
@@ -78,7 +79,8 @@ def resolved(
     )
     with devices.context():
         function = programs.resolve(composition.program, known, composition.folder)
-    return devices, known, function
+        module = programs.module_of(composition.program, composition.folder)
+    return devices, known.beside(module), function
 
 
 def _devices(composition: Composition, mesh: AbstractMesh | None) -> DeviceSet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -93,6 +94,29 @@ def resolve(program: Program, known: Names, folder: str) -> Function:
     return Function(call=call, name=name, parameters=signature(call))
 
 
+def make_importable(program: Program, folder: str) -> None:
+    """Let the source import what lies beside the function's module, before that is imported."""
+    place, _, _ = program.function.strip().rpartition(":")
+    if place.endswith(".py"):
+        with contextlib.suppress(OSError):  # which is told where the function is needed
+            _add_path(str(expressions.find_file(place, folder).resolve().parent))
+    elif place:
+        _find_modules(folder)
+
+
+def module_of(program: Program, folder: str) -> dict[str, Any]:
+    """The module of a function that was imported, by the name that values know it by.
+
+    That is the name of its file, or of its outermost package; nothing for a function of the source.
+    """
+    place, _, _ = program.function.strip().rpartition(":")
+    if not place.endswith(".py"):
+        root = place.partition(".")[0]
+        return {root: sys.modules[root]} if root in sys.modules else {}
+    name = Path(place).stem
+    return {name: _module_of_file(place, folder)} if name.isidentifier() else {}
+
+
 def _from_source(source: str, name: str, known: Names) -> tuple[Callable[..., Any], str]:
     if not source.strip():
         field = FUNCTION if name else SOURCE
@@ -170,13 +194,20 @@ def _imported(reference: str, folder: str) -> tuple[Callable[..., Any], str]:
 
 
 def _module(name: str, folder: str) -> Any:
-    for path in (
-        working_folder(),
-        os.path.realpath(Path(working_folder(), folder)) if folder else "",
-    ):
-        if path and path not in sys.path:
-            sys.path.insert(0, path)
+    _find_modules(folder)
     return importlib.import_module(name)
+
+
+def _find_modules(folder: str) -> None:
+    """Let modules of the working folder and of the session's `folder` be imported."""
+    _add_path(working_folder())
+    if folder:
+        _add_path(os.path.realpath(Path(working_folder(), folder)))
+
+
+def _add_path(path: str) -> None:
+    if path not in sys.path:
+        sys.path.insert(0, path)
 
 
 def _module_of_file(file: str, folder: str) -> Any:
@@ -190,8 +221,7 @@ def _loaded(path: Path, _modified: int) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is no Python file")
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    _add_path(str(path.parent))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

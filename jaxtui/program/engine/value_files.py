@@ -88,17 +88,21 @@ def _array(path: Path, entry: _Entry, name: str | None) -> Any:
     if entry.dtype.hasobject:
         of = f"{path.name}: {name}" if name is not None else path.name
         raise Unreadable(f"{of} {_OBJECTS}")
-    if entry.offset is not None and entry.dtype.isnative:
-        return _mapped(path, entry)
+    if entry.offset is not None:
+        _require_whole(path, entry)
     return lazily(entry.shape, entry.dtype.newbyteorder("="), lambda: _read(path, entry, name))
 
 
-def _mapped(path: Path, entry: _Entry) -> Any:
+def _require_whole(path: Path, entry: _Entry) -> None:
     assert entry.offset is not None
     there = os.path.getsize(path) - entry.offset
     if there < entry.bytes:
         message = f"{path.name} is cut off: {size(entry.bytes)} should follow, and {size(there)} do"
         raise Unreadable(message)
+
+
+def _mapped(path: Path, entry: _Entry) -> Any:
+    assert entry.offset is not None
     order: Any = "F" if entry.fortran else "C"
     if not entry.bytes:
         return np.empty(entry.shape, entry.dtype, order)
@@ -108,7 +112,8 @@ def _mapped(path: Path, entry: _Entry) -> Any:
 
 def _read(path: Path, entry: _Entry, name: str | None) -> Any:
     if entry.offset is not None:
-        return _mapped(path, entry).astype(entry.dtype.newbyteorder("="))
+        mapped = _mapped(path, entry)
+        return mapped if entry.dtype.isnative else mapped.astype(entry.dtype.newbyteorder("="))
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
             found = np.lib.format.read_array(member, allow_pickle=False)
