@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.widgets import Input
 
+    from jaxtui.app.captures import Captures
     from jaxtui.app.covered import Covered
     from jaxtui.app.explorer import Explorer
     from jaxtui.program.screen.screen import MapScreen
@@ -103,6 +104,7 @@ class JaxtuiApp(ShellApp):
         self._theme_wanted = theme
         self._early: list[Callable[[], Awaitable[bool]]] = []  # actions of before there is work
         self.begun = False
+        self._captures: Captures | None = None
         self.explorer: Explorer
         # Textual's own first mode stays on the start screen, which paints sooner than the others.
         for screen in KEYED:
@@ -267,6 +269,11 @@ class JaxtuiApp(ShellApp):
             self.push_screen(screen.make())
 
     def action_stop(self) -> None:
+        if self.screen.is_modal:
+            from jaxtui.screen.dialogs import Dialog
+
+            if isinstance(self.screen, Dialog) and self.screen.stop_work():
+                return
         if self.explorer.stop():
             return
         if text := self._selected():
@@ -347,6 +354,13 @@ class JaxtuiApp(ShellApp):
 
     def action_save_session_as(self) -> None:
         self.explorer.files.save_as()
+
+    def action_capture(self) -> None:
+        from jaxtui.app.captures import Captures
+
+        if self._captures is None:
+            self._captures = Captures(self, self.explorer.files)
+        self._captures.ask()
 
     def action_left_works(self) -> None:
         from jaxtui.app.left_works import LeftWorks

