@@ -33,6 +33,7 @@ from jaxtui.wire.launch import Choice
 if TYPE_CHECKING:
     from textual.widgets import Input
 
+    from jaxtui.app.captures import Captures
     from jaxtui.app.covered import Covered
     from jaxtui.app.explorer import Explorer
     from jaxtui.program.screen.screen import MapScreen
@@ -102,6 +103,7 @@ class JaxtuiApp(ShellApp):
         self._theme_wanted = theme
         self._keys = KeyOrder(self, super().on_event)  # which waits until there is work
         self.begun = False
+        self._captures: Captures | None = None
         self.explorer: Explorer
         # Textual's own first mode stays on the start screen, which paints sooner than the others.
         for screen in KEYED:
@@ -255,6 +257,11 @@ class JaxtuiApp(ShellApp):
             self.push_screen(screen.make())
 
     def action_stop(self) -> None:
+        if self.screen.is_modal:
+            from jaxtui.screen.dialogs import Dialog
+
+            if isinstance(self.screen, Dialog) and self.screen.stop_work():
+                return
         if self.explorer.stop():
             return
         if text := self._selected():
@@ -335,6 +342,13 @@ class JaxtuiApp(ShellApp):
 
     def action_save_session_as(self) -> None:
         self.explorer.files.save_as()
+
+    def action_capture(self) -> None:
+        from jaxtui.app.captures import Captures
+
+        if self._captures is None:
+            self._captures = Captures(self, self.explorer.files)
+        self._captures.ask()
 
     def action_left_works(self) -> None:
         from jaxtui.app.left_works import LeftWorks

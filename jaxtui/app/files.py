@@ -228,7 +228,7 @@ class Files:
 
         def chosen(path: str | None) -> None:
             if path is not None:
-                self._open(path)
+                self.open_path(path)
 
         start = os.path.dirname(self.path) + "/" if self.path and os.path.dirname(self.path) else ""
         self.unless_changed(
@@ -237,7 +237,8 @@ class Files:
             )
         )
 
-    def _open(self, path: str) -> None:
+    def open_path(self, path: str) -> None:
+        """Open the session at `path`, in place of what is composed."""
         from jaxtui.app import trust
         from jaxtui.app.covered import covered
 
@@ -311,7 +312,7 @@ class Files:
                 elif self._write(path) and then is not None:
                     then()
             elif answer == "reload":
-                self._open(path)
+                self.open_path(path)
             elif answer == "as":
                 self.save_as(then)
 

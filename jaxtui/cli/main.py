@@ -46,6 +46,7 @@ def _main(arguments: list[str]) -> int:
         "shard": _shard,
         "bench": _bench,
         "export": _export,
+        "capture": _capture,
         "devices": _devices,
         "lessons": _lessons,
         "screenshot": _screenshot,
@@ -183,6 +184,12 @@ def _export(options: argparse.Namespace) -> int:
         print(_located(options.session, error), file=sys.stderr)
         return 1
     return write(script, options.output)
+
+
+def _capture(options: argparse.Namespace) -> int:
+    from jaxtui.cli import capture
+
+    return capture.capture(options)
 
 
 def _devices(options: argparse.Namespace) -> int:

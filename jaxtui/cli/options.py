@@ -21,6 +21,7 @@ commands:
   jaxtui shard SESSION...       show where its arrays lie on a mesh, and what is sent
   jaxtui bench SESSION          time the ways to run a session's function over its batch
   jaxtui export SESSION         the same computation as a plain script
+  jaxtui capture SCRIPT.py:FUNCTION   the arguments of a call in a script, as a session
   jaxtui devices                what JAX sees here
   jaxtui lessons [NAME]         list the lessons, or print one as a session file
   jaxtui screenshot [SESSION]   a picture of a screen
@@ -37,7 +38,12 @@ def parse(arguments: Sequence[str]) -> tuple[str | None, argparse.Namespace]:
     Exits with status 2 on a usage error, with 0 after help.
     """
     command, rest = split_command(arguments)
-    return command, _parser(command).parse_args(rest)
+    if command != "capture":
+        return command, _parser(command).parse_args(rest)
+    end = rest.index("--") if "--" in rest else len(rest)
+    options = _parser(command).parse_args(rest[:end])
+    options.arguments = rest[end + 1 :]
+    return command, options
 
 
 def split_command(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -79,9 +85,9 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
             prog=f"jaxtui {command}", description=description, allow_abbrev=False
         )
         add_arguments(parser)
-    if command != "lessons":
+    if command not in ("lessons", "capture"):
         _add_engine_options(parser)
-    if command not in ("lessons", "shard"):
+    if command not in ("lessons", "capture", "shard"):
         _add_mesh_option(parser)
     if command in (None, "screenshot"):
         parser.add_argument("--theme", metavar="NAME", help="a theme by name")
@@ -164,6 +170,27 @@ def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE.py", help="default: stdout")
 
 
+def _add_capture_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "target",
+        metavar="SCRIPT.py:FUNCTION",
+        help="a script, and a function at its top level, Class.method or package.module:function",
+    )
+    parser.add_argument(
+        "--call", metavar="N", type=_number_of("calls"), default=1, help="which call (the first)"
+    )
+    parser.add_argument(
+        "--values", metavar="FILE", help="keep the arrays, too, in an .npz or .safetensors file"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE.toml", help="default: FUNCTION.toml beside the script"
+    )
+    parser.add_argument(
+        "--module", action="store_true", help="SCRIPT is a module, run as by python -m"
+    )
+    parser.usage = "jaxtui capture [options] SCRIPT.py:FUNCTION [-- ARGUMENT...]"
+
+
 def _add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one object")
 
@@ -198,6 +225,11 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         _add_bench_arguments,
     ),
     "export": ("Print a session as a plain Python script in bare JAX.", _add_export_arguments),
+    "capture": (
+        "Run a script until it calls a function, end it there, and write a session that has the "
+        "function and the shapes of its arguments.",
+        _add_capture_arguments,
+    ),
     "devices": ("Print what JAX sees here, and the environment.", _add_devices_arguments),
     "lessons": ("List the lessons, or print one as a session file.", _add_lessons_arguments),
     "screenshot": (

@@ -53,6 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.open_session", "ctrl+o", "open", "Open a session file", typing=True),
     Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
     Command("app.save_session_as", "", "save as", "Save the session under another name"),
+    Command("app.capture", "", "capture", "Capture arguments: of a call in a script, as a session"),
     Command("app.left_works", "", "unsaved work", "Open what an earlier explorer left unsaved"),
     Command("app.change_theme", "", "theme", "Choose other colours"),
     Command(

@@ -47,6 +47,10 @@ class Dialog(DismissedOnce, ModalScreen[T]):
     def action_refuse(self) -> None:
         self.dismiss(None)
 
+    def stop_work(self) -> bool:
+        """End what the dialog itself runs; return whether there was anything."""
+        return False
+
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             set_title(box, self._heading)  # which may be a name of a file

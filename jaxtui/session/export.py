@@ -11,12 +11,13 @@ from types import MappingProxyType
 
 from jaxtui.session import mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
-from jaxtui.session.export_helpers import BY_PATH, HELPERS
+from jaxtui.session.export_helpers import BY_PATH, EVALUATED, HELPERS, PLACED
 from jaxtui.session.export_modules import imports_of
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Field
 from jaxtui.session.references import reference_of
 from jaxtui.session.session import FieldError, Session
+from jaxtui.session.short_dtypes import FULL_NAMES
 
 _IMPORTS = """\
 import jax
@@ -39,6 +40,10 @@ _SHARDINGS = (
 _SET_MESH = """\
 set_mesh = jax.set_mesh if hasattr(jax, "set_mesh") else jax.sharding.set_mesh
 set_mesh(mesh)"""
+
+
+# Names that make arrays of which only shapes are given.
+_MAKES_SHAPES = re.compile(r"\b(struct|ShapeDtypeStruct|eval_shape)\b")
 
 
 class ExportError(FieldError):
@@ -75,10 +80,16 @@ class _Exporter:
         self.bound |= {self.imports.module.partition(".")[0]} - {""}
         self.helpers: dict[str, str] = {}
         self.mesh_when = mesh_context.when(session.devices, session.program)
+        self.may_be_shapes = any(
+            _MAKES_SHAPES.search(text)
+            for text in (self.program.source, *(a.value for a in self.program.arguments))
+        )
 
     def parts(self) -> Iterator[str]:
         """Yield the parts of the script in order."""
         inputs = self._inputs()  # first, since it finds the helper functions that are used
+        if self.may_be_shapes:
+            self.helpers["evaluated"] = EVALUATED
         yield self._heading()
         yield self._devices_and_imports()
         yield "\n".join(self.imports.paths)
@@ -180,7 +191,10 @@ class _Exporter:
         """Return the call that puts a value where the text of its sharding says."""
         sharding = _sharding(text, ARGUMENTS / index / "sharding")
         if "by_path" in self.bound or not re.search(r"\bby_path\b", text):
-            return f"jax.device_put({value}, {sharding})"
+            put = "placed" if self.may_be_shapes else "jax.device_put"
+            if self.may_be_shapes:
+                self.helpers[put] = PLACED
+            return f"{put}({value}, {sharding})"
         self.helpers["by_path"] = BY_PATH
         return f"put_by_path({value}, {text})"
 
@@ -196,7 +210,11 @@ class _Exporter:
             if name in self.imports.names:
                 return self.imports.module
             if name in HELPERS:
-                self.helpers[name] = HELPERS[name]
+                plain = name != "load" or self._loads_npy_only()
+                self.helpers[name] = HELPERS[name if plain else "load_any"]
+                return ""
+            if full := FULL_NAMES.get(name):
+                self.helpers[name] = f"{name} = jnp.{full}\n"
                 return ""
             return "jnp"
 
@@ -204,6 +222,10 @@ class _Exporter:
             return _qualified(text, self.bound, home)
         except (SyntaxError, ValueError) as error:
             raise ExportError(f"no Python: {error}", field) from error
+
+    def _loads_npy_only(self) -> bool:
+        values = [a.value for a in self.program.arguments]
+        return all(v.count("load(") == v.count(".npy") for v in values)
 
     def _calls(self) -> str:
         name, lines = self._function(), []
@@ -217,7 +239,10 @@ class _Exporter:
             f"{a.name}={self.variable(a.name)}" if a.name in by_name else self.variable(a.name)
             for a in self.program.arguments
         )
-        lines += [f"result = {name}({arguments})", "print(result)"]
+        call = f"{name}({arguments})"
+        if self.may_be_shapes:
+            call = f"evaluated({', '.join(filter(None, (name, arguments)))})"
+        lines += [f"result = {call}", "print(result)"]
         return "\n".join(lines)
 
     def _function(self) -> str:

@@ -48,7 +48,8 @@ class Traced(Event, frozen=True, kw_only=True):
     elements that a run touches (inputs, outputs and intermediates), None if tracing failed.
     `deferred` means that the function depends on values, so that only a run can find the shapes.
     `choices` are the functions that `program.function` may name instead, the one made last at the
-    end.
+    end. `abstract` names the arguments of which only shapes are given, without which nothing can
+    run.
     """
 
     function: str
@@ -58,6 +59,7 @@ class Traced(Event, frozen=True, kw_only=True):
     cost: int | None = None
     deferred: bool = False
     choices: list[str] = msgspec.field(default_factory=list)
+    abstract: tuple[str, ...] = ()
     seconds: float = 0.0
 
 

@@ -329,3 +329,23 @@ def test_the_derivatives_of_a_session_are_those_of_bare_jax(tmp_path: Path) -> N
         [output] = report["program"]["outputs"]
         assert output["shape"] == list(expected.shape)
         assert output["values"] == expected.tolist()
+
+
+def test_a_session_of_shapes_is_planned_and_says_at_the_argument_that_a_run_needs_values(
+    tmp_path: Path,
+) -> None:
+    text = session("def f(x): return x * 2", "struct((8, 2), bf16)", devices="count = 8")
+    (tmp_path / "a.toml").write_text(text)
+    ran = jaxtui("run", "a.toml", "--json", cwd=tmp_path)
+    (report,) = objects(ran)
+    assert ran.returncode == 1
+    assert not report["ok"]
+    assert report["error"]["kind"] == "value"
+    assert report["error"]["field"] == "program.arguments.0.value"
+    assert [fix["text"] for fix in report["error"]["fixes"]] == [
+        "zeros((8, 2), bf16)",
+        "normal(8, 2, dtype=bf16)",
+    ]
+    planned = jaxtui("shard", "a.toml", "--json", cwd=tmp_path)
+    assert planned.returncode == 0
+    assert objects(planned)[0]["ok"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
 import pytest
 
@@ -28,6 +29,7 @@ from jaxtui.session.layers import (
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
 from tests.support.scripts import names_of
+from tests.support.wrong import trace
 
 
 def program(source: str, values: dict[str, str], *layers: Any) -> Program:
@@ -319,3 +321,72 @@ def test_the_type_of_an_axis_that_the_mesh_does_not_have_cannot_be_exported():
     with pytest.raises(ExportError) as caught:
         script(session)
     assert caught.value.field == "devices.axis_types"
+
+
+SHAPES = {
+    "a dtype by a short name": ("double", {"x": "struct((2, 3), bf16)"}, ()),
+    "a dtype as text": ("double", {"x": "struct((2, 3), 'u8')"}, ()),
+    "a key": ("jax.random.split", {"x": "struct((), 'key<fry>')"}, ()),
+    "under layers": ("double", {"x": "struct([4, 3], f32)"}, (Vmap(), Jit())),
+    "of an init function": ("double", {"x": "jax.eval_shape(double, struct(3))"}, ()),
+    "of a tree with arrays and numbers": (
+        "lambda tree: tree['a'] * tree['b'] * tree['c']",
+        {"x": "{'a': struct(3), 'b': ones(3), 'c': 2}"},
+        (),
+    ),
+    "of more than any memory": ("double", {"x": "jax.ShapeDtypeStruct((10**7, 10**7), bf16)"}, ()),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_of_shapes_the_script_gives_the_shapes_that_jax_finds(name: str) -> None:
+    function, values, layers = SHAPES[name]
+    source = f"def double(x):\n    return x * 2\nf = {function}\n"
+    made = Session(program=program(source, values, *layers))
+    made = msgspec.structs.replace(
+        made, program=msgspec.structs.replace(made.program, function="f")
+    )
+    names = names_of(script(made))
+    traced = trace(made)
+    assert traced.flow is not None
+    expected = [(leaf.shape, leaf.dtype) for leaf in traced.flow.levels[0].outputs or []]
+    got = jax.tree.leaves(names["result"])
+    assert [(list(leaf.shape), str(leaf.dtype)) for leaf in got] == expected
+    assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in got)
+
+
+def test_a_script_that_may_have_shapes_runs_what_has_none() -> None:
+    value = "jax.tree.map(zeros_like, jax.eval_shape(lambda: ones(3)))"
+    names = names_of(script(Session(program=program(DOUBLE, {"x": value}))))
+    assert names["result"].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_sharding_stays_with_a_shape_in_the_script() -> None:
+    argument = Argument(
+        name="x", value="{'a': struct((8, 2)), 'b': ones(8)}", sharding="{'a': P('x'), 'b': None}"
+    )
+    made = Session(
+        devices=Devices(mesh={"x": 8}), program=Program(source=DOUBLE_TREE, arguments=[argument])
+    )
+    names = names_of(script(made))
+    assert names["x"]["a"].sharding.spec == jax.sharding.PartitionSpec("x")
+    assert names["result"]["a"].shape == (8, 2)
+
+
+DOUBLE_TREE = "def double(x):\n    return jax.tree.map(lambda a: a * 2, x)\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "save"),
+    [
+        ("load('x.npz')['a/b']", np.savez),
+        ("load('x.npz', nested=True)['a']['b']", np.savez_compressed),
+    ],
+)
+def test_a_script_reads_the_files_that_values_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, save: Any
+) -> None:
+    save(tmp_path / "x.npz", **{"a/b": np.arange(3.0)})
+    monkeypatch.chdir(tmp_path)
+    names = names_of(script(Session(program=program(DOUBLE, {"x": value}))))
+    assert names["result"].tolist() == [0.0, 2.0, 4.0]

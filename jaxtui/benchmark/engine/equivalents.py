@@ -59,6 +59,7 @@ def _planned(composition: Composition) -> Point:
     """The strategies, those over several devices on as many as divide the batch."""
     prepared = prepare(composition)
     shapes = evaluation.trace_prepared(prepared)
+    evaluation.refuse_abstract(shapes, "to compute the same in other ways")
     batch = case_of(prepared, [value.tree for value in shapes.values]).batch
     count = len(prepared.devices.devices)
     dividing = max(n for n in range(1, count + 1) if batch % n == 0)

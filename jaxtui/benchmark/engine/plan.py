@@ -164,6 +164,7 @@ def plan_point(
     prepared = prepare(here)
     counts = device_counts(benchmark, len(prepared.devices.devices))
     shapes = evaluation.trace_prepared(prepared)
+    evaluation.refuse_abstract(shapes, "a benchmark")
     case = case_of(prepared, [value.tree for value in shapes.values])
     reference = _reference(case, meshed=prepared.devices.in_context != "never")
     arms = [

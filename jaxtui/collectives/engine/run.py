@@ -293,7 +293,9 @@ def _moved(diagnosis: Diagnosis, session: Session) -> Diagnosis:
     own = collective.operation.strip() in collective_program.own_functions(session.program.source)
     field = diagnosis.field
     if field.under(ARGUMENTS):
-        return _at(diagnosis, _argument_field(field, collective))
+        place = _argument_field(field, collective)
+        moved = [replace(fix, field=place) for fix in diagnosis.fixes if fix.field == field]
+        return _at(diagnosis, place, moved)
     if field.under(LAYERS):
         places = {"axis_name": AXIS_NAME, "out_specs": VIA, "out_axes": VIA}
         return _at(diagnosis, places.get(field.name, VALUE))

@@ -18,8 +18,10 @@ from jaxtui.engine_base import failures, lockstep, memory, processes
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import (
+    abstract_arguments,
     expressions,
     kept_programs,
+    lazy_arrays,
     modules,
     notes,
     placing,
@@ -83,10 +85,12 @@ def _trace(composition: Composition) -> Traced:
     name, parameters = "", None
     choices: list[str] = []
     flow, cost, deferred, failure = None, None, False, None
+    abstract: tuple[str, ...] = ()
     try:
         devices, known, function = resolved(composition)
         name, parameters, choices = function.name, function.parameters, function.choices
         shapes = trace_prepared(with_layers(composition, devices, known, function))
+        abstract = abstract_arguments.names(shapes.prepared, shapes.values)
         flow, deferred = shapes.recorder.flow(), shapes.jaxpr is None
         cost = elements_touched(shapes.jaxpr, [value.tree for value in shapes.values])
         refuse_too_large(shapes)
@@ -102,6 +106,7 @@ def _trace(composition: Composition) -> Traced:
         cost=cost,
         deferred=deferred,
         choices=choices,
+        abstract=abstract,
     )
 
 
@@ -118,7 +123,8 @@ def trace_prepared(prepared: Prepared) -> Shapes:
         try:
             given = _traced_structs(values, prepared)
             recorder.given = prepared.specs(given)
-            call, structs = over_arrays(recorder.program, *prepared.call(given))
+            light = lazy_arrays.lightly(given)
+            call, structs = over_arrays(recorder.program, *prepared.call(light))
             jaxpr = jax.make_jaxpr(call)(*structs)
             explanations.refuse_too_few_devices(recorder, prepared)
             diagnosis.refuse_misplaced_outputs(recorder)
@@ -129,7 +135,8 @@ def trace_prepared(prepared: Prepared) -> Shapes:
             refuse_too_large(
                 Shapes(prepared=prepared, recorder=recorder, values=values, jaxpr=None)
             )
-            if not _only_a_run_can_tell(error, prepared):
+            runs = not any(value.abstract for value in values)
+            if not (runs and _only_a_run_can_tell(error, prepared)):
                 found = diagnosis.explain(error, recorder, prepared)
                 raise Diagnosed(found, recorder.flow()) from error
             jaxpr = None
@@ -238,19 +245,36 @@ def _run(
 
 
 def _refuse_what_cannot_run(composition: Composition) -> Shapes | None:
-    """Raise Diagnosed if memory or the devices do not suffice, before any array is made.
+    """Raise Diagnosed if memory or the devices do not suffice, or an argument has no values.
 
-    Returns what tracing found. Any other failure is left to the call, for which the source runs
-    again: what it counts or collects is then what a script would.
+    This is before any array is made. Returns what tracing found. Any other failure is left to the
+    call, for which the source runs again: what it counts or collects is then what a script would.
     """
     try:
         shapes = trace_prepared(prepare(composition))
         refuse_too_large(shapes)
-        return shapes
     except Diagnosed as error:
-        if error.diagnosis.kind in ("memory", "devices"):
+        if error.diagnosis.kind in ("memory", "devices") or _has_abstract(composition):
             raise
         return None
+    refuse_abstract(shapes, "a run")
+    return shapes
+
+
+def _has_abstract(composition: Composition) -> bool:
+    try:
+        values = values_of(prepare(composition), expressions.abstract_value)
+    except Diagnosed:
+        return False
+    return any(value.abstract for value in values)
+
+
+def refuse_abstract(shapes: Shapes, needing: str) -> None:
+    """Raise Diagnosed at an argument of which only shapes are given, for what is `needing` more."""
+    try:
+        abstract_arguments.refuse(shapes.prepared, shapes.values, shapes.jaxpr, needing)
+    except Diagnosed as error:
+        raise Diagnosed(error.diagnosis, shapes.recorder.flow()) from error
 
 
 def _identity(shapes: Shapes | None) -> Hashable:
@@ -345,7 +369,12 @@ def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, 
 
 
 def refuse_too_large(shapes: Shapes) -> None:
-    """Raise Diagnosed if inputs, results or intermediates cannot fit in memory."""
+    """Raise Diagnosed if inputs, results or intermediates cannot fit in memory.
+
+    With an argument of which only shapes are given nothing is ever made.
+    """
+    if any(value.abstract for value in shapes.values):
+        return
     prepared = shapes.prepared
     arguments = prepared.composition.program.arguments
     values = []

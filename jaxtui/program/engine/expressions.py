@@ -14,7 +14,7 @@ import linecache
 import os
 import sys
 import types
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -39,7 +39,7 @@ from jaxtui.engine_base.failures import (
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.memory import peak_bytes
 from jaxtui.engine_base.meshes import typed_sharding
-from jaxtui.program.engine import modules, pmaps, surroundings
+from jaxtui.program.engine import modules, pmaps, surroundings, value_helpers
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE, FieldPath
 from jaxtui.session.working_folder import working_folder
@@ -124,7 +124,14 @@ def names(
     defined = {name for name in module if module[name] is not given.get(name, module)}
     return Names(
         source=module,
-        values={**_jax_numpy_names(), **_helpers(folder), **module},
+        values={
+            **_jax_numpy_names(),
+            **value_helpers.helpers(
+                functools.partial(find_file, folder=folder),
+                [folder, working_folder()] if folder else [working_folder()],
+            ),
+            **module,
+        },
         defined=frozenset(defined),
         # 3 and 3.0 are equal, but they make different dtypes.
         place=(
@@ -170,32 +177,6 @@ def _jax_numpy_names() -> dict[str, Any]:
     }
 
 
-def _helpers(folder: str) -> dict[str, Callable[..., Any]]:
-    """Functions that make inputs, for values only."""
-
-    def normal(*shape: int, seed: int = 0, dtype: Any = float) -> jax.Array:
-        return jax.random.normal(jax.random.key(seed), shape, dtype)
-
-    def uniform(
-        *shape: int, seed: int = 0, minval: float = 0.0, maxval: float = 1.0, dtype: Any = float
-    ) -> jax.Array:
-        return jax.random.uniform(jax.random.key(seed), shape, dtype, minval, maxval)
-
-    def randint(
-        *shape: int, seed: int = 0, minval: int = 0, maxval: int = 10, dtype: Any = int
-    ) -> jax.Array:
-        return jax.random.randint(jax.random.key(seed), shape, minval, maxval, dtype)
-
-    def keys(n: int, seed: int = 0) -> jax.Array:
-        return jax.random.split(jax.random.key(seed), n)
-
-    def load(file: str) -> Any:
-        # Mapped, not read: a shape costs no more for a large file.
-        return np.load(find_file(file, folder), mmap_mode="r", allow_pickle=False)
-
-    return {f.__name__: f for f in (normal, uniform, randint, keys, load)}
-
-
 def find_file(file: str, folder: str) -> Path:
     """Find `file` in `folder` (the session's), else in the working folder.
 
@@ -220,12 +201,14 @@ class Value:
 
     Other leaves (NumPy arrays, Python numbers, any objects) are themselves. `peak` is the size in
     bytes of the largest array that computing the value makes. `places` says that the value may
-    choose the devices of its arrays.
+    choose the devices of its arrays. `abstract` says that the value itself has such leaves, so that
+    there is nothing to compute.
     """
 
     tree: Any
     peak: int
     places: bool = False
+    abstract: bool = False
 
 
 def abstract_value(text: str, known: Names, field: FieldPath) -> Value:
@@ -254,7 +237,8 @@ def _abstract_value(text: str, known: Names, field: FieldPath) -> Value:
     try:
         jaxpr = jax.make_jaxpr(evaluate)()
     except CONCRETE_VALUE_NEEDED:
-        return Value(tree=concrete_value(text, known, field), peak=0, places=True)
+        tree = concrete_value(text, known, field)
+        return Value(tree=tree, peak=0, places=True, abstract=is_abstract(tree))
     except BaseException as error:  # also SystemExit: a value may call exit()
         raise Diagnosed(value_diagnosis(error, text, known, field)) from error
     leaves, tree = kept[-1]
@@ -265,7 +249,18 @@ def _abstract_value(text: str, known: Names, field: FieldPath) -> Value:
     except Exception:  # a user's class that computes with its leaves can hold no shapes
         shapes = concrete_value(text, known, field)
     made = any(isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer) for x in leaves)
-    return Value(tree=shapes, peak=peak_bytes(jaxpr.jaxpr), places=made or _places(jaxpr))
+    return Value(
+        tree=shapes,
+        peak=peak_bytes(jaxpr.jaxpr),
+        places=made or _places(jaxpr),
+        abstract=is_abstract(leaves),
+    )
+
+
+def is_abstract(tree: Any) -> bool:
+    """Whether a value, as it was evaluated, has leaves of which only the shape is given."""
+    leaves = jax.tree_util.tree_leaves(tree)
+    return any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves)
 
 
 def _places(jaxpr: Any) -> bool:
@@ -356,6 +351,13 @@ def value_diagnosis(
             Fix(label=f"{wrong} → {right}", field=field, text=changed)
             for right in difflib.get_close_matches(wrong, [*known.values, *more], n=3, cutoff=0.7)
             if (changed := renamed(text, wrong, right)) is not None
+        ]
+    if isinstance(error, value_helpers.NoSuchFile):
+        message = str(error)
+        fixes = [
+            Fix(label=near, field=field, text=changed)
+            for near in error.near
+            if (changed := value_helpers.with_file(text, error.name, near)) is not None
         ]
     return Diagnosis(kind="value", field=field, message=message, fixes=fixes)
 

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine import hlo_collectives, placing
+from jaxtui.program.engine import hlo_collectives, lazy_arrays, placing
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared
 from jaxtui.program.engine.hlo_collectives import HloCollective
@@ -73,6 +73,7 @@ def _lowered(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         outermost = recorder.outermost(args, kwargs)
         if hasattr(outermost, "lower"):  # a jit or pmap
             return outermost.lower(*args, **kwargs)
+    args, kwargs = lazy_arrays.lightly((args, kwargs))
     call, structs = over_arrays(recorder.program, args, kwargs)
     return jax.jit(call).lower(*structs)
 

@@ -6,6 +6,7 @@ import difflib
 import functools
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,6 +160,9 @@ def _from_module(reference: Reference, file: Path | None) -> tuple[Function, dic
         message = f"{reference.name} in {reference.place} is no function"
         raise diagnosed("function", FUNCTION, message)
     offered = {n: value for n, value in vars(module).items() if not n.startswith("_")}
+    # By its own name too, as in `train.State(...)`.
+    root = module.__name__.partition(".")[0]
+    offered.setdefault(root, sys.modules.get(root, module))
     function = Function(
         call,
         references.shown(reference.name),

@@ -18,6 +18,7 @@ from jaxtui.text import signs
 
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines
+MOST_NAMES = 4
 REMARK = 130  # characters of a note that are shown over the result
 
 
@@ -147,6 +148,8 @@ def notice(work: ProgramWork) -> str:
         )
     if work.blocked() and not work.waits_for_run:
         return "This program ended the engine before: it runs again only by F5."
+    if work.abstract and work.diagnosis is None:
+        return f"{abstract_words(work.abstract)}: a run needs values. F5 says which would do."
     if work.too_large and work.traced is not None and work.traced.cost is not None:
         return f"Touches about {quantity(work.traced.cost)} elements: F5 runs it."
     return _remark(work)
@@ -160,6 +163,20 @@ def _remark(work: ProgramWork) -> str:
     if len(text) > REMARK:
         text = text[:REMARK].rpartition(" ")[0] + f"{signs.ELLIPSIS} (Remarks)"
     return f"! {text}"
+
+
+def abstract_words(names: Sequence[str]) -> str:
+    """`x is given as shapes`, `x, y and 3 more are given as shapes`."""
+    if len(names) == 1:
+        return f"{names[0]} is given as shapes"
+    shown = names if len(names) <= MOST_NAMES else [*names[: MOST_NAMES - 1]]
+    more = len(names) - len(shown)
+    listed = f"{', '.join(shown)} and {more} more" if more else _and(shown)
+    return f"{listed} are given as shapes"
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def last_words(tail: Sequence[str]) -> list[str]:

@@ -143,6 +143,12 @@ class ProgramWork(RequestWork[Composition, Ran]):
         return older and (self.ran is None or self.result_stale(now))
 
     @property
+    def abstract(self) -> tuple[str, ...]:
+        """The arguments of what is typed that are only shapes, without which nothing runs."""
+        traced = self.traced
+        return traced.abstract if traced is not None and self.traced_of == self.asked else ()
+
+    @property
     def too_large(self) -> bool:
         """Whether the program waits for a key because it is too large to run by itself."""
         traced = self.traced
@@ -150,7 +156,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
             traced is not None
             and self.traced_of == self.asked
             and traced.diagnosis is None
-            and not traced.deferred
+            and not (traced.deferred or traced.abstract)
             and traced.cost is not None
             and traced.cost > SMALL
             and self.ran_of != self.asked
@@ -265,7 +271,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
         )
         waits = not self.trusted or self.phase != "ready" or now < self._rest_at
         # These run the program, and what may run by itself was decided for the result.
-        waits = waits or (view in RUN_AGAIN and self.ran_of != composition)
+        decides = view in RUN_AGAIN and not self.abstract
+        waits = waits or (decides and self.ran_of != composition)
         if (shown and shown.composition == composition) or asked or waits or self.blocked():
             return
         self._ask(Inspect(id=self._next_id(), composition=composition, view=view), now)
@@ -289,6 +296,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def _may_run(self, now: float) -> bool:
         traced = self.traced
         if traced is None or self.traced_of != self.asked or traced.diagnosis is not None:
+            return False
+        if traced.abstract:
             return False
         small = traced.deferred or (traced.cost is not None and traced.cost <= SMALL)
         return small and self.trusted and self.phase != "gone" and super()._may_run(now)

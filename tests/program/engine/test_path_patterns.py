@@ -215,8 +215,8 @@ WRONG = [
         r"'\*\*/kernel' comes behind '\*\*', which matches all that it does",
         "by_path({'**': P(), '**/kernel': P('model')})", 2),
     faulty("a spec for a leaf of fewer dimensions",
-        r"P\(None, 'model'\) has 2 entries, and params\['layers'\]\[0\]\['bias'\] has 1 dimension; it "
-        r"is matched by '\*\*/\[bk\]\*'",
+        r"P\(None, 'model'\) has 2 entries, and params\['layers'\]\[0\]\['bias'\] has 1 dimension; "
+        r"it is matched by '\*\*/\[bk\]\*'",
         "by_path({'**/[bk]*': P(None, 'model'), '**': P()})", 2),
     faulty("uneven", r"dimension 0 of params\['b'\] is 6, which 'data' cannot divide",
         "by_path({'*': P('data')})", 3, "{'a': ones(8), 'b': ones(6)}"),

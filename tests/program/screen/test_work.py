@@ -7,6 +7,7 @@ from itertools import count
 import msgspec
 import pytest
 
+from jaxtui.program.screen.view import abstract_words, notice
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.open_session import OpenSession, ended_words
 from jaxtui.screen.work import QUIET, REST
@@ -141,6 +142,31 @@ def test_a_large_program_waits_for_a_key() -> None:
     desk.work.run(desk.now)
     assert len(desk.of(Run)) == 1
     assert not desk.work.too_large
+
+
+def test_a_program_of_shapes_does_not_run_by_itself_and_is_no_error() -> None:
+    desk = Desk().up()
+    traced = msgspec.structs.replace(made.traced(desk.trace.id), abstract=("x", "y"))
+    desk.hear(traced)
+    desk.rest()
+    assert desk.of(Run) == []
+    assert desk.work.diagnosis is None
+    assert not desk.work.too_large
+    assert notice(desk.work).startswith("x and y are given as shapes: a run needs values.")
+    desk.work.inspect("equivalents", desk.now)  # the engine says what they need
+    assert [request.view for request in desk.of(Inspect)] == ["equivalents"]
+    desk.work.run(desk.now)
+    desk.hear(Failed(id=desk.run.id, diagnosis=WRONG))
+    assert desk.work.diagnosis == WRONG
+    assert notice(desk.work) == ""
+    desk.type("program.arguments.0.value", "ones(3)")
+    assert desk.work.abstract == ()
+
+
+def test_of_many_arguments_that_are_shapes_a_few_are_named() -> None:
+    assert abstract_words(["x"]) == "x is given as shapes"
+    assert abstract_words(list("abcd")) == "a, b, c and d are given as shapes"
+    assert abstract_words(list("abcdef")) == "a, b, c and 3 more are given as shapes"
 
 
 def test_a_program_that_looks_at_values_runs_by_itself() -> None:

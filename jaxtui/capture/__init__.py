@@ -1,0 +1,1 @@
+"""Capturing the arguments that a script calls a function with, as a session."""

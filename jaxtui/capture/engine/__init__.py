@@ -1,0 +1,1 @@
+"""The process that runs the script until the call that is captured."""
