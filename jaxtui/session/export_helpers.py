@@ -152,7 +152,7 @@ def put_by_path(tree, specs):
     put = [
         jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
         if isinstance(x, jax.ShapeDtypeStruct)
-        else x if sharding is None else jax.device_put(x, sharding)
+        else jax.device_put(x, sharding)
         for x, sharding in zip(leaves, shardings)
     ]
     return jax.tree.unflatten(structure, put)
