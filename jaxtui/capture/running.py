@@ -35,7 +35,7 @@ class Running:
         place = Path(self._folder.name)
         (place / "request.json").write_bytes(msgspec.json.encode(capture))
         self._process = subprocess.Popen(
-            [sys.executable, *_safe_path(), "-m", "jaxtui.capture.engine", str(place)],
+            [sys.executable, "-u", *_safe_path(), "-m", "jaxtui.capture.engine", str(place)],
             # The script's own is empty; when this end closes, the process ends.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from jaxtui.program.engine import evaluation
 from jaxtui.session.export import script as exported
 from jaxtui.session.session import Argument, Program, Session, loads
 from jaxtui.wire.base import Composition
+from tests.support.asking import exists
 
 # Without the number of devices that other tests of this process set.
 ENVIRONMENT = {key: text for key, text in os.environ.items() if key != "XLA_FLAGS"}
@@ -399,6 +401,7 @@ def test_a_wrong_command_line_is_refused(tmp_path: Path, options: list[str], wor
     assert words in done.stderr
 
 
+@pytest.mark.long
 def test_a_captured_session_of_shapes_is_exported_as_a_script_that_runs(tmp_path: Path) -> None:
     source = f"{START}{ARRAY_SCRIPT}class Pair(NamedTuple):\n    a: object\n"
     (tmp_path / "script.py").write_text(source)
@@ -412,3 +415,24 @@ def test_a_captured_session_of_shapes_is_exported_as_a_script_that_runs(tmp_path
     done = run(tmp_path, "exported.py")
     assert done.returncode == 0, done.stderr
     assert "ShapeDtypeStruct(shape=(3, 2), dtype=bfloat16)" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_and_the_script(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "script.py").write_text(
+        "import os, time\ndef f(x): pass\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-m", "jaxtui", "capture", "script.py:f"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with command:
+        assert command.stderr is not None
+        script = int(command.stderr.readline())
+        command.send_signal(number)
+        assert command.wait(20) == 128 + number
+    assert not exists(script)
+    assert not (tmp_path / "f.toml").exists()

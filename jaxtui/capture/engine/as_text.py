@@ -42,6 +42,10 @@ class Names:
         self.module = module
         self.imports: dict[str, None] = {}  # lines
 
+    def binds(self, name: str) -> bool:
+        """Whether the module itself gives a meaning to `name`, which values may take from it."""
+        return name in vars(self.module) and (self._bound is None or name in self._bound)
+
     def of(self, thing: Any) -> str | None:
         """The name of this very object, None if it has none at the top level of a module."""
         return self._in_script(thing) or self._imported(thing)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtui.capture.engine.as_text import Unwritable
+from jaxtui.capture.engine.as_text import Names, Unwritable
 from jaxtui.engine_base.failures import describe
 from jaxtui.program.engine.lazy_arrays import canonical
 from jaxtui.session.short_dtypes import FULL_NAMES
@@ -22,31 +22,50 @@ _SHORT = {full: short for short, full in FULL_NAMES.items()}
 _KINDS = {"key<fry>": "threefry2x32", "key<rbg>": "rbg", "key<urbg>": "unsafe_rbg"}
 
 
-def _dtype(dtype: Any) -> str:
-    name = str(dtype)
-    return _SHORT.get(name) or (name if name == "bool" else repr(name))
-
-
 def _is_key(array: Any) -> bool:
     return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
 
 
 class Shapes:
-    """Writes `struct(...)`."""
+    """Writes `struct(...)`, or JAX's own where the script has another `struct`."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
 
     def text(self, array: Any, path: str) -> str:
         """The text of an array's shape and dtype. Raises Unwritable for a dtype JAX has not."""
         if not _is_key(array) and canonical(array.dtype) is None:
             raise Unwritable(f"{path} is an array of {array.dtype}, which JAX does not take")
         weak = ", weak_type=True" if getattr(array, "weak_type", False) else ""
-        return f"struct({tuple(map(int, array.shape))}, {_dtype(array.dtype)}{weak})"
+        shape = tuple(map(int, array.shape))
+        if not self._names.binds("struct"):
+            return f"struct({shape}, {self._dtype(array.dtype)}{weak})"
+        if _is_key(array):
+            raise Unwritable(
+                f"{path} has keys, and the script its own meaning of `struct`: rename it"
+            )
+        return f"jax.ShapeDtypeStruct({shape}, jnp.dtype({array.dtype.name!r}){weak})"
+
+    def _dtype(self, dtype: Any) -> str:
+        name = str(dtype)
+        short = _SHORT.get(name)
+        if short is not None and not self._names.binds(short):
+            return short
+        return name if name == "bool" else repr(name)
 
 
 class Saved:
     """Writes `load(...)`, and the arrays into that file."""
 
-    def __init__(self, file: str, folder: str, notes: list[str]) -> None:
-        """`folder` is the session's, to which the name in the text is relative."""
+    def __init__(self, file: str, folder: str, names: Names, notes: list[str]) -> None:
+        """`folder` is the session's, to which the name in the text is relative.
+
+        Raises Unwritable if `load` means something else in the script.
+        """
+        if names.binds("load"):
+            raise Unwritable(
+                "the script has its own meaning of `load`, by which values read arrays"
+            )
         self._file = Path(file)
         self._named = os.path.relpath(os.path.abspath(file), folder)
         self._notes = notes

@@ -51,7 +51,7 @@ def session_of(
     bound = None if capture.home else frozenset(rewriting.names(tree, imported=True))
     names = Names(*_module(capture, main), bound)
     _refuse_tracers(capture, given, notes)
-    leaves = Saved(capture.values, folder, notes) if capture.values else Shapes()
+    leaves = Saved(capture.values, folder, names, notes) if capture.values else Shapes(names)
     writer = Writer(names, leaves.text)
     texts = {name: writer.text(value, name) for name, value in given.items()}
     if isinstance(leaves, Saved):

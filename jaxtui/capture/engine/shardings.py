@@ -10,7 +10,6 @@ from jax import tree_util
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.capture.engine.as_text import Names, Unwritable, Writer
-from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.meshes import types_of
 from jaxtui.session.session import Devices
 
@@ -27,7 +26,7 @@ def of_arguments(
         if mesh is None or not _placed(value, mesh):
             continue
         try:
-            specs[name] = _text(value, name, mesh, names)
+            specs[name] = _Specs(names, mesh).text(value, name)
         except Unwritable as error:
             notes.append(f"Where `{name}` lies is left out: {error}.")
     return _devices(mesh), specs
@@ -91,29 +90,19 @@ def _spec(leaf: Any, mesh: Mesh) -> PartitionSpec | None:
     return None
 
 
-def _text(value: Any, path: str, mesh: Mesh, names: Names) -> str:
-    """The spec of all the arrays of `value`, or its tree with specs for arrays."""
-    leaves = tree_util.tree_leaves(value)
-    specs = {_spec(leaf, mesh) for leaf in leaves}
-    if len(specs) == 1:
-        (spec,) = specs
-        return "None" if spec is None else _spec_text(spec)
-
-    def leaf(array: Any, path: str) -> str:
-        spec = _spec(array, mesh)
-        return "None" if spec is None else _spec_text(spec)
-
-    return _Specs(names, leaf).text(value, path)
-
-
 class _Specs(Writer):
-    """Writes a tree with None for the leaves that are no arrays."""
+    """Writes a tree with a spec for each array, or for all that a part of it holds."""
+
+    def __init__(self, names: Names, mesh: Mesh) -> None:
+        super().__init__(names, lambda array, path: _spec_text(_spec(array, mesh)))
+        self._mesh = mesh
 
     def text(self, value: Any, path: str) -> str:
-        if type(value) in (bool, int, float, complex) and not is_array(value):
-            return "None"
+        specs = {_spec(leaf, self._mesh) for leaf in tree_util.tree_leaves(value)}
+        if len(specs) == 1:
+            return _spec_text(*specs)
         return super().text(value, path)
 
 
-def _spec_text(spec: PartitionSpec) -> str:
-    return f"P({', '.join(map(repr, tuple(spec)))})"
+def _spec_text(spec: PartitionSpec | None) -> str:
+    return "None" if spec is None else f"P({', '.join(map(repr, tuple(spec)))})"

@@ -84,7 +84,8 @@ def names() -> Names:
 
 
 def text(value: Any) -> str:
-    return Writer(names(), Shapes().text).text(value, "x")
+    found = names()
+    return Writer(found, Shapes(found).text).text(value, "x")
 
 
 @pytest.mark.parametrize(
@@ -141,11 +142,12 @@ def test_a_tree_is_written_as_python(value: Any, expected: str) -> None:
     ],
 )
 def test_the_text_gives_the_same_tree(value: Any) -> None:
-    writer = Writer(names(), Shapes().text)
+    found = names()
+    writer = Writer(found, Shapes(found).text)
     written = writer.text(value, "x")
     scope = {"script": sys.modules[__name__], **value_helpers.short_dtypes()}
     scope["struct"] = value_helpers.struct
-    for line in writer._names.imports:
+    for line in found.imports:
         exec(line, scope)
     made = eval(written, scope)
     assert tree_util.tree_structure(made) == tree_util.tree_structure(value)
@@ -158,7 +160,7 @@ def test_the_text_gives_the_same_tree(value: Any) -> None:
 
 def test_what_is_imported_from_elsewhere_is_imported_by_the_source() -> None:
     found = names()
-    assert Writer(found, Shapes().text).text(types.SimpleNamespace, "x") == "SimpleNamespace"
+    assert Writer(found, Shapes(found).text).text(types.SimpleNamespace, "x") == "SimpleNamespace"
     assert list(found.imports) == ["from types import SimpleNamespace"]
 
 
@@ -194,3 +196,14 @@ def test_what_no_text_gives_is_named_with_its_path(value: Any, path: str, words:
         f"{path} is the function"
     )
     assert words in str(error.value)
+
+
+def test_a_script_with_a_struct_of_its_own_has_jaxs() -> None:
+    script = types.ModuleType("script")
+    vars(script).update(struct=3, f32=4)
+    shapes = Shapes(Names("script", script))
+    assert shapes.text(jnp.ones(3), "x") == "jax.ShapeDtypeStruct((3,), jnp.dtype('float32'))"
+    with pytest.raises(Unwritable, match="its own meaning of `struct`"):
+        shapes.text(jax.random.key(0), "x")
+    del vars(script)["struct"]
+    assert shapes.text(jnp.ones(3), "x") == "struct((3,), 'float32')"
