@@ -6,9 +6,9 @@ import ast
 import builtins
 import keyword
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 
-from jaxtui.session import mesh_context
+from jaxtui.session import adapters, mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Field
@@ -91,7 +91,9 @@ class _Exporter:
 
     def parts(self) -> Iterator[str]:
         """Yield the parts of the script in order."""
-        inputs = self._inputs()  # first, since it finds the helper functions that are used
+        # First, since they find the helper functions that are used.
+        inputs = self._inputs()
+        calls = self._calls()
         yield self._heading()
         yield self._devices_and_imports()
         yield self._parameters()
@@ -99,7 +101,7 @@ class _Exporter:
         yield from ("\n" + helper for helper in self.helpers.values())
         yield "\n" + self.program.source.strip("\n") + "\n\n" if self.program.source.strip() else ""
         yield inputs
-        yield self._calls()
+        yield calls
 
     def _heading(self) -> str:
         title = self.session.title.strip().replace("\\", "\\\\").replace('"', '\\"')
@@ -107,7 +109,8 @@ class _Exporter:
 
     def _devices_and_imports(self) -> str:
         devices = self.session.devices
-        lines = [_IMPORTS]
+        standard = self.helpers.pop("functools", "")
+        lines = [f"{standard}\n{_IMPORTS}" if standard else _IMPORTS]
         if devices.platform.strip():
             lines.append(f'jax.config.update("jax_platforms", {devices.platform.strip()!r})')
         if devices.count is not None:
@@ -188,16 +191,8 @@ class _Exporter:
         return f"{plain}_" if plain in self.bound or hasattr(builtins, plain) else plain
 
     def _value(self, text: str, field: FieldPath) -> str:
-        """Put `jnp.` before the names in `text` that only jaxtui resolves without it."""
-
-        def home(name: str) -> str:
-            if name in _HELPERS:
-                self.helpers[name] = _HELPERS[name]
-                return ""
-            return "jnp"
-
         try:
-            return _qualified(text, self.bound, home)
+            return _value(text, self.bound, self.helpers)
         except (SyntaxError, ValueError) as error:
             raise ExportError(f"no Python: {error}", field) from error
 
@@ -245,35 +240,68 @@ class _Exporter:
             settings.append("mesh=mesh")
         if layer.maps_over_devices and self.session.devices.order is not None:
             settings.append(f"devices=chosen_devices{self._device_slice(index, layer)}")
-        settings += written_settings(index, layer, self.bound)
-        return f"jax.{layer.transform}({', '.join(settings)})"
+        return written_layer(index, layer, settings, self.bound, self.helpers)
 
 
-def written_settings(index: int, layer: AnyLayer, bound: Container[str]) -> list[str]:
-    """Return the settings of the layer at `index` as Python: `in_axes=0`, `axis_name='i'`.
+def written_layer(
+    index: int,
+    layer: AnyLayer,
+    first: Sequence[str],
+    bound: Container[str],
+    helpers: dict[str, str],
+) -> str:
+    """Return the layer at `index` as Python, with `first` before its own settings:
+    `jax.vmap(f, in_axes=0)`, `functools.partial(jax.vmap, in_axes=0)(f)`.
 
-    `bound` are the names that the source binds. Raises ExportError.
+    `bound` are the names that the source binds; helper functions that are used are put into
+    `helpers`. Raises ExportError.
     """
-    settings = []
+    settings = {}
     for name, text in layer.typed().items():
         try:
-            settings.append(f"{name}={_written(layer.fields()[name], text, bound)}")
+            settings[name] = _written(layer.fields()[name], text, bound, helpers)
         except (SyntaxError, ValueError) as error:
             field = LAYERS / index / name
             raise ExportError(f"no Python: {error}", field) from error
-    return settings
+    helpers |= adapters.definitions(layer.adapter)
+    if not layer.home:
+        if layer.needs not in settings:
+            message = f"{layer.transform} needs {layer.needs}"
+            raise ExportError(message, LAYERS / index / layer.needs)
+        return f"({settings[layer.needs]})({', '.join(first)})"
+    call = layer.adapter or layer.jax_name()
+    return f"{call}({', '.join([*first, *(f'{k}={v}' for k, v in settings.items())])})"
 
 
-def _written(field: Field, text: str, bound: Container[str]) -> str:
+def _written(field: Field, text: str, bound: Container[str], helpers: dict[str, str]) -> str:
     if field.is_word(text):
         return repr(text)
-    if field.reads == "names":
+    if field.reads in ("names", "places"):
         value = ast.parse(text, mode="eval").body
         return "{" + text + "}" if isinstance(value, ast.Constant) else f"set(({text}))"
     if field.reads == "shardings":
         ast.parse(text, mode="eval")
         return _SHARDINGS.format(text=text)
+    if field.reads == "arrays":
+        return _value(text, bound, helpers)
+    if field.reads == "function" and "functools" not in bound and "functools" in text:
+        helpers["functools"] = "import functools\n"
     return _qualified(text, bound, lambda name: field.home) if field.home else text
+
+
+def _value(text: str, bound: Container[str], helpers: dict[str, str]) -> str:
+    """Put `jnp.` before the names in `text` that only jaxtui resolves without it.
+
+    The helper functions that it uses are put into `helpers`.
+    """
+
+    def home(name: str) -> str:
+        if name in _HELPERS:
+            helpers[name] = _HELPERS[name]
+            return ""
+        return "jnp"
+
+    return _qualified(text, bound, home)
 
 
 def _sharding(text: str, field: FieldPath) -> str:

@@ -20,10 +20,11 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable, shape_of
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine.diagnosis import explicit
+from jaxtui.program.engine.diagnosis import explicit, returned
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
-from jaxtui.program.engine.programs import BuiltLayer, divided_over_all
+from jaxtui.program.engine.layer_settings import divided_over_all
+from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import traces, working_axes
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths
 from jaxtui.results.engine.gathering import Gathered
@@ -50,6 +51,8 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
     layer = recorder.layer_under(level)
     if layer is None:
         return _explain_function(error, recorder, prepared)
+    if not layer.kind.home:
+        return failures.raised_diagnosis(error, "function", layer.field(layer.kind.needs))
     inner = recorder.recordings[level + 1]
     if inner.args is None:
         explained = (
@@ -62,7 +65,8 @@ def explain(error: BaseException, recorder: Recorder, prepared: Prepared) -> Dia
         name = _named_field(error, layer)
         return _plain(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
-        return _explain_outputs(error, layer, recorder, level)
+        found = returned.explain(layer, recorder, prepared, inner.output)
+        return found or _explain_outputs(error, layer, recorder, level)
     return _plain(error, layer, layer.kind.input_field, [])
 
 
@@ -186,7 +190,7 @@ def _explain_outputs(
 ) -> Diagnosis:
     """Why `layer` failed on what the function it wraps returned."""
     output = recorder.recordings[level + 1].output
-    if layer.kind.differentiates:
+    if layer.kind.differentiates and not layer.kind.auxiliary_last:
         return _explain_differentiated(error, layer, output)
     name = layer.kind.output_field
     fixes = working_axes(layer, recorder, name) if name else []
