@@ -16,11 +16,13 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import dtype_name
 from jaxtui.program.engine import evaluation
+from jaxtui.session.export import script
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer
-from jaxtui.session.session import Argument, Devices, Program
+from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from jaxtui.wire.report import Level
+from tests.support.scripts import names_of
 
 # Those that return a function; what is called with its arguments is spied on by `level`.
 TRANSFORMATIONS = tuple(
@@ -61,6 +63,11 @@ class Case:
             parameters=self.parameters,
             devices=Devices(order=self.order, mesh=self.mesh),
         )
+
+    @property
+    def session(self) -> Session:
+        made = self.composition
+        return Session(program=made.program, parameters=made.parameters, devices=made.devices)
 
     @property
     def arguments(self) -> list[tuple[str, str]]:
@@ -183,6 +190,13 @@ def check(case: Case) -> None:
         assert tuple(level.size for level in ran.flow.levels[1:]) == case.sizes
         assert [layer.axis_size for layer in ran.layers] == list(case.sizes[::-1])
         assert_trace_foretold(traced, ran.flow.levels)
+
+
+def check_script(case: Case) -> None:
+    """Check that the script of `case` gives what bare JAX gives."""
+    result = names_of(script(case.session))["result"]
+    leaves = [(tree_util.keystr(p), x) for p, x in tree_util.tree_flatten_with_path(result)[0]]
+    assert_same_leaves(leaves, bare_result(case)[0])
 
 
 def assert_same_leaves(leaves: list[tuple[str, Any]], expected: Any) -> None:

@@ -71,13 +71,12 @@ class VectorizeCall(Call):
 
     def _arrays(self) -> Diagnosis | None:
         for name, position, arg in self._dynamic:
-            if arg is None or is_arraylike(arg):
+            # JAX makes an array of a list or tuple.
+            if arg is None or is_arraylike(arg) or isinstance(arg, list | tuple):
                 continue
             what = f"{name} is a {type(arg).__name__}"
             message = f"{what}: {self.layer.transform} loops over arrays, each an argument"
-            numbers = isinstance(arg, list) and all(isinstance(x, int | float) for x in arg)
-            fixes = self.value_fix(position, "as an array", "array{}") if numbers else []
-            return self.layer.fault("excluded", message, [*fixes, *self._excluding(position)])
+            return self.layer.fault("excluded", message, self._excluding(position))
         return None
 
     def _count(self) -> Diagnosis | None:
