@@ -67,9 +67,13 @@ def rows(arguments: Sequence[Argument], signature: Sequence[Parameter] | None) -
     parameters = {p.name: p for p in signature or ()}
     found: list[ArgumentRow] = []
     place = 0
+    kinds = [parameter.kind for parameter in parameters.values()]
+    takes_any = "var_keyword" in kinds and "var_positional" not in kinds
     for index, argument in enumerate(arguments):
         parameter = parameters.get(argument.name)
-        keyword = parameter is not None and parameter.kind == "keyword"
+        # A function with **kwargs takes by name what it has no place for.
+        left_over = takes_any and parameter is None and place >= kinds.count("positional")
+        keyword = left_over or (parameter is not None and parameter.kind == "keyword")
         default = (parameter.default or "") if parameter is not None else ""
         found.append(
             ArgumentRow(

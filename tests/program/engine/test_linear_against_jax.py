@@ -18,10 +18,9 @@ BY_NAME = "def f(x, *, k):\n    return x ** 2 * k\n"
 MIXED = "x, n: (x * n, n)"
 AUXILIARY = "x: ((x ** 2, x.sum()), {'a': x})"
 BRANCH = "def f(x):\n    return x * 2 if x > 0 else -x\n"
-# A layer in bare JAX: the function that stands for it, with what it is around.
-JVP = "level(lambda {a}, g={g}: jax.jvp(g, ({a},), {t}))"
 ONES = "(jnp.ones_like(x),)"
 NONE = "np.zeros((), jax.dtypes.float0)"
+SCANNED = "level(lambda c, x: jax.lax.scan(f, c, x))"
 F0 = "np.zeros(3, jax.dtypes.float0)"
 
 
@@ -50,7 +49,8 @@ JVPS = [
         f"{jvp(tangents='(jnp.array([1., 0., 2.]),)')}(x)", None),
     case("tangents as a tuple", "x: jnp.sin(x)", VECTOR, Jvp(tangents="(linspace(0, 1, 3),)"),
         f"{jvp(tangents='(jnp.linspace(0, 1, 3),)')}(x)", None),
-    case("tangents from a parameter", "x: jnp.sin(x)", "x = ones(n)", Jvp(tangents="arange(n) * 1."),
+    case("tangents from a parameter", "x: jnp.sin(x)", "x = ones(n)",
+        Jvp(tangents="arange(n) * 1."),
         f"{jvp(tangents='(jnp.arange(3) * 1.,)')}(x)", None, parameters={"n": 3}),
     case("tangents of the source's", "v = 2.\nf = lambda x: x ** 2", "x = 3.", Jvp(tangents="v"),
         f"{jvp(tangents='(2.,)')}(x)", None),
@@ -66,18 +66,22 @@ JVPS = [
         f"{jvp(tangents=f'(jnp.ones(3), {NONE})', names='x, n')}(x, n)", None),
     case("integers only", "x: x * 2", "x = arange(3)", (Jvp(), Jit()),
         f"jax.jit({jvp(tangents=f'({F0},)')})(x)", (None, None)),
-    case("a key", "def f(x, k):\n    return x * jax.random.normal(k)\n", f"{VECTOR}\nk = jax.random.key(0)",
+    case("a key", "def f(x, k):\n    return x * jax.random.normal(k)\n",
+        f"{VECTOR}\nk = jax.random.key(0)",
         Jvp(), f"{jvp(tangents=f'(jnp.ones(3), {NONE})', names='x, k')}(x, k)", None),
-    case("auxiliary", AUXILIARY, VECTOR, Jvp(has_aux="True"), f"{jvp(more=', has_aux=True')}(x)", None),
+    case("auxiliary", AUXILIARY, VECTOR, Jvp(has_aux="True"), f"{jvp(more=', has_aux=True')}(x)",
+        None),
     case("an argument by name", BY_NAME, f"{VECTOR}\nk = 3.", Jvp(),
-        "level(lambda x, *, k, g=f: jax.jvp(lambda x: g(x, k=k), (x,), (jnp.ones_like(x),)))(x, k=k)",
+        "level(lambda x, *, k, g=f: jax.jvp(lambda x: g(x, k=k), (x,), (jnp.ones_like(x),)))"
+        "(x, k=k)",
         None),
     case("nothing in it", "x: jnp.sin(x)", "x = zeros((0, 3))", Jvp(), f"{jvp()}(x)", None),
     case("complex", "x: x ** 2", "x = arange(3.) + 1j", Jvp(), f"{jvp()}(x)", None),
     case("a branch on a value", BRANCH, "x = 3.", Jvp(), f"{jvp()}(x)", None),
     case("under vmap and jit", "x: jnp.sin(x).sum()", ROWS, (Jvp(), Vmap(), Jit()),
         f"jax.jit(jax.vmap({jvp()}))(x)", (None, 8, None)),
-    case("around vmap", "x: jnp.sin(x)", VECTOR, (Vmap(), Jvp()), f"{jvp('jax.vmap(f)')}(x)", (None, 3)),
+    case("around vmap", "x: jnp.sin(x)", VECTOR, (Vmap(), Jvp()), f"{jvp('jax.vmap(f)')}(x)",
+        (None, 3)),
     case("of a gradient", "x: jnp.sum(x ** 3)", VECTOR, (Grad(), Jvp()), f"{jvp('jax.grad(f)')}(x)",
         (None, None)),
     case("of a jvp", "x: x ** 3", "x = 2.", (Jvp(), Jvp()), f"{jvp(jvp())}(x)", (None, None)),
@@ -102,8 +106,9 @@ VJPS = [
     case("an integer comes out", "x: (x, jnp.argmax(x))", VECTOR, Vjp(),
         f"{vjp(given=f'(jnp.ones(3), {NONE})')}(x)", None),
     case("auxiliary", AUXILIARY, VECTOR, (Vjp(has_aux="True"), Jit()),
-        "jax.jit(level(lambda x, g=f: (lambda out, pull, aux: (out, pull(jax.tree.map(jnp.ones_like,"
-        " out)), aux))(*jax.vjp(g, x, has_aux=True))))(x)", (None, None)),
+        "jax.jit(level(lambda x, g=f: (lambda out, pull, aux: (out, pull("
+        "jax.tree.map(jnp.ones_like, out)), aux))(*jax.vjp(g, x, has_aux=True))))(x)", (None,
+        None)),
     case("an argument by name", BY_NAME, f"{VECTOR}\nk = 3.", Vjp(),
         "level(lambda x, *, k, g=f: (lambda out, pull: (out, pull(jnp.ones_like(out))))"
         "(*jax.vjp(lambda x: g(x, k=k), x)))(x, k=k)", None),
@@ -111,11 +116,14 @@ VJPS = [
     case("a branch on a value", BRANCH, "x = 3.", Vjp(), f"{vjp()}(x)", None),
     case("under vmap and jit", "x: jnp.sin(x).sum()", ROWS, (Vjp(), Vmap(), Jit()),
         f"jax.jit(jax.vmap({vjp()}))(x)", (None, 8, None)),
-    case("around vmap", "x: jnp.sin(x)", VECTOR, (Vmap(), Vjp()), f"{vjp('jax.vmap(f)')}(x)", (None, 3)),
-    case("around jit", "x: jnp.sin(x)", VECTOR, (Jit(), Vjp()), f"{vjp('jax.jit(f)')}(x)", (None, None)),
+    case("around vmap", "x: jnp.sin(x)", VECTOR, (Vmap(), Vjp()), f"{vjp('jax.vmap(f)')}(x)",
+        (None, 3)),
+    case("around jit", "x: jnp.sin(x)", VECTOR, (Jit(), Vjp()), f"{vjp('jax.jit(f)')}(x)", (None,
+        None)),
     case("a gradient of it", "x: x ** 3", "x = 2.", (Vjp(cotangents="3."), Jvp()),
         f"{jvp(vjp(given='3.'))}(x)", (None, None)),
-    case("on each device", "x: jnp.sin(x)", ROWS, (Vjp(), Pmap()), f"jax.pmap({vjp()})(x)", (8, None)),
+    case("on each device", "x: jnp.sin(x)", ROWS, (Vjp(), Pmap()), f"jax.pmap({vjp()})(x)", (8,
+        None)),
 ]
 
 LINEARIZED = [
@@ -137,24 +145,28 @@ LINEARIZED = [
     case("an argument by name", BY_NAME, f"{VECTOR}\nk = 3.", Linearize(),
         "level(lambda x, *, k, g=f: (lambda out, push: (out, push(jnp.ones_like(x))))"
         "(*jax.linearize(lambda x: g(x, k=k), x)))(x, k=k)", None),
-    case("nothing in it", "x: jnp.sin(x)", "x = zeros((0, 3))", Linearize(), f"{linearize()}(x)", None),
+    case("nothing in it", "x: jnp.sin(x)", "x = zeros((0, 3))", Linearize(), f"{linearize()}(x)",
+        None),
     case("under vmap and jit", "x: jnp.sin(x).sum()", ROWS, (Linearize(), Vmap(), Jit()),
         f"jax.jit(jax.vmap({linearize()}))(x)", (None, 8, None)),
-    case("around vmap", "x: jnp.sin(x)", VECTOR, (Vmap(), Linearize()), f"{linearize('jax.vmap(f)')}(x)",
+    case("around vmap", "x: jnp.sin(x)", VECTOR, (Vmap(), Linearize()),
+        f"{linearize('jax.vmap(f)')}(x)",
         (None, 3)),
-    case("around jit", "x: jnp.sin(x)", VECTOR, (Jit(), Linearize()), f"{linearize('jax.jit(f)')}(x)",
+    case("around jit", "x: jnp.sin(x)", VECTOR, (Jit(), Linearize()),
+        f"{linearize('jax.jit(f)')}(x)",
         (None, None)),
     case("of a gradient", "x: jnp.sum(x ** 3)", VECTOR, (Grad(), Linearize()),
         f"{linearize('jax.grad(f)')}(x)", (None, None)),
     case("on each device", "x: jnp.sin(x)", ROWS, (Linearize(), Pmap()),
         f"jax.pmap({linearize()})(x)", (8, None)),
     case("of a scan", "c, x: (c * x, c)", "c = 1.\nx = arange(1., 4.)", (Scan(), Linearize()),
-        f"{linearize('level(lambda c, x: jax.lax.scan(f, c, x))', '1., jnp.ones(3)', 'c, x')}(c, x)",
+        f"{linearize(SCANNED, '1., jnp.ones(3)', 'c, x')}(c, x)",
         (None, 3)),
 ]
 
 WRONG = [
-    wrong("tangents of integers", "x: x ** 2", VECTOR, Jvp(tangents="arange(3)"), "axes", "0.tangents",
+    wrong("tangents of integers", "x: x ** 2", VECTOR, Jvp(tangents="arange(3)"), "axes",
+        "0.tangents",
         r"x is float32\[3\]: its tangents are float32\[3\], not int32\[3\]", 2),
     wrong("tangents of another shape", "x: x ** 2", VECTOR, Jvp(tangents="ones(4)"), "axes",
         "0.tangents", r"not float32\[4\]", 1),
@@ -164,9 +176,11 @@ WRONG = [
         "0.tangents", "cannot be a tuple of 2 leaves", 1),
     wrong("a tangent too few", "x, y: x * y", TWO, Jvp(tangents="(ones(3),)"), "axes",
         "0.tangents", "tangents has 1 entry for 2 arguments", 1),
-    wrong("a tangent of an integer", MIXED, f"{VECTOR}\nn = 2", Jvp(tangents="(ones(3), 1)"), "axes",
+    wrong("a tangent of an integer", MIXED, f"{VECTOR}\nn = 2", Jvp(tangents="(ones(3), 1)"),
+        "axes",
         "0.tangents", r"n is int32\[\]: its tangents are float0\[\], not int32\[\]", 1),
-    wrong("a name that is none", "x: x ** 2", VECTOR, Jvp(tangents="onse(3)"), "value", "0.tangents",
+    wrong("a name that is none", "x: x ** 2", VECTOR, Jvp(tangents="onse(3)"), "value",
+        "0.tangents",
         "'onse' is not defined", 1),
     wrong("no Python", "x: x ** 2", VECTOR, Jvp(tangents="ones(3"), "syntax", "0.tangents",
         "never closed"),
@@ -188,9 +202,11 @@ WRONG = [
         "program.layers.0", "n is a str"),
     wrong("a text out of vjp", "x: (x, 'a')", VECTOR, Vjp(), "axes", "program.layers.0",
         r"returns a str at \[1\]"),
-    wrong("no pair for linearize", "x: x ** 2", VECTOR, Linearize(has_aux="True"), "axes", "0.has_aux",
+    wrong("no pair for linearize", "x: x ** 2", VECTOR, Linearize(has_aux="True"), "axes",
+        "0.has_aux",
         "linearize needs a function that returns a pair", 1),
-    wrong("its tangents of another shape", "x: x ** 2", VECTOR, Linearize(tangents="ones(4)"), "axes",
+    wrong("its tangents of another shape", "x: x ** 2", VECTOR, Linearize(tangents="ones(4)"),
+        "axes",
         "0.tangents", r"not float32\[4\]", 1),
     wrong("its tangents of integers", "x: x ** 2", VECTOR, Linearize(tangents="arange(3)"), "axes",
         "0.tangents", r"not int32\[3\]", 2),

@@ -107,7 +107,7 @@ class LoopCall(Call):
 
 
 # The settings that are numbers, and the least that each may be.
-_LEAST = {"length": 0, "unroll": 0, "batch_size": 1}
+_LEAST = {"length": 0, "unroll": 1, "batch_size": 1}
 _OR_A_BOOL = frozenset({"unroll"})
 
 
