@@ -109,3 +109,9 @@ def test_star_args_take_one_further_argument_after_another() -> None:
 def test_a_keyword_has_no_place_among_the_axes() -> None:
     shown = rows(arguments(x="1", scale="2"), parameters("x", "*", "scale"))
     assert [row.place for row in shown] == [0, None]
+
+
+def test_what_only_star_star_options_takes_has_no_place_either() -> None:
+    signature = [Parameter(name="x", kind="positional"), Parameter(name="o", kind="var_keyword")]
+    shown = rows(arguments(x="1", y="2"), signature)
+    assert [row.place for row in shown] == [0, None]
