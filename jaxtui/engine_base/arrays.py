@@ -21,6 +21,11 @@ def is_array(leaf: Any) -> bool:
     return isinstance(leaf, _ARRAYS)
 
 
+def dtype_name(dtype: Any) -> str:
+    """JAX's name of a dtype; NumPy writes float0, the dtype of a tangent of integers, as a list."""
+    return "float0" if dtype == jax.dtypes.float0 else str(dtype)
+
+
 def shape_of(leaf: Any) -> tuple[int, ...]:
     """The shape of an array; () for anything else."""
     return tuple(leaf.shape) if is_array(leaf) else ()

@@ -6,18 +6,19 @@ import ast
 import builtins
 import keyword
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
 
-from jaxtui.session import mesh_context
+from jaxtui.session import export_texts, mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
-from jaxtui.session.export_helpers import BY_PATH, EVALUATED, HELPERS, PLACED
+from jaxtui.session.export_helpers import BY_PATH, EVALUATED, PLACED
 from jaxtui.session.export_modules import imports_of
-from jaxtui.session.field_path import ARGUMENTS, DEVICES, LAYERS, PROGRAM, SOURCE, FieldPath
-from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Field
+from jaxtui.session.export_texts import ExportError, Texts, stores
+from jaxtui.session.field_path import ARGUMENTS, DEVICES, PROGRAM, SOURCE, FieldPath
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer
 from jaxtui.session.references import reference_of
-from jaxtui.session.session import FieldError, Session
-from jaxtui.session.short_dtypes import FULL_NAMES
+from jaxtui.session.session import Session
+
+__all__ = ["ExportError", "script"]
 
 _IMPORTS = """\
 import jax
@@ -31,11 +32,6 @@ from jax.sharding import PartitionSpec as P
 _OF_SHARDINGS = ("Mesh", "NamedSharding", "PartitionSpec")
 _KNOWN = frozenset({"jax", "jnp", "np", "lax", "P", "devices", "mesh", *_OF_SHARDINGS})
 
-_SHARDINGS = (
-    "jax.tree.map("
-    "lambda x: jax.sharding.NamedSharding(mesh, x) if isinstance(x, P) else x, "
-    "{text}, is_leaf=lambda x: isinstance(x, P))"
-)
 # JAX before 0.7 has no jax.set_mesh.
 _SET_MESH = """\
 set_mesh = jax.set_mesh if hasattr(jax, "set_mesh") else jax.sharding.set_mesh
@@ -44,10 +40,6 @@ set_mesh(mesh)"""
 
 # Names that make arrays of which only shapes are given.
 _MAKES_SHAPES = re.compile(r"\b(struct|ShapeDtypeStruct|eval_shape)\b")
-
-
-class ExportError(FieldError):
-    """A session with a field that is missing or not valid Python."""
 
 
 def script(session: Session, folder: str = "", script_folder: str = "") -> str:
@@ -78,7 +70,12 @@ class _Exporter:
         self.imports = imports_of(self.program, self.bound, folder, script_folder)
         self.bound |= {"here", "sys", "Path"} if self.imports.paths else set()
         self.bound |= {self.imports.module.partition(".")[0]} - {""}
-        self.helpers: dict[str, str] = {}
+        self.texts = Texts(
+            self.bound,
+            homes=dict.fromkeys(self.imports.names, self.imports.module),
+            npy_only=self._loads_npy_only(),
+        )
+        self.helpers = self.texts.helpers
         self.mesh_when = mesh_context.when(session.devices, session.program)
         self.may_be_shapes = any(
             _MAKES_SHAPES.search(text)
@@ -87,7 +84,9 @@ class _Exporter:
 
     def parts(self) -> Iterator[str]:
         """Yield the parts of the script in order."""
-        inputs = self._inputs()  # first, since it finds the helper functions that are used
+        # First, since they find the helper functions that are used.
+        inputs = self._inputs()
+        calls = self._calls()
         if self.may_be_shapes:
             self.helpers["evaluated"] = EVALUATED
         yield self._heading()
@@ -99,7 +98,7 @@ class _Exporter:
         yield "\n" + self.program.source.strip("\n") + "\n\n" if self.program.source.strip() else ""
         yield "\n".join(self.imports.lines)
         yield inputs
-        yield self._calls()
+        yield calls
 
     def _heading(self) -> str:
         title = self.session.title.strip().replace("\\", "\\\\").replace('"', '\\"')
@@ -107,11 +106,12 @@ class _Exporter:
 
     def _devices_and_imports(self) -> str:
         devices = self.session.devices
-        lines = [_IMPORTS]
+        standard = self.helpers.pop("functools", "")
+        lines = [f"{standard}\n{_IMPORTS}" if standard else _IMPORTS]
         source = _bound_by(self.program.source)
         named = [n for n in _OF_SHARDINGS if n not in source and self._uses(n, unqualified=True)]
         if named:
-            lines = [_IMPORTS + f"from jax.sharding import {', '.join(named)}\n"]
+            lines[0] += f"from jax.sharding import {', '.join(named)}\n"
         if devices.platform.strip():
             lines.append(f'jax.config.update("jax_platforms", {devices.platform.strip()!r})')
         if devices.count is not None:
@@ -189,7 +189,7 @@ class _Exporter:
 
     def _placed(self, value: str, text: str, index: int) -> str:
         """Return the call that puts a value where the text of its sharding says."""
-        sharding = _sharding(text, ARGUMENTS / index / "sharding")
+        sharding = export_texts.sharding(text, ARGUMENTS / index / "sharding")
         if "by_path" in self.bound or not re.search(r"\bby_path\b", text):
             put = "placed" if self.may_be_shapes else "jax.device_put"
             if self.may_be_shapes:
@@ -204,22 +204,9 @@ class _Exporter:
         return f"{plain}_" if plain in self.bound or hasattr(builtins, plain) else plain
 
     def _value(self, text: str, field: FieldPath) -> str:
-        """Put `jnp.` before the names in `text` that only jaxtui resolves without it."""
-
-        def home(name: str) -> str:
-            if name in self.imports.names:
-                return self.imports.module
-            if name in HELPERS:
-                plain = name != "load" or self._loads_npy_only()
-                self.helpers[name] = HELPERS[name if plain else "load_any"]
-                return ""
-            if full := FULL_NAMES.get(name):
-                self.helpers[name] = f"{name} = jnp.{full}\n"
-                return ""
-            return "jnp"
-
+        """Return a value in which every name is qualified. Raises ExportError."""
         try:
-            return _qualified(text, self.bound, home)
+            return self.texts.value(text)
         except (SyntaxError, ValueError) as error:
             raise ExportError(f"no Python: {error}", field) from error
 
@@ -267,80 +254,7 @@ class _Exporter:
             settings.append("mesh=mesh")
         if layer.maps_over_devices and self.session.devices.order is not None:
             settings.append(f"devices=chosen_devices{self._device_slice(index, layer)}")
-        own = self.imports
-        home = dict.fromkeys(own.names, own.module)
-        settings += written_settings(index, layer, self.bound, home)
-        return f"jax.{layer.transform}({', '.join(settings)})"
-
-
-def written_settings(
-    index: int,
-    layer: AnyLayer,
-    bound: Container[str],
-    homes: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
-    """Return the settings of the layer at `index` as Python: `in_axes=0`, `axis_name='i'`.
-
-    `bound` are the names that the source binds, and `homes` the modules of those that it does not.
-    Raises ExportError.
-    """
-    settings = []
-    for name, text in layer.typed().items():
-        try:
-            settings.append(f"{name}={_written(layer.fields()[name], text, bound, homes)}")
-        except (SyntaxError, ValueError) as error:
-            field = LAYERS / index / name
-            raise ExportError(f"no Python: {error}", field) from error
-    return settings
-
-
-def _written(field: Field, text: str, bound: Container[str], homes: Mapping[str, str]) -> str:
-    if field.is_word(text):
-        return repr(text)
-    if homes:
-        text = _qualified(text, bound, lambda name: homes.get(name, ""))
-    if field.reads == "names":
-        value = ast.parse(text, mode="eval").body
-        return "{" + text + "}" if isinstance(value, ast.Constant) else f"set(({text}))"
-    if field.reads == "shardings":
-        ast.parse(text, mode="eval")
-        return _SHARDINGS.format(text=text)
-    return _qualified(text, bound, lambda name: field.home) if field.home else text
-
-
-def _sharding(text: str, field: FieldPath) -> str:
-    """The shardings over the mesh of an argument's spec or tree of specs. Raises ExportError."""
-    try:
-        node = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise ExportError(f"no Python: {error}", field) from error
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "P":
-        return f"jax.sharding.NamedSharding(mesh, {text})"
-    names = [node] if isinstance(node, ast.Constant) else getattr(node, "elts", [])
-    if names and all(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in names):
-        return f"jax.sharding.NamedSharding(mesh, P({text}))"
-    return _SHARDINGS.format(text=text)
-
-
-def _qualified(text: str, bound: Container[str], home: Callable[[str], str]) -> str:
-    """Put the module `home(name)` before each name in `text` that is not defined without it.
-
-    Defined are the names in `bound`, those that `text` itself binds, and builtins.
-    """
-    text = text.strip()
-    tree = ast.parse(text, mode="eval")
-    own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    own |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _stores(n)}
-    lines = [line.encode() for line in text.split("\n")]
-    loads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and not _stores(n)]
-    for node in sorted(loads, key=lambda n: (n.lineno, n.col_offset), reverse=True):
-        if node.id in own or node.id in bound or hasattr(builtins, node.id):
-            continue
-        if module := home(node.id):
-            line, at = lines[node.lineno - 1], node.col_offset
-            lines[node.lineno - 1] = line[:at] + f"{module}.".encode() + line[at:]
-    changed = b"\n".join(lines).decode()
-    return f"({changed})" if len(lines) > 1 else changed
+        return self.texts.layer(index, layer, settings)
 
 
 def _first_mapped(in_axes: str) -> tuple[int, int] | None:
@@ -369,10 +283,6 @@ def _given_by_name(source: str, function: str, names: list[str]) -> set[str]:
     return found
 
 
-def _stores(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Store)
-
-
 def _statements(source: str) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
@@ -387,7 +297,7 @@ def _bound_by(source: str) -> set[str]:
             bound.add(statement.name)
             continue
         for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and _stores(node):
+            if isinstance(node, ast.Name) and stores(node):
                 bound.add(node.id)
             elif isinstance(node, ast.alias):
                 bound.add((node.asname or node.name).partition(".")[0])
@@ -412,7 +322,9 @@ def _last_function(source: str) -> str:
     return (made or assigned)[-1]
 
 
-_MAKERS = frozenset(LAYER_KINDS) | {"partial", "vectorize", "custom_jvp", "custom_vjp", "Partial"}
+# What JAX calls with a function alone, to get a function.
+_MAKERS = {name for name, kind in LAYER_KINDS.items() if kind.home and not kind.adapter}
+_MAKERS |= {"partial", "custom_jvp", "custom_vjp", "Partial"}
 
 
 def _makes_function(value: ast.expr, defined: Mapping[str, ast.FunctionDef]) -> bool:

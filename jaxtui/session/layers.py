@@ -1,10 +1,11 @@
 """The kinds of layers, one class each, described without JAX.
 
 A layer is a JAX transformation with its settings. Its class gives its name in a session (the tag,
-which is JAX's own name), its settings, how each is shown and read (a Field in the annotation), and
-what the transformation does to a function: whether it maps an axis, runs over several devices,
-traces, compiles or differentiates. The engine, the screens and the export only ask the class; none
-of them knows a layer by its name. A new kind of layer is a class and its place in AnyLayer.
+which is JAX's own name) and where JAX has it, its settings, how each is shown and read (a Field in
+the annotation), and what the transformation does to a function: whether it maps an axis, runs over
+several devices, traces, compiles or differentiates. The engine, the screens and the export only ask
+the class; none of them knows a layer by its name. A new kind of layer is a class and its place in
+AnyLayer.
 """
 
 from __future__ import annotations
@@ -31,19 +32,25 @@ class Field(Struct, frozen=True):
 
     `reads` says what the text is: Python ("value"); a name that needs no quotes ("word"); one name
     or several, which make a set ("names"); a function ("function"); or shardings, of which each
-    PartitionSpec is over the session's mesh ("shardings"). `home` is the dotted name of a module
-    whose names the text may use unqualified.
+    PartitionSpec is over the session's mesh ("shardings"). Further: positions and names of
+    arguments, which make a set ("places"); the signature of a generalized ufunc ("signature"); and
+    arrays ("arrays"), in the names that the arguments' values know, computed where the program
+    runs. `home` is the dotted name of a module whose names the text may use unqualified.
     """
 
     default: str
     short: str = ""
     always: bool = False
     entry: str = ""
-    reads: Literal["value", "word", "names", "function", "shardings"] = "value"
+    reads: Literal[
+        "value", "word", "names", "function", "shardings", "places", "signature", "arrays"
+    ] = "value"
     home: str = ""
 
     def is_word(self, text: str) -> bool:
-        """Whether `text` is a name without quotes that stands for itself."""
+        """Whether `text`, without quotes, stands for itself: a name, or a signature."""
+        if self.reads == "signature":
+            return not (text.isidentifier() or "'" in text or '"' in text)
         return self.reads == "word" and text.isidentifier() and text != "None"
 
 
@@ -62,11 +69,23 @@ class Layer(Part, tag_field="transform"):
 
     about: ClassVar[str]  # what it is for, in a few words
 
+    # Where JAX has it; "" where it is the function that the field `needs` gives. `adapter` names
+    # what makes of JAX's function one of the arguments alone (`adapters`), "" if it gives one.
+    home: ClassVar[str] = "jax"
+    adapter: ClassVar[str] = ""
+
     # What becomes of axes, and where it runs.
     maps: ClassVar[bool] = False  # removes an axis of its inputs, and adds one to its outputs
     divides: ClassVar[bool] = False  # divides dimensions over the axes of a mesh, and keeps them
     over_devices: ClassVar[bool] = False  # runs over several devices, each with its part
     in_mesh: ClassVar[bool] = False  # takes its axes from the mesh in context
+    broadcasts: ClassVar[bool] = False  # loops over the leading dimensions of what it is given
+    # The axes removed and added that no field says: an entry for each argument or each part of the
+    # output, or one for all; None where fields say it.
+    fixed_in_axes: ClassVar[int | tuple[int | None, ...] | None] = None
+    fixed_out_axes: ClassVar[int | tuple[int | None, ...] | None] = None
+    keyword_axis: ClassVar[int | None] = None  # the axis that every argument by name is mapped over
+    of_examples: ClassVar[bool] = False  # the elements of the axis have nothing to do with another
 
     # What becomes of the function.
     traces: ClassVar[bool] = False  # no value can be looked at inside
@@ -74,20 +93,35 @@ class Layer(Part, tag_field="transform"):
     returns_alike: ClassVar[bool] = False  # returns what the function returns, untouched
 
     # Derivatives take the place of what the function returns, or with `keeps_value` follow it; an
-    # auxiliary output (`has_aux`) stays. With `of_scalar` the function must return one float.
+    # auxiliary output (`has_aux`) stays, and with `auxiliary_last` follows the derivatives. With
+    # `of_scalar` the function must return one float.
     differentiates: ClassVar[bool] = False
     keeps_value: ClassVar[bool] = False
+    auxiliary_last: ClassVar[bool] = False
     of_scalar: ClassVar[bool] = False
 
-    # The fields at fault if inputs or outputs do not fit, and the one that names the arguments
-    # passed on as they are; "" where it has none.
+    # The fields at fault if inputs or outputs do not fit, the one that names the arguments passed
+    # on as they are, the one that gives the size of the axis, and the field that must be given; ""
+    # where it has none.
     input_field: ClassVar[str] = ""
     output_field: ClassVar[str] = ""
     static_field: ClassVar[str] = ""
+    size_field: ClassVar[str] = ""
+    needs: ClassVar[str] = ""
 
     @property
     def transform(self) -> str:
         return name_of(type(self))
+
+    @classmethod
+    def jax_name(cls) -> str:
+        """The dotted name of JAX's function, such as "jax.lax.scan"; "" if it is none of JAX's."""
+        return f"{cls.home}.{name_of(cls)}" if cls.home else ""
+
+    @classmethod
+    def takes_apart(cls) -> bool:
+        """Whether it removes or divides dimensions of its inputs."""
+        return cls.maps or cls.divides or cls.broadcasts or cls.fixed_in_axes is not None
 
     @property
     def maps_over_devices(self) -> bool:
@@ -118,8 +152,11 @@ class AxisMap(Layer):
     """A layer that maps the function over an axis of its arguments."""
 
     maps = True
+    of_examples = True
+    keyword_axis = 0
     input_field = "in_axes"
     output_field = "out_axes"
+    size_field = "axis_size"
     in_axes: Annotated[str, Field("0", "in", always=True, entry="0")] = ""
     out_axes: Annotated[str, Field("0", "out", always=True)] = ""
     axis_name: Annotated[str, Field("no name", "name", reads="word")] = ""
@@ -257,6 +294,104 @@ class Checkpoint(Layer, tag="checkpoint"):
     static_argnums: StaticArgnums = ""
 
 
+class Linear(Layer):
+    """A layer that applies the derivative of the function, a linear map, to arrays.
+
+    The outputs of the function come first, then the derivatives, then what is auxiliary. Arguments
+    by name are not differentiated.
+    """
+
+    differentiates = True
+    keeps_value = True
+    auxiliary_last = True
+
+
+class Jvp(Linear, tag="jvp"):
+    """`jax.jvp`: the output, and what it changes by along `tangents` (forward mode)."""
+
+    about = "the output, and its change along tangents"
+    adapter = "as_jvp"
+    input_field = "tangents"
+    tangents: Annotated[str, Field("ones like each argument", reads="arrays")] = ""
+    has_aux: Switch = ""
+
+
+class Vjp(Linear, tag="vjp"):
+    """`jax.vjp`: the output, and `cotangents` pulled back to the arguments (reverse mode)."""
+
+    about = "the output, and cotangents pulled back to the arguments"
+    adapter = "as_vjp"
+    output_field = "cotangents"
+    # JAX's function returns the map that takes these.
+    cotangents: Annotated[str, Field("ones like the output", reads="arrays")] = ""
+    has_aux: Switch = ""
+
+
+class Linearize(Linear, tag="linearize"):
+    """`jax.linearize`: the output, and the linear map there applied to `tangents`."""
+
+    about = "the output, and the linear map there, of tangents"
+    adapter = "as_linearize"
+    input_field = "tangents"
+    # JAX's function returns the map that takes these.
+    tangents: Annotated[str, Field("ones like each argument", reads="arrays")] = ""
+    has_aux: Switch = ""
+
+
+class Scan(Layer, tag="scan"):
+    """`jax.lax.scan`: a function of a carry and a slice, step by step; of `init` and `xs`."""
+
+    about = "step by step along an axis, with a carry"
+    home = "jax.lax"
+    adapter = "as_scan"
+    traces = True
+    fixed_in_axes = (None, 0)
+    fixed_out_axes = (None, 0)
+    size_field = "length"
+    length: Annotated[str, Field("from the arguments")] = ""
+    reverse: Switch = ""
+    unroll: Annotated[str, Field("1")] = ""
+
+
+class Map(Layer, tag="map"):
+    """`jax.lax.map`, one element of the leading axis after the other."""
+
+    about = "one element after the other, or batch_size at once"
+    home = "jax.lax"
+    adapter = "as_map"
+    traces = True
+    fixed_in_axes = 0
+    fixed_out_axes = 0
+    keyword_axis = 0
+    of_examples = True
+    batch_size: Annotated[str, Field("one at a time", "batch")] = ""
+
+
+class Vectorize(Layer, tag="vectorize"):
+    """`jax.numpy.vectorize`: over the dimensions before those of the signature, broadcast."""
+
+    about = "over all leading dimensions, broadcast as NumPy does"
+    home = "jax.numpy"
+    broadcasts = True
+    input_field = "signature"
+    output_field = "signature"
+    excluded: Annotated[str, Field("none", reads="places")] = ""
+    signature: Annotated[str, Field("of single values", "", True, reads="signature")] = ""
+
+
+class Apply(Layer, tag="apply"):
+    """Any function that takes a function and returns one: a decorator, or `functools.partial`."""
+
+    about = "what an expression makes of the function"
+    home = ""
+    needs = "function"
+    input_field = "function"
+    output_field = "function"
+    function: Annotated[
+        str, Field("an expression, such as jax.vmap", "", True, reads="function")
+    ] = ""
+
+
 AnyLayer = (
     Vmap
     | Pmap
@@ -269,6 +404,13 @@ AnyLayer = (
     | Jacrev
     | Hessian
     | Checkpoint
+    | Jvp
+    | Vjp
+    | Linearize
+    | Scan
+    | Map
+    | Vectorize
+    | Apply
 )
 # Every kind by JAX's name for it, in the order in which the screen offers them.
 LAYER_KINDS: dict[str, type[AnyLayer]] = {name_of(kind): kind for kind in get_args(AnyLayer)}

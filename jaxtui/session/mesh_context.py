@@ -57,6 +57,7 @@ def when(devices: Devices, program: Program, *, planned: bool = False) -> When:
     if planned or asking or "explicit" in (devices.axis_types or {}).values():
         return from_then
     texts = [program.source, *(argument.value for argument in program.arguments)]
+    texts += [layer.typed().get(layer.needs, "") for layer in program.layers]
     names = frozenset().union(*map(_names, texts))
     if names & _OWN:
         return "never"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from jaxtui.program.screen.layer_list import layer_summary
+from jaxtui.session.adapters import DEFINITIONS
 from jaxtui.session.export import ExportError, script
 from jaxtui.session.layers import LAYER_KINDS, Field, Layer, Vmap, name_of
 from jaxtui.session.session import Argument, Program, Session, dumps, loads
@@ -41,7 +42,7 @@ def test_a_kind_says_what_it_is_for(kind: type[Layer]) -> None:
     assert 0 < len(kind.about) <= 60
     assert kind.about[0].islower()
     assert [k for k in LAYER_KINDS.values() if k.about == kind.about] == [kind]
-    assert f"jax.{name_of(kind)}" in (kind.__doc__ or "")
+    assert kind.jax_name() in (kind.__doc__ or "")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -56,10 +57,15 @@ def test_every_field_has_its_label_and_its_default(kind: type[Layer]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_kind_says_of_its_fields_is_of_fields_it_has(kind: type[Layer]) -> None:
-    assert kind.input_field in kind.fields()
+    assert kind.input_field in (*kind.fields(), "")
     assert kind.output_field in (*kind.fields(), "")
     assert kind.static_field in (*kind.fields(), "")
-    assert bool(kind.output_field) == (kind.maps or kind.divides)
+    assert kind.size_field in (*kind.fields(), "")
+    assert kind.needs in (*kind.fields(), "")
+    assert bool(kind.needs) == (not kind.home)
+    if kind.maps or kind.divides:
+        assert kind.input_field
+        assert kind.output_field
     entries = [name for name, field in kind.fields().items() if field.entry]
     assert entries == ([kind.input_field] if kind.maps or kind.divides else [])
     for field in kind.fields().values():
@@ -68,7 +74,12 @@ def test_what_a_kind_says_of_its_fields_is_of_fields_it_has(kind: type[Layer]) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_kind_does_goes_together(kind: type[Layer]) -> None:
-    assert not (kind.maps and kind.divides)
+    ways = (kind.maps, kind.divides, kind.broadcasts, kind.fixed_in_axes is not None)
+    assert sum(ways) == kind.takes_apart()
+    assert (kind.fixed_in_axes is None) == (kind.fixed_out_axes is None)
+    assert kind.takes_apart() or not (kind.of_examples or kind.size_field)
+    assert kind.differentiates or not kind.auxiliary_last
+    assert kind.adapter in (*DEFINITIONS, "")
     assert kind.traces or not kind.compiles
     assert kind.differentiates or not (kind.keeps_value or kind.of_scalar)
     assert not (kind.returns_alike and (kind.differentiates or kind.maps or kind.divides))
@@ -83,7 +94,11 @@ def test_a_kind_is_shown_kept_and_exported_with_every_field_typed(kind: type[Lay
     assert loads(dumps(session(typed))) == session(typed)
     exported = script(session(typed))
     ast.parse(exported)
-    assert f"jax.{name_of(kind)}(f" in exported
+    if not kind.home:
+        assert "program = (given)(f)" in exported
+        return
+    assert f"{kind.adapter or kind.jax_name()}(f" in exported
+    assert f"{kind.jax_name()}(" in exported
     assert all(f"{name}=" in exported for name in kind.fields())
 
 

@@ -14,14 +14,20 @@ import numpy as np
 from jax import lax, tree_util
 from jax.sharding import PartitionSpec
 
+from jaxtui.engine_base.arrays import dtype_name
 from jaxtui.program.engine import evaluation
+from jaxtui.session.export import script
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer
-from jaxtui.session.session import Argument, Devices, Program
+from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from jaxtui.wire.report import Level
+from tests.support.scripts import names_of
 
-TRANSFORMATIONS = tuple(LAYER_KINDS)
+# Those that return a function; what is called with its arguments is spied on by `level`.
+TRANSFORMATIONS = tuple(
+    name for name, kind in LAYER_KINDS.items() if kind.home == "jax" and not kind.adapter
+)
 Shapes = list[tuple[tuple[int, ...], str]]
 
 
@@ -30,7 +36,8 @@ class Case:
     """A program and `bare`, the call that does the same in bare JAX.
 
     `given` has a line `name = value` for each argument. `sizes` are the axis sizes of the layers,
-    outermost first. In `bare` the source's function, the arguments, `jax` and `mesh` are known.
+    outermost first. In `bare` the source's function, the arguments, `jax` and `mesh` are known, and
+    `level`, around a function that stands for a layer which is none of JAX's transformations.
     """
 
     name: str
@@ -56,6 +63,11 @@ class Case:
             parameters=self.parameters,
             devices=Devices(order=self.order, mesh=self.mesh),
         )
+
+    @property
+    def session(self) -> Session:
+        made = self.composition
+        return Session(program=made.program, parameters=made.parameters, devices=made.devices)
 
     @property
     def arguments(self) -> list[tuple[str, str]]:
@@ -132,7 +144,7 @@ class Spied:
 def shapes(tree: Any) -> Shapes:
     """Return shape and dtype of each leaf; a type's name for a leaf that is not an array."""
     return [
-        (tuple(x.shape), str(x.dtype)) if hasattr(x, "dtype") else ((), type(x).__name__)
+        (tuple(np.shape(x)), dtype_name(x.dtype)) if hasattr(x, "dtype") else ((), type(x).__name__)
         for x in tree_util.tree_leaves(tree)
     ]
 
@@ -155,7 +167,7 @@ def bare_result(case: Case) -> tuple[Any, list[tuple[Shapes, Shapes]]]:
         for name, spec in case.shardings.items():
             sharding = jax.sharding.NamedSharding(mesh, eval(spec, dict(module)))
             arguments[name] = jax.device_put(arguments[name], sharding)
-        extra = {"jax": spied.jax(), "mesh": mesh, "order": devices}
+        extra = {"jax": spied.jax(), "mesh": mesh, "order": devices, "level": spied.spy}
         function = {case.function: spied.spy(module[case.function])}
         result = eval(case.bare, {**module, **arguments, **extra, **function})
     return result, spied.seen[::-1]
@@ -178,6 +190,13 @@ def check(case: Case) -> None:
         assert tuple(level.size for level in ran.flow.levels[1:]) == case.sizes
         assert [layer.axis_size for layer in ran.layers] == list(case.sizes[::-1])
         assert_trace_foretold(traced, ran.flow.levels)
+
+
+def check_script(case: Case) -> None:
+    """Check that the script of `case` gives what bare JAX gives."""
+    result = names_of(script(case.session))["result"]
+    leaves = [(tree_util.keystr(p), x) for p, x in tree_util.tree_flatten_with_path(result)[0]]
+    assert_same_leaves(leaves, bare_result(case)[0])
 
 
 def assert_same_leaves(leaves: list[tuple[str, Any]], expected: Any) -> None:

@@ -14,7 +14,7 @@ from jaxtui.program.engine.prepared import Prepared
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import axis_size, input_axes
 from jaxtui.session.diagnosis import Fix
-from jaxtui.session.export import written_settings
+from jaxtui.session.export_texts import Texts
 from jaxtui.session.field_path import ARGUMENTS, LAYERS
 
 # What a benchmark understands of a mapping layer; each strategy maps in its own way.
@@ -24,8 +24,8 @@ _UNDERSTOOD = frozenset({"in_axes", "out_axes", "axis_name", "axis_size"})
 def case_of(prepared: Prepared, values: list[Any]) -> Case:
     """The case of a program, given one value (shapes or arrays) for each argument of the session.
 
-    The outermost vmap or pmap says which axes hold the examples; what is inside it is the function
-    of one example. Raises Diagnosed at the layer or the value that does not say so.
+    The outermost vmap, pmap or map says which axes hold the examples; what is inside it is the
+    function of one example. Raises Diagnosed at the layer or the value that does not say so.
     """
     layer = mapping_layer(prepared.layers)
     args, kwargs = prepared.call(values)
@@ -35,8 +35,11 @@ def case_of(prepared: Prepared, values: list[Any]) -> Case:
     trees = (*args, *kwargs.values())
     batch = axis_size(layer, args, kwargs)
     if not batch:
-        raise diagnosed("axes", layer.field("in_axes"), "no axis holds the examples of the batch")
-    function, text = _per_example(prepared, layer.index, list(kwargs))
+        raise diagnosed(
+            "axes", layer.field(layer.kind.input_field), "no axis holds the examples of the batch"
+        )
+    definitions: dict[str, str] = {}
+    function, text = _per_example(prepared, layer.index, list(kwargs), definitions)
     name = prepared.function.name if prepared.function.name.isidentifier() else "function"
     return Case(
         function=function,
@@ -47,12 +50,13 @@ def case_of(prepared: Prepared, values: list[Any]) -> Case:
         name=name if text == prepared.function.name else "per_example",
         text=text if name == prepared.function.name else name,
         axis_name=layer.settings.get("axis_name"),
+        definitions=tuple(definitions.values()),
     )
 
 
 def mapping_layer(layers: Sequence[BuiltLayer]) -> BuiltLayer:
     """The layer that maps over the examples. Raises Diagnosed if that is missing or ambiguous."""
-    mapping = [layer for layer in layers if layer.kind.maps]
+    mapping = [layer for layer in layers if layer.kind.of_examples]
     if not mapping:
         message = (
             "no layer says which axes hold the examples of the batch: put the function in a vmap, "
@@ -125,14 +129,17 @@ def _as_array(leaf: Any) -> Any:
 
 
 def _per_example(
-    prepared: Prepared, depth: int, keywords: list[str]
+    prepared: Prepared, depth: int, keywords: list[str], definitions: dict[str, str]
 ) -> tuple[Callable[..., Any], str]:
-    """The function under its first `depth` layers, all arguments positional; and as Python."""
+    """The function under its first `depth` layers, all arguments positional; and as Python.
+
+    What the Python needs first is put into `definitions`.
+    """
     call, text = prepared.function.call, prepared.function.name
+    texts = Texts(prepared.known.source, definitions)
     for layer in prepared.layers[:depth]:
         call = layer.wrap(call, None)
-        settings = written_settings(layer.index, layer.kind, prepared.known.source)
-        text = f"jax.{layer.transform}({', '.join([text, *settings])})"
+        text = texts.layer(layer.index, layer.kind, [text])
     if not keywords:
         return call, text
     count = len(prepared.argument_names)

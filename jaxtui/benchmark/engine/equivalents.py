@@ -145,11 +145,16 @@ def _lines(point: Point, verdicts: Sequence[str]) -> Iterator[str]:
         yield f"{name:{width}}  {verdict}"
     yield ""
     yield "And as Python, given the function and its arguments:"
+    # What each begins with stands here once.
+    shared = "\n".join(case.definitions)
+    if shared:
+        yield ""
+        yield shared.rstrip()
     for arm, name in zip(arms, names, strict=True):
         if arm.planned.python:
             yield ""
             yield f"# {name}: {arm.strategy.title}"
-            yield textwrap.dedent(arm.planned.python)
+            yield textwrap.dedent(arm.planned.python.removeprefix(shared).lstrip("\n"))
 
 
 def _name(arm: Arm) -> str:

@@ -128,8 +128,8 @@ def trace_prepared(prepared: Prepared) -> Shapes:
             jaxpr = jax.make_jaxpr(call)(*structs)
             explanations.refuse_too_few_devices(recorder, prepared)
             diagnosis.refuse_misplaced_outputs(recorder)
-        except Diagnosed:
-            raise
+        except Diagnosed as error:
+            raise Diagnosed(error.diagnosis, error.flow or recorder.flow()) from error
         except BaseException as error:  # also SystemExit: a function may call exit()
             # What memory cannot hold is reported first, whatever else is wrong.
             refuse_too_large(
@@ -227,6 +227,8 @@ def _run(
             args, kwargs = prepared.call(values)
             recorder = kept.recorder if kept is not None else prepared.recorder()
             recorder.given = prepared.specs(values)
+            for layer in recorder.layers:
+                layer.compute()
             del values  # donated buffers must have no other owner
             given = notes.donated(prepared, args)
             recorder.on_level = _stages(prepared, stage)

@@ -61,6 +61,8 @@ def lowered_as_it_runs(composition: Composition) -> Iterator[tuple[Any, Prepared
     try:
         with placing.on_device_set(prepared.devices):
             args, kwargs = prepared.call(placing.placed_structs(shapes.values, prepared))
+            for layer in recorder.layers:
+                layer.compute()
             yield _lowered(recorder, args, kwargs), prepared
     except Diagnosed:
         raise

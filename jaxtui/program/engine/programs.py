@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import inspect
-import pkgutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax
 import msgspec
-from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.program.engine import (
-    choosing,
-    expressions,
-    modules,
-    path_patterns,
-    pmaps,
-    references,
-)
+from jaxtui.program.engine import adapters, choosing, expressions, modules, pmaps, references
 from jaxtui.program.engine.expressions import Names
+from jaxtui.program.engine.layer_settings import settings_of, transformation
 from jaxtui.program.passing import passing
 from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, SOURCE, FieldPath
-from jaxtui.session.layers import AnyLayer, Field
+from jaxtui.session.layers import AnyLayer
 from jaxtui.session.references import Reference, reference_of
 from jaxtui.session.session import Argument, Program
 from jaxtui.text.quantities import counted
@@ -79,8 +69,16 @@ class BuiltLayer:
         return Fix(label=label or f"{name} {text}", field=self.field(name), text=text)
 
     def wrap(self, function: Callable[..., Any], axis_size: int | None) -> Callable[..., Any]:
-        """The transformed function; `axis_size` is what a pmap is about to map over."""
+        """The transformed function; `axis_size` is what a pmap is about to map over.
+
+        Raises Diagnosed where a function of the user's is asked to transform it and does not.
+        """
         settings = dict(self.settings)
+        if not self.kind.home:
+            name = self.kind.needs
+            return adapters.applied(settings[name], function, self.field(name))
+        if self.kind.adapter:
+            return adapters.adapted(self.kind.adapter, function, settings)
         if self.kind.maps_over_devices:
             pmaps.note(function)
         if self.kind.divides and not self.kind.in_mesh:
@@ -90,7 +88,30 @@ class BuiltLayer:
         if self.kind.maps_over_devices and not self.devices.is_default:
             # With devices given, JAX wants exactly as many as the axis is long.
             settings["devices"] = self.devices.devices[:axis_size]
-        return getattr(jax, self.transform)(function, **settings)  # type: ignore[no-any-return]
+        transformed: Callable[..., Any] = transformation(self.kind)(function, **settings)
+        return self._by_place(transformed) if self.kind.broadcasts else transformed
+
+    def _by_place(self, transformed: Callable[..., Any]) -> Callable[..., Any]:
+        """`transformed`, of `jax.numpy.vectorize`, which ignores what it is given by name unless it
+        is excluded: that is refused."""
+
+        def called(*args: Any, **named: Any) -> Any:
+            excluded = self.settings.get("excluded", set())
+            if ignored := [name for name in named if name not in excluded]:
+                which = ", ".join(ignored)
+                message = f"JAX's {self.transform} ignores arguments by name that are not excluded"
+                every = sorted({*excluded, *ignored}, key=lambda x: (str(type(x)), x))
+                fix = self.fix("excluded", "{" + ", ".join(map(repr, every)) + "}")
+                raise Diagnosed(self.fault("excluded", f"{message}: {which}", [fix]))
+            return transformed(*args, **named)
+
+        return called
+
+    def compute(self) -> None:
+        """Compute the settings that are arrays, before the program is called."""
+        for value in self.settings.values():
+            if isinstance(value, adapters.Arrays):
+                value.compute()
 
 
 def file_of(program: Program, folder: str) -> Path | None:
@@ -254,107 +275,6 @@ def _in_order(arguments: list[Argument], places: list[str], positional: list[int
 def build_layers(layers: list[AnyLayer], known: Names, devices: DeviceSet) -> list[BuiltLayer]:
     """Each layer with its settings evaluated. Raises Diagnosed at the field that does not fit."""
     return [
-        BuiltLayer(index, layer, _settings(index, layer, known, devices), devices)
+        BuiltLayer(index, layer, settings_of(index, layer, known, devices), devices)
         for index, layer in enumerate(layers)
     ]
-
-
-@functools.cache
-def _accepted(transform: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(transform).parameters)
-
-
-def _settings(index: int, layer: AnyLayer, known: Names, devices: DeviceSet) -> dict[str, Any]:
-    transform = getattr(jax, layer.transform, None)
-    if transform is None:
-        message = f"JAX {jax.__version__} has no {layer.transform}"
-        raise diagnosed("unsupported", LAYERS / index, message)
-    accepted = _accepted(transform)
-    settings: dict[str, Any] = {}
-    for name, text in layer.typed().items():
-        field = LAYERS / index / name
-        if name not in accepted:
-            message = f"{layer.transform} of JAX {jax.__version__} has no {name}"
-            raise diagnosed("unsupported", field, message)
-        settings[name] = _setting(layer.fields()[name], text, known, field, devices)
-    if layer.in_mesh:
-        _require_axis(index, settings, devices)
-    elif layer.divides:
-        _require_specs(index, settings, devices)
-    return settings
-
-
-def _setting(kind: Field, text: str, known: Names, field: FieldPath, devices: DeviceSet) -> Any:
-    if kind.is_word(text):
-        return text
-    home = vars(pkgutil.resolve_name(kind.home)) if kind.home else {}
-    if kind.reads == "shardings":
-        home = {"by_path": path_patterns.refused}
-    value = expressions.setting_value(text, known, field, home)
-    if kind.reads == "shardings":
-        return _shardings(value, devices, field)
-    if kind.reads == "names":
-        # One name alone means the set of it, not the set of its letters.
-        if isinstance(value, str):
-            return {value}
-        if isinstance(value, set | frozenset | tuple | list):
-            return set(value)
-        raise diagnosed("axes", field, f"{field.name} are names of mesh axes, such as {{'x'}}")
-    if kind.reads == "function" and value is not None and not callable(value):
-        such = f", such as those in {kind.home}" if home else ""
-        message = f"a function is wanted{such}; this is a {type(value).__name__}"
-        quoted = isinstance(value, str) and value in home
-        fixes = [Fix(label=f"{value}, without quotes", field=field, text=value)] if quoted else []
-        raise diagnosed("value", field, message, fixes)
-    return value
-
-
-def _shardings(tree: Any, devices: DeviceSet, field: FieldPath) -> Any:
-    """`tree` with each PartitionSpec as its sharding over the devices' mesh."""
-
-    def placed(leaf: Any) -> Any:
-        return NamedSharding(devices.mesh, leaf) if isinstance(leaf, PartitionSpec) else leaf
-
-    try:
-        return jax.tree.map(placed, tree, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec))
-    except ValueError as error:
-        raise diagnosed("axes", field, failures.describe(error)) from error
-
-
-def _require_specs(index: int, settings: dict[str, Any], devices: DeviceSet) -> None:
-    for name in ("in_specs", "out_specs"):
-        if name not in settings:
-            field = LAYERS / index / name
-            message = (
-                f"shard_map needs {name}: for each array, which mesh axis divides which dimension"
-            )
-            whole = Fix(label="give every device all of it", field=field, text="P()")
-            raise diagnosed("axes", field, message, [divided_over_all(field, devices), whole])
-
-
-def _require_axis(index: int, settings: dict[str, Any], devices: DeviceSet) -> None:
-    """Refuse a layer over an axis of the mesh in context that does not say which, and where to."""
-    layer = LAYERS / index
-    names = devices.mesh.axis_names
-    if settings.get("axis_name") not in names:
-        given = "axis_name" in settings
-        has = f"it has {', '.join(map(repr, names))}"
-        message = f"smap needs axis_name, an axis of the mesh: {has}"
-        if given:
-            shown = failures.safe_repr(settings["axis_name"], 40)
-            message = f"the mesh has no axis {shown}: {has}"
-        fixes = [Fix(label=name, field=layer / "axis_name", text=name) for name in names]
-        raise diagnosed("axes", layer / "axis_name", message, fixes)
-    if "out_axes" not in settings:
-        field = layer / "out_axes"
-        message = "smap needs out_axes: where the blocks of the devices are put together"
-        whole = Fix(label="None, where all devices return the same", field=field, text="None")
-        raise diagnosed("axes", field, message, [Fix(label="0", field=field, text="0"), whole])
-
-
-def divided_over_all(field: FieldPath, devices: DeviceSet) -> Fix:
-    """The fix that divides dimension 0 over all axes of the mesh."""
-    names = devices.mesh.axis_names
-    axes = ", ".join(map(repr, names))
-    text = f"P({axes})" if len(names) == 1 else f"P(({axes}))"
-    return Fix(label=f"divide dimension 0 over {axes}", field=field, text=text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +19,10 @@ import numpy as np
 from jax import tree_util
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxtui.engine_base.arrays import is_array, prefix_leaves, shape_of
+from jaxtui.engine_base.arrays import dtype_name, is_array, prefix_leaves, shape_of
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.engine_base.meshes import typed_sharding
+from jaxtui.program.engine import broadcasting
 from jaxtui.program.engine.programs import BuiltLayer, Function
 from jaxtui.program.engine.spec_trees import axes_of
 from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
@@ -151,15 +153,18 @@ class Recorder:
         ]
 
     def _output_leaves(self, level: int) -> list[FlowLeaf]:
-        output = self.recordings[level].output
-        marks = output_marks(self.layer_under(level), output)
+        recording = self.recordings[level]
+        output = recording.output
+        marks = output_marks(self.layer_under(level), output, recording.args or ())
         leaves = leaves_with_paths(output)
         return [flow_leaf(path, x, marked) for (path, x), marked in zip(leaves, marks, strict=True)]
 
     def _given_leaves(self, recording: Recording) -> list[tuple[str, str, Any]]:
         """The input leaves of a call: (argument name, keystr path, leaf)."""
-        # The layers keep the order of the arguments.
-        positional = zip(self.names, recording.args or (), strict=False)
+        # The layers keep the order of the arguments; what is applied may give others.
+        further = (f"argument {i}" for i in itertools.count(len(self.names)))
+        names = itertools.chain(self.names, further)
+        positional = zip(names, recording.args or (), strict=False)
         return [
             (name, path, leaf)
             for name, tree in [*positional, *recording.kwargs.items()]
@@ -230,11 +235,21 @@ def flow_leaf(path: str, leaf: Any, marks: list[int], spec: Spec | None = None) 
     Without a `spec`, that of its type is taken.
     """
     if not is_array(leaf):
-        value = safe_repr(leaf, 40)
-        return FlowLeaf(path=path, shape=[], dtype=type(leaf).__name__, value=value)
+        plain, dtype = _plain_number(leaf)
+        return FlowLeaf(path=path, shape=[], dtype=dtype, value=safe_repr(plain, 40))
     shape = [int(size) for size in leaf.shape]
     divided = spec or spec_of(typed_sharding(leaf))
-    return FlowLeaf(path=path, shape=shape, dtype=str(leaf.dtype), marks=marks, spec=divided)
+    dtype = dtype_name(leaf.dtype)
+    return FlowLeaf(path=path, shape=shape, dtype=dtype, marks=marks, spec=divided)
+
+
+def _plain_number(leaf: Any) -> tuple[Any, str]:
+    """`leaf` and the name of its type; of a number to which JAX has given a dtype, the dtype's."""
+    dtype = getattr(leaf, "dtype", None) if isinstance(leaf, int | float | complex) else None
+    if dtype is None:
+        return leaf, type(leaf).__name__
+    plain = next(kind for kind in (int, float, complex) if isinstance(leaf, kind))
+    return plain(leaf), str(dtype)
 
 
 def as_leaf(name: str, path: str, leaf: Any) -> Leaf:
@@ -244,7 +259,9 @@ def as_leaf(name: str, path: str, leaf: Any) -> Leaf:
         return Leaf(name=name, path=path, shape=[], dtype=dtype)
     if not is_array(leaf):
         return Leaf(name=name, path=path, shape=[], dtype=type(leaf).__name__)
-    return Leaf(name=name, path=path, shape=[int(n) for n in leaf.shape], dtype=str(leaf.dtype))
+    return Leaf(
+        name=name, path=path, shape=[int(n) for n in leaf.shape], dtype=dtype_name(leaf.dtype)
+    )
 
 
 def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
@@ -252,8 +269,11 @@ def input_axes(layer: BuiltLayer, args: Sequence[Any]) -> list[Any]:
 
     Raises ValueError or TypeError when the setting does not fit the tree of `args`.
     """
+    fixed = layer.kind.fixed_in_axes
+    if isinstance(fixed, tuple):
+        fixed = fixed[: len(args)]
     default = None if layer.kind.in_mesh else 0
-    prefix = layer.settings.get(layer.kind.input_field, default)
+    prefix = layer.settings.get(layer.kind.input_field, default) if fixed is None else fixed
     if layer.kind.divides:
         return prefix_leaves(prefix, tuple(args))
     if isinstance(prefix, list):
@@ -280,14 +300,29 @@ def input_marks(
     """The dimensions of every input leaf that the layer maps or divides; keywords come last."""
     keywords = tree_util.tree_leaves(kwargs)
     leaves = tree_util.tree_leaves(tuple(args)) + keywords
-    return _marks(layer, leaves, lambda layer: input_axes(layer, args) + [0] * len(keywords))
-
-
-def output_marks(layer: BuiltLayer | None, output: Any) -> list[list[int]]:
-    """The dimensions of every output leaf that the layer put back."""
 
     def axes(layer: BuiltLayer) -> list[Any]:
-        return prefix_leaves(layer.settings.get(layer.kind.output_field, 0), output)
+        by_name = [layer.kind.keyword_axis] * len(keywords)
+        if layer.kind.broadcasts:
+            return [*broadcasting.input_loops(layer.settings, args), *by_name]
+        return input_axes(layer, args) + by_name
+
+    return _marks(layer, leaves, axes)
+
+
+def output_marks(
+    layer: BuiltLayer | None, output: Any, args: Sequence[Any] = ()
+) -> list[list[int]]:
+    """The dimensions of every output leaf that the layer, called with `args`, put back."""
+
+    def axes(layer: BuiltLayer) -> list[Any]:
+        if layer.kind.broadcasts:
+            loop = range(len(broadcasting.loop_shape(layer.settings, args)))
+            return [loop] * len(tree_util.tree_leaves(output))
+        prefix = layer.kind.fixed_out_axes
+        if prefix is None:
+            prefix = layer.settings.get(layer.kind.output_field, 0)
+        return prefix_leaves(prefix, output)
 
     return _marks(layer, tree_util.tree_leaves(output), axes)
 
@@ -295,7 +330,7 @@ def output_marks(layer: BuiltLayer | None, output: Any) -> list[list[int]]:
 def _marks(
     layer: BuiltLayer | None, leaves: list[Any], axes_of: Callable[[BuiltLayer], list[Any]]
 ) -> list[list[int]]:
-    if layer is not None and (layer.kind.maps or layer.kind.divides):
+    if layer is not None and layer.kind.takes_apart():
         try:
             axes = axes_of(layer)
         except (ValueError, TypeError, KeyError):
@@ -312,8 +347,10 @@ def auxiliary(layer: BuiltLayer, output: Any) -> int:
 
 
 def dimensions(axis: Any, leaf: Any) -> list[int]:
-    """The dimensions of `leaf` that `axis` maps (int or None) or divides (PartitionSpec)."""
+    """The dimensions of `leaf` that `axis` maps (int, None or a range) or divides (a spec)."""
     rank = len(shape_of(leaf))
+    if isinstance(axis, range):
+        return [i for i in axis if i < rank]
     if isinstance(axis, PartitionSpec):
         return [i for i, names in enumerate(axis) if names not in (None, ()) and i < rank]
     if isinstance(axis, int) and -rank <= axis < rank:
@@ -322,19 +359,21 @@ def dimensions(axis: Any, leaf: Any) -> list[int]:
 
 
 def axis_size(layer: BuiltLayer, args: Sequence[Any], kwargs: dict[str, Any]) -> int | None:
-    """The length of the axis that the layer maps; for shard_map, the size of its mesh, for smap of
-    its axis."""
+    """The length of the axis that the layer maps, for several the product; for shard_map, the size
+    of its mesh, for smap of its axis."""
     if layer.kind.in_mesh:
         return int(layer.devices.mesh.shape[layer.settings["axis_name"]])
     if layer.kind.divides:
         return int(layer.devices.mesh.size)
-    if not layer.kind.maps:
+    if layer.kind.broadcasts:
+        return broadcasting.loop_size(layer.settings, args)
+    if not layer.kind.takes_apart():
         return None
     leaves = tree_util.tree_leaves(tuple(args)) + tree_util.tree_leaves(kwargs)
     for leaf, marks in zip(leaves, input_marks(layer, args, kwargs), strict=True):
         if marks:
             return int(leaf.shape[marks[0]])
-    given = layer.settings.get("axis_size")
+    given = layer.settings.get(layer.kind.size_field)
     return given if isinstance(given, int) else None
 
 

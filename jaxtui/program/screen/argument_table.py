@@ -29,7 +29,8 @@ PAUSE = 0.1  # seconds until further ones are added
 class AxisColumn:
     """What the axis fields edit: `field`, such as "in_axes", of layer `index`; "" if no layer maps.
 
-    `cells` is None if the text of the field cannot be split into cells.
+    `cells` is None if the text of the field cannot be split into cells. `by_name` is what stands at
+    an argument by name, which the field says nothing of: "" if the layer takes none apart.
     """
 
     transform: str = ""
@@ -37,6 +38,7 @@ class AxisColumn:
     field: str = ""
     default: str = ""
     cells: Cells | None = None
+    by_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Widths:
 def _widths(rows: Sequence[TableRow], column: AxisColumn, shards: bool) -> Widths:
     shardings = [row.row.sharding for row in rows]
     axes = [column.field, *(column.cells.texts if column.cells is not None else ())]
+    axes += [column.by_name for row in rows if row.row.place is None]
     return Widths(
         name=_fitted([row.row.name for row in rows], NAME_WIDTHS) + 1,
         axis=_fitted(axes, AXIS_WIDTHS) + 2,
@@ -144,7 +147,8 @@ class _ArgumentRow(Vertical):
         maps = bool(column.field) and row.place is not None and row.index is not None
         readable = maps and column.cells is not None and row.place < len(column.cells.texts)  # type: ignore[operator]
         self.axis_input.disabled = not readable
-        self.axis_input.placeholder = column.default if maps else ""
+        by_name = row.place is None and row.index is not None
+        self.axis_input.placeholder = column.default if maps else column.by_name * by_name
         if readable:
             assert column.cells is not None
             assert row.place is not None

@@ -97,7 +97,7 @@ class FlowCells:
         unchanged = all(leaf.value for leaf in (*outer, *inner))
         mapped = any(leaf.marks for leaf in outer)
         kind = kind_of(level)
-        if unchanged or ((kind.maps or kind.divides) and not mapped):
+        if unchanged or (kind.takes_apart() and not mapped):
             return Segment(signs.WHOLE, "whole")
         sign = signs.ARROW_OUT if out else signs.ARROW_IN
         return Segment(sign, layer_colours.component(level.layer) if mapped else "arrow")

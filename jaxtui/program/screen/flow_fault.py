@@ -67,7 +67,10 @@ def _layer_fault(flow: Flow, diagnosis: Diagnosis, layer: int, field: str) -> Fa
     column = columns[0]
     transform = flow.levels[column].transform
     word = field or transform
-    if field and field == LAYER_KINDS[transform].output_field:
+    kind = LAYER_KINDS[transform]
+    # A field may say how inputs and outputs are: then what was reached tells which does not fit.
+    outputs = field != kind.input_field or flow.levels[column].outputs is not None
+    if field and field == kind.output_field and outputs:
         return Fault(column - 1, column, "output", (), word)
     return Fault(column, column, "input", _named_in(diagnosis.message, flow), word)
 

@@ -219,13 +219,14 @@ def _derivatives(outer: Level, inner: Level) -> range:
     """Return which output leaves of `outer` are derivatives made by the layer between the levels.
 
     They replace the differentiated outputs and precede the auxiliary ones; if the layer keeps the
-    value, they follow all outputs of the function.
+    value, they follow all outputs of the function, or those that it differentiates.
     """
     kind, outputs, returned = kind_of(inner), outer.outputs or (), inner.outputs or ()
     if not kind.differentiates:
         return range(0)
     if kind.keeps_value:
-        return range(len(returned), len(outputs))
+        last = inner.auxiliary if kind.auxiliary_last else 0
+        return range(len(returned) - last, len(outputs) - last)
     return range(max(0, len(outputs) - inner.auxiliary))
 
 
@@ -256,6 +257,12 @@ def _inner_place(place: int | None, outer: Level, inner: Level) -> int | None:
     if place is None:
         return None
     made, returned = _derivatives(outer, inner), len(inner.outputs or ())
+    if kind_of(inner).auxiliary_last:
+        # The outputs stand around their derivatives.
+        place = (
+            place if place < made.start else place - len(made) if place >= made.stop else returned
+        )
+        return place if place < returned else None
     differentiated = returned - inner.auxiliary
     if made.start == 0 and made and differentiated > 0:
         # A differentiated value is beside the first of its derivatives.

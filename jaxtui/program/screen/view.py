@@ -91,7 +91,9 @@ def axis_column(session: Session, selected: int, typed: tuple[str, Cells] | None
         cells: Cells | None = typed[1]
     else:
         cells = split(text, number, entry)
-    return AxisColumn(layer.transform, index, field, entry, cells)
+    axis = layer.keyword_axis
+    by_name = "" if axis is None else f"{axis}, by name"
+    return AxisColumn(layer.transform, index, field, entry, cells, by_name)
 
 
 def shows_shardings(session: Session) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from jaxlib.mlir import ir
 
+from jaxtui.engine_base.arrays import dtype_name
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
@@ -179,7 +180,7 @@ class Planner:
         block = shardy.block_shape(shape, spec, self.program.sizes)
         return ShardedArray(
             shape=shape,
-            dtype=type(leaf).__name__ if dtype is None else str(dtype),
+            dtype=type(leaf).__name__ if dtype is None else dtype_name(dtype),
             spec=spec,
             per_device=list(block),
             bytes=math.prod(block) * memory.itemsize(dtype),

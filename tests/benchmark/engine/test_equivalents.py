@@ -11,7 +11,7 @@ from jaxtui.benchmark.engine import equivalents
 from jaxtui.benchmark.engine.equivalents import SAME
 from jaxtui.benchmark.engine.strategies.table import DEFAULT
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
-from jaxtui.session.layers import AnyLayer, Pmap, Vmap
+from jaxtui.session.layers import AnyLayer, Jvp, Map, Pmap, Vmap
 from jaxtui.session.session import Argument, Devices, Program
 from jaxtui.wire.base import Composition
 
@@ -167,6 +167,38 @@ def test_each_way_stands_there_as_python_that_gives_the_result() -> None:
         out = known["out"]
         out = np.stack(out) if isinstance(out, list) else np.asarray(out)
         np.testing.assert_array_equal(out, expected)
+
+
+SINE = "def f(a, b):\n    return jnp.sin(a) * b\n"
+
+
+def test_a_map_holds_the_examples_too_and_its_function_is_written_as_python() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    layers: list[AnyLayer] = [Jvp(tangents="(ones(3), 1.)"), Map()]
+    listing = text(composition(SINE, "arange(12.).reshape(4, 3)", "arange(4.)", layers=layers))
+    assert set(verdicts(listing).values()) == {SAME}
+    shared, *blocks = re.split(
+        r"^# .*\n", listing.partition("its arguments:\n")[2], flags=re.MULTILINE
+    )
+    assert len(blocks) == len(DEFAULT)
+    a, b = jnp.arange(12.0).reshape(4, 3), jnp.arange(4.0)
+    function = lambda a, b: jnp.sin(a) * b  # noqa: E731  # as the source has it
+    expected = jax.vmap(lambda a, b: jax.jvp(function, (a, b), (jnp.ones(3), 1.0)))(a, b)
+    for block in blocks[2:6]:
+        known = {"jax": jax, "jnp": jnp, "np": np, "lax": jax.lax, "P": jax.sharding.PartitionSpec}
+        known |= {"f": function, "a": a, "b": b}
+        exec(shared + block, known)
+        for found, wanted in zip(known["out"], expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_a_map_of_several_at_once_is_not_what_every_way_can_follow() -> None:
+    with pytest.raises(Diagnosed) as raised:
+        text(composition(SINE, "ones((4, 3))", "ones(4)", layers=[Map(batch_size="2")]))
+    assert raised.value.diagnosis.field == "program.layers.0.batch_size"
+    assert [fix.text for fix in raised.value.diagnosis.fixes] == [""]
 
 
 def test_without_a_batch_there_are_none_and_the_reason_is_given() -> None:

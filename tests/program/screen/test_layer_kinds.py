@@ -30,7 +30,7 @@ DERIVATIVES = [
 JACOBIANS = [
     kind
     for kind in LAYER_KINDS.values()
-    if kind.differentiates and not (kind.of_scalar or kind.traces)
+    if kind.differentiates and not (kind.of_scalar or kind.keeps_value)
 ]
 
 

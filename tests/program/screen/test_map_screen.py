@@ -14,8 +14,8 @@ from jaxtui.screen.field import FieldInput
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
-from jaxtui.session.layers import Jit, Pmap, Vmap
-from jaxtui.session.session import Devices, Program, Session, Sharding
+from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.session import Argument, Devices, Program, Session, Sharding
 from jaxtui.wire.base import Failed, Printed
 from jaxtui.wire.program import Inspect, Inspected, Run, Trace
 from jaxtui.wire.report import Parameter, Summary
@@ -363,6 +363,30 @@ async def test_axes_that_cannot_be_taken_apart_are_not_editable_by_cell() -> Non
         await bench.settled()
         assert axis_input(bench, 0).disabled
         assert axis_input(bench, 0).value == "…"
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"), [(Vmap(), "0, by name"), (ShardMap(), ""), (Grad(), "")]
+)
+async def test_the_axis_of_an_argument_by_name_is_shown_and_cannot_be_changed(
+    layer: AnyLayer, said: str
+) -> None:
+    program = Program(
+        source="def f(x, *, k):\n    return x * k\n",
+        arguments=[Argument(name="x", value="ones(3)"), Argument(name="k", value="ones(3)")],
+        layers=[layer],
+    )
+    async with Bench(made.session(program=program)).open() as bench:
+        signature = [
+            Parameter(name="x", kind="positional"),
+            Parameter(name="k", kind="keyword"),
+        ]
+        await bench.hear(made.ready())
+        await bench.trace_answered(signature=signature)
+        assert axis_input(bench, 1).disabled
+        assert axis_input(bench, 1).value == ""
+        assert axis_input(bench, 1).placeholder == said
+        assert said in bench.text
 
 
 # ---------------------------------------------------------------------------------- layers

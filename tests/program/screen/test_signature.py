@@ -165,3 +165,9 @@ def test_a_default_is_typed_behind_an_argument_with_a_name_of_its_own() -> None:
     assert [(row.name, row.index) for row in shown] == [("a", 0), ("n", None), ("k", None)]
     assert values(with_value(given, signature, shown[1], "4")) == {"a": "1", "n": "4"}
     assert values(with_value(given, signature, shown[2], "4")) == {"a": "1", "k": "4"}
+
+
+def test_what_only_star_star_options_takes_has_no_place_either() -> None:
+    signature = [Parameter(name="x", kind="positional"), Parameter(name="o", kind="var_keyword")]
+    shown = rows(arguments(x="1", y="2"), signature)
+    assert [row.place for row in shown] == [0, None]

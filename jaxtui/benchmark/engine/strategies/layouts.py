@@ -25,7 +25,8 @@ class Case:
 
     `args` are pytrees of arrays, or of ShapeDtypeStructs while nothing is computed yet; `axes` has
     for each leaf of each argument the axis that is mapped, None where every example is given the
-    whole. `text` is the function as Python, `name` what it is called there.
+    whole. `text` is the function as Python, `name` what it is called there, and `definitions` what
+    the text needs first.
     """
 
     function: Callable[..., Any]
@@ -36,6 +37,7 @@ class Case:
     name: str
     text: str
     axis_name: Any = None
+    definitions: tuple[str, ...] = ()
 
     @property
     def leaf_axes(self) -> LeafAxes:

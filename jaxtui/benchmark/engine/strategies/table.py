@@ -110,7 +110,9 @@ class Strategy:
     def python(self, setup: Setup) -> str:
         """The strategy as Python, given `jax`, `jnp`, `lax`, the function and its arguments."""
         case = setup.case
-        lines = [] if case.text == case.name else [f"{case.name} = {case.text}"]
+        lines = [*case.definitions]
+        if case.text != case.name:
+            lines.append(f"{case.name} = {case.text}")
         if self.multi:
             lines.append(f"devices = {as_python.devices(setup)}")
         lines += self.text(setup)

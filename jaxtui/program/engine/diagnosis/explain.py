@@ -17,7 +17,13 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine.diagnosis import devices_in_jit, explicit, remedies, varying
+from jaxtui.program.engine.diagnosis import (
+    devices_in_jit,
+    explicit,
+    remedies,
+    returned,
+    varying,
+)
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
 from jaxtui.program.engine.diagnosis.more_layers import one_more_vmap
@@ -59,6 +65,8 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
     layer = recorder.layer_under(level)
     if layer is None:
         return _explain_function(error, recorder, prepared)
+    if not layer.kind.home:
+        return failures.raised_diagnosis(error, "function", layer.field(layer.kind.needs))
     inner = recorder.recordings[level + 1]
     try:
         given = recorder.recordings[level].args or ()
@@ -76,6 +84,8 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
         name = _named_field(error, layer)
         return plainly(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
+        if (found := returned.explain(layer, recorder, prepared, inner.output)) is not None:
+            return found
         one_set = layer.kind.compiles and not layer.kind.over_devices
         if one_set and (found := devices_in_jit.explain(layer, recorder, prepared)) is not None:
             return found

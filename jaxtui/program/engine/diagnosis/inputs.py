@@ -9,6 +9,7 @@ from jax import tree_util
 
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine.diagnosis import returned
 from jaxtui.program.engine.diagnosis.calls import Call
 from jaxtui.program.engine.diagnosis.mapping import MappingCall
 from jaxtui.program.engine.diagnosis.specs import ShardMapCall, SmapCall
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 def explain_inputs(layer: BuiltLayer, recorder: Recorder, prepared: Prepared) -> Diagnosis | None:
     """Why a call of `layer` failed before the layer called what it wraps; None if unknown."""
     kind: type[Call] = Call
-    if layer.kind.maps:
+    if (further := returned.call_of(layer)) is not None:
+        kind = further
+    elif layer.kind.maps:
         kind = MappingCall
     elif layer.kind.in_mesh:
         kind = SmapCall

@@ -47,7 +47,7 @@ def explain_outputs(
     """Why `layer` failed on what the function it wraps returned."""
     level = recorder.level_of(layer)
     output = recorder.recordings[level + 1].output
-    if layer.kind.differentiates:
+    if layer.kind.differentiates and not layer.kind.auxiliary_last:
         return _explain_differentiated(error, layer, output)
     refuse_shardings(layer, "out_shardings", "the output", output, prepared)
     name = layer.kind.output_field
