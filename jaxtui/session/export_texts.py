@@ -6,7 +6,6 @@ import ast
 import builtins
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from jaxtui.session import adapters
 from jaxtui.session.export_helpers import HELPERS
@@ -37,7 +36,7 @@ class Texts:
 
     bound: Container[str]
     helpers: dict[str, str] = field(default_factory=dict)
-    homes: Mapping[str, str] = MappingProxyType({})
+    homes: Mapping[str, str] = field(default_factory=dict)
     npy_only: bool = True
 
     def value(self, text: str) -> str:
