@@ -26,7 +26,7 @@ from jaxtui.program.engine.diagnosis import (
 )
 from jaxtui.program.engine.diagnosis.calls import short
 from jaxtui.program.engine.diagnosis.inputs import explain_inputs
-from jaxtui.program.engine.diagnosis.more_layers import one_more_vmap
+from jaxtui.program.engine.diagnosis.more_layers import one_more_vmap, static
 from jaxtui.program.engine.diagnosis.outputs import explain_outputs, plainly, refuse_shardings
 from jaxtui.program.engine.diagnosis.source_edits import place_of
 from jaxtui.program.engine.programs import BuiltLayer
@@ -134,7 +134,11 @@ def _explain_function(error: BaseException, recorder: Recorder, prepared: Prepar
     if (words := remedies.plainly(error)) is not None:
         line = failures.source_line(error)
         message = words if line is None else f"line {line}: {words}"
-    fixes = [*_edits(error, prepared), *one_more_vmap(error, recorder, prepared)]
+    fixes = [
+        *_edits(error, prepared),
+        *one_more_vmap(error, recorder, prepared),
+        *static(error, recorder),
+    ]
     advice = ""
     if isinstance(error, NameError) and "unbound axis name" in str(error):
         fixes = _name_an_axis(str(error), recorder)

@@ -156,7 +156,7 @@ class Returned:
             label = "check_vma False: without the check, since the outputs are the same"
             yield self.layer.fix("check_vma", "False", label)
         every = [axis for axis in mesh if repr(axis) in str(self.error)]
-        divided, stacked = [], 1
+        divided, stacked, used = [], 1, dict.fromkeys(every, False)
         leaves = tree_util.tree_leaves(self.output)
         for number, (spec, leaf) in enumerate(zip(specs, leaves, strict=True)):
             missing = [axis for axis in every if axis not in _axes(spec)]
@@ -165,10 +165,11 @@ class Returned:
             if not shape_of(leaf):
                 divided.append(spec)
                 continue
+            used |= dict.fromkeys(missing, True)
             first, *others = list(spec) or [None]
             divided.append(PartitionSpec((*axes_of(first), *missing), *others))
             stacked = max(stacked, *(mesh[axis] for axis in missing), 1)
-        names = ", ".join(map(repr, every))
+        names = ", ".join(repr(axis) for axis, divides in used.items() if divides)
         label = f"divide dimension 0 over {names}"
         if copies:
             label += f": this stacks {stacked} copies of the same"

@@ -16,6 +16,11 @@ from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import SOURCE
 
 _APPLY = re.compile(r"applying `(jax\.lax\.\w+\(\.\.\..*?\))`,? to the (.*?)[.;]?$", re.MULTILINE)
+_BRANCHES = re.compile(
+    r"output of (\w+ ?\d*)((?: at path \S+)?) has type (\S+) but the corresponding output of "
+    r"(\w+ ?\d*) has type ([^\s,]+(?:,\w+[)}]*)*)",
+    re.IGNORECASE,
+)
 # The place of the initial carry among the arguments, and its name as a keyword.
 _CARRIES = {"scan": (1, "init"), "while_loop": (2, "init_val"), "fori_loop": (3, "init_val")}
 
@@ -48,8 +53,28 @@ def _at_paths(text: str, found: Sequence[tuple[str, Cast]]) -> str:
 
 
 def casts(message: str) -> list[Cast]:
-    """What the message says to apply."""
-    return [Cast(call, what) for call, what in _APPLY.findall(message)]
+    """What is to be applied: as the types of the branches say, else as the message does.
+
+    Where only one of two branches varies, some releases of JAX name the wrong one, and no axis.
+    """
+    found = [Cast(call, what) for call, what in _APPLY.findall(message)]
+    if not found or not (types := _BRANCHES.findall(message)):
+        return found
+    function = found[0].call.partition("(")[0]
+    rest = ", to='varying')" if "to=" in found[0].call else ")"
+    made = []
+    for first, path, one, second, other in types:
+        for name, has, wanted in ((first, one, other), (second, other, one)):
+            missing = tuple(sorted(_varying(wanted) - _varying(has)))
+            if missing:
+                made.append(Cast(f"{function}(..., {missing!r}{rest}", f"output of {name}{path}"))
+    return made
+
+
+def _varying(type_: str) -> set[str]:
+    """The axes over which a value of this type varies, as JAX writes it: `float32[2]{V:(x,y)}`."""
+    match = re.search(r"\{V:\(?([^)}]*)\)?", type_)
+    return {axis.strip() for axis in match[1].split(",")} if match else set()
 
 
 def fixes(place: Place, message: str) -> Iterator[Fix]:

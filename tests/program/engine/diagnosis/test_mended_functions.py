@@ -96,6 +96,14 @@ VARYING = [
     mended("the branches of a cond", COND, FOUR, OVER_BOTH, SOURCE,
         ("cond branches", "might be fixed by", "output of true_fun", "output of false_fun"),
         {"cast what the branches return": lambda: blocks("x")}, mesh=PAIR),
+    mended("a branch that is the same everywhere", "def f(x):\n    return lax.cond(x.sum() > 1, "
+        "lambda v: v, lambda v: jnp.zeros(2), x)\n", {"x": "arange(8.0)"}, ON_I, SOURCE,
+        "might be fixed by",
+        {rf"cast what the branches return: jax.lax.{CAST}\(…, \('i',\)":
+            lambda: np.where(np.arange(8.0) < 2, 0, np.arange(8.0))}, mesh=LINE),
+    mended("a branch that varies over more", "def f(x, y):\n    return lax.cond(True, lambda x, y: "
+        "x + y, lambda x, y: x, x, y)\n", FOUR, OVER_BOTH, SOURCE, "might be fixed by",
+        {"cast what the branches return": lambda: blocks("x") + blocks("y")}, mesh=PAIR),
     mended("branches that are trees", COND_NAMED, FOUR, OVER_BOTH, SOURCE, "might be fixed by",
         {"cast what the branches return": of_both}, mesh=PAIR),
     mended("the branches of a switch", SWITCH, FOUR, OVER_BOTH, SOURCE, "might be fixed by",
@@ -133,6 +141,12 @@ ERRORS = [
     mended("a size that is traced", "def f(n):\n    return jnp.arange(n).sum()\n",
         {"n": "arange(3)"}, Vmap(), SOURCE,
         ("ConcretizationTypeError", "It arose in the jnp.arange", "static argument"), {}),
+    mended("a size under jit", "def f(n, x):\n    return jnp.arange(n) + x\n",
+        {"n": "3", "x": "1.0"}, Jit(), SOURCE, ("ConcretizationTypeError", "static_argnums"),
+        {r"^static_argnums 0$": lambda: np.arange(3.0) + 1}),
+    mended("sizes under jit", "def f(x, n, m):\n    return x.reshape(n, m)\n",
+        {"x": "arange(6.)", "n": "3", "m": "2"}, Jit(), SOURCE, ("Shapes must be 1D", "static"),
+        {r"^static_argnums \(1, 2\)$": lambda: np.arange(6.0).reshape(3, 2)}),
     mended("a branch", "def f(x):\n    return x if x > 0 else -x\n", {"x": "arange(3.)"}, Vmap(),
         SOURCE, ("TracerBoolConversionError", "lax.cond"), {}),
     mended("a value that leaked",
