@@ -117,9 +117,14 @@ class _Held:
 
     def _patterns(self, old: ByPath, new: ByPath) -> Iterator[Fix]:
         """The fix that puts other patterns in place of these, if it can be written."""
-        text = spec_trees.text_of(spec_trees.exchanged(self.specs, old, new))
+        yield from self._retyped(spec_trees.exchanged(self.specs, old, new))
+
+    def _retyped(self, specs: Any) -> Iterator[Fix]:
+        """The fix that puts other specs in place of these, if they can be written."""
+        text = spec_trees.text_of(specs)
         if text is not None:
-            yield self._fix(text)
+            patterns = isinstance(specs, ByPath) and isinstance(self.specs, ByPath)
+            yield self._fix(text, pattern_faults.change(self.specs, specs) if patterns else "")
 
     def _wrong(self, message: str, fixes: list[Fix]) -> Exception:
         if self.chosen is not None:
@@ -173,9 +178,7 @@ class _Held:
         chosen = self.chosen
         if chosen is not None and self._has_axes(old):
             yield from self._patterns(chosen.by, chosen.excepted(PartitionSpec(*new)))
-        text = spec_trees.text_of(spec_trees.replaced(self.specs, old, PartitionSpec(*new)))
-        if text is not None:
-            yield self._fix(text)
+        yield from self._retyped(spec_trees.replaced(self.specs, old, PartitionSpec(*new)))
 
     def _has_axes(self, spec: PartitionSpec) -> bool:
         """Whether a spec has axes of the mesh only, each once: then it may fit another leaf."""
