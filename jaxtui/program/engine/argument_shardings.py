@@ -146,9 +146,14 @@ class Held:
 
     def _patterns(self, old: ByPath, new: ByPath) -> Iterator[Fix]:
         """The fix that puts other patterns in place of these, if it can be written."""
-        text = spec_trees.text_of(spec_trees.exchanged(self.specs, old, new))
+        yield from self._retyped(spec_trees.exchanged(self.specs, old, new))
+
+    def _retyped(self, specs: Any) -> Iterator[Fix]:
+        """The fix that puts other specs in place of these, if they can be written."""
+        text = spec_trees.text_of(specs)
         if text is not None:
-            yield self._fix(text)
+            patterns = isinstance(specs, ByPath) and isinstance(self.specs, ByPath)
+            yield self._fix(text, pattern_faults.change(self.specs, specs) if patterns else "")
 
     def check_all(self) -> None:
         """Raise Diagnosed unless each leaf can have its spec."""
@@ -192,9 +197,7 @@ class Held:
         if chosen is not None and self._has_axes(old):
             yield from self._patterns(chosen.by, chosen.excepted(PartitionSpec(*new)))
         if any(self._chosen):
-            specs = spec_trees.replaced(self.specs, old, PartitionSpec(*new))
-            if (written := spec_trees.text_of(specs)) is not None:
-                yield self._fix(written)
+            yield from self._retyped(spec_trees.replaced(self.specs, old, PartitionSpec(*new)))
             return
         leaves = tree_util.tree_leaves(self.tree)
         kept = [

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from jax.sharding import PartitionSpec
 
+from jaxtui.program.engine import spec_trees
 from jaxtui.program.engine.path_patterns import ANY, ByPath, matches
 
 Paths = Sequence[tuple[str, ...]]
@@ -31,6 +32,21 @@ def fault(by: ByPath, name: str, paths: Paths) -> tuple[str, list[ByPath]] | Non
             return message, [_before(by, pattern, over), by.without(pattern)]
     left = [path for path in paths if by.pattern_of(path) is None]
     return _unmatched_leaves(by, name, left) if left else None
+
+
+def change(old: ByPath, new: ByPath) -> str:
+    """What is other in new patterns, in words: `'**/kernal' → '**/kernel'`."""
+    gone = [repr(pattern) for pattern in old.patterns if pattern not in new.patterns]
+    given = {p: spec_trees.text_of(spec) for p, spec in new.patterns.items()}
+    before = {p: spec_trees.text_of(spec) for p, spec in old.patterns.items()}
+    made = [pattern for pattern in given if pattern not in before]
+    if len(gone) == len(made) == 1:
+        return f"{gone[0]} → {made[0]!r}"
+    other = [f"{p!r}: {spec}" for p, spec in given.items() if before.get(p) != spec]
+    if other or gone:
+        return ", ".join([*other, *(f"without {pattern}" for pattern in gone)])
+    first = next(p for p, q in zip(given, before, strict=True) if p != q)
+    return f"{first!r} further in front"
 
 
 def _is_rest(pattern: str) -> bool:

@@ -133,7 +133,7 @@ def resolve(program: Program, known: Names, file: Path | None) -> tuple[Function
     reference = reference_of(program.function)
     if reference is None:
         return _from_source(program.source, program.function.strip(), known), {}
-    return _from_module(reference, file)
+    return _from_module(reference, file, known)
 
 
 def _from_source(source: str, name: str, known: Names) -> Function:
@@ -165,7 +165,9 @@ def _other_functions(name: str, choices: list[str], place: str = "") -> list[Fix
     return fixes
 
 
-def _from_module(reference: Reference, file: Path | None) -> tuple[Function, dict[str, Any]]:
+def _from_module(
+    reference: Reference, file: Path | None, known: Names
+) -> tuple[Function, dict[str, Any]]:
     try:
         module = modules.load(reference.place) if file is None else modules.load_file(file)
     except BaseException as error:  # also SystemExit: a module may call exit()
@@ -181,9 +183,9 @@ def _from_module(reference: Reference, file: Path | None) -> tuple[Function, dic
         message = f"{reference.name} in {reference.place} is no function"
         raise diagnosed("function", FUNCTION, message)
     offered = {n: value for n, value in vars(module).items() if not n.startswith("_")}
-    # By its own name too, as in `train.State(...)`.
     root = module.__name__.partition(".")[0]
-    offered.setdefault(root, sys.modules.get(root, module))
+    if root not in known.values:  # as in `train.State(...)`; a file `ones.py` hides no `ones`
+        offered.setdefault(root, sys.modules.get(root, module))
     function = Function(
         call,
         references.shown(reference.name),

@@ -24,7 +24,7 @@ from jaxtui.wire.base import Composition
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan, Spec
 
 SMALLER = 0.5  # of what is gathered: what is made of it is that small, or it was made for a reason
-NEAR = 8  # values behind a gather among which is what it is made for
+NEAR = 8  # values behind a gather, and sends behind one, among which is what belongs to it
 PADDING = 0.05  # of an array: less padding is not spoken of
 Array = ShardedArray | ShardedValue
 
@@ -131,34 +131,41 @@ class _Looking:
             if one.kind == "all_to_all" and one.axes and not one.file
         ]
         paired: set[int] = set()
-        for (first, (there, out)), (second, (back, home)) in itertools.combinations(
-            enumerate(every), 2
-        ):
-            if paired & {first, second} or not _alike(there, back) or not out < home:
+        for first, (there, out) in enumerate(every):
+            if first in paired or 2 * sent(there, plan.mesh) * (there.times or 1) < self._large:
                 continue
             array = self._sent_by(there, out)
-            if array is None or not self._is_back(array, there, home):
+            if array is None:
                 continue
-            paired |= {first, second}
-            total = 2 * sent(there, plan.mesh) * (there.times or 1)
-            if total < self._large:
-                continue
-            lines = (
-                f"in line {there.line} and back in line {back.line}"
-                if there.line != back.line
-                else f"and back in line {there.line}"
-            )
-            message = (
-                f"{_name(array)} goes there and back: all_to_all over {over(there)} {lines}, "
-                f"{quantities.size(total)} sent by each device"
-            )
-            between = [v for v in plan.values[out:home] if v.shape == array.shape and v.name]
-            remedies = [
-                *self._unconstrained(there.line),
-                *(edit for value in between for edit in self._laid(value, array.spec)),
-                *self._unconstrained(back.line),
-            ]
-            yield Suspicion(there.line, message, total, remedies, sends=True)
+            for second in range(first + 1, min(first + 1 + NEAR, len(every))):
+                back, home = every[second]
+                alike = second not in paired and _alike(there, back) and out < home
+                if alike and self._is_back(array, there, home):
+                    paired.add(second)
+                    yield self._pair(array, (there, out), (back, home))
+                    break
+
+    def _pair(
+        self, array: Array, first: tuple[SentCollective, int], second: tuple[SentCollective, int]
+    ) -> Suspicion:
+        (there, out), (back, home) = first, second
+        total = 2 * sent(there, self._plan.mesh) * (there.times or 1)
+        lines = (
+            f"in line {there.line} and back in line {back.line}"
+            if there.line != back.line
+            else f"and back in line {there.line}"
+        )
+        message = (
+            f"{_name(array)} goes there and back: all_to_all over {over(there)} {lines}, "
+            f"{quantities.size(total)} sent by each device"
+        )
+        between = [v for v in self._plan.values[out:home] if v.shape == array.shape and v.name]
+        remedies = [
+            *self._unconstrained(there.line),
+            *(edit for value in between for edit in self._laid(value, array.spec)),
+            *self._unconstrained(back.line),
+        ]
+        return Suspicion(there.line, message, total, remedies, sends=True)
 
     def _is_back(self, array: Array, there: SentCollective, home: int) -> bool:
         """Whether the axes divide the array's dimensions once more at the value `home`."""

@@ -238,3 +238,31 @@ WRONG = [
 @pytest.mark.parametrize("case", WRONG)
 def test_what_does_not_fit_is_said_at_the_sharding(case: Any) -> None:
     check(case)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "labels"),
+    [
+        (
+            "by_path({'**/kernal': P('model'), '**': P()})",
+            ["'**/kernal' → '**/kernel'", "without '**/kernal'"],
+        ),
+        (
+            "by_path({'layers/**': P('model')})",
+            ["'**/step': P()", "'**': P()"],
+        ),
+        (
+            "by_path({'**': P(), '**/kernel': P('model')})",
+            ["'**/kernel' further in front", "without '**/kernel'"],
+        ),
+        (
+            "by_path({'**/kernel': P('dat'), '**': P()})",
+            ["'**/kernel': P('data')", "'**/kernel': P('model')", "'**/kernel': P()"],
+        ),
+        ("{'layers': P('data'), 'stp': P()}", None),
+    ],
+)
+def test_a_fix_of_patterns_says_what_it_changes(patterns: str, labels: list[str] | None) -> None:
+    found = evaluation.trace(composed(session(PARAMS, patterns))).diagnosis
+    assert found is not None
+    assert [fix.label for fix in found.fixes] == (labels or [fix.text for fix in found.fixes])
