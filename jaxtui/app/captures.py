@@ -14,8 +14,8 @@ from jaxtui.session.session import Session, loads
 from jaxtui.wire import launch
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
     from jaxtui.app.files import Files
+    from jaxtui.app.shell_app import ShellApp
     from jaxtui.capture.screen.dialog import Captured, Typed
 
 
@@ -40,7 +40,7 @@ def free(path: str) -> str:
 class Captures:
     """Captures calls for the explorer, and remembers what was typed for the last one."""
 
-    def __init__(self, app: JaxtuiApp, files: Files) -> None:
+    def __init__(self, app: ShellApp, files: Files) -> None:
         from jaxtui.capture.screen.dialog import Typed
 
         self._app, self._files = app, files
