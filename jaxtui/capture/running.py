@@ -44,7 +44,11 @@ class Running:
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except BaseException:  # a key that interrupts it
+            self._end()
+            raise
 
     def __enter__(self) -> Running:
         return self
@@ -88,7 +92,8 @@ class Running:
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._reader.join(GRACE_SECONDS)
+        if self._reader.ident is not None:
+            self._reader.join(GRACE_SECONDS)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

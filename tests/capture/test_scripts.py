@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -434,5 +435,8 @@ def test_a_signal_ends_the_command_and_the_script(tmp_path: Path, number: signal
         script = int(command.stderr.readline())
         command.send_signal(number)
         assert command.wait(20) == 128 + number
+    deadline = time.monotonic() + 20
+    while exists(script) and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert not exists(script)
     assert not (tmp_path / "f.toml").exists()
