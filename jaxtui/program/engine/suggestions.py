@@ -28,7 +28,10 @@ MOST_EDITS = 4
 
 
 def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
-    """Values of the setting `name` (in_axes or out_axes) with which the rest traces, as fixes."""
+    """Values of the setting `name` (in_axes or out_axes) with which the rest traces, as fixes.
+
+    Of in_axes, those that change no more entries than they need to.
+    """
     if not (layer.kind.maps or layer.kind.in_mesh):
         return []
     level = recorder.level_of(layer)
@@ -37,14 +40,18 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
         return []
     tried = _input_axes(layer, args) if name == "in_axes" else _output_axes(recorder, level)
     fixes: list[Fix] = []
+    needed: int | None = None
     deadline = time.monotonic() + BUDGET
-    for axes in itertools.islice(tried, MOST_ATTEMPTS):
+    for changed, axes in itertools.islice(tried, MOST_ATTEMPTS):
         if len(fixes) == MOST_FIXES or time.monotonic() > deadline:
+            break
+        if needed is not None and changed > needed:
             break
         if _same(axes, layer.settings.get(name, None if layer.kind.in_mesh else 0)):
             continue
         if traces(layer, recorder, **{name: axes}):
             fixes.append(layer.fix(name, repr(axes)))
+            needed = changed
     return fixes
 
 
@@ -99,14 +106,21 @@ def traces(layer: BuiltLayer, recorder: Recorder, **changed: Any) -> bool:
     return True
 
 
-def _input_axes(layer: BuiltLayer, args: tuple[Any, ...]) -> Iterable[Any]:
-    """Values of in_axes with an entry for each argument, those with the fewest changes first."""
+def _input_axes(layer: BuiltLayer, args: tuple[Any, ...]) -> Iterable[tuple[int, Any]]:
+    """How many entries are changed, and values of in_axes with an entry for each argument.
+
+    Those with the fewest changes come first.
+    """
     now = entries(layer.settings.get("in_axes", 0), len(args))
     choices = [_choices(arg, current) for arg, current in zip(args, now, strict=True)]
     # More than this many combinations are not worth sorting: only the nearest are tried.
     combinations = itertools.islice(itertools.product(*choices), 4096)
     nearest = sorted(combinations, key=lambda axes: _distance(axes, now))
-    return [unpacked(axes) for axes in nearest if any(a is not None for a in axes)]
+    return [
+        (_distance(axes, now)[0], unpacked(axes))
+        for axes in nearest
+        if any(a is not None for a in axes)
+    ]
 
 
 def unpacked(entries: Sequence[Any]) -> Any:
@@ -141,6 +155,8 @@ def _choices(arg: Any, current: Any) -> list[Any]:
         return [current]
     if type(current) is not int and isinstance(current, tuple | list | dict):
         return [current, *([] if tree else axes)]
+    if type(current) is int and -_lowest_rank(arg) <= current < 0:
+        axes.insert(0, current)
     return sorted(axes, key=lambda axis: not _same(axis, current))
 
 
@@ -155,8 +171,9 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _output_axes(recorder: Recorder, level: int) -> Iterable[Any]:
-    return range(_lowest_rank(recorder.recordings[level + 1].output) + 1)
+def _output_axes(recorder: Recorder, level: int) -> Iterable[tuple[int, Any]]:
+    rank = _lowest_rank(recorder.recordings[level + 1].output)
+    return [(1, axis) for axis in range(rank + 1)]
 
 
 def _lowest_rank(tree: Any) -> int:

@@ -69,6 +69,15 @@ def test_a_gradient_that_is_summed_already_is_said_to_be(called: str, factor: in
     np.testing.assert_allclose(unchecked.leaves[0][1], np.ones(3) - 0.1 * plain, rtol=1e-5)
 
 
+def test_the_cast_that_the_note_names_gives_what_pmap_gives() -> None:
+    cast = "lax.pcast(w, 'i', to='varying')" if hasattr(jax.lax, "pcast") else "lax.pvary(w, 'i')"
+    source = STEP.format("pmean").replace("(loss)(w, x)", f"(loss)({cast}, x)")
+    found = ran(made(source, WEIGHTS, ON_I, mesh=LINE))
+    assert found.notes == []
+    step = np.ones(3) - 0.1 * parts().mean(0)
+    np.testing.assert_allclose(found.leaves[0][1], step, rtol=1e-5)
+
+
 OF_PSUM = """
 def gradient(w, data):
     def total(w):
