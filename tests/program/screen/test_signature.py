@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from jaxtui.program.screen.signature import follow, rows, with_value
 from jaxtui.session.session import Argument
 from jaxtui.wire.report import Parameter
+from tests.support.made_sessions import argument_names, signatures
 
 
 def arguments(**values: str) -> list[Argument]:
@@ -165,3 +171,19 @@ def test_a_default_is_typed_behind_an_argument_with_a_name_of_its_own() -> None:
     assert [(row.name, row.index) for row in shown] == [("a", 0), ("n", None), ("k", None)]
     assert values(with_value(given, signature, shown[1], "4")) == {"a": "1", "n": "4"}
     assert values(with_value(given, signature, shown[2], "4")) == {"a": "1", "k": "4"}
+
+
+@given(
+    names=st.lists(argument_names, max_size=5),
+    versions=st.lists(signatures().filter(lambda found: found is not None), min_size=2, max_size=5),
+)
+def test_no_change_of_a_signature_loses_a_value(
+    names: list[str], versions: list[list[Parameter]]
+) -> None:
+    now = [Argument(name=name, value=str(number)) for number, name in enumerate(names)]
+    typed = {argument.value for argument in now}
+    remembered: dict[str, Argument] = {}
+    for before, after in itertools.pairwise(versions):
+        now = follow(now, before, after, remembered)
+        kept = {a.value for a in (*now, *remembered.values())}
+        assert typed <= kept
