@@ -13,7 +13,6 @@ import msgspec
 from textual.timer import Timer
 
 from jaxtui.app.array_reads import ArrayReads
-from jaxtui.app.file_poll import FilePoll
 from jaxtui.app.files import Files
 from jaxtui.app.history import History, changed
 from jaxtui.app.works import Works
@@ -31,6 +30,7 @@ from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
 if TYPE_CHECKING:
     from jaxtui.app.covered import Covered
+    from jaxtui.app.file_poll import FilePoll
     from jaxtui.app.kept_work import KeptWork
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.session.diagnosis import Fix
@@ -108,7 +108,7 @@ class Explorer(Works):
         )
         super().__init__(opened)
         self.array_reads = ArrayReads(opened, app, self.work.note_summary)
-        self._poll = FilePoll(self)
+        self._poll: FilePoll | None = None
         self._choice = choice
         self._history = History()
         self._inbox: deque[AnyEvent] = deque()
@@ -124,7 +124,7 @@ class Explorer(Works):
         self.open_session.restarted(self.now())
         self.client.listen(self._hear)
         self._tick_on()
-        self.app.set_timer(REST, self._poll.follow)
+        self.app.set_timer(REST, self._follow_files)
 
     @property
     def works(self) -> list[AwaitedWork]:
@@ -312,10 +312,17 @@ class Explorer(Works):
 
     def _rested(self) -> None:
         self._resting = None
-        self._poll.follow()
+        self._follow_files()
         for work in self.works:
             work.rested(self.now())
         self.show_work()
+
+    def _follow_files(self) -> None:
+        """Look at the files that the session runs from now on."""
+        from jaxtui.app.file_poll import FilePoll
+
+        self._poll = self._poll or FilePoll(self)
+        self._poll.follow()
 
     # ------------------------------------------------------------------------------- the engine
 

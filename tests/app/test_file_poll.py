@@ -39,9 +39,15 @@ def of_file() -> Session:
     return msgspec.structs.replace(session, program=program)
 
 
+def poll_of(bench: Bench) -> file_poll.FilePoll:
+    assert bench.explorer._poll is not None
+    return bench.explorer._poll
+
+
 async def polled(bench: Bench) -> None:
     """Let the files be looked at for the first time."""
-    await bench.until(lambda: bench.explorer._poll._timer is not None)
+    await bench.until(lambda: bench.explorer._poll is not None)
+    await bench.until(lambda: poll_of(bench)._timer is not None)
 
 
 async def test_a_changed_file_of_ones_own_session_is_traced_and_the_result_marked_old(
@@ -66,9 +72,9 @@ async def test_a_file_that_is_only_touched_is_not_traced(folder: Path) -> None:
         await bench.settled()
         await polled(bench)
         traces = len(bench.client.asked(Trace))
-        before = bench.explorer._poll._reading
+        before = poll_of(bench)._reading
         (folder / "helper.py").write_text("g = abs\n")
-        await bench.until(lambda: bench.explorer._poll._reading is not before)
+        await bench.until(lambda: poll_of(bench)._reading is not before)
         await bench.settle()
         assert len(bench.client.asked(Trace)) == traces
 
@@ -93,7 +99,7 @@ async def test_without_files_nothing_is_looked_at(folder: Path) -> None:
         await bench.settled()
         await polled(bench)
         bench.explorer.open(made.session())
-        await bench.until(lambda: bench.explorer._poll._timer is None)
+        await bench.until(lambda: poll_of(bench)._timer is None)
 
 
 def test_what_a_file_in_a_package_runs_is_covered(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ async def _open_and_save(
     assert other.read_bytes() == path.read_bytes()
 
 
-@settings(MANY, max_examples=8)
+@settings(MANY, max_examples=3)
 @given(session=sessions.filter(_loadable), signature=signatures())
 def test_what_is_opened_and_saved_is_the_same_bytes(
     session: Session, signature: list[Parameter] | None, tmp_path: Path

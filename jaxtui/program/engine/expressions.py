@@ -88,14 +88,16 @@ def names(
     devices: DeviceSet,
     folder: str,
     file: Path | None = None,
+    of_module: Hashable = None,
 ) -> Names:
     """Run `source` in a new module that has `parameters`, the number of `devices` and their mesh.
 
     Changes that an earlier program made to the process are undone first. Modules are found in the
-    session's `folder` and beside the function's `file`. Raises Diagnosed at program.source if it is
-    not valid Python or raises.
+    session's `folder` and beside the function's `file`; `of_module` tells a program without a
+    source of its own from others. Raises Diagnosed at program.source if it is not valid Python or
+    raises.
     """
-    surroundings.restore()
+    surroundings.restore(None if modules.forget_changed() else of_module)
     modules.begin(folder, file, source)
     if surroundings.remembers():
         sys.argv[:] = [str(file or "")]

@@ -82,7 +82,6 @@ def begin(folder: str, file: Path | None, source: str) -> None:
             sys.meta_path.insert(0, _finder)
         folders = _folders(folder, file)
         moved = folders != _added
-        _forget_changed()
         if moved or any(loaded.changes for loaded in list(_loaded.values())):
             for loaded in list(_loaded.values()):
                 _not_imported(loaded)
@@ -92,6 +91,15 @@ def begin(folder: str, file: Path | None, source: str) -> None:
         for name, changes in _libraries.items():
             if re.search(rf"\b{re.escape(name)}\b", source):
                 process_state.apply(changes)
+
+
+def forget_changed() -> bool:
+    """Forget the modules whose files have changed, and those that import them.
+
+    Returns whether there were any.
+    """
+    with _lock:
+        return _forget_changed()
 
 
 def called() -> None:
@@ -116,7 +124,7 @@ def _import_from(folders: list[str]) -> None:
     sys.path[:0] = folders
 
 
-def _forget_changed() -> None:
+def _forget_changed() -> bool:
     looks = bool(_calls)
     _calls.clear()
     changed = [
@@ -124,6 +132,7 @@ def _forget_changed() -> None:
         for key, loaded in list(_loaded.items())
         if _stamp(loaded.path) != loaded.stamp or (looks and _holds_deleted(loaded))
     ]
+    any_changed = bool(changed)
     while changed:
         gone = [_loaded.pop(key) for key in changed if key in _loaded]
         for loaded in gone:
@@ -132,6 +141,7 @@ def _forget_changed() -> None:
         words = {loaded.module.__name__.rpartition(".")[2] for loaded in gone}
         word = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
         changed = [key for key, loaded in list(_loaded.items()) if word.search(_text(loaded.path))]
+    return any_changed
 
 
 def _not_imported(loaded: Loaded) -> None:

@@ -10,7 +10,7 @@ from jax import tree_util
 from jax.sharding import AbstractMesh
 
 from jaxtui.engine_base.devices import DeviceSet, device_set, planned_set
-from jaxtui.program.engine import expressions, programs
+from jaxtui.program.engine import expressions, programs, surroundings
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.programs import BuiltLayer, Function
 from jaxtui.program.engine.tracing import Recorder, Spec, spec_of
@@ -72,15 +72,18 @@ def resolved(
     devices = _devices(composition, mesh)
     program = composition.program
     file = programs.file_of(program, composition.folder)
+    of_module = None if program.source.strip() else (program.function, composition.folder, file)
     known = expressions.names(
         program.source,
         {**composition.parameters, **composition.swept},
         devices,
         composition.folder,
         file,
+        of_module,
     )
     with devices.context():
         function, offered = programs.resolve(program, known, file)
+    surroundings.settle(of_module)
     return devices, known.with_file(offered), function
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Hashable
+from typing import Any
 
 import jax
 
@@ -34,11 +35,24 @@ class Surroundings:
         self._path = list(sys.path)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._registrations = Registrations()
+        self._settled: tuple[Hashable, dict[str, Any]] = (None, {})
 
-    def restore(self) -> None:
+    def settle(self, program: Hashable) -> None:
+        """Note the options of JAX as the modules of this `program` leave them."""
+        self._settled = (program, dict(jax.config.values))
+
+    def restore(self, program: Hashable) -> None:
+        """Restore the state, but for the options that the same `program` has settled before.
+
+        They would be set again at once, and another thread may be tracing it now.
+        """
+        known, options = self._settled
+        wanted = dict(self._state)
+        if program is not None and program == known:
+            wanted["jax"] = options
         process_state.leave_local_contexts()
         sys.path[:] = self._path
-        process_state.apply(process_state.changes(process_state.read(), self._state))
+        process_state.apply(process_state.changes(process_state.read(), wanted))
         process_state.new_randomness()
         self._registrations.begin()
         self._restore_streams()
@@ -64,10 +78,19 @@ def remembers() -> bool:
     return bool(_at_start)
 
 
-def restore() -> None:
-    """Undo what sources have changed since `remember`; without that, do nothing."""
+def restore(program: Hashable = None) -> None:
+    """Undo what programs have changed since `remember`; without that, do nothing.
+
+    What the modules of this `program` set in JAX stays, if it is the one that was settled last.
+    """
     for surroundings in _at_start:
-        surroundings.restore()
+        surroundings.restore(program)
+
+
+def settle(program: Hashable) -> None:
+    """Note what the modules of a program have set in JAX."""
+    for surroundings in _at_start:
+        surroundings.settle(program)
 
 
 def deciding_options() -> Hashable:

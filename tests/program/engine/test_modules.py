@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import pytest
 
-from jaxtui.program.engine import evaluation, modules, surroundings
+from jaxtui.program.engine import evaluation, modules, process_state, surroundings
 from jaxtui.session.layers import Jit
 from jaxtui.session.session import Argument, Program
 from jaxtui.wire.base import Composition
@@ -310,6 +310,36 @@ def test_what_a_module_sets_when_it_is_imported_is_set_for_its_programs_only(fol
 
     dtypes = [dtype(*given) for given in [("", wide), ("", plain), ("uses.py:f", ""), ("", wide)]]
     assert dtypes == ["float64", "float32", "float64", "float64"]
+
+
+def test_an_option_that_a_file_sets_is_never_off_while_its_program_is_traced_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = "import jax\njax.config.update('jax_enable_x64', {})\ndef f(x):\n    return x\n"
+    (folder / "wide.py").write_text(sets.format(True))
+    seen: list[Any] = []
+    update = jax.config.update
+
+    def noting(name: str, value: Any) -> None:
+        seen.append((name, value))
+        update(name, value)
+
+    traced(folder, "wide.py:f")
+    monkeypatch.setattr(process_state.jax.config, "update", noting)
+    part = process_state._PARTS["jax"]._replace(write=noting)
+    monkeypatch.setitem(process_state._PARTS, "jax", part)
+    traced(folder, "wide.py:f", x="arange(4.)")
+    assert ("jax_enable_x64", False) not in seen
+    assert traced_dtype(traced(folder, "", "def f(x): return x")) == "float32"
+    assert traced_dtype(traced(folder, "wide.py:f")) == "float64"
+    edit(folder / "wide.py", sets.format("False"))
+    assert traced_dtype(traced(folder, "wide.py:f")) == "float32"
+
+
+def traced_dtype(found: Traced) -> str:
+    assert found.flow is not None
+    (leaf,) = found.flow.levels[0].inputs or []
+    return leaf.dtype
 
 
 def test_what_an_installed_package_sets_in_jax_is_set_for_its_programs_only(

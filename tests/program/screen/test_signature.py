@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from jaxtui.program.screen.signature import follow, rows, with_value
 from jaxtui.session.session import Argument
 from jaxtui.wire.report import Parameter
+from tests.support.made_sessions import argument_names, signatures
 
 
 def arguments(**values: str) -> list[Argument]:
@@ -171,3 +177,19 @@ def test_what_only_star_star_options_takes_has_no_place_either() -> None:
     signature = [Parameter(name="x", kind="positional"), Parameter(name="o", kind="var_keyword")]
     shown = rows(arguments(x="1", y="2"), signature)
     assert [row.place for row in shown] == [0, None]
+
+
+@given(
+    names=st.lists(argument_names, max_size=5),
+    versions=st.lists(signatures().filter(lambda found: found is not None), min_size=2, max_size=5),
+)
+def test_no_change_of_a_signature_loses_a_value(
+    names: list[str], versions: list[list[Parameter]]
+) -> None:
+    now = [Argument(name=name, value=str(number)) for number, name in enumerate(names)]
+    typed = {argument.value for argument in now}
+    remembered: dict[str, Argument] = {}
+    for before, after in itertools.pairwise(versions):
+        now = follow(now, before, after, remembered)
+        kept = {a.value for a in (*now, *remembered.values())}
+        assert typed <= kept

@@ -6,7 +6,9 @@ from itertools import count
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from jaxtui.program.screen.signature import rows
 from jaxtui.program.screen.view import abstract_words, notice
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.open_session import OpenSession, ended_words
@@ -18,6 +20,7 @@ from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed, Stage
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Run, Trace
 from jaxtui.wire.report import Parameter, Summary
 from tests.support import made_events as made
+from tests.support.made_sessions import sessions, signatures
 
 WRONG = Diagnosis(kind="value", field=FieldPath("program.arguments.0.value"), message="no")
 DIED = Gone(reason="it ended with status 134", status=134, wanted=False, tail=["abort"])
@@ -263,6 +266,19 @@ def test_a_new_parameter_gets_a_row_and_is_traced() -> None:
     names = [a.name for a in desk.work.session.program.arguments]
     assert names == ["matrix", "vector", "scale"]
     assert len(desk.of(Trace)) == traces + 1
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(session=sessions, signature=signatures())
+def test_a_session_that_is_opened_is_not_changed_by_its_signature(
+    session: Session, signature: list[Parameter] | None
+) -> None:
+    desk = Desk(session).up()
+    desk.hear(made.traced(desk.trace.id, signature=signature))
+    assert desk.work.session == session
+    shown = rows(session.program.arguments, desk.work.signature)
+    given = [row.index for row in shown if row.index is not None]
+    assert given == list(range(len(session.program.arguments)))
 
 
 # ------------------------------------------------------------------------------------ waiting
