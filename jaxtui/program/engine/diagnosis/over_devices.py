@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from jax import tree_util
 
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.program.engine import suggestions
+from jaxtui.program.engine.diagnosis.calls import Call
 from jaxtui.session.diagnosis import Edit, Fix
 from jaxtui.session.field_path import ARGUMENTS, LAYERS
 from jaxtui.session.layers import AxisMap, Vmap
-
-if TYPE_CHECKING:
-    from jaxtui.program.engine.diagnosis.mapping import MappingCall
 
 # The name of each mapped leaf, the position of its argument (-1 for a keyword), its size, its axis.
 Sizes = Sequence[tuple[str, int, int, int]]
 
 
-def fixes(call: MappingCall, sizes: Sizes, count: int) -> Iterator[Fix]:
+def fixes(call: Call, sizes: Sizes, count: int) -> Iterator[Fix]:
     """What to do with the mapped axis, which is longer than the `count` of devices."""
     if not call.outermost or any(axis < 0 for *_, axis in sizes):
         return
@@ -37,7 +35,7 @@ def fixes(call: MappingCall, sizes: Sizes, count: int) -> Iterator[Fix]:
         yield _fix(label, edits)
 
 
-def _folded(call: MappingCall, sizes: Sizes, count: int) -> Fix | None:
+def _folded(call: Call, sizes: Sizes, count: int) -> Fix | None:
     """Several elements to each device, over which a vmap inside maps the function.
 
     Only where each element is computed as before: a function that speaks over the mapped axis would
@@ -68,7 +66,7 @@ def _folded(call: MappingCall, sizes: Sizes, count: int) -> Fix | None:
     )
 
 
-def _vmap_inside(call: MappingCall) -> Vmap | None:
+def _vmap_inside(call: Call) -> Vmap | None:
     """A vmap with the axes of the pmap; None if what it maps uses the axis by its name."""
     kind = call.layer.kind
     assert isinstance(kind, AxisMap)
@@ -83,7 +81,7 @@ def _fix(label: str, edits: Sequence[Edit]) -> Fix:
 
 
 def _edits(
-    call: MappingCall, sizes: Sizes, change: Callable[[int, Sequence[int] | None], str]
+    call: Call, sizes: Sizes, change: Callable[[int, Sequence[int] | None], str]
 ) -> list[Edit]:
     """An edit of each mapped argument's value; empty where one of them has none.
 
