@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from jax import tree_util
 
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.program.engine import suggestions
+from jaxtui.program.engine.diagnosis.calls import Call
 from jaxtui.session.diagnosis import Edit, Fix
 from jaxtui.session.field_path import ARGUMENTS, LAYERS
 from jaxtui.session.layers import AxisMap, Vmap
-
-if TYPE_CHECKING:
-    from jaxtui.program.engine.diagnosis.calls import Call
 
 # The name of each mapped leaf, the position of its argument (-1 for a keyword), its size, its axis.
 Sizes = Sequence[tuple[str, int, int, int]]
