@@ -47,7 +47,7 @@ class Table:
     The first `inputs` rows are of inputs; a rule and the rows of outputs follow. `entered` and
     `returned` say whether tracing reached the function and returned from it. `widths` are the
     columns' widths without the fault, so that it narrows none. `signs` are those in use: "maps",
-    "divides", "whole", "gradient".
+    "divides", "goes through", "whole", "gradient".
     """
 
     headings: tuple[Line, ...]
@@ -110,7 +110,9 @@ def _signs_in(flow: Flow, rows: Sequence[Row]) -> frozenset[str]:
     found = set()
     for outer, inner in pairwise(flow.levels):
         if any(leaf.marks for leaf in (*(outer.inputs or ()), *(outer.outputs or ()))):
-            found.add("divides" if kind_of(inner).divides else "maps")
+            kind = kind_of(inner)
+            steps = kind.fixed_in_axes is not None and not kind.of_examples
+            found.add("divides" if kind.divides else "goes through" if steps else "maps")
     arrows = {arrow.text for row in rows for arrow in row.arrows}
     if signs.WHOLE in arrows:
         found.add("whole")
