@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,6 +79,12 @@ def resolved(
     )
     with devices.context():
         function = programs.resolve(composition.program, known, composition.folder)
+        layers = composition.program.layers
+        if not all(layer.home for layer in layers):
+            # What is wrong with a layer is told when it is built to be called.
+            with contextlib.suppress(Exception):
+                built = programs.build_layers(layers, known, devices)
+                function = programs.as_called(function, built)
     return devices, known, function
 
 

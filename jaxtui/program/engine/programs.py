@@ -9,14 +9,15 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import adapters, expressions, pmaps
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.layer_settings import settings_of, transformation
@@ -31,11 +32,16 @@ from jaxtui.wire.report import Parameter
 
 @dataclass(frozen=True)
 class Function:
-    """The user's function, the name to show, and its parameters (None if Python cannot tell)."""
+    """The user's function, the name to show, and its parameters (None if Python cannot tell).
+
+    Where a layer applies what may change them, the parameters are those of what it made, and
+    `made` is the signature of that.
+    """
 
     call: Callable[..., Any]
     name: str
     parameters: list[Parameter] | None
+    made: inspect.Signature | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class BuiltLayer:
         """`transformed`, of `jax.numpy.vectorize`, which ignores what it is given by name unless it
         is excluded: that is refused."""
 
+        @functools.wraps(transformed)
         def called(*args: Any, **named: Any) -> Any:
             excluded = self.settings.get("excluded", set())
             if ignored := [name for name in named if name not in excluded]:
@@ -249,6 +256,24 @@ def signature(call: Callable[..., Any]) -> list[Parameter] | None:
         )
         for p in parameters
     ]
+
+
+@rehearsal()
+def as_called(function: Function, layers: Sequence[BuiltLayer]) -> Function:
+    """`function` with the parameters of what the layers that apply something made of it.
+
+    What takes anything (`*args, **kwargs`) is taken to take what it was made from.
+    """
+    call, found = function.call, function
+    for layer in layers:
+        call = layer.wrap(call, None)
+        if layer.kind.home:
+            continue
+        parameters = signature(call)
+        named = [p for p in parameters or () if not p.kind.startswith("var_")]
+        if parameters is not None and (named or not parameters):
+            found = replace(found, parameters=parameters, made=inspect.signature(call))
+    return found
 
 
 def split_arguments(

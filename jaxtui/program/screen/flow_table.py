@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -9,7 +10,7 @@ from typing import Literal
 
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_cells import NOT_REACHED, FlowCells, kind_of
-from jaxtui.program.screen.flow_fault import Fault, argument_of, first_reached
+from jaxtui.program.screen.flow_fault import Fault, argument_of
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
 from jaxtui.text.printable import clean
@@ -134,12 +135,8 @@ class _Rows:
         """Return a row for each input leaf, folded argument, and argument without leaves."""
         reached = tuple(level.inputs is not None for level in self.flow.levels)
         groups: dict[str, list[Track]] = {}
-        for index, given in enumerate(first_reached(self.flow)):
-            track = tuple(
-                level.inputs[index] if level.inputs and index < len(level.inputs) else None
-                for level in self.flow.levels
-            )
-            groups.setdefault(argument_of(given.path), []).append(track)
+        for path, track in input_tracks(self.flow.levels):
+            groups.setdefault(argument_of(path), []).append(track)
         rows: list[Row] = []
         for name in dict.fromkeys([*arguments, *groups]):
             if name in groups:
@@ -236,6 +233,18 @@ def _gradients(outer: Level, inner: Level) -> set[int]:
     """Return the ids of the output leaves that are derivatives."""
     outputs = outer.outputs or []
     return {id(outputs[index]) for index in _derivatives(outer, inner)}
+
+
+def input_tracks(levels: Sequence[Level]) -> list[tuple[str, Track]]:
+    """Follow each input leaf through the levels, by its path; what is applied may give others."""
+    found: dict[tuple[str, int], list[FlowLeaf | None]] = {}
+    for at, level in enumerate(levels):
+        times: Counter[str] = Counter()  # two arguments may have one name
+        for leaf in level.inputs or ():
+            place = (leaf.path, times[leaf.path])
+            times[leaf.path] += 1
+            found.setdefault(place, [None] * len(levels))[at] = leaf
+    return [(path, tuple(track)) for (path, _), track in found.items()]
 
 
 def output_tracks(levels: Sequence[Level]) -> list[Track]:
