@@ -39,6 +39,10 @@ class Arrays:
         """Compute the arrays now, as a script would before it calls its program."""
         self._computed = [expressions.concrete_value(*self._of)]
 
+    def forget(self) -> None:
+        """Free the arrays that were computed."""
+        self._computed.clear()
+
     def value(self) -> Any:
         """The arrays; what was not computed before becomes a part of the trace that asks."""
         return self._computed[0] if self._computed else expressions.concrete_value(*self._of)

@@ -16,7 +16,14 @@ from msgspec.structs import replace
 from jaxtui.engine_base import failures, lockstep, memory, processes
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import expressions, kept_programs, placing, pmaps, suggestions
+from jaxtui.program.engine import (
+    expressions,
+    kept_programs,
+    placing,
+    pmaps,
+    programs,
+    suggestions,
+)
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.diagnosis import inputs as explanations
@@ -206,12 +213,11 @@ def _run(
             args, kwargs = prepared.call(values)
             recorder = kept.recorder if kept is not None else prepared.recorder()
             recorder.given = prepared.specs(values)
-            for layer in recorder.layers:
-                layer.compute()
             del values  # donated buffers must have no other owner
             recorder.on_level = _stages(prepared, stage)
             try:
-                evaluated = _called(prepared, recorder, args, kwargs, stage)
+                with programs.computed(recorder.layers):
+                    evaluated = _called(prepared, recorder, args, kwargs, stage)
             except BaseException:
                 kept_programs.drop(identity)
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -111,11 +112,22 @@ class BuiltLayer:
 
         return called
 
-    def compute(self) -> None:
-        """Compute the settings that are arrays, before the program is called."""
-        for value in self.settings.values():
-            if isinstance(value, adapters.Arrays):
-                value.compute()
+
+@contextlib.contextmanager
+def computed(layers: Sequence[BuiltLayer]) -> Iterator[None]:
+    """Hold the settings that are arrays computed in the block, as a script would before its call.
+
+    Outside of it they become parts of the trace that asks for them. Raises Diagnosed.
+    """
+    settings = [value for layer in layers for value in layer.settings.values()]
+    arrays = [value for value in settings if isinstance(value, adapters.Arrays)]
+    try:
+        for value in arrays:
+            value.compute()
+        yield
+    finally:
+        for value in arrays:
+            value.forget()
 
 
 def resolve(program: Program, known: Names, folder: str) -> Function:
