@@ -319,7 +319,7 @@ class Jvp(Linear, tag="jvp"):
 class Vjp(Linear, tag="vjp"):
     """`jax.vjp`: the output, and `cotangents` pulled back to the arguments (reverse mode)."""
 
-    about = "the output, and cotangents pulled back to the arguments"
+    about = "the output, and cotangents pulled back to inputs"
     adapter = "as_vjp"
     output_field = "cotangents"
     # JAX's function returns the map that takes these.

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import Devices, Program
 
 When = Literal["never", "call", "values", "source"]
@@ -57,13 +58,20 @@ def when(devices: Devices, program: Program, *, planned: bool = False) -> When:
     if planned or asking or "explicit" in (devices.axis_types or {}).values():
         return from_then
     texts = [program.source, *(argument.value for argument in program.arguments)]
-    texts += [layer.typed().get(layer.needs, "") for layer in program.layers]
+    texts += [text for layer in program.layers for text in _code(layer)]
     names = frozenset().union(*map(_names, texts))
     if names & _OWN:
         return "never"
     elsewhere = ":" in program.function or _imports_others(program.source)
     asks = bool(names & _ASKING) or elsewhere
     return from_then if asks else "never"
+
+
+def _code(layer: AnyLayer) -> Iterator[str]:
+    """The texts of a layer that are code as sources and values are: what it applies, and arrays."""
+    for name, text in layer.typed().items():
+        if name == layer.needs or layer.fields()[name].reads == "arrays":
+            yield text
 
 
 def asks_for_mesh(text: str) -> bool:

@@ -145,9 +145,9 @@ class Level(Struct, frozen=True, kw_only=True):
 class Flow(Struct, frozen=True, kw_only=True):
     """The shape flow: `levels` from the given one inward to that of the function itself.
 
-    No layer changes the pytree of the arguments, so an input leaf has the same index in every
-    level. The pytree of the outputs may differ from level to level (`grad`), so outputs have their
-    own paths. `axes` are those of the mesh.
+    No layer but an `apply` changes the pytree of the arguments, so an input leaf has the same path
+    in every level. The pytree of the outputs may differ from level to level (`grad`), so outputs
+    have their own paths. `axes` are those of the mesh.
     """
 
     function: str

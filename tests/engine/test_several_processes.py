@@ -17,7 +17,19 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxtui.session.layers import Grad, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.layers import (
+    Apply,
+    Grad,
+    Jit,
+    Jvp,
+    Linearize,
+    Map,
+    Pmap,
+    ShardMap,
+    Vectorize,
+    Vjp,
+    Vmap,
+)
 from jaxtui.session.session import Argument, Benchmark, Collective, Devices, Program
 from jaxtui.wire.base import Composition, Failed, Gone, Printed
 from jaxtui.wire.benchmark import Bench, BenchPlanned, PlanBench
@@ -122,6 +134,28 @@ def by_shard_map(function: Callable[..., Any], specs: Any) -> Any:
             "return lax.psum(x, 'devices'), x * 2",
             [ShardMap(in_specs="P('devices')", out_specs="(P(), P('devices'))")],
             lambda: by_shard_map(lambda x: (lax.psum(x, "devices"), x * 2), (P(), P("devices"))),
+        ),
+        (
+            "return jnp.sin(x)",
+            [Jvp(tangents="arange(2.)"), Pmap()],
+            lambda: by_pmap(lambda x: jax.jvp(jnp.sin, (x,), (jnp.arange(2.0),))),
+        ),
+        (
+            "return jnp.sin(x)",
+            [Vjp(), Pmap()],
+            lambda: by_pmap(
+                lambda x: (lambda out, pull: (out, pull(jnp.ones(2))))(*jax.vjp(jnp.sin, x))
+            ),
+        ),
+        (
+            "return x * 2",
+            [Linearize(), Map(), Apply(function="lambda g: lambda x: g(x)[1]"), Jit()],
+            lambda: jnp.full((8, 2), 2.0),
+        ),
+        (
+            "return x.sum()",
+            [Vectorize(signature="(n)->()"), Jit()],
+            lambda: jnp.arange(16.0).reshape(8, 2).sum(1),
         ),
         ("return x.sum(0)", [Jit()], lambda: jnp.arange(16.0).reshape(8, 2).sum(0)),
         ("return x * 3", [Vmap()], lambda: jnp.arange(16.0).reshape(8, 2) * 3),

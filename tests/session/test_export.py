@@ -16,14 +16,21 @@ from jaxtui import lessons
 from jaxtui.program.engine.evaluation import run
 from jaxtui.session.export import ExportError, script
 from jaxtui.session.layers import (
+    Apply,
     Checkpoint,
     Grad,
     Hessian,
     Jacfwd,
     Jacrev,
     Jit,
+    Jvp,
+    Linearize,
+    Map,
     Pmap,
+    Scan,
     ShardMap,
+    Vectorize,
+    Vjp,
     Vmap,
 )
 from jaxtui.session.session import Argument, Devices, Program, Session
@@ -160,6 +167,47 @@ SESSIONS = {
             Checkpoint(policy="save_from_both_policies(mine, save_only_these_names(str('a')))"),
             Checkpoint(policy="None"),
             Grad(),
+        )
+    ),
+    "a jvp along what only values know": Session(
+        parameters={"n": 3},
+        program=program(
+            "def f(x, k):\n    return jnp.sin(x) * k\n",
+            {"x": "arange(3.0)", "k": "2"},
+            Jvp(tangents="(normal(n, seed=2), np.zeros((), jax.dtypes.float0))"),
+            Jit(),
+        ),
+    ),
+    "a vjp and a linearize": Session(
+        program=program(
+            "def f(x):\n    return jnp.sin(x), x.sum()\n",
+            {"x": "arange(3.0)"},
+            Linearize(tangents="ones(3)"),
+            Vjp(cotangents="((ones(3), 1.), (zeros(3), 2.))"),
+        )
+    ),
+    "a scan in a map": Session(
+        program=program(
+            "def f(c, x, *, k):\n    return c + x * k, {'c': c}\n",
+            {"c": "zeros(4)", "x": "arange(12.0).reshape(4, 3)", "k": "arange(4)"},
+            Scan(reverse="True", unroll="2"),
+            Map(batch_size="3"),
+        )
+    ),
+    "a vectorize with and without quotes": Session(
+        program=program(
+            "def f(x, n):\n    return x.sum() * len(n)\n",
+            {"x": "arange(24.0).reshape(2, 3, 4)", "n": "'ab'"},
+            Vectorize(signature="(n)->()", excluded="1"),
+            Vectorize(signature="'(m,n)->(m)'", excluded="{1}"),
+        )
+    ),
+    "what is applied": Session(
+        program=program(
+            "def f(x, y):\n    return x * y\n",
+            {"x": "arange(3.0)"},
+            Apply(function="lambda g: functools.partial(g, y=2.0)"),
+            Apply(function="functools.partial(jax.vmap, in_axes=0)"),
         )
     ),
     "an argument named as a builtin": Session(

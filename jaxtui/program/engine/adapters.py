@@ -6,6 +6,7 @@ name are bound as they are, unless it is said otherwise.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,10 @@ class Arrays:
     def compute(self) -> None:
         """Compute the arrays now, as a script would before it calls its program."""
         self._computed = [expressions.concrete_value(*self._of)]
+
+    def forget(self) -> None:
+        """Free the arrays that were computed."""
+        self._computed.clear()
 
     def value(self) -> Any:
         """The arrays; what was not computed before becomes a part of the trace that asks."""
@@ -120,8 +125,9 @@ def adapted(name: str, f: Function, settings: dict[str, Any]) -> Function:
     """`f` under the adapter `name`, its Arrays evaluated at each call."""
     adapter = _ADAPTERS[name]
     if not any(isinstance(value, Arrays) for value in settings.values()):
-        return adapter(f, **settings)
+        return functools.update_wrapper(adapter(f, **settings), f)
 
+    @functools.wraps(f)
     def of_arguments(*args: Any, **named: Any) -> Any:
         given = {k: v.value() if isinstance(v, Arrays) else v for k, v in settings.items()}
         return adapter(f, **given)(*args, **named)

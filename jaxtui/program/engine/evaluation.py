@@ -26,6 +26,7 @@ from jaxtui.program.engine import (
     notes,
     placing,
     pmaps,
+    programs,
     suggestions,
 )
 from jaxtui.program.engine.cost import elements_touched
@@ -227,13 +228,12 @@ def _run(
             args, kwargs = prepared.call(values)
             recorder = kept.recorder if kept is not None else prepared.recorder()
             recorder.given = prepared.specs(values)
-            for layer in recorder.layers:
-                layer.compute()
             del values  # donated buffers must have no other owner
             given = notes.donated(prepared, args)
             recorder.on_level = _stages(prepared, stage)
             try:
-                evaluated = _called(prepared, recorder, args, kwargs, stage)
+                with programs.computed(recorder.layers):
+                    evaluated = _called(prepared, recorder, args, kwargs, stage)
             except BaseException:
                 kept_programs.drop(identity)
                 raise

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine import hlo_collectives, lazy_arrays, placing
+from jaxtui.program.engine import hlo_collectives, lazy_arrays, placing, programs
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared
 from jaxtui.program.engine.hlo_collectives import HloCollective
@@ -61,9 +61,8 @@ def lowered_as_it_runs(composition: Composition) -> Iterator[tuple[Any, Prepared
     try:
         with placing.on_device_set(prepared.devices):
             args, kwargs = prepared.call(placing.placed_structs(shapes.values, prepared))
-            for layer in recorder.layers:
-                layer.compute()
-            yield _lowered(recorder, args, kwargs), prepared
+            with programs.computed(recorder.layers):
+                yield _lowered(recorder, args, kwargs), prepared
     except Diagnosed:
         raise
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,8 +84,14 @@ def resolved(
     )
     with devices.context():
         function, offered = programs.resolve(program, known, file)
+        known = known.with_file(offered)
+        if not all(layer.home for layer in program.layers):
+            # What is wrong with a layer is told when it is built to be called.
+            with contextlib.suppress(Exception):
+                built = programs.build_layers(program.layers, known, devices)
+                function = programs.as_called(function, built)
     surroundings.settle(of_module)
-    return devices, known.with_file(offered), function
+    return devices, known, function
 
 
 def _devices(composition: Composition, mesh: AbstractMesh | None) -> DeviceSet:

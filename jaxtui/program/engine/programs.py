@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import adapters, choosing, expressions, modules, pmaps, references
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.layer_settings import settings_of, transformation
@@ -33,12 +35,15 @@ class Function:
     """The user's function, the name to show, and its parameters (None if Python cannot tell).
 
     `choices` are what `program.function` may say instead, in the order in which they were made.
+    Where a layer applies what may change them, the parameters are those of what it made, and
+    `made` is the signature of that.
     """
 
     call: Callable[..., Any]
     name: str
     parameters: list[Parameter] | None
     choices: list[str] = field(default_factory=list)
+    made: inspect.Signature | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class BuiltLayer:
         """`transformed`, of `jax.numpy.vectorize`, which ignores what it is given by name unless it
         is excluded: that is refused."""
 
+        @functools.wraps(transformed)
         def called(*args: Any, **named: Any) -> Any:
             excluded = self.settings.get("excluded", set())
             if ignored := [name for name in named if name not in excluded]:
@@ -107,11 +113,22 @@ class BuiltLayer:
 
         return called
 
-    def compute(self) -> None:
-        """Compute the settings that are arrays, before the program is called."""
-        for value in self.settings.values():
-            if isinstance(value, adapters.Arrays):
-                value.compute()
+
+@contextlib.contextmanager
+def computed(layers: Sequence[BuiltLayer]) -> Iterator[None]:
+    """Hold the settings that are arrays computed in the block, as a script would before its call.
+
+    Outside of it they become parts of the trace that asks for them. Raises Diagnosed.
+    """
+    settings = [value for layer in layers for value in layer.settings.values()]
+    arrays = [value for value in settings if isinstance(value, adapters.Arrays)]
+    try:
+        for value in arrays:
+            value.compute()
+        yield
+    finally:
+        for value in arrays:
+            value.forget()
 
 
 def file_of(program: Program, folder: str) -> Path | None:
@@ -219,6 +236,24 @@ def signature(call: Callable[..., Any]) -> list[Parameter] | None:
         )
         for p in parameters
     ]
+
+
+@rehearsal()
+def as_called(function: Function, layers: Sequence[BuiltLayer]) -> Function:
+    """`function` with the parameters of what the layers that apply something made of it.
+
+    What takes anything (`*args, **kwargs`) is taken to take what it was made from.
+    """
+    call, found = function.call, function
+    for layer in layers:
+        call = layer.wrap(call, None)
+        if layer.kind.home:
+            continue
+        parameters = signature(call)
+        named = [p for p in parameters or () if not p.kind.startswith("var_")]
+        if parameters is not None and (named or not parameters):
+            found = replace(found, parameters=parameters, made=inspect.signature(call))
+    return found
 
 
 def split_arguments(

@@ -23,7 +23,7 @@ from jaxtui.engine_base.arrays import dtype_name, is_array, prefix_leaves, shape
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.engine_base.meshes import typed_sharding
 from jaxtui.program.engine import broadcasting
-from jaxtui.program.engine.programs import BuiltLayer, Function
+from jaxtui.program.engine.programs import BuiltLayer, Function, signature
 from jaxtui.program.engine.spec_trees import axes_of
 from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
 
@@ -115,8 +115,24 @@ class Recorder:
         recorded.__name__ = recorded.__qualname__ = self.function.name
         # And jit looks names of arguments up in the signature.
         with contextlib.suppress(Exception):  # also whatever a __signature__ of the user's raises
-            recorded.__signature__ = inspect.signature(self.function.call)  # type: ignore[attr-defined]
+            made = (
+                self.function.made
+                if self._applied(self.layers[: len(self.layers) - level])
+                else None
+            )
+            recorded.__signature__ = made or inspect.signature(self.function.call)  # type: ignore[attr-defined]
         return recorded
+
+    @staticmethod
+    def _applied(layers: Sequence[BuiltLayer]) -> bool:
+        """Whether one of `layers` may change what arguments there are."""
+        return not all(layer.kind.home for layer in layers)
+
+    @functools.cached_property
+    def _own_names(self) -> tuple[str, ...]:
+        """The names of the function's own parameters."""
+        parameters = signature(self.function.call) or ()
+        return tuple(p.name for p in parameters if p.kind == "positional")
 
     def flow(self) -> Flow:
         """The shape flow as far as it was reached."""
@@ -149,7 +165,7 @@ class Recorder:
         given = {name: iter(specs) for name, specs in self.given.items() if level == 0}
         return [
             flow_leaf(name + path, leaf, next(marks), next(given.get(name, iter(())), None))
-            for name, path, leaf in self._given_leaves(recording)
+            for name, path, leaf in self._given_leaves(level)
         ]
 
     def _output_leaves(self, level: int) -> list[FlowLeaf]:
@@ -159,11 +175,13 @@ class Recorder:
         leaves = leaves_with_paths(output)
         return [flow_leaf(path, x, marked) for (path, x), marked in zip(leaves, marks, strict=True)]
 
-    def _given_leaves(self, recording: Recording) -> list[tuple[str, str, Any]]:
-        """The input leaves of a call: (argument name, keystr path, leaf)."""
-        # The layers keep the order of the arguments; what is applied may give others.
-        further = (f"argument {i}" for i in itertools.count(len(self.names)))
-        names = itertools.chain(self.names, further)
+    def _given_leaves(self, level: int) -> list[tuple[str, str, Any]]:
+        """The input leaves of the call at `level`: (argument name, keystr path, leaf)."""
+        recording = self.recordings[level]
+        # The layers keep the order of the arguments, but for those that apply something.
+        others = self._applied(self.layers[len(self.layers) - level :])
+        known = (self._own_names if others else ()) or self.names
+        names = itertools.chain(known, (f"argument {i}" for i in itertools.count(len(known))))
         positional = zip(names, recording.args or (), strict=False)
         return [
             (name, path, leaf)
@@ -173,7 +191,7 @@ class Recorder:
 
     def inside(self, level: int) -> list[Leaf]:
         """The inputs seen at `level`, as leaves of their arguments."""
-        return [as_leaf(*given) for given in self._given_leaves(self.recordings[level])]
+        return [as_leaf(*given) for given in self._given_leaves(level)]
 
 
 def leaves_with_paths(tree: Any) -> list[tuple[str, Any]]:

@@ -70,7 +70,7 @@ def _legend(table: Table | None, width: int) -> Line:
     if table is None:
         return (Segment(fit(" Shapes appear here as you type.", width), "quiet"),)
     parts: list[Line] = []
-    verbs = " or ".join(verb for verb in ("maps", "divides") if verb in table.signs)
+    verbs = " or ".join(verb for verb in ("maps", "divides", "goes through") if verb in table.signs)
     if verbs:
         mark = Segment(f"{signs.OPEN}n{signs.CLOSE}", "legend-sign")
         parts.append((mark, Segment(f" axis that the next layer {verbs}", "quiet")))

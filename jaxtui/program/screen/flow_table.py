@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -9,7 +10,7 @@ from typing import Literal
 
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_cells import NOT_REACHED, FlowCells, kind_of
-from jaxtui.program.screen.flow_fault import Fault, argument_of, first_reached
+from jaxtui.program.screen.flow_fault import Fault, argument_of
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
 from jaxtui.text.printable import clean
@@ -47,7 +48,7 @@ class Table:
     The first `inputs` rows are of inputs; a rule and the rows of outputs follow. `entered` and
     `returned` say whether tracing reached the function and returned from it. `widths` are the
     columns' widths without the fault, so that it narrows none. `signs` are those in use: "maps",
-    "divides", "whole", "gradient".
+    "divides", "goes through", "whole", "gradient".
     """
 
     headings: tuple[Line, ...]
@@ -110,7 +111,9 @@ def _signs_in(flow: Flow, rows: Sequence[Row]) -> frozenset[str]:
     found = set()
     for outer, inner in pairwise(flow.levels):
         if any(leaf.marks for leaf in (*(outer.inputs or ()), *(outer.outputs or ()))):
-            found.add("divides" if kind_of(inner).divides else "maps")
+            kind = kind_of(inner)
+            steps = kind.fixed_in_axes is not None and not kind.of_examples
+            found.add("divides" if kind.divides else "goes through" if steps else "maps")
     arrows = {arrow.text for row in rows for arrow in row.arrows}
     if signs.WHOLE in arrows:
         found.add("whole")
@@ -132,12 +135,8 @@ class _Rows:
         """Return a row for each input leaf, folded argument, and argument without leaves."""
         reached = tuple(level.inputs is not None for level in self.flow.levels)
         groups: dict[str, list[Track]] = {}
-        for index, given in enumerate(first_reached(self.flow)):
-            track = tuple(
-                level.inputs[index] if level.inputs and index < len(level.inputs) else None
-                for level in self.flow.levels
-            )
-            groups.setdefault(argument_of(given.path), []).append(track)
+        for path, track in input_tracks(self.flow.levels):
+            groups.setdefault(argument_of(path), []).append(track)
         rows: list[Row] = []
         for name in dict.fromkeys([*arguments, *groups]):
             if name in groups:
@@ -234,6 +233,18 @@ def _gradients(outer: Level, inner: Level) -> set[int]:
     """Return the ids of the output leaves that are derivatives."""
     outputs = outer.outputs or []
     return {id(outputs[index]) for index in _derivatives(outer, inner)}
+
+
+def input_tracks(levels: Sequence[Level]) -> list[tuple[str, Track]]:
+    """Follow each input leaf through the levels, by its path; what is applied may give others."""
+    found: dict[tuple[str, int], list[FlowLeaf | None]] = {}
+    for at, level in enumerate(levels):
+        times: Counter[str] = Counter()  # two arguments may have one name
+        for leaf in level.inputs or ():
+            place = (leaf.path, times[leaf.path])
+            times[leaf.path] += 1
+            found.setdefault(place, [None] * len(levels))[at] = leaf
+    return [(path, tuple(track)) for (path, _), track in found.items()]
 
 
 def output_tracks(levels: Sequence[Level]) -> list[Track]:

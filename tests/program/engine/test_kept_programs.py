@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxtui.program.engine import evaluation, kept_programs, pmaps
-from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.layers import AnyLayer, Apply, Jit, Jvp, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Argument, Program
 from jaxtui.wire.base import Composition
 
@@ -75,6 +75,29 @@ def test_another_program_is_compiled(change: dict[str, Any]) -> None:
         run(composition(made["source"], made["value"], *made["layers"]))
     made |= change
     assert compiles(run(composition(made["source"], made["value"], *made["layers"]))[1])
+
+
+def test_a_program_with_tangents_is_kept_as_long_as_these_are_the_same() -> None:
+    source = "v = 2.\ndef f(x):\n    return x ** 2\n"
+    pair = "lambda g: lambda x: sum(g(x))"
+    layers = (Jvp(tangents="v * ones(8)"), Apply(function=pair), Jit())
+    first, told = run(composition(source, "arange(8.)", *layers))
+    assert compiles(told)
+    again, told = run(composition(source, "arange(8.)", *layers))
+    assert not compiles(told)
+    assert first.tobytes() == again.tobytes()
+    others, told = run(composition(source.replace("2.", "3.", 1), "arange(8.)", *layers))
+    assert compiles(told)
+    assert others[1] - first[1] == 2
+
+
+def test_a_program_with_other_tangents_each_time_compiles_each_time() -> None:
+    source = "def f(x):\n    return x ** 2\n"
+    tangents = Jvp(tangents="np.random.rand(8).astype('float32')")
+    layers = (tangents, Apply(function="lambda g: lambda x: g(x)[1]"), Jit())
+    seen = [run(composition(source, "arange(8.)", *layers)) for _ in range(2)]
+    assert all(compiles(told) for _, told in seen)
+    assert seen[0][0].tobytes() != seen[1][0].tobytes()
 
 
 STATEFUL = {

@@ -20,7 +20,7 @@ from jaxtui.program.engine.inspection import inspect
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.session import mesh_context
 from jaxtui.session.export import script
-from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.layers import AnyLayer, Apply, Grad, Jit, Jvp, Pmap, ShardMap, Vmap
 from jaxtui.session.session import (
     Argument,
     AxisTypeName,
@@ -199,6 +199,13 @@ def test_the_mesh_changes_no_value(name: str) -> None:
         (session("import model\ndef f(x):\n    return model.f(x)\n", X), "values"),
         (session("import functools, jax.nn\nfrom jax import nn\nf = nn.relu\n", X), "never"),
         (Session(devices=Devices(mesh=MESH), program=Program(function="model.py:f")), "values"),
+        (
+            session("f = jnp.sin\n", X, Apply(function="lambda g: jax.smap(g, out_axes=0)")),
+            "values",
+        ),
+        (session("f = jnp.sin\n", X, Apply(function="functools.partial(jax.pmap)")), "never"),
+        (session("f = jnp.sin\n", X, Jvp(tangents="reshard(ones((8, 4)), P('data'))")), "values"),
+        (session("f = jnp.sin\n", X, Jvp(tangents="ones((8, 4))")), "never"),
     ],
 )
 def test_the_mesh_is_in_context_where_code_asks_for_it(of: Session, when: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.session.layers import Apply, Checkpoint, Grad, Jit, Map, Pmap, Vectorize, Vmap
+from jaxtui.session.layers import Apply, Checkpoint, Grad, Jit, Map, Pmap, Scan, Vectorize, Vmap
+from jaxtui.session.session import Argument, Program, Session
 from tests.support.bare import Case, case, check, check_script
-from tests.support.wrong import Wrong, wrong
+from tests.support.wrong import Wrong, trace, wrong
 from tests.support.wrong import check as check_wrong
 
 VECTOR = "x = arange(1., 4.)"
@@ -123,6 +124,20 @@ APPLIED = [
         "jax.grad(jax.checkpoint(f))(x)", (None, None)),
     case("pmap", "x: x ** 2", "x = ones((8, 2))", Apply(function="jax.pmap"), "jax.pmap(f)(x)",
         None),
+    case("one argument less", TIMES, VECTOR, Apply(function="lambda g: lambda x: g(x, 2.)"),
+        "level(lambda x: f(x, 2.))(x)", None),
+    case("an argument bound by name", TIMES, VECTOR,
+        (Apply(function="functools.partial(functools.partial, y=2.)"), Vmap()),
+        "jax.vmap(level(lambda x: f(x, y=2.)))(x)", (3, None)),
+    case("another argument, static", "x, s: x * len(s)", f"{VECTOR}\nn = 2",
+        (Apply(function="lambda g: lambda x, n: g(x, 'a' * n)"), Jit(static_argnames="'n'")),
+        "jax.jit(level(lambda x, n: f(x, 'a' * n)), static_argnums=1)(x, n)", (None, None)),
+    case("no argument at all", "x: x * 2", "", Apply(function="lambda g: lambda: g(jnp.ones(3))"),
+        "level(lambda: f(jnp.ones(3)))()", None),
+    case("around an adapter", "c, x: (c + x, c)", "c = 0.\nx = ones(3)",
+        (Scan(), Apply(function="jax.jit")),
+        "jax.jit(level(lambda c, x: jax.lax.scan(f, c, x)))(c, x)",
+        (None, 3)),
     case("empty", "x: x * 2", "x = zeros((0, 3))", Apply(function="jax.jit"), "jax.jit(f)(x)",
         None),
     case("two of them", "x: x * 2", VECTOR, (Apply(function="jax.jit"), Apply(function="jax.vmap")),
@@ -189,6 +204,9 @@ WRONG = [
         "function", "0.function", "vmap"),
     wrong("no such name", "x: x", VECTOR, Apply(function="functols.partial(jax.vmap)"), "value",
         "0.function", "'functols' is not defined", 1),
+    wrong("an argument that it does not leave", TIMES, f"{VECTOR}\ny = 2.",
+        Apply(function="lambda g: lambda x: g(x, 2.)"), "arguments", "program.arguments.1.name",
+        "f takes 1 argument: y is one too many"),
     wrong("the function raises", "x: x.nothing", VECTOR, Apply(function="jax.vmap"), "function",
         "program.source", "nothing"),
     wrong("its arguments are others", "x: x", VECTOR, Apply(function="lambda g: lambda x: g(x, x)"),
@@ -207,6 +225,17 @@ def test_a_layer_is_what_it_is_in_bare_jax(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_its_script_gives_it_too(case: Case) -> None:
     check_script(case)
+
+
+def test_what_is_asked_for_are_the_arguments_of_what_was_made() -> None:
+    program = Program(
+        source="f = lambda x, y: x * y",
+        arguments=[Argument(name="x", value="arange(3.)"), Argument(name="y", value="2.")],
+        layers=[Apply(function="lambda g: lambda x: g(x, 2.)")],
+    )
+    traced = trace(Session(program=program))
+    assert traced.signature is not None
+    assert [parameter.name for parameter in traced.signature] == ["x"]
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -27,6 +27,7 @@ DERIVATIVES = [
     (LOSSES, TREE, {"argnums": "(0, 1)"}),
     (AUXILIARY, VECTOR, {"has_aux": "True"}),
 ]
+LINEAR = [kind for kind in LAYER_KINDS.values() if kind.auxiliary_last]
 JACOBIANS = [
     kind
     for kind in LAYER_KINDS.values()
@@ -97,3 +98,45 @@ def test_derivatives_are_marked_and_what_is_auxiliary_is_not(kind: type[AnyLayer
     rows = [line for line in lines if line.lstrip().startswith("out")]
     assert [row.count("∂") for row in rows] == [1, 1, 0, 0]
     assert "gradient" in lines[-1]
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_what_is_auxiliary_follows_the_derivatives(kind: type[AnyLayer]) -> None:
+    flow = traced(AUXILIARY, VECTOR, kind(has_aux="True"))
+    outputs, returned = flow.levels[0].outputs or [], flow.levels[1].outputs or []
+    # Two outputs, their derivatives (of a vjp one, of the argument), and two that are passed on.
+    derivatives = len(outputs) - len(returned)
+    tracks = output_tracks(flow.levels)
+    inside = [*returned[:2], *[None] * derivatives, *returned[2:]]
+    assert [track[1] for track in tracks] == inside
+    lines = layout(flow, width=100).text.splitlines()
+    rows = [line for line in lines if line.lstrip().startswith("out")]
+    assert [row.count("∂") for row in rows] == [0, 0, *[1] * derivatives, 0, 0]
+
+
+def test_a_scan_goes_through_the_axis_of_its_slices_and_hands_its_carry_on_whole() -> None:
+    flow = traced(
+        "def f(c, x):\n    return c + x, c\n", {"c": "0.", "x": "arange(3.)"}, LAYER_KINDS["scan"]()
+    )
+    assert layout(flow, width=100).text.rstrip("\n").splitlines() == [
+        "          given         ◆ scan of 3    f",
+        "  c       0.0 float  =  f32[]       ┐",
+        "  x       f32[‹3›]   →  f32[]       ┘→",
+        " ───────────────────────────────────────",
+        "  out[0]  f32[]      =  f32[]       ←",
+        "  out[1]  f32[‹3›]   ←  f32[]",
+        "  ‹n› axis that the next layer goes through   = passed on whole",
+    ]
+
+
+def test_a_vectorize_marks_every_dimension_that_it_loops_over() -> None:
+    flow = traced(
+        "def f(x, y):\n    return x * y\n",
+        {"x": "ones((2, 1, 4))", "y": "ones((2, 3))"},
+        LAYER_KINDS["vectorize"](signature="(n),()->(n)"),
+    )
+    marks = [
+        leaf.marks for leaf in (*(flow.levels[0].inputs or ()), *(flow.levels[0].outputs or ()))
+    ]
+    assert marks == [[0, 1], [0, 1], [0, 1]]
+    assert flow.levels[1].size == 6
