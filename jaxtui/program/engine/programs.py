@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
