@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from jaxtui.sharding import scopes, words
-from jaxtui.sharding.branches import Branch, branches
+from jaxtui.text.branches import Branch, branches
 from jaxtui.wire.sharding import SentCollective, ShardedArray, ShardedValue, ShardingPlan
 
 OPENED = 24

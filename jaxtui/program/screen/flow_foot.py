@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from jaxtui.program.screen.flow_table import Table
-from jaxtui.screen.cells import Line, Segment, crop, fit, pad, width_of, wrap
+from jaxtui.program.screen.flow_table import Row, Table
+from jaxtui.screen.cells import Line, Segment, crop, fit, fit_middle, pad, width_of, wrap
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import signs
 from jaxtui.text.diagnosis import place
 from jaxtui.text.printable import clean
+from jaxtui.text.quantities import size
 
 FOOT = 2  # the least number of lines, so that an error moves nothing
 FIXES = 3
@@ -22,13 +23,17 @@ def foot(
     stale: bool,
     width: int,
     lines: int,
+    row: Row | None = None,
 ) -> tuple[Line, ...]:
-    """Return the error and its fixes, or else a legend; cut long messages to fit `lines`."""
+    """Return the error and its fixes, or else the path of `row` if it is part of a tree and a
+    legend; cut long messages to fit `lines`."""
     if diagnosis is not None:
         last = bool(diagnosis.fixes) or stale
         shown = _message(diagnosis, width, max(1, lines - last))
         if diagnosis.fixes:
             shown.append(_fixes(diagnosis, width))
+    elif row is not None and row.group:
+        shown = [_whereabouts(row, width), _legend(table, width)]
     else:
         shown = [_legend(table, width)]
     shown += [()] * (FOOT - len(shown))
@@ -63,6 +68,18 @@ def _fixes(diagnosis: Diagnosis, width: int) -> Line:
     if width_of(whole) > width:
         return (*crop(whole, 0, max(0, width - 1)), Segment(signs.ELLIPSIS))
     return whole
+
+
+def _whereabouts(row: Row, width: int) -> Line:
+    """The whole path of a row of a tree and, of a group, how much it has in all."""
+    held = row.held
+    parts = []
+    if held is not None:
+        parts = [f"{held.leaves:,} leaves", f"{held.numbers:,} numbers"]
+        parts += [size(held.bytes)] if held.bytes is not None else []
+    told = f"   {', '.join(parts)}" if parts else ""
+    path = fit_middle(row.path, max(8, width - len(told) - 2))
+    return (Segment("  "), Segment(path, "name"), Segment(told, "quiet"))
 
 
 def _legend(table: Table | None, width: int) -> Line:

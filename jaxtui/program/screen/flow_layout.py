@@ -211,9 +211,13 @@ class FlowPicture:
             heading = (*pad(heading, self.width - 1), more)
         return crop(heading, 0, self.width)
 
-    def foot(self, lines: int = FOOT + 1) -> tuple[Line, ...]:
-        """Return at least FOOT lines; a message is truncated to fit into `lines`."""
-        return foot(self.table, self.diagnosis, self.stale, self.width, lines)
+    def foot(self, lines: int = FOOT + 1, cursor: int | None = None) -> tuple[Line, ...]:
+        """Return at least FOOT lines; a message is truncated to fit into `lines`.
+
+        The row at `cursor` is told where its name alone does not say which it is.
+        """
+        row = None if cursor is None or cursor >= len(self.rows) else self.rows[cursor]
+        return foot(self.table, self.diagnosis, self.stale, self.width, lines, row)
 
     @property
     def lines(self) -> list[Line]:

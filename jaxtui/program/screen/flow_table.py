@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -13,10 +15,14 @@ from jaxtui.program.screen.flow_cells import NOT_REACHED, FlowCells, kind_of
 from jaxtui.program.screen.flow_fault import Fault, argument_of
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
+from jaxtui.text.branches import Branch, branches
+from jaxtui.text.dtypes import bits
 from jaxtui.text.printable import clean
 from jaxtui.wire.report import Flow, FlowLeaf, Level
 
 FOLD_ABOVE = 6  # leaves of one argument; more of them fold into one row
+OPENED = 24  # leaves of one argument; with more of them, what lies below is folded at first
+_INDENT = 2
 _LABEL_WIDTH = 28
 _OUTPUTS = "out"
 
@@ -29,7 +35,8 @@ class Row:
     """A row with a cell for each level, and an arrow between each two.
 
     `group` is the key in `folds` of the group that the row belongs to, "" if it never folds.
-    `open` says whether the group shows its leaves; `first` marks the row with the fold sign.
+    `open` says whether the group shows what is in it; `first` marks the row with the fold sign.
+    `path` is the whole path, of which `name` may be the end, and `held` what a group has in all.
     """
 
     kind: Kind
@@ -39,6 +46,17 @@ class Row:
     group: str = ""
     open: bool = True
     first: bool = False
+    path: str = ""
+    held: Held | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """How much a group of leaves has in all, on the way in or out."""
+
+    leaves: int
+    numbers: int
+    bytes: int | None  # None where a dtype does not tell its size
 
 
 @dataclass(frozen=True)
@@ -159,10 +177,37 @@ class _Rows:
         if len(tracks) <= FOLD_ABOVE:
             return [self._leaf(kind, name, track, reached) for track in tracks]
         key = f"{kind}:{name}"
-        if self.folds.get(key, True):
-            return [replace(self._folded(kind, name, tracks, reached), group=key)]
-        rows = [self._leaf(kind, name, track, reached) for track in tracks]
-        return [replace(row, group=key, first=at == 0) for at, row in enumerate(rows)]
+        folded = self.folds.get(key, True)
+        whole = self._folded(kind, name, tracks, reached)
+        if folded:
+            return [replace(whole, group=key)]
+        paths = tuple(_path_of(kind, name, track) for track in tracks)
+        below = _Below(kind, tracks, paths, reached)
+        return [
+            replace(whole, group=key, open=True),
+            *self._parts(below, _branches(paths), name, key, 1),
+        ]
+
+    def _parts(
+        self, below: _Below, parts: Sequence[int | Branch], above: str, key: str, depth: int
+    ) -> list[Row]:
+        """Return the rows of what lies below the path `above`, which the group `key` is of."""
+        rows: list[Row] = []
+        for part in parts:
+            path = below.paths[part] if isinstance(part, int) else part.path
+            name = " " * (_INDENT * depth) + clean(path.removeprefix(above))
+            if isinstance(part, int):
+                row = self._leaf(below.kind, "", below.tracks[part], below.reached)
+                rows.append(replace(row, name=name, path=clean(path), group=key))
+                continue
+            own = f"{below.kind}:{path}"
+            folded = self.folds.get(own, len(below.tracks) > OPENED)
+            tracks = [below.tracks[index] for index in part.indices]
+            whole = self._folded(below.kind, path, tracks, below.reached)
+            rows.append(replace(whole, name=name, group=own, open=not folded))
+            if not folded:
+                rows += self._parts(below, part.parts, path, own, depth + 1)
+        return rows
 
     def _leaf(self, kind: Kind, group: str, track: Track, reached: tuple[bool, ...]) -> Row:
         seen = [leaf for leaf in track if leaf is not None]
@@ -173,9 +218,9 @@ class _Rows:
             else self.cells.leaf(at, leaf, track[at - 1] if at else None, static)
             for at, leaf in enumerate(track)
         )
-        path = group + seen[0].path if kind == "output" else seen[0].path
+        path = clean(_path_of(kind, group, track))
         arrows = tuple(self._arrow(kind, at, [track], reached) for at in range(len(track) - 1))
-        return Row(kind, clean(path), cells, arrows)
+        return Row(kind, path, cells, arrows, path=path)
 
     def _folded(self, kind: Kind, name: str, tracks: list[Track], reached: tuple[bool, ...]) -> Row:
         columns = [[leaf for leaf in column if leaf] for column in zip(*tracks, strict=True)]
@@ -184,13 +229,23 @@ class _Rows:
             for at, column in enumerate(columns)
         )
         arrows = tuple(self._arrow(kind, at, tracks, reached) for at in range(len(columns) - 1))
-        return Row(kind, clean(name), cells, arrows, open=False, first=True)
+        return Row(
+            kind,
+            clean(name),
+            cells,
+            arrows,
+            open=False,
+            first=True,
+            path=clean(name),
+            held=_held(columns[0] or next(filter(None, columns), [])),
+        )
 
     def _empty(self, kind: Kind, name: str, text: str, reached: tuple[bool, ...]) -> Row:
         """Return a row without leaves, for an argument such as None or what was not traced."""
         known = (Segment(text, "quiet"),) if text else ()
         cells = tuple(known if seen else NOT_REACHED for seen in reached)
-        return Row(kind, clean(name), cells, (Segment(""),) * max(0, len(reached) - 1))
+        arrows = (Segment(""),) * max(0, len(reached) - 1)
+        return Row(kind, clean(name), cells, arrows, path=clean(name))
 
     def _arrow(
         self, kind: Kind, at: int, tracks: list[Track], reached: tuple[bool, ...]
@@ -205,6 +260,36 @@ class _Rows:
         if not outer or not inner:
             return Segment("")
         return self.cells.arrow(at, kind == "output", outer, inner)
+
+
+@dataclass(frozen=True)
+class _Below:
+    """The leaves of one argument or of the output, with the paths of all."""
+
+    kind: Kind
+    tracks: Sequence[Track]
+    paths: tuple[str, ...]
+    reached: tuple[bool, ...]
+
+
+@lru_cache(maxsize=16)
+def _branches(paths: tuple[str, ...]) -> list[int | Branch]:
+    # Most keystrokes leave the paths of a tree as they are.
+    return branches(paths, range(len(paths)))
+
+
+def _path_of(kind: Kind, group: str, track: Track) -> str:
+    path = next(leaf.path for leaf in track if leaf is not None)
+    return group + path if kind == "output" else path
+
+
+def _held(leaves: Sequence[FlowLeaf]) -> Held:
+    numbers = [math.prod(leaf.shape) for leaf in leaves]
+    sizes = [bits(leaf.dtype) for leaf in leaves]
+    known = [size for size in sizes if size is not None]
+    whole = len(known) == len(sizes)
+    used = sum(-(-n * size // 8) for n, size in zip(numbers, known, strict=True)) if whole else None
+    return Held(len(leaves), sum(numbers), used)
 
 
 def _unseen(reached: bool) -> Line:
@@ -305,7 +390,6 @@ def _with_fault(rows: list[Row], fault: Fault, levels: int) -> list[Row]:
 def _concerns(row: Row, paths: Sequence[str]) -> bool:
     """Whether the row shows one of the leaves or arguments, or is a fold that contains one."""
     return any(
-        path in (row.name, argument_of(row.name))
-        or (not row.open and row.name == argument_of(path))
+        path in (row.path, argument_of(row.path)) or (not row.open and path.startswith(row.path))
         for path in paths
     )

@@ -110,6 +110,7 @@ class ShapeFlow(LineScroller):
         self._overflows = False
         self.picture = layout(None, width=0)  # before it is scrolled up or down
         self._foot: tuple[Line, ...] = ()
+        self._foot_lines = FOOT
 
     def update_flow(
         self,
@@ -149,13 +150,24 @@ class ShapeFlow(LineScroller):
         if self._overflows is not bool(overflow):
             self._overflows = bool(overflow)
             self.picture = self._laid_into(self._inner_width)
-        self._foot = self.picture.foot(foot_lines)
+        self._foot_lines = foot_lines
+        self._tell_cursor()
         self._x = self.picture.x
         self.cursor = max(0, min(self.cursor, rows - 1))
         self.virtual_size = Size(self.size.width, self.size.height + overflow)
         if self.styles.is_auto_height:
             self.refresh(layout=True)
         self.refresh()
+
+    def _tell_cursor(self) -> None:
+        """Say below the rows which row the cursor is on, while it shows."""
+        self._foot = self.picture.foot(self._foot_lines, self.cursor if self.has_focus else None)
+
+    def on_focus(self) -> None:
+        self._tell_cursor()
+
+    def on_blur(self) -> None:
+        self._tell_cursor()
 
     @property
     def _inner_width(self) -> int:
@@ -244,6 +256,7 @@ class ShapeFlow(LineScroller):
             index += direction
         self.cursor = index
         self.bring_into_view(index, self._body_height)
+        self._tell_cursor()
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:

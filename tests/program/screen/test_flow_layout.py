@@ -259,12 +259,74 @@ def test_a_short_pytree_shows_all_its_leaves() -> None:
 
 def test_unfolding_shows_the_leaves_by_path() -> None:
     picture = layout(network(7), folds={"input:params": False}, width=90)
-    assert [row.name for row in picture.rows[:8]] == [
-        *(f"params[{at}]['w']" for at in range(7)),
+    assert [row.name for row in picture.rows[:9]] == [
+        "params",
+        *(f"  [{at}]['w']" for at in range(7)),
         "x",
     ]
-    assert text_of(picture.line(0)).startswith(" ▾params[0]['w']")
-    assert text_of(picture.line(1)).startswith("  params[1]['w']")
+    assert text_of(picture.line(0)).startswith(" ▾params      7 leaves")
+    assert text_of(picture.line(1)).startswith("    [0]['w']  f32[16, 16]")
+
+
+def model(layers: int) -> Flow:
+    """A tree of layers with two blocks each, of which one has three arrays and one a single one."""
+    names = ["['attn']['q']", "['attn']['k']", "['attn']['v']", "['mlp']['up']"]
+    paths = ["['embed']", *(f"['layers'][{at}]{name}" for at in range(layers) for name in names)]
+    params = [leaf(f"params{path}", 16, 16) for path in paths]
+    return one_layer("jit", params, params)
+
+
+def names(flow: Flow, **folds: bool) -> list[str]:
+    picture = layout(flow, folds={key.replace("__", ":"): fold for key, fold in folds.items()})
+    rows = picture.rows[: picture.table.inputs] if picture.table is not None else ()
+    marks = (f"{'▾' if row.open else '▸'}" if row.first else " " for row in rows)
+    return [f"{mark}{row.name}" for mark, row in zip(marks, rows, strict=True)]
+
+
+def test_a_small_tree_unfolds_by_path_at_once() -> None:
+    assert names(model(2), input__params=False) == [
+        "▾params",
+        "   ['embed']",
+        "▾  ['layers']",
+        "▾    [0]",
+        "▾      ['attn']",
+        "         ['q']",
+        "         ['k']",
+        "         ['v']",
+        "       ['mlp']['up']",
+        "▾    [1]",
+        "▾      ['attn']",
+        "         ['q']",
+        "         ['k']",
+        "         ['v']",
+        "       ['mlp']['up']",
+    ]
+
+
+def test_a_large_tree_unfolds_level_by_level() -> None:
+    assert names(model(12)) == ["▸params"]
+    assert names(model(12), input__params=False) == ["▾params", "   ['embed']", "▸  ['layers']"]
+    both = {"input__params": False, "input__params['layers']": False}
+    assert names(model(12), **both)[2:5] == ["▾  ['layers']", "▸    [0]", "▸    [1]"]
+
+
+def test_the_row_at_the_cursor_is_told_whole_and_a_group_with_all_that_is_in_it() -> None:
+    picture = layout(model(12), folds={"input:params": False}, width=90)
+
+    def told(row: int) -> str:
+        return text_of(picture.foot(cursor=row)[0]).strip()
+
+    assert told(0) == "params   49 leaves, 12,544 numbers, 49 KiB"
+    assert told(1) == "params['embed']"
+    assert told(2) == "params['layers']   48 leaves, 12,288 numbers, 48 KiB"
+
+
+def test_an_error_in_a_folded_branch_shows_on_its_row() -> None:
+    flow = stopped(model(12), 1)
+    diagnosis = fault("program.layers.0.static_argnums", "params['layers'][3]['mlp']['up'] is odd")
+    picture = layout(flow, diagnosis, folds={"input:params": False}, width=90)
+    marked = [row.name for row in picture.rows if any("✗" in text_of(c) for c in row.cells)]
+    assert marked == ["  ['layers']"]
 
 
 def test_a_fold_says_in_how_many_leaves_an_axis_is_mapped() -> None:

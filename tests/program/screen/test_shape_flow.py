@@ -107,7 +107,9 @@ async def test_a_long_pytree_unfolds_and_folds_by_key() -> None:
         await pilot.press("tab")
         assert "▸params  20 leaves" in painted(app.view)[1]
         await pilot.press("enter")
-        assert painted(app.view)[1].startswith("▌▾params[0]['w'] ")
+        assert painted(app.view)[1].startswith("▌▾params ")
+        assert painted(app.view)[2].startswith("    [0]['w'] ")
+        assert "params   20 leaves, " in "\n".join(painted(app.view))
         await pilot.press("j", "j", "space")
         assert "▸params  20 leaves" in painted(app.view)[1]
         assert app.view.cursor == 0
@@ -118,7 +120,7 @@ async def test_a_fold_stays_as_chosen_when_the_shapes_change() -> None:
     async with app.run_test(size=(100, 20)) as pilot:
         await pilot.press("tab", "enter")
         app.view.update_flow(network(30))
-        assert len([row for row in app.view.picture.rows if row.group]) == 30
+        assert len([row for row in app.view.picture.rows if row.group]) == 1 + 30
 
 
 async def test_rows_scroll_under_a_heading_that_stays() -> None:
@@ -127,11 +129,12 @@ async def test_rows_scroll_under_a_heading_that_stays() -> None:
         await pilot.press("tab", "enter", *["j"] * 15)
         lines = painted(app.view)
         assert "given" in lines[0]
-        assert any(line.startswith("▌ params[15]['w']") for line in lines)
-        assert not any("params[0]" in line for line in lines)
+        assert any(line.startswith("▌   [14]['w']") for line in lines)
+        assert any(line.strip() == "params[14]['w']" for line in lines)
+        assert not any("[0]['w']" in line for line in lines)
         assert any("axis that the next layer maps" in line for line in lines)
         await pilot.press("g")
-        assert "params[0]['w']" in painted(app.view)[1]
+        assert "▾params" in painted(app.view)[1]
         await pilot.press("G")
         assert any(line.startswith("▌ out") for line in painted(app.view))
 
@@ -181,7 +184,7 @@ async def test_a_click_takes_the_cursor_to_the_row_and_unfolds_at_the_sign() -> 
         await pilot.click(ShapeFlow, offset=(12, 2))
         assert app.view.picture.rows[app.view.cursor].name == "x"
         await pilot.click(ShapeFlow, offset=(1, 1))
-        assert app.view.picture.rows[1].name == "params[1]['w']"
+        assert app.view.picture.rows[2].path == "params[1]['w']"
 
 
 async def test_ascii_is_the_apps_choice() -> None:

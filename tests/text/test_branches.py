@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.sharding.branches import Branch, branches, components
+from jaxtui.text.branches import Branch, branches, components
 
 
 def told(parts: list[int | Branch]) -> list[object]:
