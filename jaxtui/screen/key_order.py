@@ -38,6 +38,7 @@ class KeyOrder:
         self._free_at = float("inf")  # time.monotonic, seconds
         self._turn = 0  # counts what was waited for
         self._typed_into: Widget | None = None  # since it was last waited for
+        self._reminded = False
 
     @property
     def idle(self) -> bool:
@@ -52,6 +53,18 @@ class KeyOrder:
         """Let the app act on `event` now if nothing is before it, else as soon as that is done."""
         self._waiting.append(event)
         await self._go_on()
+        self._remind_later()
+
+    def _remind_later(self) -> None:
+        """Let what waits go on by itself should the end of what is before it not be heard of."""
+        if self._waiting and not self._reminded:
+            self._reminded = True
+            self._app.set_timer(PATIENCE, self._remind)
+
+    async def _remind(self) -> None:
+        self._reminded = False
+        await self._go_on()
+        self._remind_later()
 
     def begin(self) -> None:
         """Give out what waits, once the screen that is shown now has been composed."""
@@ -79,7 +92,8 @@ class KeyOrder:
         self._turn += 1
         self._typed_into = None
         self._free_at = time.monotonic() + PATIENCE
-        pumps = target.ancestors_with_self
+        # One that has just been removed has no ancestors any more.
+        pumps = dict.fromkeys([*target.ancestors_with_self, self._app])
         # First behind the key itself, until the app has acted on it if nothing before did; then
         # twice through each queue, behind the messages that it posted and those that these post.
         way = [*pumps, *(pump for pump in pumps for _ in range(2))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from textual import events
 
 from jaxtui.app.devices import DevicesScreen
 from jaxtui.screen.dialogs import ConfirmDialog
+from jaxtui.screen.key_order import PATIENCE
 from jaxtui.session.session import load, save
 from jaxtui.wire.program import Run
 from tests.support import made_events as made
@@ -95,3 +97,13 @@ async def test_quitting_right_behind_a_key_still_asks_about_it() -> None:
         await bench.settle()
         assert isinstance(bench.app.screen, ConfirmDialog)
         assert bench.session.program.source.startswith("xdef ")
+
+
+async def test_a_key_behind_one_that_removed_the_field_in_focus_is_acted_on_at_once() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+p")
+        burst(bench, "x", "escape", "6")
+        began = time.monotonic()
+        await bench.until(lambda: bench.app.current_mode == "devices")
+        assert time.monotonic() - began < PATIENCE
