@@ -94,7 +94,7 @@ def _legend(table: Table | None, width: int) -> Line:
     if "whole" in table.signs:
         parts.append((Segment(signs.WHOLE, "legend-sign"), Segment(" passed on whole", "quiet")))
     if "gradient" in table.signs:
-        parts.append((Segment(signs.GRADIENT, "legend-sign"), Segment(" gradient", "quiet")))
+        parts.append((Segment(signs.GRADIENT, "legend-sign"), Segment(" derivative", "quiet")))
     if any(not row.open for row in table.rows):
         parts.append((Segment(signs.FOLDED, "legend-sign"), Segment(" enter unfolds", "quiet")))
     line: Line = ()

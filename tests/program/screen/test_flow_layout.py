@@ -179,7 +179,7 @@ def test_gradients_are_told_from_what_the_function_returned() -> None:
          ─────────────────────────────────────────
           out[0]  f32[]   ←  f32[]            ←
           out[1]  f32[3]  ∂
-          ∂ gradient
+          ∂ derivative
         """,
     )
 

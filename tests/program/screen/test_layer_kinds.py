@@ -97,7 +97,7 @@ def test_derivatives_are_marked_and_what_is_auxiliary_is_not(kind: type[AnyLayer
     lines = layout(flow, width=100).text.splitlines()
     rows = [line for line in lines if line.lstrip().startswith("out")]
     assert [row.count("∂") for row in rows] == [1, 1, 0, 0]
-    assert "gradient" in lines[-1]
+    assert "derivative" in lines[-1]
 
 
 @pytest.mark.parametrize("kind", LINEAR)
@@ -140,3 +140,20 @@ def test_a_vectorize_marks_every_dimension_that_it_loops_over() -> None:
     ]
     assert marks == [[0, 1], [0, 1], [0, 1]]
     assert flow.levels[1].size == 6
+
+
+def test_an_argument_that_an_apply_binds_has_a_row_where_it_begins() -> None:
+    flow = traced(
+        "def f(x, y):\n    return x * y\n",
+        {"x": "arange(3.)"},
+        LAYER_KINDS["apply"](function="lambda g: lambda x: g(x, 2.)"),
+        Vmap(),
+    )
+    assert layout(flow, width=100).text.rstrip("\n").splitlines() == [
+        "       given        ● vmap of 3     ◆ apply      f",
+        "  x    f32[‹3›]  →  f32[]        →  f32[]     ┐",
+        "  y                                 2.0 float ┘→",
+        " ─────────────────────────────────────────────────",
+        "  out  f32[‹3›]  ←  f32[]        ←  f32[]     ←",
+        "  ‹n› axis that the next layer maps",
+    ]
