@@ -117,7 +117,7 @@ class Bench:
     async def open(self, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Bench]:
         """The explorer, headless."""
         async with self.app.run_test(size=size) as self.pilot:
-            while self.app.current_mode != "map":
+            while not self.app.begun:
                 await self.settle()
             await self.settle()
             yield self
@@ -128,13 +128,14 @@ class Bench:
         Textual's own pause waits for an idle process, for up to a second if it never is. Here all
         is done once messages have been processed and the update timer has fired.
         """
-        while True:
+        for _ in range(100):
             for _ in range(2):
                 await self.pilot._wait_for_screen()
                 await asyncio.sleep(2 * screen.UPDATE_PERIOD)
             await self.pilot._wait_for_screen()
             if self.app._keys.idle or not self.app.begun:
                 return
+        raise AssertionError("keys wait without end")
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Settle until `true` returns true, for what takes several rounds of layout."""
