@@ -59,8 +59,8 @@ def _made(text: str) -> tuple[tuple[int, int], ...]:
 def settle(operations: Sequence[Any]) -> None:
     """Write the numbers of marked values into the operations that make them.
 
-    A mark keeps the arguments of blocks, what nothing else reads and would be dropped, what
-    Shardy's own operations make, which its passes replace, and what it copies for each user.
+    A mark keeps the arguments of blocks, what nothing else reads and would be dropped, what Shardy
+    replaces or reshards where it is made, and what it copies for each user.
     """
     copied = _copied(operations)
     for mark in [operation for operation in operations if is_mark(operation)]:
@@ -72,7 +72,7 @@ def _settle(mark: Any, copied: set[Any]) -> None:
     kept: list[tuple[Any, int]] = []
     for value, number in zip(mark.operands, numbers(mark), strict=True):
         maker = value.owner
-        if isinstance(maker, ir.Block) or not maker.name.startswith("stablehlo."):
+        if isinstance(maker, ir.Block) or not _keeps_its_result(maker.name):
             kept.append((value, number))
             continue
         makers.setdefault(maker, []).append(f"{number}:{ir.OpResult(value).result_number}")
@@ -85,6 +85,15 @@ def _settle(mark: Any, copied: set[Any]) -> None:
         values, theirs = zip(*kept, strict=True)
         add(values, theirs, loc=mark.location, ip=ir.InsertionPoint(mark))
     mark.erase()
+
+
+def _keeps_its_result(name: str) -> bool:
+    """Whether what an operation makes is what its users read, once it has been propagated.
+
+    Shardy replaces operations of its own, and computes a concatenation of uneven parts in another
+    sharding than its result has, with a reshard behind it.
+    """
+    return name.startswith("stablehlo.") and name != "stablehlo.concatenate"
 
 
 def _copied(operations: Sequence[Any]) -> set[Any]:

@@ -14,6 +14,7 @@ from jaxtui.engine_base.jaxprs import walk
 from jaxtui.session.session import Sharding
 from jaxtui.sharding.engine import hlo_form, marking, marks, resharding, shardy
 from jaxtui.sharding.engine.lowering import LoweredProgram, lowered
+from jaxtui.sharding.engine.plan import planned
 from tests.support.bare_sharding import ShardedCase, partitioned_by_shardy
 from tests.support.sharded_programs import PROGRAMS, parameters
 
@@ -47,6 +48,16 @@ def test_every_marked_value_is_found_behind_propagation(case: ShardedCase) -> No
     shardy.propagate(program.module)
     with program.module.context:
         assert set(shardy.marked_values(program.module)) == set(numbers)
+
+
+@pytest.mark.parametrize("case", parameters())
+def test_values_lie_where_they_do_when_each_has_a_mark_of_its_own(
+    case: ShardedCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = planned(case.composition, Sharding()).plan
+    monkeypatch.setattr(marks, "_keeps_its_result", lambda name: False)
+    kept = planned(case.composition, Sharding()).plan
+    assert (found and found.values) == (kept and kept.values)
 
 
 def test_a_value_that_an_operation_makes_needs_no_mark_of_its_own() -> None:

@@ -79,6 +79,12 @@ SHAPES = [
     case("concat", "jnp.concatenate([x, x], 0)", x=ROWS),
     case("concat1", "jnp.concatenate([x, y], 1)", x=BOTH, y=BOTH),
     case("concat beside", "jnp.concatenate([x, y], 1)", x=ROWS, y=ROWS),
+    case(
+        "concat uneven where it is divided",
+        "jnp.tanh(jnp.concatenate([y, x], 1)) * 2",
+        x=("ones((8, 16))", "P(None, 'data')"),
+        y=("ones((8, 1))", "P()"),
+    ),
     case("concat uneven", "jnp.concatenate([x, x[:, :3]], 1)", x=ROWS),
     case("stack", "jnp.stack([x, y])", x=BOTH, y=BOTH),
     case("stack behind", "jnp.stack([x, y], -1)", x=ROWS, y=COLUMNS),
