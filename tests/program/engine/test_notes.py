@@ -51,6 +51,7 @@ def parts() -> Any:
     return jax.vmap(lambda rows: jax.grad(loss)(jnp.ones(3), rows))(x)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("called", "factor"), [("pmean", 1), ("psum", 8)])
 def test_a_gradient_that_is_summed_already_is_said_to_be(called: str, factor: int) -> None:
     session = made(STEP.format(called), WEIGHTS, ON_I, mesh=LINE)
@@ -188,6 +189,7 @@ def test_what_is_as_one_expects_has_no_note(name: str) -> None:
     assert ran(SILENT[name]).notes == []
 
 
+@pytest.mark.long
 def test_no_lesson_has_a_note() -> None:
     for name in lessons.NAMES:
         session = lessons.load(name)

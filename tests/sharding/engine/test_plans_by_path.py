@@ -29,6 +29,7 @@ def test_the_plan_is_that_of_the_tree_written_out(mesh: dict[str, int] | None) -
     assert by_path["[0]['layers'][2]['down']['kernel']"] == [["model"], []]
 
 
+@pytest.mark.long
 def test_hlo_and_cost_are_those_of_the_tree_written_out() -> None:
     for view in ("hlo", "cost"):
         ours, theirs = (
