@@ -369,7 +369,7 @@ class JaxtuiApp(ShellApp):
         from jaxtui.screen.dismissed_once import Palette
 
         if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(id="--command-palette"))
+            self.push_screen(Palette())
 
     def action_help(self) -> None:
         from jaxtui.app.help import HelpDialog

@@ -22,7 +22,7 @@ from textual.widget import Widget
 from jaxtui.screen.commands import WITH_PRIORITY
 from jaxtui.screen.textual_private import EditsAtOnce
 
-PATIENCE = 2.0  # seconds for which others wait for a key at most, should its end not be heard of
+PATIENCE = 10.0  # seconds for which others wait for a key at most, should its end not be heard of
 
 
 class KeyOrder:

@@ -133,7 +133,7 @@ class Bench:
                 await self.pilot._wait_for_screen()
                 await asyncio.sleep(2 * screen.UPDATE_PERIOD)
             await self.pilot._wait_for_screen()
-            if self.app._keys.idle or not self.app.begun:
+            if self.app._keys.idle or self.app._exit or not self.app.begun:
                 return
         raise AssertionError("keys wait without end")
 

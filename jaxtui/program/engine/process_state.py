@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxtui.engine_base import meshes
+from jaxtui.engine_base import meshes, processes
 from jaxtui.session.working_folder import working_folder
 
 GONE = object()  # the value of what is not there
@@ -72,7 +72,12 @@ _fresh: list[Any] = []  # what tells the state of NumPy's random numbers as they
 
 
 def new_randomness() -> None:
-    """Let the next random numbers be those of a fresh process."""
+    """Let the next random numbers be those of a fresh process.
+
+    Several processes have been given the same ones, which they keep.
+    """
+    if processes.several():
+        return
     random.seed()
     if _fresh != [_numpy_randomness()]:
         np.random.seed()

@@ -69,7 +69,8 @@ async def test_a_kind_is_chosen_by_its_sentence_and_its_fields_are_edited(name: 
         assert shown == [f"{field.default} (default)" for field in kind.fields().values()]
         await bench.press("1")
         assert getattr(bench.session.program.layers[1], labels[0]) == "1"
-        assert layer_summary(bench.session.program.layers[1]) in bench.text
+        # A long one is cut where the column ends.
+        assert layer_summary(bench.session.program.layers[1])[:24] in bench.text
 
 
 @pytest.mark.parametrize("kind", JACOBIANS)
