@@ -46,7 +46,6 @@ _HANDED_ON = frozenset(
         "scan",
         "shard_map",
         "while",
-        "xla_pmap",
     }
 )
 

@@ -14,6 +14,7 @@ from jax.extend import core
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.errors import GivenUp, diagnosed
+from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.origins.engine import probes
 from jaxtui.origins.engine.origins import KINDS, Kind, Origin, origins
@@ -92,12 +93,6 @@ class _Search:
         self.results = self._run(self.marked.closed)
         self.origins = origins(self.marked, self.bodies)
 
-    @property
-    def closed_in(self) -> bool:
-        """Whether there is a pmap whose body is no part of the program: before JAX 0.8."""
-        primitives = (e.primitive.name for body in self.bodies for e in body.equations)
-        return "xla_pmap" in primitives
-
     def read(self, told: Sequence[Origin]) -> list[tuple[Any, ...]]:
         """Run again for the first element of each: the result's, and those of its operands."""
         found: dict[Element, list[tuple[Any, ...]]] = {(o.of.where, o.index): [] for o in told}
@@ -133,6 +128,9 @@ def _traced(values: list[Any], prepared: Prepared) -> tuple[Any, list[Any]]:
     except expressions.CONCRETE_VALUE_NEEDED as error:
         message = "what this does depends on values, so that it cannot be run with probes"
         raise diagnosed("unsupported", PROGRAM, message) from error
+    if any(e.primitive.name == "xla_pmap" for equations, _ in walk(closed) for e in equations):
+        message = f"JAX {jax.__version__} does not let the body of a pmap be looked into"
+        raise diagnosed("unsupported", PROGRAM, message)
     return closed, [leaf for leaf in leaves if is_array(leaf)]
 
 
@@ -147,9 +145,7 @@ def _lines(
     for path, leaf in search.given:
         if is_array(leaf) and (said := _has([leaf])) != NOTHING:
             yield f"{path}, as it is given, {said}."
-    if search.closed_in:
-        yield f"JAX {jax.__version__} does not let the body of a pmap be looked into."
-    elif not search.origins:
+    if not search.origins:
         yield "No operation of the program makes one of finite numbers."
     for kind in KINDS:
         heading = HEADINGS[kind]

@@ -132,7 +132,9 @@ def test_it_says_what_made_it_of_what_how_many_and_how_often() -> None:
 
 def test_of_a_gradient_it_names_the_line_that_is_differentiated() -> None:
     text = told(composed(*PROGRAMS["the branch not taken"]))
-    assert "in the gradient of this line, mul: 1 NaN of 1 element: mul(0, inf) is nan" in text
+    assert "mul: 1 NaN of 1 element: mul(0, inf) is nan" in text
+    # Older releases do not tell the operations of a gradient from others.
+    assert ("in the gradient of this line, mul" in text) or jax.__version_info__ < (0, 8)
     assert "div: 1 infinity of 1 element: div(0.5, 0) is inf" in text
 
 
@@ -166,12 +168,13 @@ ON_DEVICES: dict[str, tuple[Layers, dict[str, Any]]] = {
 def test_on_several_devices_what_a_collective_hands_on_is_no_origin(kind: str) -> None:
     layers, devices = ON_DEVICES[kind]
     source = 'def f(x):\n    y = jnp.sqrt(x)\n    return lax.psum(y, "i") + y'
-    text = told(composed(source, ("arange(8.) - 2",), layers, **devices))
-    if kind == "pmap" and not hasattr(jax, "shard_map"):
-        assert "does not let the body of a pmap be looked into" in text
+    asked = composed(source, ("arange(8.) - 2",), layers, **devices)
+    if kind == "pmap" and jax.__version_info__ < (0, 8):
+        with pytest.raises(Diagnosed) as caught:
+            told(asked)
+        assert "does not let the body of a pmap" in caught.value.diagnosis.message
         return
-    if "does not let" in text:  # JAX before 0.8
-        return
+    text = told(asked)
     assert "The result has 8 NaN" in text
     assert re.findall(r"^  line (\d)", text, re.MULTILINE) == ["2"]
     assert "on 2 of 8 devices" in text
