@@ -4,39 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from jaxtui.app.files import Files, FilesExplorer
 
+if TYPE_CHECKING:
     from textual.timer import Timer
 
     from jaxtui.app.covered import Reading
-    from jaxtui.app.files import Files
-    from jaxtui.app.shell_app import ShellApp
-    from jaxtui.program.screen.work import ProgramWork
-    from jaxtui.screen.open_session import OpenSession
 
 PERIOD = 1.0  # seconds
 
 
-class PollingExplorer(Protocol):
+class PollingExplorer(FilesExplorer, Protocol):
     """The explorer whose session runs the files."""
 
     @property
-    def app(self) -> ShellApp: ...
-
-    @property
     def files(self) -> Files: ...
-
-    @property
-    def work(self) -> ProgramWork: ...
-
-    @property
-    def open_session(self) -> OpenSession: ...
-
-    @property
-    def now(self) -> Callable[[], float]: ...
-
-    def show_work(self) -> None: ...
 
 
 class FilePoll:

@@ -117,14 +117,13 @@ def _pass(pumps: Sequence[MessagePump], done: Callable[[], Awaitable[None]]) -> 
     steps = iter(pumps)
 
     async def step() -> None:
-        for pump in steps:
-            if pump.call_later(step):
-                return
-        await done()
+        if not go_on():
+            await done()
 
-    for pump in steps:
-        if pump.call_later(step):
-            return
+    def go_on() -> bool:
+        return any(pump.call_later(step) for pump in steps)
+
+    go_on()
 
 
 def _is_typed(event: events.Event, target: Widget) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import stat
 
 import pytest
@@ -10,12 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxtui.session.field_path import FieldPath
-from jaxtui.session.layers import LAYER_KINDS, Grad, ShardMap, Vmap
+from jaxtui.session.layers import Grad, ShardMap, Vmap
 from jaxtui.session.session import (
-    RESERVED_PARAMETERS,
     Argument,
-    Benchmark,
-    Collective,
     Devices,
     Program,
     Session,
@@ -27,56 +23,7 @@ from jaxtui.session.session import (
     with_field,
 )
 from tests.support.fields import get_field
-
-texts = st.text(max_size=30)
-names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(
-    lambda name: not keyword.iskeyword(name) and name not in RESERVED_PARAMETERS
-)
-whole = st.integers(-(2**62), 2**62)
-
-
-def layer(kind: str) -> st.SearchStrategy[object]:
-    struct = LAYER_KINDS[kind]
-    return st.builds(struct, **dict.fromkeys(struct.fields(), texts))
-
-
-sessions = st.builds(
-    Session,
-    title=texts,
-    notes=texts,
-    devices=st.builds(
-        Devices,
-        platform=texts,
-        count=st.none() | whole,
-        order=st.none() | st.lists(whole, max_size=3),
-        mesh=st.none() | st.dictionaries(texts, whole, max_size=3),
-    ),
-    parameters=st.dictionaries(names, whole, max_size=3),
-    program=st.builds(
-        Program,
-        source=texts,
-        function=texts,
-        arguments=st.lists(
-            st.builds(Argument, name=texts, value=texts, sharding=texts), max_size=3
-        ),
-        layers=st.lists(st.sampled_from(sorted(LAYER_KINDS)).flatmap(layer), max_size=3),
-    ),
-    collective=st.none()
-    | st.builds(
-        Collective,
-        operation=texts,
-        via=texts,
-        value=texts,
-        options=st.dictionaries(texts, texts, max_size=2),
-    ),
-    benchmark=st.none()
-    | st.builds(
-        Benchmark,
-        strategies=st.lists(texts, max_size=2),
-        sweep=st.dictionaries(texts, st.lists(whole | texts, max_size=3), max_size=2),
-        rounds=st.none() | whole,
-    ),
-)
+from tests.support.made_sessions import sessions, texts
 
 
 @given(sessions)

@@ -36,7 +36,7 @@ AWKWARD = [
 ]
 TYPICAL = ["x", "y", "a", "0", "(0, None)", "P('i')", "arange(3)", "def f(x):\n    return x\n"]
 
-texts = st.sampled_from(["", *TYPICAL, *AWKWARD]) | st.text(max_size=12)
+texts = st.sampled_from(["", *TYPICAL, *AWKWARD]) | st.text(max_size=30)
 # Some of the names that signatures have, some of none.
 argument_names = st.sampled_from(["x", "y", "z", "k", "a", "b", "xs_0", "", "*x"]) | texts
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(

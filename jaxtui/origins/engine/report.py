@@ -32,8 +32,6 @@ from jaxtui.wire.base import Composition
 
 MOST = 8  # origins that are told one by one
 WORDS: dict[Kind, tuple[str, str]] = {"nan": ("NaN", "NaN"), "inf": ("infinity", "infinities")}
-
-
 HEADINGS: dict[Kind, str] = {"nan": "NaN", "inf": "Infinities"}
 
 

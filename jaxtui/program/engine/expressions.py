@@ -104,20 +104,7 @@ def names(
     # dataclasses and pickle look a class up in its module, by the module's name.
     sys.modules[MODULE_NAME] = types.ModuleType(MODULE_NAME)
     module = vars(sys.modules[MODULE_NAME])
-    module |= {
-        "__builtins__": builtins,
-        "jax": jax,
-        "jnp": jnp,
-        "np": np,
-        "lax": lax,
-        "P": PartitionSpec,
-        "PartitionSpec": PartitionSpec,
-        "Mesh": Mesh,
-        "NamedSharding": NamedSharding,
-        "devices": devices.mesh.size,
-        "mesh": devices.mesh,
-        **parameters,
-    }
+    module |= _known_to_all(parameters, devices)
     given = dict(module)
     if source.strip():
         pmaps.note_source(source)
@@ -143,6 +130,26 @@ def names(
             surroundings.deciding_options(),
         ),
     )
+
+
+def _known_to_all(
+    parameters: Mapping[str, int | float | str], devices: DeviceSet
+) -> dict[str, Any]:
+    """What a source and values know without an import."""
+    return {
+        "__builtins__": builtins,
+        "jax": jax,
+        "jnp": jnp,
+        "np": np,
+        "lax": lax,
+        "P": PartitionSpec,
+        "PartitionSpec": PartitionSpec,
+        "Mesh": Mesh,
+        "NamedSharding": NamedSharding,
+        "devices": devices.mesh.size,
+        "mesh": devices.mesh,
+        **parameters,
+    }
 
 
 def _execute(source: str, module: dict[str, Any]) -> None:

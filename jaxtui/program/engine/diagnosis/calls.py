@@ -197,6 +197,19 @@ def is_arraylike(leaf: Any) -> bool:
     return is_array(leaf) or isinstance(leaf, bool | int | float | complex)
 
 
+def returns_no_array(layer: BuiltLayer, output: Any) -> Diagnosis | None:
+    """What is wrong with an `output` of the function with a leaf that `layer` cannot pass on."""
+    for path, leaf in leaves_with_paths(output):
+        if not is_arraylike(leaf):
+            where = f" at {path}" if path else ""
+            message = (
+                f"{layer.transform} needs a function that returns arrays; this one returns a "
+                f"{type(leaf).__name__}{where}"
+            )
+            return layer.fault("", message)
+    return None
+
+
 def short(leaf: Any) -> str:
     """The dtype and shape of an array, such as float32[2, 3]; else the name of the type."""
     if not is_array(leaf):

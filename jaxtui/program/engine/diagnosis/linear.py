@@ -10,7 +10,7 @@ from jax import tree_util
 
 from jaxtui.engine_base.arrays import dtype_name, is_array, shape_of
 from jaxtui.program.engine.adapters import Arrays, for_each
-from jaxtui.program.engine.diagnosis.calls import Call, is_arraylike, short
+from jaxtui.program.engine.diagnosis.calls import Call, is_arraylike, returns_no_array, short
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import leaves_with_paths
 from jaxtui.session.diagnosis import Diagnosis, Fix
@@ -104,14 +104,8 @@ def explain_returned(layer: BuiltLayer, call: LinearCall, output: Any) -> Diagno
             fixes = [layer.fix("has_aux", "", "without has_aux")]
             return layer.fault("has_aux", message, fixes)
         output = output[0]
-    for path, leaf in leaves_with_paths(output):
-        if not is_arraylike(leaf):
-            where = f" at {path}" if path else ""
-            message = (
-                f"{layer.transform} needs a function that returns arrays; this one returns a "
-                f"{type(leaf).__name__}{where}"
-            )
-            return layer.fault("", message)
+    if (found := returns_no_array(layer, output)) is not None:
+        return found
     return call.tangents() or call.cotangents(output)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from jax import tree_util
 
 from jaxtui.engine_base.arrays import is_array, shape_of
-from jaxtui.program.engine.diagnosis.calls import Call, is_arraylike, short
+from jaxtui.program.engine.diagnosis.calls import Call, is_arraylike, returns_no_array, short
 from jaxtui.program.engine.diagnosis.linear import said_tree
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import as_leaf, input_axes, leaves_with_paths
@@ -113,14 +113,8 @@ _OR_A_BOOL = frozenset({"unroll"})
 
 def explain_returned(layer: BuiltLayer, call: LoopCall, output: Any) -> Diagnosis | None:
     """Why `layer` cannot go on with the `output` of a step."""
-    for path, leaf in leaves_with_paths(output):
-        if not is_arraylike(leaf):
-            where = f" at {path}" if path else ""
-            message = (
-                f"{layer.transform} needs a function that returns arrays; this one returns a "
-                f"{type(leaf).__name__}{where}"
-            )
-            return layer.fault("", message)
+    if (found := returns_no_array(layer, output)) is not None:
+        return found
     if not isinstance(layer.kind.fixed_out_axes, tuple):
         return call.numbers()
     if not isinstance(output, tuple | list) or len(output) != 2:
