@@ -67,6 +67,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     # A text area undoes by the same key, and comes first.
     Command("app.suspend_process", "ctrl+z", "suspend", "Go to the shell; fg comes back"),
+    Command(
+        "app.zoom",
+        "z,f9",
+        "zoom",
+        "Let a pane fill the screen, or end it",
+        typing=True,
+    ),
+    Command("app.move_split(-4)", "less_than_sign", "narrower", "Make the left column narrower"),
+    Command("app.move_split(4)", "greater_than_sign", "wider", "Make the left column wider"),
     Command("app.repaint", "ctrl+l", "repaint", "Paint the screen anew", typing=True),
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
     Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),
@@ -285,6 +294,8 @@ _TYPES_TEXT = frozenset(
         "delete",
         "left_square_bracket",
         "right_square_bracket",
+        "less_than_sign",
+        "greater_than_sign",
     }
 )
 
@@ -341,6 +352,8 @@ def key_name(key: str) -> str:
         "shift+down": "shift+↓",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
+        "less_than_sign": "<",
+        "greater_than_sign": ">",
     }
     if key in names:
         return names[key]

@@ -139,6 +139,8 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def _fit_flow(self) -> None:
         """Fit the height to the flow; called only if it changes, since it triggers a new layout."""
+        if self.maximized is self.shapes:
+            return
         size = self.size
         lines = self.flow_view.get_content_height(size, size, self.flow_view.size.width)
         self.shapes.styles.height = lines + 1  # its title
@@ -149,7 +151,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         rest = COLUMN_LINES + arguments + layers
         lines = max(EDITOR_LEAST, self.size.height - rest)
         height = lines if self.has_class("-wide") else None
-        if height != self._editor_height:
+        if height != self._editor_height and self.maximized is not self.editor:
             self._editor_height = self.editor.styles.height = height
 
     def on_resize(self) -> None:
@@ -157,6 +159,14 @@ class MapScreen(WorkScreen[ProgramWork]):
         if self.composed:
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
+
+    @property
+    def main_pane(self) -> Widget:
+        return self.results
+
+    @property
+    def left_column(self) -> Widget | None:
+        return self.query_one("#compose") if self.has_class("-wide") else None
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """Return the error in what is typed, else one in the text of the parameters."""
