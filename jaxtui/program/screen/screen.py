@@ -316,13 +316,24 @@ class MapScreen(WorkScreen[ProgramWork]):
     def action_follow_line(self) -> None:
         from jaxtui.program.screen.listing.following import follow_line
 
-        follow_line(self)
+        pane = follow_line(self.results, self.editor, self.say)
+        if pane is not None:
+            self._show_page("-results")
+            self.explorer.show_work()
+            self.call_after_refresh(pane.view.focus)
 
     def action_listing_source(self) -> None:
-        from jaxtui.program.screen.listing.following import show_source
+        from jaxtui.program.screen.listing.following import go_to_source
 
-        if (pane := self._listing()) is not None:
-            show_source(self, pane)
+        pane = self._listing()
+        if pane is not None and go_to_source(pane, self.editor, self.say):
+            self._show_page("")
+            self.call_after_refresh(self.editor.arrive)
+
+    def _show_page(self, page: str) -> None:
+        """Turn to the page of results, or with "" to the other, where only one is on view."""
+        if self.has_class("-narrow") and self.has_class("-results") != bool(page):
+            self.action_flip()
 
     def action_listing_collective(self, step: int) -> None:
         pane = self._listing()

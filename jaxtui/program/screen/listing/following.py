@@ -8,58 +8,58 @@ from jaxtui.program.screen.listing.model import Target, where_of
 from jaxtui.wire.listing import SourceLine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jaxtui.program.screen.function_editor import FunctionEditor
     from jaxtui.program.screen.listing.pane import ListingPane
-    from jaxtui.program.screen.screen import MapScreen
+    from jaxtui.program.screen.result_pane import ResultPane
+
+UNKNOWN = "no line of the source is known to have made this one"
 
 
-def follow_line(screen: MapScreen) -> None:
-    """Go from a listing to the next one, to the same operation; from elsewhere to a listing.
+def follow_line(
+    results: ResultPane, editor: FunctionEditor, say: Callable[[str], None]
+) -> ListingPane | None:
+    """Turn from a listing to the next one, at the same operation; from elsewhere to a listing.
 
-    That is the one on view or the first, at what the line of the source's cursor became.
+    That is the one on view or the first, at what the line of the source's cursor became. Returns
+    it, or None if it was said why there is none.
     """
-    results = screen.results
     pane = results.program
-    if pane is not None and screen.focused is pane.view:
+    if pane is not None and pane.view.has_focus:
         target = pane.target
         if target is None:
-            screen.say("no line of the source is known to have made this one")
-            return
+            say(UNKNOWN)
+            return None
         tab = results.linked_after(pane.title)
-    elif screen.editor.has_class("-reference"):
-        screen.say("the function lies in a file; each line of a listing names the file's line")
-        return
+    elif editor.has_class("-reference"):
+        say("the function lies in a file; below a listing stands the file's line")
+        return None
     else:
-        target = Target(SourceLine("", screen.editor.area.cursor_location[0] + 1))
+        target = Target(SourceLine("", editor.area.cursor_location[0] + 1))
         tab = results.linked_now
     results.show_tab(tab.name)
     tab.made().go_to(target)
-    if screen.has_class("-narrow") and not screen.has_class("-results"):
-        screen.action_flip()
-    screen.explorer.show_work()
-    screen.call_after_refresh(tab.made().view.focus)
+    return tab.made()
 
 
-def show_source(screen: MapScreen, pane: ListingPane) -> None:
-    """Go to the line of the source that made the line of a listing."""
+def go_to_source(pane: ListingPane, editor: FunctionEditor, say: Callable[[str], None]) -> bool:
+    """Put the editor's cursor on the line that made the line of a listing.
+
+    Returns whether it is there; if not, it was said why.
+    """
     place = pane.place
     if place is None:
-        screen.say("no line of the source is known to have made this one")
-        return
+        say(UNKNOWN)
+        return False
     if place.file:
-        screen.say(f"{where_of(place)} in {place.file}")
-        return
-    area = screen.editor.area
+        say(f"{where_of(place)} in {place.file}")
+        return False
+    area = editor.area
     row = place.line - 1
     text = area.document.get_line(row) if row < area.document.line_count else ""
     if not text.strip().startswith(place.text):
-        screen.say(f"line {place.line} is another since: {place.text}")
-        return
-    if screen.has_class("-narrow") and screen.has_class("-results"):
-        screen.action_flip()
+        say(f"line {place.line} is another since: {place.text}")
+        return False
     area.cursor_location = (row, len(text) - len(text.lstrip()))
-
-    def arrive() -> None:
-        area.focus()
-        area.scroll_cursor_visible(center=True)
-
-    screen.call_after_refresh(arrive)
+    return True

@@ -60,14 +60,14 @@ class ListingView(LineScroller):
     ]
 
     class Moved(Message):
-        """The cursor stands on another line, or the listing is another."""
+        """The cursor stands on another line."""
 
     def __init__(self) -> None:
         super().__init__()
         self.listing = Listing("", "python")
         self.cursor = 0  # a row
         self.left = 0  # the first column on view
-        self._found: tuple[int, int, int] | None = None  # line, first and last column
+        self.found: tuple[int, int, int] | None = None  # line, first and last column
         self._stale = False
 
     @property
@@ -80,28 +80,16 @@ class ListingView(LineScroller):
         """Cells for a line's text, beside the cursor's sign and the scrollbar."""
         return max(1, self.scrollable_content_region.width - 1)
 
-    @property
-    def selected_text(self) -> str:
-        """What was found last."""
-        if self._found is None:
-            return ""
-        line, start, end = self._found
-        return self.listing.lines[line][start:end]
-
     def show(self, listing: Listing, *, stale: bool = False) -> None:
         """Show another listing; the cursor stays on its row if that exists."""
         if listing is self.listing and stale == self._stale:
             return
         if listing is not self.listing:
-            self._found = None
+            self.found = None
         self.listing, self._stale = listing, stale
-        self._changed()
-
-    def _changed(self) -> None:
-        self.cursor = max(0, min(self.cursor, len(self.listing.rows) - 1))
+        self.cursor = max(0, min(self.cursor, len(listing.rows) - 1))
         self.lay_out()
         self.refresh()
-        self.post_message(self.Moved())
 
     def lay_out(self) -> None:
         wanted = Size(self.size.width, len(self.listing.rows))
@@ -143,9 +131,9 @@ class ListingView(LineScroller):
     def _whole(self, line: int) -> tuple[Segment, ...]:
         """A row's line as far as it may be on view, with what was found marked."""
         segments = self.listing.segments(line, self.left + self.size.width)
-        if self._found is None or self._found[0] != line:
+        if self.found is None or self.found[0] != line:
             return segments
-        _, first, last = self._found
+        _, first, last = self.found
         start = self.listing.column_of(line, first)
         end = self.listing.column_of(line, last)
         found = text_of(crop(segments, start, end))
@@ -239,8 +227,7 @@ class ListingView(LineScroller):
         line = self.line
         if not self.listing.toggle(line):
             return False
-        self.cursor = self.listing.row_of(line)
-        self._changed()
+        self._follow(line)
         return True
 
     def fold(self, *, all_of_it: bool) -> None:
@@ -249,9 +236,15 @@ class ListingView(LineScroller):
             self.listing.fold_all()
         else:
             self.listing.unfold_all()
-        self.cursor = self.listing.row_of(line)
-        self._changed()
+        self._follow(line)
         self.bring_into_view(self.cursor, self.size.height)
+
+    def _follow(self, line: int) -> None:
+        """Keep the cursor on a line, the rows around which have changed."""
+        self.cursor = self.listing.row_of(line)
+        self.lay_out()
+        self.refresh()
+        self.post_message(self.Moved())
 
     # ------------------------------------------------------------------------------------ finding
 
@@ -263,8 +256,8 @@ class ListingView(LineScroller):
         lines = self.listing.lines
         wanted = re.compile(re.escape(text), re.IGNORECASE)
         line, behind = self.line, 0
-        if self._found is not None and self._found[0] == line:
-            behind = self._found[2]
+        if self.found is not None and self.found[0] == line:
+            behind = self.found[2]
         order = [*range(line, len(lines)), *range(line + 1)]
         for turn, number in enumerate(order):
             if found := wanted.search(lines[number], behind if not turn else 0):
@@ -273,7 +266,7 @@ class ListingView(LineScroller):
         return False
 
     def _show_found(self, line: int, start: int, end: int) -> None:
-        self._found = (line, start, end)
+        self.found = (line, start, end)
         self.go_to_line(line, start, middle=True)
         first, last = (self.listing.column_of(line, column) for column in (start, end))
         room = self._room
