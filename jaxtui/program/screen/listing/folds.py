@@ -77,7 +77,8 @@ def folded_at_first(
     result = {start for start in found if lines[start] in _TABLES}
     for start, end in found.items():
         head = own.get(start)
-        if head is None:
+        # Of the bodies of an operation that has several, none is folded alone.
+        if head is None or not lines[end].lstrip().startswith(_CLOSES):
             continue
         inside = [own[line] for line in _between(ordered, start + 1, end)]
         if all(not one.collective and one.place == head.place is not None for one in inside):
