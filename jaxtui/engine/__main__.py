@@ -76,7 +76,7 @@ class Engine:
         self._integrity = integrity.Integrity()
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
-        self._inspect = inspection.inspect
+        self._inspect = inspection.listed
         self._store = results.ResultStore()
         self._available_collectives = collectives.available
         self._collectives = collective_requests.CollectiveRuns(self._store)
@@ -209,7 +209,8 @@ class Engine:
 
             text = report.text(request.composition, on_stage, cancelled)
         else:
-            text = self._inspect(request.composition, request.view)
+            text, links = self._inspect(request.composition, request.view)
+            return Inspected(id=request.id, view=request.view, text=text, links=links)
         return Inspected(id=request.id, view=request.view, text=text)
 
     def _run(self, request: Run, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:

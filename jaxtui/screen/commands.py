@@ -42,6 +42,14 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "screen.find", "slash", "find", "Find an element of the result, or a text", "map", hint=35
     ),
+    Command(
+        "screen.follow_line",
+        "f4",
+        "same line",
+        "From a line of the source to its operation in a listing, and from listing to listing",
+        "map",
+        True,
+    ),
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
@@ -99,6 +107,45 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("app.leave_field", "escape", "leave", "Leave the field", palette=False, typing=False),
     # panes
+    Command(
+        "screen.listing_source", "g", "source", "Go to the line of the source", "listing", hint=1
+    ),
+    Command(
+        "screen.follow_line",
+        "t",
+        "next listing",
+        "Find the same operation in the next listing",
+        "listing",
+        hint=2,
+        palette=False,
+    ),
+    Command(
+        "screen.listing_collective(1)", "c", "collective", "The next collective", "listing", hint=3
+    ),
+    Command("screen.listing_collective(-1)", "C", "collective before", "The one before", "listing"),
+    Command(
+        "screen.listing_fold",
+        "enter",
+        "unfold",
+        "Show what is folded into the line, or fold it",
+        "listing",
+        hint=4,
+        palette=False,
+    ),
+    Command(
+        "screen.fold_listing(True)",
+        "left_square_bracket",
+        "fold",
+        "Fold the parameters of all operations",
+        "listing",
+    ),
+    Command(
+        "screen.fold_listing(False)",
+        "right_square_bracket",
+        "unfold all",
+        "Unfold everything",
+        "listing",
+    ),
     Command(
         "screen.add_layer",
         "a",

@@ -8,6 +8,7 @@ import msgspec
 
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.base import Composition, Event, Request
+from jaxtui.wire.listing import Links
 from jaxtui.wire.report import Flow, Parameter, ProgramReport
 
 ProgramView = Literal["equivalents", "origins", "jaxpr", "stablehlo", "hlo", "cost"]
@@ -73,7 +74,8 @@ class Ran(Event, frozen=True, kw_only=True):
 
 
 class Inspected(Event, frozen=True, kw_only=True):
-    """Answers Inspect."""
+    """Answers Inspect; `links` say where in the user's code the lines of a listing come from."""
 
     view: ProgramView
     text: str
+    links: Links | None = None

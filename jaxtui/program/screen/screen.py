@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -32,6 +33,9 @@ from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
+
+if TYPE_CHECKING:
+    from jaxtui.program.screen.listing.pane import ListingPane
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -257,12 +261,16 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def action_next_tab(self) -> None:
-        self.results.step_tab(1)
-        self.explorer.show_work()
+        self._turn_tab(1)
 
     def action_previous_tab(self) -> None:
-        self.results.step_tab(-1)
+        self._turn_tab(-1)
+
+    def _turn_tab(self, step: int) -> None:
+        self.results.step_tab(step)
         self.explorer.show_work()
+        if self.focused is None and self.results.program is not None:
+            self.call_after_refresh(self.results.program.view.focus)
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.results.show_tab(event.name)
@@ -313,6 +321,51 @@ class MapScreen(WorkScreen[ProgramWork]):
         if not self.results.find_text(text):
             self.say(f"{text!r} is not in this text")
 
+    # ------------------------------------------------------------------------------- listings
+
+    def action_follow_line(self) -> None:
+        from jaxtui.program.screen.listing.following import follow_line
+
+        pane = follow_line(self.results, self.editor, self.say)
+        if pane is not None:
+            self._show_page("-results")
+            self.explorer.show_work()
+            self.call_after_refresh(pane.view.focus)
+
+    def action_listing_source(self) -> None:
+        from jaxtui.program.screen.listing.following import go_to_source
+
+        pane = self._listing()
+        if pane is not None and go_to_source(pane, self.editor, self.say):
+            self._show_page("")
+            self.call_after_refresh(self.editor.arrive)
+
+    def _show_page(self, page: str) -> None:
+        """Turn to the page of results, or with "" to the other, where only one is on view."""
+        if self.has_class("-narrow") and self.has_class("-results") != bool(page):
+            self.action_flip()
+
+    def action_listing_collective(self, step: int) -> None:
+        pane = self._listing()
+        if pane is not None and not pane.step_collective(step):
+            self.say("no collectives here: nothing in this text speaks to another device")
+
+    def action_listing_fold(self) -> None:
+        pane = self._listing()
+        if pane is not None and not pane.view.toggle():
+            self.say("nothing is folded into this line")
+
+    def action_fold_listing(self, folded: bool) -> None:
+        if (pane := self._listing()) is not None:
+            pane.view.fold(all_of_it=folded)
+
+    def _listing(self) -> ListingPane | None:
+        """The program's text on view; without one it is said how to get there."""
+        pane = self.results.program
+        if pane is None:
+            self.say("s turns to Jaxpr, StableHLO and HLO, whose lines this is for")
+        return pane
+
     # ------------------------------------------------------------------------------- function
 
     def action_pick_function(self) -> None:
@@ -360,6 +413,9 @@ class MapScreen(WorkScreen[ProgramWork]):
     def scopes(self) -> tuple[str, ...]:
         if self.focused is self.layer_list:
             return ("layers", "map", "app")
+        program = self.results.program
+        if program is not None and self.focused is program.view:
+            return ("listing", "map", "app")
         return ("map", "app")
 
     def offers(self, command: commands.Command) -> bool:

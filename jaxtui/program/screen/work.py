@@ -13,6 +13,7 @@ from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument, Program
 from jaxtui.wire.base import Composition, Failed, Printed
+from jaxtui.wire.listing import Links
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
 from jaxtui.wire.report import Flow, Parameter, Summary
@@ -32,6 +33,7 @@ class CompilerText(Struct, frozen=True):
 
     text: str
     composition: Composition
+    links: Links | None = None
 
 
 class ProgramWork(RequestWork[Composition, Ran]):
@@ -338,8 +340,12 @@ class ProgramWork(RequestWork[Composition, Ran]):
                     diagnosis=event.diagnosis,
                 )
             case Inspected() | Failed() if isinstance(pending.request, Inspect):
-                text = event.text if isinstance(event, Inspected) else event.diagnosis.message
-                self.views[pending.request.view] = CompilerText(text, pending.asked)
+                text, links = (
+                    (event.text, event.links)
+                    if isinstance(event, Inspected)
+                    else (event.diagnosis.message, None)
+                )
+                self.views[pending.request.view] = CompilerText(text, pending.asked, links)
             case _:
                 pass
 
