@@ -34,7 +34,7 @@ _METADATA = re.compile(r", (?:metadata=\{[^}]*\}|stack_frame_id=\d+)")
 
 
 def inspect(composition: Composition, view: ProgramView) -> str:
-    """The program's `view` (any but "equivalents" and "origins") as text. Raises Diagnosed."""
+    """The program's `view` (jaxpr, stablehlo, hlo or cost) as text. Raises Diagnosed."""
     if view == "jaxpr":
         jaxpr = trace_prepared(prepare(composition)).jaxpr
         if jaxpr is not None:
@@ -49,14 +49,18 @@ def inspect(composition: Composition, view: ProgramView) -> str:
 
 
 @contextlib.contextmanager
-def lowered_as_it_runs(composition: Composition) -> Iterator[tuple[Any, Prepared]]:
+def lowered_as_it_runs(
+    composition: Composition, *, any_size: bool = False
+) -> Iterator[tuple[Any, Prepared]]:
     """The lowered program with its arguments where they lie, to be compiled in the context.
 
-    What fails in the context is raised as Diagnosed.
+    What fails in the context is raised as Diagnosed, and before, unless it may be of `any_size`,
+    what memory cannot hold.
     """
     prepared = prepare(composition)
     shapes = trace_prepared(prepared)
-    refuse_too_large(shapes)
+    if not any_size:
+        refuse_too_large(shapes)
     recorder = prepared.recorder()
     try:
         with placing.on_device_set(prepared.devices):
