@@ -50,6 +50,13 @@ COMMANDS: tuple[Command, ...] = (
         "map",
         True,
     ),
+    Command(
+        "screen.device_memory", "m", "memory", "Say what memory a device has, to fit into", "map"
+    ),
+    Command(
+        "screen.keep_run", "c", "compare", "Keep this run, and show what changes from it", "map"
+    ),
+    Command("screen.let_run_go", "C", "end comparing", "Compare with the run before again", "map"),
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),

@@ -53,6 +53,7 @@ class ResultPane(Vertical):
         self._tabs = {tab.name: tab for tab in all_tabs()}
         self._notice = Notice()
         self._switcher = ContentSwitcher()
+        self._content: Widget | None = None  # of the tab on view
         self._ran: Ran | None = None
 
     def compose(self) -> ComposeResult:
@@ -131,7 +132,9 @@ class ResultPane(Vertical):
 
     def _show_content(self, shown: Shown) -> None:
         content = self.current.widget(shown)
-        before, focused = self._switcher.visible_content, self.screen.focused
+        # Not the switcher's own, which is gone before this is called a last time while it closes.
+        before, self._content = self._content, content
+        focused = self.screen.focused
         if content is not None and content.id is None:
             content.id = f"tab-{len(self._switcher.children)}"
             self._switcher.mount(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ from jaxtui.program.screen.layers_pane import LayersPane
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
-from jaxtui.program.screen.tab_line import VALUES, TabLine
+from jaxtui.program.screen.tab_line import MEMORY, VALUES, TabLine
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
@@ -174,7 +175,8 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """Return the error in what is typed, else one in the text of the parameters."""
-        mendable = next((note for note in work.notes if note.fixes), None)
+        notes = work.memory_notes if self.results.tab == MEMORY else work.notes
+        mendable = next((note for note in notes if note.fixes), None)
         return work.diagnosis or self._parameters.wrong or mendable
 
     # ------------------------------------------------------------------------- what was typed
@@ -366,12 +368,28 @@ class MapScreen(WorkScreen[ProgramWork]):
             self.say("s turns to Jaxpr, StableHLO and HLO, whose lines this is for")
         return pane
 
+    def action_device_memory(self) -> None:
+        from jaxtui.program.screen.comparing import ask_memory
+
+        ask_memory(self, self.show_results)
+
+    def action_keep_run(self) -> None:
+        from jaxtui.program.screen.comparing import keep_run
+
+        keep_run(self, self.show_results)
+
+    def action_let_run_go(self) -> None:
+        from jaxtui.program.screen.comparing import let_run_go
+
+        let_run_go(self)
+
     # ------------------------------------------------------------------------------- function
 
     def action_pick_function(self) -> None:
+        from jaxtui.program.screen.comparing import compare_with
         from jaxtui.program.screen.picker import pick_function
 
-        pick_function(self, self.editor)
+        pick_function(self, self.editor, partial(compare_with, self, self.show_results))
 
     def action_edit_source(self) -> None:
         from jaxtui.program.screen.external_editor import edit_function
@@ -384,6 +402,12 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.explorer.run()
         work = self.explorer.work
         if work.trusted and work.diagnosis is None and not self.has_class("-results"):
+            self.action_flip()
+
+    def show_results(self, tab: str) -> None:
+        """Turn to the results, and there to a tab."""
+        self.results.show_tab(tab)
+        if not self.has_class("-results"):
             self.action_flip()
 
     def action_flip(self) -> None:
