@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from jaxtui.text.dtypes import bits
 from jaxtui.wire.report import TreeNode
 
 LEAF = "leaf"
 
 
 class Held(NamedTuple):
-    """How much there is below a node: leaves, numbers and bytes (None where unknown)."""
+    """How much a part of a tree holds: its leaves, their numbers, and the bytes of these.
+
+    `bytes` is None where a dtype does not tell its size.
+    """
 
     leaves: int
     numbers: int
     bytes: int | None
+
+
+class ShapedLeaf(Protocol):
+    """What tells the size of a leaf."""
+
+    @property
+    def shape(self) -> list[int]: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+
+def held(leaves: Iterable[ShapedLeaf]) -> Held:
+    """How much these leaves hold together."""
+    number, numbers = 0, 0
+    known: int | None = 0
+    for leaf in leaves:
+        count, size = math.prod(leaf.shape), bits(leaf.dtype)
+        number, numbers = number + 1, numbers + count
+        known = None if known is None or size is None else known + -(-count * size // 8)
+    return Held(number, numbers, known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +72,30 @@ class Tree:
         """The number of leaves below, 1 for a leaf."""
         return 1 if self.leaf else sum(child.leaves for child in self.children)
 
+    @cached_property
+    def everything(self) -> tuple[Tree, ...]:
+        """The node and all below it, each before what is below it."""
+        return tuple(self._walked())
+
+    def _walked(self) -> Iterator[Tree]:
+        yield self
+        for child in self.children:
+            yield from child._walked()
+
     def paths(self) -> Iterator[str]:
         """The paths of the leaves, in the tree's order."""
         if self.leaf:
             yield self.path
         for child in self.children:
             yield from child.paths()
+
+
+@dataclass(frozen=True, eq=False)
+class Branches:
+    """The tree of an argument or of a result, and its leaves by path."""
+
+    tree: Tree
+    leaves: Mapping[str, ShapedLeaf]
 
 
 def tree_at(path: str, nodes: Mapping[str, TreeNode], key: str = "") -> Tree:

@@ -116,6 +116,28 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "screen.select_next", "down,j", "down", "Select the layer below", "layers", palette=False
     ),
+    # trees by path
+    Command(
+        "turn",
+        "enter,space,right",
+        "unfold",
+        "Unfold the argument, or fold it",
+        "argument",
+        hint=1,
+        palette=False,
+    ),
+    Command(
+        "choose",
+        "enter,space",
+        "fold, set",
+        "Fold, unfold, set or take the row",
+        "tree",
+        hint=1,
+        palette=False,
+    ),
+    Command("screen.find", "slash", "find", "Find a path", "tree", hint=2, palette=False),
+    Command("find_again(1)", "n", "next", "Find the next one", "tree", hint=3, palette=False),
+    Command("find_again(-1)", "N", "before", "Find the one before", "tree", palette=False),
     Command(
         "screen.apply_devices",
         "f5,ctrl+j",

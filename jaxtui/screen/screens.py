@@ -40,7 +40,12 @@ SCREENS = (
     ScreenEntry(
         "map",
         "jaxtui.program.screen.screen:MapScreen",
-        (("map", "On the Map screen"), ("layers", "In the list of layers")),
+        (
+            ("map", "On the Map screen"),
+            ("argument", "On the name of an argument that is a tree"),
+            ("tree", "In a tree, by path"),
+            ("layers", "In the list of layers"),
+        ),
         key="1",
         title="Map",
         about="Compose a program and run it",

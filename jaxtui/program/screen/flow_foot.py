@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from jaxtui.program.screen.flow_table import Row, Table
+from jaxtui.program.trees import Held
 from jaxtui.screen.cells import Line, Segment, crop, fit, fit_middle, pad, width_of, wrap
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import signs
@@ -33,7 +34,8 @@ def foot(
         if diagnosis.fixes:
             shown.append(_fixes(diagnosis, width))
     elif row is not None and row.group:
-        shown = [_whereabouts(row, width), _legend(table, width)]
+        told = ", ".join(held_parts(row.held)) if row.held is not None else ""
+        shown = [whereabouts(row.path, told, width), _legend(table, width)]
     else:
         shown = [_legend(table, width)]
     shown += [()] * (FOOT - len(shown))
@@ -70,16 +72,22 @@ def _fixes(diagnosis: Diagnosis, width: int) -> Line:
     return whole
 
 
-def _whereabouts(row: Row, width: int) -> Line:
-    """The whole path of a row of a tree and, of a group, how much it has in all."""
-    held = row.held
-    parts = []
-    if held is not None:
-        parts = [f"{held.leaves:,} leaves", f"{held.numbers:,} numbers"]
-        parts += [size(held.bytes)] if held.bytes is not None else []
-    told = f"   {', '.join(parts)}" if parts else ""
-    path = fit_middle(row.path, max(8, width - len(told) - 2))
+def whereabouts(path: str, told: str, width: int) -> Line:
+    """The whole path of a row of a tree, and what is there, such as `held_words`."""
+    told = f"   {told}" if told else ""
+    path = fit_middle(path, max(8, width - len(told) - 2))
     return (Segment("  "), Segment(path, "name"), Segment(told, "quiet"))
+
+
+def leaves_text(number: int) -> str:
+    """`1 leaf`, `12,000 leaves`."""
+    return f"{number:,} {'leaf' if number == 1 else 'leaves'}"
+
+
+def held_parts(held: Held) -> list[str]:
+    """`12 leaves`, `3,072 numbers`, `12 KiB`."""
+    parts = [leaves_text(held.leaves), f"{held.numbers:,} number{'s' * (held.numbers != 1)}"]
+    return [*parts, size(held.bytes)] if held.bytes is not None else parts
 
 
 def _legend(table: Table | None, width: int) -> Line:

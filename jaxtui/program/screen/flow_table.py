@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +12,10 @@ from typing import Literal
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_cells import NOT_REACHED, FlowCells, kind_of
 from jaxtui.program.screen.flow_fault import Fault, argument_of
+from jaxtui.program.trees import Held, held
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
 from jaxtui.text.branches import Branch, branches
-from jaxtui.text.dtypes import bits
 from jaxtui.text.printable import clean
 from jaxtui.wire.report import Flow, FlowLeaf, Level
 
@@ -48,15 +47,6 @@ class Row:
     first: bool = False
     path: str = ""
     held: Held | None = None
-
-
-@dataclass(frozen=True)
-class Held:
-    """How much a group of leaves has in all, on the way in or out."""
-
-    leaves: int
-    numbers: int
-    bytes: int | None  # None where a dtype does not tell its size
 
 
 @dataclass(frozen=True)
@@ -237,7 +227,7 @@ class _Rows:
             open=False,
             first=True,
             path=clean(name),
-            held=_held(columns[0] or next(filter(None, columns), [])),
+            held=held(columns[0] or next(filter(None, columns), [])),
         )
 
     def _empty(self, kind: Kind, name: str, text: str, reached: tuple[bool, ...]) -> Row:
@@ -281,15 +271,6 @@ def _branches(paths: tuple[str, ...]) -> list[int | Branch]:
 def _path_of(kind: Kind, group: str, track: Track) -> str:
     path = next(leaf.path for leaf in track if leaf is not None)
     return group + path if kind == "output" else path
-
-
-def _held(leaves: Sequence[FlowLeaf]) -> Held:
-    numbers = [math.prod(leaf.shape) for leaf in leaves]
-    sizes = [bits(leaf.dtype) for leaf in leaves]
-    known = [size for size in sizes if size is not None]
-    whole = len(known) == len(sizes)
-    used = sum(-(-n * size // 8) for n, size in zip(numbers, known, strict=True)) if whole else None
-    return Held(len(leaves), sum(numbers), used)
 
 
 def _unseen(reached: bool) -> Line:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -10,9 +12,12 @@ from textual.widget import Widget
 
 from jaxtui.program.screen.argument_table import ArgumentTable
 from jaxtui.program.screen.axes import Cells, replaced
+from jaxtui.program.screen.donation import donating_layer
+from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
+from jaxtui.program.screen.path_finder import PATHS, find_path, finder_of
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
@@ -32,6 +37,9 @@ from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
+
+if TYPE_CHECKING:
+    from jaxtui.program.screen.node_settings import NodeSettings
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -62,6 +70,8 @@ class MapScreen(WorkScreen[ProgramWork]):
         super().__init__()
         self._cells: tuple[str, Cells] | None = None  # axis cells as typed, and their joined text
         self._parameters = ParametersText()
+        self._trees = FlowTrees()
+        self._node_settings: NodeSettings | None = None
         self._shown_flow: object = None
         self._editor_height: int | None = None
         self._left: Widget | None = None  # what had the focus on the hidden page
@@ -111,8 +121,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         )
         self.layers_pane.show(work)
         column = axis_column(session, self.layer_list.selected, self._cells)
-        rows = argument_rows(work, diagnosis)
-        self._fit_editor(len(rows), len(program.layers))
+        self._trees.follow(work.flow)
+        donating = donating_layer(program.layers, self.layer_list.selected)
+        rows = argument_rows(work, diagnosis, self._trees, donating)
+        self._fit_editor(len(rows) + self.arguments.unfolded_lines, len(program.layers))
         self.arguments.show(
             rows,
             column,
@@ -200,6 +212,28 @@ class MapScreen(WorkScreen[ProgramWork]):
         field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)
 
+    def on_argument_table_node_set(self, event: ArgumentTable.NodeSet) -> None:
+        """Put a setting of a part of an argument into the text of its field."""
+        from jaxtui.program.prefixes import Refused
+        from jaxtui.program.screen.node_settings import Node, NodeSettings, Table
+
+        self._node_settings = self._node_settings or NodeSettings()
+        session, selected, typed = self.explorer.work.session, self.layer_list.selected, event.typed
+        column = axis_column(session, selected, self._cells)
+        donating = donating_layer(session.program.layers, selected)
+        table = Table(self.arguments.rows, column, donating)
+        node = Node(typed.setting.name, typed.path, typed.text)
+        try:
+            change = self._node_settings.of_argument(session, event.row.shown, node, table)
+        except Refused as refused:
+            typed.line.refuse(str(refused))
+            return
+        typed.line.close()
+        self.explorer.edit(change.field, change.text)
+
+    def on_argument_table_unfolded(self) -> None:
+        self.explorer.show_work()
+
     @property
     def unread(self) -> list[str]:
         return ["parameters"] if self._parameters.wrong is not None else []
@@ -269,8 +303,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         return self.results.text_to_copy()
 
     def action_find(self) -> None:
-        view = self.results.array_view
-        if self.results.tab == VALUES and view is not None:
+        view, finder = self.results.array_view, finder_of(self.focused)
+        if finder is not None:
+            self._ask("Find a path", finder.sought, PATHS, None, partial(find_path, finder))
+        elif self.results.tab == VALUES and view is not None:
             self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
         elif self.results.listed:
             self._ask("Find in this text", self._sought_text, ANY_CASE, None, self._find_text)
@@ -350,12 +386,13 @@ class MapScreen(WorkScreen[ProgramWork]):
     def scopes(self) -> tuple[str, ...]:
         if self.focused is self.layer_list:
             return ("layers", "map", "app")
-        return ("map", "app")
+        pane = getattr(self.focused, "SCOPE", "")
+        return (pane, "map", "app") if pane else ("map", "app")
 
     def offers(self, command: commands.Command) -> bool:
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
-        if command.action == "screen.find":
-            return self.has_class("-wide")
+        if command.action == "screen.find" and command.scope == "map":
+            return self.has_class("-wide") and self.scopes()[0] != "tree"
         return super().offers(command)

@@ -151,7 +151,7 @@ class ShapeFlow(LineScroller):
             self._overflows = bool(overflow)
             self.picture = self._laid_into(self._inner_width)
         self._foot_lines = foot_lines
-        self._tell_cursor()
+        self._tell_cursor(self.has_focus)
         self._x = self.picture.x
         self.cursor = max(0, min(self.cursor, rows - 1))
         self.virtual_size = Size(self.size.width, self.size.height + overflow)
@@ -159,15 +159,16 @@ class ShapeFlow(LineScroller):
             self.refresh(layout=True)
         self.refresh()
 
-    def _tell_cursor(self) -> None:
-        """Say below the rows which row the cursor is on, while it shows."""
-        self._foot = self.picture.foot(self._foot_lines, self.cursor if self.has_focus else None)
+    def _tell_cursor(self, shows: bool) -> None:
+        """Say below the rows which row the cursor is on, if it shows."""
+        self._foot = self.picture.foot(self._foot_lines, self.cursor if shows else None)
 
+    # `has_focus` changes only after these.
     def on_focus(self) -> None:
-        self._tell_cursor()
+        self._tell_cursor(True)
 
     def on_blur(self) -> None:
-        self._tell_cursor()
+        self._tell_cursor(False)
 
     @property
     def _inner_width(self) -> int:
@@ -256,7 +257,7 @@ class ShapeFlow(LineScroller):
             index += direction
         self.cursor = index
         self.bring_into_view(index, self._body_height)
-        self._tell_cursor()
+        self._tell_cursor(self.has_focus)
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
