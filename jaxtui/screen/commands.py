@@ -36,6 +36,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.flip", "v,f6", "results", "Turn between composing and results", "map", hint=12),
     Command("screen.next_output", "o", "next output", "Show the next leaf of the result", "map"),
     Command("screen.previous_output", "O", "previous output", "Show the leaf before", "map"),
+    Command("screen.pick_leaf", "L", "leaves", "Pick a leaf of the result by its path", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),

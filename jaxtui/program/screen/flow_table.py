@@ -23,7 +23,7 @@ FOLD_ABOVE = 6  # leaves of one argument; more of them fold into one row
 OPENED = 24  # leaves of one argument; with more of them, what lies below is folded at first
 _INDENT = 2
 _LABEL_WIDTH = 28
-_OUTPUTS = "out"
+OUTPUTS = "out"
 
 Kind = Literal["input", "rule", "output"]
 Track = tuple[FlowLeaf | None, ...]  # a leaf at every level, None where it does not appear
@@ -158,8 +158,8 @@ class _Rows:
         reached = tuple(level.outputs is not None for level in self.flow.levels)
         tracks = output_tracks(self.flow.levels)
         if tracks:
-            return self._group("output", _OUTPUTS, tracks, reached)
-        return [self._empty("output", _OUTPUTS, "no leaves" if any(reached) else "", reached)]
+            return self._group("output", OUTPUTS, tracks, reached)
+        return [self._empty("output", OUTPUTS, "no leaves" if any(reached) else "", reached)]
 
     def _group(
         self, kind: Kind, name: str, tracks: list[Track], reached: tuple[bool, ...]
@@ -171,11 +171,11 @@ class _Rows:
         whole = self._folded(kind, name, tracks, reached)
         if folded:
             return [replace(whole, group=key)]
-        paths = tuple(_path_of(kind, name, track) for track in tracks)
+        paths = tuple(path_of(kind, name, track) for track in tracks)
         below = _Below(kind, tracks, paths, reached)
         return [
             replace(whole, group=key, open=True),
-            *self._parts(below, _branches(paths), name, key, 1),
+            *self._parts(below, branches_of(paths), name, key, 1),
         ]
 
     def _parts(
@@ -208,7 +208,7 @@ class _Rows:
             else self.cells.leaf(at, leaf, track[at - 1] if at else None, static)
             for at, leaf in enumerate(track)
         )
-        path = clean(_path_of(kind, group, track))
+        path = clean(path_of(kind, group, track))
         arrows = tuple(self._arrow(kind, at, [track], reached) for at in range(len(track) - 1))
         return Row(kind, path, cells, arrows, path=path)
 
@@ -263,12 +263,14 @@ class _Below:
 
 
 @lru_cache(maxsize=16)
-def _branches(paths: tuple[str, ...]) -> list[int | Branch]:
+def branches_of(paths: tuple[str, ...]) -> list[int | Branch]:
+    """What leaves with these paths are parts of, as indices and branches."""
     # Most keystrokes leave the paths of a tree as they are.
     return branches(paths, range(len(paths)))
 
 
-def _path_of(kind: Kind, group: str, track: Track) -> str:
+def path_of(kind: Kind, group: str, track: Track) -> str:
+    """The path of a leaf, which begins with the name of its argument or of all outputs."""
     path = next(leaf.path for leaf in track if leaf is not None)
     return group + path if kind == "output" else path
 

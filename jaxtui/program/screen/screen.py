@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 
-from jaxtui.program.screen.argument_table import ArgumentTable
+from jaxtui.program.screen.argument_table import ArgumentTable, AxisColumn
 from jaxtui.program.screen.axes import Cells, replaced
 from jaxtui.program.screen.donation import donating_layer
 from jaxtui.program.screen.flow_trees import FlowTrees
@@ -71,7 +71,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._cells: tuple[str, Cells] | None = None  # axis cells as typed, and their joined text
         self._parameters = ParametersText()
         self._trees = FlowTrees()
-        self._node_settings: NodeSettings | None = None
+        self.node_settings: NodeSettings | None = None
         self._shown_flow: object = None
         self._editor_height: int | None = None
         self._left: Widget | None = None  # what had the focus on the hidden page
@@ -105,6 +105,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         yield self.arguments
         yield self.layers_pane
 
+    def axis_column(self) -> AxisColumn:
+        """The column of axes beside the arguments."""
+        return axis_column(self.explorer.work.session, self.layer_list.selected, self._cells)
+
     # --------------------------------------------------------------------------- what is shown
 
     def show_work(self, work: ProgramWork, now: float) -> None:
@@ -120,7 +124,7 @@ class MapScreen(WorkScreen[ProgramWork]):
             diagnosis if where in ("", "program", "source", "function") else None,
         )
         self.layers_pane.show(work)
-        column = axis_column(session, self.layer_list.selected, self._cells)
+        column = self.axis_column()
         self._trees.follow(work.flow)
         donating = donating_layer(program.layers, self.layer_list.selected)
         rows = argument_rows(work, diagnosis, self._trees, donating)
@@ -200,9 +204,8 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def on_argument_table_axis_changed(self, event: ArgumentTable.AxisChanged) -> None:
         """Put the axis into its place in the field of the column's layer."""
-        session, row = self.explorer.work.session, event.row.shown.row
-        text = event.input.take()
-        column = axis_column(session, self.layer_list.selected, self._cells)
+        row, text = event.row.shown.row, event.input.take()
+        column = self.axis_column()
         if column.cells is None or row.place is None or row.place >= len(column.cells.texts):
             return
         if column.cells.texts[row.place] == text:
@@ -214,22 +217,9 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def on_argument_table_node_set(self, event: ArgumentTable.NodeSet) -> None:
         """Put a setting of a part of an argument into the text of its field."""
-        from jaxtui.program.prefixes import Refused
-        from jaxtui.program.screen.node_settings import Node, NodeSettings, Table
+        from jaxtui.program.screen.map_trees import set_node
 
-        self._node_settings = self._node_settings or NodeSettings()
-        session, selected, typed = self.explorer.work.session, self.layer_list.selected, event.typed
-        column = axis_column(session, selected, self._cells)
-        donating = donating_layer(session.program.layers, selected)
-        table = Table(self.arguments.rows, column, donating)
-        node = Node(typed.setting.name, typed.path, typed.text)
-        try:
-            change = self._node_settings.of_argument(session, event.row.shown, node, table)
-        except Refused as refused:
-            typed.line.refuse(str(refused))
-            return
-        typed.line.close()
-        self.explorer.edit(change.field, change.text)
+        set_node(self, event)
 
     def on_argument_table_unfolded(self) -> None:
         self.explorer.show_work()
@@ -279,6 +269,11 @@ class MapScreen(WorkScreen[ProgramWork]):
     def action_previous_output(self) -> None:
         self.results.step_leaf(-1)
         self.explorer.show_work()
+
+    def action_pick_leaf(self) -> None:
+        from jaxtui.program.screen.map_trees import pick_leaf
+
+        pick_leaf(self)
 
     def action_next_tab(self) -> None:
         self.results.step_tab(1)

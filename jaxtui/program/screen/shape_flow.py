@@ -15,9 +15,12 @@ from textual.strip import Strip
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_foot import FOOT
 from jaxtui.program.screen.flow_layout import FlowPicture, layout
-from jaxtui.screen.cells import Line
+from jaxtui.program.screen.flow_paths import Place, places
+from jaxtui.program.screen.path_finder import find_again, path_test
+from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text.printable import clean
 from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow
 
@@ -94,6 +97,8 @@ class ShapeFlow(LineScroller):
             "up down left right first last page_up page_down", first="First row", last="Last row"
         ),
         Binding("enter,space", "fold", "Fold or unfold"),
+        Binding("n", "find_again(1)", "Find the next path"),
+        Binding("N", "find_again(-1)", "Find the path before"),
     ]
 
     def __init__(self) -> None:
@@ -111,6 +116,8 @@ class ShapeFlow(LineScroller):
         self.picture = layout(None, width=0)  # before it is scrolled up or down
         self._foot: tuple[Line, ...] = ()
         self._foot_lines = FOOT
+        self.sought = ""  # what was looked for last
+        self._places: list[Place] | None = None  # of this flow
 
     def update_flow(
         self,
@@ -126,6 +133,8 @@ class ShapeFlow(LineScroller):
         function's body; `arguments` are the program's argument names, so that one with a wrong
         value has a row even though it is missing in the flow.
         """
+        if flow is not self._flow:
+            self._places = None
         self._flow = flow
         self._diagnosis = diagnosis
         self._stale = stale
@@ -259,6 +268,48 @@ class ShapeFlow(LineScroller):
         self.bring_into_view(index, self._body_height)
         self._tell_cursor(self.has_focus)
         self.refresh()
+
+    # ---------------------------------------------------------------------------------- finding
+
+    def find(self, wanted: str, step: int = 1) -> bool:
+        """Go to the next path that `wanted` fits, or with -1 to the one before.
+
+        What it lies in is unfolded. Return whether there is one.
+        """
+        self.sought = wanted
+        if self._places is None:
+            self._places = [] if self._flow is None else places(self._flow)
+        fits, count = path_test(wanted), len(self._places)
+        start = self._place_of_cursor()
+        order = ((start + step * away) % count for away in range(1, count + 1))
+        found = next((at for at in order if fits(*self._places[at][1:3])), None)
+        if found is None:
+            return False
+        place = self._places[found]
+        self._folds |= dict.fromkeys(place.groups, False)
+        self.lay_out()
+        self._go_to(self._row_of(place), 1)
+        return True
+
+    def _place_of_cursor(self) -> int:
+        if not self.picture.rows:
+            return -1
+        row = self.picture.rows[self.cursor]
+        here = ((place.kind, clean(place.path)) for place in self._places or ())
+        return next((at for at, place in enumerate(here) if place == (row.kind, row.path)), -1)
+
+    def _row_of(self, place: Place) -> int:
+        wanted = (place.kind, clean(place.path))
+        rows = self.picture.rows
+        return next(at for at, row in enumerate(rows) if (row.kind, row.path) == wanted)
+
+    def say(self, message: str) -> None:
+        """Say what is wrong below the rows, until the cursor moves."""
+        self._foot = ((Segment(fit(f"  ! {message}", self._inner_width), "message"),), ())
+        self.refresh()
+
+    def action_find_again(self, step: int) -> None:
+        find_again(self, step)
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the row; fold or unfold at its sign, or on a second click."""

@@ -89,11 +89,12 @@ class TreeRows(LineScroller):
         self.message = ""  # what is wrong, in place of the path
         self.sought = ""  # what was looked for last
         self._named = ""
+        self.lit = False  # whether the cursor shows without the focus
 
     def put(self, table: TreeTable, columns: Sequence[Column], named: str = "") -> None:
         """Show a table with these settings; `named` stands before paths."""
         if table is not self.table:
-            self.cursor = min(self.cursor, len(table.rows) - 1)
+            self.cursor = max(0, min(self.cursor, len(table.rows) - 1))
         self.table, self.columns, self._named = table, tuple(columns), named
         self.column = min(self.column, len(self.columns))
         self.changed()
@@ -107,7 +108,7 @@ class TreeRows(LineScroller):
     @property
     def row(self) -> Row | None:
         """The row of the cursor."""
-        return self.table.rows[self.cursor] if self.table is not None else None
+        return self.table.rows[self.cursor] if self.table is not None and self.table.rows else None
 
     @property
     def setting(self) -> Column | None:
@@ -151,7 +152,7 @@ class TreeRows(LineScroller):
         number = y + self.scroll_offset.y
         if number >= len(self.table.rows):
             return self.strip_of(())
-        at_cursor = self.has_focus and number == self.cursor
+        at_cursor = (self.has_focus or self.lit) and number == self.cursor
         strip = self.strip_of(self._line(self.table.rows[number], at_cursor))
         if not at_cursor:
             return strip
@@ -162,7 +163,7 @@ class TreeRows(LineScroller):
         if self.message:
             return (Segment(fit(f"! {self.message}", self.size.width), "message"),)
         row = self.row
-        if row is None or self.table is None or not self.has_focus:
+        if row is None or self.table is None or not (self.has_focus or self.lit):
             return ()
         return whereabouts(self.path, ", ".join(self.table.words(row.tree)), self.size.width)
 
@@ -184,7 +185,7 @@ class TreeRows(LineScroller):
     def _whole(self, row: Row, width: int) -> Line:
         """The path and, as far as there is room, what is there."""
         assert self.table is not None
-        name = " " * (INDENT * row.depth) + (clean(self._named + row.name) or "the result")
+        name = " " * (INDENT * row.depth) + clean(self._named * (not row.depth) + row.name)
         parts = self.table.words(row.tree)
         least = min(len(name), max(NAME_LEAST, width // 2))
         while parts and least + 2 + len(f" {signs.DOT} ".join(parts)) > width:

@@ -54,6 +54,7 @@ class TreeTable:
             opened = {node.path for node in tree.everything} if few else {tree.path}
         self.open_paths = opened
         self.rows = [Row(tree, tree.path, 0), *self._below(Row(tree, tree.path, 0))]
+        self._flat = False  # whether the rows are those of some leaves only
         self._held: dict[str, Held] = {}
         self._numbers: dict[str, int] = {}
 
@@ -126,6 +127,15 @@ class TreeTable:
             return ["None" if tree.kind == "None" else leaves_text(0)]
         return held_parts(self.held(tree))
 
+    def only(self, wanted: str) -> TreeTable:
+        """The leaves with `wanted` in their paths, one below the other."""
+        fits = path_test(wanted)
+        leaves = [node for node in self.tree.everything if node.leaf and fits(node.path, node.path)]
+        found = TreeTable(self.tree, self.leaves, set())
+        found._flat = True
+        found.rows = [Row(leaf, leaf.path, 0) for leaf in leaves]
+        return found
+
     # ---------------------------------------------------------------------------------- finding
 
     def find(self, wanted: str, number: int, step: int) -> int | None:
@@ -133,6 +143,8 @@ class TreeTable:
 
         It is looked for from row `number` on, or back with a `step` of -1, and round the end.
         """
+        if self._flat:
+            return None
         everything = self.tree.everything
         if not self._numbers:
             self._numbers = {node.path: at for at, node in enumerate(everything)}
