@@ -57,6 +57,7 @@ class SettingLine(Horizontal):
         self._label = FixedText()
         self._input = SettingInput(compact=True)
         self._of: tuple[Column, str] | None = None
+        self._lit = False  # whether the cursor of the rows shows without the focus
 
     def compose(self) -> ComposeResult:
         yield self._label
@@ -69,7 +70,8 @@ class SettingLine(Horizontal):
             return
         path, text = row.tree.path, setting.text_of(row.tree)
         if setting.switches:
-            self.post_message(self.Typed(self, setting, path, text))
+            # A message that a parent's handler posts would not go beyond that parent.
+            self.call_later(self._turn, setting, path, text)
             return
         self._of = (setting, path)
         label = f"{setting.name} of {fit_middle(self._rows.path, max(8, self.size.width // 2))} "
@@ -77,7 +79,13 @@ class SettingLine(Horizontal):
         self._input.value = "" if text in (MIXED, TYPED) else text
         self._input.select_all()
         self.add_class("-shown")
-        self._input.focus()
+        self._lit, self._rows.lit = self._rows.lit, True
+        self._input.focus(scroll_visible=False)
+        # Where it stands is known only after layout.
+        self.call_after_refresh(self.scroll_visible, animate=False)
+
+    def _turn(self, setting: Column, path: str, text: str) -> None:
+        self.post_message(self.Typed(self, setting, path, text))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -95,7 +103,7 @@ class SettingLine(Horizontal):
         """Go back to the rows."""
         self._rows.say("")
         if self._of is not None:
-            self._of = None
+            self._of, self._rows.lit = None, self._lit
             self.remove_class("-shown")
             self._rows.focus(scroll_visible=False)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 
 from jaxtui.program.screen.flow_table import Row, Table
 from jaxtui.program.trees import Held
-from jaxtui.screen.cells import Line, Segment, crop, fit, fit_middle, pad, width_of, wrap
+from jaxtui.screen.cells import Line, Segment, crop, fit, pad, pieces, width_of, wrap
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import signs
 from jaxtui.text.diagnosis import place
@@ -34,8 +36,10 @@ def foot(
         if diagnosis.fixes:
             shown.append(_fixes(diagnosis, width))
     elif row is not None and row.group:
-        told = ", ".join(held_parts(row.held)) if row.held is not None else ""
-        shown = [whereabouts(row.path, told, width), _legend(table, width)]
+        parts = held_parts(row.held) if row.held is not None else []
+        shown = whereabouts(row.path, parts, width, max(1, lines))
+        if len(shown) < FOOT:
+            shown.append(_legend(table, width))
     else:
         shown = [_legend(table, width)]
     shown += [()] * (FOOT - len(shown))
@@ -72,11 +76,15 @@ def _fixes(diagnosis: Diagnosis, width: int) -> Line:
     return whole
 
 
-def whereabouts(path: str, told: str, width: int) -> Line:
-    """The whole path of a row of a tree, and what is there, such as `held_words`."""
-    told = f"   {told}" if told else ""
-    path = fit_middle(path, max(8, width - len(told) - 2))
-    return (Segment("  "), Segment(path, "name"), Segment(told, "quiet"))
+def whereabouts(path: str, parts: Sequence[str], width: int, lines: int) -> list[Line]:
+    """The whole path of a row of a tree, in at most `lines` lines, and behind it as many as there
+    is room for of the `parts` of what is there, such as `held_parts`."""
+    *before, last = pieces(path, max(8, width - 2), lines)
+    told = (f"   {', '.join(parts[:n])}" for n in range(len(parts), 0, -1))
+    room = width - 2 - cell_len(last)
+    fitting = next((text for text in told if cell_len(text) <= room), "")
+    found = [(Segment("  "), Segment(piece, "name")) for piece in before]
+    return [*found, (Segment("  "), Segment(last, "name"), Segment(fitting, "quiet"))]
 
 
 def leaves_text(number: int) -> str:

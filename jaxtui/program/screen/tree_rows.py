@@ -18,13 +18,14 @@ from jaxtui.program.screen.path_finder import find_again
 from jaxtui.program.screen.tree_table import Column, Row, TreeTable
 from jaxtui.program.trees import Tree
 from jaxtui.screen import commands
-from jaxtui.screen.cells import Line, Segment, fit, fit_middle, width_of
+from jaxtui.screen.cells import Line, Segment, fit, fit_middle, width_of, wrap
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.text import signs
 from jaxtui.text.printable import clean
 
 INDENT = 2
 NAME_LEAST = 10
+FOOT_MOST = 3  # lines
 MIXED = signs.ELLIPSIS  # of a node below which there are several
 
 
@@ -103,7 +104,7 @@ class TreeRows(LineScroller):
         """Say what is wrong until the cursor moves."""
         if message != self.message:
             self.message = message
-            self.refresh()
+            self.changed()
 
     @property
     def row(self) -> Row | None:
@@ -125,7 +126,7 @@ class TreeRows(LineScroller):
     @property
     def room(self) -> int:
         """The lines for rows."""
-        return max(0, self.size.height - 1)
+        return max(0, self.size.height - len(self._foot()))
 
     def changed(self) -> None:
         """Lay the rows out anew, after some were folded or what they show has changed."""
@@ -134,7 +135,7 @@ class TreeRows(LineScroller):
 
     def lay_out(self) -> None:
         count = len(self.table.rows) if self.table is not None else 0
-        wanted = Size(self.size.width, count + 1)
+        wanted = Size(self.size.width, count + len(self._foot()))
         if self.virtual_size != wanted:
             self.virtual_size = wanted
 
@@ -147,8 +148,9 @@ class TreeRows(LineScroller):
     def render_line(self, y: int) -> Strip:
         if self.table is None:
             return self.strip_of(())
-        if y == self.size.height - 1:
-            return self.strip_of(self._foot())
+        foot = self._foot()
+        if y >= self.size.height - len(foot):
+            return self.strip_of(foot[y - self.size.height + len(foot)])
         number = y + self.scroll_offset.y
         if number >= len(self.table.rows):
             return self.strip_of(())
@@ -159,13 +161,15 @@ class TreeRows(LineScroller):
         ground = Style(bgcolor=self.get_component_rich_style("tree--cursor").bgcolor)
         return Strip(RichSegment.apply_style(strip, post_style=ground), strip.cell_length)
 
-    def _foot(self) -> Line:
+    def _foot(self) -> list[Line]:
+        """The lines below the rows: what is wrong, or the whole path of the cursor's row."""
+        width, most = self.size.width, max(1, min(FOOT_MOST, self.size.height // 2))
         if self.message:
-            return (Segment(fit(f"! {self.message}", self.size.width), "message"),)
+            return [(Segment(text, "message"),) for text in wrap(f"! {self.message}", width, most)]
         row = self.row
         if row is None or self.table is None or not (self.has_focus or self.lit):
-            return ()
-        return whereabouts(self.path, ", ".join(self.table.words(row.tree)), self.size.width)
+            return [()]
+        return whereabouts(self.path, self.table.words(row.tree), width, most)
 
     def _line(self, row: Row, at_cursor: bool) -> Line:
         assert self.table is not None
@@ -218,6 +222,7 @@ class TreeRows(LineScroller):
             return
         self.cursor = max(0, min(number, len(self.table.rows) - 1))
         self.message = ""
+        self.lay_out()
         self.bring_into_view(self.cursor, self.room)
         self.refresh()
         self.post_message(self.Moved(self))
@@ -271,7 +276,6 @@ class TreeRows(LineScroller):
         found = self.table.find(wanted, self.cursor, step) if self.table is not None else None
         if found is None:
             return False
-        self.lay_out()
         self.go_to(found)
         return True
 
@@ -280,7 +284,7 @@ class TreeRows(LineScroller):
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the cell; fold, unfold or set it at the sign or on a second click."""
-        if self.table is None or event.y >= self.size.height - 1:
+        if self.table is None or event.y >= self.room:
             return
         number = event.y + self.scroll_offset.y
         if number >= len(self.table.rows):
