@@ -35,14 +35,14 @@ class ShapedLeaf(Protocol):
     def dtype(self) -> str: ...
 
 
-def held(leaves: Iterable[ShapedLeaf]) -> Held:
-    """How much these leaves hold together."""
+def held(leaves: Iterable[tuple[ShapedLeaf, int]]) -> Held:
+    """How much these leaves hold together; each is given with how many like it there are."""
     number, numbers = 0, 0
     known: int | None = 0
-    for leaf in leaves:
-        count, size = math.prod(leaf.shape), bits(leaf.dtype)
-        number, numbers = number + 1, numbers + count
-        known = None if known is None or size is None else known + -(-count * size // 8)
+    for leaf, count in leaves:
+        size, used = math.prod(leaf.shape), bits(leaf.dtype)
+        number, numbers = number + count, numbers + count * size
+        known = None if known is None or used is None else known + count * -(-size * used // 8)
     return Held(number, numbers, known)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from jaxtui.program.screen.flow_table import Row, Table
+from jaxtui.program.screen.flow_rows import Row
+from jaxtui.program.screen.flow_table import Table
 from jaxtui.program.trees import Held
 from jaxtui.screen.cells import Line, Segment, crop, fit, pad, pieces, width_of, wrap
 from jaxtui.session.diagnosis import Diagnosis
@@ -111,7 +112,7 @@ def _legend(table: Table | None, width: int) -> Line:
         parts.append((Segment(signs.WHOLE, "legend-sign"), Segment(" passed on whole", "quiet")))
     if "gradient" in table.signs:
         parts.append((Segment(signs.GRADIENT, "legend-sign"), Segment(" derivative", "quiet")))
-    if any(not row.open for row in table.rows):
+    if table.folded:
         parts.append((Segment(signs.FOLDED, "legend-sign"), Segment(" enter unfolds", "quiet")))
     line: Line = ()
     for part in parts:

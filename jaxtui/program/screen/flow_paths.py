@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxtui.program.screen.flow_fault import argument_of
-from jaxtui.program.screen.flow_table import (
-    FOLD_ABOVE,
-    OUTPUTS,
-    Kind,
-    branches_of,
-    input_tracks,
-    output_tracks,
-    path_of,
-)
+from jaxtui.program.screen.flow_rows import Group, branches_of
+from jaxtui.program.screen.flow_table import leaves_of
+from jaxtui.program.screen.flow_tracks import Kind
 from jaxtui.text.branches import Branch
 from jaxtui.wire.report import Flow
 
@@ -31,21 +24,19 @@ class Place(NamedTuple):
 
 def places(flow: Flow) -> list[Place]:
     """Every place of a flow, in the order of the rows when all is unfolded."""
-    inputs: dict[str, list[str]] = {}
-    for path, _ in input_tracks(flow.levels):
-        inputs.setdefault(argument_of(path), []).append(path)
-    outputs = [path_of("output", OUTPUTS, track) for track in output_tracks(flow.levels)]
-    found = [place for name, paths in inputs.items() for place in _group("input", name, paths)]
-    return [*found, *_group("output", OUTPUTS, outputs)]
+    leaves = leaves_of(flow)
+    groups = [*leaves.inputs.values(), *([leaves.outputs] if leaves.outputs else [])]
+    return [place for group in groups for place in _group(group)]
 
 
-def _group(kind: Kind, name: str, paths: Sequence[str]) -> Iterator[Place]:
-    if len(paths) <= FOLD_ABOVE:
+def _group(group: Group) -> Iterator[Place]:
+    kind, name, paths = group.kind, group.name, group.paths
+    if not group.folds:
         for path in paths:
             yield Place(kind, path, path, ())
         return
     yield Place(kind, name, name, ())
-    yield from _parts(kind, paths, branches_of(tuple(paths)), name, (f"{kind}:{name}",))
+    yield from _parts(kind, paths, branches_of(paths), name, (group.key,))
 
 
 def _parts(

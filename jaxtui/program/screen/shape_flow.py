@@ -117,7 +117,9 @@ class ShapeFlow(LineScroller):
         self._foot: tuple[Line, ...] = ()
         self._foot_lines = FOOT
         self.sought = ""  # what was looked for last
-        self._places: list[Place] | None = None  # of this flow
+        self._places: list[Place] = []  # of the flow `_places_of`
+        self._places_of: Flow | None = None
+        self._numbers: dict[tuple[str, str], int] = {}  # of the places, by kind and path
 
     def update_flow(
         self,
@@ -133,8 +135,6 @@ class ShapeFlow(LineScroller):
         function's body; `arguments` are the program's argument names, so that one with a wrong
         value has a row even though it is missing in the flow.
         """
-        if flow is not self._flow:
-            self._places = None
         self._flow = flow
         self._diagnosis = diagnosis
         self._stale = stale
@@ -254,8 +254,8 @@ class ShapeFlow(LineScroller):
         row = rows[self.cursor]
         self._folds[row.group] = row.open
         self.lay_out()
-        first = next(at for at, other in enumerate(self.picture.rows) if other.group == row.group)
-        self._go_to(first, 1)
+        first = row.group.partition(":")[2]
+        self._go_to(self.picture.find(row.kind, clean(first)), 1)
 
     def _go_to(self, index: int, direction: int) -> None:
         rows = self.picture.rows
@@ -277,8 +277,7 @@ class ShapeFlow(LineScroller):
         What it lies in is unfolded. Return whether there is one.
         """
         self.sought = wanted
-        if self._places is None:
-            self._places = [] if self._flow is None else places(self._flow)
+        self._know_places()
         fits, count = path_test(wanted), len(self._places)
         start = self._place_of_cursor()
         order = ((start + step * away) % count for away in range(1, count + 1))
@@ -288,20 +287,22 @@ class ShapeFlow(LineScroller):
         place = self._places[found]
         self._folds |= dict.fromkeys(place.groups, False)
         self.lay_out()
-        self._go_to(self._row_of(place), 1)
+        self._go_to(self.picture.find(place.kind, clean(place.path)), 1)
         return True
+
+    def _know_places(self) -> None:
+        """Know every place of the flow, for what is to be found."""
+        flow = self._flow
+        if flow is None or flow is self._places_of:
+            return
+        self._places, self._places_of = places(flow), flow
+        self._numbers = {(p.kind, clean(p.path)): at for at, p in enumerate(self._places)}
 
     def _place_of_cursor(self) -> int:
         if not self.picture.rows:
             return -1
         row = self.picture.rows[self.cursor]
-        here = ((place.kind, clean(place.path)) for place in self._places or ())
-        return next((at for at, place in enumerate(here) if place == (row.kind, row.path)), -1)
-
-    def _row_of(self, place: Place) -> int:
-        wanted = (place.kind, clean(place.path))
-        rows = self.picture.rows
-        return next(at for at, row in enumerate(rows) if (row.kind, row.path) == wanted)
+        return self._numbers.get((row.kind, row.path), -1)
 
     def say(self, message: str) -> None:
         """Say what is wrong below the rows, until the cursor moves."""

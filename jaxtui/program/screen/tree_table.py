@@ -106,7 +106,7 @@ class TreeTable:
         """How much is below a node."""
         known = self._held.get(tree.path)
         if known is None:
-            found = (self.leaves[path] for path in tree.paths() if path in self.leaves)
+            found = ((self.leaves[path], 1) for path in tree.paths() if path in self.leaves)
             known = self._held[tree.path] = held(found)
         return known
 
