@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from jaxtui.program import path_texts
-from jaxtui.program.trees import Tree
-from jaxtui.text.branches import first_component
+from jaxtui.program.trees import Tree, towards
 
 MOST = 100_000  # characters of a text that is written
 
@@ -179,18 +178,9 @@ def _by_key(given: dict[str | None, ast.expr], tree: Tree) -> list[ast.expr] | N
 def at(prefix: Prefix, tree: Tree, path: str) -> Prefix:
     """What `prefix` has for the node at `path`."""
     while tree.path != path and not isinstance(prefix, Entry):
-        number = _towards(tree, path)
+        number = towards(tree, path)
         prefix, tree = prefix[number], tree.children[number]
     return prefix
-
-
-def _towards(tree: Tree, path: str) -> int:
-    """Which child of `tree` leads to the node at `path`."""
-    rest = path[len(tree.path) :]
-    number = tree.child_of.get(first_component(rest))
-    if number is None:  # a class may write its keys as it likes
-        number = next(n for n, child in enumerate(tree.children) if rest.startswith(child.key))
-    return number
 
 
 def set_at(prefix: Prefix, tree: Tree, path: str, text: str) -> Prefix:
@@ -204,7 +194,7 @@ def set_at(prefix: Prefix, tree: Tree, path: str, text: str) -> Prefix:
         if prefix.typed:
             raise Refused(f"{tree.path} has {prefix.text}, as typed: change it there")
         prefix = (prefix,) * len(tree.children)
-    number = _towards(tree, path)
+    number = towards(tree, path)
     changed = set_at(prefix[number], tree.children[number], path, text)
     return (*prefix[:number], changed, *prefix[number + 1 :])
 
@@ -309,7 +299,7 @@ def node_at(tree: Tree, path: str) -> tuple[Tree, tuple[str, ...]]:
     """The node at `path`, and its path in patterns."""
     below: tuple[str, ...] = ()
     while tree.path != path:
-        tree = tree.children[_towards(tree, path)]
+        tree = tree.children[towards(tree, path)]
         below += path_texts.components(tree.key)
     return tree, below
 

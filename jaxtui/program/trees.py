@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
+from jaxtui.text.branches import first_component
 from jaxtui.text.dtypes import bits
 from jaxtui.wire.report import TreeNode
 
@@ -105,3 +106,12 @@ def tree_at(path: str, nodes: Mapping[str, TreeNode], key: str = "") -> Tree:
         return Tree(path, key)
     children = tuple(tree_at(path + below, nodes, below) for below in node.keys)
     return Tree(path, key, node.kind, children)
+
+
+def towards(tree: Tree, path: str) -> int:
+    """Which child of `tree` leads to the node at `path`."""
+    rest = path[len(tree.path) :]
+    number = tree.child_of.get(first_component(rest))
+    if number is None:  # a class may write its keys as it likes
+        number = next(n for n, child in enumerate(tree.children) if rest.startswith(child.key))
+    return number

@@ -53,12 +53,16 @@ def path_test(wanted: str) -> Test:
     It is any part of the path, in which `*` stands for any text; a path may also be written with
     slashes. Case does not matter.
     """
-    parts = [re.escape(part) for part in wanted.strip().strip("*").split("*")]
+    plain = wanted.strip().strip("*").split("*")
+    parts = [re.escape(part) for part in plain]
+    longest = max(plain, key=len).lower()
     # The last possible end must lie within the last key: what is above does not fit by itself.
     pattern = re.compile(f".*{'.*'.join(parts)}", re.IGNORECASE | re.DOTALL)
-    slashed = "/" in wanted
+    slashed = "/" in wanted  # then the path may be meant to be written so, too
 
     def fits(path: str, key: str) -> bool:
+        if longest not in path.lower() and not slashed:
+            return False
         found = pattern.match(path)
         if found is None and slashed:
             path, key = with_slashes(path), "/".join(components(key))

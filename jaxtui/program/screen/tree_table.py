@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from jaxtui.program.screen.flow_foot import held_parts, leaves_text
 from jaxtui.program.screen.path_finder import path_test
-from jaxtui.program.trees import Held, ShapedLeaf, Tree, held
+from jaxtui.program.trees import Held, ShapedLeaf, Tree, held, towards
 from jaxtui.screen.cells import fit
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean
@@ -158,13 +158,13 @@ class TreeTable:
 
     def reveal(self, wanted: Tree) -> int:
         """The row of a node, after unfolding all that it lies in."""
-        wanted = _last_of_chain(wanted) if wanted is not self.tree else wanted
-        number = 0
-        while self.rows[number].tree is not wanted:
+        number, node = 0, self.tree
+        while node is not wanted and node.children:
+            node = _last_of_chain(node.children[towards(node, wanted.path)])
             self.fold(number, False)
-            end, depth = self._end_of(number), self.rows[number].depth + 1
-            inside = [n for n in range(number + 1, end) if self.rows[n].depth == depth]
-            number = next(n for n in reversed(inside) if _holds(self.rows[n].tree, wanted))
+            number = [row.tree for row in self.rows].index(node, number)
+            if len(wanted.path) <= len(node.path):
+                break  # it is one of several nodes that have one row
         return number
 
 
@@ -173,9 +173,3 @@ def _last_of_chain(tree: Tree) -> Tree:
     while len(tree.children) == 1:
         tree = tree.children[0]
     return tree
-
-
-def _holds(tree: Tree, wanted: Tree) -> bool:
-    return tree is wanted or (
-        wanted.path.startswith(tree.path) and any(_holds(child, wanted) for child in tree.children)
-    )
