@@ -7,7 +7,7 @@ import math
 import msgspec
 from msgspec import Struct
 
-from jaxtui.program.screen.signature import follow
+from jaxtui.program.screen.signature import follow, follow_axes
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
@@ -54,6 +54,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         """The parameters of the newest function that the engine could read."""
         self._blocked_trace = False
         self._remembered: dict[str, Argument] = {}
+        self._remembered_axes: dict[tuple[int, str], str] = {}
         self._opened = _text_of(self.session.program)  # the function that the session came with
         self._given_to: list[Parameter] | None = None  # the signature that the arguments are for
         self._trace_id = 0
@@ -205,6 +206,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def replaced(self, now: float) -> None:
         """Nothing that was answered, or is still to be, is of the session that comes now."""
         self._remembered.clear()
+        self._remembered_axes.clear()
         self._opened, self._given_to = _text_of(self.session.program), None
         self.printed = {"trace": "", "run": ""}
         if self._run_id in self._pending:
@@ -362,10 +364,16 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if asked != self.asked:
             return
         program = self.session.program
-        arguments = follow(program.arguments, self._given_to, signature, self._remembered)
-        self._given_to = signature
+        before, self._given_to = self._given_to, signature
+        arguments = follow(program.arguments, before, signature, self._remembered)
         if arguments != program.arguments:
-            program = msgspec.structs.replace(program, arguments=arguments)
+            layers = follow_axes(
+                program.layers,
+                (program.arguments, before or signature),
+                (arguments, signature),
+                self._remembered_axes,
+            )
+            program = msgspec.structs.replace(program, arguments=arguments, layers=layers)
             session = msgspec.structs.replace(self.session, program=program)
             self.open_session.session = session
             self._known = self.asked
