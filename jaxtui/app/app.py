@@ -69,6 +69,7 @@ class JaxtuiApp(ShellApp):
         path: str | None = None,
         trusted: bool = True,
         keeps: bool = False,
+        greets: bool = False,
         ascii: bool = False,
         theme: str | None = None,
         choice: Choice | None = None,
@@ -81,16 +82,16 @@ class JaxtuiApp(ShellApp):
 
         `text` is that of the file at `path`, and `accepted` what was accepted beside it. With
         `keeps`, what is unsaved is kept in the state folder, and what earlier explorers left there
-        is offered. `choice` is what the command line says about the engine, already applied to
-        `session`; `clock` gives seconds that never go back. `terminal_lost` is called, on any
-        thread, when the terminal is gone.
+        is offered. With `greets`, the session is shown with the ways to begin. `choice` is what the
+        command line says about the engine, already applied to `session`; `clock` gives seconds that
+        never go back. `terminal_lost` is called, on any thread, when the terminal is gone.
         """
         super().__init__(driver_class=TerminalDriver)
         self.terminal_lost = terminal_lost or self.exit
         # A fault is told without colours: stderr shows the codes of a terminal as signs.
         self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         self.animation_level = "none"
-        self.ascii = ascii
+        self.ascii, self.greets = ascii, greets
         self.set_class(ascii, "-ascii")
         self._signs: list[LineFilter] = []
         if ascii:
@@ -110,7 +111,7 @@ class JaxtuiApp(ShellApp):
             self.add_mode(screen.name, screen.make)
 
     def get_default_screen(self) -> Screen[Any]:
-        return StartScreen(self._session, self.begin)
+        return StartScreen(self._session, self.begin, greets=self.greets)
 
     def on_mount(self) -> None:
         if self._theme_wanted in self.available_themes:
@@ -333,6 +334,17 @@ class JaxtuiApp(ShellApp):
 
     def action_redo(self) -> None:
         self.explorer.redo()
+
+    def action_new_session(self) -> None:
+        """Start with an empty editor, on the devices of before."""
+
+        def go_on() -> None:
+            devices = self.explorer.open_session.session.devices
+            self.explorer.open(Session(devices=devices))
+            self.switch_mode("map")
+            self.map_screen.begin_to_write()
+
+        self.explorer.files.unless_changed(go_on)
 
     def action_open_session(self) -> None:
         self.explorer.files.open()

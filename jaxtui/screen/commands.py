@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     # what one does all the time
     Command("screen.run", "f5,ctrl+j", "run", "Run the program", "map", True, 10),
     Command("screen.edit_source", "e", "edit", "Edit the function in $EDITOR", "map", hint=20),
+    Command("screen.write", "w", "write", "Write another function over this one", "map", hint=19),
     Command("screen.pick_function", "p", "pick", "Pick another function", "map", hint=30),
     Command("app.apply_fix", "f,f2", "fix", "Apply a fix that the error offers", "map", hint=15),
     Command("screen.flip", "v,f6", "results", "Turn between composing and results", "map", hint=12),
@@ -50,6 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     # files and the program itself
     Command("app.undo", "u", "undo", "Undo the last change of the session"),
     Command("app.redo", "U", "redo", "Redo the change that was undone"),
+    Command("app.new_session", "ctrl+n", "new", "Start with an empty editor", typing=True),
     Command("app.open_session", "ctrl+o", "open", "Open a session file", typing=True),
     Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
     Command("app.save_session_as", "", "save as", "Save the session under another name"),

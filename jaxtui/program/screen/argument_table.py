@@ -100,7 +100,7 @@ class _ArgumentRow(Vertical):
         self.sharding_input = FieldInput(shown.row.sharding)
         self.sharding_input.add_class("sharding")
         self.sharding_input.display = bool(widths.sharding)
-        self.axis_input = FieldInput()
+        self.axis_input = FieldInput(cell=True)
         self.axis_input.add_class("axis")
         self._label = FixedText(classes="name")
         self._message = FieldMessage()

@@ -32,11 +32,13 @@ from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
+from jaxtui.session.session import Session
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
 COLUMN_LINES = 15
 EDITOR_LEAST = 9
+EDITOR_REST, START_LINES = 5, 6  # title, name and lines to type on; the start page
 ANY_CASE = "lower and upper case are the same"
 NOT_YET = "none yet: F5 asks whether this file may run"
 CHANGED = "as before: F5 asks whether the changed file may run"
@@ -64,6 +66,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._parameters = ParametersText()
         self._shown_flow: object = None
         self._editor_height: int | None = None
+        self._first: Session | None = None  # the session that is shown with the start page
         self._left: Widget | None = None  # what had the focus on the hidden page
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
@@ -82,7 +85,11 @@ class MapScreen(WorkScreen[ProgramWork]):
         # Made here and not in __init__: an Input wants its screen to be on the stack.
         work = self.explorer.work
         program = work.session.program
-        self.editor = FunctionEditor(work.function_name, program.source, program.function)
+        greets = self.shell.greets
+        self._first = work.session if greets else None
+        self.editor = FunctionEditor(
+            work.function_name, program.source, program.function, greets=greets
+        )
         self.arguments = ArgumentTable(
             argument_rows(work),
             axis_column(work.session, len(program.layers) - 1, None),
@@ -113,6 +120,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         column = axis_column(session, self.layer_list.selected, self._cells)
         rows = argument_rows(work, diagnosis)
         self._fit_editor(len(rows), len(program.layers))
+        self._show_start(session)
         self.arguments.show(
             rows,
             column,
@@ -151,6 +159,17 @@ class MapScreen(WorkScreen[ProgramWork]):
         height = lines if self.has_class("-wide") else None
         if height != self._editor_height:
             self._editor_height = self.editor.styles.height = height
+
+    def _show_start(self, session: Session) -> None:
+        """Keep the start page up to the first change."""
+        if self._first is None:
+            return
+        if session == self._first:
+            free = (self._editor_height or 0) - session.program.source.count("\n") - EDITOR_REST
+            self.editor.show_start(free >= START_LINES and self.has_class("-wide"))
+        else:
+            self._first = None
+            self.editor.end_start()
 
     def on_resize(self) -> None:
         """Fit flow and editor to the new size."""
@@ -304,6 +323,19 @@ class MapScreen(WorkScreen[ProgramWork]):
             self.say(f"{text!r} is not in this text")
 
     # ------------------------------------------------------------------------------- function
+
+    def begin_to_write(self) -> None:
+        """Go to the editor, on whatever page it is, with all of its text selected."""
+        if self.has_class("-results"):
+            self.action_flip()
+        self.editor.area.focus()
+        self.editor.area.select_all()
+
+    def action_write(self) -> None:
+        from jaxtui.program.screen.picker import write_here
+
+        write_here(self.explorer)
+        self.begin_to_write()
 
     def action_pick_function(self) -> None:
         from jaxtui.program.screen.picker import pick_function
