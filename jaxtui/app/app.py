@@ -281,10 +281,11 @@ class JaxtuiApp(ShellApp):
         screen = self.screen
         diagnosis = screen.diagnosis(self.explorer.work) if isinstance(screen, WorkScreen) else None
         fixes = diagnosis.fixes if diagnosis is not None else []
+        word = "fixed" if diagnosis is None or diagnosis.kind != "note" else "done"
         if not fixes:
             self.say("there is nothing to fix" if diagnosis is None else "this error offers no fix")
         elif len(fixes) == 1:
-            self._apply(fixes[0])
+            self._apply(fixes[0], word)
         else:
             from jaxtui.screen.dialogs import ChoiceDialog
             from jaxtui.screen.field import fix_words
@@ -292,16 +293,18 @@ class JaxtuiApp(ShellApp):
             choices = [(str(i), fix_words(fix)) for i, fix in enumerate(fixes)]
             self.push_screen(
                 ChoiceDialog("Which fix?", choices),
-                lambda chosen: self._apply(fixes[int(chosen)]) if chosen is not None else None,
+                lambda chosen: (
+                    self._apply(fixes[int(chosen)], word) if chosen is not None else None
+                ),
             )
 
-    def _apply(self, fix: Fix) -> None:
+    def _apply(self, fix: Fix, word: str) -> None:
         from jaxtui.screen.field import fix_words
 
         screen = self.screen
         if isinstance(screen, WorkScreen):
             screen.apply(fix)
-        self.say(f"fixed: {fix_words(fix)}")
+        self.say(f"{word}: {fix_words(fix)}")
 
     def action_copy(self) -> None:
         screen = self.screen

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from jaxtui import lessons
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
+from jaxtui.session.session import Program
 from jaxtui.wire.report import Parameter
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
@@ -153,3 +155,54 @@ async def test_the_editor_shows_the_beginning_of_its_lines_once_it_is_left() -> 
         await bench.press("escape")
         assert area.scroll_x == 0
         assert "def f(x):" in bench.text
+
+
+PASTED = """import jax
+
+def power_scale(x, y):
+    return x ** y
+
+xs = jnp.arange(4.)
+y = 2.
+print(jax.vmap(power_scale, in_axes=(0, None))(xs, y))
+"""
+
+
+async def test_pasted_lines_are_taken_as_layers_and_values_by_one_key_and_one_undo() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        before = bench.session
+        await bench.press("w")
+        await bench.paste(PASTED)
+        signature = [Parameter(name=name, kind="positional") for name in ("x", "y")]
+        await bench.hear(made.traced(bench.client.trace.id, signature=signature))
+        assert "these lines apply vmap themselves" in bench.text
+        pasted = bench.session
+        await bench.press("escape", "f")
+        program = bench.session.program
+        assert program.source == PASTED.partition("print")[0]
+        assert [(a.name, a.value) for a in program.arguments] == [("x", "xs"), ("y", "y")]
+        assert [layer.in_axes for layer in program.layers] == ["(0, None)"]
+        assert "these lines apply" not in bench.text
+        bench.explorer.undo()
+        assert bench.session == pasted
+        bench.explorer.undo()
+        assert bench.session == before
+
+
+async def test_an_error_in_what_was_pasted_is_told_with_the_offer() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("w")
+        await bench.paste(PASTED)
+        wrong = Diagnosis(kind="function", field=SOURCE, message="no such thing")
+        await bench.trace_answered(diagnosis=wrong)
+        assert "! no such thing" in bench.text
+        assert "f  take vmap as a layer, with xs, y" in bench.text
+
+
+async def test_nothing_is_offered_for_a_source_as_it_was_opened() -> None:
+    session = made.session(program=Program(source=PASTED))
+    async with Bench(session).open() as bench:
+        await bench.settled()
+        assert "these lines apply" not in bench.text

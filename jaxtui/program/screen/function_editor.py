@@ -172,8 +172,15 @@ class FunctionEditor(Vertical):
     def on_mount(self) -> None:
         self.call_after_refresh(self.area.highlight_python)
 
-    def show(self, name: str, source: str, reference: str, diagnosis: Diagnosis | None) -> None:
-        """Show the function; the diagnosis is about its source or its reference."""
+    def show(
+        self,
+        name: str,
+        source: str,
+        reference: str,
+        diagnosis: Diagnosis | None,
+        note: Diagnosis | None = None,
+    ) -> None:
+        """Show the function; the diagnosis is about its source or its reference, as is a note."""
         self.name_line.text = name
         asked = self.has_class("-reference") and self.reference.has_focus
         imported = asked or _is_elsewhere(source, reference)
@@ -182,7 +189,8 @@ class FunctionEditor(Vertical):
         self.reference.follow(reference)
         self.area.set_class(diagnosis is not None, "-faulty")
         self.reference.set_class(diagnosis is not None, "-faulty")
-        self._message.show(diagnosis)
+        self._message.set_class(diagnosis is None and note is not None, "-note")
+        self._message.show(diagnosis or note)
 
     def show_start(self, page: bool) -> None:
         """Show the ways to begin, as a `page` in the free half or in the title; see `end_start`."""

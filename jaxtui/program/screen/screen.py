@@ -13,6 +13,7 @@ from jaxtui.program.screen.axes import Cells, replaced
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
+from jaxtui.program.screen.offer import LayersOffer, with_fixes
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
@@ -66,6 +67,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._parameters = ParametersText()
         self._shown_flow: object = None
         self._editor_height: int | None = None
+        self._offer = LayersOffer()
         self._first: Session | None = None  # the session that is shown with the start page
         self._left: Widget | None = None  # what had the focus on the hidden page
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
@@ -110,12 +112,11 @@ class MapScreen(WorkScreen[ProgramWork]):
         session, diagnosis = work.session, work.diagnosis
         where = field_of(diagnosis)
         program = session.program
-        self.editor.show(
-            work.function_name,
-            program.source,
-            program.function,
-            diagnosis if where in ("", "program", "source", "function") else None,
-        )
+        offered = self._offer.of(work)
+        here = diagnosis if where in ("", "program", "source", "function") else None
+        if here is not None and offered is not None:
+            here = with_fixes(here, offered)
+        self.editor.show(work.function_name, program.source, program.function, here, note=offered)
         self.layers_pane.show(work)
         column = axis_column(session, self.layer_list.selected, self._cells)
         rows = argument_rows(work, diagnosis)
@@ -178,9 +179,16 @@ class MapScreen(WorkScreen[ProgramWork]):
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """Return the error in what is typed, else one in the text of the parameters."""
+        """Return the error in what is typed, else one in the text of the parameters.
+
+        What the lines in the editor offer comes before its fixes.
+        """
         mendable = next((note for note in work.notes if note.fixes), None)
-        return work.diagnosis or self._parameters.wrong or mendable
+        found = work.diagnosis or self._parameters.wrong or mendable
+        offered = self._offer.of(work)
+        if found is None or offered is None:
+            return found or offered
+        return with_fixes(found, offered)
 
     # ------------------------------------------------------------------------- what was typed
 

@@ -111,6 +111,11 @@ class ProgramWork(RequestWork[Composition, Ran]):
         return told or self.ran.result == self._not_finite
 
     @property
+    def rewritten(self) -> bool:
+        """Whether the function is no longer as it was opened."""
+        return _text_of(self.session.program) != self._opened
+
+    @property
     def choices(self) -> list[str]:
         """The functions that may be chosen in place of the present one, as far as is known."""
         chosen = self.session.program.function.strip()
