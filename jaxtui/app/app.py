@@ -6,13 +6,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from textual import events
-from textual.app import ScreenStackError, SystemCommand
+from textual.app import ScreenStackError
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
@@ -58,7 +57,7 @@ class JaxtuiApp(ShellApp):
 
     TITLE = "jaxtui"
     AUTO_FOCUS = ""
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False  # there is one of its own
     BINDINGS = commands.bindings("app")
 
     def __init__(
@@ -151,6 +150,8 @@ class JaxtuiApp(ShellApp):
         self.explorer.start()
         self.show_session()
         self.begun = True
+        if self._keeps:
+            self.call_after_refresh(self._begin_recent)
         if self._theme_wanted and self._theme_wanted not in self.available_themes:
             names = ", ".join(sorted(self.available_themes))
             self.call_after_refresh(
@@ -158,6 +159,13 @@ class JaxtuiApp(ShellApp):
             )
         self.call_after_refresh(self._offer_left_works if self._keeps else self._ask_trust)
         self._keys.begin()
+
+    def _begin_recent(self) -> None:
+        from jaxtui.app.recent import Recent
+
+        self.recent = Recent(config.state_folder())
+        if self._path is not None:
+            self.recent.note(self._path)
 
     def _offer_left_works(self) -> None:
         from jaxtui.app.left_works import LeftWorks
@@ -381,10 +389,33 @@ class JaxtuiApp(ShellApp):
         self.explorer.files.unless_changed(self.exit)
 
     def action_command_palette(self) -> None:
-        from jaxtui.screen.dismissed_once import Palette
+        from jaxtui.app.palette import open_palette
 
-        if not isinstance(self.screen, Palette):
-            self.push_screen(Palette())
+        if not self.screen.is_modal:
+            open_palette(self)
+
+    def action_change_theme(self) -> None:
+        from jaxtui.screen.dialogs import ChoiceDialog
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.theme = name
+
+        themes = sorted(self.available_themes)
+        self.push_screen(ChoiceDialog("Which colours?", [(t, t) for t in themes]), chosen)
+
+    def action_export(self) -> None:
+        from jaxtui.app.writing import export
+
+        export(self)
+
+    def action_screenshot_file(self) -> None:
+        from jaxtui.app.writing import screenshot
+
+        screenshot(self)
+
+    def action_end_engine(self) -> None:
+        self.explorer.end_engine()
 
     def action_help(self) -> None:
         from jaxtui.app.help import HelpDialog
@@ -402,18 +433,6 @@ class JaxtuiApp(ShellApp):
         screen = self.screen
         if isinstance(screen, WorkScreen):
             screen.leave_field()
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        scopes = screen.scopes() if isinstance(screen, WorkScreen) else ("app",)
-        everything = ("layers", "map", "app") if scopes[0] in ("map", "layers") else scopes
-        for command in commands.in_scopes(*everything):
-            if command.palette:
-                keys = commands.key_names(command)
-                yield SystemCommand(
-                    commands.title(command),
-                    f"key {keys}" if keys else "",
-                    partial(screen.run_action, command.action),
-                )
 
     def say(self, text: str) -> None:
         for screen in self.screen_stack:

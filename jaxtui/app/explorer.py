@@ -391,6 +391,12 @@ class Explorer(Works):
         self.show_work()
         return True
 
+    def end_engine(self) -> None:
+        """End the engine and start no other until one is asked for."""
+        self.client.kill()
+        self._route(Gone(reason="you ended it", status=None, wanted=False))
+        self.show_work()
+
     def _asks_before_stopping(self, now: float) -> bool:
         """Name a long run that no screen shows: ctrl+c may be meant for something else."""
         shown = {getattr(screen, "NAME", "") for screen in self.app.screen_stack}

@@ -46,6 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
+    Command("app.end_engine", "", "end engine", "Quit the engine; R starts another"),
     # screens
     *(Command(f"app.show_screen('{s.name}')", s.key, s.title, s.about) for s in KEYED),
     # files and the program itself
@@ -55,7 +56,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.open_session", "ctrl+o", "open", "Open a session file", typing=True),
     Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
     Command("app.save_session_as", "", "save as", "Save the session under another name"),
-    Command("app.capture", "", "capture", "Capture arguments: of a call in a script, as a session"),
+    Command("app.export", "", "export", "Export the program as a Python script"),
+    Command("app.screenshot_file", "", "screenshot", "Write a picture of the screen"),
+    Command("app.capture", "", "capture", "Capture the arguments of a call in a script"),
     Command("app.left_works", "", "unsaved work", "Open what an earlier explorer left unsaved"),
     Command("app.change_theme", "", "theme", "Choose other colours"),
     Command(
@@ -322,12 +325,6 @@ def shown_key(command: Command, *, typing: bool) -> str:
     return ""
 
 
-def title(command: Command) -> str:
-    """What the palette shows and searches: what a command does, and the name that it goes by."""
-    named = command.label.lower() in command.help.lower()
-    return command.help if named else f"{command.label}: {command.help}"
-
-
 def key_names(command: Command) -> str:
     """The keys as they are named to the user: `F5, ctrl+j`."""
     return ", ".join(key_name(key) for key in command.keys.split(",") if key)
@@ -335,18 +332,25 @@ def key_names(command: Command) -> str:
 
 def key_name(key: str) -> str:
     """A key as it is named to the user."""
+    *held, bare = key.split("+") if len(key) > 1 else [key]
     names = {
         "question_mark": "?",
         "slash": "/",
         "escape": "esc",
-        "shift+up": "shift+↑",
-        "shift+down": "shift+↓",
+        "up": "↑",
+        "down": "↓",
+        "left": "←",
+        "right": "→",
+        "pageup": "page up",
+        "pagedown": "page down",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
+        "full_stop": ".",
+        "comma": ",",
+        "space": "space",
     }
-    if key in names:
-        return names[key]
-    return key.upper() if _is_function_key(key) else key
+    name = bare.upper() if _is_function_key(bare) else names.get(bare, bare)
+    return "+".join([*held, name])
 
 
 def _by_priority(command: Command) -> list[tuple[str, bool]]:

@@ -310,6 +310,18 @@ def session_files(path: str) -> list[str]:
     return [str(folder / name) for name in names]
 
 
+def write_new(path: str, text: str) -> str:
+    """Write `text` into a file that is not there yet; return in words how it went."""
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return f"{path} is there already: choose another name"
+    except OSError as error:
+        return f"cannot write {path}: {error.strerror}"
+    return f"written to {path}"
+
+
 def ask_and_write(
     screen: WorkScreen[Any], text: str, title: str, name: str = "", kind: str = ""
 ) -> None:
@@ -322,14 +334,6 @@ def ask_and_write(
         if path is None:
             return
         place = f"{path}.{kind}" if kind and not path.endswith(f".{kind}") else path
-        try:
-            with open(place, "x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError:
-            screen.say(f"{place} is there already: choose another name")
-        except OSError as error:
-            screen.say(f"cannot write {place}: {error.strerror}")
-        else:
-            screen.say(f"written to {place}")
+        screen.say(write_new(place, text))
 
     screen.app.push_screen(PathDialog(title, name, must_exist=False), chosen)

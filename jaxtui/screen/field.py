@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.geometry import Region
 from textual.message import Message
@@ -25,7 +27,11 @@ from jaxtui.text.diagnosis import place
 class TypedInput(SteadyInput):
     """A one-line input in which a typed text is shown as it was typed, also in ASCII."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+a", "select_all", "Select all; typing replaces it", show=False)
+    ]
     cursor_blink = reactive(False, init=False)
+    place_name = ""  # what it is called where places are listed, by default as its label says
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The app's filters, the ASCII one only while the placeholder shows."""

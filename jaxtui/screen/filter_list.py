@@ -79,13 +79,13 @@ class FilterList(OptionList):
         self._filters, self._room = filters, room
         self.typed = ""
         self._left = list(range(len(self._choices)))
-        super().__init__(*self._lines(), compact=True)
+        super().__init__(*self._offered(), compact=True)
 
     def choice_at(self, index: int) -> int:
         """The place among all choices of the one in line `index`."""
         return self._left[index]
 
-    def _options(self) -> list[Option]:
+    def _offered(self) -> list[Option]:
         return [Option(self._line(self._choices[place])) for place in self._left]
 
     def _line(self, choice: Choice) -> Content:
@@ -137,6 +137,6 @@ class FilterList(OptionList):
             self.styles.height = self.outer_size.height  # so that the box stays where it is
         self.typed = text
         self._left = found(self._choices, text)
-        self.set_options(self._lines())
+        self.set_options(self._offered())
         self.highlighted = 0 if self._left else None
         self.post_message(self.Typed(text, len(self._left)))

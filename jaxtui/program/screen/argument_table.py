@@ -122,6 +122,9 @@ class _ArgumentRow(Vertical):
         self.axis_input.styles.width = widths.axis - 2  # its margins
         row = shown.row
         self._label.say(row.name)
+        self.value_input.place_name = f"value of {row.name}"
+        self.sharding_input.place_name = f"sharding of {row.name}"
+        self.axis_input.place_name = f"{column.field} of {row.name}"
         self.value_input.placeholder = row.default or (
             "a further one" if row.index is None and row.name[0] == "*" else ""
         )

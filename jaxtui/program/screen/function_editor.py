@@ -36,6 +36,7 @@ class FunctionName(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [("enter,space,down", "screen.pick_function", "Pick")]
 
+    place_name = "Function's name"
     text: reactive[str] = reactive("")
 
     def __init__(self, text: str) -> None:
@@ -60,6 +61,7 @@ class SourceArea(EditsAtOnce, TextArea):
     SourceArea.-faulty .text-area--cursor-line { background: $error 15%; }
     """
 
+    place_name = "Editor"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+a,f7", "select_all", "Select all; typing replaces it", show=False)
     ]

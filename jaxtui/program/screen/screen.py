@@ -368,6 +368,13 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._leave_hidden()
         self.show_keys()
 
+    def show_result(self, tab: str) -> None:
+        """Turn to a tab of the results, and to their page."""
+        if not self.has_class("-results"):
+            self.action_flip()
+        self.results.show_tab(tab)
+        self.explorer.show_work()
+
     def _leave_hidden(self) -> None:
         """Take the focus away from fields of the hidden page, and give it back on return."""
         if not self.has_class("-narrow"):
