@@ -418,10 +418,13 @@ class JaxtuiApp(ShellApp):
         self.explorer.end_engine()
 
     def action_help(self) -> None:
-        from jaxtui.app.help import HelpDialog
+        from jaxtui.app.help import HelpDialog, pane_title
 
         screen = self.screen
-        self.push_screen(HelpDialog(screen.NAME if isinstance(screen, WorkScreen) else ""))
+        name = screen.NAME if isinstance(screen, WorkScreen) else ""
+        own = screen.scopes()[0] if isinstance(screen, WorkScreen) else ""
+        heading = dict(scope for s in KEYED for scope in s.headings).get(own, "")
+        self.push_screen(HelpDialog(name, pane_title(self.focused) or heading))
 
     def action_focus_next(self) -> None:
         screen = self.screen

@@ -30,6 +30,12 @@ class TypedInput(SteadyInput):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+a", "select_all", "Select all; typing replaces it", show=False)
     ]
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("ctrl+w,ctrl+k,ctrl+u", "Delete a word, to the end, to the start"),
+        ("ctrl+left,ctrl+right", "Go to the word before, or the next"),
+        ("enter", "Run"),
+        ("tab,escape", "Go to the next field; leave the field, for the keys that are letters"),
+    )
     cursor_blink = reactive(False, init=False)
     place_name = ""  # what it is called where places are listed, by default as its label says
 

@@ -423,8 +423,8 @@ async def test_help_begins_with_the_screen_that_it_was_asked_for_on() -> None:
         await bench.until(lambda: "On the Sharding screen" in bench.text)
         titles = [line.plain for line in bench.app.screen._lines(72) if line.plain[:1].strip()]
         assert titles[:3] == [
-            "On the Sharding screen",
             "In the sharding flow",
+            "On the Sharding screen",
             "In the device map",
         ]
         assert titles[3] == "On the Map screen"

@@ -65,6 +65,16 @@ class SourceArea(EditsAtOnce, TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+a,f7", "select_all", "Select all; typing replaces it", show=False)
     ]
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("ctrl+z,ctrl+y", "Undo and redo what was typed"),
+        ("ctrl+x,ctrl+v", "Cut and paste; the terminal's own paste works, too"),
+        ("ctrl+c", "Copy what is selected, if nothing runs"),
+        ("shift+up,shift+down", "Select lines; so do the other arrows"),
+        ("ctrl+left,ctrl+right", "Go to the word before, or the next"),
+        ("ctrl+w,ctrl+k,ctrl+u", "Delete a word, to the end, to the start of the line"),
+        ("enter", "A new line, indented"),
+        ("tab,escape", "Go to the next field; leave the editor, for the keys that are letters"),
+    )
 
     def __init__(self, text: str) -> None:
         super().__init__(
