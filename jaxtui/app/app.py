@@ -417,6 +417,12 @@ class JaxtuiApp(ShellApp):
     def action_end_engine(self) -> None:
         self.explorer.end_engine()
 
+    def action_jump(self) -> None:
+        from jaxtui.screen.jump import show_jump
+
+        if isinstance(self.screen, WorkScreen):
+            show_jump(self.screen)
+
     def action_help(self) -> None:
         from jaxtui.app.help import HelpDialog, pane_title
 

@@ -39,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.previous_output", "O", "previous output", "Show the leaf before", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
+    Command("screen.heat_map", "m", "heat map", "Show the result as a heat map", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
     Command(
         "screen.find", "slash", "find", "Find an element of the result, or a text", "map", hint=35
@@ -71,6 +72,7 @@ COMMANDS: tuple[Command, ...] = (
         palette=False,
     ),
     # A text area undoes by the same key, and comes first.
+    Command("app.jump", "ctrl+g", "go to", "Go to a pane or field by its letter", typing=True),
     Command("app.suspend_process", "ctrl+z", "suspend", "Go to the shell; fg comes back"),
     Command("app.repaint", "ctrl+l", "repaint", "Paint the screen anew", typing=True),
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),

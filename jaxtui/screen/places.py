@@ -48,6 +48,5 @@ def name_of(widget: Widget) -> str:
     if isinstance(widget, Input) and isinstance(widget.parent, Widget):
         for other in widget.parent.children:
             if isinstance(other, Static) and str(other.content).strip():
-                label = str(other.content).strip()
-                return f"{label} ({pane})" if pane else label
+                return str(other.content).strip()
     return pane or type(widget).__name__

@@ -37,6 +37,7 @@ class FunctionName(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [("enter,space,down", "screen.pick_function", "Pick")]
 
     place_name = "Function's name"
+    HINTS = (("enter", "pick"),)
     text: reactive[str] = reactive("")
 
     def __init__(self, text: str) -> None:
@@ -62,6 +63,7 @@ class SourceArea(EditsAtOnce, TextArea):
     """
 
     place_name = "Editor"
+    HINTS = (("ctrl+a", "all"),)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+a,f7", "select_all", "Select all; typing replaces it", show=False)
     ]

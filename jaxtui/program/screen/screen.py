@@ -295,6 +295,12 @@ class MapScreen(WorkScreen[ProgramWork]):
             return view.cursor_text or ""
         return self.results.text_to_copy()
 
+    def action_heat_map(self) -> None:
+        """Paint the values as a heat map, or as numbers again."""
+        self.show_result(VALUES)
+        if (view := self.results.array_view) is not None:
+            view.action_heat_map()
+
     def action_find(self) -> None:
         view = self.results.array_view
         if self.results.tab == VALUES and view is not None:
@@ -370,7 +376,7 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def show_result(self, tab: str) -> None:
         """Turn to a tab of the results, and to their page."""
-        if not self.has_class("-results"):
+        if self.has_class("-narrow") and not self.has_class("-results"):
             self.action_flip()
         self.results.show_tab(tab)
         self.explorer.show_work()
