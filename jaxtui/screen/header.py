@@ -116,7 +116,7 @@ class KeyLine(Widget):
         if said and left < SOME_KEYS:
             return Content.assemble(" ", (self.said, "bold $text"))
         parts: list[Part] = []
-        if self.place and len(self.place) + 2 <= left - SOME_KEYS:
+        if self.place and len(self.place) + 2 <= min(left - SOME_KEYS, self.size.width // 3):
             parts.append((f" {self.place} ", "bold $background on $accent"))
             left -= len(self.place) + 2
         parts.append(" ")
