@@ -17,6 +17,7 @@ from jaxtui.wire.program import Ran, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
 MOST_FIGURES = 8  # programs whose figures are remembered
+ENDED = "the engine ended while this was asked of it"
 GONE = "the values went with the engine that ran it"
 FILES_CHANGED = (
     "not known before: a file that it runs has changed since; from now on they are taken at once"
@@ -154,12 +155,12 @@ class ChangesWork(AwaitedWork):
         self._figures, self._values = [], {}
 
     def restarted(self, now: float, *, ended: bool = False) -> None:
-        self._forget_engine(ended)
+        self._forget_engine(ended=ended)
 
-    def _forget_engine(self, ended: bool) -> None:
+    def _forget_engine(self, *, ended: bool) -> None:
         """Give up what was asked; what ended an engine is not asked for again."""
         for pending in self._pending.values():
-            self._give_up(pending, "the engine was ended for it" if ended else "")
+            self._give_up(pending, ENDED if ended else "")
         self._pending.clear()
 
     def _give_up(self, pending: Pending[RunRecord | None], why: str) -> None:
@@ -173,7 +174,8 @@ class ChangesWork(AwaitedWork):
 
     def on(self, event: AnyEvent, now: float) -> bool:
         if isinstance(event, Gone) and not event.wanted:
-            self._forget_engine(ended=True)
+            runs = self._program is not None and self._program.waits_for_run
+            self._forget_engine(ended=not runs)  # else that run has ended it
             return False
         pending = self._pending.get(event.id)
         if pending is None:
