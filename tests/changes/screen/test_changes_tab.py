@@ -149,6 +149,20 @@ async def test_another_function_of_the_source_is_run_beside() -> None:
         assert bench.explorer.work.ran.result == now
 
 
+async def test_a_program_that_has_not_run_is_run_before_the_other_function() -> None:
+    async with Bench().open() as bench:
+        await bench.hear(made.ready())
+        choices = ["other", "matrix_vector_product"]
+        await bench.trace_answered(choices=choices, cost=10**9)
+        assert not bench.client.asked(Run)
+        await bench.press("p", "down", "enter")
+        (run,) = bench.client.asked(Run)
+        assert run.composition.program.function == ""
+        await bench.hear(made.ran(run.id))
+        assert bench.client.run.composition.program.function == "other"
+        assert bench.client.run.held == run.id
+
+
 async def test_a_function_that_does_not_run_says_why() -> None:
     async with Bench().open() as bench:
         await bench.hear(made.ready())
