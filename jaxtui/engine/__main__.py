@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -77,7 +78,7 @@ class Engine:
         self._integrity = integrity.Integrity()
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
-        self._inspect = inspection.inspect
+        self._inspect = inspection.listed
         self._store = results.ResultStore()
         self._available_collectives = collectives.available
         self._collectives = collective_requests.CollectiveRuns(self._store)
@@ -226,7 +227,8 @@ class Engine:
             account = memory.account(request.composition, request.sharding, cancelled)
             text, notes = memory.text(account), account.notes
         else:
-            text = self._inspect(request.composition, request.view)
+            text, links = self._inspect(request.composition, request.view)
+            return Inspected(id=request.id, view=request.view, text=text, links=links)
         return Inspected(id=request.id, view=request.view, text=text, notes=notes)
 
     def _run(self, request: Run, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
@@ -325,6 +327,8 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
     sys.setswitchinterval(0.001)
     surroundings.remember()
     engine = Engine(outbox, prints)
+    # What was imported stays: looking through all of JAX for garbage takes a tenth of a second.
+    gc.freeze()
     threading.stack_size(STACK_BYTES)
     engine.start()
     threading.stack_size(0)

@@ -9,6 +9,7 @@ import msgspec
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Sharding
 from jaxtui.wire.base import Composition, Event, Request
+from jaxtui.wire.listing import Links
 from jaxtui.wire.report import Flow, Parameter, ProgramReport
 
 ProgramView = Literal["equivalents", "origins", "jaxpr", "stablehlo", "hlo", "cost", "memory"]
@@ -78,8 +79,13 @@ class Ran(Event, frozen=True, kw_only=True):
 
 
 class Inspected(Event, frozen=True, kw_only=True):
-    """Answers Inspect; `notes` are what there is to mend."""
+    """Answers Inspect.
+
+    `links` say where in the user's code the lines of a listing come from, `notes` what there is to
+    mend.
+    """
 
     view: ProgramView
     text: str
+    links: Links | None = None
     notes: list[Diagnosis] = msgspec.field(default_factory=list)

@@ -126,7 +126,7 @@ class _Text:
         for line in self.lines:
             for called in _computations(line):
                 self._callers.setdefault(called, []).append(line)
-        self._frames = _Frames(hlo)
+        self._frames = Frames(hlo)
 
     def times(self, computation: str) -> int | None:
         """How often a computation runs; one that is called from several places, as at most one."""
@@ -380,7 +380,7 @@ _TABLE = re.compile(r"^(\w+)\n((?:\d.*\n)+)", re.MULTILINE)
 _FIELD = re.compile(r"(\w+)=(\d+)")
 
 
-class _Frames:
+class Frames:
     """The frames of the user's code from which operations came, the innermost first."""
 
     def __init__(self, hlo: str) -> None:
@@ -388,12 +388,21 @@ class _Frames:
         self._files = tables.get("FileNames", {})
         self._locations = {k: _fields(v) for k, v in tables.get("FileLocations", {}).items()}
         self._frames = {k: _fields(v) for k, v in tables.get("StackFrames", {}).items()}
+        self._read: dict[int, tuple[tuple[str, int], ...]] = {}
+        # XLA writes a parent's number one too high: an outermost frame would be its own parent.
+        high = any(entry.get("parent_frame_id") == k for k, entry in self._frames.items())
+        self._shift = 1 if high else 0
 
     def places(self, attributes: str) -> tuple[tuple[str, int], ...]:
         if found := _SOURCE.search(attributes):
             return ((found[1], int(found[2])),)
         found = _FRAME.search(attributes)
-        return tuple(self._walk(int(found[1]))) if found else ()
+        if found is None:
+            return ()
+        frame = int(found[1])
+        if frame not in self._read:
+            self._read[frame] = tuple(self._walk(frame))
+        return self._read[frame]
 
     def _walk(self, frame: int) -> Iterator[tuple[str, int]]:
         while frame in self._frames:
@@ -403,8 +412,8 @@ class _Frames:
                 return
             file = self._files.get(location.get("file_name_id", 0), "").strip('"')
             yield file, location.get("line", 0)
-            parent = entry.get("parent_frame_id", 0)
-            if parent == frame:
+            parent = entry.get("parent_frame_id", 0) - self._shift
+            if parent >= frame:
                 return
             frame = parent
 

@@ -7,17 +7,20 @@ from msgspec import Struct
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Sharding
 from jaxtui.wire.base import Composition
+from jaxtui.wire.listing import Links
 from jaxtui.wire.program import Inspect, Inspected
 
 
 class CompilerText(Struct, frozen=True):
     """A view of `composition` from JAX or XLA, or the error in place of it.
 
-    `notes` are what there is to mend, and `sharding` what the view was asked for with.
+    `links` say where in the user's code its lines come from, `notes` what there is to mend, and
+    `sharding` what the view was asked for with.
     """
 
     text: str
     composition: Composition
+    links: Links | None = None
     notes: list[Diagnosis] = []
     sharding: Sharding | None = None
 
@@ -26,4 +29,4 @@ class CompilerText(Struct, frozen=True):
         """The answer to a request, or why there is none."""
         if isinstance(answer, Diagnosis):
             return cls(answer.message, asked.composition, sharding=asked.sharding)
-        return cls(answer.text, asked.composition, answer.notes, asked.sharding)
+        return cls(answer.text, asked.composition, answer.links, answer.notes, asked.sharding)
