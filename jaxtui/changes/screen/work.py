@@ -38,6 +38,7 @@ class ChangesWork(AwaitedWork):
         self._pending: dict[int, Pending[RunRecord | None]] = {}
         self._figures: list[tuple[RunRecord, Figures]] = []
         self._values: dict[tuple[int, int], list[LeafChange] | str] = {}
+        self._cancelled: set[int] = set()
         self._other_id = 0  # the run of another function
         self._made: tuple[object, Changes | None] = (None, None)
 
@@ -95,6 +96,8 @@ class ChangesWork(AwaitedWork):
         """Ask for what the view of the newest runs lacks."""
         self._program = program
         runs, newest = program.runs, program.runs.now
+        if program.waits_for_run:
+            self._make_way()
         if self.phase != "ready" or not self.trusted or program.waits_for_run:
             return
         self._run_other(program, now)
@@ -105,6 +108,13 @@ class ChangesWork(AwaitedWork):
             self._compare(before, newest, now)
         for run in filter(None, (newest, before)):
             self._take_figures(run, now)
+
+    def _make_way(self) -> None:
+        """Cancel what a run of the program would wait for; it is asked again afterwards."""
+        for id, pending in self._pending.items():
+            if not isinstance(pending.request, Run) and id not in self._cancelled:
+                self._cancelled.add(id)
+                self._cancel(id)
 
     def look(self, now: float) -> None:
         """Take the figures of a run while its files are what they were."""
@@ -175,6 +185,7 @@ class ChangesWork(AwaitedWork):
         for pending in self._pending.values():
             self._give_up(pending, ENDED if ended else "")
         self._pending.clear()
+        self._cancelled.clear()
 
     def _give_up(self, pending: Pending[RunRecord | None], why: str) -> None:
         request = pending.request
@@ -200,6 +211,7 @@ class ChangesWork(AwaitedWork):
             case Printed():
                 return True
         del self._pending[event.id]
+        self._cancelled.discard(event.id)
         match event, pending.request:
             case FiguresTaken(), _ if pending.asked is not None:
                 self._keep_figures(pending.asked, event.figures)

@@ -8,7 +8,7 @@ import pytest
 
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, SOURCE
-from jaxtui.wire.base import Composition, Failed, Gone
+from jaxtui.wire.base import Cancelled, Composition, Failed, Gone
 from jaxtui.wire.change_report import Figures, LeafChange, LeafType, SentFigure
 from jaxtui.wire.changes import CompareResults, FiguresTaken, ResultsCompared, TakeFigures
 from jaxtui.wire.program import Run
@@ -231,6 +231,20 @@ async def test_figures_of_a_file_that_changed_are_not_those_of_the_run_before() 
         await bench.hear(made.ran(bench.client.run.id))
         await answered(bench)
         assert "has changed since" not in told(bench)
+
+
+async def test_a_run_waits_for_no_comparison() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await edited(bench)
+        await bench.press("s")
+        (asked,) = bench.client.take(CompareResults)
+        await bench.press("f5")
+        assert asked.id in bench.client.cancels
+        await bench.hear(Cancelled(id=asked.id))
+        await bench.hear(made.ran(bench.client.run.id))
+        (again,) = bench.client.asked(CompareResults)
+        assert (again.before, again.result) == (asked.before, bench.client.run.id)
 
 
 async def test_another_session_has_no_run_before() -> None:
