@@ -29,7 +29,7 @@ from jaxtui.text.quantities import counted, size
 from jaxtui.wire.base import Composition
 
 MOST = 20  # rows that are told one by one
-WIDTH = 76  # columns of a row, the end of whose line of code is cut
+WIDTH = 72  # columns of a row, the end of whose line of code is cut
 MODEL = (
     "This backend does not tell which buffers XLA makes. This is a model: every value of the jaxpr,"
     " on all devices together, from where it is made to where it is read last, nothing fused."
@@ -121,7 +121,7 @@ def text(told: Account) -> str:
 def _lines(told: Account) -> Iterator[str]:
     needed = told.needed
     compiled = "Compiled" if told.compiles else "Compiled under a jit"
-    yield f"{compiled}, it takes {size(needed.together)} on each device{_against(told)}"
+    yield f"{compiled}: {size(needed.together)} on each device{_against(told)}"
     parts = [
         f"arguments {size(needed.arguments)}",
         f"outputs {size(needed.outputs)}",
@@ -137,11 +137,11 @@ def _lines(told: Account) -> Iterator[str]:
 def _against(told: Account) -> str:
     budget = told.budget
     if budget is None:
-        return "; M says what it has."
+        return "; M says what one has"
     shared = budget.shared and told.needed.devices > 1
     of = f", for all {told.needed.devices}" if shared else ""
     word = "fits into" if told.fits else "does NOT fit into"
-    return f", which {word} {size(budget.bytes)} ({budget.words}{of})."
+    return f", {word} {size(budget.bytes)} ({budget.words}{of})"
 
 
 def _batch_lines(told: Account) -> Iterator[str]:

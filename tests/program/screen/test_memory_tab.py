@@ -31,7 +31,7 @@ async def answered(bench: Bench, **answer: Any) -> None:
 async def test_the_memory_of_a_device_is_typed_and_asked_with() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        await bench.press("m", *"64 B", "enter")
+        await bench.press("M", *"64 B", "enter")
         assert bench.session.sharding == Sharding(memory="64 B")
         await bench.until(lambda: bool(memory_asked(bench)))
         assert memory_asked(bench)[-1].sharding == Sharding(memory="64 B")
@@ -44,10 +44,10 @@ async def test_the_memory_of_a_device_is_typed_and_asked_with() -> None:
 async def test_another_memory_is_asked_about_anew() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        await bench.press("m", *"64 B", "enter")
+        await bench.press("M", *"64 B", "enter")
         await bench.until(lambda: bool(memory_asked(bench)))
         await answered(bench, notes=[NOTE])
-        await bench.press("m", *["backspace"] * 4, "enter")
+        await bench.press("M", *["backspace"] * 4, "enter")
         assert bench.session.sharding == Sharding(memory="")
         await bench.until(lambda: len(memory_asked(bench)) == 2)
         assert "of the program before" in bench.text
@@ -60,7 +60,7 @@ async def test_a_fix_of_the_memory_is_applied_only_where_it_is_on_view() -> None
     async with Bench().open() as bench:
         await bench.settled()
         layers = bench.session.program.layers
-        await bench.press("m", *"64 B", "enter")
+        await bench.press("M", *"64 B", "enter")
         await bench.until(lambda: bool(memory_asked(bench)))
         await answered(bench, notes=[NOTE])
         await bench.press("s", "f")
