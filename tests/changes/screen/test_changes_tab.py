@@ -96,6 +96,7 @@ async def test_the_run_before_is_held_against_the_newest() -> None:
         assert bench.client.run.held == first
 
 
+@pytest.mark.long
 async def test_the_same_again_is_held_against_what_was_before_it() -> None:
     async with Bench().open() as bench:
         await bench.settled()
@@ -163,6 +164,7 @@ async def test_a_program_that_has_not_run_is_run_before_the_other_function() -> 
         assert bench.client.run.held == run.id
 
 
+@pytest.mark.long
 async def test_a_function_that_does_not_run_says_why() -> None:
     async with Bench().open() as bench:
         await bench.hear(made.ready())
@@ -178,6 +180,7 @@ async def test_a_function_that_does_not_run_says_why() -> None:
         assert "x is missing" not in bench.text
 
 
+@pytest.mark.long
 async def test_values_that_went_with_their_engine_are_said_to_be_gone() -> None:
     async with Bench().open() as bench:
         await bench.settled()
@@ -196,6 +199,7 @@ async def test_values_that_went_with_their_engine_are_said_to_be_gone() -> None:
         assert "mul 0 → 1" in told(bench)
 
 
+@pytest.mark.long
 async def test_what_ended_an_engine_is_not_asked_for_again() -> None:
     async with Bench().open() as bench:
         await bench.settled()
@@ -214,6 +218,7 @@ async def test_what_ended_an_engine_is_not_asked_for_again() -> None:
         assert "the engine ended while this was asked of it" in told(bench)
 
 
+@pytest.mark.long
 async def test_figures_of_a_file_that_changed_are_not_those_of_the_run_before() -> None:
     async with Bench().open() as bench:
         await bench.settled()
@@ -247,6 +252,7 @@ async def test_a_run_waits_for_no_comparison() -> None:
         assert (again.before, again.result) == (asked.before, bench.client.run.id)
 
 
+@pytest.mark.long
 async def test_another_session_has_no_run_before() -> None:
     async with Bench().open() as bench:
         await bench.settled()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import LAYERS, PROGRAM
 from jaxtui.session.layers import Map
@@ -41,6 +43,7 @@ async def test_the_memory_of_a_device_is_typed_and_asked_with() -> None:
         assert bench.session.program.layers == [Map(batch_size="1")]
 
 
+@pytest.mark.long
 async def test_another_memory_is_asked_about_anew() -> None:
     async with Bench().open() as bench:
         await bench.settled()
