@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widgets import Input, Static
+from textual.widgets import Input, Static, TextArea
 
 from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.textual_private import SteadyInput
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE
 from jaxtui.text.diagnosis import place
+
+# Puts in a name that fits what is typed, on screens that have a `Completion`.
+COMPLETE = Binding("ctrl+@", "complete", "Complete the name", show=False)
+
+
+def complete(widget: Input | TextArea) -> None:
+    """Complete the name before the cursor, if the screen offers names."""
+    for completion in widget.screen.query("Completion"):
+        completion.complete(widget)  # type: ignore[attr-defined]  # found by its name
 
 
 class TypedInput(SteadyInput):
@@ -41,9 +52,14 @@ class FieldInput(TypedInput):
     FieldInput.-faulty { color: $text-error; background: $error 15%; }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [COMPLETE]
+
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
         self._known = value
+
+    def action_complete(self) -> None:
+        complete(self)
 
     @property
     def pending(self) -> bool:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import msgspec
 
 from jaxtui.session.field_path import decoded, encoded
-from jaxtui.wire import bandwidth, base, benchmark, collectives, program, results, sharding
+from jaxtui.wire import bandwidth, base, benchmark, collectives, names, program, results, sharding
 from jaxtui.wire.framing import MAX_FRAME, FramingError
 
 AnyRequest = (
     program.Trace
     | program.Run
     | program.Inspect
+    | names.ListNames
     | results.FindCell
     | collectives.RunCollective
     | collectives.FindProvenance
@@ -65,6 +66,7 @@ AnyEvent = (
     | base.Failed
     | results.WindowRead
     | program.Inspected
+    | names.NamesListed
     | results.CellFound
     | results.Summarized
     | base.Described

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from jaxtui.screen.ascii_filter import as_typed
-from jaxtui.screen.field import FieldInput, FieldMessage
+from jaxtui.screen.field import COMPLETE, FieldInput, FieldMessage, complete
 from jaxtui.screen.textual_private import EditsAtOnce
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text.signs import UNFOLDED
@@ -59,6 +59,8 @@ class SourceArea(EditsAtOnce, TextArea):
     SourceArea.-faulty .text-area--cursor-line { background: $error 15%; }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [COMPLETE]
+
     def __init__(self, text: str) -> None:
         super().__init__(
             text, soft_wrap=False, show_line_numbers=True, compact=True, tab_behavior="focus"
@@ -83,6 +85,9 @@ class SourceArea(EditsAtOnce, TextArea):
         """Return the typed text, to be put into the session now."""
         self._known = self.text
         return self._known
+
+    def action_complete(self) -> None:
+        complete(self)
 
     def highlight_python(self) -> None:
         """Colour the source; loads the grammar, which the first paint need not wait for."""

@@ -36,6 +36,7 @@ from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, S
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.pane import ListingPane
+    from jaxtui.screen.completion import Completion
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -69,6 +70,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._shown_flow: object = None
         self._editor_height: int | None = None
         self._left: Widget | None = None  # what had the focus on the hidden page
+        self.completion: Completion | None = None
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     def body(self) -> ComposeResult:
@@ -98,6 +100,17 @@ class MapScreen(WorkScreen[ProgramWork]):
         yield self.editor
         yield self.arguments
         yield self.layers_pane
+
+    def open(self) -> None:
+        super().open()
+        self.call_after_refresh(self._offer_names)
+
+    def _offer_names(self) -> None:
+        """Have names offered while they are typed, which the first paint need not wait for."""
+        from jaxtui.program.screen.offering import offering
+
+        self.completion = offering(self)
+        self.mount(self.completion)
 
     # --------------------------------------------------------------------------- what is shown
 
@@ -129,6 +142,8 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._show_flow(work, diagnosis, now)
         self.results.show(work, now)
         self.show_keys()
+        if self.completion is not None:
+            self.completion.again()
 
     def _show_flow(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
         hint = CHANGED if work.open_session.changed else "" if work.trusted else NOT_YET
