@@ -383,6 +383,14 @@ class JaxtuiApp(ShellApp):
             return
         super().action_focus_next()
 
+    def action_zoom(self) -> None:
+        if isinstance(self.screen, WorkScreen):
+            self.screen.zoom()
+
+    def action_move_split(self, columns: int) -> None:
+        if isinstance(self.screen, WorkScreen):
+            self.screen.move_split(columns)
+
     def action_leave_field(self) -> None:
         screen = self.screen
         if isinstance(screen, WorkScreen):
@@ -390,7 +398,7 @@ class JaxtuiApp(ShellApp):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         scopes = screen.scopes() if isinstance(screen, WorkScreen) else ("app",)
-        everything = ("layers", "map", "app") if scopes[0] in ("map", "layers") else scopes
+        everything = ("layers", "map", "app") if "map" in scopes else scopes
         for command in commands.in_scopes(*everything):
             if command.palette:
                 keys = commands.key_names(command)

@@ -36,6 +36,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.flip", "v,f6", "results", "Turn between composing and results", "map", hint=12),
     Command("screen.next_output", "o", "next output", "Show the next leaf of the result", "map"),
     Command("screen.previous_output", "O", "previous output", "Show the leaf before", "map"),
+    Command("screen.pick_leaf", "L", "leaves", "Pick a leaf of the result by its path", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
@@ -46,10 +47,17 @@ COMMANDS: tuple[Command, ...] = (
         "screen.follow_line",
         "f4",
         "same line",
-        "From a line of the source to its operation in a listing, and from listing to listing",
+        "The same line in the next listing",
         "map",
         True,
     ),
+    Command(
+        "screen.device_memory", "m", "memory", "Say what memory a device has, to fit into", "map"
+    ),
+    Command(
+        "screen.keep_run", "c", "compare", "Keep this run, and show what changes from it", "map"
+    ),
+    Command("screen.let_run_go", "C", "end comparing", "Compare with the run before again", "map"),
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
@@ -75,6 +83,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     # A text area undoes by the same key, and comes first.
     Command("app.suspend_process", "ctrl+z", "suspend", "Go to the shell; fg comes back"),
+    Command(
+        "app.zoom",
+        "z,f9",
+        "zoom",
+        "Let a pane fill the screen, or end it",
+        typing=True,
+    ),
+    Command("app.move_split(-4)", "less_than_sign", "narrower", "Make the left column narrower"),
+    Command("app.move_split(4)", "greater_than_sign", "wider", "Make the left column wider"),
     Command("app.repaint", "ctrl+l", "repaint", "Paint the screen anew", typing=True),
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
     Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),
@@ -163,6 +180,28 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "screen.select_next", "down,j", "down", "Select the layer below", "layers", palette=False
     ),
+    # trees by path
+    Command(
+        "turn",
+        "enter,space,right",
+        "unfold",
+        "Unfold the argument, or fold it",
+        "argument",
+        hint=1,
+        palette=False,
+    ),
+    Command(
+        "choose",
+        "enter,space",
+        "fold, set",
+        "Fold, unfold, set or take the row",
+        "tree",
+        hint=1,
+        palette=False,
+    ),
+    Command("screen.find", "slash", "find", "Find a path", "tree", hint=2, palette=False),
+    Command("find_again(1)", "n", "next", "Find the next one", "tree", hint=3, palette=False),
+    Command("find_again(-1)", "N", "before", "Find the one before", "tree", palette=False),
     Command(
         "screen.apply_devices",
         "f5,ctrl+j",
@@ -332,6 +371,8 @@ _TYPES_TEXT = frozenset(
         "delete",
         "left_square_bracket",
         "right_square_bracket",
+        "less_than_sign",
+        "greater_than_sign",
     }
 )
 
@@ -388,6 +429,8 @@ def key_name(key: str) -> str:
         "shift+down": "shift+↓",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
+        "less_than_sign": "<",
+        "greater_than_sign": ">",
     }
     if key in names:
         return names[key]

@@ -10,7 +10,17 @@ from __future__ import annotations
 import msgspec
 
 from jaxtui.session.field_path import decoded, encoded
-from jaxtui.wire import bandwidth, base, benchmark, collectives, names, program, results, sharding
+from jaxtui.wire import (
+    bandwidth,
+    base,
+    benchmark,
+    changes,
+    collectives,
+    names,
+    program,
+    results,
+    sharding,
+)
 from jaxtui.wire.framing import MAX_FRAME, FramingError
 
 AnyRequest = (
@@ -18,6 +28,8 @@ AnyRequest = (
     | program.Run
     | program.Inspect
     | names.ListNames
+    | changes.TakeFigures
+    | changes.CompareResults
     | results.FindCell
     | collectives.RunCollective
     | collectives.FindProvenance
@@ -67,6 +79,8 @@ AnyEvent = (
     | results.WindowRead
     | program.Inspected
     | names.NamesListed
+    | changes.FiguresTaken
+    | changes.ResultsCompared
     | results.CellFound
     | results.Summarized
     | base.Described

@@ -66,6 +66,47 @@ def collectives(hlo: str, devices: int) -> list[HloCollective]:
 
 
 @dataclass(frozen=True)
+class HloInstruction:
+    """An instruction of a compiled program: its shape as XLA writes it, and the `places` of code
+    that it came from, innermost first."""
+
+    shape: str
+    op: str
+    places: tuple[tuple[str, int], ...]
+
+
+def instructions(hlo: str) -> dict[str, HloInstruction]:
+    """The instructions in the text of a compiled program, by their names.
+
+    One that says nothing of where it came from has the places of what it calls, or else of the
+    nearest that use its result, for which XLA made it.
+    """
+    text = _Text(hlo)
+    called: dict[str, list[_Line]] = {}
+    users: dict[str, list[_Line]] = {}
+    for line in text.lines:
+        called.setdefault(line.computation, []).append(line)
+        for operand in split_top(line.operands):
+            users.setdefault(operand.rpartition(" ")[2].lstrip("%"), []).append(line)
+
+    def told(line: _Line) -> tuple[tuple[str, int], ...]:
+        inside = [one for name in _computations(line) for one in reversed(called.get(name, []))]
+        return next(filter(None, (text.places(one.attributes) for one in (line, *inside))), ())
+
+    def places(line: _Line) -> tuple[tuple[str, int], ...]:
+        near, seen = [line], {line.name}
+        while near:
+            if found := next(filter(None, map(told, near)), None):
+                return found
+            following = {user.name: user for one in near for user in users.get(one.name, [])}
+            near = [user for name, user in following.items() if name not in seen]
+            seen.update(following)
+        return ()
+
+    return {line.name: HloInstruction(line.shape, line.op, places(line)) for line in text.lines}
+
+
+@dataclass(frozen=True)
 class _Line:
     computation: str
     name: str
@@ -134,7 +175,7 @@ def _collective(line: _Line, text: _Text, devices: int) -> HloCollective | None:
         return None
     if name not in KINDS:
         return None
-    operands = _split(line.operands)
+    operands = split_top(line.operands)
     size = sum(_bytes_of(operand, text.shapes) for operand in operands)
     return HloCollective(
         kind=KINDS[name],
@@ -148,7 +189,7 @@ def _collective(line: _Line, text: _Text, devices: int) -> HloCollective | None:
     )
 
 
-def _split(operands: str) -> list[str]:
+def split_top(operands: str) -> list[str]:
     """The operands of an instruction, whose types may be written before their names."""
     depth, start, found = 0, 0, []
     for position, letter in enumerate(operands):

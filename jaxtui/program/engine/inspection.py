@@ -37,7 +37,7 @@ from jaxtui.wire.program import ProgramView
 
 
 def inspect(composition: Composition, view: ProgramView) -> str:
-    """The program's `view` (any but "equivalents" and "origins") as text. Raises Diagnosed."""
+    """The program's `view` (jaxpr, stablehlo, hlo or cost) as text. Raises Diagnosed."""
     return listed(composition, view)[0]
 
 
@@ -68,14 +68,18 @@ def _links(operations: Iterable[Operation], table: Places) -> Links:
 
 
 @contextlib.contextmanager
-def lowered_as_it_runs(composition: Composition) -> Iterator[tuple[Any, Prepared]]:
+def lowered_as_it_runs(
+    composition: Composition, *, any_size: bool = False
+) -> Iterator[tuple[Any, Prepared]]:
     """The lowered program with its arguments where they lie, to be compiled in the context.
 
-    What fails in the context is raised as Diagnosed.
+    What fails in the context is raised as Diagnosed, and before, unless it may be of `any_size`,
+    what memory cannot hold.
     """
     prepared = prepare(composition)
     shapes = trace_prepared(prepared)
-    refuse_too_large(shapes)
+    if not any_size:
+        refuse_too_large(shapes)
     recorder = prepared.recorder()
     try:
         with placing.on_device_set(prepared.devices):

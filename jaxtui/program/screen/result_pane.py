@@ -47,7 +47,7 @@ class ResultPane(Vertical):
         self._tabs = {tab.name: tab for tab in all_tabs()}
         self._notice = Notice()
         self._switcher = ContentSwitcher()
-        self._content: Widget | None = None
+        self._content: Widget | None = None  # of the tab on view
         self._ran: Ran | None = None
 
     def compose(self) -> ComposeResult:
@@ -111,6 +111,17 @@ class ResultPane(Vertical):
         if self._ran is not None and self._ran.report.outputs:
             self.leaf = (self.leaf + step) % len(self._ran.report.outputs)
 
+    @property
+    def ran(self) -> Ran | None:
+        """The run whose result is shown, None before there is any leaf to show."""
+        return self._ran if self._ran is not None and self._ran.report.outputs else None
+
+    def show_leaf(self, path: str) -> None:
+        """Show the leaf at `path`, if the result still has one there."""
+        paths = [output.path for output in self._ran.report.outputs] if self._ran else []
+        if path in paths:
+            self.leaf = paths.index(path)
+
     def show(self, work: ProgramWork, now: float) -> None:
         if work.ran is not self._ran:
             self._ran = work.ran
@@ -126,6 +137,7 @@ class ResultPane(Vertical):
 
     def _show_content(self, shown: Shown) -> None:
         content = self.current.widget(shown)
+        # Not the switcher's own, which is gone before this is called a last time while it closes.
         before, self._content = self._content, content
         if content is not None and content.id is None:
             content.id = f"tab-{len(self._switcher.children)}"

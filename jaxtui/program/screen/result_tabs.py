@@ -15,7 +15,7 @@ from textual.widgets.text_area import Selection
 
 from jaxtui.program.screen.listing.tab import ProgramTab
 from jaxtui.program.screen.result_tab import ResultTab, Shown
-from jaxtui.program.screen.tab_line import REMARKS
+from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
 from jaxtui.screen.screens import load
@@ -93,7 +93,7 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
     count = len(work.ran.report.outputs)
     if not count:
         return "the result has no leaves"
-    parts = [f"output {shown.leaf + 1:,} of {count:,}, o: next"] if count > 1 else []
+    parts = [f"output {shown.leaf + 1:,} of {count:,}, o: next, L: all"] if count > 1 else []
     stale = work.result_stale(shown.now)
     if not stale:
         parts.append(f"ran {quantities.elapsed(work.ran.seconds)}")
@@ -102,6 +102,37 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
     text = "  ·  ".join(parts)
     whole = text if stale else f"{text}, compiling included"
     return whole if len(whole) <= shown.width - TITLE else text
+
+
+class ChangesView(Protocol):
+    """A widget that shows what changed against another run."""
+
+    text: str
+
+    def show(self, work: ProgramWork, now: float) -> None: ...
+
+
+class ChangesTab(ResultTab):
+    """Shows what changed in the widget class `place`, a string "module:class"."""
+
+    def __init__(self, name: str, place: str) -> None:
+        super().__init__(
+            name,
+            offered=lambda work: work.runs.offered,
+            caption=lambda shown: f"against {shown.work.runs.other or shown.work.runs.name}",
+        )
+        self._place = place
+        self._view: ChangesView | None = None
+
+    def widget(self, shown: Shown) -> Widget | None:
+        if self._view is None:
+            self._view = load(self._place)()
+        return self._view  # type: ignore[return-value]  # a ChangesView is a Widget
+
+    def update(self, shown: Shown) -> None:
+        if self._view is not None:
+            self._view.show(shown.work, shown.now)
+            self.text = self._view.text
 
 
 class TextTab(ResultTab):
@@ -273,7 +304,7 @@ def _compiled_caption(view: ProgramView, shown: Shown) -> str:
     work = shown.work
     there = work.views.get(view)
     if there is not None:
-        return OLD if there.composition != work.asked else ""
+        return "" if work.is_of_now(view, there) else OLD
     if work.phase != "ready":
         return ""
     if view in RUN_AGAIN and work.ran_of != work.asked:
@@ -308,6 +339,7 @@ def all_tabs() -> list[ResultTab]:
             offered=lambda work: bool(work.notes),
             note=lambda shown: str(len(shown.work.notes)),
         ),
+        ChangesTab(CHANGES, "jaxtui.changes.screen.view:ChangesView"),
         LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
         TextTab(
             "Output",
@@ -322,6 +354,7 @@ def all_tabs() -> list[ResultTab]:
         program("StableHLO", "stablehlo", "stablehlo"),
         program("HLO", "hlo", "hlo"),
         compiler("Cost", "cost"),
+        compiler(MEMORY, "memory"),
         ProgramTab("Python", "python", _script),
         TextTab(
             "Notes",
