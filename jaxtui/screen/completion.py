@@ -67,7 +67,7 @@ class Completion(Widget):
     Completion {
         display: none;
         overlay: screen;
-        constrain: inside inflect;
+        constrain: inside none;
         width: auto;
         height: auto;
         background: $panel;
@@ -134,11 +134,16 @@ class Completion(Widget):
             self.remove_class("-shown")
             return
         self._at, self._state = -1, self._sought
-        first = self._offered[0]
-        typed = len(first.name) - len(first.rest)
-        self.absolute_offset = widget.cursor_screen_offset + Offset(-typed - MARGIN, 1)
+        self.absolute_offset = self._place(widget.cursor_screen_offset)
         self.add_class("-shown")
         self.refresh(layout=True)
+
+    def _place(self, cursor: Offset) -> Offset:
+        """Where the list stands: its names under, or above, what is typed, never over it."""
+        first, lines = self._offered[0], len(self._offered) + 1
+        below = cursor.y + 1 + lines <= self.screen.size.height
+        typed = len(first.name) - len(first.rest)
+        return Offset(cursor.x - typed - MARGIN, cursor.y + 1 if below else cursor.y - lines)
 
     def again(self) -> None:
         """Further names are known: show them, unless something was typed since."""

@@ -95,3 +95,19 @@ async def test_without_a_name_ctrl_space_does_nothing() -> None:
         await bench.press("1", "ctrl+@", "ctrl+@", "2")
         assert bench.session.program.arguments[0].value == "12"
         assert not shown(bench)
+
+
+async def test_the_list_never_hides_what_is_typed() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await in_value(bench)
+        await bench.press(*"de")
+        await bench.until(lambda: shown(bench))
+        found, field = bench.app.map_screen.completion, bench.app.focused
+        assert found is not None
+        assert field is not None
+        for letter, height in (("v", field.region.y + 4), ("i", field.region.y + 2)):
+            await bench.resize(80, height)
+            await bench.press(letter)
+            await bench.until(lambda: shown(bench))
+            assert not found.region.overlaps(field.region)
+            assert 0 <= found.region.y < found.region.bottom <= height
