@@ -226,7 +226,8 @@ class FunctionEditor(Vertical):
     def arrive(self) -> None:
         """Take the focus, with the cursor's line in the middle."""
         self.area.focus()
-        self.area.scroll_cursor_visible(center=True)
+        row = self.area.cursor_location[0]
+        self.area.scroll_to(0, max(0, row - self.area.size.height // 2), animate=False)
 
     def ask_reference(self) -> None:
         self.add_class("-reference")
