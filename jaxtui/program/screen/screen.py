@@ -210,7 +210,8 @@ class MapScreen(WorkScreen[ProgramWork]):
             return
         if column.cells.texts[row.place] == text:
             return
-        joined, cells = replaced(column.cells, row.place, text, column.default)
+        passed = sum(shown.row.by_position for shown in self.arguments.rows)
+        joined, cells = replaced(column.cells, row.place, text, column.default, passed)
         self._cells = (joined, cells)
         field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)

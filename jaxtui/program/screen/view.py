@@ -119,7 +119,7 @@ def argument_rows(
     arguments, layers = work.session.program.arguments, work.session.program.layers
     found = []
     every = rows(arguments, work.signature)
-    positional = sum(row.place is not None and row.index is not None for row in every)
+    positional = sum(row.by_position for row in every)
     for row in every:
         own = diagnosis if row.index is not None and row.index == faulty else None
         branches, donated = None, ""
