@@ -93,7 +93,7 @@ def read_by_jax(text: str, tree: Any) -> list[Any]:
 
 
 def spec(text: str) -> Any:
-    value = eval(text, {"P": P})
+    value = eval(text, {"P": P, "PartitionSpec": P})
     return P(value) if isinstance(value, str | tuple) and not isinstance(value, P) else value
 
 
