@@ -45,6 +45,7 @@ SCREENS = (
             ("argument", "On the name of an argument that is a tree"),
             ("tree", "In a tree, by path"),
             ("layers", "In the list of layers"),
+            ("listing", "In a jaxpr, StableHLO or HLO"),
         ),
         key="1",
         title="Map",
