@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from jaxtui.program import prefixes
 from jaxtui.program.prefixes import Refused
-from jaxtui.program.screen.argument_table import AxisColumn, TableRow
 from jaxtui.program.screen.axes import split
 from jaxtui.program.screen.donation import Donation
 from jaxtui.program.screen.signature import ArgumentRow
+from jaxtui.program.screen.table_rows import AxisColumn, TableRow
 from jaxtui.program.screen.tree_columns import DONATE, SHARDING
 from jaxtui.program.screen.tree_settings import (
     ArgumentAxes,
@@ -65,6 +65,7 @@ class NodeSettings:
     """
 
     def __init__(self) -> None:
+        self.selected = -1  # the selected layer
         self._typed: dict[FieldPath, str] = {}
         self._made: dict[FieldPath, str] = {}
 
