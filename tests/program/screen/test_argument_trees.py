@@ -126,6 +126,7 @@ async def test_an_axis_set_at_a_node_is_the_shortest_prefix_and_one_step_back() 
         assert in_axes(bench) == expected
 
 
+@pytest.mark.long
 async def test_a_row_says_when_there_are_several_below_and_what_cannot_be_read() -> None:
     typed = "({'head': 0, 'layers': [AXES, {'b': 0, 'w': None}]}, 0)"
     async with opened(session(Vmap(in_axes=typed))) as bench:
@@ -148,6 +149,7 @@ async def test_a_row_says_when_there_are_several_below_and_what_cannot_be_read()
         assert in_axes(bench) == typed
 
 
+@pytest.mark.long
 async def test_an_argument_is_donated_as_a_whole() -> None:
     async with opened(session(Vmap(), Jit())) as bench:
         rows = await unfolded(bench)
