@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtui.program.screen.argument_table import AxisColumn, TableRow
 from jaxtui.program.screen.axes import Cells, split
 from jaxtui.program.screen.donation import Donation
 from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.signature import rows
+from jaxtui.program.screen.table_rows import AxisColumn, TableRow
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import fields
 from jaxtui.screen.open_session import ended_words
@@ -119,7 +119,7 @@ def argument_rows(
     arguments, layers = work.session.program.arguments, work.session.program.layers
     found = []
     every = rows(arguments, work.signature)
-    positional = sum(row.place is not None and row.index is not None for row in every)
+    positional = sum(row.by_position for row in every)
     for row in every:
         own = diagnosis if row.index is not None and row.index == faulty else None
         branches, donated = None, ""
