@@ -438,6 +438,14 @@ class JaxtuiApp(ShellApp):
             return
         super().action_focus_next()
 
+    def action_zoom(self) -> None:
+        if isinstance(self.screen, WorkScreen):
+            self.screen.zoom()
+
+    def action_move_split(self, columns: int) -> None:
+        if isinstance(self.screen, WorkScreen):
+            self.screen.move_split(columns)
+
     def action_leave_field(self) -> None:
         screen = self.screen
         if isinstance(screen, WorkScreen):

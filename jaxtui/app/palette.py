@@ -34,6 +34,8 @@ AROUND = 7  # cells for its border, padding and scroll bar
 TABS = {
     "Result": "the values",
     "Remarks": "what may not be as one expects",
+    "Changes": "what differs from another run",
+    "Memory": "what takes it, line by line",
     "Shards": "what lies on which device",
     "Output": "what the function prints",
     "NaN": "which line makes them",
@@ -169,7 +171,8 @@ def _of_map(app: JaxtuiApp) -> Iterator[Entry]:
 
 def _tab(app: JaxtuiApp, tab: str) -> None:
     app.show_screen("map")
-    app.map_screen.show_result(tab)
+    app.map_screen.show_results(tab)
+    app.explorer.show_work()
 
 
 def _layer(app: JaxtuiApp, transform: str) -> None:

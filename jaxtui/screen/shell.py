@@ -77,6 +77,9 @@ class Workbench(Protocol[W_co]):
 
     def describe(self) -> None: ...
 
+    def reread(self) -> None:
+        """Make anew what depends on files."""
+
     def show_work(self) -> None: ...
 
 

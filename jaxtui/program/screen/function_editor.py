@@ -219,6 +219,11 @@ class FunctionEditor(Vertical):
             self._start = None
             self.border_title = "Function"
 
+    def arrive(self) -> None:
+        """Take the focus, with the cursor's line in the middle."""
+        self.area.focus()
+        self.area.scroll_cursor_visible(center=True)
+
     def ask_reference(self) -> None:
         self.add_class("-reference")
         self.reference.focus()
