@@ -167,6 +167,7 @@ class Files:
                 return
             trust.sign(text, beside, self.path)
             self.watch(session, beside)
+            self._explorer.work.let_run()
             if self._explorer.open_session.changed:
                 # The engine still has the modules that it imported before they changed.
                 self._explorer.open_session.trust()

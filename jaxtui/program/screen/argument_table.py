@@ -36,7 +36,8 @@ class AxisColumn:
     """What the axis fields edit: `field`, such as "in_axes", of layer `index`; "" if no layer maps.
 
     `cells` is None if the text of the field cannot be split into cells. `by_name` is what stands at
-    an argument by name, which the field says nothing of: "" if the layer takes none apart.
+    an argument by name, which the field says nothing of: "" if the layer takes none apart. `layer`
+    says which of several layers that map it is.
     """
 
     transform: str = ""
@@ -45,6 +46,11 @@ class AxisColumn:
     default: str = ""
     cells: Cells | None = None
     by_name: str = ""
+    layer: str = ""
+
+    @property
+    def heading(self) -> str:
+        return f"{self.field} of {self.layer}" if self.layer else self.field
 
 
 @dataclass(frozen=True)
@@ -242,7 +248,9 @@ class _Heading(Widget):
     def render(self) -> Content:
         assert self.shown is not None
         axis, widths = self.shown
-        value = max(0, self.size.width - widths.name - widths.axis - widths.sharding)
+        # A long heading takes its cells from that of the values, which is short.
+        more = max(0, len(axis) + 1 - widths.axis) * (not widths.sharding)
+        value = max(0, self.size.width - widths.name - widths.axis - widths.sharding - more)
         sharding = f" {'sharding':{widths.sharding - 1}}" if widths.sharding else ""
         return Content(f"{'':{widths.name}}{'value':{value}}{sharding} {axis}")
 
@@ -299,7 +307,7 @@ class ArgumentTable(Vertical):
         self._all = (rows, column, widths)  # what there is to be a row for
         self._rows = [_ArgumentRow(row, column, widths) for row in rows[:AT_ONCE]]
         self._growing = False  # that further rows are added soon
-        self._heading = _Heading(column.field, widths)
+        self._heading = _Heading(column.heading, widths)
         self._parameters = FieldInput(
             parameters, placeholder="none; for example batch = 4", id="parameters"
         )
@@ -350,7 +358,7 @@ class ArgumentTable(Vertical):
             return
         self._shown = shown
         widths = _widths(rows, column, shards)
-        self._heading.shown = (column.field, widths)
+        self._heading.shown = (column.heading, widths)
         for widget, row in zip(self._rows, rows, strict=False):
             widget.show(row, column, widths)
         self._resize(rows, column, widths)
