@@ -232,11 +232,9 @@ class Files:
                 self.open_path(path)
 
         start = os.path.dirname(self.path) + "/" if self.path and os.path.dirname(self.path) else ""
-        self.unless_changed(
-            lambda: self._app.push_screen(
-                PathDialog("Open a session", start, must_exist=True), chosen
-            )
-        )
+        recent = self._app.recent.paths() if self._app.recent is not None else []
+        dialog = PathDialog("Open a session", start, must_exist=True, recent=recent)
+        self.unless_changed(lambda: self._app.push_screen(dialog, chosen))
 
     def open_path(self, path: str) -> None:
         """Open the session at `path`, in place of what is composed."""
