@@ -109,9 +109,9 @@ class WorkScreen(PromptScreen, Generic[W]):
         return (self.NAME, "app")
 
     def show_keys(self) -> None:
-        if self.maximized is not None and pane_of(self.focused) not in (None, self.maximized):
-            self.minimize()  # the focus went to a pane that is behind the one that fills the screen
         focused = self.focused
+        if self.maximized is not None and pane_of(focused) not in (None, self.maximized):
+            self.minimize()  # the focus went to a pane that is behind the one that fills the screen
         self.key_line.keys = self.keys(focused)
         if focused is None:
             self.key_line.place = ""

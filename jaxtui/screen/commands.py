@@ -40,7 +40,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.pick_leaf", "L", "leaves", "Pick a leaf of the result by its path", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
-    Command("screen.heat_map", "H", "heat map", "Show the result as a heat map", "map"),
+    Command("screen.heat_map", "m", "heat map", "Show the result as a heat map", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
     Command(
         "screen.find", "slash", "find", "Find an element of the result, or a text", "map", hint=35
@@ -54,7 +54,7 @@ COMMANDS: tuple[Command, ...] = (
         True,
     ),
     Command(
-        "screen.device_memory", "m", "memory", "Say what memory a device has, to fit into", "map"
+        "screen.device_memory", "M", "memory", "Say what memory a device has, to fit into", "map"
     ),
     Command(
         "screen.keep_run", "c", "compare", "Keep this run, and show what changes from it", "map"
@@ -435,11 +435,11 @@ def key_name(key: str) -> str:
         "pagedown": "page down",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
+        "less_than_sign": "<",
+        "greater_than_sign": ">",
         "full_stop": ".",
         "comma": ",",
         "space": "space",
-        "less_than_sign": "<",
-        "greater_than_sign": ">",
     }
     name = bare.upper() if _is_function_key(bare) else names.get(bare, bare)
     return "+".join([*held, name])

@@ -94,7 +94,7 @@ async def test_a_message_leaves_keys_on_view(size: tuple[int, int]) -> None:
 async def test_the_heat_map_is_a_key_away_from_anywhere() -> None:
     async with Bench().open((80, 24)) as bench:
         await bench.settled()
-        await bench.press("H")
+        await bench.press("m")
         view = bench.app.map_screen.results.array_view
         assert bench.app.map_screen.has_class("-results")
         assert view is not None
