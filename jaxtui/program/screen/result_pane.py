@@ -145,7 +145,7 @@ class ResultPane(Vertical):
         content = self.current.widget(shown)
         # Not the switcher's own, which is gone before this is called a last time while it closes.
         before, self._content = self._content, content
-        focused = self.screen.focused
+        focused = self.screen.focused if self.is_attached else None
         if content is not None and content.id is None:
             content.id = f"tab-{len(self._switcher.children)}"
             self._switcher.mount(content)
