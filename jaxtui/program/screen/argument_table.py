@@ -178,7 +178,9 @@ class _Heading(Widget):
     def render(self) -> Content:
         assert self.shown is not None
         axis, widths = self.shown
-        value = max(0, self.size.width - widths.name - widths.axis - widths.sharding)
+        # A long heading takes its cells from that of the values, which is short.
+        more = max(0, len(axis) + 1 - widths.axis) * (not widths.sharding)
+        value = max(0, self.size.width - widths.name - widths.axis - widths.sharding - more)
         sharding = f" {'sharding':{widths.sharding - 1}}" if widths.sharding else ""
         return Content(f"{'':{widths.name}}{'value':{value}}{sharding} {axis}")
 
@@ -235,7 +237,7 @@ class ArgumentTable(Vertical):
         self._all = (rows, column, widths)  # what there is to be a row for
         self._rows = [_ArgumentRow(row, column, widths) for row in rows[:AT_ONCE]]
         self._growing = False  # that further rows are added soon
-        self._heading = _Heading(column.field, widths)
+        self._heading = _Heading(column.heading, widths)
         self._parameters = FieldInput(
             parameters, placeholder="none; for example batch = 4", id="parameters"
         )
@@ -286,7 +288,7 @@ class ArgumentTable(Vertical):
             return
         self._shown = shown
         widths = widths_of(rows, column, shards)
-        self._heading.shown = (column.field, widths)
+        self._heading.shown = (column.heading, widths)
         for widget, row in zip(self._rows, rows, strict=False):
             widget.show(row, column, widths)
         self._resize(rows, column, widths)

@@ -362,7 +362,8 @@ class MapScreen(ListingScreen):
 
     def action_heat_map(self) -> None:
         """Paint the values as a heat map, or as numbers again."""
-        self.show_result(VALUES)
+        self.show_results(VALUES)
+        self.explorer.show_work()
         if (view := self.results.array_view) is not None:
             view.action_heat_map()
 
@@ -428,13 +429,6 @@ class MapScreen(ListingScreen):
         self.toggle_class("-results")
         self._leave_hidden()
         self.show_keys()
-
-    def show_result(self, tab: str) -> None:
-        """Turn to a tab of the results, and to their page."""
-        if self.has_class("-narrow") and not self.has_class("-results"):
-            self.action_flip()
-        self.results.show_tab(tab)
-        self.explorer.show_work()
 
     def _leave_hidden(self) -> None:
         """Take the focus away from fields of the hidden page, and give it back on return."""

@@ -19,7 +19,8 @@ class AxisColumn:
     """What the axis fields edit: `field`, such as "in_axes", of layer `index`; "" if no layer maps.
 
     `cells` is None if the text of the field cannot be split into cells. `by_name` is what stands at
-    an argument by name, which the field says nothing of: "" if the layer takes none apart.
+    an argument by name, which the field says nothing of: "" if the layer takes none apart. `layer`
+    says which of several layers that map it is.
     """
 
     transform: str = ""
@@ -28,6 +29,11 @@ class AxisColumn:
     default: str = ""
     cells: Cells | None = None
     by_name: str = ""
+    layer: str = ""
+
+    @property
+    def heading(self) -> str:
+        return f"{self.field} of {self.layer}" if self.layer else self.field
 
 
 @dataclass(frozen=True)

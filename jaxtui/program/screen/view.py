@@ -95,7 +95,9 @@ def axis_column(session: Session, selected: int, typed: tuple[str, Cells] | None
         cells = split(text, number, entry)
     axis = layer.keyword_axis
     by_name = "" if axis is None else f"{axis}, by name"
-    return AxisColumn(layer.transform, index, field, entry, cells, by_name)
+    several = sum(bool(_entry(other)) for other in layers) > 1
+    name = f"{layer.transform} {getattr(layer, 'axis_name', '')}".strip() if several else ""
+    return AxisColumn(layer.transform, index, field, entry, cells, by_name, name)
 
 
 def shows_shardings(session: Session) -> bool:
