@@ -79,7 +79,7 @@ class HelpDialog(Dialog[None]):
         lines: list[Content] = []
         room = max(16, width - KEY_CELLS - 3)
         for title, keys in _sections(self._first):
-            lines.append(Content.styled(title, "bold $accent"))
+            lines.append(Content.styled(title, "bold $text"))
             for names, about in keys:
                 first, *more = textwrap.wrap(about, room)
                 lines.append(

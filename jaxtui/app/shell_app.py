@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.app import App
+from jaxtui.screen.themes import ThemedApp
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.screen import MapScreen
 
 
-class ShellApp(App[None]):
+class ShellApp(ThemedApp):
     """An app that hears that events wait, and can say something to the user."""
 
     def announce(self) -> None:

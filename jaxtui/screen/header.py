@@ -52,7 +52,7 @@ class HeaderLine(Widget):
 
     def _names(self, roomy: bool) -> list[Part]:
         """The names of the screens, after the program's own if there is room."""
-        brand: list[Part] = [(" jaxtui ", "bold $accent")] if roomy else []
+        brand: list[Part] = [(" jaxtui ", "bold $text")] if roomy else []
         return brand + [
             (
                 f" {key} {label} " if roomy else f" {key} {label}",
@@ -73,7 +73,7 @@ class HeaderLine(Widget):
     def _status(self, roomy: bool, where: bool) -> list[Part]:
         place = self.where if roomy else self.where.replace("JAX ", "")
         shown: list[Part] = [(f"{place} · ", "$text-muted")] if where and self.where else []
-        return [*shown, (self.doing, "bold $warning" if self.alert else "$text"), " "]
+        return [*shown, (self.doing, "bold $text-warning" if self.alert else "$text"), " "]
 
     def on_click(self, event: events.Click) -> None:
         line = str(self.render())
@@ -114,7 +114,7 @@ class KeyLine(Widget):
         for key, label in self.keys:
             if left < len(key) + len(label) + 3:
                 break
-            parts += [(key, "bold $accent"), f" {label}  "]
+            parts += [(key, "bold $focus"), f" {label}  "]
             left -= len(key) + len(label) + 3
         return Content.assemble(*parts)
 

@@ -32,11 +32,11 @@ class TravelView(LineScroller):
     TravelView {
         min-height: 2;
 
-        .travel-view--quiet { color: $foreground 60%; }
-        .travel-view--label { color: $foreground 80%; }
-        .travel-view--send { color: $text-secondary; }
+        .travel-view--quiet { color: $quiet; }
+        .travel-view--label { color: $soft; }
+        .travel-view--send { color: $foreground; }
         .travel-view--cell { color: $foreground; }
-        .travel-view--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
+        .travel-view--lit { color: $foreground; background: $lit; text-style: bold; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))

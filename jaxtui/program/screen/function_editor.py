@@ -44,7 +44,7 @@ class FunctionName(Widget, can_focus=True):
     def render(self) -> Content:
         name = (self.text or "no function yet")[: max(0, self.size.width - 4)]
         gap = " " * max(1, self.size.width - len(name) - 2)
-        return Content.assemble((name, "$text"), gap, (f"{UNFOLDED} ", "$accent"))
+        return Content.assemble((name, "$text"), gap, (f"{UNFOLDED} ", "$focus"))
 
     async def on_click(self) -> None:
         await self.run_action("screen.pick_function")

@@ -67,22 +67,22 @@ class ShapeFlow(LineScroller):
         .shape-flow--name { text-style: bold; }
         .shape-flow--heading { color: $foreground; text-style: bold; }
         .shape-flow--function { color: $foreground; text-style: bold; }
-        .shape-flow--dtype { color: $foreground 70%; }
+        .shape-flow--dtype { color: $soft; }
         .shape-flow--value { color: $foreground; }
-        .shape-flow--quiet { color: $foreground 60%; }
-        .shape-flow--arrow { color: $foreground 60%; }
-        .shape-flow--whole { color: $foreground 60%; }
-        .shape-flow--fold { color: $foreground 60%; }
-        .shape-flow--cursor-sign { color: $primary; text-style: bold; }
+        .shape-flow--quiet { color: $quiet; }
+        .shape-flow--arrow { color: $quiet; }
+        .shape-flow--whole { color: $quiet; }
+        .shape-flow--fold { color: $quiet; }
+        .shape-flow--cursor-sign { color: $focus; text-style: bold; }
         .shape-flow--rule { color: $foreground 30%; }
         .shape-flow--edge { color: $foreground; text-style: bold; }
-        .shape-flow--glimpse { color: $foreground 80%; text-style: italic; }
+        .shape-flow--glimpse { color: $soft; text-style: italic; }
         .shape-flow--error { color: $text-error; text-style: bold; }
         .shape-flow--message { color: $text-error; }
         .shape-flow--key { color: $footer-key-foreground; text-style: bold; }
         .shape-flow--fix { color: $foreground; }
         .shape-flow--legend-sign { color: $foreground; }
-        .shape-flow--stale-note { color: $foreground 60%; text-style: italic; }
+        .shape-flow--stale-note { color: $stale; text-style: italic; }
         .shape-flow--cursor { background: $block-cursor-blurred-background; }
     }
     """

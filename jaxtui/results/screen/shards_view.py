@@ -27,10 +27,10 @@ class ShardsView(LineScroller):
     DEFAULT_CSS = """
     ShardsView {
         .shards-view--name { text-style: bold; }
-        .shards-view--dtype { color: $foreground 70%; }
+        .shards-view--dtype { color: $soft; }
         .shards-view--words, .shards-view--block { color: $foreground; }
-        .shards-view--axis, .shards-view--tick { color: $foreground 60%; }
-        .shards-view--head, .shards-view--quiet { color: $foreground 60%; }
+        .shards-view--axis, .shards-view--tick { color: $quiet; }
+        .shards-view--head, .shards-view--quiet { color: $quiet; }
         .shards-view--box { color: $foreground 40%; }
         .shards-view--block-lit {
             color: $foreground;
@@ -38,7 +38,7 @@ class ShardsView(LineScroller):
             text-style: bold;
         }
         .shards-view--cursor { background: $block-cursor-blurred-background; }
-        .shards-view--cursor-sign { color: $primary; text-style: bold; }
+        .shards-view--cursor-sign { color: $focus; text-style: bold; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
