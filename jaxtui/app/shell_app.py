@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 from jaxtui.screen.themes import ThemedApp
 
 if TYPE_CHECKING:
+    from jaxtui.app.recent import Recent
     from jaxtui.program.screen.screen import MapScreen
 
 
 class ShellApp(ThemedApp):
     """An app that hears that events wait, and can say something to the user."""
+
+    recent: Recent | None = None
+    """The files opened last, None where nothing is kept."""
 
     def announce(self) -> None:
         """Events of the engine wait. Any thread may call this."""

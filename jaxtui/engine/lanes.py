@@ -17,6 +17,7 @@ from jaxtui.program.engine import pmaps
 from jaxtui.wire.bandwidth import SweepBandwidth
 from jaxtui.wire.base import Cancelled, Stage
 from jaxtui.wire.benchmark import Bench, BenchFinished
+from jaxtui.wire.changes import CompareResults, TakeFigures
 from jaxtui.wire.collectives import FindProvenance, RunCollective
 from jaxtui.wire.program import Inspect, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
@@ -29,7 +30,17 @@ from jaxtui.wire.sharding import CompileSharding, SearchShardings
 STACK_BYTES = 64 * 1024 * 1024
 
 Send = Callable[[AnyEvent], None]
-Job = Run | Inspect | FindCell | RunCollective | FindProvenance | CompileSharding | SearchShardings
+Job = (
+    Run
+    | Inspect
+    | FindCell
+    | TakeFigures
+    | CompareResults
+    | RunCollective
+    | FindProvenance
+    | CompileSharding
+    | SearchShardings
+)
 Timed = Bench | SweepBandwidth
 OnStage = Callable[[str], None]
 IsCancelled = Callable[[], bool]

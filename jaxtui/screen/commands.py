@@ -31,29 +31,51 @@ COMMANDS: tuple[Command, ...] = (
     # what one does all the time
     Command("screen.run", "f5,ctrl+j", "run", "Run the program", "map", True, 10),
     Command("screen.edit_source", "e", "edit", "Edit the function in $EDITOR", "map", hint=20),
+    Command("screen.write", "w", "write", "Write another function over this one", "map", hint=19),
     Command("screen.pick_function", "p", "pick", "Pick another function", "map", hint=30),
     Command("app.apply_fix", "f,f2", "fix", "Apply a fix that the error offers", "map", hint=15),
     Command("screen.flip", "v,f6", "results", "Turn between composing and results", "map", hint=12),
     Command("screen.next_output", "o", "next output", "Show the next leaf of the result", "map"),
     Command("screen.previous_output", "O", "previous output", "Show the leaf before", "map"),
+    Command("screen.pick_leaf", "L", "leaves", "Pick a leaf of the result by its path", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
+    Command("screen.heat_map", "m", "heat map", "Show the result as a heat map", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
     Command(
         "screen.find", "slash", "find", "Find an element of the result, or a text", "map", hint=35
     ),
+    Command(
+        "screen.follow_line",
+        "f4",
+        "same line",
+        "The same line in the next listing",
+        "map",
+        True,
+    ),
+    Command(
+        "screen.device_memory", "M", "memory", "Say what memory a device has, to fit into", "map"
+    ),
+    Command(
+        "screen.keep_run", "c", "compare", "Keep this run, and show what changes from it", "map"
+    ),
+    Command("screen.let_run_go", "C", "end comparing", "Compare with the run before again", "map"),
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
+    Command("app.end_engine", "", "end engine", "Quit the engine; R starts another"),
     # screens
     *(Command(f"app.show_screen('{s.name}')", s.key, s.title, s.about) for s in KEYED),
     # files and the program itself
     Command("app.undo", "u", "undo", "Undo the last change of the session"),
     Command("app.redo", "U", "redo", "Redo the change that was undone"),
+    Command("app.new_session", "ctrl+n", "new", "Start with an empty editor", typing=True),
     Command("app.open_session", "ctrl+o", "open", "Open a session file", typing=True),
     Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
     Command("app.save_session_as", "", "save as", "Save the session under another name"),
-    Command("app.capture", "", "capture", "Capture arguments: of a call in a script, as a session"),
+    Command("app.export", "", "export", "Export the program as a Python script"),
+    Command("app.screenshot_file", "", "screenshot", "Write a picture of the screen"),
+    Command("app.capture", "", "capture", "Capture the arguments of a call in a script"),
     Command("app.left_works", "", "unsaved work", "Open what an earlier explorer left unsaved"),
     Command("app.change_theme", "", "theme", "Choose other colours"),
     Command(
@@ -66,7 +88,17 @@ COMMANDS: tuple[Command, ...] = (
         palette=False,
     ),
     # A text area undoes by the same key, and comes first.
+    Command("app.jump", "ctrl+g", "go to", "Go to a pane or field by its letter", typing=True),
     Command("app.suspend_process", "ctrl+z", "suspend", "Go to the shell; fg comes back"),
+    Command(
+        "app.zoom",
+        "z,f9",
+        "zoom",
+        "Let a pane fill the screen, or end it",
+        typing=True,
+    ),
+    Command("app.move_split(-4)", "less_than_sign", "narrower", "Make the left column narrower"),
+    Command("app.move_split(4)", "greater_than_sign", "wider", "Make the left column wider"),
     Command("app.repaint", "ctrl+l", "repaint", "Paint the screen anew", typing=True),
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
     Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),
@@ -90,6 +122,45 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("app.leave_field", "escape", "leave", "Leave the field", palette=False, typing=False),
     # panes
+    Command(
+        "screen.listing_source", "g", "source", "Go to the line of the source", "listing", hint=1
+    ),
+    Command(
+        "screen.follow_line",
+        "t",
+        "next listing",
+        "Find the same operation in the next listing",
+        "listing",
+        hint=2,
+        palette=False,
+    ),
+    Command(
+        "screen.listing_collective(1)", "c", "collective", "The next collective", "listing", hint=3
+    ),
+    Command("screen.listing_collective(-1)", "C", "collective before", "The one before", "listing"),
+    Command(
+        "screen.listing_fold",
+        "enter",
+        "unfold",
+        "Show what is folded into the line, or fold it",
+        "listing",
+        hint=4,
+        palette=False,
+    ),
+    Command(
+        "screen.fold_listing(True)",
+        "left_square_bracket",
+        "fold",
+        "Fold the parameters of all operations",
+        "listing",
+    ),
+    Command(
+        "screen.fold_listing(False)",
+        "right_square_bracket",
+        "unfold all",
+        "Unfold everything",
+        "listing",
+    ),
     Command(
         "screen.add_layer",
         "a",
@@ -116,6 +187,28 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "screen.select_next", "down,j", "down", "Select the layer below", "layers", palette=False
     ),
+    # trees by path
+    Command(
+        "turn",
+        "enter,space,right",
+        "unfold",
+        "Unfold the argument, or fold it",
+        "argument",
+        hint=1,
+        palette=False,
+    ),
+    Command(
+        "choose",
+        "enter,space",
+        "fold, set",
+        "Fold, unfold, set or take the row",
+        "tree",
+        hint=1,
+        palette=False,
+    ),
+    Command("screen.find", "slash", "find", "Find a path", "tree", hint=2, palette=False),
+    Command("find_again(1)", "n", "next", "Find the next one", "tree", hint=3, palette=False),
+    Command("find_again(-1)", "N", "before", "Find the one before", "tree", palette=False),
     Command(
         "screen.apply_devices",
         "f5,ctrl+j",
@@ -285,6 +378,8 @@ _TYPES_TEXT = frozenset(
         "delete",
         "left_square_bracket",
         "right_square_bracket",
+        "less_than_sign",
+        "greater_than_sign",
     }
 )
 
@@ -320,12 +415,6 @@ def shown_key(command: Command, *, typing: bool) -> str:
     return ""
 
 
-def title(command: Command) -> str:
-    """What the palette shows and searches: what a command does, and the name that it goes by."""
-    named = command.label.lower() in command.help.lower()
-    return command.help if named else f"{command.label}: {command.help}"
-
-
 def key_names(command: Command) -> str:
     """The keys as they are named to the user: `F5, ctrl+j`."""
     return ", ".join(key_name(key) for key in command.keys.split(",") if key)
@@ -333,18 +422,27 @@ def key_names(command: Command) -> str:
 
 def key_name(key: str) -> str:
     """A key as it is named to the user."""
+    *held, bare = key.split("+") if len(key) > 1 else [key]
     names = {
         "question_mark": "?",
         "slash": "/",
         "escape": "esc",
-        "shift+up": "shift+↑",
-        "shift+down": "shift+↓",
+        "up": "↑",
+        "down": "↓",
+        "left": "←",
+        "right": "→",
+        "pageup": "page up",
+        "pagedown": "page down",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
+        "less_than_sign": "<",
+        "greater_than_sign": ">",
+        "full_stop": ".",
+        "comma": ",",
+        "space": "space",
     }
-    if key in names:
-        return names[key]
-    return key.upper() if _is_function_key(key) else key
+    name = bare.upper() if _is_function_key(bare) else names.get(bare, bare)
+    return "+".join([*held, name])
 
 
 def _by_priority(command: Command) -> list[tuple[str, bool]]:

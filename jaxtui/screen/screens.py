@@ -40,11 +40,19 @@ SCREENS = (
     ScreenEntry(
         "map",
         "jaxtui.program.screen.screen:MapScreen",
-        (("map", "On the Map screen"), ("layers", "In the list of layers")),
+        (
+            ("map", "On the Map screen"),
+            ("argument", "On the name of an argument that is a tree"),
+            ("tree", "In a tree, by path"),
+            ("layers", "In the list of layers"),
+            ("listing", "In a jaxpr, StableHLO or HLO"),
+        ),
         key="1",
         title="Map",
         about="Compose a program and run it",
         panes=(
+            ("In the editor", "jaxtui.program.screen.function_editor:SourceArea"),
+            ("In a field", "jaxtui.screen.field:TypedInput"),
             ("In a result", "jaxtui.results.screen.view:ArrayView"),
             ("In the shapes", "jaxtui.program.screen.shape_flow:ShapeFlow"),
         ),

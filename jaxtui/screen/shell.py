@@ -77,6 +77,9 @@ class Workbench(Protocol[W_co]):
 
     def describe(self) -> None: ...
 
+    def reread(self) -> None:
+        """Make anew what depends on files."""
+
     def show_work(self) -> None: ...
 
 
@@ -89,6 +92,10 @@ class Shell(Protocol[W_co]):
     @property
     def ascii(self) -> bool:
         """Whether the screen is painted in ASCII only."""
+
+    @property
+    def greets(self) -> bool:
+        """Whether the session is the explorer's own first one, shown with the ways to begin."""
 
     def say(self, text: str) -> None: ...
 

@@ -10,13 +10,24 @@ from __future__ import annotations
 import msgspec
 
 from jaxtui.session.field_path import decoded, encoded
-from jaxtui.wire import bandwidth, base, benchmark, collectives, program, results, sharding
+from jaxtui.wire import (
+    bandwidth,
+    base,
+    benchmark,
+    changes,
+    collectives,
+    program,
+    results,
+    sharding,
+)
 from jaxtui.wire.framing import MAX_FRAME, FramingError
 
 AnyRequest = (
     program.Trace
     | program.Run
     | program.Inspect
+    | changes.TakeFigures
+    | changes.CompareResults
     | results.FindCell
     | collectives.RunCollective
     | collectives.FindProvenance
@@ -65,6 +76,8 @@ AnyEvent = (
     | base.Failed
     | results.WindowRead
     | program.Inspected
+    | changes.FiguresTaken
+    | changes.ResultsCompared
     | results.CellFound
     | results.Summarized
     | base.Described

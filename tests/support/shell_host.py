@@ -91,6 +91,7 @@ class Host(ThemedApp):
     """The shell of one screen."""
 
     ascii = False
+    greets = False
     pilot: Pilot[None]
 
     def __init__(self, screen: str = "", session: Session | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
     from jaxtui.screen.shell import Workbench
 
 FRESH = "def function(x):\n    return x\n"
-IMPORT, WRITE, OTHER = " import", " write", " other "
+IMPORT, WRITE, OTHER, AGAINST = " import", " write", " other ", " against "
 
 
-def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> None:
-    """Ask where the function comes from, and take it from there."""
+def pick_function(
+    screen: WorkScreen[ProgramWork], editor: FunctionEditor, compare: Callable[[str], None]
+) -> None:
+    """Ask where the function comes from, and take it from there, or `compare` it with another."""
     explorer = screen.explorer
     others = explorer.work.choices
     choices = [
         *((f"{OTHER}{choice}", _label(choice)) for choice in others),
+        *((f"{AGAINST}{choice}", f"compare with {_label(choice)}") for choice in others),
         (WRITE, "write it here"),
         (IMPORT, "from a module or file …"),
         *((name, f"example: {lessons.load(name).title}") for name in lessons.NAMES),
@@ -36,10 +40,12 @@ def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> No
         if name == IMPORT:
             editor.ask_reference()
         elif name == WRITE:
-            _write_here(explorer)
+            write_here(explorer)
             editor.area.focus()
         elif name is not None and name.startswith(OTHER):
             explorer.edit(FUNCTION, name.removeprefix(OTHER))
+        elif name is not None and name.startswith(AGAINST):
+            compare(name.removeprefix(AGAINST))
         elif name is not None:
             explorer.files.unless_changed(lambda: explorer.open(lessons.load(name)))
 
@@ -51,7 +57,10 @@ def _label(choice: str) -> str:
     return f"{choice} of this source" if reference is None else " of ".join(reversed(reference))
 
 
-def _write_here(explorer: Workbench[ProgramWork]) -> None:
+def write_here(explorer: Workbench[ProgramWork]) -> None:
+    """Take the function from the source instead of from elsewhere."""
     program = explorer.work.session.program
+    if not program.function and program.source.strip():
+        return
     source = program.source if program.source.strip() else FRESH
     explorer.edit(PROGRAM, msgspec.structs.replace(program, function="", source=source))

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 
-from jaxtui.program.screen.argument_table import ArgumentTable
+from jaxtui.program.screen.argument_table import ArgumentTable, AxisColumn
 from jaxtui.program.screen.axes import Cells, replaced
+from jaxtui.program.screen.donation import donating_layer
+from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
+from jaxtui.program.screen.offer import LayersOffer, with_fixes
+from jaxtui.program.screen.path_finder import PATHS, find_path, finder_of
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
-from jaxtui.program.screen.tab_line import VALUES, TabLine
+from jaxtui.program.screen.tab_line import MEMORY, VALUES, TabLine
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
@@ -32,11 +38,17 @@ from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
+from jaxtui.session.session import Session
+
+if TYPE_CHECKING:
+    from jaxtui.program.screen.listing.pane import ListingPane
+    from jaxtui.program.screen.node_settings import NodeSettings
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
 COLUMN_LINES = 15
 EDITOR_LEAST = 9
+EDITOR_REST, START_LINES = 5, 6  # title, name and lines to type on; the start page
 ANY_CASE = "lower and upper case are the same"
 NOT_YET = "none yet: F5 asks whether this file may run"
 CHANGED = "as before: F5 asks whether the changed file may run"
@@ -62,8 +74,12 @@ class MapScreen(WorkScreen[ProgramWork]):
         super().__init__()
         self._cells: tuple[str, Cells] | None = None  # axis cells as typed, and their joined text
         self._parameters = ParametersText()
+        self._trees = FlowTrees()
+        self.node_settings: NodeSettings | None = None
         self._shown_flow: object = None
         self._editor_height: int | None = None
+        self._offer = LayersOffer()
+        self._first: Session | None = None  # the session that is shown with the start page
         self._left: Widget | None = None  # what had the focus on the hidden page
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
@@ -82,7 +98,11 @@ class MapScreen(WorkScreen[ProgramWork]):
         # Made here and not in __init__: an Input wants its screen to be on the stack.
         work = self.explorer.work
         program = work.session.program
-        self.editor = FunctionEditor(work.function_name, program.source, program.function)
+        greets = self.shell.greets
+        self._first = work.session if greets else None
+        self.editor = FunctionEditor(
+            work.function_name, program.source, program.function, greets=greets
+        )
         self.arguments = ArgumentTable(
             argument_rows(work),
             axis_column(work.session, len(program.layers) - 1, None),
@@ -95,6 +115,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         yield self.arguments
         yield self.layers_pane
 
+    def axis_column(self) -> AxisColumn:
+        """The column of axes beside the arguments."""
+        return axis_column(self.explorer.work.session, self.layer_list.selected, self._cells)
+
     # --------------------------------------------------------------------------- what is shown
 
     def show_work(self, work: ProgramWork, now: float) -> None:
@@ -103,16 +127,18 @@ class MapScreen(WorkScreen[ProgramWork]):
         session, diagnosis = work.session, work.diagnosis
         where = field_of(diagnosis)
         program = session.program
-        self.editor.show(
-            work.function_name,
-            program.source,
-            program.function,
-            diagnosis if where in ("", "program", "source", "function") else None,
-        )
+        offered = self._offer.of(work)
+        here = diagnosis if where in ("", "program", "source", "function") else None
+        if here is not None and offered is not None:
+            here = with_fixes(here, offered)
+        self.editor.show(work.function_name, program.source, program.function, here, note=offered)
         self.layers_pane.show(work)
-        column = axis_column(session, self.layer_list.selected, self._cells)
-        rows = argument_rows(work, diagnosis)
-        self._fit_editor(len(rows), len(program.layers))
+        column = self.axis_column()
+        self._trees.follow(work.flow)
+        donating = donating_layer(program.layers, self.layer_list.selected)
+        rows = argument_rows(work, diagnosis, self._trees, donating)
+        self._fit_editor(len(rows) + self.arguments.unfolded_lines, len(program.layers))
+        self._show_start(session)
         self.arguments.show(
             rows,
             column,
@@ -139,6 +165,8 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def _fit_flow(self) -> None:
         """Fit the height to the flow; called only if it changes, since it triggers a new layout."""
+        if self.maximized is self.shapes:
+            return
         size = self.size
         lines = self.flow_view.get_content_height(size, size, self.flow_view.size.width)
         self.shapes.styles.height = lines + 1  # its title
@@ -149,8 +177,19 @@ class MapScreen(WorkScreen[ProgramWork]):
         rest = COLUMN_LINES + arguments + layers
         lines = max(EDITOR_LEAST, self.size.height - rest)
         height = lines if self.has_class("-wide") else None
-        if height != self._editor_height:
+        if height != self._editor_height and self.maximized is not self.editor:
             self._editor_height = self.editor.styles.height = height
+
+    def _show_start(self, session: Session) -> None:
+        """Keep the start page up to the first change."""
+        if self._first is None:
+            return
+        if session == self._first:
+            free = (self._editor_height or 0) - session.program.source.count("\n") - EDITOR_REST
+            self.editor.show_start(free >= START_LINES and self.has_class("-wide"))
+        else:
+            self._first = None
+            self.editor.end_start()
 
     def on_resize(self) -> None:
         """Fit flow and editor to the new size."""
@@ -158,10 +197,26 @@ class MapScreen(WorkScreen[ProgramWork]):
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
 
+    @property
+    def main_pane(self) -> Widget:
+        return self.results
+
+    @property
+    def left_column(self) -> Widget | None:
+        return self.query_one("#compose") if self.has_class("-wide") else None
+
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """Return the error in what is typed, else one in the text of the parameters."""
-        mendable = next((note for note in work.notes if note.fixes), None)
-        return work.diagnosis or self._parameters.wrong or mendable
+        """Return the error in what is typed, else one in the text of the parameters.
+
+        What the lines in the editor offer comes before its fixes.
+        """
+        notes = work.memory_notes if self.results.tab == MEMORY else work.notes
+        mendable = next((note for note in notes if note.fixes), None)
+        found = work.diagnosis or self._parameters.wrong or mendable
+        offered = self._offer.of(work)
+        if found is None or offered is None:
+            return found or offered
+        return with_fixes(found, offered)
 
     # ------------------------------------------------------------------------- what was typed
 
@@ -188,9 +243,8 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def on_argument_table_axis_changed(self, event: ArgumentTable.AxisChanged) -> None:
         """Put the axis into its place in the field of the column's layer."""
-        session, row = self.explorer.work.session, event.row.shown.row
-        text = event.input.take()
-        column = axis_column(session, self.layer_list.selected, self._cells)
+        row, text = event.row.shown.row, event.input.take()
+        column = self.axis_column()
         if column.cells is None or row.place is None or row.place >= len(column.cells.texts):
             return
         if column.cells.texts[row.place] == text:
@@ -199,6 +253,15 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._cells = (joined, cells)
         field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)
+
+    def on_argument_table_node_set(self, event: ArgumentTable.NodeSet) -> None:
+        """Put a setting of a part of an argument into the text of its field."""
+        from jaxtui.program.screen.map_trees import set_node
+
+        set_node(self, event)
+
+    def on_argument_table_unfolded(self) -> None:
+        self.explorer.show_work()
 
     @property
     def unread(self) -> list[str]:
@@ -246,13 +309,22 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.results.step_leaf(-1)
         self.explorer.show_work()
 
+    def action_pick_leaf(self) -> None:
+        from jaxtui.program.screen.map_trees import pick_leaf
+
+        pick_leaf(self)
+
     def action_next_tab(self) -> None:
-        self.results.step_tab(1)
-        self.explorer.show_work()
+        self._turn_tab(1)
 
     def action_previous_tab(self) -> None:
-        self.results.step_tab(-1)
+        self._turn_tab(-1)
+
+    def _turn_tab(self, step: int) -> None:
+        self.results.step_tab(step)
         self.explorer.show_work()
+        if self.focused is None and self.results.program is not None:
+            self.call_after_refresh(self.results.program.view.focus)
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.results.show_tab(event.name)
@@ -268,9 +340,17 @@ class MapScreen(WorkScreen[ProgramWork]):
             return view.cursor_text or ""
         return self.results.text_to_copy()
 
+    def action_heat_map(self) -> None:
+        """Paint the values as a heat map, or as numbers again."""
+        self.show_result(VALUES)
+        if (view := self.results.array_view) is not None:
+            view.action_heat_map()
+
     def action_find(self) -> None:
-        view = self.results.array_view
-        if self.results.tab == VALUES and view is not None:
+        view, finder = self.results.array_view, finder_of(self.focused)
+        if finder is not None:
+            self._ask("Find a path", finder.sought, PATHS, None, partial(find_path, finder))
+        elif self.results.tab == VALUES and view is not None:
             self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
         elif self.results.listed:
             self._ask("Find in this text", self._sought_text, ANY_CASE, None, self._find_text)
@@ -303,12 +383,86 @@ class MapScreen(WorkScreen[ProgramWork]):
         if not self.results.find_text(text):
             self.say(f"{text!r} is not in this text")
 
+    # ------------------------------------------------------------------------------- listings
+
+    def action_follow_line(self) -> None:
+        from jaxtui.program.screen.listing.following import follow_line
+
+        pane = follow_line(self.results, self.editor, self.say)
+        if pane is not None:
+            self._show_page("-results")
+            self.explorer.show_work()
+            self.call_after_refresh(pane.view.focus)
+
+    def action_listing_source(self) -> None:
+        from jaxtui.program.screen.listing.following import go_to_source
+
+        pane = self._listing()
+        if pane is not None and go_to_source(pane, self.editor, self.say):
+            self._show_page("")
+            self.call_after_refresh(self.editor.arrive)
+
+    def _show_page(self, page: str) -> None:
+        """Turn to the page of results, or with "" to the other, where only one is on view."""
+        if self.has_class("-narrow") and self.has_class("-results") != bool(page):
+            self.action_flip()
+
+    def action_listing_collective(self, step: int) -> None:
+        pane = self._listing()
+        if pane is not None and not pane.step_collective(step):
+            self.say("no collectives here: nothing in this text speaks to another device")
+
+    def action_listing_fold(self) -> None:
+        pane = self._listing()
+        if pane is not None and not pane.view.toggle():
+            self.say("nothing is folded into this line")
+
+    def action_fold_listing(self, folded: bool) -> None:
+        if (pane := self._listing()) is not None:
+            pane.view.fold(all_of_it=folded)
+
+    def _listing(self) -> ListingPane | None:
+        """The program's text on view; without one it is said how to get there."""
+        pane = self.results.program
+        if pane is None:
+            self.say("s turns to Jaxpr, StableHLO and HLO, whose lines this is for")
+        return pane
+
+    def action_device_memory(self) -> None:
+        from jaxtui.program.screen.comparing import ask_memory
+
+        ask_memory(self, self.show_results)
+
+    def action_keep_run(self) -> None:
+        from jaxtui.program.screen.comparing import keep_run
+
+        keep_run(self, self.show_results)
+
+    def action_let_run_go(self) -> None:
+        from jaxtui.program.screen.comparing import let_run_go
+
+        let_run_go(self)
+
     # ------------------------------------------------------------------------------- function
 
+    def begin_to_write(self) -> None:
+        """Go to the editor, on whatever page it is, with all of its text selected."""
+        if self.has_class("-results"):
+            self.action_flip()
+        self.editor.area.focus()
+        self.editor.area.select_all()
+
+    def action_write(self) -> None:
+        from jaxtui.program.screen.picker import write_here
+
+        write_here(self.explorer)
+        self.begin_to_write()
+
     def action_pick_function(self) -> None:
+        from jaxtui.program.screen.comparing import compare_with
         from jaxtui.program.screen.picker import pick_function
 
-        pick_function(self, self.editor)
+        pick_function(self, self.editor, partial(compare_with, self, self.show_results))
 
     def action_edit_source(self) -> None:
         from jaxtui.program.screen.external_editor import edit_function
@@ -323,10 +477,23 @@ class MapScreen(WorkScreen[ProgramWork]):
         if work.trusted and work.diagnosis is None and not self.has_class("-results"):
             self.action_flip()
 
+    def show_results(self, tab: str) -> None:
+        """Turn to the results, and there to a tab."""
+        self.results.show_tab(tab)
+        if not self.has_class("-results"):
+            self.action_flip()
+
     def action_flip(self) -> None:
         self.toggle_class("-results")
         self._leave_hidden()
         self.show_keys()
+
+    def show_result(self, tab: str) -> None:
+        """Turn to a tab of the results, and to their page."""
+        if self.has_class("-narrow") and not self.has_class("-results"):
+            self.action_flip()
+        self.results.show_tab(tab)
+        self.explorer.show_work()
 
     def _leave_hidden(self) -> None:
         """Take the focus away from fields of the hidden page, and give it back on return."""
@@ -350,12 +517,13 @@ class MapScreen(WorkScreen[ProgramWork]):
     def scopes(self) -> tuple[str, ...]:
         if self.focused is self.layer_list:
             return ("layers", "map", "app")
-        return ("map", "app")
+        pane = getattr(self.focused, "SCOPE", "")
+        return (pane, "map", "app") if pane else ("map", "app")
 
     def offers(self, command: commands.Command) -> bool:
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
-        if command.action == "screen.find":
-            return self.has_class("-wide")
+        if command.action == "screen.find" and command.scope == "map":
+            return self.has_class("-wide") and self.scopes()[0] != "tree"
         return super().offers(command)
