@@ -9,12 +9,15 @@ A colour stands for one thing, the same on every screen. Styles name a token, su
 | `$axis-0` ... `$axis-3` | the axis that a layer maps, by layer |
 | `$mesh-0` ... `$mesh-3` | an axis of the mesh, by its place in the mesh |
 | `$device-0` ... `$device-7` | a device, by its place among the devices |
+| `$device-0-ground`, `$device-0-text` | behind what a device holds, and text on it |
 | `$strategy-0` ... `$strategy-9` | a way to run a function over a batch |
 | `$faster`, `$slower` | the verdict of a comparison |
 | `$stale` | what belongs to the program before |
 | `$text-warning`, `$text-error` | a doubt, and what is wrong |
+| `$code-word`, `-name`, `-type`, `-literal` | keywords, what is called, types, literals in code |
 | `$heat-high`, `$heat-low` | the ends of a scale of values |
 | `$lit` | behind what belongs to the cursor elsewhere |
+| `$ink` | text on a token as the ground |
 | `$soft`, `$quiet` | text that is read second, and last |
 
 Every token for text has a contrast of at least `CONTRAST` against the grounds of the screen, in
@@ -70,6 +73,10 @@ _ON_DARK = {
     "strategy-9": "#f0c8f1",
     "heat-high": "#f7ac4d",
     "heat-low": "#6ab3fd",
+    "code-word": "#b0a4f8",
+    "code-name": "#7dd9fc",
+    "code-type": "#7cd2ae",
+    "code-literal": "#f0b788",
 }
 _ON_LIGHT = {
     "focus": "#076675",
@@ -106,6 +113,10 @@ _ON_LIGHT = {
     "strategy-9": "#553557",
     "heat-high": "#7e4f04",
     "heat-low": "#065da0",
+    "code-word": "#5a43a4",
+    "code-name": "#075f85",
+    "code-type": "#13684b",
+    "code-literal": "#824717",
 }
 # What a terminal with 16 colours has: those of a kind differ, and none but the error's is red.
 _SIXTEEN = {
@@ -143,6 +154,10 @@ _SIXTEEN = {
     "strategy-9": "ansi_bright_magenta",
     "heat-high": "ansi_bright_yellow",
     "heat-low": "ansi_bright_blue",
+    "code-word": "ansi_bright_blue",
+    "code-name": "ansi_bright_cyan",
+    "code-type": "ansi_green",
+    "code-literal": "ansi_yellow",
 }
 
 
@@ -226,7 +241,10 @@ def tokens(theme: Theme, variables: dict[str, str]) -> dict[str, str]:
         named = {name: value for name, value in _SIXTEEN.items() if name not in _STATES}
         warning, error = _SIXTEEN["warning"], _SIXTEEN["error"]
         quiet = {"quiet": "ansi_default", "soft": "ansi_default", "lit": "ansi_blue"}
-        return named | quiet | {"text-warning": warning, "text-error": error}
+        named |= quiet | {"text-warning": warning, "text-error": error, "ink": "ansi_black"}
+        for name in _DEVICES:
+            named |= {f"{name}-text": named[name], f"{name}-ground": "ansi_default"}
+        return named
     grounds = [_opaque(variables, name) for name in GROUNDS]
     background, foreground = grounds[0], Color.parse(variables["foreground"])
     ours = {name: Color.parse(text) for name, text in (_ON_DARK, _ON_LIGHT)[not theme.dark].items()}
@@ -238,10 +256,15 @@ def tokens(theme: Theme, variables: dict[str, str]) -> dict[str, str]:
         found[name] = legible(background.blend(foreground, share), grounds)
     found["text-muted"] = found["quiet"]  # Textual's own is white in text that is no CSS
     found["lit"] = background.blend(found["focus"], 0.3)
+    found["ink"] = background
+    for name in _DEVICES:
+        found[f"{name}-ground"] = ground = background.blend(found[name], 0.28)
+        found[f"{name}-text"] = legible(foreground, [ground])
     return {name: colour.hex for name, colour in found.items()}
 
 
 _STATES = ("warning", "error")
+_DEVICES = tuple(f"device-{number}" for number in range(DEVICES))
 
 
 def _of(theme: Theme) -> dict[str, Color]:

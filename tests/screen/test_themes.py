@@ -19,6 +19,7 @@ from jaxtui.screen.themes import AXES, DEVICES, GROUNDS, MESH_AXES, STRATEGIES, 
 PACKAGE = Path(jaxtui.__file__).parent
 COLOURED = [t for t in (*themes.THEMES, *BUILTIN_THEMES.values()) if not t.ansi]
 OWN = [theme for theme in themes.THEMES if not theme.ansi]
+CODE = ("code-word", "code-name", "code-type", "code-literal")
 STATES = ("focus", "text-warning", "text-error", "stale", "faster", "slower")
 KINDS = {"axis": AXES, "mesh": MESH_AXES, "device": DEVICES, "strategy": STRATEGIES}
 NAMES = {f"{kind}-{number}" for kind, count in KINDS.items() for number in range(count)}
@@ -51,7 +52,7 @@ def ratio(first: Color, second: Color) -> float:
 @pytest.mark.parametrize("theme", COLOURED, ids=lambda theme: theme.name)
 def test_text_in_a_token_is_legible_on_every_ground(theme: Theme) -> None:
     found = variables(theme)
-    texts = {*STATES, *NAMES, "quiet", "soft", "heat-high", "heat-low"}
+    texts = {*STATES, *NAMES, "quiet", "soft", "heat-high", "heat-low", *CODE}
     for name, ground in itertools.product(sorted(texts), grounds(found)):
         assert ratio(Color.parse(found[name]), ground) >= 4.49, (name, ground)
 

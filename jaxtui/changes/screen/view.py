@@ -24,7 +24,7 @@ STYLES = {
     "": "",
     "quiet": "$text-muted",
     "removed": "$text-error",
-    "added": "$faster",
+    "added": "$code-type",
     "wrong": "$text-warning",
 }
 KEPT_JUST_NOW = (

@@ -30,13 +30,13 @@ class ListingView(LineScroller):
     DEFAULT_CSS = """
     ListingView {
         background: $background;
-        .listing--op { color: $axis-0; text-style: bold; }
-        .listing--collective { color: $text-warning; text-style: bold underline; }
-        .listing--type { color: $faster; }
+        .listing--op { color: $code-name; text-style: bold; }
+        .listing--collective { color: $mesh-0; text-style: bold underline; }
+        .listing--type { color: $code-type; }
         .listing--name { color: $foreground; }
-        .listing--number { color: $focus; }
-        .listing--string, .listing--text { color: $focus; text-style: italic; }
-        .listing--keyword { color: $axis-0; }
+        .listing--number { color: $code-literal; }
+        .listing--string, .listing--text { color: $code-literal; text-style: italic; }
+        .listing--keyword { color: $code-word; }
         .listing--key { color: $soft; }
         .listing--comment { color: $quiet; text-style: italic; }
         .listing--fold { color: $quiet; text-style: italic; }
