@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_fault import Fault, argument_of
 from jaxtui.program.screen.flow_rows import LazyRows, Leaves, RowMaker
+from jaxtui.program.screen.flow_stacks import Stack, stacks_of
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
 from jaxtui.text.printable import clean
@@ -40,6 +41,7 @@ class Table:
     widths: tuple[int, ...]
     name: int
     folded: bool
+    stacks: tuple[Stack, ...] = ()  # that layers take apart, the outermost first
 
 
 def build(
@@ -71,6 +73,7 @@ def build(
         widths=tuple(widths),
         name=rows.measure.name,
         folded=rows.folded,
+        stacks=stacks_of(flow),
     )
 
 

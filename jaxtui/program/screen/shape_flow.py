@@ -24,7 +24,7 @@ from jaxtui.text.printable import clean
 from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow
 
-_FOOT_MOST = 4
+_FOOT_MOST = 5
 LOW = 6  # lines; in a lower widget the foot has only one, to leave room for rows
 _COPY_WIDTH = 1000  # cells; enough for any stack, as copied text has no edge
 _PARTS = (
