@@ -56,7 +56,6 @@ class FieldInput(TypedInput):
     DEFAULT_CSS = """
     FieldInput { background: $surface; }
     FieldInput:focus { background: $boost; background-tint: $foreground 5%; }
-    .-few-colours FieldInput { text-style: underline; }
     FieldInput.-faulty { color: $text-error; background: $error 15%; }
     """
 

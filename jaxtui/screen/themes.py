@@ -257,6 +257,9 @@ def tokens(theme: Theme, variables: dict[str, str]) -> dict[str, str]:
     found["text-muted"] = found["quiet"]  # Textual's own is white in text that is no CSS
     found["lit"] = background.blend(found["focus"], 0.3)
     found["ink"] = background
+    found["block-cursor-background"], found["block-cursor-foreground"] = found["focus"], background
+    found["block-cursor-blurred-background"] = found["lit"]
+    found["block-cursor-blurred-foreground"] = foreground
     for name in _DEVICES:
         found[f"{name}-ground"] = ground = background.blend(found[name], 0.28)
         found[f"{name}-text"] = legible(foreground, [ground])
@@ -293,6 +296,11 @@ class ThemedApp(App[None]):
         self.set_class(few, "-few-colours")
         self.set_reactive(App.theme, SIXTEEN if few else DARK)
         self.stylesheet.set_variables(self.get_css_variables())
+
+    def on_mount(self) -> None:
+        # Only a theme that comes to be chosen tells Textual whether its colours are the terminal's.
+        if self.current_theme.ansi:
+            self.mutate_reactive(App.theme)
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()

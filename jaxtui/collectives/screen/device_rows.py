@@ -14,6 +14,7 @@ from textual.strip import Strip
 
 from jaxtui.collectives.screen.blocks import Holding
 from jaxtui.collectives.screen.rows import ElementPlace, RowsLayout, layout
+from jaxtui.screen import device_colours
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.line_scroller import LineScroller, ways
 
@@ -42,7 +43,7 @@ class DeviceRows(LineScroller):
         .device-rows--lit { color: $foreground; background: $lit; text-style: bold; }
         .device-rows--cursor { text-style: reverse bold; }
     }
-    """
+    """ + device_colours.css(PREFIX)
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     place_name = "Devices"
     BINDINGS: ClassVar[list[BindingType]] = [

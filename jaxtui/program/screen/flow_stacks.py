@@ -38,10 +38,16 @@ def stacks_of(flow: Flow) -> tuple[Stack, ...]:
     return tuple(stack for stack in found if stack is not None)
 
 
+def maps(level: Level) -> bool:
+    """Whether the layer of a level takes stacks apart."""
+    kind = LAYER_KINDS.get(level.transform)
+    return kind is not None and kind.maps
+
+
 def _stack(outer: Level, inner: Level) -> Stack | None:
-    kind = LAYER_KINDS.get(inner.transform)
-    if kind is None or not kind.maps or outer.inputs is None or inner.inputs is None:
+    if not maps(inner) or outer.inputs is None or inner.inputs is None:
         return None
+    kind = LAYER_KINDS[inner.transform]
     for before, after in zip(outer.inputs, inner.inputs, strict=False):
         if len(before.marks) == 1 and len(after.shape) == len(before.shape) - 1:
             size = before.shape[before.marks[0]]

@@ -25,6 +25,7 @@ from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow
 
 _FOOT_MOST = 5
+STACKS_FROM = 34  # lines of a screen that has room for the stacks, also while an error hides them
 LOW = 6  # lines; in a lower widget the foot has only one, to leave room for rows
 _COPY_WIDTH = 1000  # cells; enough for any stack, as copied text has no edge
 _PARTS = (
@@ -199,7 +200,11 @@ class ShapeFlow(LineScroller):
         )
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return 1 + len(self.picture.rows) + FOOT + 1
+        lines = 1 + len(self.picture.rows) + FOOT + 1
+        table = self.picture.table
+        if table is None or viewport.height < STACKS_FROM or not table.mapping:
+            return lines
+        return lines + 1 + min(table.mapping, _FOOT_MOST - FOOT - 1)
 
     # --------------------------------------------------------------------------------- painting
 
