@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.app import App
+from jaxtui.screen.themes import ThemedApp
 
 if TYPE_CHECKING:
     from jaxtui.app.recent import Recent
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jaxtui.screen.shell import Workbench
 
 
-class ShellApp(App[None]):
+class ShellApp(ThemedApp):
     """An app that hears that events wait, and can say something to the user."""
 
     recent: Recent | None = None

@@ -78,9 +78,9 @@ class FilterLine(Widget):
     def render(self) -> Content:
         text, left = self.shown
         if not text:
-            return Content.assemble(("> ", "$accent"), ("type to filter", "$text-muted"))
+            return Content.assemble(("> ", "$focus"), ("type to filter", "$text-muted"))
         many = "  nothing has this" if not left else f"  {left}"
-        return Content.assemble(("> ", "$accent"), text, ("_", "$accent"), (many, "$text-muted"))
+        return Content.assemble(("> ", "$focus"), text, ("_", "$focus"), (many, "$text-muted"))
 
 
 class ChoiceDialog(Dialog[str]):

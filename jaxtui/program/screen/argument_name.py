@@ -17,7 +17,7 @@ class ArgumentName(FixedText):
     """A name; one that unfolds has a fold sign and takes the focus."""
 
     DEFAULT_CSS = """
-    ArgumentName:focus { background: $boost; text-style: bold; color: $text-accent; }
+    ArgumentName:focus { background: $boost; text-style: bold; color: $focus; }
     """
     SCOPE: ClassVar[str] = "argument"  # of the commands that work here
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("argument")

@@ -41,7 +41,7 @@ class SettingLine(Horizontal):
     DEFAULT_CSS = """
     SettingLine { height: 1; display: none; }
     SettingLine.-shown { display: block; }
-    SettingLine FixedText { width: auto; max-width: 60%; color: $text-accent; }
+    SettingLine FixedText { width: auto; max-width: 60%; color: $focus; }
     """
 
     class Typed(Message):
