@@ -427,6 +427,7 @@ def key_name(key: str) -> str:
         "question_mark": "?",
         "slash": "/",
         "escape": "esc",
+        "ctrl+@": "ctrl+space",
         "up": "↑",
         "down": "↓",
         "left": "←",

@@ -16,6 +16,7 @@ from jaxtui.wire import (
     benchmark,
     changes,
     collectives,
+    names,
     program,
     results,
     sharding,
@@ -26,6 +27,7 @@ AnyRequest = (
     program.Trace
     | program.Run
     | program.Inspect
+    | names.ListNames
     | changes.TakeFigures
     | changes.CompareResults
     | results.FindCell
@@ -76,6 +78,7 @@ AnyEvent = (
     | base.Failed
     | results.WindowRead
     | program.Inspected
+    | names.NamesListed
     | changes.FiguresTaken
     | changes.ResultsCompared
     | results.CellFound

@@ -17,6 +17,7 @@ class BesidePane(ResultPane):
     def __init__(self) -> None:
         super().__init__(without=VALUES)
         self.border_title = self._title = "Beside"
+        self.tab_line.place_name = "Tabs beside"
         self._turned = False
 
     def first_tab(self, work: ProgramWork) -> str:

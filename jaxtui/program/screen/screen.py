@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 
-from jaxtui.program.screen.argument_table import ArgumentTable, AxisColumn
+from jaxtui.program.screen.argument_table import ArgumentTable
 from jaxtui.program.screen.axes import Cells, replaced
 from jaxtui.program.screen.donation import donating_layer
 from jaxtui.program.screen.flow_trees import FlowTrees
@@ -21,6 +21,7 @@ from jaxtui.program.screen.results_side import ResultsSide
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
 from jaxtui.program.screen.tab_line import MEMORY
+from jaxtui.program.screen.table_rows import AxisColumn
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
@@ -39,6 +40,7 @@ from jaxtui.session.session import Session
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.node_settings import NodeSettings
+    from jaxtui.screen.completion import Completion
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -58,7 +60,6 @@ class MapScreen(ResultsSide):
     BINDINGS = commands.bindings("map")
 
     arguments: ArgumentTable
-    editor: FunctionEditor
     layers_pane: LayersPane
     layer_list: LayerList
     flow_view: ShapeFlow
@@ -75,6 +76,7 @@ class MapScreen(ResultsSide):
         self._offer = LayersOffer()
         self._first: Session | None = None  # the session that is shown with the start page
         self._left: Widget | None = None  # what had the focus on the hidden page
+        self.completion: Completion | None = None
 
     def body(self) -> ComposeResult:
         with Vertical(id="columns"):
@@ -106,6 +108,17 @@ class MapScreen(ResultsSide):
         yield self.editor
         yield self.arguments
         yield self.layers_pane
+
+    def open(self) -> None:
+        super().open()
+        self.call_after_refresh(self._offer_names)
+
+    def _offer_names(self) -> None:
+        """Have names offered while they are typed, which the first paint need not wait for."""
+        from jaxtui.program.screen.offering import offering
+
+        self.completion = offering(self)
+        self.mount(self.completion)
 
     def axis_column(self) -> AxisColumn:
         """The column of axes beside the arguments."""
@@ -141,8 +154,10 @@ class MapScreen(ResultsSide):
             or (diagnosis if where == "parameters" else None),
         )
         self._show_flow(work, diagnosis, now)
-        self.show_results(work, now)
+        self.update_results(work, now)
         self.show_keys()
+        if self.completion is not None:
+            self.completion.again()
 
     def _show_flow(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
         hint = CHANGED if work.open_session.changed else "" if work.trusted else NOT_YET
@@ -237,7 +252,8 @@ class MapScreen(ResultsSide):
             return
         if column.cells.texts[row.place] == text:
             return
-        joined, cells = replaced(column.cells, row.place, text, column.default)
+        passed = sum(shown.row.by_position for shown in self.arguments.rows)
+        joined, cells = replaced(column.cells, row.place, text, column.default, passed)
         self._cells = (joined, cells)
         field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)
@@ -246,7 +262,15 @@ class MapScreen(ResultsSide):
         """Put a setting of a part of an argument into the text of its field."""
         from jaxtui.program.screen.map_trees import set_node
 
-        set_node(self, event)
+        set_node(self.explorer, event, self.arguments.rows, self.axis_column(), self._for_nodes())
+
+    def _for_nodes(self) -> NodeSettings:
+        """What sets the nodes of trees, for the selected layer."""
+        from jaxtui.program.screen.node_settings import NodeSettings
+
+        self.node_settings = self.node_settings or NodeSettings()
+        self.node_settings.selected = self.layer_list.selected
+        return self.node_settings
 
     def on_argument_table_unfolded(self) -> None:
         self.explorer.show_work()
@@ -287,10 +311,12 @@ class MapScreen(ResultsSide):
     async def action_edit_layer(self) -> None:
         await self.layers_pane.edit()
 
+    # ------------------------------------------------------------------------------- results
+
     def action_pick_leaf(self) -> None:
         from jaxtui.program.screen.map_trees import pick_leaf
 
-        pick_leaf(self)
+        pick_leaf(self, self.results, self._for_nodes())
 
     def text_to_copy(self) -> str:
         focused = self.focused
@@ -319,7 +345,7 @@ class MapScreen(ResultsSide):
         from jaxtui.program.screen.comparing import compare_with
         from jaxtui.program.screen.picker import pick_function
 
-        pick_function(self, self.editor, partial(compare_with, self, self.show_result))
+        pick_function(self, self.editor, partial(compare_with, self, self.show_results))
 
     def action_edit_source(self) -> None:
         from jaxtui.program.screen.external_editor import edit_function
