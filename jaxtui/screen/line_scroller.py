@@ -13,6 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from jaxtui.screen.cells import Line, pad
+from jaxtui.text.signs import ARROW_DOWN
 
 # The keys, the action and what it does, of each way to go in a widget.
 WAYS = {
@@ -110,6 +111,18 @@ class LineScroller(ScrollView, can_focus=True):
         return Strip(
             [RichSegment(text, self.style_of(part, dim)) for text, part in pad(line, width)], width
         )
+
+    def telling_more(self, strip: Strip, hidden: int) -> Strip:
+        """The last line on view with `↓ 3 more` at its right end, if rows are hidden below it.
+
+        Where the line has no blanks for that, the scrollbar alone says so.
+        """
+        told = f"  {ARROW_DOWN} {hidden:,} more "
+        start = strip.cell_length - len(told)
+        if hidden <= 0 or start <= 0 or strip.crop(start).text.strip():
+            return strip
+        told_of = RichSegment(told, self.rich_style + Style(dim=True))
+        return Strip.join([strip.crop(0, start), Strip([told_of], len(told))])
 
     def style_of(self, part: str, dim: bool = False) -> Style:
         style = self._styles.get((part, dim))

@@ -157,7 +157,7 @@ def _lines(point: Point, verdicts: Sequence[str]) -> Iterator[str]:
         yield ""
         yield shared.rstrip()
     for arm, name in zip(arms, names, strict=True):
-        if arm.planned.python:
+        if arm.planned.python and arm.planned.skipped is None:
             yield ""
             yield f"# {name}: {arm.strategy.title}"
             yield textwrap.dedent(arm.planned.python.removeprefix(shared).lstrip("\n"))

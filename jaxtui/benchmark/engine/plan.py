@@ -211,9 +211,11 @@ def _reference(case: Case, *, meshed: bool) -> Reference:
 
 def _one_by_one(case: Case) -> int:
     structs = jax.eval_shape(lambda *args: case.example(args, 0), *case.structs)
+    # One that speaks to the other examples speaks to them on their devices.
+    others = None if case.axis_name is None else [(case.axis_name, case.batch)]
     try:
-        jaxpr = jax.make_jaxpr(case.function)(*structs)
-    except BaseException:  # it speaks to the other examples, so that none can be done alone
+        jaxpr = jax.make_jaxpr(case.function, axis_env=others)(*structs)
+    except BaseException:  # also SystemExit; it cannot be done alone
         return 0
     return operations.work(jaxpr.jaxpr).operations * case.batch
 

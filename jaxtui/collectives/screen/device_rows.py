@@ -148,8 +148,11 @@ class DeviceRows(LineScroller):
             return self.strip_of(())
         if y == 0:
             return self.strip_of(drawn.heading(self._names), dim=self._stale)
-        line = drawn.line(y - 1 + self.scroll_offset.y, self.cursor, self._lit)
-        return self.strip_of(line, dim=self._stale)
+        at = y - 1 + self.scroll_offset.y
+        strip = self.strip_of(drawn.line(at, self.cursor, self._lit), dim=self._stale)
+        if y < self.size.height - 1:
+            return strip
+        return self.telling_more(strip, drawn.rows - (at + 1) // drawn.height)
 
     # ------------------------------------------------------------------------------------- keys
 

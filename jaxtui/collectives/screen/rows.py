@@ -246,7 +246,7 @@ def layout(
 
     `labels` name the rows, under the heading `label_name`.
     """
-    label_width = max(LABELS[0], min(LABELS[1], max(map(len, labels), default=0))) + 3
+    label_width = max(LABELS[0], min(LABELS[1], max(map(len, labels), default=0))) + 4
     plans, gap = _plans((before, after), width - label_width)
     if fold is not None:
         plans = (plans[0].folded(max(2, fold)), plans[1].folded(max(2, fold)))

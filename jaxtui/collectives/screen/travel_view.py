@@ -88,7 +88,10 @@ class TravelView(LineScroller):
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y if y else 0
-        return self.strip_of(self._lines[index] if index < len(self._lines) else ())
+        strip = self.strip_of(self._lines[index] if index < len(self._lines) else ())
+        if y < self.size.height - 1:
+            return strip
+        return self.telling_more(strip, len(self._lines) - 1 - index)
 
 
 class TimeLine(TravelView):

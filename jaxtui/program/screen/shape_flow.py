@@ -59,7 +59,8 @@ class ShapeFlow(LineScroller):
     """
 
     PREFIX = "shape-flow--"
-    UNDIMMED = frozenset({"error"})
+    # What is wrong now, and what mends it, is not of the program before.
+    UNDIMMED = frozenset({"error", "message", "key", "fix", "stale-note"})
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "shape-flow--cursor",
         *(f"shape-flow--{part}" for part in _PARTS),
@@ -136,13 +137,15 @@ class ShapeFlow(LineScroller):
 
         `stale` says that the flow is of an earlier program; `source_line` is an excerpt of the
         function's body; `arguments` are the program's argument names, so that one with a wrong
-        value has a row even though it is missing in the flow.
+        value has a row even though it is missing in the flow. Of a stale flow both stay those of
+        its own program.
         """
         self._flow = flow
         self._diagnosis = diagnosis
         self._stale = stale
-        self._source_line = source_line
-        self._arguments = tuple(arguments)
+        if not stale:  # else what is new in the source would stand among what is old
+            self._source_line = source_line
+            self._arguments = tuple(arguments)
         self.lay_out()
 
     @property
@@ -216,11 +219,14 @@ class ShapeFlow(LineScroller):
             return self._strip(picture.heading, dim=self._stale)
         if y >= foot_top:
             at = y - foot_top
-            return self._strip(self._foot[at] if at < len(self._foot) else ())
+            return self._strip(self._foot[at] if at < len(self._foot) else (), dim=self._stale)
         if index >= len(picture.rows):
             return self._strip(())
         at_cursor = self.has_focus and index == self.cursor
-        return self._strip(picture.line(index, at_cursor), dim=self._stale, cursor=at_cursor)
+        strip = self._strip(picture.line(index, at_cursor), dim=self._stale, cursor=at_cursor)
+        return (
+            strip if y < foot_top - 1 else self.telling_more(strip, len(picture.rows) - index - 1)
+        )
 
     def _strip(self, line: Line, dim: bool = False, cursor: bool = False) -> Strip:
         strip = self.strip_of(line, width=self.picture.width, dim=dim)

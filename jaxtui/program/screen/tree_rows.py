@@ -156,6 +156,8 @@ class TreeRows(LineScroller):
             return self.strip_of(())
         at_cursor = (self.has_focus or self.lit) and number == self.cursor
         strip = self.strip_of(self._line(self.table.rows[number], at_cursor))
+        if y == self.size.height - len(foot) - 1:
+            strip = self.telling_more(strip, len(self.table.rows) - number - 1)
         if not at_cursor:
             return strip
         ground = Style(bgcolor=self.get_component_rich_style("tree--cursor").bgcolor)

@@ -116,7 +116,10 @@ class ShardsView(LineScroller):
     def render_line(self, y: int) -> Strip:
         lines = self.laid_out.lines
         index = y + self.scroll_offset.y
-        return self.strip_of(lines[index] if index < len(lines) else ())
+        strip = self.strip_of(lines[index] if index < len(lines) else ())
+        return (
+            strip if y < self.size.height - 1 else self.telling_more(strip, len(lines) - index - 1)
+        )
 
     # ------------------------------------------------------------------------------------- keys
 

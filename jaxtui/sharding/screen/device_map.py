@@ -70,7 +70,8 @@ class DeviceMap(LineScroller):
         row = y + self.scroll_offset.y - HEADING
         if row >= grid.rows:
             return self.strip_of(())
-        return self.strip_of(roles.line_of(grid.line(row, self.device, first)))
+        strip = self.strip_of(roles.line_of(grid.line(row, self.device, first)))
+        return strip if y < self.size.height - 1 else self.telling_more(strip, grid.rows - row - 1)
 
     def make_style(self, part: str) -> Style:
         return combined(self, part)

@@ -121,6 +121,12 @@ class RowList(LineScroller):
         number = y + self.scroll_offset.y
         if number >= self.count:
             return self.strip_of((), dim=self._stale)
+        strip = self._row_strip(number)
+        return (
+            strip if y < self.size.height - 1 else self.telling_more(strip, self.count - number - 1)
+        )
+
+    def _row_strip(self, number: int) -> Strip:
         row = roles.line_of(self._row(number))
         if number != self.cursor:
             return self.strip_of((Cell(" "), *row), dim=self._stale)

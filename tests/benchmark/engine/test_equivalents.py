@@ -150,8 +150,45 @@ def test_a_way_that_cannot_be_gone_says_why() -> None:
     assert verdicts(said)["vmap"] == SAME
     line = next(line for line in said.splitlines() if "ways cannot" in line)
     assert "the function speaks to the other examples of the batch (over batch)" in line
-    assert "loop" in line.partition("keep together: ")[2].split(", ")
+    assert line.partition("keep together: ")[2].split(", ") == ALONE
     assert said.count("speaks to the other") == 1
+
+
+ALONE = ["loop", "loop-and-stack", "lax.map", "lax.map-batched"]
+TALKING = """
+def f(x):
+    after = lax.ppermute(x, 'i', [(n, (n + 1) % 4) for n in range(4)])
+    return jnp.exp(x - lax.pmax(x, 'i')) / (1 + lax.axis_index('i')) + after
+"""
+
+
+def test_what_speaks_to_the_other_examples_runs_where_each_has_a_device() -> None:
+    import jax
+
+    asked = composition(TALKING, "arange(8.).reshape(4, 2)", layers=[Pmap(axis_name="i")])
+    listing = text(asked)
+    found = verdicts(listing)
+    assert {found["pmap, 4 devices"], found["shard_map, 4 devices"]} <= {SAME, found["vmap"]}
+    known = {"jax": jax, "jnp": jax.numpy, "np": np, "lax": jax.lax}
+    known |= {"P": jax.sharding.PartitionSpec}
+    exec(TALKING, known)
+    given = known["a"] = jax.numpy.arange(8.0).reshape(4, 2)
+    expected = jax.pmap(known["f"], axis_name="i", devices=jax.devices()[:4])(given)
+    blocks = re.split(r"^# (\S*),? .*\n", listing.partition("And as Python")[2], flags=re.MULTILINE)
+    for name, block in zip(blocks[1::2], blocks[2::2], strict=True):
+        if name.rstrip(":") in ("pmap", "shard_map", "sharding"):
+            exec(block, known)
+            np.testing.assert_allclose(known["out"], expected, rtol=1e-6)
+    assert 'Mesh(np.array(devices), ("i",)' in listing
+    assert "axis_name='i', devices=devices" in listing
+
+
+def test_an_axis_that_is_partly_over_devices_and_partly_inside_of_each_is_not_cut_in_two() -> None:
+    source = "def f(x):\n    return lax.psum(x, 'batch')\n"
+    said = text(composition(source, "arange(16.)", layers=[Vmap(axis_name="batch")]))
+    line = next(line for line in said.splitlines() if "ways cannot" in line)
+    assert line.endswith(", ".join([*ALONE, "pmap, 8 devices", "shard_map, 8 devices"]))
+    assert verdicts(said)["sharding, 8 devices"] == SAME
 
 
 def test_each_way_stands_there_as_python_that_gives_the_result() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import jax
 from jax.sharding import NamedSharding
 
-from jaxtui.benchmark.engine.strategies.layouts import AXIS, Case, Setup, inner_batch, spec_of
+from jaxtui.benchmark.engine.strategies.layouts import Case, Setup, inner_batch
 
 
 def loop(setup: Setup) -> list[str]:
@@ -93,9 +93,11 @@ def _vmapped_text(case: Case) -> str:
 def pmap(setup: Setup, *, vmapped: bool = True) -> list[str]:
     """The strategy of this name, the function in a vmap or without one."""
     case = setup.case
-    front = replace(case.in_front(), axis_name=None)
+    front = replace(case.in_front(), axis_name=setup.over_share)
     inner, axes = _vmapped_text(front) if vmapped else case.name, front.in_axes
     options = "" if all(a == 0 for a in axes) else f", in_axes={axes!r}"
+    if setup.over_devices is not None:
+        options = f", axis_name={setup.over_devices!r}{options}"
 
     def split(position: int) -> str:
         return case.split_text(position, setup.count)
@@ -108,35 +110,41 @@ def pmap(setup: Setup, *, vmapped: bool = True) -> list[str]:
     return [*lines, f"out = jax.tree.map(lambda leaf: {whole}, out)"] if vmapped else lines
 
 
-_MESH = (
-    f'mesh = jax.sharding.Mesh(np.array(devices), ("{AXIS}",), '
-    "axis_types=(jax.sharding.AxisType.Auto,))"
-)
+def _mesh(setup: Setup) -> str:
+    return (
+        f"mesh = jax.sharding.Mesh(np.array(devices), ({_quoted(setup.axis)},), "
+        "axis_types=(jax.sharding.AxisType.Auto,))"
+    )
+
+
+def _quoted(axis: object) -> str:
+    return f'"{axis}"' if isinstance(axis, str) and axis.isidentifier() else repr(axis)
 
 
 def shard_map(setup: Setup) -> list[str]:
     """The strategy of this name."""
-    case = replace(setup.case, axis_name=None)
-    specs = ", ".join(repr(case.map_axes(i, spec_of)) for i in range(len(case.args)))
+    case = replace(setup.case, axis_name=setup.over_share)
+    specs = ", ".join(repr(case.map_axes(i, setup.spec_of)) for i in range(len(case.args)))
     specs = specs.replace("PartitionSpec", "P")
     return _call_text(
         setup,
-        _MESH,
+        _mesh(setup),
         f"step = jax.jit(jax.shard_map({_vmapped_text(case)}, mesh=mesh, "
-        f'in_specs=({specs},), out_specs=P("{AXIS}"), check_vma=False))',
+        f"in_specs=({specs},), out_specs=P({_quoted(setup.axis)}), check_vma=False))",
     )
 
 
 def sharding(setup: Setup) -> list[str]:
     """The strategy of this name."""
     case = setup.case
-    lines = [_MESH]
+    lines = [_mesh(setup)]
     for position, name in enumerate(case.names):
-        specs = case.map_axes(position, lambda axis: NamedSharding(setup.mesh, spec_of(axis)))
+        specs = case.map_axes(position, lambda axis: NamedSharding(setup.mesh, setup.spec_of(axis)))
         if isinstance(specs, NamedSharding):
-            sharding = f"jax.sharding.NamedSharding(mesh, {_spec_text(case.axes[position][0])})"
+            spec = _spec_text(setup, case.axes[position][0])
+            sharding = f"jax.sharding.NamedSharding(mesh, {spec})"
         else:
-            given = ", ".join(_spec_text(axis) for axis in case.axes[position])
+            given = ", ".join(_spec_text(setup, axis) for axis in case.axes[position])
             sharding = (
                 f"jax.tree.unflatten(jax.tree.structure({name}), "
                 f"[jax.sharding.NamedSharding(mesh, spec) for spec in [{given}]])"
@@ -145,8 +153,8 @@ def sharding(setup: Setup) -> list[str]:
     return [*lines, *jit_vmap(setup)]
 
 
-def _spec_text(axis: int | None) -> str:
-    return repr(spec_of(axis)).replace("PartitionSpec", "P")
+def _spec_text(setup: Setup, axis: int | None) -> str:
+    return repr(setup.spec_of(axis)).replace("PartitionSpec", "P")
 
 
 def devices(setup: Setup) -> str:

@@ -150,7 +150,7 @@ def _front_text(leaf: str, axis: int | None) -> str:
     return leaf if not axis else f"jnp.moveaxis({leaf}, {axis}, 0)"
 
 
-AXIS = "batch"
+AXIS, ANOTHER = "batch", "shares"
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,31 @@ class Setup:
     @cached_property
     def mesh(self) -> Mesh:
         """The devices as one axis; Auto, on which shard_map takes arrays that lie anywhere."""
-        return Mesh(np.array(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
+        return Mesh(np.array(self.devices), (self.axis,), axis_types=(AxisType.Auto,))
+
+    @property
+    def over_devices(self) -> Any:
+        """The name of the case's axis where the devices are that axis: one example on each."""
+        return self.case.axis_name if self.share == 1 < self.count else None
+
+    @property
+    def over_share(self) -> Any:
+        """The name of the case's axis where it lies on one device as a whole.
+
+        One that is partly over devices and partly inside of each cannot have one name in JAX.
+        """
+        return self.case.axis_name if self.count == 1 else None
+
+    @property
+    def axis(self) -> Any:
+        """The name of the devices' axis, which is the case's only if its examples lie there."""
+        if self.over_devices is not None:
+            return self.over_devices
+        return ANOTHER if self.case.axis_name == AXIS else AXIS
+
+    def spec_of(self, axis: int | None) -> PartitionSpec:
+        """The spec that divides `axis` of an array over the devices; None divides nothing."""
+        return PartitionSpec() if axis is None else PartitionSpec(*(None,) * axis, self.axis)
 
     @property
     def count(self) -> int:
@@ -177,11 +201,6 @@ class Setup:
 def inner_batch(case: Case) -> int:
     """The power of two nearest to the square root of the batch, to balance loop and vmap."""
     return int(2 ** round(math.log2(max(1, case.batch)) / 2))
-
-
-def spec_of(axis: int | None) -> PartitionSpec:
-    """The spec that divides `axis` of an array over the devices; None divides nothing."""
-    return PartitionSpec() if axis is None else PartitionSpec(*(None,) * axis, AXIS)
 
 
 @dataclass(frozen=True)
@@ -224,7 +243,7 @@ def _on_first(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
 def _place_sharded(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
     leaves, tree = tree_util.tree_flatten(args)
     placed = [
-        jax.device_put(leaf, NamedSharding(setup.mesh, spec_of(axis)))
+        jax.device_put(leaf, NamedSharding(setup.mesh, setup.spec_of(axis)))
         for leaf, axis in zip(leaves, setup.case.leaf_axes, strict=True)
     ]
     return tuple(tree_util.tree_unflatten(tree, placed))

@@ -19,12 +19,10 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.benchmark.engine.strategies import as_python, layouts
 from jaxtui.benchmark.engine.strategies.layouts import (
-    AXIS,
     Case,
     Placement,
     Setup,
     inner_batch,
-    spec_of,
 )
 from jaxtui.engine_base.arrays import readable
 
@@ -186,33 +184,38 @@ def _build_lax_map(setup: Setup, *, batched: bool = False) -> Built:
 
 
 def _build_vmap(setup: Setup) -> Built:
-    return Built(_vmapped(setup.case), None)
+    return Built(_vmapped(setup.case, setup.case.axis_name), None)
 
 
 def _build_jit_vmap(setup: Setup) -> Built:
-    return _jitted(_vmapped(setup.case))
+    return _jitted(_vmapped(setup.case, setup.case.axis_name))
 
 
 def _build_pmap(setup: Setup, *, vmapped: bool = True) -> Built:
     case = setup.case.in_front()
-    inner = jax.vmap(case.function, in_axes=case.in_axes) if vmapped else case.function
-    step = jax.pmap(inner, in_axes=case.in_axes, devices=list(setup.devices))
+    inner = _vmapped(case, setup.over_share) if vmapped else case.function
+    step = jax.pmap(
+        inner,
+        axis_name=setup.over_devices,
+        in_axes=case.in_axes,
+        devices=list(setup.devices),
+    )
     return Built(step, step)
 
 
 def _build_shard_map(setup: Setup) -> Built:
     case = setup.case
-    specs = tuple(case.map_axes(position, spec_of) for position in range(len(case.args)))
-    inner = jax.vmap(case.function, in_axes=case.in_axes)
+    specs = tuple(case.map_axes(position, setup.spec_of) for position in range(len(case.args)))
+    inner = _vmapped(case, setup.over_share)
     # Unchecked: a loop in the function may start from a constant that all devices share.
     mapped = jax.shard_map(
-        inner, mesh=setup.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False
+        inner, mesh=setup.mesh, in_specs=specs, out_specs=PartitionSpec(setup.axis), check_vma=False
     )
     return _jitted(mapped)
 
 
-def _vmapped(case: Case) -> Callable[..., Any]:
-    return jax.vmap(case.function, in_axes=case.in_axes, axis_name=case.axis_name)
+def _vmapped(case: Case, axis_name: Any) -> Callable[..., Any]:
+    return jax.vmap(case.function, in_axes=case.in_axes, axis_name=axis_name)
 
 
 def _jitted(call: Callable[..., Any]) -> Built:
