@@ -89,13 +89,17 @@ class HoldingsPane(Vertical):
     def fit_rows(self) -> None:
         """Fit the height of the rows to the screen."""
         if self.screen.has_class("-low"):
-            most = self.size.height - self._words.size.height
+            most = self.size.height - (self._words.size.height if self._words.display else 0)
             most -= self._notice.size.height if self._notice.display else 0
         else:
             most = self.screen.size.height // 2 - 6
         wanted = min(self.rows.wanted_height, max(4, most))
         if wanted != self.rows.size.height:
             self.rows.styles.height = wanted
+
+    def on_resize(self) -> None:
+        """Fit the rows to a pane that shares its page with another, too."""
+        self.fit_rows()
 
     def on_device_rows_moved(self, event: DeviceRows.Moved) -> None:
         self._show_words(self._shell.explorer.now())

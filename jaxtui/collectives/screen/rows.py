@@ -246,8 +246,12 @@ def layout(
 
     `labels` name the rows, under the heading `label_name`.
     """
-    label_width = max(LABELS[0], min(LABELS[1], max(map(len, labels), default=0))) + 4
+    label_width = max(LABELS[0], min(LABELS[1], max(map(len, labels), default=0))) + 3
     plans, gap = _plans((before, after), width - label_width)
+    # A blank before the bracket of a lit element, where that costs no line.
+    apart, its_gap = _plans((before, after), width - label_width - 1)
+    if [side.lines for side in apart] == [side.lines for side in plans]:
+        plans, gap, label_width = apart, its_gap, label_width + 1
     if fold is not None:
         plans = (plans[0].folded(max(2, fold)), plans[1].folded(max(2, fold)))
     start = label_width

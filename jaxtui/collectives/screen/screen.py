@@ -49,7 +49,7 @@ class CollectivesScreen(TravelSide):
     .-low #collective-form { max-height: 9; }
     .-low #holdings { height: 1fr; }
     .-low TravelPane { display: none; }
-    .-low.-travel #collective-form { display: none; }
+    .-low.-travel #collective-form, .-low.-travel #holdings-words { display: none; }
     .-low.-travel TravelPane { display: block; height: 13; }
     """
 

@@ -255,16 +255,22 @@ def layout(
     stale: bool = False,
     source_line: str = "",
     arguments: Sequence[str] = (),
+    own: Sequence[str] | None = None,
     x: int = 0,
 ) -> FlowPicture:
     """Lay out `flow` in `width` cells.
 
     `folds` maps a `Row.group` to whether the user folded it; `arguments` are the program's
-    argument names, for rows without leaves; `x` is clamped to what can be scrolled.
+    argument names, for rows without leaves, and `own` those of the flow's program if that is
+    another; `x` is clamped to what can be scrolled.
     """
     if flow is None or not flow.levels:
         return FlowPicture(width, 0, diagnosis, stale)
     fault = locate(flow, diagnosis, arguments)
+    if own is not None:
+        if fault is not None and set(fault.paths) & (set(arguments) - set(own)):
+            fault = None  # of an argument that there is no row for
+        arguments = own
     glimpse = clean(source_line)
     for tight, gap in ((False, 2), (False, 1), (True, 1)):
         if gap == 2 or tight:

@@ -112,6 +112,7 @@ class ShapeFlow(LineScroller):
         self._stale = False
         self._source_line = ""
         self._arguments: tuple[str, ...] = ()
+        self._own_arguments: tuple[str, ...] | None = None  # of a stale flow's own program
         self._folds: dict[str, bool] = {}
         self._x = 0
         self.cursor = 0  # the index of a row in `picture.rows`
@@ -137,15 +138,18 @@ class ShapeFlow(LineScroller):
 
         `stale` says that the flow is of an earlier program; `source_line` is an excerpt of the
         function's body; `arguments` are the program's argument names, so that one with a wrong
-        value has a row even though it is missing in the flow. Of a stale flow both stay those of
-        its own program.
+        value has a row even though it is missing in the flow. A stale flow keeps
+        those of its own program.
         """
         self._flow = flow
         self._diagnosis = diagnosis
         self._stale = stale
-        if not stale:  # else what is new in the source would stand among what is old
-            self._source_line = source_line
-            self._arguments = tuple(arguments)
+        if not stale:
+            self._source_line, self._own_arguments = source_line, None
+        elif self._own_arguments is None:
+            # What is new in the source would stand among what is old.
+            self._own_arguments = self._arguments or tuple(arguments)
+        self._arguments = tuple(arguments)
         self.lay_out()
 
     @property
@@ -199,6 +203,7 @@ class ShapeFlow(LineScroller):
             stale=self._stale,
             source_line=self._source_line,
             arguments=self._arguments,
+            own=self._own_arguments,
             x=self._x,
         )
 

@@ -368,6 +368,9 @@ async def test_at_24_lines_a_step_opens_the_way_of_the_data_in_place_of_the_form
         await bench.press("]")
         assert "step 1 of 3" in bench.text
         assert "operation" not in bench.text
+        held = bench.text.partition("How it travels")[0].rstrip("─\n")
+        assert held.splitlines()[-1].startswith("   6  cpu")
+        assert "↓ 1 more" in held.splitlines()[-1]
         await bench.press("v")
         assert "operation" in bench.text
 

@@ -86,11 +86,22 @@ async def test_pages_move_by_what_is_on_view_and_stop_at_the_ends() -> None:
 async def test_space_shows_folded_blocks_whole_and_folds_them_again() -> None:
     host = Host(held(64), held(2))
     async with host.run_test(size=(60, 20)) as pilot:
-        assert any("more" in line for line in lines(host))
+        assert any("… " in line for line in lines(host))
         await press(pilot, "space")
-        assert not any("more" in line for line in lines(host))
+        assert not any("… " in line for line in lines(host))
         await press(pilot, "space")
-        assert any("more" in line for line in lines(host))
+        assert any("… " in line for line in lines(host))
+
+
+async def test_rows_below_those_on_view_are_told_until_they_are_reached() -> None:
+    host = Host(held(2), held(2))
+    async with host.run_test(size=(60, 6)) as pilot:
+        hidden = ROWS - 5
+        assert lines(host)[-1].rstrip().endswith(f"↓ {hidden} more")
+        await press(pilot, *["j"] * 5)
+        assert lines(host)[-1].rstrip().endswith(f"↓ {hidden - 1} more")
+        await press(pilot, "G")
+        assert "more" not in lines(host)[-1]
 
 
 async def test_a_click_takes_the_cursor_to_the_element() -> None:

@@ -179,6 +179,26 @@ async def test_an_old_flow_is_dimmed_and_says_so() -> None:
         assert {s.style.dim for s in app.view.render_line(1) if s.style} != {True}
 
 
+async def test_an_old_flow_keeps_to_the_rows_of_its_own_program() -> None:
+    app = Host(nested(), arguments=("matrix", "vector", "scale"))
+    missing = Diagnosis(
+        kind="value", field=FieldPath("program.arguments.0.value"), message="needs a value"
+    )
+    async with app.run_test(size=(100, 20)):
+        before = painted(app.view)
+        app.view.update_flow(nested(), missing, stale=True, source_line="x * x", arguments=["x"])
+        after = painted(app.view)
+        rows = 1 + len(app.view.picture.rows)
+        assert after[:rows] == before[:rows]
+        assert "✗ needs a value" in after[rows + 1]
+        dims = {s.style.dim for y in range(rows) for s in app.view.render_line(y) if s.style}
+        assert dims == {True}
+        # An argument of both programs is marked in its row.
+        app.view.update_flow(nested(), missing, stale=True, arguments=["scale", "vector"])
+        marked = next(line for line in painted(app.view) if "✗ value" in line)
+        assert marked.split()[0] == "scale"
+
+
 async def test_a_click_takes_the_cursor_to_the_row_and_unfolds_at_the_sign() -> None:
     app = Host(network())
     async with app.run_test(size=(100, 20)) as pilot:
