@@ -38,7 +38,10 @@ def working_axes(layer: BuiltLayer, recorder: Recorder, name: str) -> list[Fix]:
     args = recorder.recordings[level].args
     if args is None:
         return []
-    tried = _input_axes(layer, args) if name == "in_axes" else _output_axes(recorder, level)
+    if name == "in_axes":
+        tried = _input_axes(layer, args)
+    else:
+        tried = _output_axes(layer.settings.get(name), recorder, level)
     fixes: list[Fix] = []
     needed: int | None = None
     deadline = time.monotonic() + BUDGET
@@ -171,9 +174,19 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _output_axes(recorder: Recorder, level: int) -> Iterable[tuple[int, Any]]:
-    rank = _lowest_rank(recorder.recordings[level + 1].output)
-    return [(1, axis) for axis in range(rank + 1)]
+def _output_axes(given: Any, recorder: Recorder, level: int) -> Iterable[tuple[int, Any]]:
+    """One axis for all outputs; before that, an entry for each where their number is another.
+
+    A result has no name by which its entry could follow it without being asked, as an argument's
+    entry of in_axes does: those that are there stay in their places.
+    """
+    output = recorder.recordings[level + 1].output
+    tried: list[tuple[int, Any]] = [(1, axis) for axis in range(_lowest_rank(output) + 1)]
+    both = isinstance(given, tuple) and isinstance(output, tuple)
+    if both and len(given) != len(output) > 0:
+        entries = given[: len(output)] + (0,) * (len(output) - len(given))
+        tried.insert(0, (1, entries))
+    return tried
 
 
 def _lowest_rank(tree: Any) -> int:

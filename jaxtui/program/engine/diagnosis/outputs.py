@@ -127,6 +127,10 @@ def _out_axes_message(layer: BuiltLayer, output: Any) -> str:
     try:
         entries = prefix_leaves(axes, output)
     except (ValueError, TypeError):
+        if isinstance(axes, tuple) and isinstance(output, tuple) and len(axes) != len(output):
+            given = f"{len(axes)} {'entry' if len(axes) == 1 else 'entries'}"
+            returned = f"{len(output)} {'value' if len(output) == 1 else 'values'}"
+            return f"out_axes has {given}, and the function returns {returned}"
         structure = tree_util.tree_structure(output)
         return f"out_axes {axes!r} does not fit what the function returns: {structure}"
     for axis, leaf in zip(entries, tree_util.tree_leaves(output), strict=True):

@@ -54,6 +54,8 @@ AXES = [
     wrong("no place for the axis", "x: x", ROWS, Vmap(out_axes="5"), "axes", "0.out_axes",
         "no place for a new axis 5: 0 to 1 fit", 1),
     wrong("out axes of another tree", "x: (x, x)", ROWS, Vmap(out_axes="(0, 0, 0)"), "axes",
+        "0.out_axes", "out_axes has 3 entries, and the function returns 2 values", 1),
+    wrong("out axes of a dict", "x: (x, x)", ROWS, Vmap(out_axes="{'a': 0}"), "axes",
         "0.out_axes", "does not fit what the function returns", 1),
     wrong("out axis None of what is mapped", "x: x", ROWS, Vmap(out_axes="None"), "axes",
         "0.out_axes", "None means that the output is the same", 1),

@@ -195,6 +195,31 @@ OVER_DEVICES = [
 # fmt: on
 
 
+def three(out_axes: Any) -> Any:
+    x = jnp.arange(12.0).reshape(4, 3)
+    return jax.vmap(lambda v: (v + 1, v * 2, v), out_axes=out_axes)(x)
+
+
+THREE = "def f(v):\n    return v + 1, v * 2, v\n"
+# fmt: off
+RESULTS = [
+    mended("an entry too few", THREE, {"v": "arange(12.).reshape(4, 3)"}, Vmap(out_axes="(0, 1)"),
+        "0.out_axes", "out_axes has 2 entries, and the function returns 3 values",
+        {r"out_axes \(0, 1, 0\)": lambda: three((0, 1, 0)), "out_axes 0": lambda: three(0),
+         "out_axes 1": lambda: three(1)}),
+    mended("an entry too many", THREE, {"v": "arange(12.).reshape(4, 3)"},
+        Vmap(out_axes="(1, 0, 1, 0)"), "0.out_axes", "4 entries",
+        {r"out_axes \(1, 0, 1\)": lambda: three((1, 0, 1)), "out_axes 0": lambda: three(0),
+         "out_axes 1": lambda: three(1)}),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("case", RESULTS)
+def test_the_entries_of_the_results_that_are_there_are_kept(case: Mended) -> None:
+    check(case)
+
+
 @pytest.mark.parametrize("case", one_in(2, [*TREES, *KEYWORDS, *OVER_DEVICES]))
 def test_each_fix_gives_what_is_meant(case: Mended) -> None:
     check(case)
