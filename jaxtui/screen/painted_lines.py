@@ -20,6 +20,7 @@ class PaintedLines(LineScroller):
     """Paints lines; their styles are component classes. What has not changed is not painted."""
 
     PREFIX = "painted--"
+    place_name = ""
     DEFAULT_CSS = """
     PaintedLines {
         .painted--heading, .painted--strong, .painted--cursor, .painted--median {

@@ -32,6 +32,8 @@ class Toggles(Widget, can_focus=True):
     Toggles { height: auto; width: 1fr; }
     Toggles:focus { background: $foreground 4%; }
     """
+    place_name = ""
+    HINTS = (("space", "switch"), ("a", "all"))
     BINDINGS: ClassVar[list[BindingType]] = [
         *ways(
             "left right up down",

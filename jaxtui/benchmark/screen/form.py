@@ -56,6 +56,7 @@ class BenchmarkForm(Vertical):
         super().__init__()
         self.strategies = Toggles(id="benchmark-strategies")
         self.options = Toggles(id="benchmark-options")
+        self.strategies.place_name, self.options.place_name = "Strategies", "Options"
         self.inputs = {
             name: FieldInput("", placeholder=text, id=f"benchmark-{name}")
             for name, text in PLACEHOLDERS.items()

@@ -82,6 +82,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         yield self.table_pane
         with Vertical(id="benchmark-details", classes="pane") as self.details_pane:
             self.details = PaintedLines()
+            self.details.place_name = "Details"
             yield self.details
 
     def on_mount(self) -> None:

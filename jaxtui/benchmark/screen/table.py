@@ -77,7 +77,10 @@ class BenchmarkTable(PaintedLines):
         number = y - 1 + self.scroll_offset.y
         if number >= len(table.rows):
             return self.strip_of(())
-        return self.strip_of(table.line(number, cursor=number == self._index), dim=self._stale)
+        strip = self.strip_of(table.line(number, cursor=number == self._index), dim=self._stale)
+        if y < self.size.height - 1:
+            return strip
+        return self.telling_more(strip, len(table.rows) - number - 1)
 
     def action_move(self, step: int) -> None:
         self.go_to(self._index + step)

@@ -46,6 +46,7 @@ class TravelView(LineScroller):
     }
     """ + device_colours.css(PREFIX)
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
+    HINTS = (("←→", "step"), ("↑↓", "scroll"))
     BINDINGS: ClassVar[list[BindingType]] = ways(
         "up down first last left right",
         up="Scroll up",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 COLUMN_LINES = 15
 EDITOR_LEAST = 9
 EDITOR_REST, START_LINES = 5, 6  # title, name and lines to type on; the start page
+# From so many lines on an editor is as tall as its text, up to the next multiple of 8: what stands
+# below it comes near, and moves rarely while one types.
+EDITOR_AMPLE, EDITOR_STEP = 28, 8
 NOT_YET = "none yet: F5 asks whether this file may run"
 CHANGED = "as before: F5 asks whether the changed file may run"
 
@@ -180,9 +184,12 @@ class MapScreen(ResultsSide):
 
     def _fit_editor(self, arguments: int, layers: int) -> None:
         """Give the editor the lines that its column has left, less room for messages and a form,
-        so that an error moves nothing."""
+        so that an error moves nothing; where these are many, as many as its text needs."""
         rest = COLUMN_LINES + arguments + layers
         lines = max(EDITOR_LEAST, self.size.height - rest)
+        if lines >= EDITOR_AMPLE:
+            wanted = self.explorer.work.session.program.source.count("\n") + START_LINES
+            lines = min(lines, EDITOR_REST + EDITOR_STEP * math.ceil(wanted / EDITOR_STEP))
         height = lines if self.has_class("-wide") else None
         if height != self._editor_height and self.maximized is not self.editor:
             self._editor_height = self.editor.styles.height = height

@@ -13,7 +13,7 @@ from jaxtui.program.screen.tab_line import VALUES
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.field_path import FieldPath
+from jaxtui.session.field_path import SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Argument, Devices, Program, Session, Sharding
 from jaxtui.wire.base import Failed, Printed
@@ -292,6 +292,21 @@ async def test_shardings_have_a_column_where_they_matter(session: Session, shown
         heading = next(line for line in bench.text.splitlines() if "in_axes" in line)
         assert ("sharding" in heading) == shown
         assert sharding_input(bench, 0).value == session.program.arguments[0].sharding
+
+
+async def test_on_a_tall_screen_the_arguments_follow_the_code() -> None:
+    async with Bench().open((200, 60)) as bench:
+        await bench.settled()
+        editor, arguments = bench.app.map_screen.editor, bench.app.map_screen.arguments
+        before = arguments.region.y
+        assert before == editor.region.bottom <= 20
+        source = bench.session.program.source
+        bench.explorer.edit(SOURCE, source + "# a line")
+        await bench.settle()
+        assert arguments.region.y == before
+        bench.explorer.edit(SOURCE, source + 30 * "# a line\n")
+        await bench.settle()
+        assert before < arguments.region.y <= 60
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])

@@ -50,7 +50,25 @@ def regions(lines: Sequence[str]) -> dict[int, int]:
         open_lines.append((depth, number))
         before = number
     found.update((start, before) for _, start in open_lines if before > start)
+    _join_tables(lines, found)
     return found
+
+
+def _join_tables(lines: Sequence[str], found: dict[int, int]) -> None:
+    """Make one of XLA's tables, which say together where an operation comes from, and of the blank
+    lines around them, of which one is left."""
+    tables = [start for start in found if lines[start] in _TABLES]
+    if not tables:
+        return
+    end = max(found.pop(start) for start in tables)
+    while end + 2 < len(lines) and not lines[end + 1].strip() and not lines[end + 2].strip():
+        end += 1
+    found[min(tables)] = end
+
+
+def folded_words(line: str) -> str:
+    """What stands for a line into which others are folded, where that is not the line itself."""
+    return "tables of source lines" if line in _TABLES else ""
 
 
 def _depth(line: str) -> int:

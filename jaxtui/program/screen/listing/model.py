@@ -8,7 +8,13 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import NamedTuple
 
-from jaxtui.program.screen.listing.folds import Part, folded_at_first, parts, regions
+from jaxtui.program.screen.listing.folds import (
+    Part,
+    folded_at_first,
+    folded_words,
+    parts,
+    regions,
+)
 from jaxtui.program.screen.listing.lexer import Language, in_strings, words
 from jaxtui.screen.cells import Line, Segment
 from jaxtui.text.quantities import counted
@@ -116,6 +122,9 @@ class Listing:
         text = self.lines[line]
         if line in self._strings:
             return (Segment(text[:most].expandtabs(TAB), "string"),)
+        if line in self.folded and (told := folded_words(text)):
+            number = self.regions[line] - line + 1
+            return (Segment(f"{told} {ELLIPSIS} {counted(number, 'line')} ", "fold"),)
         operation = self.operations.get(line)
         spoken = operation is not None and bool(operation.collective)
         shown: list[Segment] = []

@@ -69,7 +69,7 @@ def shown(listing: Listing) -> list[str]:
 def test_lines_belong_to_the_one_above_that_stands_less_deep() -> None:
     assert regions(JAXPR.split("\n")) == {0: 12, 1: 4, 6: 11, 7: 9}
     assert regions(STABLEHLO.split("\n")) == {0: 15, 1: 14, 2: 6, 3: 5, 8: 9, 10: 12}
-    assert regions(HLO.split("\n")) == {2: 3, 5: 6, 8: 11}
+    assert regions(HLO.split("\n")) == {2: 6, 8: 11}
 
 
 def test_parameters_are_folded_at_first_but_no_operations_of_other_lines() -> None:
@@ -102,9 +102,18 @@ def test_the_reduction_of_a_collective_and_the_tables_of_xla_are_folded() -> Non
         "({ … 3 lines }) : (tensor<2xf32>) -> tensor<2xf32>"
     )
     listing = Listing(HLO, "hlo")
-    assert "StackFrames … 1 line " in shown(listing)
+    assert shown(listing)[1:5] == ["", "tables of source lines … 5 lines ", "", HLO.split("\n")[8]]
     listing.reveal(6)
-    assert "1 {file_location_id=1 parent_frame_id=1}" in shown(listing)
+    assert shown(listing)[1:7] == HLO.split("\n")[1:7]
+
+
+def test_of_the_blank_lines_behind_the_tables_of_xla_one_is_left() -> None:
+    text = HLO.replace("\nENTRY", "\n\n\nENTRY")
+    assert shown(Listing(text, "hlo"))[2:5] == [
+        "tables of source lines … 7 lines ",
+        "",
+        HLO.split("\n")[8],
+    ]
 
 
 @pytest.mark.parametrize("language", TEXTS)
