@@ -9,6 +9,8 @@ from jaxtui.screen.themes import ThemedApp
 if TYPE_CHECKING:
     from jaxtui.app.recent import Recent
     from jaxtui.program.screen.screen import MapScreen
+    from jaxtui.program.screen.work import ProgramWork
+    from jaxtui.screen.shell import Workbench
 
 
 class ShellApp(ThemedApp):
@@ -23,6 +25,23 @@ class ShellApp(ThemedApp):
 
     def say(self, text: str) -> None:
         """Tell the user something."""
+        raise NotImplementedError
+
+    @property
+    def workbench(self) -> Workbench[ProgramWork]:
+        """The session that is worked on, once it is there."""
+        raise NotImplementedError
+
+    def show_screen(self, name: str) -> None:
+        """Switch to the screen of that name."""
+        raise NotImplementedError
+
+    def show_session(self) -> None:
+        """Switch to the screen that the session is for."""
+        raise NotImplementedError
+
+    def open_file(self, path: str) -> None:
+        """Open a session file in place of what is composed."""
         raise NotImplementedError
 
     @property

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 Part = str | tuple[str, str]
 
-ALWAYS = ("palette", "help")  # the labels of keys that stay, however little room there is
+ALWAYS = ("fix", "palette", "help")  # the labels of keys that stay, however little room there is
 SOME_KEYS = 12  # cells that are worth showing keys in
 
 

@@ -7,11 +7,10 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.message import Message
 
+from jaxtui.program.screen.table_rows import MARK
 from jaxtui.screen import commands
 from jaxtui.screen.field import FixedText
 from jaxtui.text.signs import FOLDED, UNFOLDED
-
-MARK = 2  # cells before the names, where there are fold signs
 
 
 class ArgumentName(FixedText):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_fault import Fault, argument_of
-from jaxtui.program.screen.flow_rows import LazyRows, Leaves, RowMaker
+from jaxtui.program.screen.flow_leaves import Leaves
+from jaxtui.program.screen.flow_rows import LazyRows, RowMaker
 from jaxtui.program.screen.flow_stacks import Stack, maps, stacks_of
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs

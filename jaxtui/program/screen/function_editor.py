@@ -20,9 +20,9 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 from textual.widgets.text_area import TextAreaTheme
 
-from jaxtui.program.screen.start_page import StartPage, line
 from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.field import COMPLETE, FieldInput, FieldMessage, complete
+from jaxtui.screen.start_page import StartPage, line
 from jaxtui.screen.textual_private import EditsAtOnce
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text.signs import UNFOLDED
@@ -237,6 +237,7 @@ class FunctionEditor(Vertical):
         self.area.set_class(diagnosis is not None, "-faulty")
         self.reference.set_class(diagnosis is not None, "-faulty")
         self._message.set_class(diagnosis is None and note is not None, "-note")
+        self.set_class(note is not None, "-noted")
         self._message.show(diagnosis or note)
 
     def show_start(self, page: bool) -> None:

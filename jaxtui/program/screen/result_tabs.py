@@ -351,6 +351,11 @@ def all_tabs() -> list[ResultTab]:
             offered=lambda work: bool(work.notes),
             note=lambda shown: str(len(shown.work.notes)),
         ),
+        TextTab(
+            "Error",
+            lambda shown: _error_text(shown.work.diagnosis),
+            offered=lambda work: work.diagnosis is not None,
+        ),
         ChangesTab(CHANGES, "jaxtui.changes.screen.view:ChangesView"),
         LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
         TextTab(
@@ -373,10 +378,5 @@ def all_tabs() -> list[ResultTab]:
             lambda shown: shown.work.session.notes,
             drawn=_markdown,
             offered=lambda work: bool(work.session.notes.strip()),
-        ),
-        TextTab(
-            "Error",
-            lambda shown: _error_text(shown.work.diagnosis),
-            offered=lambda work: work.diagnosis is not None,
         ),
     ]

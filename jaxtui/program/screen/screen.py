@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,20 +9,19 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 
-from jaxtui.program.screen.argument_table import ArgumentTable, AxisColumn
+from jaxtui.program.screen.argument_table import ArgumentTable
 from jaxtui.program.screen.axes import Cells, replaced
 from jaxtui.program.screen.donation import donating_layer
 from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
-from jaxtui.program.screen.listing.screen import ListingScreen
 from jaxtui.program.screen.offer import LayersOffer, with_fixes
-from jaxtui.program.screen.path_finder import PATHS, find_path, finder_of
-from jaxtui.program.screen.result_pane import ResultPane
+from jaxtui.program.screen.results_side import ResultsSide
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
-from jaxtui.program.screen.tab_line import MEMORY, VALUES, TabLine
+from jaxtui.program.screen.tab_line import MEMORY
+from jaxtui.program.screen.table_rows import AxisColumn
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
@@ -33,7 +31,6 @@ from jaxtui.program.screen.view import (
     source_line,
 )
 from jaxtui.program.screen.work import ProgramWork
-from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.titles import set_title
@@ -50,12 +47,11 @@ if TYPE_CHECKING:
 COLUMN_LINES = 15
 EDITOR_LEAST = 9
 EDITOR_REST, START_LINES = 5, 6  # title, name and lines to type on; the start page
-ANY_CASE = "lower and upper case are the same"
 NOT_YET = "none yet: F5 asks whether this file may run"
 CHANGED = "as before: F5 asks whether the changed file may run"
 
 
-class MapScreen(ListingScreen):
+class MapScreen(ResultsSide):
     """Composing on the left, shapes and results on the right; if narrow, one page at a time."""
 
     NAME = "map"
@@ -81,7 +77,6 @@ class MapScreen(ListingScreen):
         self._first: Session | None = None  # the session that is shown with the start page
         self._left: Widget | None = None  # what had the focus on the hidden page
         self.completion: Completion | None = None
-        self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     def body(self) -> ComposeResult:
         with Vertical(id="columns"):
@@ -91,8 +86,7 @@ class MapScreen(ListingScreen):
                 self.shapes.border_title = "Shapes"
                 self.flow_view = ShapeFlow()
                 yield self.flow_view
-            self.results = ResultPane()
-            yield self.results
+            yield from self.results_side()
 
     def _compose_side(self) -> ComposeResult:
         # Made here and not in __init__: an Input wants its screen to be on the stack.
@@ -160,7 +154,7 @@ class MapScreen(ListingScreen):
             or (diagnosis if where == "parameters" else None),
         )
         self._show_flow(work, diagnosis, now)
-        self.results.show(work, now)
+        self.update_results(work, now)
         self.show_keys()
         if self.completion is not None:
             self.completion.again()
@@ -211,10 +205,6 @@ class MapScreen(ListingScreen):
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
 
     @property
-    def main_pane(self) -> Widget:
-        return self.results
-
-    @property
     def left_column(self) -> Widget | None:
         return self.query_one("#compose") if self.has_class("-wide") else None
 
@@ -262,7 +252,8 @@ class MapScreen(ListingScreen):
             return
         if column.cells.texts[row.place] == text:
             return
-        joined, cells = replaced(column.cells, row.place, text, column.default)
+        passed = sum(shown.row.by_position for shown in self.arguments.rows)
+        joined, cells = replaced(column.cells, row.place, text, column.default, passed)
         self._cells = (joined, cells)
         field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)
@@ -271,7 +262,15 @@ class MapScreen(ListingScreen):
         """Put a setting of a part of an argument into the text of its field."""
         from jaxtui.program.screen.map_trees import set_node
 
-        set_node(self, event)
+        set_node(self.explorer, event, self.arguments.rows, self.axis_column(), self._for_nodes())
+
+    def _for_nodes(self) -> NodeSettings:
+        """What sets the nodes of trees, for the selected layer."""
+        from jaxtui.program.screen.node_settings import NodeSettings
+
+        self.node_settings = self.node_settings or NodeSettings()
+        self.node_settings.selected = self.layer_list.selected
+        return self.node_settings
 
     def on_argument_table_unfolded(self) -> None:
         self.explorer.show_work()
@@ -314,102 +313,18 @@ class MapScreen(ListingScreen):
 
     # ------------------------------------------------------------------------------- results
 
-    def action_next_output(self) -> None:
-        self.results.step_leaf(1)
-        self.explorer.show_work()
-
-    def action_previous_output(self) -> None:
-        self.results.step_leaf(-1)
-        self.explorer.show_work()
-
     def action_pick_leaf(self) -> None:
         from jaxtui.program.screen.map_trees import pick_leaf
 
-        pick_leaf(self)
-
-    def action_next_tab(self) -> None:
-        self._turn_tab(1)
-
-    def action_previous_tab(self) -> None:
-        self._turn_tab(-1)
-
-    def _turn_tab(self, step: int) -> None:
-        self.results.step_tab(step)
-        self.explorer.show_work()
-        if self.focused is None and self.results.program is not None:
-            self.call_after_refresh(self.results.program.view.focus)
-
-    def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
-        self.results.show_tab(event.name)
-        self.explorer.show_work()
+        pick_leaf(self, self.results, self._for_nodes())
 
     def text_to_copy(self) -> str:
-        focused, view = self.focused, self.results.array_view
+        focused = self.focused
         if focused is self.flow_view:
             return self.flow_view.text
         if focused is self.layer_list or focused is self.editor.name_line:
             return self.explorer.work.session.program.source
-        if view is not None and self.results.tab == VALUES:
-            return view.cursor_text or ""
-        return self.results.text_to_copy()
-
-    def action_heat_map(self) -> None:
-        """Paint the values as a heat map, or as numbers again."""
-        self.show_result(VALUES)
-        if (view := self.results.array_view) is not None:
-            view.action_heat_map()
-
-    def action_find(self) -> None:
-        view, finder = self.results.array_view, finder_of(self.focused)
-        if finder is not None:
-            self._ask("Find a path", finder.sought, PATHS, None, partial(find_path, finder))
-        elif self.results.tab == VALUES and view is not None:
-            self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
-        elif self.results.listed:
-            self._ask("Find in this text", self._sought_text, ANY_CASE, None, self._find_text)
-        else:
-            self.say("there is nothing to find here; s turns to the other tabs")
-
-    def _ask(
-        self,
-        title: str,
-        text: str,
-        examples: str,
-        unreadable: Callable[[str], str] | None,
-        find: Callable[[str], None],
-    ) -> None:
-        from jaxtui.screen.dialogs import FindDialog
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                find(answer)
-
-        self.app.push_screen(FindDialog(title, text, examples, unreadable), chosen)
-
-    def _find_element(self, text: str) -> None:
-        self._sought = text
-        if self.results.array_view is not None:
-            self.results.array_view.find(text)
-
-    def _find_text(self, text: str) -> None:
-        self._sought_text = text
-        if not self.results.find_text(text):
-            self.say(f"{text!r} is not in this text")
-
-    def action_device_memory(self) -> None:
-        from jaxtui.program.screen.comparing import ask_memory
-
-        ask_memory(self, self.show_results)
-
-    def action_keep_run(self) -> None:
-        from jaxtui.program.screen.comparing import keep_run
-
-        keep_run(self, self.show_results)
-
-    def action_let_run_go(self) -> None:
-        from jaxtui.program.screen.comparing import let_run_go
-
-        let_run_go(self)
+        return self.result_to_copy()
 
     # ------------------------------------------------------------------------------- function
 
@@ -445,23 +360,10 @@ class MapScreen(ListingScreen):
         if work.trusted and work.diagnosis is None and not self.has_class("-results"):
             self.action_flip()
 
-    def show_results(self, tab: str) -> None:
-        """Turn to the results, and there to a tab."""
-        self.results.show_tab(tab)
-        if not self.has_class("-results"):
-            self.action_flip()
-
     def action_flip(self) -> None:
         self.toggle_class("-results")
         self._leave_hidden()
         self.show_keys()
-
-    def show_result(self, tab: str) -> None:
-        """Turn to a tab of the results, and to their page."""
-        if self.has_class("-narrow") and not self.has_class("-results"):
-            self.action_flip()
-        self.results.show_tab(tab)
-        self.explorer.show_work()
 
     def _leave_hidden(self) -> None:
         """Take the focus away from fields of the hidden page, and give it back on return."""
