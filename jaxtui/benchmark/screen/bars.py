@@ -16,7 +16,7 @@ from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.text import signs
 from jaxtui.wire.benchmark import PointReport
 
-BAR_LEAST, BAR_MOST = 16, 60  # cells
+BAR_LEAST, BAR_MOST = 10, 60  # cells
 NAME_MOST = 26
 
 
