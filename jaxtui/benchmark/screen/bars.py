@@ -14,7 +14,7 @@ from jaxtui.benchmark.screen.rows import Key, StrategyRow, report_rows, speed_sc
 from jaxtui.benchmark.screen.speed_scale import BAND, POINT, SpeedScale, axis, bar
 from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.text import signs
-from jaxtui.wire.benchmark import PointReport
+from jaxtui.wire.benchmark_report import PointReport
 
 BAR_LEAST, BAR_MOST = 10, 60  # cells
 NAME_MOST = 26

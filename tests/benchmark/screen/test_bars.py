@@ -12,7 +12,7 @@ from jaxtui.benchmark.screen.rows import BARS_LEAST, Key, layout, report_rows
 from jaxtui.benchmark.screen.speed_scale import BAND, ONE, POINT, Interval, axis, bar, scale_of
 from jaxtui.screen.cells import text_of, width_of
 from jaxtui.text.signs import in_ascii
-from jaxtui.wire.benchmark import BenchmarkReport
+from jaxtui.wire.benchmark_report import BenchmarkReport
 from tests.support import made_benchmarks as made
 
 speeds = st.floats(0.01, 100)
