@@ -41,6 +41,7 @@ from jaxtui.wire.collectives import (
     FindProvenance,
     RunCollective,
 )
+from jaxtui.wire.exercises import CheckAnswer
 from jaxtui.wire.framing import FramingError, read_body
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run, Trace
 from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_request
@@ -110,7 +111,7 @@ class Engine:
                 self._viewing.take(request)
             case Run() | Inspect() | FindCell() | RunCollective() | FindProvenance():
                 self._worker.take(request)
-            case CompileSharding() | SearchShardings():
+            case CompileSharding() | SearchShardings() | CheckAnswer():
                 self._worker.take(request)
             case PlanSharding():
                 self._laying_out.take(request)
@@ -193,6 +194,10 @@ class Engine:
                 return self._collectives.run(request, on_stage, cancelled)
             case FindProvenance():
                 return self._collectives.find(request, cancelled)
+            case CheckAnswer():
+                from jaxtui.program.engine import answers
+
+                return answers.check(request.trials, on_stage, cancelled, id=request.id)
             case CompileSharding() | SearchShardings():
                 from jaxtui.sharding.engine import requests as sharding
 

@@ -18,6 +18,7 @@ from jaxtui.wire.bandwidth import SweepBandwidth
 from jaxtui.wire.base import Cancelled, Stage
 from jaxtui.wire.benchmark import Bench, BenchFinished
 from jaxtui.wire.collectives import FindProvenance, RunCollective
+from jaxtui.wire.exercises import CheckAnswer
 from jaxtui.wire.program import Inspect, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Summary
@@ -29,7 +30,16 @@ from jaxtui.wire.sharding import CompileSharding, SearchShardings
 STACK_BYTES = 64 * 1024 * 1024
 
 Send = Callable[[AnyEvent], None]
-Job = Run | Inspect | FindCell | RunCollective | FindProvenance | CompileSharding | SearchShardings
+Job = (
+    Run
+    | Inspect
+    | CheckAnswer
+    | FindCell
+    | RunCollective
+    | FindProvenance
+    | CompileSharding
+    | SearchShardings
+)
 Timed = Bench | SweepBandwidth
 OnStage = Callable[[str], None]
 IsCancelled = Callable[[], bool]

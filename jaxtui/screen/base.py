@@ -107,13 +107,17 @@ class WorkScreen(PromptScreen, Generic[W]):
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
         """The (key, label) pairs of the key line while `focused` has the focus."""
         typing = types_text(focused)
+        # While a lesson is open, its keys come first.
+        scopes = (*(("lesson",) if self.has_class("-lesson") else ()), *self.scopes())
         found = [
             command
-            for scope in self.scopes()
+            for scope in scopes
             for command in commands.in_scopes(scope)
             if command.hint and self.offers(command)
         ]
-        found.sort(key=lambda c: (self.scopes().index(c.scope) > 0 and c.scope == "app", c.hint))
+        found.sort(
+            key=lambda c: (c.scope != "lesson", c.scope == "app" != self.scopes()[0], c.hint)
+        )
         hints = []
         for command in found:
             key = commands.shown_key(command, typing=typing)

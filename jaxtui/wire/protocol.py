@@ -10,13 +10,23 @@ from __future__ import annotations
 import msgspec
 
 from jaxtui.session.field_path import decoded, encoded
-from jaxtui.wire import bandwidth, base, benchmark, collectives, program, results, sharding
+from jaxtui.wire import (
+    bandwidth,
+    base,
+    benchmark,
+    collectives,
+    exercises,
+    program,
+    results,
+    sharding,
+)
 from jaxtui.wire.framing import MAX_FRAME, FramingError
 
 AnyRequest = (
     program.Trace
     | program.Run
     | program.Inspect
+    | exercises.CheckAnswer
     | results.FindCell
     | collectives.RunCollective
     | collectives.FindProvenance
@@ -41,6 +51,7 @@ AnyEvent = (
     | program.Traced
     | base.Stage
     | program.Ran
+    | exercises.AnswerChecked
     | collectives.CollectiveRan
     | collectives.ProvenanceFound
     | collectives.CollectivesDescribed

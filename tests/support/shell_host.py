@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from jaxtui.app.works import Works
+from jaxtui.lessons.progress import Progress
 from jaxtui.screen import screens
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
@@ -102,6 +103,7 @@ class Host(App[None]):
         self.said: list[str] = []
         self.copied: list[str] = []
         self.shown: list[str] = []
+        self.progress = Progress(None)
         self._named = screen
 
     @asynccontextmanager
@@ -145,3 +147,6 @@ class Host(App[None]):
 
     def show_session(self) -> None:
         self.shown.append("session")
+
+    def open_lesson(self, name: str) -> None:
+        self.shown.append(name)

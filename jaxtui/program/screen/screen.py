@@ -321,9 +321,19 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.explorer.run()
         work = self.explorer.work
         if work.trusted and work.diagnosis is None and not self.has_class("-results"):
-            self.action_flip()
+            self._flip()
 
-    def action_flip(self) -> None:
+    async def action_flip(self) -> None:
+        """Turn to the next page; where a lesson takes the whole screen, its text is the first."""
+        reads = self.has_class("-reading")
+        if self.has_class("-lesson") and not self.has_class("-beside"):
+            if reads or self.has_class("-results"):
+                await self.run_action("app.turn_lesson")
+            if reads:
+                return
+        self._flip()
+
+    def _flip(self) -> None:
         self.toggle_class("-results")
         self._leave_hidden()
         self.show_keys()
