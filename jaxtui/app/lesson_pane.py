@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -52,6 +52,7 @@ class LessonPane(VerticalScroll):
             for name in ("head", "prose", "steps", "exercise", "hints", "discussion", "foot")
         }
         self._shown: Shown | None = None
+        self._fitted = Size(0, 0)  # the size of the screen that it is fitted to
         self.reading = True
 
     def compose(self) -> ComposeResult:
@@ -89,7 +90,7 @@ class LessonPane(VerticalScroll):
 
     def fit(self, screen: Screen[Any]) -> None:
         """Fit the screen's layout to what the text leaves it."""
-        width, height = screen.size
+        width, height = self._fitted = screen.size
         beside, roomy = width >= BESIDE, width >= ROOMY
         taken = (WIDE if roomy else WIDTH) if beside and self.reading else 0
         self.set_class(roomy, "-roomy")
@@ -114,8 +115,10 @@ class LessonPane(VerticalScroll):
         # Textual's own are shown as it likes.
         return [w for w in others if w is not self and not w.has_class("-textual-system")]
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.fit(self.screen)
+    def follow_size(self, screen: Screen[Any]) -> None:
+        """Fit the layout to the screen if its size has changed."""
+        if screen.size != self._fitted:
+            self.fit(screen)
 
     # ------------------------------------------------------------------------------- its text
 

@@ -150,6 +150,7 @@ class OpenLesson:
         if pane is None:
             pane = self._panes[screen] = LessonPane()
             pane.enter(screen)
+        pane.follow_size(screen)
         exercise, name = self._explorer.exercise, self.lesson.name
         pane.show(
             Shown(
@@ -168,7 +169,7 @@ class OpenLesson:
         if self.lesson is None or not any(step.timed for _, step in self.lesson.steps):
             return False
         work = self._explorer.benchmark
-        return work.report is not None and not work.busy
+        return work.report is not None and not work.words()
 
     def _seen(self, work: ProgramWork) -> Seen:
         diagnosis, flow = work.diagnosis, work.flow
