@@ -218,7 +218,7 @@ class JaxtuiApp(ShellApp):
     def on_resize(self) -> None:
         # The terminal may have cut off what it showed, and Textual paints only what differs.
         self.action_repaint()
-        if self.begun:
+        if self.reads_lesson:
             self.call_after_refresh(self.explorer.show_work)
 
     def on_screen_resume(self) -> None:
@@ -389,6 +389,9 @@ class JaxtuiApp(ShellApp):
         self.lessons.reset()
 
     def action_turn_lesson(self) -> None:
+        self.turn_lesson()
+
+    def turn_lesson(self) -> None:
         self.lessons.turn()
 
     def action_hint_lesson(self) -> None:
@@ -436,6 +439,14 @@ class JaxtuiApp(ShellApp):
         if isinstance(screen, WorkScreen) and screen.focused is None and screen.return_to_field():
             return
         super().action_focus_next()
+
+    def action_zoom(self) -> None:
+        if isinstance(self.screen, WorkScreen):
+            self.screen.zoom()
+
+    def action_move_split(self, columns: int) -> None:
+        if isinstance(self.screen, WorkScreen):
+            self.screen.move_split(columns)
 
     def action_leave_field(self) -> None:
         screen = self.screen

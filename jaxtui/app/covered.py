@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import bounded
+from jaxtui.app.stamps import Stamp, stamp
 from jaxtui.session.references import reference_of
 from jaxtui.session.session import Session
 from jaxtui.session.working_folder import working_folder
@@ -34,10 +35,6 @@ class Covered(Struct, frozen=True):
 
     folder: str = ""
     files: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-# What a file or folder was when it was looked at, None if there was none.
-Stamp = tuple[int, ...] | None
 
 
 def covered(session: Session, folder: str) -> Covered:
@@ -88,12 +85,12 @@ class Reading:
     @property
     def current(self) -> bool:
         """Whether no file that was read, and no folder that was searched, has changed since."""
-        return all(_stamp(path) == stamp for path, stamp in self._stamps.items())
+        return all(stamp(path) == seen for path, seen in self._stamps.items())
 
     def _note(self, path: str) -> None:
         """Remember the state of a path, which must be done before it is read."""
         if path not in self._stamps:
-            self._stamps[path] = _stamp(path)
+            self._stamps[path] = stamp(path)
 
     def _file_of(self, place: str, roots: list[str]) -> list[str]:
         """The file of a function's module, as the engine finds it; none outside the folders."""
@@ -139,21 +136,6 @@ def _folders_of(path: str) -> list[str]:
     """The folders that imports in a file reach: its own, those that `..` means, its package's."""
     packages = _packages(path)
     return [os.path.dirname(path), *packages[1:], *map(os.path.dirname, packages[-1:])]
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    # The time of the last change of the inode too, which no program can set back.
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
 
 
 def _expressions(session: Session) -> Iterator[str]:

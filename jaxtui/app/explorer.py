@@ -327,6 +327,12 @@ class Explorer(Works):
             work.rested(self.now())
         self.show_work()
 
+    def reread(self) -> None:
+        """A file that the session reads has changed: whatever was made with it is old."""
+        self.open_session.file_changes += 1
+        self.work.again(self.now())
+        self._follow(start_again=False)
+
     def _follow_files(self) -> None:
         """Look at the files that the session runs from now on."""
         from jaxtui.app.file_poll import FilePoll

@@ -1,9 +1,10 @@
-"""Looks every second whether a file that the session runs has changed, as long as there is one."""
+"""Looks every second whether a file that the session runs or loads has changed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from jaxtui.app import loaded_files
 from jaxtui.app.files import Files, FilesExplorer
 
 if TYPE_CHECKING:
@@ -15,22 +16,26 @@ PERIOD = 1.0  # seconds
 
 
 class PollingExplorer(FilesExplorer, Protocol):
-    """The explorer whose session runs the files."""
+    """The explorer whose session reads the files."""
 
     @property
     def files(self) -> Files: ...
+
+    def reread(self) -> None:
+        """Make anew what depends on files."""
 
 
 class FilePoll:
     """The files of the open session; without any, no timer runs.
 
-    A change marks the result as old and traces the program again. Of files that the user accepted,
-    it ends the trust instead, as any request would.
+    A change marks every result as old and asks anew for what is on view. Of files that run and that
+    the user accepted, it ends the trust instead, as any request would; what values load is data.
     """
 
     def __init__(self, explorer: PollingExplorer) -> None:
         self._explorer = explorer
         self._reading: Reading | None = None
+        self._loaded: loaded_files.Stamps = {}
         self._texts: tuple[str, ...] = ()
         self._timer: Timer | None = None
 
@@ -46,7 +51,9 @@ class FilePoll:
         # Most sessions run nothing but themselves: for them no module is loaded.
         runs_files = ":" in program.function or any("import" in text for text in texts)
         self._reading = self._read() if runs_files else None
-        if self._reading is None or not self._reading.covered.files:
+        self._loaded = loaded_files.stamps([program.source, *values], opened.folder)
+        runs_any = self._reading is not None and bool(self._reading.covered.files)
+        if not runs_any and not self._loaded:
             self._stop()
         elif self._timer is None:
             self._timer = self._explorer.app.set_interval(PERIOD, self._look)
@@ -63,12 +70,19 @@ class FilePoll:
             self._timer = None
 
     def _look(self) -> None:
+        loaded = loaded_files.again(self._loaded)
+        if not self._runs_others() and loaded == self._loaded:
+            return
+        self._loaded = loaded
+        if self._explorer.files.still_accepted():
+            self._explorer.reread()
+        else:
+            self._explorer.show_work()
+
+    def _runs_others(self) -> bool:
+        """Whether a file that the session runs has another content than at the last look."""
         before = self._reading
         if before is None or before.current:
-            return
+            return False
         self._reading = self._read()
-        if self._reading.covered == before.covered:
-            return  # written anew, or touched
-        if self._explorer.files.still_accepted():
-            self._explorer.work.again(self._explorer.now())
-        self._explorer.show_work()
+        return self._reading.covered != before.covered  # else it was written anew, or touched

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rich.table import Table
 from rich.text import Text
@@ -13,11 +13,7 @@ from jaxtui.lessons import book
 from jaxtui.lessons.book import Lesson
 from jaxtui.wire.exercises import AnswerChecked
 
-if TYPE_CHECKING:
-    from jaxtui.app.explorer import Explorer
-
 ADDRESS = re.compile(r"https?://[^\s)>\]]+[^\s)>\].,;:]")
-DISCUSSED = "when-faster"
 
 
 class Shown(NamedTuple):
@@ -96,12 +92,3 @@ def exercise_text(shown: Shown) -> tuple[str, str]:
     if left and not (shown.solved or (answer is not None and answer.right)):
         hints.append(f"H: a hint ({left} left)")
     return state, "\n".join(hints)
-
-
-def discussion(lesson: Lesson, explorer: Explorer) -> list[str]:
-    """What the user's own figures say, for the lesson that asks for them."""
-    if lesson.name != DISCUSSED:
-        return []
-    from jaxtui.app.lesson_discussion import discussed
-
-    return discussed(explorer.benchmark)

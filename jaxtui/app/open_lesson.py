@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.screen import Screen
 
 from jaxtui.app.lesson_pane import LessonPane
-from jaxtui.app.lesson_text import Shown, discussion
+from jaxtui.app.lesson_text import Shown
 from jaxtui.lessons import book
 from jaxtui.lessons.book import Lesson
 from jaxtui.lessons.progress import Progress
@@ -19,17 +20,44 @@ from jaxtui.text.dtypes import short_dtype
 from jaxtui.wire.report import FlowLeaf
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
-    from jaxtui.app.explorer import Explorer
+    from jaxtui.app.exercise_work import ExerciseWork
+    from jaxtui.app.files import Files
+    from jaxtui.app.shell_app import ShellApp
+    from jaxtui.benchmark.screen.work import BenchmarkWork
     from jaxtui.program.screen.work import ProgramWork
 
+DISCUSSED = "when-faster"
 BESIDE = ("map", "sharding", "collectives", "benchmark", "devices")  # screens that have the text
+
+
+class LessonExplorer(Protocol):
+    """The explorer that lessons are opened in."""
+
+    files: Files
+
+    @property
+    def work(self) -> ProgramWork: ...
+
+    @property
+    def exercise(self) -> ExerciseWork: ...
+
+    @property
+    def benchmark(self) -> BenchmarkWork: ...
+
+    @property
+    def now(self) -> Callable[[], float]: ...
+
+    def open(self, session: Session) -> None: ...
+
+    def put(self, session: Session) -> None: ...
+
+    def show_work(self) -> None: ...
 
 
 class OpenLesson:
     """Opens lessons of the book, and keeps their text on the screens while one is open."""
 
-    def __init__(self, app: JaxtuiApp, explorer: Explorer, progress: Progress) -> None:
+    def __init__(self, app: ShellApp, explorer: LessonExplorer, progress: Progress) -> None:
         self._app, self._explorer, self.progress = app, explorer, progress
         self.lesson: Lesson | None = None
         self._changed: dict[str, Session] = {}  # lessons as they were left
@@ -160,9 +188,17 @@ class OpenLesson:
                 checking=exercise.checking,
                 answer=exercise.answer,
                 hints=self._hints,
-                discussion=discussion(self.lesson, self._explorer),
+                discussion=self._discussion(self.lesson),
             )
         )
+
+    def _discussion(self, lesson: Lesson) -> list[str]:
+        """What the user's own figures say, for the lesson that asks for them."""
+        if lesson.name != DISCUSSED:
+            return []
+        from jaxtui.app.lesson_discussion import discussed
+
+        return discussed(self._explorer.benchmark)
 
     def _timed(self) -> bool:
         """Whether a benchmark has run, if the lesson asks for one."""

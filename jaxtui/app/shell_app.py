@@ -21,6 +21,10 @@ class ShellApp(App[None]):
         """Tell the user something."""
         raise NotImplementedError
 
+    def show_screen(self, name: str) -> None:
+        """Switch to the screen of that name."""
+        raise NotImplementedError
+
     @property
     def unread(self) -> list[str]:
         """The names of fields, on any screen, whose text is in no session."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jaxtui.app.exercise_work import ExerciseWork
     from jaxtui.benchmark.bandwidth.screen.work import SweepWork
     from jaxtui.benchmark.screen.work import BenchmarkWork
+    from jaxtui.changes.screen.work import ChangesWork
     from jaxtui.collectives.screen.work import CollectiveWork
     from jaxtui.program.screen.work import ProgramWork
     from jaxtui.sharding.screen.work import ShardingWork
@@ -44,6 +45,7 @@ class Works:
     work: Begins[ProgramWork] = Begins("jaxtui.program.screen.work:ProgramWork")
     sharding: Begins[ShardingWork] = Begins("jaxtui.sharding.screen.work:ShardingWork")
     collective: Begins[CollectiveWork] = Begins("jaxtui.collectives.screen.work:CollectiveWork")
+    changes: Begins[ChangesWork] = Begins("jaxtui.changes.screen.work:ChangesWork")
     benchmark: Begins[BenchmarkWork] = Begins("jaxtui.benchmark.screen.work:BenchmarkWork")
     exercise: Begins[ExerciseWork] = Begins("jaxtui.app.exercise_work:ExerciseWork")
     sweep: Begins[SweepWork] = Begins("jaxtui.benchmark.bandwidth.screen.work:SweepWork")

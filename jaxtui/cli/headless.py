@@ -31,12 +31,14 @@ from jaxtui.wire.base import (
     Stage,
 )
 from jaxtui.wire.benchmark import Bench
+from jaxtui.wire.change_report import Figures, LeafChange
+from jaxtui.wire.changes import CompareResults, FiguresTaken, ResultsCompared, TakeFigures
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.collectives import CollectiveRan, RunCollective
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.program import Ran, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
-from jaxtui.wire.report import Environment, ProgramReport
+from jaxtui.wire.report import Environment
 from jaxtui.wire.sharding import (
     AdviseSharding,
     CompileSharding,
@@ -91,10 +93,29 @@ class HeadlessEngine:
                 raise EngineLost(event.diagnosis, started=False)
         return self._environment
 
-    def run(self, composition: Composition) -> ProgramReport | Diagnosis:
-        request = Run(id=self._client.next_id(), composition=composition, values=VALUES)
+    def run(self, composition: Composition, held: int = 0) -> Ran | Diagnosis:
+        """Run a program; the engine keeps its result, and `held`, one before it."""
+        id = self._client.next_id()
+        answer = self._answer(Run(id=id, composition=composition, values=VALUES, held=held))
+        return answer if isinstance(answer, Ran) else _diagnosis(answer)
+
+    def figures(self, composition: Composition) -> Figures:
+        """Trace and compile a program for its figures."""
+        answer = self._answer(TakeFigures(id=self._client.next_id(), composition=composition))
+        if isinstance(answer, FiguresTaken):
+            return answer.figures
+        return Figures(primitives=None, failure=_diagnosis(answer).message)
+
+    def compare(self, composition: Composition, now: Ran, before: Ran) -> list[LeafChange] | str:
+        """The leaves of two results that the engine keeps, or why they are not compared."""
+        request = CompareResults(
+            id=self._client.next_id(),
+            composition=composition,
+            result=now.result,
+            before=before.result,
+        )
         answer = self._answer(request)
-        return answer.report if isinstance(answer, Ran) else _diagnosis(answer)
+        return answer.leaves if isinstance(answer, ResultsCompared) else _diagnosis(answer).message
 
     def run_collective(
         self, composition: Composition, collective: Collective

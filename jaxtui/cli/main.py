@@ -134,8 +134,16 @@ def _ascii(options: argparse.Namespace, config: Config) -> bool:
 def _run(options: argparse.Namespace) -> int:
     config, choice = _configured(options)
     from jaxtui.cli import run
+    from jaxtui.cli.against import Against
 
-    return run.run(options.sessions, choice, as_json=options.json, ascii=_ascii(options, config))
+    given = options.against or options.against_function
+    return run.run(
+        options.sessions,
+        choice,
+        as_json=options.json,
+        ascii=_ascii(options, config),
+        against=Against(options.against or "", options.against_function or "") if given else None,
+    )
 
 
 def _shard(options: argparse.Namespace) -> int:

@@ -12,7 +12,16 @@ from jaxtui import __version__
 if TYPE_CHECKING:
     from jaxtui.session.session import AxisTypeName
 
-_WITH_VALUE = ("--platform", "--devices", "--processes", "--engine", "--theme", "--mesh")
+_WITH_VALUE = (
+    "--platform",
+    "--devices",
+    "--processes",
+    "--engine",
+    "--theme",
+    "--mesh",
+    "--against",
+    "--against-function",
+)
 
 _EPILOG = """\
 commands:
@@ -132,6 +141,17 @@ def _add_mesh_option(parser: argparse.ArgumentParser) -> None:
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sessions", metavar="SESSION", nargs="+", help="a session file")
     parser.add_argument("--json", action="store_true", help="one object a session, a line each")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument(
+        "--against",
+        metavar="SESSION",
+        help="run that one too, and show what is different from it: values, operations, memory",
+    )
+    others.add_argument(
+        "--against-function",
+        metavar="NAME",
+        help="the same, against another function of the session's source or file",
+    )
 
 
 def _add_shard_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,20 +8,24 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from jaxtui.changes.words import text as changes_text
 from jaxtui.cli import headless
-from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines
+from jaxtui.cli.against import Against, held_against
+from jaxtui.cli.headless import DONE, FAILED, NOT_STARTED, EngineLost, Engines, HeadlessEngine
 from jaxtui.cli.output import print_json
 from jaxtui.session import collective_program
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.field_path import encoded
+from jaxtui.session.field_path import PROGRAM, encoded
 from jaxtui.session.session import Collective, Session, SessionError
-from jaxtui.text import collective_tables, plain
+from jaxtui.text import collective_tables, plain, signs
 from jaxtui.text.quantities import counted
 from jaxtui.wire.base import Composition
+from jaxtui.wire.change_report import Changes
 from jaxtui.wire.collectives import CollectiveRan
 from jaxtui.wire.launch import Choice, folder_of
+from jaxtui.wire.program import Ran
 from jaxtui.wire.report import CollectiveReport, Environment, Output, ProgramReport, RunReport
 
 T = TypeVar("T")
@@ -41,47 +45,88 @@ class Outcome(Struct, frozen=True, kw_only=True):
     status: int = DONE
 
 
-def run(paths: Sequence[str], choice: Choice, *, as_json: bool, ascii: bool) -> int:
-    """Evaluate each session and print its report. Returns the largest of their exit statuses."""
+def run(
+    paths: Sequence[str],
+    choice: Choice,
+    *,
+    as_json: bool,
+    ascii: bool,
+    against: Against | None = None,
+) -> int:
+    """Evaluate each session, hold its program `against` another, and print its report.
+
+    Returns the largest of their exit statuses.
+    """
     show = _show_json if as_json else _text_shower(ascii)
     status = DONE
     with Engines() as engines:
         for path in paths:
-            outcome = evaluate(path, choice, engines)
+            outcome = evaluate(path, choice, engines, against)
             show(outcome)
             sys.stdout.flush()
             status = max(status, outcome.status)
     return status
 
 
-def evaluate(path: str, choice: Choice, engines: Engines) -> Outcome:
-    """Run the session at `path` on an engine of `engines`."""
+def evaluate(
+    path: str, choice: Choice, engines: Engines, against: Against | None = None
+) -> Outcome:
+    """Run the session at `path` on an engine of `engines`, and hold it `against` another."""
     try:
         session = headless.load(path, choice)
     except SessionError as error:
         diagnosis = Diagnosis(kind="session", field=error.field, message=error.message)
-        return Outcome(report=_report(path, None, None, None, diagnosis), status=FAILED)
-    environment = program = ran = failure = None
+        return Outcome(report=_report(path, None, diagnosis), status=FAILED)
+    environment, ran = None, _Ran()
     status = DONE
     try:
         engine = engines.for_settings(choice.settings_for(session))
         environment = engine.environment()
-        composition = Composition.of(session, folder_of(path))
-        if collective_program.runs_program(session):
-            program, failure = _split(engine.run(composition))
-        if session.collective is not None and failure is None:
-            ran, failure = _split(engine.run_collective(composition, session.collective))
+        ran = _ran(session, Composition.of(session, folder_of(path)), engine)
+        if against is not None and ran.failure is None:
+            ran = _compared(ran, against, choice, engine, engines)
     except EngineLost as lost:
         engines.drop()
-        program, ran, failure = None, None, lost.diagnosis
+        ran = _Ran(failure=lost.diagnosis)
         status = FAILED if lost.started else NOT_STARTED
     return Outcome(
-        report=_report(path, environment, program, ran, failure),
+        report=_report(path, environment, ran.failure, ran),
         title=session.title,
         collective=session.collective,
-        note=ran.note if ran else "",
-        status=FAILED if failure and not status else status,
+        note=ran.collective.note if ran.collective else "",
+        status=FAILED if ran.failure and not status else status,
     )
+
+
+class _Ran(Struct, frozen=True):
+    """What running a session gave."""
+
+    composition: Composition | None = None
+    program: Ran | None = None
+    collective: CollectiveRan | None = None
+    failure: Diagnosis | None = None
+    changes: Changes | UnsetType = UNSET
+
+
+def _ran(session: Session, composition: Composition, engine: HeadlessEngine) -> _Ran:
+    program = collective = failure = None
+    if collective_program.runs_program(session):
+        program, failure = _split(engine.run(composition))
+    if session.collective is not None and failure is None:
+        collective, failure = _split(engine.run_collective(composition, session.collective))
+    return _Ran(composition, program, collective, failure)
+
+
+def _compared(
+    ran: _Ran, against: Against, choice: Choice, engine: HeadlessEngine, engines: Engines
+) -> _Ran:
+    if ran.program is None or ran.composition is None:
+        found = Diagnosis(kind="session", field=PROGRAM, message="no program to compare")
+        return msgspec.structs.replace(ran, failure=found)
+    changes = held_against(against, (ran.composition, ran.program), choice, engine, engines)
+    if isinstance(changes, Diagnosis):
+        return msgspec.structs.replace(ran, failure=changes)
+    return msgspec.structs.replace(ran, changes=changes)
 
 
 def _split(answer: T | Diagnosis) -> tuple[T | None, Diagnosis | None]:
@@ -114,19 +159,18 @@ def devices(choice: Choice, *, as_json: bool, ascii: bool) -> int:
 
 
 def _report(
-    path: str,
-    environment: Environment | None,
-    program: ProgramReport | None,
-    ran: CollectiveRan | None,
-    failure: Diagnosis | None,
+    path: str, environment: Environment | None, failure: Diagnosis | None, ran: _Ran | None = None
 ) -> RunReport:
+    program = ran.program.report if ran is not None and ran.program is not None else None
+    collective = ran.collective.report if ran is not None and ran.collective is not None else None
     return RunReport(
         session=path,
         ok=failure is None,
         environment=environment,
         program=None if program is None else _in_json_numbers(program, "outputs"),
-        collective=None if ran is None else _in_json_numbers(ran.report, "before", "after"),
+        collective=None if collective is None else _in_json_numbers(collective, "before", "after"),
         error=failure,
+        changes=ran.changes if ran is not None else UNSET,
     )
 
 
@@ -183,6 +227,8 @@ def _text_shower(ascii: bool) -> Callable[[Outcome], None]:
                     outcome.collective, report.collective, note, ascii=ascii
                 )
             )
+        if isinstance(report.changes, Changes):
+            print(changes_text(report.changes).translate(signs.ASCII if ascii else {}))
         shown += 1
 
     return show

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from typing import NoReturn
 from jaxtui.engine import guard
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
 from jaxtui.engine_base.chatter import WithoutChatter
+from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.engine_base.output import (
     Outbox,
     Prints,
@@ -35,6 +37,7 @@ from jaxtui.session.field_path import NO_FIELD
 from jaxtui.wire.bandwidth import SweepBandwidth
 from jaxtui.wire.base import Cancel, Describe, Described, Failed, Ready, Spoiled
 from jaxtui.wire.benchmark import Bench, Continue, PlanBench
+from jaxtui.wire.changes import CompareResults, FiguresTaken, TakeFigures
 from jaxtui.wire.collectives import (
     CollectivesDescribed,
     DescribeCollectives,
@@ -76,7 +79,7 @@ class Engine:
         self._integrity = integrity.Integrity()
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
-        self._inspect = inspection.inspect
+        self._inspect = inspection.listed
         self._store = results.ResultStore()
         self._available_collectives = collectives.available
         self._collectives = collective_requests.CollectiveRuns(self._store)
@@ -112,6 +115,8 @@ class Engine:
             case Run() | Inspect() | FindCell() | RunCollective() | FindProvenance():
                 self._worker.take(request)
             case CompileSharding() | SearchShardings() | CheckAnswer():
+                self._worker.take(request)
+            case TakeFigures() | CompareResults():
                 self._worker.take(request)
             case PlanSharding():
                 self._laying_out.take(request)
@@ -198,12 +203,23 @@ class Engine:
                 from jaxtui.program.engine import answers
 
                 return answers.check(request.trials, on_stage, cancelled, id=request.id)
+            case TakeFigures():
+                from jaxtui.changes.engine import figures
+
+                on_stage("compiling")
+                taken = figures.figures(request.composition)
+                return FiguresTaken(id=request.id, figures=taken)
+            case CompareResults():
+                from jaxtui.changes.engine import results as changes
+
+                return changes.compared(request, self._store, on_stage, cancelled)
             case CompileSharding() | SearchShardings():
                 from jaxtui.sharding.engine import requests as sharding
 
                 return sharding.worked(request, cancelled, self._outbox.send)
 
     def _inspected(self, request: Inspect, on_stage: OnStage, cancelled: IsCancelled) -> Inspected:
+        notes: list[Diagnosis] = []
         if request.view == "equivalents":
             from jaxtui.benchmark.engine import equivalents
 
@@ -212,12 +228,29 @@ class Engine:
             from jaxtui.origins.engine import report
 
             text = report.text(request.composition, on_stage, cancelled)
+        elif request.view == "memory":
+            from jaxtui.memory.engine import report as memory
+
+            account = memory.account(request.composition, request.sharding, cancelled)
+            text, notes = memory.text(account), account.notes
         else:
-            text = self._inspect(request.composition, request.view)
-        return Inspected(id=request.id, view=request.view, text=text)
+            text, links = self._inspect(request.composition, request.view)
+            return Inspected(id=request.id, view=request.view, text=text, links=links)
+        return Inspected(id=request.id, view=request.view, text=text, notes=notes)
 
     def _run(self, request: Run, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:
-        evaluated = self._evaluation.run(request.composition, on_stage, cancelled)
+        self._store.hold(request.held)
+        try:
+            evaluated = self._evaluation.run(request.composition, on_stage, cancelled)
+        except Diagnosed as error:
+            if error.diagnosis.kind == "memory":
+                self._store.hold(0)  # what is to run is worth more than what it is compared with
+            if error.diagnosis.kind != "memory" or error.diagnosis.fixes:
+                raise
+            from jaxtui.memory.engine import report as memory
+
+            on_stage("compiling")
+            raise memory.with_batches(error, request.composition, cancelled) from error
         self._finish_effects()  # jax.debug's output precedes the answer
         on_stage("reading")
         self._store.keep(request.id, evaluated.leaves)
@@ -301,6 +334,8 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
     sys.setswitchinterval(0.001)
     surroundings.remember()
     engine = Engine(outbox, prints)
+    # What was imported stays: looking through all of JAX for garbage takes a tenth of a second.
+    gc.freeze()
     threading.stack_size(STACK_BYTES)
     engine.start()
     threading.stack_size(0)

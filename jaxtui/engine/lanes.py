@@ -17,6 +17,7 @@ from jaxtui.program.engine import pmaps
 from jaxtui.wire.bandwidth import SweepBandwidth
 from jaxtui.wire.base import Cancelled, Stage
 from jaxtui.wire.benchmark import Bench, BenchFinished
+from jaxtui.wire.changes import CompareResults, TakeFigures
 from jaxtui.wire.collectives import FindProvenance, RunCollective
 from jaxtui.wire.exercises import CheckAnswer
 from jaxtui.wire.program import Inspect, Run
@@ -35,6 +36,8 @@ Job = (
     | Inspect
     | CheckAnswer
     | FindCell
+    | TakeFigures
+    | CompareResults
     | RunCollective
     | FindProvenance
     | CompileSharding

@@ -15,6 +15,8 @@ from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.textual_private import PromptScreen
 
 if TYPE_CHECKING:
+    from textual.css.scalar import Scalar
+
     from jaxtui.screen.shell import Shell, ShownWork, Workbench
     from jaxtui.session.diagnosis import Diagnosis, Fix
 
@@ -27,6 +29,7 @@ BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
 SHORT = 18  # rows below which what is not needed gives its lines away
 ROW_BREAKPOINTS = [(0, "-short"), (SHORT, "-tall")]
 LOW = 34  # rows below which two panes take turns, on the screens that need both
+LEAST_COLUMNS = 30  # of either side of a split
 LOW_BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]
 
 
@@ -36,6 +39,7 @@ class WorkScreen(PromptScreen, Generic[W]):
     NAME: ClassVar[str] = ""
     FLIPPED: ClassVar[tuple[str, str]] = ("", "")  # class of the other page, and the way back
     AUTO_FOCUS = ""
+    ALLOW_IN_MAXIMIZED_VIEW = "HeaderLine, KeyLine"
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
     VERTICAL_BREAKPOINTS = ROW_BREAKPOINTS
 
@@ -46,6 +50,7 @@ class WorkScreen(PromptScreen, Generic[W]):
         self.header_line = HeaderLine(names, entry.over or entry.name)
         self.key_line = KeyLine()
         self.composed = False
+        self._height: Scalar | None = None  # of its own, of the pane that fills the screen
         self.left: Widget | None = None  # the field that was left last; Tab returns to it
 
     @property
@@ -102,6 +107,8 @@ class WorkScreen(PromptScreen, Generic[W]):
         return (self.NAME, "app")
 
     def show_keys(self) -> None:
+        if self.maximized is not None and pane_of(self.focused) not in (None, self.maximized):
+            self.minimize()  # the focus went to a pane that is behind the one that fills the screen
         self.key_line.keys = self.keys(self.focused)
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
@@ -123,10 +130,13 @@ class WorkScreen(PromptScreen, Generic[W]):
             key = commands.shown_key(command, typing=typing)
             if key:
                 hints.append((key, self.label_of(command)))
+        if self.maximized is not None:
+            hints[:0] = [("esc" if typing else "z", "all panes")]
         if focused is None:
             hints[1:1] = [("tab", "fields")]
         if typing:
-            hints[1:1] = [("tab", "next field"), ("esc", "leave")]
+            leave = [] if self.maximized is not None else [("esc", "leave")]
+            hints[1:1] = [("tab", "next field"), *leave]
         return tuple(hints)
 
     def label_of(self, command: commands.Command) -> str:
@@ -165,8 +175,57 @@ class WorkScreen(PromptScreen, Generic[W]):
         self.set_focus(left)
         return True
 
+    # ----------------------------------------------------------------------------- the panes
+
+    @property
+    def main_pane(self) -> Widget | None:
+        """The pane to zoom while none has the focus."""
+        return None
+
+    @property
+    def left_column(self) -> Widget | None:
+        """What stands left of all else, if its width can be chosen now."""
+        return None
+
+    def zoom(self) -> None:
+        """Let the pane in focus, or left last, fill the screen, or give it its place again."""
+        if self.maximized is not None:
+            self.minimize()
+            return
+        pane = pane_of(self.focused or self.left) or self.main_pane
+        if pane is None:
+            self.say("tab goes to a pane; then z lets it fill the screen")
+        else:
+            self.maximized = pane
+
+    def watch_maximized(self, before: Widget | None, now: Widget | None) -> None:
+        """A height that fits what a pane shows gives way while the pane fills the screen."""
+        if before is not None:
+            before.styles.height = self._height
+        if now is not None:
+            own = now.styles.inline
+            self._height = own.height if own.has_rule("height") else None
+            now.styles.height = "1fr"
+        if self.composed:
+            self.show_keys()
+
+    def move_split(self, columns: int) -> None:
+        """Make the left column wider by so many columns, as far as both sides stay usable."""
+        column = self.left_column
+        if column is None:
+            self.say("no column of this screen has another beside it")
+            return
+        most = self.size.width - LEAST_COLUMNS
+        column.styles.width = max(LEAST_COLUMNS, min(most, column.outer_size.width + columns))
+
     def say(self, text: str) -> None:
         self.key_line.say(text)
+
+
+def pane_of(widget: Widget | None) -> Widget | None:
+    """The pane that `widget` is or lies in."""
+    within = widget.ancestors_with_self if widget is not None else ()
+    return next((w for w in within if isinstance(w, Widget) and w.has_class("pane")), None)
 
 
 def _how_many(work: ShownWork) -> str:

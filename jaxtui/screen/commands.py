@@ -42,6 +42,21 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "screen.find", "slash", "find", "Find an element of the result, or a text", "map", hint=35
     ),
+    Command(
+        "screen.follow_line",
+        "f4",
+        "same line",
+        "From a line of the source to its operation in a listing, and from listing to listing",
+        "map",
+        True,
+    ),
+    Command(
+        "screen.device_memory", "m", "memory", "Say what memory a device has, to fit into", "map"
+    ),
+    Command(
+        "screen.keep_run", "c", "compare", "Keep this run, and show what changes from it", "map"
+    ),
+    Command("screen.let_run_go", "C", "end comparing", "Compare with the run before again", "map"),
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
@@ -67,6 +82,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     # A text area undoes by the same key, and comes first.
     Command("app.suspend_process", "ctrl+z", "suspend", "Go to the shell; fg comes back"),
+    Command(
+        "app.zoom",
+        "z,f9",
+        "zoom",
+        "Let a pane fill the screen, or end it",
+        typing=True,
+    ),
+    Command("app.move_split(-4)", "less_than_sign", "narrower", "Make the left column narrower"),
+    Command("app.move_split(4)", "greater_than_sign", "wider", "Make the left column wider"),
     Command("app.repaint", "ctrl+l", "repaint", "Paint the screen anew", typing=True),
     Command("app.help", "question_mark,f1", "help", "All keys, by pane", typing=True, hint=90),
     Command("app.quit", "q", "quit", "Quit (ctrl+q also while typing)", hint=95),
@@ -90,6 +114,45 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("app.leave_field", "escape", "leave", "Leave the field", palette=False, typing=False),
     # panes
+    Command(
+        "screen.listing_source", "g", "source", "Go to the line of the source", "listing", hint=1
+    ),
+    Command(
+        "screen.follow_line",
+        "t",
+        "next listing",
+        "Find the same operation in the next listing",
+        "listing",
+        hint=2,
+        palette=False,
+    ),
+    Command(
+        "screen.listing_collective(1)", "c", "collective", "The next collective", "listing", hint=3
+    ),
+    Command("screen.listing_collective(-1)", "C", "collective before", "The one before", "listing"),
+    Command(
+        "screen.listing_fold",
+        "enter",
+        "unfold",
+        "Show what is folded into the line, or fold it",
+        "listing",
+        hint=4,
+        palette=False,
+    ),
+    Command(
+        "screen.fold_listing(True)",
+        "left_square_bracket",
+        "fold",
+        "Fold the parameters of all operations",
+        "listing",
+    ),
+    Command(
+        "screen.fold_listing(False)",
+        "right_square_bracket",
+        "unfold all",
+        "Unfold everything",
+        "listing",
+    ),
     Command(
         "screen.add_layer",
         "a",
@@ -291,6 +354,8 @@ _TYPES_TEXT = frozenset(
         "delete",
         "left_square_bracket",
         "right_square_bracket",
+        "less_than_sign",
+        "greater_than_sign",
     }
 )
 
@@ -347,6 +412,8 @@ def key_name(key: str) -> str:
         "shift+down": "shift+↓",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
+        "less_than_sign": "<",
+        "greater_than_sign": ">",
     }
     if key in names:
         return names[key]

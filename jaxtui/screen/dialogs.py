@@ -227,6 +227,7 @@ class FindDialog(Dialog[str]):
     """Asks what is looked for; the same again finds the next."""
 
     KEYS = "enter goes to the next, esc closes"
+    EMPTY = False  # whether nothing is an answer, too
 
     def __init__(
         self, title: str, text: str, examples: str, unreadable: Callable[[str], str] | None
@@ -244,13 +245,20 @@ class FindDialog(Dialog[str]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         text = event.value
-        message = "" if text.strip() else "nothing is typed yet"
+        message = "" if text.strip() or self.EMPTY else "nothing is typed yet"
         if not message and self._unreadable is not None:
             message = self._unreadable(text)
         if message:
             self.query_one("#find-message", Static).update(f"! {message}")
         else:
             self.dismiss(text)
+
+
+class SettingDialog(FindDialog):
+    """Asks for a setting, which may be empty."""
+
+    KEYS = "enter takes it, esc closes"
+    EMPTY = True
 
 
 class PathSuggester(Suggester):

@@ -63,6 +63,7 @@ class OpenSession:
         self.unstartable: Diagnosis | None = None  # why JAX did not start with these devices
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.spoiled = ""  # what user code did to the engine, for which the next change replaces it
+        self.file_changes = 0  # how often a file that the session reads has changed
         self.meanwhile = ""  # what the engine does beside what the program asks of it
         self._was_ready = False  # one that dies while it starts is not started by an edit
 

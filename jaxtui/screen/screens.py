@@ -40,7 +40,11 @@ SCREENS = (
     ScreenEntry(
         "map",
         "jaxtui.program.screen.screen:MapScreen",
-        (("map", "On the Map screen"), ("layers", "In the list of layers")),
+        (
+            ("map", "On the Map screen"),
+            ("layers", "In the list of layers"),
+            ("listing", "In a jaxpr, StableHLO or HLO"),
+        ),
         key="1",
         title="Map",
         about="Compose a program and run it",

@@ -78,6 +78,9 @@ class Workbench(Protocol[W_co]):
 
     def describe(self) -> None: ...
 
+    def reread(self) -> None:
+        """Make anew what depends on files."""
+
     def show_work(self) -> None: ...
 
 
@@ -106,3 +109,6 @@ class Shell(Protocol[W_co]):
 
     def open_lesson(self, name: str) -> None:
         """Open a lesson or an exercise."""
+
+    def turn_lesson(self) -> None:
+        """Show or hide the text of the lesson that is open."""

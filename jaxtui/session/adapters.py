@@ -1,7 +1,9 @@
 """What makes of `jax.jvp`, `jax.lax.scan` and others a function of the program's arguments alone.
 
 JAX calls these with the function and its arguments at once. Each text here is the definition that
-an exported script has; the engine runs the same, as `program/engine/adapters.py`.
+an exported script has, and that the engine runs. Arguments by name are bound as they are, but those
+of a map are mapped; `for_each` makes of tangents an entry for each of the primals, where that of a
+single one may stand alone, and `ones_like` has float0 for what has no other tangent.
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ from typing import Literal
 import msgspec
 
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.session import Sharding
 from jaxtui.wire.base import Composition, Event, Request
+from jaxtui.wire.listing import Links
 from jaxtui.wire.report import Flow, Parameter, ProgramReport
 
-ProgramView = Literal["equivalents", "origins", "jaxpr", "stablehlo", "hlo", "cost"]
+ProgramView = Literal["equivalents", "origins", "jaxpr", "stablehlo", "hlo", "cost", "memory"]
 
 
 class Trace(Request, frozen=True, kw_only=True):
@@ -23,22 +25,26 @@ class Run(Request, frozen=True, kw_only=True):
     """Evaluate a composition and keep the result on the devices.
 
     Outputs of up to `values` elements are reported with their values, larger ones with a summary;
-    with None they are left to later requests.
+    with None they are left to later requests. `held` is a result before to keep beside it, 0 for
+    none.
     """
 
     composition: Composition
     values: int | None = None
+    held: int = 0
 
 
 class Inspect(Request, frozen=True, kw_only=True):
     """Ask for a view of a composition as text; all but the jaxpr compile it.
 
     The view "equivalents" runs other ways to compute the same and compares their results; "origins"
-    runs it again to find what makes NaN and infinities.
+    runs it again to find what makes NaN and infinities. For "memory", `sharding` says what memory a
+    device has.
     """
 
     composition: Composition
     view: ProgramView
+    sharding: Sharding | None = None
 
 
 class Traced(Event, frozen=True, kw_only=True):
@@ -73,7 +79,13 @@ class Ran(Event, frozen=True, kw_only=True):
 
 
 class Inspected(Event, frozen=True, kw_only=True):
-    """Answers Inspect."""
+    """Answers Inspect.
+
+    `links` say where in the user's code the lines of a listing come from, `notes` what there is to
+    mend.
+    """
 
     view: ProgramView
     text: str
+    links: Links | None = None
+    notes: list[Diagnosis] = msgspec.field(default_factory=list)

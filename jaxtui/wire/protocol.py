@@ -14,6 +14,7 @@ from jaxtui.wire import (
     bandwidth,
     base,
     benchmark,
+    changes,
     collectives,
     exercises,
     program,
@@ -27,6 +28,8 @@ AnyRequest = (
     | program.Run
     | program.Inspect
     | exercises.CheckAnswer
+    | changes.TakeFigures
+    | changes.CompareResults
     | results.FindCell
     | collectives.RunCollective
     | collectives.FindProvenance
@@ -76,6 +79,8 @@ AnyEvent = (
     | base.Failed
     | results.WindowRead
     | program.Inspected
+    | changes.FiguresTaken
+    | changes.ResultsCompared
     | results.CellFound
     | results.Summarized
     | base.Described

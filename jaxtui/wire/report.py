@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.wire.change_report import Changes
 
 
 class Leaf(Struct, frozen=True, kw_only=True):
@@ -202,7 +203,10 @@ class Environment(Struct, frozen=True, kw_only=True):
 
 
 class RunReport(Struct, frozen=True, kw_only=True):
-    """The output of `jaxtui run --json` for one session, printed on one line."""
+    """The output of `jaxtui run --json` for one session, printed on one line.
+
+    `changes` is there if the program was held against another (`--against`).
+    """
 
     session: str
     ok: bool
@@ -210,3 +214,4 @@ class RunReport(Struct, frozen=True, kw_only=True):
     program: ProgramReport | None
     collective: CollectiveReport | None
     error: Diagnosis | None
+    changes: Changes | UnsetType = UNSET

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from jaxtui import config
-from jaxtui.app import file_poll, trust
+from jaxtui.app import file_poll, loaded_files, trust
 from jaxtui.app.covered import covered
 from jaxtui.session.session import Program, Session, loads, save
 from jaxtui.wire.program import Run, Trace
+from jaxtui.wire.sharding import PlanSharding
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 
@@ -65,6 +66,58 @@ async def test_a_changed_file_of_ones_own_session_is_traced_and_the_result_marke
         assert len(bench.client.asked(Run)) > runs
         await bench.hear(made.ran(bench.client.run.id))
         assert not work.result_stale(bench.explorer.now() + 1)
+
+
+async def test_a_changed_file_makes_the_plan_and_the_collective_old_too(folder: Path) -> None:
+    async with Bench(of_file(), path=str(folder / "own.toml")).open() as bench:
+        await bench.settled()
+        await polled(bench)
+        await bench.press("2")
+        await bench.until(lambda: bool(bench.client.asked(PlanSharding)))
+        explorer = bench.explorer
+        before = explorer.sharding.asked, explorer.collective.asked, explorer.benchmark.asked
+        assert explorer.benchmark.subject == "task"
+        plans = len(bench.client.asked(PlanSharding))
+        (folder / "mine.py").write_text("def f(matrix, vector): return vector\n")
+        await bench.until(lambda: len(bench.client.asked(PlanSharding)) > plans)
+        assert explorer.sharding.asked != before[0]
+        assert explorer.collective.asked != before[1]
+        assert explorer.benchmark.asked == before[2]  # the tutorial's own task reads no file
+
+
+async def test_a_changed_file_of_data_is_read_again_without_a_question(folder: Path) -> None:
+    session = made.session()
+    program = session.program
+    first, *others = program.arguments
+    loads_it = msgspec.structs.replace(first, value="load('m.npy')")
+    program = msgspec.structs.replace(program, arguments=[loads_it, *others])
+    (folder / "m.npy").write_bytes(b"1")
+    of_data = msgspec.structs.replace(session, program=program)
+    async with Bench(of_data, path=str(folder / "own.toml")).open() as bench:
+        await bench.settled()
+        await polled(bench)
+        for written in (b"12", b"123", None):
+            traces = len(bench.client.asked(Trace))
+            if written is None:
+                (folder / "m.npy").unlink()
+            else:
+                (folder / "m.npy").write_bytes(written)
+            await bench.until(lambda before=traces: len(bench.client.asked(Trace)) > before)
+            assert bench.explorer.work.result_stale(bench.explorer.now() + 1)
+        assert bench.explorer.open_session.trusted
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("load('a.npz')['w']", "a.npz"),
+        ('np.load("sub/a.npy", mmap_mode="r")', "sub/a.npy"),
+        ("jnp.load( 'a.npy'", "a.npy"),  # half typed
+    ],
+)
+def test_the_files_that_a_value_loads_are_known(text: str, file: str, tmp_path: Path) -> None:
+    assert str(tmp_path / file) in loaded_files.stamps([text], str(tmp_path))
+    assert not loaded_files.stamps(["download('a.npz')", "load(name)"], str(tmp_path))
 
 
 async def test_a_file_that_is_only_touched_is_not_traced(folder: Path) -> None:

@@ -38,7 +38,7 @@ HOSTILE = {
     "hidden": f"\u202e{MARK}\u2066\u200b\u200d\ufeff\u2028\U000e0041",
     "markup": f"[red]{MARK}[/red][link=x]y[/link][@click=app.quit]{MARK}[/][/]",
 }
-QUICK = (("markup", True), ("C1", False))  # of the default suite
+QUICK = (("C1", False),)  # of the default suite
 EVENTS = typing.get_args(AnyEvent)
 LINES = BAD - {"\n"}  # between the lines of the screen
 

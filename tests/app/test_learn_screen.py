@@ -13,13 +13,12 @@ from tests.support.fake_client import Bench
 
 
 async def test_every_lesson_and_exercise_is_listed_in_its_chapter_with_its_notes() -> None:
-    async with Bench().open() as bench:
+    async with Bench().open((120, 100)) as bench:
         await bench.settled()
         await bench.press("5")
         assert isinstance(bench.app.screen, LearnScreen)
         for name in book.ORDER:
             assert lessons.load(name).title in bench.text
-            await bench.press("down")
         await bench.press("home", "down")
         words = lessons.load(lessons.NAMES[1]).notes.split()[:3]
         assert " ".join(words).replace("`", "").replace("*", "") in bench.text

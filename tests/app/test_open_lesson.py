@@ -66,6 +66,7 @@ async def test_n_goes_on_and_back_without_a_question_and_keeps_what_was_changed(
         assert bench.session.program.arguments[0].value == "arange(7.0)"
 
 
+@pytest.mark.long
 async def test_leaving_a_changed_lesson_asks_nothing_and_one_saved_as_a_file_asks_again(
     tmp_path: Path,
 ) -> None:
@@ -141,6 +142,7 @@ async def test_an_answer_is_checked_once_typing_rests_and_told() -> None:
         assert bench.app.progress.solved("ex-lengths")
 
 
+@pytest.mark.long
 async def test_hints_come_one_by_one() -> None:
     async with Bench().open() as bench:
         await opened(bench, "ex-lengths")
@@ -173,6 +175,7 @@ async def test_where_it_is_narrow_the_pages_are_turned() -> None:
         assert screen.arguments.region
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("size", "beside"), [((109, 40), False), ((BESIDE, 40), True)])
 async def test_where_it_is_wide_enough_text_program_and_result_stand_side_by_side(
     size: tuple[int, int], beside: bool
@@ -191,6 +194,7 @@ async def test_where_it_is_wide_enough_text_program_and_result_stand_side_by_sid
             assert screen.has_class("-wide")
 
 
+@pytest.mark.long
 async def test_resizing_fits_the_text_and_the_screen() -> None:
     async with Bench().open((80, 24)) as bench:
         pane = await opened(bench, "vmap")
@@ -202,6 +206,7 @@ async def test_resizing_fits_the_text_and_the_screen() -> None:
         await bench.until(lambda: pane.region.width == 80)
 
 
+@pytest.mark.long
 async def test_the_text_stands_beside_the_other_screens_too() -> None:
     async with Bench().open() as bench:
         await opened(bench, "psum")

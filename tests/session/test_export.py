@@ -36,6 +36,7 @@ from jaxtui.session.layers import (
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.base import Composition
 from tests.support.scripts import names_of
+from tests.support.tables import one_in
 from tests.support.wrong import trace
 
 
@@ -218,7 +219,7 @@ SESSIONS = {
 }
 
 
-@pytest.mark.parametrize("name", SESSIONS)
+@pytest.mark.parametrize("name", one_in(2, SESSIONS))
 def test_the_script_gives_the_same_result(name: str) -> None:
     session = SESSIONS[name]
     scope = names_of(script(session))

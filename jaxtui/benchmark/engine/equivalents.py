@@ -114,7 +114,7 @@ class Rounding:
     @functools.cached_property
     def _moves(self) -> list[float] | None:
         try:
-            return sensitivity.moves(self._point)
+            return sensitivity.moves(self._point.shapes, self._point.reference.work.longest)
         except Exception:  # what a callback of the user's raises for what it was not given
             return None
 

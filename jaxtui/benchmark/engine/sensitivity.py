@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import tree_util
 
-from jaxtui.benchmark.engine.plan import Point
 from jaxtui.benchmark.engine.strategies.table import on_host
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.program.engine import evaluation, expressions, placing
+from jaxtui.program.engine.evaluation import Shapes
 
 TRIALS = 9
 # What makes a small difference large, by JAX's primitives.
@@ -52,23 +52,23 @@ _EXACT = frozenset(
 )  # fmt: skip
 
 
-def moves(point: Point) -> list[float] | None:
+def moves(shapes: Shapes, longest: int) -> list[float] | None:
     """How far each leaf of the result moves, at most, when every operation rounds at random.
 
     Each float that an operation gives is changed by up to 4 eps of itself, or that times the root
-    of the longest sum on the way: what it may be rounded by. None for a program that is not known
-    before it runs, or has other results than arrays.
+    of the longest sum on the way, which has `longest` terms: what it may be rounded by. None for a
+    program that is not known before it runs, or has other results than arrays.
     """
-    shapes, prepared = point.shapes, point.prepared
+    prepared = shapes.prepared
     if shapes.jaxpr is None:
         return None
     with placing.on_device_set(prepared.devices):
-        given = _arrays(point)
+        given = _arrays(shapes)
         first = _evaluated(shapes.jaxpr, given, lambda name, leaf: leaf)
         most = [0.0] * len(first)
         generator = np.random.default_rng(0)
         for trial in range(TRIALS):
-            size = (1.0, 4.0, 4.0 * math.sqrt(point.reference.work.longest))[trial % 3]
+            size = (1.0, 4.0, 4.0 * math.sqrt(longest))[trial % 3]
             rounded = functools.partial(_rounded, size=size, generator=generator)
             inputs = [rounded("", leaf) for leaf in given]
             moved = _evaluated(shapes.jaxpr, inputs, rounded)
@@ -77,10 +77,10 @@ def moves(point: Point) -> list[float] | None:
     return most
 
 
-def _arrays(point: Point) -> list[Any]:
+def _arrays(shapes: Shapes) -> list[Any]:
     """The arrays that the program was traced for, computed and placed."""
-    prepared = point.prepared
-    traced = tree_util.tree_leaves(prepared.call([value.tree for value in point.shapes.values]))
+    prepared = shapes.prepared
+    traced = tree_util.tree_leaves(prepared.call([value.tree for value in shapes.values]))
     values = evaluation.values_of(prepared, expressions.concrete_value)
     leaves = tree_util.tree_leaves(prepared.call(placing.placed(values, prepared)))
     pairs = zip(leaves, traced, strict=True)

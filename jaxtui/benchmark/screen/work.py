@@ -46,6 +46,7 @@ class AskedBenchmark(Struct, frozen=True):
 
     composition: Composition
     benchmark: Benchmark
+    file_changes: int = 0
 
 
 class Opened(Struct, frozen=True):
@@ -109,7 +110,8 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         composition = msgspec.structs.replace(
             composition, program=session.program, parameters=session.parameters
         )
-        return AskedBenchmark(composition, self.benchmark)
+        changes = self.open_session.file_changes if self.subject == "session" else 0
+        return AskedBenchmark(composition, self.benchmark, changes)
 
     def choose(self, subject: Subject, now: float) -> None:
         self.chosen = subject

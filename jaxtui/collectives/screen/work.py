@@ -40,6 +40,7 @@ class AskedCollective(Struct, frozen=True):
 
     composition: Composition
     collective: Collective
+    file_changes: int = 0
 
     @classmethod
     def of(cls, open_session: OpenSession) -> AskedCollective:
@@ -47,7 +48,8 @@ class AskedCollective(Struct, frozen=True):
         composition = open_session.composition
         source = Program(source=composition.program.source)
         collective = open_session.session.collective or DRAFT
-        return cls(msgspec.structs.replace(composition, program=source), collective)
+        composition = msgspec.structs.replace(composition, program=source)
+        return cls(composition, collective, open_session.file_changes)
 
 
 def with_draft(session: Session) -> Session:

@@ -1,8 +1,4 @@
-"""What makes of `jax.jvp`, `jax.lax.scan` and others a function of the program's arguments alone.
-
-Each is, but for its types, what an exported script has for it (`session/adapters.py`). Arguments by
-name are bound as they are, unless it is said otherwise.
-"""
+"""What makes a function of the arguments alone of `jax.jvp`, `jax.lax.scan` and others."""
 
 from __future__ import annotations
 
@@ -19,6 +15,7 @@ from jaxtui.engine_base import failures
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.expressions import Names
+from jaxtui.session.adapters import DEFINITIONS
 from jaxtui.session.field_path import FieldPath
 
 Function = Callable[..., Any]
@@ -48,77 +45,14 @@ class Arrays:
         return self._computed[0] if self._computed else expressions.concrete_value(*self._of)
 
 
-def ones_like(tree: Any) -> Any:
-    """Tangents for `tree`: ones, and float0 for what has no other (integers, keys)."""
-
-    def ones(leaf: Any) -> Any:
-        if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
-            return jnp.ones_like(leaf)
-        return np.zeros(jnp.shape(leaf), jax.dtypes.float0)
-
-    return jax.tree.map(ones, tree)
-
-
-def for_each(primals: tuple[Any, ...], tangents: Any) -> Any:
-    """`tangents` as an entry for each of the `primals`; that of a single one may stand alone."""
-    if tangents is None:
-        return ones_like(primals)
-    # The type has no annotated ==.
-    same = jax.tree.structure(primals) == jax.tree.structure(tangents)  # type: ignore[operator]
-    several = same or len(primals) != 1
-    return tangents if several else (tangents,)
-
-
-def as_jvp(f: Function, tangents: Any = None, **settings: Any) -> Function:
-    """`jax.jvp` of `f`, along `tangents` or else ones."""
-
-    def of_arguments(*primals: Any, **named: Any) -> Any:
-        given = for_each(primals, tangents)
-        return jax.jvp(lambda *args: f(*args, **named), primals, given, **settings)
-
-    return of_arguments
-
-
-def as_vjp(f: Function, cotangents: Any = None, **settings: Any) -> Function:
-    """`jax.vjp` of `f`, with `cotangents` or else ones pulled back."""
-
-    def of_arguments(*primals: Any, **named: Any) -> Any:
-        out, pull, *aux = jax.vjp(lambda *args: f(*args, **named), *primals, **settings)
-        given = ones_like(out) if cotangents is None else cotangents
-        return out, pull(given), *aux
-
-    return of_arguments
-
-
-def as_linearize(f: Function, tangents: Any = None, **settings: Any) -> Function:
-    """`jax.linearize` of `f`, its linear map applied to `tangents` or else ones."""
-
-    def of_arguments(*primals: Any, **named: Any) -> Any:
-        out, push, *aux = jax.linearize(lambda *args: f(*args, **named), *primals, **settings)
-        return out, push(*for_each(primals, tangents)), *aux
-
-    return of_arguments
-
-
-def as_scan(f: Function, **settings: Any) -> Function:
-    """`jax.lax.scan` of `f`, a function of a carry and a slice."""
-
-    def of_arguments(init: Any, xs: Any = None, **named: Any) -> Any:
-        step = (lambda carry, x: f(carry, x, **named)) if named else f
-        return jax.lax.scan(step, init, xs, **settings)
-
-    return of_arguments
-
-
-def as_map(f: Function, **settings: Any) -> Function:
-    """`jax.lax.map` of `f` over all its arguments at once, those by name too."""
-
-    def of_arguments(*args: Any, **named: Any) -> Any:
-        if len(args) == 1 and not named:
-            return jax.lax.map(f, args[0], **settings)
-        return jax.lax.map(lambda xs: f(*xs[0], **xs[1]), (args, named), **settings)
-
-    return of_arguments
+# One text for both: what runs here is what an exported script runs. A frame in it is no line of the
+# user's, as those of this file are none.
+_MADE: dict[str, Any] = {"jax": jax, "jnp": jnp, "np": np}
+exec(compile("\n\n".join(DEFINITIONS.values()), __file__, "exec"), _MADE)
+for_each: Callable[[tuple[Any, ...], Any], Any] = _MADE["for_each"]
+_ADAPTERS: dict[str, Callable[..., Function]] = {
+    name: _MADE[name] for name in DEFINITIONS if name.startswith("as_")
+}
 
 
 def adapted(name: str, f: Function, settings: dict[str, Any]) -> Function:
@@ -133,11 +67,6 @@ def adapted(name: str, f: Function, settings: dict[str, Any]) -> Function:
         return adapter(f, **given)(*args, **named)
 
     return of_arguments
-
-
-_ADAPTERS: dict[str, Callable[..., Function]] = {
-    adapter.__name__: adapter for adapter in (as_jvp, as_vjp, as_linearize, as_scan, as_map)
-}
 
 
 def own_settings(name: str) -> frozenset[str]:

@@ -66,6 +66,47 @@ def collectives(hlo: str, devices: int) -> list[HloCollective]:
 
 
 @dataclass(frozen=True)
+class HloInstruction:
+    """An instruction of a compiled program: its shape as XLA writes it, and the `places` of code
+    that it came from, innermost first."""
+
+    shape: str
+    op: str
+    places: tuple[tuple[str, int], ...]
+
+
+def instructions(hlo: str) -> dict[str, HloInstruction]:
+    """The instructions in the text of a compiled program, by their names.
+
+    One that says nothing of where it came from has the places of what it calls, or else of the
+    nearest that use its result, for which XLA made it.
+    """
+    text = _Text(hlo)
+    called: dict[str, list[_Line]] = {}
+    users: dict[str, list[_Line]] = {}
+    for line in text.lines:
+        called.setdefault(line.computation, []).append(line)
+        for operand in split_top(line.operands):
+            users.setdefault(operand.rpartition(" ")[2].lstrip("%"), []).append(line)
+
+    def told(line: _Line) -> tuple[tuple[str, int], ...]:
+        inside = [one for name in _computations(line) for one in reversed(called.get(name, []))]
+        return next(filter(None, (text.places(one.attributes) for one in (line, *inside))), ())
+
+    def places(line: _Line) -> tuple[tuple[str, int], ...]:
+        near, seen = [line], {line.name}
+        while near:
+            if found := next(filter(None, map(told, near)), None):
+                return found
+            following = {user.name: user for one in near for user in users.get(one.name, [])}
+            near = [user for name, user in following.items() if name not in seen]
+            seen.update(following)
+        return ()
+
+    return {line.name: HloInstruction(line.shape, line.op, places(line)) for line in text.lines}
+
+
+@dataclass(frozen=True)
 class _Line:
     computation: str
     name: str
@@ -85,7 +126,7 @@ class _Text:
         for line in self.lines:
             for called in _computations(line):
                 self._callers.setdefault(called, []).append(line)
-        self._frames = _Frames(hlo)
+        self._frames = Frames(hlo)
 
     def times(self, computation: str) -> int | None:
         """How often a computation runs; one that is called from several places, as at most one."""
@@ -134,7 +175,7 @@ def _collective(line: _Line, text: _Text, devices: int) -> HloCollective | None:
         return None
     if name not in KINDS:
         return None
-    operands = _split(line.operands)
+    operands = split_top(line.operands)
     size = sum(_bytes_of(operand, text.shapes) for operand in operands)
     return HloCollective(
         kind=KINDS[name],
@@ -148,7 +189,7 @@ def _collective(line: _Line, text: _Text, devices: int) -> HloCollective | None:
     )
 
 
-def _split(operands: str) -> list[str]:
+def split_top(operands: str) -> list[str]:
     """The operands of an instruction, whose types may be written before their names."""
     depth, start, found = 0, 0, []
     for position, letter in enumerate(operands):
@@ -339,7 +380,7 @@ _TABLE = re.compile(r"^(\w+)\n((?:\d.*\n)+)", re.MULTILINE)
 _FIELD = re.compile(r"(\w+)=(\d+)")
 
 
-class _Frames:
+class Frames:
     """The frames of the user's code from which operations came, the innermost first."""
 
     def __init__(self, hlo: str) -> None:
@@ -347,12 +388,21 @@ class _Frames:
         self._files = tables.get("FileNames", {})
         self._locations = {k: _fields(v) for k, v in tables.get("FileLocations", {}).items()}
         self._frames = {k: _fields(v) for k, v in tables.get("StackFrames", {}).items()}
+        self._read: dict[int, tuple[tuple[str, int], ...]] = {}
+        # XLA writes a parent's number one too high: an outermost frame would be its own parent.
+        high = any(entry.get("parent_frame_id") == k for k, entry in self._frames.items())
+        self._shift = 1 if high else 0
 
     def places(self, attributes: str) -> tuple[tuple[str, int], ...]:
         if found := _SOURCE.search(attributes):
             return ((found[1], int(found[2])),)
         found = _FRAME.search(attributes)
-        return tuple(self._walk(int(found[1]))) if found else ()
+        if found is None:
+            return ()
+        frame = int(found[1])
+        if frame not in self._read:
+            self._read[frame] = tuple(self._walk(frame))
+        return self._read[frame]
 
     def _walk(self, frame: int) -> Iterator[tuple[str, int]]:
         while frame in self._frames:
@@ -362,8 +412,8 @@ class _Frames:
                 return
             file = self._files.get(location.get("file_name_id", 0), "").strip('"')
             yield file, location.get("line", 0)
-            parent = entry.get("parent_frame_id", 0)
-            if parent == frame:
+            parent = entry.get("parent_frame_id", 0) - self._shift
+            if parent >= frame:
                 return
             frame = parent
 

@@ -8,55 +8,78 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
 
 from jaxtui.engine_base.errors import Diagnosed
-from jaxtui.program.engine import hlo_collectives, lazy_arrays, placing, programs
+from jaxtui.program.engine import (
+    hlo_collectives,
+    hlo_links,
+    jaxpr_links,
+    lazy_arrays,
+    placing,
+    programs,
+    stablehlo_links,
+)
 from jaxtui.program.engine.diagnosis import explain as diagnosis
 from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared
 from jaxtui.program.engine.hlo_collectives import HloCollective
+from jaxtui.program.engine.places_table import Places
 from jaxtui.program.engine.prepared import Prepared, prepare
 from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.text import quantities
 from jaxtui.wire.base import Composition
+from jaxtui.wire.listing import Links, Operation
 from jaxtui.wire.program import ProgramView
-
-# The source locations of operations: paths and frames in JAX's and jaxtui's own files.
-_TABLES = re.compile(
-    r"^(?:FileNames|FunctionNames|FileLocations|StackFrames)\n(?:\d.*\n)*\n*", re.MULTILINE
-)
-_METADATA = re.compile(r", (?:metadata=\{[^}]*\}|stack_frame_id=\d+)")
 
 
 def inspect(composition: Composition, view: ProgramView) -> str:
-    """The program's `view` (any but "equivalents" and "origins") as text. Raises Diagnosed."""
+    """The program's `view` (jaxpr, stablehlo, hlo or cost) as text. Raises Diagnosed."""
+    return listed(composition, view)[0]
+
+
+def listed(composition: Composition, view: ProgramView) -> tuple[str, Links | None]:
+    """The same, with what links its lines to the user's; None where there is nothing to link."""
+    table = Places()
     if view == "jaxpr":
         jaxpr = trace_prepared(prepare(composition)).jaxpr
         if jaxpr is not None:
-            return jaxpr.pretty_print(use_color=False)  # type: ignore[no-any-return]
+            text, spans = jaxpr_links.printed(jaxpr)
+            return text, _links(jaxpr_links.operations(jaxpr, text, spans, table), table)
     if view == "stablehlo":
         with lowered_as_it_runs(composition) as (lowered, _):
-            return str(lowered.as_text())
+            text, located = str(lowered.as_text()), str(lowered.as_text(debug_info=True))
+        return text, _links(stablehlo_links.operations(text, located, table), table)
     with lowered_as_it_runs(composition) as (lowered, prepared):
         compiled = lowered.compile()
+        located = str(lowered.as_text(debug_info=True)) if view == "hlo" else ""
         mesh = dict(prepared.devices.mesh.shape)
-    return hlo_text(compiled) if view == "hlo" else "\n".join(_cost_lines(compiled, mesh))
+    if view == "hlo":
+        text = compiled.as_text() or ""
+        return text, _links(hlo_links.operations(text, located, table), table)
+    return "\n".join(_cost_lines(compiled, mesh)), None
+
+
+def _links(operations: Iterable[Operation], table: Places) -> Links:
+    return Links(operations=list(operations), places=table.lines)
 
 
 @contextlib.contextmanager
-def lowered_as_it_runs(composition: Composition) -> Iterator[tuple[Any, Prepared]]:
+def lowered_as_it_runs(
+    composition: Composition, *, any_size: bool = False
+) -> Iterator[tuple[Any, Prepared]]:
     """The lowered program with its arguments where they lie, to be compiled in the context.
 
-    What fails in the context is raised as Diagnosed.
+    What fails in the context is raised as Diagnosed, and before, unless it may be of `any_size`,
+    what memory cannot hold.
     """
     prepared = prepare(composition)
     shapes = trace_prepared(prepared)
-    refuse_too_large(shapes)
+    if not any_size:
+        refuse_too_large(shapes)
     recorder = prepared.recorder()
     try:
         with placing.on_device_set(prepared.devices):
@@ -77,11 +100,6 @@ def _lowered(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     args, kwargs = lazy_arrays.lightly((args, kwargs))
     call, structs = over_arrays(recorder.program, args, kwargs)
     return jax.jit(call).lower(*structs)
-
-
-def hlo_text(compiled: Any) -> str:
-    """The optimised HLO without the source locations of its operations."""
-    return _METADATA.sub("", _TABLES.sub("", compiled.as_text() or ""))
 
 
 def _cost_lines(compiled: Any, mesh: Mapping[str, int]) -> Iterator[str]:

@@ -27,8 +27,7 @@ def edit_function(screen: WorkScreen[ProgramWork]) -> None:
     if place.endswith(".py"):
         folder = screen.explorer.open_session.folder
         _run(screen, os.path.join(folder, os.path.expanduser(place)))
-        screen.explorer.work.again(screen.explorer.now())
-        screen.explorer.show_work()
+        screen.explorer.reread()
     elif program.function and place:
         screen.shell.say(f"{program.function} is imported; edit it where its module lies")
     else:

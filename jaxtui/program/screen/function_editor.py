@@ -166,6 +166,11 @@ class FunctionEditor(Vertical):
         self.reference.set_class(diagnosis is not None, "-faulty")
         self._message.show(diagnosis)
 
+    def arrive(self) -> None:
+        """Take the focus, with the cursor's line in the middle."""
+        self.area.focus()
+        self.area.scroll_cursor_visible(center=True)
+
     def ask_reference(self) -> None:
         self.add_class("-reference")
         self.reference.focus()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
     from jaxtui.screen.shell import Workbench
 
 FRESH = "def function(x):\n    return x\n"
-IMPORT, WRITE, OTHER = " import", " write", " other "
+IMPORT, WRITE, OTHER, AGAINST = " import", " write", " other ", " against "
 
 
-def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> None:
-    """Ask where the function comes from, and take it from there."""
+def pick_function(
+    screen: WorkScreen[ProgramWork], editor: FunctionEditor, compare: Callable[[str], None]
+) -> None:
+    """Ask where the function comes from, and take it from there, or `compare` it with another."""
     explorer = screen.explorer
     others = explorer.work.choices
     choices = [
         *((f"{OTHER}{choice}", _label(choice)) for choice in others),
+        *((f"{AGAINST}{choice}", f"compare with {_label(choice)}") for choice in others),
         (WRITE, "write it here"),
         (IMPORT, "from a module or file …"),
         *((name, f"example: {lessons.load(name).title}") for name in lessons.NAMES),
@@ -40,6 +44,8 @@ def pick_function(screen: WorkScreen[ProgramWork], editor: FunctionEditor) -> No
             editor.area.focus()
         elif name is not None and name.startswith(OTHER):
             explorer.edit(FUNCTION, name.removeprefix(OTHER))
+        elif name is not None and name.startswith(AGAINST):
+            compare(name.removeprefix(AGAINST))
         elif name is not None:
             explorer.files.unless_changed(lambda: explorer.open(lessons.load(name)))
 

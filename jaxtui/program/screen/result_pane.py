@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.dom import DOMNode
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
-from jaxtui.program.screen.result_tabs import (
-    LeafTab,
-    Listing,
-    ListingTab,
-    ResultTab,
-    Shown,
-    all_tabs,
-)
+from jaxtui.program.screen.listing.tab import ProgramTab
+from jaxtui.program.screen.result_tab import ResultTab, Shown
+from jaxtui.program.screen.result_tabs import LeafTab, Listing, ListingTab, all_tabs
 from jaxtui.program.screen.tab_line import VALUES, TabLine
 from jaxtui.program.screen.view import notice
 from jaxtui.program.screen.work import ProgramWork
@@ -24,7 +22,12 @@ from jaxtui.screen.titles import set_title
 from jaxtui.wire.program import Ran
 
 if TYPE_CHECKING:
+    from jaxtui.program.screen.listing.pane import ListingPane
     from jaxtui.results.screen.view import ArrayView
+
+
+def _ancestors(widget: Widget | None) -> Sequence[DOMNode]:
+    return widget.ancestors_with_self if widget is not None else ()
 
 
 class ResultPane(Vertical):
@@ -50,6 +53,7 @@ class ResultPane(Vertical):
         self._tabs = {tab.name: tab for tab in all_tabs()}
         self._notice = Notice()
         self._switcher = ContentSwitcher()
+        self._content: Widget | None = None  # of the tab on view
         self._ran: Ran | None = None
 
     def compose(self) -> ComposeResult:
@@ -73,7 +77,31 @@ class ResultPane(Vertical):
 
     @property
     def listed(self) -> bool:
-        return isinstance(self.current, ListingTab)
+        """Whether the tab shows a text that can be searched."""
+        return isinstance(self.current, ListingTab | ProgramTab)
+
+    @property
+    def program(self) -> ListingPane | None:
+        """The pane of the program as text, if that is on view."""
+        tab = self.current
+        return tab.pane if isinstance(tab, ProgramTab) else None
+
+    @property
+    def linked_now(self) -> ProgramTab:
+        """The tab on view if its lines are linked to those of the source, else the first such."""
+        tab = self.current
+        return tab if isinstance(tab, ProgramTab) and tab.linked else self._linked[0]
+
+    @property
+    def _linked(self) -> list[ProgramTab]:
+        tabs = self._tabs.values()
+        return [tab for tab in tabs if isinstance(tab, ProgramTab) and tab.linked]
+
+    def linked_after(self, name: str) -> ProgramTab:
+        """The next of the tabs that are linked, after the one named; the first after any other."""
+        linked = self._linked
+        names = [tab.name for tab in linked]
+        return linked[(names.index(name) + 1) % len(linked)] if name in names else linked[0]
 
     def show_tab(self, name: str) -> None:
         """Turn to a tab; the next `show` updates it."""
@@ -104,16 +132,25 @@ class ResultPane(Vertical):
 
     def _show_content(self, shown: Shown) -> None:
         content = self.current.widget(shown)
+        # Not the switcher's own, which is gone before this is called a last time while it closes.
+        before, self._content = self._content, content
+        focused = self.screen.focused
         if content is not None and content.id is None:
             content.id = f"tab-{len(self._switcher.children)}"
             self._switcher.mount(content)
         self.current.update(shown)
         self._switcher.current = content.id if content is not None else None
+        if before is not content and before is not None and before in _ancestors(focused):
+            # What is hidden loses the focus: the next listing, once it is there, takes it.
+            follows = self.program
+            self.call_after_refresh((follows.view if follows is not None else self.tab_line).focus)
         caption = self.current.caption(shown)
         set_title(self, f"Results · {caption}" if caption else "Results")
 
     def find_text(self, text: str) -> bool:
         """Select the next occurrence of `text` in the listing; return whether there is one."""
+        if self.program is not None:
+            return self.program.view.find_text(text)
         listing = self._switcher.visible_content
         return isinstance(listing, Listing) and listing.find_text(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from textual.containers import VerticalScroll
 from textual.visual import VisualType
@@ -13,52 +13,26 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import Selection
 
-from jaxtui.program.screen.tab_line import REMARKS
+from jaxtui.program.screen.listing.tab import ProgramTab
+from jaxtui.program.screen.result_tab import ResultTab, Shown
+from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
+from jaxtui.wire.listing import Links
 from jaxtui.wire.program import ProgramView
 from jaxtui.wire.report import Output
+
+if TYPE_CHECKING:
+    from jaxtui.program.screen.listing.lexer import Language
 
 VALUES_GONE = "these values went with the old engine; F5 computes them again"
 WARNING = re.compile(r"Warning: ")  # as Python prints one
 OLD = "of the program before"
 TITLE = len("Results · ") + 4  # what stands before and behind a caption in the border
 MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
-
-
-class Shown(NamedTuple):
-    """What to show: the work, the leaf of the result, and the width in cells."""
-
-    work: ProgramWork
-    now: float
-    leaf: int
-    width: int
-
-
-class ResultTab:
-    """A tab of the results."""
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        offered: Callable[[ProgramWork], bool] = lambda work: True,
-        note: Callable[[Shown], str] = lambda shown: "",
-        caption: Callable[[Shown], str] = lambda shown: "",
-    ) -> None:
-        """The `note` follows the name; the `caption` is in the pane's title."""
-        self.name, self.offered, self.note, self.caption = name, offered, note, caption
-        self.text = ""  # what it shows, if that is plain text
-
-    def widget(self, shown: Shown) -> Widget | None:
-        """Return the widget to mount, always the same; None before there is anything to show."""
-        raise NotImplementedError
-
-    def update(self, shown: Shown) -> None:
-        raise NotImplementedError
 
 
 class LeafView(Protocol):
@@ -128,6 +102,37 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
     text = "  ·  ".join(parts)
     whole = text if stale else f"{text}, compiling included"
     return whole if len(whole) <= shown.width - TITLE else text
+
+
+class ChangesView(Protocol):
+    """A widget that shows what changed against another run."""
+
+    text: str
+
+    def show(self, work: ProgramWork, now: float) -> None: ...
+
+
+class ChangesTab(ResultTab):
+    """Shows what changed in the widget class `place`, a string "module:class"."""
+
+    def __init__(self, name: str, place: str) -> None:
+        super().__init__(
+            name,
+            offered=lambda work: work.runs.offered,
+            caption=lambda shown: f"against {shown.work.runs.other or shown.work.runs.name}",
+        )
+        self._place = place
+        self._view: ChangesView | None = None
+
+    def widget(self, shown: Shown) -> Widget | None:
+        if self._view is None:
+            self._view = load(self._place)()
+        return self._view  # type: ignore[return-value]  # a ChangesView is a Widget
+
+    def update(self, shown: Shown) -> None:
+        if self._view is not None:
+            self._view.show(shown.work, shown.now)
+            self.text = self._view.text
 
 
 class TextTab(ResultTab):
@@ -217,7 +222,7 @@ def _error_text(diagnosis: Diagnosis | None) -> str:
 
 
 class Listing(TextArea):
-    """A read-only text of the compiler, with search."""
+    """A read-only text about the program, with search."""
 
     def __init__(self) -> None:
         super().__init__(read_only=True, show_line_numbers=False)
@@ -257,7 +262,7 @@ def _location(text: str, place: int) -> tuple[int, int]:
 
 
 class ListingTab(ResultTab):
-    """Shows the program in another language; all such tabs share one listing."""
+    """Shows a text about the program; all such tabs share one listing."""
 
     def __init__(
         self,
@@ -286,12 +291,20 @@ def _compiled(view: ProgramView, shown: Shown) -> str:
     return there.text if there is not None else ""
 
 
+def _linked(view: ProgramView, shown: Shown) -> tuple[str, Links | None, bool]:
+    """The same with its links, and whether it is of an earlier program."""
+    text, there = _compiled(view, shown), shown.work.views.get(view)
+    if there is None:
+        return text, None, False
+    return text, there.links, there.composition != shown.work.asked
+
+
 def _compiled_caption(view: ProgramView, shown: Shown) -> str:
     """Say whether the text is out of date, or what it waits for."""
     work = shown.work
     there = work.views.get(view)
     if there is not None:
-        return OLD if there.composition != work.asked else ""
+        return "" if work.is_of_now(view, there) else OLD
     if work.phase != "ready":
         return ""
     if view in RUN_AGAIN and work.ran_of != work.asked:
@@ -299,8 +312,8 @@ def _compiled_caption(view: ProgramView, shown: Shown) -> str:
     return "asking JAX"
 
 
-def _script(shown: Shown) -> str:
-    return script_text(shown.work.session, shown.work.open_session.folder)
+def _script(shown: Shown) -> tuple[str, None, bool]:
+    return script_text(shown.work.session, shown.work.open_session.folder), None, False
 
 
 def all_tabs() -> list[ResultTab]:
@@ -315,6 +328,9 @@ def all_tabs() -> list[ResultTab]:
         read, caption = partial(_compiled, view), partial(_compiled_caption, view)
         return ListingTab(name, listing, read, caption, offered)
 
+    def program(name: str, view: ProgramView, language: Language) -> ProgramTab:
+        return ProgramTab(name, language, partial(_linked, view), partial(_compiled_caption, view))
+
     return [
         LeafTab("Result", "jaxtui.results.screen.view:ArrayView", says_stale=True),
         TextTab(
@@ -323,6 +339,7 @@ def all_tabs() -> list[ResultTab]:
             offered=lambda work: bool(work.notes),
             note=lambda shown: str(len(shown.work.notes)),
         ),
+        ChangesTab(CHANGES, "jaxtui.changes.screen.view:ChangesView"),
         LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
         TextTab(
             "Output",
@@ -333,11 +350,12 @@ def all_tabs() -> list[ResultTab]:
         ),
         compiler("NaN", "origins", offered=lambda work: work.not_finite),
         compiler("Equivalents", "equivalents"),
-        compiler("Jaxpr", "jaxpr"),
-        compiler("StableHLO", "stablehlo"),
-        compiler("HLO", "hlo"),
+        program("Jaxpr", "jaxpr", "jaxpr"),
+        program("StableHLO", "stablehlo", "stablehlo"),
+        program("HLO", "hlo", "hlo"),
         compiler("Cost", "cost"),
-        ListingTab("Python", listing, _script),
+        compiler(MEMORY, "memory"),
+        ProgramTab("Python", "python", _script),
         TextTab(
             "Notes",
             lambda shown: shown.work.session.notes,

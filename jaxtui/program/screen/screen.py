@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -16,7 +18,7 @@ from jaxtui.program.screen.layers_pane import LayersPane
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
-from jaxtui.program.screen.tab_line import VALUES, TabLine
+from jaxtui.program.screen.tab_line import MEMORY, VALUES, TabLine
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
@@ -32,6 +34,9 @@ from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
+
+if TYPE_CHECKING:
+    from jaxtui.program.screen.listing.pane import ListingPane
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -139,6 +144,8 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def _fit_flow(self) -> None:
         """Fit the height to the flow; called only if it changes, since it triggers a new layout."""
+        if self.maximized is self.shapes:
+            return
         size = self.size
         lines = self.flow_view.get_content_height(size, size, self.flow_view.size.width)
         self.shapes.styles.height = lines + 1  # its title
@@ -149,7 +156,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         rest = COLUMN_LINES + arguments + layers
         lines = max(EDITOR_LEAST, self.size.height - rest)
         height = lines if self.has_class("-wide") else None
-        if height != self._editor_height:
+        if height != self._editor_height and self.maximized is not self.editor:
             self._editor_height = self.editor.styles.height = height
 
     def on_resize(self) -> None:
@@ -158,9 +165,18 @@ class MapScreen(WorkScreen[ProgramWork]):
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
 
+    @property
+    def main_pane(self) -> Widget:
+        return self.results
+
+    @property
+    def left_column(self) -> Widget | None:
+        return self.query_one("#compose") if self.has_class("-wide") else None
+
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
         """Return the error in what is typed, else one in the text of the parameters."""
-        mendable = next((note for note in work.notes if note.fixes), None)
+        notes = work.memory_notes if self.results.tab == MEMORY else work.notes
+        mendable = next((note for note in notes if note.fixes), None)
         return work.diagnosis or self._parameters.wrong or mendable
 
     # ------------------------------------------------------------------------- what was typed
@@ -247,12 +263,16 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.explorer.show_work()
 
     def action_next_tab(self) -> None:
-        self.results.step_tab(1)
-        self.explorer.show_work()
+        self._turn_tab(1)
 
     def action_previous_tab(self) -> None:
-        self.results.step_tab(-1)
+        self._turn_tab(-1)
+
+    def _turn_tab(self, step: int) -> None:
+        self.results.step_tab(step)
         self.explorer.show_work()
+        if self.focused is None and self.results.program is not None:
+            self.call_after_refresh(self.results.program.view.focus)
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.results.show_tab(event.name)
@@ -303,12 +323,74 @@ class MapScreen(WorkScreen[ProgramWork]):
         if not self.results.find_text(text):
             self.say(f"{text!r} is not in this text")
 
+    # ------------------------------------------------------------------------------- listings
+
+    def action_follow_line(self) -> None:
+        from jaxtui.program.screen.listing.following import follow_line
+
+        pane = follow_line(self.results, self.editor, self.say)
+        if pane is not None:
+            self._show_page("-results")
+            self.explorer.show_work()
+            self.call_after_refresh(pane.view.focus)
+
+    def action_listing_source(self) -> None:
+        from jaxtui.program.screen.listing.following import go_to_source
+
+        pane = self._listing()
+        if pane is not None and go_to_source(pane, self.editor, self.say):
+            self._show_page("")
+            self.call_after_refresh(self.editor.arrive)
+
+    def _show_page(self, page: str) -> None:
+        """Turn to the page of results, or with "" to the other, where only one is on view."""
+        self._leave_text()
+        if self.has_class("-narrow") and self.has_class("-results") != bool(page):
+            self._flip()
+
+    def action_listing_collective(self, step: int) -> None:
+        pane = self._listing()
+        if pane is not None and not pane.step_collective(step):
+            self.say("no collectives here: nothing in this text speaks to another device")
+
+    def action_listing_fold(self) -> None:
+        pane = self._listing()
+        if pane is not None and not pane.view.toggle():
+            self.say("nothing is folded into this line")
+
+    def action_fold_listing(self, folded: bool) -> None:
+        if (pane := self._listing()) is not None:
+            pane.view.fold(all_of_it=folded)
+
+    def _listing(self) -> ListingPane | None:
+        """The program's text on view; without one it is said how to get there."""
+        pane = self.results.program
+        if pane is None:
+            self.say("s turns to Jaxpr, StableHLO and HLO, whose lines this is for")
+        return pane
+
+    def action_device_memory(self) -> None:
+        from jaxtui.program.screen.comparing import ask_memory
+
+        ask_memory(self, self.show_results)
+
+    def action_keep_run(self) -> None:
+        from jaxtui.program.screen.comparing import keep_run
+
+        keep_run(self, self.show_results)
+
+    def action_let_run_go(self) -> None:
+        from jaxtui.program.screen.comparing import let_run_go
+
+        let_run_go(self)
+
     # ------------------------------------------------------------------------------- function
 
     def action_pick_function(self) -> None:
+        from jaxtui.program.screen.comparing import compare_with
         from jaxtui.program.screen.picker import pick_function
 
-        pick_function(self, self.editor)
+        pick_function(self, self.editor, partial(compare_with, self, self.show_results))
 
     def action_edit_source(self) -> None:
         from jaxtui.program.screen.external_editor import edit_function
@@ -318,20 +400,37 @@ class MapScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------------- pages
 
     def action_run(self) -> None:
+        self._leave_text()
         self.explorer.run()
         work = self.explorer.work
         if work.trusted and work.diagnosis is None and not self.has_class("-results"):
             self._flip()
 
-    async def action_flip(self) -> None:
+    def show_results(self, tab: str) -> None:
+        """Turn to the results, and there to a tab."""
+        self._leave_text()
+        self.results.show_tab(tab)
+        if not self.has_class("-results"):
+            self._flip()
+
+    def action_flip(self) -> None:
         """Turn to the next page; where a lesson takes the whole screen, its text is the first."""
-        reads = self.has_class("-reading")
-        if self.has_class("-lesson") and not self.has_class("-beside"):
-            if reads or self.has_class("-results"):
-                await self.run_action("app.turn_lesson")
-            if reads:
-                return
-        self._flip()
+        turned = self._leave_text()
+        if not turned:
+            if self.has_class("-lesson") and self.has_class("-results"):
+                self._turn_text()
+            self._flip()
+
+    def _leave_text(self) -> bool:
+        """Turn away from a lesson's text that takes the whole screen. Return whether it did."""
+        reads = self.has_class("-lesson") and self.has_class("-reading")
+        return reads and self._turn_text()
+
+    def _turn_text(self) -> bool:
+        if self.has_class("-beside"):
+            return False
+        self.shell.turn_lesson()
+        return True
 
     def _flip(self) -> None:
         self.toggle_class("-results")
@@ -360,6 +459,9 @@ class MapScreen(WorkScreen[ProgramWork]):
     def scopes(self) -> tuple[str, ...]:
         if self.focused is self.layer_list:
             return ("layers", "map", "app")
+        program = self.results.program
+        if program is not None and self.focused is program.view:
+            return ("listing", "map", "app")
         return ("map", "app")
 
     def offers(self, command: commands.Command) -> bool:

@@ -13,8 +13,10 @@ from textual.widget import Widget
 
 VALUES = "Result"  # the tab that is shown first
 REMARKS = "Remarks"  # what a result may not be as one expects
+CHANGES = "Changes"  # against another run
+MEMORY = "Memory"  # what takes it, line by line
 GAP = "  "  # between the names of tabs
-SHORT = {"Equivalents": "Equiv"}
+SHORT = {"Equivalents": "Equiv", MEMORY: "Mem"}
 
 
 class TabLine(Widget, can_focus=True):

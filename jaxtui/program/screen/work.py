@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import msgspec
-from msgspec import Struct
 
+from jaxtui.program.screen.compiler_text import CompilerText
+from jaxtui.program.screen.runs import RunRecord, Runs
 from jaxtui.program.screen.signature import follow
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Argument, Program
+from jaxtui.session.session import Argument, Program, Sharding
 from jaxtui.wire.base import Composition, Failed, Printed
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
@@ -27,13 +28,6 @@ def _text_of(program: Program) -> tuple[str, str]:
     return program.source, program.function
 
 
-class CompilerText(Struct, frozen=True):
-    """A view of `composition` from JAX or XLA, or the error in place of it."""
-
-    text: str
-    composition: Composition
-
-
 class ProgramWork(RequestWork[Composition, Ran]):
     """The work on the session's program: its traces, its runs and the views of it."""
 
@@ -47,6 +41,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self.traced: Traced | None = None
         self.traced_of: Composition | None = None
         self.values_gone = False  # with the engine that kept the result's values
+        self.runs = Runs()
+        self._run_files = 0  # how often files had changed when the newest run was asked for
         self.views: dict[ProgramView, CompilerText] = {}
         self.flow: Flow | None = None
         """The newest shape flow; of a program before when nothing of the typed one is known."""
@@ -77,10 +73,29 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if self._late and self.traced_of != self.asked:
             return None
         if self.traced is not None and self.traced.diagnosis is not None:
-            return self.traced.diagnosis
+            return self._with_batches(self.traced.diagnosis)
         if self._failure is not None and self._failure_of == self.traced_of:
-            return self._failure
+            return self._with_batches(self._failure)
         return None
+
+    def _with_batches(self, found: Diagnosis) -> Diagnosis:
+        """`found`, if it is that memory does not suffice, with the fix that the view of it has."""
+        if found.kind != "memory" or found.fixes or not self.memory_notes:
+            return found
+        return msgspec.structs.replace(found, fixes=self.memory_notes[0].fixes)
+
+    @property
+    def memory_notes(self) -> list[Diagnosis]:
+        """What the view of the memory has found to mend in what is typed."""
+        view = self.views.get("memory")
+        return view.notes if view is not None and self.is_of_now("memory", view) else []
+
+    def is_of_now(self, name: ProgramView, view: CompilerText) -> bool:
+        """Whether a view is of what is typed."""
+        return view.composition == self.asked and view.sharding == self._sharding_for(name)
+
+    def _sharding_for(self, view: ProgramView) -> Sharding | None:
+        return self.session.sharding if view == "memory" else None
 
     @property
     def notes(self) -> list[Diagnosis]:
@@ -214,6 +229,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self.ran = self.ran_of = None
         self._failure = self._failure_of = None
         self.views = {}
+        self.runs.forget()
         before = self._known
         self.edited(now)
         self._rest_at = now
@@ -223,6 +239,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def again(self, now: float) -> None:
         """Something that the engine reads besides the session has changed, such as a file."""
         self.ran_lost = True
+        self.runs.files += 1
         self.ran_of, self._departed_at = None, now
         self._failure = self._failure_of = None
         self.views = {}
@@ -249,6 +266,13 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def rested(self, now: float) -> None:
         if self._may_run(now):
             self._run(now)
+        self._look_for_batches(now)
+
+    def _look_for_batches(self, now: float) -> None:
+        """Ask what would make a program fit that is refused as too large for the memory."""
+        found = self.traced.diagnosis if self.traced is not None else None
+        if found is not None and found.kind == "memory" and self.traced_of == self.asked:
+            self.inspect("memory", now)
 
     def restarted(self, now: float, *, ended: bool = False) -> None:
         """A fresh engine is starting; ask it for the shapes of what is composed, then its result.
@@ -265,17 +289,21 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def inspect(self, view: ProgramView, now: float) -> None:
         """Ask for a view of what is typed, unless it is there, asked for, or typing goes on."""
         composition, shown = self.asked, self.views.get(view)
+        sharding = self._sharding_for(view)
         asked = any(
-            isinstance(p.request, Inspect) and p.request.view == view and p.asked == composition
+            isinstance(p.request, Inspect)
+            and (p.request.view, p.request.sharding, p.asked) == (view, sharding, composition)
             for p in self._pending.values()
         )
         waits = not self.trusted or self.phase != "ready" or now < self._rest_at
         # These run the program, and what may run by itself was decided for the result.
         decides = view in RUN_AGAIN and not self.abstract
         waits = waits or (decides and self.ran_of != composition)
-        if (shown and shown.composition == composition) or asked or waits or self.blocked():
+        there = shown is not None and self.is_of_now(view, shown)
+        if there or asked or waits or self.blocked():
             return
-        self._ask(Inspect(id=self._next_id(), composition=composition, view=view), now)
+        request = Inspect(id=self._next_id(), composition=composition, view=view, sharding=sharding)
+        self._ask(request, now)
 
     def _trace(self, now: float) -> None:
         if not self.trusted or (self._blocked_trace and self.blocked()):
@@ -291,7 +319,9 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._failure = None
         self.printed = {"trace": "", "run": ""}
         self._printed_by = composition = self.asked
-        self._ask(Run(id=self._run_id, composition=composition), now)
+        self._run_files = self.runs.files
+        held = self.runs.held_for(composition)
+        self._ask(Run(id=self._run_id, composition=composition, held=held), now)
 
     def _may_run(self, now: float) -> bool:
         traced = self.traced
@@ -310,6 +340,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         super()._forget_engine()
         self._trace_id = 0
         self.values_gone = self.ran is not None
+        self.runs.lose_values()
 
     # ------------------------------------------------------------------------- what is answered
 
@@ -323,6 +354,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         match event:
             case Ran() if event.id == self._run_id:
                 self._take_run(event, pending)
+                self.runs.add(RunRecord(event, pending.asked, self._run_files))
                 self.values_gone = False
                 if self.ran_of == self.asked:
                     self.flow = event.flow
@@ -338,8 +370,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
                     diagnosis=event.diagnosis,
                 )
             case Inspected() | Failed() if isinstance(pending.request, Inspect):
-                text = event.text if isinstance(event, Inspected) else event.diagnosis.message
-                self.views[pending.request.view] = CompilerText(text, pending.asked)
+                answer = event if isinstance(event, Inspected) else event.diagnosis
+                self.views[pending.request.view] = CompilerText.of(pending.request, answer)
             case _:
                 pass
 
@@ -354,6 +386,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
             self._follow_signature(event.signature, pending.asked, now)
         if self._may_run(now):
             self._run(now)
+        self._look_for_batches(now)
 
     def _follow_signature(self, signature: list[Parameter], asked: Composition, now: float) -> None:
         """Let the arguments follow a change of the signature; those of a file are as they are."""

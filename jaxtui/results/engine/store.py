@@ -18,7 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtui.engine_base import devices
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.memory import NEGLIGIBLE
 from jaxtui.results import condition
 from jaxtui.results.engine import finding, summaries
 from jaxtui.results.engine.blocks import Block, Index, cover, ends_of, overlap, whole
@@ -29,6 +31,7 @@ from jaxtui.wire.report import Output, Shard, Summary
 from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, WindowRead
 
 KEPT = 2  # results
+HELD_SHARE = 0.125  # of the free memory that a result may take to be held beside them
 MAX_CELLS = 1_000_000  # per window
 MAX_TEXT = 10_000  # characters of an object's repr
 _MESSAGE_LINES = 3  # kept of an error message of JAX
@@ -65,6 +68,7 @@ class ResultStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._results: OrderedDict[int, list[KeptLeaf]] = OrderedDict()
+        self._held = 0  # a result that is kept beside the newest
 
     def keep(self, result: int, leaves: list[tuple[str, Any]]) -> None:
         """Store `leaves` (keystr path, value) as `result`, and drop all but the newest `KEPT`.
@@ -75,8 +79,25 @@ class ResultStore:
         with self._lock:
             self._results.pop(result, None)
             self._results[result] = kept
-            while len(self._results) > KEPT:
-                self._results.popitem(last=False)
+            self._drop_old()
+
+    def hold(self, result: int) -> None:
+        """Keep `result` beside the newest `KEPT`, and no other; 0 is for none.
+
+        One that takes more than `HELD_SHARE` of the memory that is free is not held.
+        """
+        with self._lock:
+            leaves = self._results.get(result, [])
+        size = sum(block.data.nbytes for leaf in leaves for block in leaf.blocks)
+        free = devices.available_memory() if size > NEGLIGIBLE else None
+        with self._lock:
+            self._held = result if free is None or size <= free * HELD_SHARE else 0
+            self._drop_old()
+
+    def _drop_old(self) -> None:
+        newest = list(self._results)[-KEPT:]
+        for result in [r for r in self._results if r not in newest and r != self._held]:
+            del self._results[result]
 
     def outputs(self, result: int, values: int | None) -> list[Output]:
         """Describe every leaf with its shards, and its values if it has at most `values` elements.
@@ -84,15 +105,15 @@ class ResultStore:
         A larger leaf, and one that other processes hold a part of, has a summary instead; with
         `values` None there is neither. Raises Diagnosed.
         """
-        return [self._output(leaf, values) for leaf in self._leaves(result)]
+        return [self._output(leaf, values) for leaf in self.leaves(result)]
 
     def window(self, request: ReadWindow) -> WindowRead:
         """Read a window of a leaf. Raises Diagnosed, also for an invalid request."""
         leaf = self._leaf(request.result, request.leaf)
         parts, shape = _blocks_of(leaf, request.device)
         index = _checked_window(request, shape)
-        with _reading(leaf):
-            elements = _assemble(parts, index)
+        with reading(leaf):
+            elements = assemble(parts, index)
         if elements is None:
             raise _elsewhere(leaf)
         return WindowRead(
@@ -116,7 +137,7 @@ class ResultStore:
             wanted = condition.parse(request.wanted)
         except ValueError as error:
             raise diagnosed("value", NO_FIELD, str(error)) from error
-        with _reading(leaf):
+        with reading(leaf):
             found = finding.find(parts, shape, leaf.sort, wanted, request.after, cancelled)
         return CellFound(id=request.id, index=None if found is None else list(found))
 
@@ -128,7 +149,7 @@ class ResultStore:
         """
         leaf = self._leaf(request.result, request.leaf)
         parts, shape = _blocks_of(leaf, request.device)
-        with _reading(leaf):
+        with reading(leaf):
             for summary in summaries.summaries(parts, leaf.sort, math.prod(shape)):
                 self._leaf(request.result, request.leaf)
                 yield summary
@@ -137,7 +158,7 @@ class ResultStore:
         given: Any = None
         summary: Summary | None = None
         if values is not None:
-            with _reading(leaf):
+            with reading(leaf):
                 if leaf.size <= values and leaf.complete:
                     given = _values(leaf)
                 else:
@@ -155,7 +176,8 @@ class ResultStore:
             ],
         )
 
-    def _leaves(self, result: int) -> list[KeptLeaf]:
+    def leaves(self, result: int) -> list[KeptLeaf]:
+        """The leaves of a result. Raises Diagnosed if it is no longer kept."""
         with self._lock:
             leaves = self._results.get(result)
         if leaves is None:
@@ -163,7 +185,7 @@ class ResultStore:
         return leaves
 
     def _leaf(self, result: int, leaf: int) -> KeptLeaf:
-        leaves = self._leaves(result)
+        leaves = self.leaves(result)
         if not 0 <= leaf < len(leaves):
             raise _failure(f"result {result} has {len(leaves)} outputs; there is no {leaf}")
         return leaves[leaf]
@@ -273,7 +295,7 @@ def _checked_window(request: ReadWindow, shape: tuple[int, ...]) -> Index:
     return tuple((start, stop) for start, stop in request.index)
 
 
-def _assemble(parts: Sequence[Block], index: Index) -> np.ndarray[Any, Any] | None:
+def assemble(parts: Sequence[Block], index: Index) -> np.ndarray[Any, Any] | None:
     """Collect the elements at `index` from the blocks; None if other processes hold some of them.
 
     For an empty window, the dtype of the result is arbitrary.
@@ -321,7 +343,7 @@ def _as_rows(
 
 
 def _values(leaf: KeptLeaf) -> Any:
-    elements = _assemble(leaf.parts, whole(leaf.shape))
+    elements = assemble(leaf.parts, whole(leaf.shape))
     if elements is None:
         raise _elsewhere(leaf)
     if not leaf.size:
@@ -330,7 +352,7 @@ def _values(leaf: KeptLeaf) -> Any:
 
 
 @contextlib.contextmanager
-def _reading(leaf: KeptLeaf) -> Iterator[None]:
+def reading(leaf: KeptLeaf) -> Iterator[None]:
     """Turn errors of JAX while elements are read into Diagnosed."""
     if leaf.array is not None and leaf.array.is_deleted():
         raise _deleted(leaf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from jaxtui.engine_base.failures import SOURCE_NAME
@@ -44,7 +45,7 @@ def _sent(one: HloCollective, mesh: dict[str, int], links: Links) -> SentCollect
     else:
         axes = hlo_collectives.axes_of(one.groups, mesh, positions) or []
     group = max(map(len, one.groups))
-    line, file = _place(one)
+    line, file = place_among(one.places)
     return SentCollective(
         kind=one.kind,
         axes=axes,
@@ -57,11 +58,12 @@ def _sent(one: HloCollective, mesh: dict[str, int], links: Links) -> SentCollect
     )
 
 
-def _place(one: HloCollective) -> tuple[int | None, str]:
-    for file, line in one.places:
+def place_among(places: Sequence[tuple[str, int]]) -> tuple[int | None, str]:
+    """The line and the file ("" for the source) of the user's among an instruction's places."""
+    for file, line in places:
         if file == SOURCE_NAME:
             return line, ""
-    for file, line in one.places:
+    for file, line in places:
         if lines.is_users(file):
             return line, file
     return None, ""

@@ -43,6 +43,26 @@ class Life:
             living -= sum(map(bytes_of, step.freed))
         return most
 
+    def at_most(self, bytes_of: Bytes) -> list[Any]:
+        """The variables that are made and live when `most_made` is reached, those of bodies too."""
+        most, best = -1, list[Any]()
+        living: dict[Any, None] = {}
+        size = 0
+        for step in self._steps:
+            living.update(dict.fromkeys(step.made))
+            made = sum(map(bytes_of, step.made))
+            size += made
+            largest = max(step.bodies, key=lambda body: body.most_made(bytes_of), default=None)
+            inner = 0 if largest is None else largest.most_made(bytes_of)
+            reached = size + inner - min(made, sum(map(bytes_of, step.overwritten)))
+            if reached > most:
+                inside = [] if largest is None else largest.at_most(bytes_of)
+                most, best = reached, [*living, *inside]
+            for variable in step.freed:
+                size -= bytes_of(variable)
+                living.pop(variable, None)
+        return best
+
 
 class _Step(NamedTuple):
     """What an equation makes; the donated that it reads last, which is written over by a result of

@@ -49,6 +49,7 @@ class AskedSharding(Struct, frozen=True):
 
     composition: Composition
     sharding: Sharding
+    file_changes: int = 0
 
 
 class ShardingWork(RequestWork[AskedSharding, ShardingPlanned]):
@@ -85,7 +86,8 @@ class ShardingWork(RequestWork[AskedSharding, ShardingPlanned]):
     @property
     def asked(self) -> AskedSharding:
         opened = self.open_session
-        return AskedSharding(opened.composition, opened.session.sharding or Sharding())
+        sharding = opened.session.sharding or Sharding()
+        return AskedSharding(opened.composition, sharding, opened.file_changes)
 
     @property
     def plan(self) -> ShardingPlan | None:

@@ -29,6 +29,7 @@ from jaxtui.wire.collectives import (
 from tests.support import made_collectives as made
 from tests.support import made_events
 from tests.support.fake_client import Bench
+from tests.support.tables import one_in
 
 Answer = Callable[[int], CollectiveRan]
 SIZES = [(80, 24), (120, 40)]
@@ -462,7 +463,7 @@ async def test_ascii_has_nothing_else() -> None:
         assert odd == set()
 
 
-@pytest.mark.parametrize("answer", [made.all_gather, made.all_to_all])
+@pytest.mark.parametrize("answer", one_in(2, [made.all_gather, made.all_to_all]))
 async def test_every_size_shows_the_rows_the_words_and_the_keys(answer: Answer) -> None:
     collective = GATHER if answer is made.all_gather else SQUARE
     async with opened((120, 40), answer, collective) as bench:
@@ -508,9 +509,9 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     ("collective", "answer"),
     [
         (DRAFT, made.psum),
-        (GATHER, made.all_gather),
+        pytest.param(GATHER, made.all_gather, marks=pytest.mark.long),
         (PPERMUTE, made.ppermute),
-        (SQUARE, made.all_to_all),
+        pytest.param(SQUARE, made.all_to_all, marks=pytest.mark.long),
     ],
     ids=["psum", "all_gather", "ppermute", "all_to_all"],
 )

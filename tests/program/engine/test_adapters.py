@@ -1,41 +1,15 @@
-"""What the engine runs for a layer is, line by line, what an exported script has for it."""
+"""What makes of functions of functions those of a program's arguments."""
 
 from __future__ import annotations
 
 import ast
-import inspect
 
 import pytest
 
-from jaxtui.program.engine import adapters
 from jaxtui.session.adapters import DEFINITIONS, definitions
 from jaxtui.session.layers import LAYER_KINDS
 from jaxtui.session.session import Argument, Program, Session
 from tests.support.wrong import run_failure, trace
-
-
-class _Plain(ast.NodeTransformer):
-    """Takes away what a script has not: types and docstrings."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # ast's name
-        self.generic_visit(node)
-        node.returns = None
-        if ast.get_docstring(node) is not None:
-            del node.body[0]
-        return node
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-
-def plain(source: str) -> str:
-    return ast.dump(_Plain().visit(ast.parse(source)))
-
-
-@pytest.mark.parametrize("name", DEFINITIONS)
-def test_a_script_has_what_the_engine_runs(name: str) -> None:
-    assert plain(DEFINITIONS[name]) == plain(inspect.getsource(getattr(adapters, name)))
 
 
 @pytest.mark.parametrize("name", sorted({kind.adapter for kind in LAYER_KINDS.values()}))

@@ -12,7 +12,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.program.engine import evaluation
-from jaxtui.program.engine.inspection import collectives, hlo_text, inspect
+from jaxtui.program.engine.inspection import collectives, inspect
 from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Argument, Devices, Program
 from jaxtui.text.quantities import size
@@ -103,7 +103,7 @@ def test_cost_and_hlo_are_those_of_the_script(
 ) -> None:
     made = composition(source, values, shardings, mesh, [Jit(**settings)])
     compiled = bare(source, values, shardings, mesh, settings)
-    wanted, memory = collectives(hlo_text(compiled)), compiled.memory_analysis()
+    wanted, memory = collectives(compiled.as_text()), compiled.memory_analysis()
     assert collectives(inspect(made, "hlo")) == wanted
     cost = inspect(made, "cost").splitlines()
     rows = dict(re.split("  +", line) for line in cost if re.search(r"\S  +", line))

@@ -6,6 +6,7 @@ import pytest
 
 from jaxtui.session.layers import Apply, Grad, Jit, Map, Pmap, Scan, ValueAndGrad, Vmap
 from tests.support.bare import Case, case, check, check_script
+from tests.support.tables import one_in
 from tests.support.wrong import Wrong, wrong
 from tests.support.wrong import check as check_wrong
 
@@ -167,7 +168,7 @@ WRONG = [
 CASES = [*SCANS, *MAPPED]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", one_in(3, CASES))
 def test_a_loop_is_that_of_bare_jax(case: Case) -> None:
     check(case)
 

@@ -6,6 +6,7 @@ import pytest
 
 from jaxtui.session.layers import Grad, Jit, Pmap, ValueAndGrad, Vmap
 from tests.support.bare import Case, case, check
+from tests.support.tables import one_in
 
 # fmt: off
 AXES = [
@@ -156,11 +157,11 @@ DEVICES = [
 # fmt: on
 
 
-@pytest.mark.parametrize("case", [*AXES, *STATIC, *COLLECTIVES])
+@pytest.mark.parametrize("case", one_in(2, [*AXES, *STATIC, *COLLECTIVES]))
 def test_pmap_gives_what_bare_pmap_gives(case: Case) -> None:
     check(case)
 
 
-@pytest.mark.parametrize("case", [*STACKS, *DEVICES])
+@pytest.mark.parametrize("case", one_in(2, [*STACKS, *DEVICES]))
 def test_stacks_and_device_sets_give_what_bare_jax_gives(case: Case) -> None:
     check(case)

@@ -12,6 +12,7 @@ from jaxtui.session.session import Argument, AxisTypeName, Devices, Program, Ses
 from jaxtui.wire.base import Composition
 from tests.support.bare import assert_same_leaves, assert_trace_foretold
 from tests.support.scripts import names_of
+from tests.support.tables import one_in
 from tests.support.wrong import Wrong, check, wrong
 
 MESH = {"data": 4, "model": 2}
@@ -59,7 +60,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", one_in(2, CASES))
 def test_a_program_with_smap_is_the_scripts(name: str) -> None:
     of = CASES[name]
     bare = names_of(script(of))["result"]

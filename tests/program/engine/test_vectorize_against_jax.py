@@ -7,6 +7,7 @@ import pytest
 from jaxtui.session.layers import Apply, Checkpoint, Grad, Jit, Map, Pmap, Scan, Vectorize, Vmap
 from jaxtui.session.session import Argument, Program, Session
 from tests.support.bare import Case, case, check, check_script
+from tests.support.tables import one_in
 from tests.support.wrong import Wrong, trace, wrong
 from tests.support.wrong import check as check_wrong
 
@@ -216,7 +217,7 @@ WRONG = [
 CASES = [*VECTORIZED, *APPLIED]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", one_in(3, CASES))
 def test_a_layer_is_what_it_is_in_bare_jax(case: Case) -> None:
     check(case)
 

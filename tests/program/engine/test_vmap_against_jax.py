@@ -9,6 +9,7 @@ import pytest
 
 from jaxtui.session.layers import Grad, Jit, ValueAndGrad, Vmap
 from tests.support.bare import Case, case, check
+from tests.support.tables import one_in
 
 NODE = """
 import dataclasses
@@ -200,7 +201,7 @@ COLLECTIVES = [
 # fmt: on
 
 
-@pytest.mark.parametrize("case", [*AXES, *NESTED, *TREES, *COLLECTIVES])
+@pytest.mark.parametrize("case", one_in(2, [*AXES, *NESTED, *TREES, *COLLECTIVES]))
 def test_axes_trees_and_names_are_those_of_bare_vmap(case: Case) -> None:
     check(case)
 

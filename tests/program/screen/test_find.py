@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.program.screen.result_tabs import Listing
 from jaxtui.screen.dialogs import FindDialog
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
@@ -101,14 +100,14 @@ async def test_a_listing_is_searched_from_the_cursor_and_round_to_the_start() ->
         await bench.hear(Inspected(id=asked.id, view="jaxpr", text=listing))
         assert "MUL" not in bench.text
         await asked_for(bench, "mul")
-        area = bench.app.map_screen.results.query_one(Listing)
-        assert area is not None
-        assert area.selected_text == "MUL"
+        pane = bench.app.map_screen.results.program
+        assert pane is not None
+        assert pane.view.found == (61, 4, 7)
         assert "c = MUL d" in bench.text
         await asked_for(bench, "a")
-        assert area.selection.start == (0, 0)
+        assert pane.view.found == (0, 0, 1)
         await bench.press("slash", "enter")
-        assert area.selection.start == (0, 4)
+        assert pane.view.found == (0, 4, 5)
         await asked_for(bench, "sub")
         assert "'sub' is not in this text" in bench.text
 

@@ -46,7 +46,7 @@ def traced(source: str, values: dict[str, str], *layers: AnyLayer) -> Flow:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(k, marks=[pytest.mark.long] if n % 3 else []) for n, k in enumerate(LAYER_KINDS)],
+    [pytest.param(k, marks=[pytest.mark.long] if n % 6 else []) for n, k in enumerate(LAYER_KINDS)],
 )
 async def test_a_kind_is_chosen_by_its_sentence_and_its_fields_are_edited(name: str) -> None:
     kind = LAYER_KINDS[name]

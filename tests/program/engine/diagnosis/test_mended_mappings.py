@@ -11,6 +11,7 @@ import pytest
 
 from jaxtui.session.layers import Jit, Pmap, ShardMap, Vmap
 from tests.support.mended import Mended, check, mended
+from tests.support.tables import one_in
 
 UNIT = "def unit(v):\n    return v / jnp.sqrt((v * v).sum())\n"
 CHAIN = "def chain(key):\n    return jax.random.normal(key, (3,))\n"
@@ -194,7 +195,7 @@ OVER_DEVICES = [
 # fmt: on
 
 
-@pytest.mark.parametrize("case", [*TREES, *KEYWORDS, *OVER_DEVICES])
+@pytest.mark.parametrize("case", one_in(2, [*TREES, *KEYWORDS, *OVER_DEVICES]))
 def test_each_fix_gives_what_is_meant(case: Mended) -> None:
     check(case)
 

@@ -1,0 +1,1 @@
+"""The screen's side of comparing two runs."""
