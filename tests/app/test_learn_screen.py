@@ -32,7 +32,7 @@ async def test_enter_opens_a_lesson_in_its_screen_beside_its_text() -> None:
         assert bench.session == lessons.load(lessons.NAMES[1])
         assert bench.client.trace.composition.program == bench.session.program
         assert bench.app.focused is bench.app.screen.query_one(LessonPane)
-        assert "Without help there are" in bench.text
+        await bench.until(lambda: "Without help there are" in bench.text)
 
 
 async def test_a_lesson_replaces_unsaved_work_only_when_told_to() -> None:

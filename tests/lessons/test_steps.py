@@ -12,7 +12,7 @@ from jaxtui.lessons import book
 from jaxtui.lessons.steps import Seen, Step, done, with_step
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import FieldPath
-from jaxtui.session.session import with_field
+from jaxtui.session.session import with_field, with_fix
 from tests.support.tried import collective_values, planned, sent, tried
 
 EVERY = [(name, i) for name in lessons.NAMES for i in range(len(book.lesson(name).steps))]
@@ -35,7 +35,13 @@ def test_a_step_that_is_done_is_ticked_and_gives_what_the_text_says(name: str, i
     assert before.diagnosis is None
     if not step.timed:  # of which there is nothing to see but that it has run
         assert not done(step, before.seen)
-    after = tried(with_step(lesson.session, step), screen)
+    session = with_step(lesson.session, step)
+    after = tried(session, screen)
+    if step.fixed:
+        assert after.diagnosis is not None
+        assert not done(step, after.seen)
+        mended = with_fix(session, after.diagnosis.fixes[0])
+        after = tried(mended, screen, frozenset({after.seen.error}))
     assert done(step, after.seen), after
     assert step.says in (after.diagnosis.message if after.diagnosis is not None else step.says)
     if step.values is not None:
