@@ -455,7 +455,7 @@ class JaxtuiApp(ShellApp):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         scopes = screen.scopes() if isinstance(screen, WorkScreen) else ("app",)
-        everything = ("layers", "map", "app") if scopes[0] in ("map", "layers") else scopes
+        everything = ("layers", "map", "app") if "map" in scopes else scopes
         for command in commands.in_scopes(*everything):
             if command.palette:
                 keys = commands.key_names(command)

@@ -100,6 +100,20 @@ def wrap(text: str, width: int, lines: int) -> list[str]:
     return [*result, fit(rest, width)] if rest else result
 
 
+def pieces(text: str, width: int, lines: int) -> list[str]:
+    """`text`, such as a path, broken anywhere into at most `lines` pieces of `width` cells.
+
+    The last piece has its middle replaced when it is too long.
+    """
+    result: list[str] = []
+    rest = text
+    while len(result) < lines - 1 and cell_len(rest) > width > 1:
+        head = _cut(rest, width)
+        result.append(head)
+        rest = rest[len(head) :]
+    return [*result, fit_middle(rest, width)]
+
+
 def _cut(text: str, width: int) -> str:
     """The longest start of `text` that fits in `width` cells."""
     if text.isascii():

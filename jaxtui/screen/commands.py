@@ -36,6 +36,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.flip", "v,f6", "results", "Turn between composing and results", "map", hint=12),
     Command("screen.next_output", "o", "next output", "Show the next leaf of the result", "map"),
     Command("screen.previous_output", "O", "previous output", "Show the leaf before", "map"),
+    Command("screen.pick_leaf", "L", "leaves", "Pick a leaf of the result by its path", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
@@ -46,7 +47,7 @@ COMMANDS: tuple[Command, ...] = (
         "screen.follow_line",
         "f4",
         "same line",
-        "From a line of the source to its operation in a listing, and from listing to listing",
+        "The same line in the next listing",
         "map",
         True,
     ),
@@ -179,6 +180,28 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "screen.select_next", "down,j", "down", "Select the layer below", "layers", palette=False
     ),
+    # trees by path
+    Command(
+        "turn",
+        "enter,space,right",
+        "unfold",
+        "Unfold the argument, or fold it",
+        "argument",
+        hint=1,
+        palette=False,
+    ),
+    Command(
+        "choose",
+        "enter,space",
+        "fold, set",
+        "Fold, unfold, set or take the row",
+        "tree",
+        hint=1,
+        palette=False,
+    ),
+    Command("screen.find", "slash", "find", "Find a path", "tree", hint=2, palette=False),
+    Command("find_again(1)", "n", "next", "Find the next one", "tree", hint=3, palette=False),
+    Command("find_again(-1)", "N", "before", "Find the one before", "tree", palette=False),
     Command(
         "screen.apply_devices",
         "f5,ctrl+j",

@@ -42,6 +42,8 @@ SCREENS = (
         "jaxtui.program.screen.screen:MapScreen",
         (
             ("map", "On the Map screen"),
+            ("argument", "On the name of an argument that is a tree"),
+            ("tree", "In a tree, by path"),
             ("layers", "In the list of layers"),
             ("listing", "In a jaxpr, StableHLO or HLO"),
         ),

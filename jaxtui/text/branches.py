@@ -30,6 +30,12 @@ def components(path: str) -> list[str]:
     return _COMPONENT.findall(path)
 
 
+def first_component(path: str) -> str:
+    """The first of the keys of a path, "" if it has none."""
+    found = _COMPONENT.match(path)
+    return found[0] if found is not None else ""
+
+
 def branches(paths: Sequence[str], indices: Sequence[int]) -> list[int | Branch]:
     """What the arrays of these paths are parts of, in order; a branch has two arrays or more."""
     keys = {index: components(path) for index, path in zip(indices, paths, strict=True)}

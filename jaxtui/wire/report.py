@@ -124,6 +124,19 @@ class FlowLeaf(Struct, frozen=True, kw_only=True):
     spec: list[list[str]] = []
 
 
+class TreeNode(Struct, frozen=True, kw_only=True):
+    """A node of a pytree that is no leaf, at `path`.
+
+    `kind` is how such a node is written: "dict", "list", "tuple", "None", or the name that a text
+    may call its class by, such as `State`; it is "" for a node that no text can write. `keys` are
+    the components of its children's paths, in the tree's order, as from `jax.tree_util.keystr`.
+    """
+
+    path: str
+    kind: str
+    keys: list[str]
+
+
 class Level(Struct, frozen=True, kw_only=True):
     """A column of the shape flow: the inputs and outputs just inside `layer`.
 
@@ -131,7 +144,8 @@ class Level(Struct, frozen=True, kw_only=True):
     "given" or, for example, "vmap batch·4". `size` is the size of the mapped axis, None where
     nothing is mapped. `inputs` is None if tracing failed before it reached this level, `outputs` if
     it failed before it returned to it. The last `auxiliary` outputs are what `layer` passes on
-    beside what it differentiates (`has_aux`).
+    beside what it differentiates (`has_aux`). `returned` are the nodes of the tree of the outputs,
+    None where it is not known or the same as one level further out.
     """
 
     layer: int
@@ -141,6 +155,7 @@ class Level(Struct, frozen=True, kw_only=True):
     inputs: list[FlowLeaf] | None
     outputs: list[FlowLeaf] | None
     auxiliary: int = 0
+    returned: list[TreeNode] | None = None
 
 
 class Flow(Struct, frozen=True, kw_only=True):
@@ -148,12 +163,14 @@ class Flow(Struct, frozen=True, kw_only=True):
 
     No layer but an `apply` changes the pytree of the arguments, so an input leaf has the same path
     in every level. The pytree of the outputs may differ from level to level (`grad`), so outputs
-    have their own paths. `axes` are those of the mesh.
+    have their own paths. `axes` are those of the mesh. `given` are the nodes of the trees of the
+    arguments, whose paths begin with the argument's name.
     """
 
     function: str
     levels: list[Level]
     axes: list[str] = []
+    given: list[TreeNode] = []
 
 
 class Parameter(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from tests.performance import (
     keystroke,
     sharding,
     startup,
+    trees,
     waiting,
 )
 from tests.performance.table import Row, table
@@ -24,6 +25,7 @@ PARTS = {
     "waiting": waiting,
     "faults": faults,
     "sharding": sharding,
+    "trees": trees,
     "screen": beside_the_screen,
     # Last, since these start JAX's threads in this process, and a terminal has to fork it.
     "believable": believable,

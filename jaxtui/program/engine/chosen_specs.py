@@ -8,8 +8,8 @@ from typing import Any
 
 from jax.sharding import PartitionSpec
 
-from jaxtui.program.engine import path_patterns
 from jaxtui.program.engine.path_patterns import ByPath
+from jaxtui.program.path_matching import ANY
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def chosen_specs(
     for path in paths:
         pattern = by.pattern_of(path) or ""
         same = len(seen[pattern][_last(path)]) == 1
-        alike = f"{path_patterns.ANY}/{_last(path)}" if same else "/".join(path)
+        alike = f"{ANY}/{_last(path)}" if same else "/".join(path)
         alone = same and len(seen[pattern]) == 1
         chosen.append(Chosen(by, pattern, pattern if alone else alike))
     return chosen

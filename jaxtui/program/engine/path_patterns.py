@@ -7,15 +7,14 @@ pattern `**` stands for any number of components, and each other component match
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from jax import tree_util
 
-ANY = "**"
+from jaxtui.program.path_matching import matches
+
 KeyPath = tuple[Any, ...]
 """Where a leaf is in a tree, as from `jax.tree_util.tree_flatten_with_path`."""
 
@@ -63,19 +62,3 @@ def components(path: KeyPath) -> tuple[str, ...]:
     """The components of a leaf's path; a key with slashes is several."""
     text = tree_util.keystr(path, simple=True, separator="/")
     return tuple(part for part in text.split("/") if part)
-
-
-@functools.lru_cache(maxsize=65536)
-def _matches(pattern: str, path: tuple[str, ...]) -> bool:
-    reached = {0}  # how much of the path the components so far can stand for
-    for part in filter(None, pattern.split("/")):
-        if part == ANY:
-            reached = set(range(min(reached, default=len(path) + 1), len(path) + 1))
-        else:
-            reached = {n + 1 for n in reached if n < len(path) and fnmatchcase(path[n], part)}
-    return len(path) in reached
-
-
-def matches(pattern: str, path: Sequence[str]) -> bool:
-    """Whether a pattern matches a path, given as its components."""
-    return _matches(pattern, tuple(path))

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from jax.sharding import PartitionSpec
 
 from jaxtui.program.engine import spec_trees
-from jaxtui.program.engine.path_patterns import ANY, ByPath, matches
+from jaxtui.program.engine.path_patterns import ByPath
+from jaxtui.program.path_matching import ANY, matches
 
 Paths = Sequence[tuple[str, ...]]
 SHOWN = 3  # paths that a message names

@@ -67,7 +67,7 @@ def _node_text(
         return f"[{', '.join(inside)}]"
     if type(node) is tuple:
         return f"({', '.join(inside)},)" if len(inside) == 1 else f"({', '.join(inside)})"
-    place = _name_of(type(node), names)
+    place = name_of(type(node), names)
     if place is None:
         return None
     if isinstance(node, tuple) and hasattr(node, "_fields"):
@@ -78,7 +78,7 @@ def _node_text(
     return None
 
 
-def _name_of(kind: type, names: Mapping[str, Any]) -> str | None:
+def name_of(kind: type, names: Mapping[str, Any]) -> str | None:
     """How `names` call a class: by itself, or as an attribute of a module."""
     for name, value in names.items():
         if value is kind:

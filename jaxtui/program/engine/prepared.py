@@ -45,7 +45,14 @@ class Prepared:
 
     def recorder(self, on_level: Callable[[int, bool], None] | None = None) -> Recorder:
         axes = self.devices.mesh.axis_names
-        return Recorder(self.function, self.layers, self.argument_names, on_level, axes=axes)
+        return Recorder(
+            self.function,
+            self.layers,
+            self.argument_names,
+            on_level,
+            axes=axes,
+            written=self.known.source,
+        )
 
     def specs(self, values: list[Any]) -> dict[str, list[Spec]]:
         """The specs of the leaves of each argument that has a sharding, which `values` follow."""

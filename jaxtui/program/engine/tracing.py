@@ -10,7 +10,7 @@ import contextlib
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +22,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtui.engine_base.arrays import dtype_name, is_array, prefix_leaves, shape_of
 from jaxtui.engine_base.failures import safe_repr
 from jaxtui.engine_base.meshes import typed_sharding
-from jaxtui.program.engine import broadcasting
+from jaxtui.program.engine import broadcasting, tree_nodes
 from jaxtui.program.engine.programs import BuiltLayer, Function, signature
 from jaxtui.program.engine.spec_trees import axes_of
-from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level
+from jaxtui.wire.report import Flow, FlowLeaf, Leaf, Level, TreeNode
 
 Spec = list[list[str]]
 
@@ -45,7 +45,8 @@ class Recorder:
     """Builds the program's callable and records each level the first time it is reached.
 
     `on_level(level, entering)` is called on every entry and exit, so that a run can tell its stage.
-    `given` has the specs of the leaves of each argument that the program is called with.
+    `given` has the specs of the leaves of each argument that the program is called with. `written`
+    are the names that the text of a setting may use.
     """
 
     function: Function
@@ -54,6 +55,7 @@ class Recorder:
     on_level: Callable[[int, bool], None] | None = None
     given: dict[str, list[Spec]] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
+    written: Mapping[str, Any] = field(default_factory=dict)
     recordings: list[Recording] = field(init=False)
     failed_level: int | None = field(default=None, init=False)
 
@@ -140,6 +142,7 @@ class Recorder:
             function=self.function.name,
             levels=[self._level(level) for level in range(len(self.recordings))],
             axes=list(self.axes),
+            given=tree_nodes.of_arguments(self._given_trees(0), self.written),
         )
 
     def _level(self, level: int) -> Level:
@@ -157,7 +160,15 @@ class Recorder:
             inputs=self._input_leaves(level) if recording.args is not None else None,
             outputs=self._output_leaves(level) if recording.left else None,
             auxiliary=0 if outer is None else auxiliary(outer, recording.output),
+            returned=self._returned(level),
         )
+
+    def _returned(self, level: int) -> list[TreeNode] | None:
+        recording = self.recordings[level]
+        outer = [each.output for each in self.recordings[:level][-1:] if each.left]
+        if not recording.left:
+            return None
+        return tree_nodes.of_output(recording.output, tuple(outer), self.written)
 
     def _input_leaves(self, level: int) -> list[FlowLeaf]:
         recording = self.recordings[level]
@@ -177,17 +188,21 @@ class Recorder:
 
     def _given_leaves(self, level: int) -> list[tuple[str, str, Any]]:
         """The input leaves of the call at `level`: (argument name, keystr path, leaf)."""
+        return [
+            (name, path, leaf)
+            for name, tree in self._given_trees(level)
+            for path, leaf in leaves_with_paths(tree)
+        ]
+
+    def _given_trees(self, level: int) -> list[tuple[str, Any]]:
+        """The arguments of the call at `level`, with their names."""
         recording = self.recordings[level]
         # The layers keep the order of the arguments, but for those that apply something.
         others = self._applied(self.layers[len(self.layers) - level :])
         known = (self._own_names if others else ()) or self.names
         names = itertools.chain(known, (f"argument {i}" for i in itertools.count(len(known))))
         positional = zip(names, recording.args or (), strict=False)
-        return [
-            (name, path, leaf)
-            for name, tree in [*positional, *recording.kwargs.items()]
-            for path, leaf in leaves_with_paths(tree)
-        ]
+        return [*positional, *recording.kwargs.items()]
 
     def inside(self, level: int) -> list[Leaf]:
         """The inputs seen at `level`, as leaves of their arguments."""

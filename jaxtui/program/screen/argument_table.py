@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -13,10 +14,15 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from jaxtui.program.screen.argument_name import MARK, ArgumentName
 from jaxtui.program.screen.axes import Cells
 from jaxtui.program.screen.signature import ArgumentRow
-from jaxtui.screen.field import FieldInput, FieldMessage, FixedText
+from jaxtui.program.trees import Branches
+from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.diagnosis import Diagnosis
+
+if TYPE_CHECKING:
+    from jaxtui.program.screen.argument_tree import ArgumentTree, SettingLine
 
 UNREADABLE = "…"
 NAME_WIDTHS, AXIS_WIDTHS, SHARDING_WIDTHS = (5, 14), (5, 14), (10, 20)  # least, most, in cells
@@ -43,33 +49,42 @@ class AxisColumn:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of the table, and the error in it."""
+    """A row of the table, and the error in it.
+
+    `branches` are what it unfolds to, None where there is no tree to unfold; `donated` says whether
+    a layer donates it, "" where none can.
+    """
 
     row: ArgumentRow
     diagnosis: Diagnosis | None = None
     faulty: str = ""  # the part of the argument that the diagnosis is about: value, name, sharding
+    branches: Branches | None = None
+    donated: str = ""
 
 
 @dataclass(frozen=True)
 class Widths:
     """The widths of the columns in cells, gaps included; the value takes the rest.
 
-    `sharding` is 0 where that column is not shown.
+    `sharding` is 0 where that column is not shown. With `marks` some names have a fold sign.
     """
 
     name: int
     axis: int
     sharding: int
+    marks: bool = False
 
 
 def _widths(rows: Sequence[TableRow], column: AxisColumn, shards: bool) -> Widths:
     shardings = [row.row.sharding for row in rows]
     axes = [column.field, *(column.cells.texts if column.cells is not None else ())]
     axes += [column.by_name for row in rows if row.row.place is None]
+    marks = MARK if any(row.branches is not None for row in rows) else 0
     return Widths(
-        name=_fitted([row.row.name for row in rows], NAME_WIDTHS) + 1,
+        name=_fitted([row.row.name for row in rows], NAME_WIDTHS) + 1 + marks,
         axis=_fitted(axes, AXIS_WIDTHS) + 2,
         sharding=_fitted(shardings, SHARDING_WIDTHS) + 2 if shards else 0,
+        marks=bool(marks),
     )
 
 
@@ -102,12 +117,13 @@ class _ArgumentRow(Vertical):
         self.sharding_input.display = bool(widths.sharding)
         self.axis_input = FieldInput()
         self.axis_input.add_class("axis")
-        self._label = FixedText(classes="name")
+        self.label = ArgumentName(classes="name")
+        self.unfolded: ArgumentTree | None = None
         self._message = FieldMessage()
 
     def compose(self) -> ComposeResult:
         with Horizontal():
-            yield self._label
+            yield self.label
             yield self.value_input
             yield self.sharding_input
             yield self.axis_input
@@ -118,10 +134,11 @@ class _ArgumentRow(Vertical):
 
     def show(self, shown: TableRow, column: AxisColumn, widths: Widths) -> None:
         self.shown = shown
-        self._label.styles.width = widths.name
+        self._first = (shown, column, widths)
+        self.label.styles.width = widths.name
         self.axis_input.styles.width = widths.axis - 2  # its margins
         row = shown.row
-        self._label.say(row.name)
+        self._show_tree()
         self.value_input.placeholder = row.default or (
             "a further one" if row.index is None and row.name[0] == "*" else ""
         )
@@ -130,8 +147,60 @@ class _ArgumentRow(Vertical):
         self.value_input.set_class(shown.diagnosis is not None and not misplaced, "-faulty")
         self._show_sharding(row, widths, shown.diagnosis is not None and misplaced)
         self._show_axis(column, row)
-        self._label.set_class(shown.diagnosis is not None and shown.faulty == "name", "-faulty")
+        self.label.set_class(shown.diagnosis is not None and shown.faulty == "name", "-faulty")
         self._message.show(shown.diagnosis)
+
+    def _show_tree(self) -> None:
+        """Show the name with its fold sign, and the tree if it is unfolded."""
+        shown, column, widths = self._first
+        branches = shown.branches
+        self.label.show(
+            shown.row.name, branches is not None, self.unfolded is not None, widths.marks
+        )
+        if self.unfolded is not None and branches is not None:
+            from jaxtui.program.screen.tree_columns import columns
+
+            self.unfolded.show(branches, columns(shown, column, widths))
+        elif self.unfolded is not None:
+            self.fold()
+
+    def on_argument_name_turned(self, event: ArgumentName.Turned) -> None:
+        """Unfold the argument, or fold it."""
+        event.stop()
+        branches = self.shown.branches
+        if self.unfolded is not None:
+            self.fold()
+        elif branches is not None:
+            from jaxtui.program.screen.argument_tree import ArgumentTree
+            from jaxtui.program.screen.tree_columns import columns
+
+            self.unfolded = ArgumentTree(branches, columns(*self._first))
+            self._show_tree()
+            self.mount(self.unfolded, before=self._message)
+            self.unfolded.rows.focus()
+
+    def on_argument_tree_left(self, event: ArgumentTree.Left) -> None:
+        event.stop()
+        self.fold()
+
+    def fold(self) -> None:
+        """Close the tree."""
+        if self.unfolded is not None:
+            tree, self.unfolded = self.unfolded, None
+            had_focus = tree.has_focus_within
+            tree.remove()
+            if had_focus:
+                self.label.focus()
+            self._show_tree()
+            self.post_message(ArgumentTable.Unfolded())
+
+    def on_argument_tree_resized(self, event: ArgumentTree.Resized) -> None:
+        event.stop()
+        self.post_message(ArgumentTable.Unfolded())
+
+    def on_setting_line_typed(self, event: SettingLine.Typed) -> None:
+        event.stop()
+        self.post_message(ArgumentTable.NodeSet(self, event))
 
     def _show_sharding(self, row: ArgumentRow, widths: Widths, faulty: bool) -> None:
         field = self.sharding_input
@@ -200,6 +269,17 @@ class ArgumentTable(Vertical):
     class ShardingChanged(ValueChanged):
         """The sharding in a row was edited."""
 
+    class NodeSet(Message):
+        """A setting was typed at a node; the receiver closes or refuses on `typed.line`."""
+
+        def __init__(self, row: _ArgumentRow, typed: SettingLine.Typed) -> None:
+            super().__init__()
+            self.row = row
+            self.typed = typed
+
+    class Unfolded(Message):
+        """Arguments are unfolded in another number of lines."""
+
     class ParametersChanged(Message):
         """The parameters were edited."""
 
@@ -236,6 +316,16 @@ class ArgumentTable(Vertical):
 
     def on_mount(self) -> None:
         self._grow_later()
+
+    @property
+    def rows(self) -> Sequence[TableRow]:
+        """What the rows show."""
+        return self._all[0]
+
+    @property
+    def unfolded_lines(self) -> int:
+        """The lines that unfolded arguments take."""
+        return sum(row.unfolded.lines for row in self._rows if row.unfolded is not None)
 
     def show(
         self,

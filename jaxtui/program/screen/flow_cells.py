@@ -75,17 +75,21 @@ class FlowCells:
             parts.append(Segment(clean(axis), colour))
         return [*parts, Segment(")", "quiet")] if len(axes) > 1 else parts
 
-    def leaves(self, at: int, leaves: Sequence[FlowLeaf]) -> Line:
-        """Return the cell of a folded group: the number of leaves, and of those that are mapped."""
-        if len(leaves) < 2:
-            return self.leaf(at, leaves[0]) if leaves else ()
-        parts = [Segment(f"{len(leaves)} leaves")]
-        sizes = {leaf.shape[mark] for leaf in leaves for mark in leaf.marks}
+    def leaves(self, at: int, leaves: Sequence[tuple[FlowLeaf, int]]) -> Line:
+        """Return the cell of a folded group: the number of leaves, and of those that are mapped.
+
+        Each of `leaves` is given with how many like it there are.
+        """
+        number = sum(count for _, count in leaves)
+        if number < 2:
+            return self.leaf(at, leaves[0][0]) if leaves else ()
+        parts = [Segment(f"{number} leaves")]
+        sizes = {leaf.shape[mark] for leaf, _ in leaves for mark in leaf.marks}
         if sizes:
             size = str(sizes.pop()) if len(sizes) == 1 else signs.ELLIPSIS
             parts += [Segment(" "), self._mark(at, size)]
-            having = sum(bool(leaf.marks) for leaf in leaves)
-            if having < len(leaves):
+            having = sum(count for leaf, count in leaves if leaf.marks)
+            if having < number:
                 parts.append(Segment(f" in {having}"))
         return tuple(parts)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 
-from jaxtui.program.screen.flow_table import Row, Table
-from jaxtui.screen.cells import Line, Segment, crop, fit, fit_middle, pad, width_of, wrap
+from jaxtui.program.screen.flow_rows import Row
+from jaxtui.program.screen.flow_table import Table
+from jaxtui.program.trees import Held
+from jaxtui.screen.cells import Line, Segment, crop, fit, pad, pieces, width_of, wrap
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import signs
 from jaxtui.text.diagnosis import place
@@ -33,7 +37,10 @@ def foot(
         if diagnosis.fixes:
             shown.append(_fixes(diagnosis, width))
     elif row is not None and row.group:
-        shown = [_whereabouts(row, width), _legend(table, width)]
+        parts = held_parts(row.held) if row.held is not None else []
+        shown = whereabouts(row.path, parts, width, max(1, lines))
+        if len(shown) < FOOT:
+            shown.append(_legend(table, width))
     else:
         shown = [_legend(table, width)]
     shown += [()] * (FOOT - len(shown))
@@ -70,16 +77,26 @@ def _fixes(diagnosis: Diagnosis, width: int) -> Line:
     return whole
 
 
-def _whereabouts(row: Row, width: int) -> Line:
-    """The whole path of a row of a tree and, of a group, how much it has in all."""
-    held = row.held
-    parts = []
-    if held is not None:
-        parts = [f"{held.leaves:,} leaves", f"{held.numbers:,} numbers"]
-        parts += [size(held.bytes)] if held.bytes is not None else []
-    told = f"   {', '.join(parts)}" if parts else ""
-    path = fit_middle(row.path, max(8, width - len(told) - 2))
-    return (Segment("  "), Segment(path, "name"), Segment(told, "quiet"))
+def whereabouts(path: str, parts: Sequence[str], width: int, lines: int) -> list[Line]:
+    """The whole path of a row of a tree, in at most `lines` lines, and behind it as many as there
+    is room for of the `parts` of what is there, such as `held_parts`."""
+    *before, last = pieces(path, max(8, width - 2), lines)
+    told = (f"   {', '.join(parts[:n])}" for n in range(len(parts), 0, -1))
+    room = width - 2 - cell_len(last)
+    fitting = next((text for text in told if cell_len(text) <= room), "")
+    found = [(Segment("  "), Segment(piece, "name")) for piece in before]
+    return [*found, (Segment("  "), Segment(last, "name"), Segment(fitting, "quiet"))]
+
+
+def leaves_text(number: int) -> str:
+    """`1 leaf`, `12,000 leaves`."""
+    return f"{number:,} {'leaf' if number == 1 else 'leaves'}"
+
+
+def held_parts(held: Held) -> list[str]:
+    """`12 leaves`, `3,072 numbers`, `12 KiB`."""
+    parts = [leaves_text(held.leaves), f"{held.numbers:,} number{'s' * (held.numbers != 1)}"]
+    return [*parts, size(held.bytes)] if held.bytes is not None else parts
 
 
 def _legend(table: Table | None, width: int) -> Line:
@@ -95,7 +112,7 @@ def _legend(table: Table | None, width: int) -> Line:
         parts.append((Segment(signs.WHOLE, "legend-sign"), Segment(" passed on whole", "quiet")))
     if "gradient" in table.signs:
         parts.append((Segment(signs.GRADIENT, "legend-sign"), Segment(" derivative", "quiet")))
-    if any(not row.open for row in table.rows):
+    if table.folded:
         parts.append((Segment(signs.FOLDED, "legend-sign"), Segment(" enter unfolds", "quiet")))
     line: Line = ()
     for part in parts:

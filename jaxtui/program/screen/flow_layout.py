@@ -15,7 +15,8 @@ from rich.cells import cell_len
 
 from jaxtui.program.screen.flow_fault import locate
 from jaxtui.program.screen.flow_foot import FOOT, foot
-from jaxtui.program.screen.flow_table import Row, Table, build
+from jaxtui.program.screen.flow_rows import Row
+from jaxtui.program.screen.flow_table import Table, build
 from jaxtui.screen.cells import (
     Line,
     Segment,
@@ -85,7 +86,7 @@ class FlowPicture:
     glimpse: str = ""
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> Sequence[Row]:
         return self.table.rows if self.table else ()
 
     @property
@@ -94,6 +95,11 @@ class FlowPicture:
         if self.measures is None:
             return 0
         return max(0, self.measures.flowing - (self.width - self.measures.pinned))
+
+    def find(self, kind: str, path: str) -> int:
+        """The number of the row of that kind and path, which there must be."""
+        assert self.table is not None
+        return self.table.rows.find(kind, path)
 
     def scrolled(self, x: int) -> FlowPicture:
         """Scroll sideways to `x`, clamped to what can be scrolled."""
@@ -270,21 +276,13 @@ def layout(
 def _measure(table: Table, glimpse: str, gap: int, width: int) -> _Measures:
     """Measure the columns; the function's takes what is left of `width`."""
     columns = tuple(
-        max(
-            [
-                width_of(heading),
-                table.widths[at],
-                *(width_of(row.cells[at]) for row in table.rows if row.cells),
-            ]
-        )
-        for at, heading in enumerate(table.headings)
+        max(width_of(heading), table.widths[at]) for at, heading in enumerate(table.headings)
     )
-    longest = max((cell_len(row.name) for row in table.rows), default=0)
     wanted = max(cell_len(table.function), min(cell_len(glimpse), _GLIMPSE_MOST))
     if table.fault is not None:
         wanted = max(wanted, cell_len(table.fault.word) + 2)
     measures = _Measures(
-        name=min(longest, max(4, width // 4)),
+        name=min(table.name, max(4, width // 4)),
         columns=columns,
         gap=gap,
         arrow=1,

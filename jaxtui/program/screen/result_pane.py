@@ -117,6 +117,17 @@ class ResultPane(Vertical):
         if self._ran is not None and self._ran.report.outputs:
             self.leaf = (self.leaf + step) % len(self._ran.report.outputs)
 
+    @property
+    def ran(self) -> Ran | None:
+        """The run whose result is shown, None before there is any leaf to show."""
+        return self._ran if self._ran is not None and self._ran.report.outputs else None
+
+    def show_leaf(self, path: str) -> None:
+        """Show the leaf at `path`, if the result still has one there."""
+        paths = [output.path for output in self._ran.report.outputs] if self._ran else []
+        if path in paths:
+            self.leaf = paths.index(path)
+
     def show(self, work: ProgramWork, now: float) -> None:
         if work.ran is not self._ran:
             self._ran = work.ran

@@ -93,7 +93,7 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
     count = len(work.ran.report.outputs)
     if not count:
         return "the result has no leaves"
-    parts = [f"output {shown.leaf + 1:,} of {count:,}, o: next"] if count > 1 else []
+    parts = [f"output {shown.leaf + 1:,} of {count:,}, o: next, L: all"] if count > 1 else []
     stale = work.result_stale(shown.now)
     if not stale:
         parts.append(f"ran {quantities.elapsed(work.ran.seconds)}")

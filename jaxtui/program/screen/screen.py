@@ -10,11 +10,14 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 
-from jaxtui.program.screen.argument_table import ArgumentTable
+from jaxtui.program.screen.argument_table import ArgumentTable, AxisColumn
 from jaxtui.program.screen.axes import Cells, replaced
+from jaxtui.program.screen.donation import donating_layer
+from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
+from jaxtui.program.screen.path_finder import PATHS, find_path, finder_of
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
@@ -37,6 +40,7 @@ from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, S
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.pane import ListingPane
+    from jaxtui.program.screen.node_settings import NodeSettings
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -67,6 +71,8 @@ class MapScreen(WorkScreen[ProgramWork]):
         super().__init__()
         self._cells: tuple[str, Cells] | None = None  # axis cells as typed, and their joined text
         self._parameters = ParametersText()
+        self._trees = FlowTrees()
+        self.node_settings: NodeSettings | None = None
         self._shown_flow: object = None
         self._editor_height: int | None = None
         self._left: Widget | None = None  # what had the focus on the hidden page
@@ -100,6 +106,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         yield self.arguments
         yield self.layers_pane
 
+    def axis_column(self) -> AxisColumn:
+        """The column of axes beside the arguments."""
+        return axis_column(self.explorer.work.session, self.layer_list.selected, self._cells)
+
     # --------------------------------------------------------------------------- what is shown
 
     def show_work(self, work: ProgramWork, now: float) -> None:
@@ -115,9 +125,11 @@ class MapScreen(WorkScreen[ProgramWork]):
             diagnosis if where in ("", "program", "source", "function") else None,
         )
         self.layers_pane.show(work)
-        column = axis_column(session, self.layer_list.selected, self._cells)
-        rows = argument_rows(work, diagnosis)
-        self._fit_editor(len(rows), len(program.layers))
+        column = self.axis_column()
+        self._trees.follow(work.flow)
+        donating = donating_layer(program.layers, self.layer_list.selected)
+        rows = argument_rows(work, diagnosis, self._trees, donating)
+        self._fit_editor(len(rows) + self.arguments.unfolded_lines, len(program.layers))
         self.arguments.show(
             rows,
             column,
@@ -204,9 +216,8 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def on_argument_table_axis_changed(self, event: ArgumentTable.AxisChanged) -> None:
         """Put the axis into its place in the field of the column's layer."""
-        session, row = self.explorer.work.session, event.row.shown.row
-        text = event.input.take()
-        column = axis_column(session, self.layer_list.selected, self._cells)
+        row, text = event.row.shown.row, event.input.take()
+        column = self.axis_column()
         if column.cells is None or row.place is None or row.place >= len(column.cells.texts):
             return
         if column.cells.texts[row.place] == text:
@@ -215,6 +226,15 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._cells = (joined, cells)
         field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)
+
+    def on_argument_table_node_set(self, event: ArgumentTable.NodeSet) -> None:
+        """Put a setting of a part of an argument into the text of its field."""
+        from jaxtui.program.screen.map_trees import set_node
+
+        set_node(self, event)
+
+    def on_argument_table_unfolded(self) -> None:
+        self.explorer.show_work()
 
     @property
     def unread(self) -> list[str]:
@@ -262,6 +282,11 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.results.step_leaf(-1)
         self.explorer.show_work()
 
+    def action_pick_leaf(self) -> None:
+        from jaxtui.program.screen.map_trees import pick_leaf
+
+        pick_leaf(self)
+
     def action_next_tab(self) -> None:
         self._turn_tab(1)
 
@@ -289,8 +314,10 @@ class MapScreen(WorkScreen[ProgramWork]):
         return self.results.text_to_copy()
 
     def action_find(self) -> None:
-        view = self.results.array_view
-        if self.results.tab == VALUES and view is not None:
+        view, finder = self.results.array_view, finder_of(self.focused)
+        if finder is not None:
+            self._ask("Find a path", finder.sought, PATHS, None, partial(find_path, finder))
+        elif self.results.tab == VALUES and view is not None:
             self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
         elif self.results.listed:
             self._ask("Find in this text", self._sought_text, ANY_CASE, None, self._find_text)
@@ -459,15 +486,13 @@ class MapScreen(WorkScreen[ProgramWork]):
     def scopes(self) -> tuple[str, ...]:
         if self.focused is self.layer_list:
             return ("layers", "map", "app")
-        program = self.results.program
-        if program is not None and self.focused is program.view:
-            return ("listing", "map", "app")
-        return ("map", "app")
+        pane = getattr(self.focused, "SCOPE", "")
+        return (pane, "map", "app") if pane else ("map", "app")
 
     def offers(self, command: commands.Command) -> bool:
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
-        if command.action == "screen.find":
-            return self.has_class("-wide")
+        if command.action == "screen.find" and command.scope == "map":
+            return self.has_class("-wide") and self.scopes()[0] != "tree"
         return super().offers(command)

@@ -15,9 +15,12 @@ from textual.strip import Strip
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_foot import FOOT
 from jaxtui.program.screen.flow_layout import FlowPicture, layout
-from jaxtui.screen.cells import Line
+from jaxtui.program.screen.flow_paths import Place, places
+from jaxtui.program.screen.path_finder import find_again, path_test
+from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.text.printable import clean
 from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow
 
@@ -94,6 +97,8 @@ class ShapeFlow(LineScroller):
             "up down left right first last page_up page_down", first="First row", last="Last row"
         ),
         Binding("enter,space", "fold", "Fold or unfold"),
+        Binding("n", "find_again(1)", "Find the next path"),
+        Binding("N", "find_again(-1)", "Find the path before"),
     ]
 
     def __init__(self) -> None:
@@ -111,6 +116,10 @@ class ShapeFlow(LineScroller):
         self.picture = layout(None, width=0)  # before it is scrolled up or down
         self._foot: tuple[Line, ...] = ()
         self._foot_lines = FOOT
+        self.sought = ""  # what was looked for last
+        self._places: list[Place] = []  # of the flow `_places_of`
+        self._places_of: Flow | None = None
+        self._numbers: dict[tuple[str, str], int] = {}  # of the places, by kind and path
 
     def update_flow(
         self,
@@ -151,7 +160,7 @@ class ShapeFlow(LineScroller):
             self._overflows = bool(overflow)
             self.picture = self._laid_into(self._inner_width)
         self._foot_lines = foot_lines
-        self._tell_cursor()
+        self._tell_cursor(self.has_focus)
         self._x = self.picture.x
         self.cursor = max(0, min(self.cursor, rows - 1))
         self.virtual_size = Size(self.size.width, self.size.height + overflow)
@@ -159,15 +168,16 @@ class ShapeFlow(LineScroller):
             self.refresh(layout=True)
         self.refresh()
 
-    def _tell_cursor(self) -> None:
-        """Say below the rows which row the cursor is on, while it shows."""
-        self._foot = self.picture.foot(self._foot_lines, self.cursor if self.has_focus else None)
+    def _tell_cursor(self, shows: bool) -> None:
+        """Say below the rows which row the cursor is on, if it shows."""
+        self._foot = self.picture.foot(self._foot_lines, self.cursor if shows else None)
 
+    # `has_focus` changes only after these.
     def on_focus(self) -> None:
-        self._tell_cursor()
+        self._tell_cursor(True)
 
     def on_blur(self) -> None:
-        self._tell_cursor()
+        self._tell_cursor(False)
 
     @property
     def _inner_width(self) -> int:
@@ -244,8 +254,8 @@ class ShapeFlow(LineScroller):
         row = rows[self.cursor]
         self._folds[row.group] = row.open
         self.lay_out()
-        first = next(at for at, other in enumerate(self.picture.rows) if other.group == row.group)
-        self._go_to(first, 1)
+        first = row.group.partition(":")[2]
+        self._go_to(self.picture.find(row.kind, clean(first)), 1)
 
     def _go_to(self, index: int, direction: int) -> None:
         rows = self.picture.rows
@@ -256,8 +266,51 @@ class ShapeFlow(LineScroller):
             index += direction
         self.cursor = index
         self.bring_into_view(index, self._body_height)
-        self._tell_cursor()
+        self._tell_cursor(self.has_focus)
         self.refresh()
+
+    # ---------------------------------------------------------------------------------- finding
+
+    def find(self, wanted: str, step: int = 1) -> bool:
+        """Go to the next path that `wanted` fits, or with -1 to the one before.
+
+        What it lies in is unfolded. Return whether there is one.
+        """
+        self.sought = wanted
+        self._know_places()
+        fits, count = path_test(wanted), len(self._places)
+        start = self._place_of_cursor()
+        order = ((start + step * away) % count for away in range(1, count + 1))
+        found = next((at for at in order if fits(*self._places[at][1:3])), None)
+        if found is None:
+            return False
+        place = self._places[found]
+        self._folds |= dict.fromkeys(place.groups, False)
+        self.lay_out()
+        self._go_to(self.picture.find(place.kind, clean(place.path)), 1)
+        return True
+
+    def _know_places(self) -> None:
+        """Know every place of the flow, for what is to be found."""
+        flow = self._flow
+        if flow is None or flow is self._places_of:
+            return
+        self._places, self._places_of = places(flow), flow
+        self._numbers = {(p.kind, clean(p.path)): at for at, p in enumerate(self._places)}
+
+    def _place_of_cursor(self) -> int:
+        if not self.picture.rows:
+            return -1
+        row = self.picture.rows[self.cursor]
+        return self._numbers.get((row.kind, row.path), -1)
+
+    def say(self, message: str) -> None:
+        """Say what is wrong below the rows, until the cursor moves."""
+        self._foot = ((Segment(fit(f"  ! {message}", self._inner_width), "message"),), ())
+        self.refresh()
+
+    def action_find_again(self, step: int) -> None:
+        find_again(self, step)
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the row; fold or unfold at its sign, or on a second click."""

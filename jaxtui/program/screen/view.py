@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from jaxtui.program.screen.argument_table import AxisColumn, TableRow
 from jaxtui.program.screen.axes import Cells, split
+from jaxtui.program.screen.donation import Donation
+from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.signature import rows
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import fields
@@ -103,13 +105,32 @@ def shows_shardings(session: Session) -> bool:
     return axes > 1 or any(argument.sharding for argument in session.program.arguments)
 
 
-def argument_rows(work: ProgramWork, diagnosis: Diagnosis | None = None) -> list[TableRow]:
-    """Return the rows of the argument table, each with its error."""
+def argument_rows(
+    work: ProgramWork,
+    diagnosis: Diagnosis | None = None,
+    trees: FlowTrees | None = None,
+    donating: int | None = None,
+) -> list[TableRow]:
+    """Return the rows of the argument table, each with its error and its tree.
+
+    `donating` is the layer whose donation is shown, None without one.
+    """
     faulty, part = _faulty_argument(diagnosis)
-    return [
-        TableRow(row, diagnosis if row.index is not None and row.index == faulty else None, part)
-        for row in rows(work.session.program.arguments, work.signature)
-    ]
+    arguments, layers = work.session.program.arguments, work.session.program.layers
+    found = []
+    every = rows(arguments, work.signature)
+    positional = sum(row.place is not None and row.index is not None for row in every)
+    for row in every:
+        own = diagnosis if row.index is not None and row.index == faulty else None
+        branches, donated = None, ""
+        if donating is not None and row.index is not None:
+            donated = Donation(layers[donating], donating, row.name, row.place, positional).word
+        if trees is not None and row.index is not None:
+            branches = trees.arguments.get(row.name)
+            if branches is None and donated:
+                branches = trees.single.get(row.name)
+        found.append(TableRow(row, own, part, branches, donated))
+    return found
 
 
 def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:

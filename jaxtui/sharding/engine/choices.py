@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import jax
 from jax import tree_util
 
-from jaxtui.program.engine.path_patterns import ANY, components
+from jaxtui.program.engine.path_patterns import components
+from jaxtui.program.path_matching import ANY
 from jaxtui.sharding.engine import roles
 from jaxtui.sharding.engine.lowering import LoweredProgram
 from jaxtui.sharding.engine.roles import Path, Role

@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from jaxtui.program.engine.path_patterns import ANY, matches
+from jaxtui.program.path_matching import ANY, matches
 
 Path = tuple[str, ...]
 Role = Path

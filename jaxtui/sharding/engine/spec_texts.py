@@ -10,7 +10,8 @@ from jax import tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.program.engine import spec_trees
-from jaxtui.program.engine.path_patterns import ANY, ByPath
+from jaxtui.program.engine.path_patterns import ByPath
+from jaxtui.program.path_matching import ANY
 from jaxtui.sharding.engine.roles import Path, Role, pattern
 
 MOST_RESTS = 3  # of the specs that most leaves have, one is for the rest

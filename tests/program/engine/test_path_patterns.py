@@ -16,8 +16,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxtui.program.engine import argument_shardings, evaluation, placing
-from jaxtui.program.engine.path_patterns import by_path, components, matches
+from jaxtui.program.engine.path_patterns import by_path, components
 from jaxtui.program.engine.prepared import prepare
+from jaxtui.program.path_matching import matches
 from jaxtui.session.export import script
 from jaxtui.session.layers import Jit
 from jaxtui.session.session import Argument, Devices, Program, Session

@@ -47,6 +47,7 @@ class ListingView(LineScroller):
         .listing--found { text-style: reverse; }
     }
     """
+    SCOPE: ClassVar[str] = "listing"  # of the commands that work here
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"listing--\w+", DEFAULT_CSS))
     BINDINGS: ClassVar[list[BindingType]] = [
         *ways("up down page_up page_down"),
