@@ -6,13 +6,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import Console
 from textual import events
-from textual.app import ScreenStackError, SystemCommand
+from textual.app import ScreenStackError
 from textual.binding import BindingType
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
@@ -61,7 +60,7 @@ class JaxtuiApp(ShellApp):
 
     TITLE = "jaxtui"
     AUTO_FOCUS = ""
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False  # there is one of its own
     BINDINGS: ClassVar[list[BindingType]] = [
         *commands.bindings("app"),
         *commands.bindings("lesson"),
@@ -75,6 +74,7 @@ class JaxtuiApp(ShellApp):
         path: str | None = None,
         trusted: bool = True,
         keeps: bool = False,
+        greets: bool = False,
         ascii: bool = False,
         theme: str | None = None,
         choice: Choice | None = None,
@@ -87,16 +87,16 @@ class JaxtuiApp(ShellApp):
 
         `text` is that of the file at `path`, and `accepted` what was accepted beside it. With
         `keeps`, what is unsaved is kept in the state folder, and what earlier explorers left there
-        is offered. `choice` is what the command line says about the engine, already applied to
-        `session`; `clock` gives seconds that never go back. `terminal_lost` is called, on any
-        thread, when the terminal is gone.
+        is offered. With `greets`, the session is shown with the ways to begin. `choice` is what the
+        command line says about the engine, already applied to `session`; `clock` gives seconds that
+        never go back. `terminal_lost` is called, on any thread, when the terminal is gone.
         """
         super().__init__(driver_class=TerminalDriver)
         self.terminal_lost = terminal_lost or self.exit
         # A fault is told without colours: stderr shows the codes of a terminal as signs.
         self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         self.animation_level = "none"
-        self.ascii = ascii
+        self.ascii, self.greets = ascii, greets
         self.set_class(ascii, "-ascii")
         self._signs: list[LineFilter] = []
         if ascii:
@@ -116,7 +116,7 @@ class JaxtuiApp(ShellApp):
             self.add_mode(screen.name, screen.make)
 
     def get_default_screen(self) -> Screen[Any]:
-        return StartScreen(self._session, self.begin)
+        return StartScreen(self._session, self.begin, greets=self.greets)
 
     def on_mount(self) -> None:
         if self._theme_wanted in self.available_themes:
@@ -156,6 +156,8 @@ class JaxtuiApp(ShellApp):
         self.explorer.start()
         self.show_session()
         self.begun = True
+        if self._keeps:
+            self.call_after_refresh(self._begin_recent)
         if self._theme_wanted and self._theme_wanted not in self.available_themes:
             names = ", ".join(sorted(self.available_themes))
             self.call_after_refresh(
@@ -163,6 +165,13 @@ class JaxtuiApp(ShellApp):
             )
         self.call_after_refresh(self._offer_left_works if self._keeps else self._ask_trust)
         self._keys.begin()
+
+    def _begin_recent(self) -> None:
+        from jaxtui.app.recent import Recent
+
+        self.recent = Recent(config.state_folder())
+        if self._path is not None:
+            self.recent.note(self._path)
 
     def _offer_left_works(self) -> None:
         from jaxtui.app.left_works import LeftWorks
@@ -293,10 +302,11 @@ class JaxtuiApp(ShellApp):
         screen = self.screen
         diagnosis = screen.diagnosis(self.explorer.work) if isinstance(screen, WorkScreen) else None
         fixes = diagnosis.fixes if diagnosis is not None else []
+        word = "fixed" if diagnosis is None or diagnosis.kind != "note" else "done"
         if not fixes:
             self.say("there is nothing to fix" if diagnosis is None else "this error offers no fix")
         elif len(fixes) == 1:
-            self._apply(fixes[0])
+            self._apply(fixes[0], word)
         else:
             from jaxtui.screen.dialogs import ChoiceDialog
             from jaxtui.screen.field import fix_words
@@ -304,16 +314,18 @@ class JaxtuiApp(ShellApp):
             choices = [(str(i), fix_words(fix)) for i, fix in enumerate(fixes)]
             self.push_screen(
                 ChoiceDialog("Which fix?", choices),
-                lambda chosen: self._apply(fixes[int(chosen)]) if chosen is not None else None,
+                lambda chosen: (
+                    self._apply(fixes[int(chosen)], word) if chosen is not None else None
+                ),
             )
 
-    def _apply(self, fix: Fix) -> None:
+    def _apply(self, fix: Fix, word: str) -> None:
         from jaxtui.screen.field import fix_words
 
         screen = self.screen
         if isinstance(screen, WorkScreen):
             screen.apply(fix)
-        self.say(f"fixed: {fix_words(fix)}")
+        self.say(f"{word}: {fix_words(fix)}")
 
     def action_copy(self) -> None:
         screen = self.screen
@@ -348,6 +360,17 @@ class JaxtuiApp(ShellApp):
 
     def action_redo(self) -> None:
         self.explorer.redo()
+
+    def action_new_session(self) -> None:
+        """Start with an empty editor, on the devices of before."""
+
+        def go_on() -> None:
+            devices = self.explorer.open_session.session.devices
+            self.explorer.open(Session(devices=devices))
+            self.switch_mode("map")
+            self.map_screen.begin_to_write()
+
+        self.explorer.files.unless_changed(go_on)
 
     def action_open_session(self) -> None:
         self.explorer.files.open()
@@ -423,16 +446,48 @@ class JaxtuiApp(ShellApp):
         self.explorer.files.unless_changed(self.exit)
 
     def action_command_palette(self) -> None:
-        from jaxtui.screen.dismissed_once import Palette
+        from jaxtui.app.palette import open_palette
 
-        if not isinstance(self.screen, Palette):
-            self.push_screen(Palette())
+        if not self.screen.is_modal:
+            open_palette(self)
+
+    def action_change_theme(self) -> None:
+        from jaxtui.screen.dialogs import ChoiceDialog
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.theme = name
+
+        themes = sorted(self.available_themes)
+        self.push_screen(ChoiceDialog("Which colours?", [(t, t) for t in themes]), chosen)
+
+    def action_export(self) -> None:
+        from jaxtui.app.writing import export
+
+        export(self)
+
+    def action_screenshot_file(self) -> None:
+        from jaxtui.app.writing import screenshot
+
+        screenshot(self)
+
+    def action_end_engine(self) -> None:
+        self.explorer.end_engine()
+
+    def action_jump(self) -> None:
+        from jaxtui.screen.jump import show_jump
+
+        if isinstance(self.screen, WorkScreen):
+            show_jump(self.screen)
 
     def action_help(self) -> None:
-        from jaxtui.app.help import HelpDialog
+        from jaxtui.app.help import HelpDialog, pane_title
 
         screen = self.screen
-        self.push_screen(HelpDialog(screen.NAME if isinstance(screen, WorkScreen) else ""))
+        name = screen.NAME if isinstance(screen, WorkScreen) else ""
+        own = screen.scopes()[0] if isinstance(screen, WorkScreen) else ""
+        heading = dict(scope for s in KEYED for scope in s.headings).get(own, "")
+        self.push_screen(HelpDialog(name, pane_title(self.focused) or heading))
 
     def action_focus_next(self) -> None:
         screen = self.screen
@@ -452,18 +507,6 @@ class JaxtuiApp(ShellApp):
         screen = self.screen
         if isinstance(screen, WorkScreen):
             screen.leave_field()
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        scopes = screen.scopes() if isinstance(screen, WorkScreen) else ("app",)
-        everything = ("layers", "map", "app") if "map" in scopes else scopes
-        for command in commands.in_scopes(*everything):
-            if command.palette:
-                keys = commands.key_names(command)
-                yield SystemCommand(
-                    commands.title(command),
-                    f"key {keys}" if keys else "",
-                    partial(screen.run_action, command.action),
-                )
 
     def say(self, text: str) -> None:
         for screen in self.screen_stack:

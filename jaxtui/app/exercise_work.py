@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 from jaxtui.lessons.book import Lesson
-from jaxtui.lessons.exercise import refusal, trials
+from jaxtui.lessons.exercise import refusal
+from jaxtui.lessons.exercise import trials as trials_of
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import AwaitedWork
 from jaxtui.session.session import Program, Session
@@ -64,7 +65,9 @@ class ExerciseWork(AwaitedWork):
             self.answer = AnswerChecked(right=False, message=reason)
             return
         self._asked = self._next_id()
-        self._send(CheckAnswer(id=self._asked, trials=self._trials(lesson, session)))
+        trials = self._trials(lesson, session)
+        composition = self.open_session.composition
+        self._send(CheckAnswer(id=self._asked, composition=composition, trials=trials))
 
     def _trials(self, lesson: Lesson, session: Session) -> list[Trial]:
         assert lesson.exercise is not None
@@ -75,7 +78,7 @@ class ExerciseWork(AwaitedWork):
                 answer=Composition.of(answer, folder),
                 reference=Composition.of(reference, folder),
             )
-            for answer, reference in trials(lesson.exercise, session, seeds)
+            for answer, reference in trials_of(lesson.exercise, session, seeds)
         ]
 
     def on(self, event: AnyEvent, now: float) -> bool:

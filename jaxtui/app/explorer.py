@@ -15,6 +15,7 @@ from textual.timer import Timer
 from jaxtui.app.array_reads import ArrayReads
 from jaxtui.app.files import Files
 from jaxtui.app.history import History, changed
+from jaxtui.app.lesson import followed
 from jaxtui.app.works import Works
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
@@ -113,6 +114,7 @@ class Explorer(Works):
         self._poll: FilePoll | None = None
         self._choice = choice
         self._history = History()
+        self._lesson = session  # whose title and notes are about its function, if no file is open
         self._inbox: deque[AnyEvent] = deque()
         self._inbox_lock = threading.Lock()
         self._announced = False  # that events wait
@@ -245,6 +247,8 @@ class Explorer(Works):
         except SessionError as error:
             self.app.say(error.message)
             return
+        if self.files.path is None:
+            session = followed(session, self._lesson)
         if session != before:
             self._history.note(before, field, self.now(), typed=typed)
         self._follow(self.open_session.edit(session))
@@ -297,6 +301,7 @@ class Explorer(Works):
         self.files.taken_over(before, path, text)
         self.files.watch(session, accepted)
         self._history.forget()
+        self._lesson = before
         start_again = self.open_session.replace(session, self.files.folder, trusted)
         self._follow(start_again, replaced=True)
 
@@ -401,6 +406,12 @@ class Explorer(Works):
             return False
         self.show_work()
         return True
+
+    def end_engine(self) -> None:
+        """End the engine and start no other until one is asked for."""
+        self.client.kill()
+        self._route(Gone(reason="you ended it", status=None, wanted=False))
+        self.show_work()
 
     def _asks_before_stopping(self, now: float) -> bool:
         """Name a long run that no screen shows: ctrl+c may be meant for something else."""

@@ -251,12 +251,17 @@ class Files:
             field = f"{error.field}: " if error.field else ""
             self._app.say(f"{path}: {field}{error.message}")
             return
+        self._note_recent(path)
         beside = covered(session, launch.folder_of(path))
         trusted = trust.is_trusted(text, beside)
         accepted = beside if trusted else None
         self._explorer.open(session, path=path, trusted=trusted, text=text, accepted=accepted)
         if not trusted:
             self.ask_trust()
+
+    def _note_recent(self, path: str) -> None:
+        if self._app.recent is not None:
+            self._app.recent.note(path)
 
     # ---------------------------------------------------------------------------------- save
 
@@ -348,6 +353,7 @@ class Files:
             # In its new folder it runs other files, which nobody has accepted.
             opened.distrust(_named(list(beside.files)))
             beside = None
+        self._note_recent(path)
         self.taken_over(session, path, text)
         self.watch(session, beside)
         self.follow()

@@ -5,86 +5,169 @@ from __future__ import annotations
 import textwrap
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static
 
 from jaxtui.screen import commands
 from jaxtui.screen.commands import key_name
-from jaxtui.screen.dialogs import Dialog
+from jaxtui.screen.dialogs import Dialog, FilterLine
 from jaxtui.screen.screens import BY_NAME, SCREENS, load
 
 Keys = list[tuple[str, str]]  # the names of keys, and what they do
+Section = tuple[str, Keys]
+
+KEY_CELLS = 22  # cells for the names of keys
+BESIDE = 100  # cells from which on there are two columns
+GAP = 3  # cells between them
+WIDE = 116  # cells of the box in a terminal that has them
 
 
-def _sections(first: str) -> list[tuple[str, Keys]]:
-    """The keys by (title, keys), those of the screen named `first` before all others."""
+def _sections(first: str, pane: str = "") -> list[Section]:
+    """The keys by (title, keys): of the pane titled `pane`, of the screen `first`, all others."""
     found = [
         (title, [(commands.key_names(c), c.help) for c in commands.in_scopes(scope) if c.keys])
         for scope, title in HEADINGS
     ]
     entry = BY_NAME.get(first)
     own = {title for _, title in entry.headings} | {t for t, _ in entry.panes} if entry else set()
-    return sorted([*found, *_widget_keys()], key=lambda section: section[0] not in own)
+    sections = [*found, *_widget_keys()]
+    return sorted(sections, key=lambda section: (section[0] != pane, section[0] not in own))
 
 
-def _widget_keys() -> list[tuple[str, Keys]]:
+def _widget_keys() -> list[Section]:
     """The keys of panes that bring their own."""
+    return [(title, _keys_of(load(place))) for screen in SCREENS for title, place in screen.panes]
+
+
+def _keys_of(kind: type[Widget]) -> Keys:
+    """The keys of a widget, in the order in which it names them."""
+    told: tuple[tuple[str, str], ...] = getattr(kind, "KEYS", ())
+    bound = [binding for binding in kind.BINDINGS if isinstance(binding, Binding)]
     return [
-        (
-            title,
-            [
-                (", ".join(key_name(key) for key in binding.key.split(",")), binding.description)
-                for binding in load(place).BINDINGS
-                if isinstance(binding, Binding)
-            ],
-        )
-        for screen in SCREENS
-        for title, place in screen.panes
+        *((_names(binding.key), binding.description) for binding in bound),
+        *((_names(keys), about) for keys, about in told),
     ]
 
 
+def _names(keys: str) -> str:
+    return ", ".join(key_name(key) for key in keys.split(","))
+
+
 HEADINGS = (*(heading for screen in SCREENS for heading in screen.headings), ("app", "Everywhere"))
-KEY_CELLS = 22  # cells for the names of keys
+
+
+def pane_title(focused: Widget | None) -> str:
+    """The title of the section about what has the focus, "" if there is none."""
+    for screen in SCREENS:
+        for title, place in screen.panes:
+            # No module is loaded for this: a widget on the screen has loaded its own.
+            if any(f"{k.__module__}:{k.__name__}" == place for k in type(focused).__mro__):
+                return title
+    return ""
 
 
 class HelpDialog(Dialog[None]):
-    """All keys, by the pane they work in; those of the screen named `first` come first."""
+    """All keys, by the pane they work in.
 
-    BINDINGS: ClassVar[list[BindingType]] = [("q,question_mark", "refuse", "Close")]
+    Those of the section titled `pane` come first, then those of the screen named `first`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("q,question_mark,f1", "refuse", "Close"),
+        ("slash", "filter", "Filter"),
+    ]
     TITLE = "Keys"
-    KEYS = "esc, q or ? closes"
+    KEYS = "/ filters; esc, q or ? closes"
 
-    def __init__(self, first: str = "") -> None:
+    def __init__(self, first: str = "", pane: str = "") -> None:
         super().__init__()
-        self._first = first
+        self._first, self._pane = first, pane
+        self._filtering, self._typed = False, ""
 
     def body(self) -> ComposeResult:
+        self._line = FilterLine()
+        self._line.display = False
+        yield self._line
         with VerticalScroll(can_focus=True):
             self._table = Static()
             yield self._table
+
+    def on_mount(self) -> None:
+        if self.app.size.width >= WIDE + 4:
+            self.query_one(".dialog").styles.width = WIDE
 
     def on_resize(self) -> None:
         """Lay out the table once the box has its new size."""
         self.call_after_refresh(self._lay_out)
 
+    def action_filter(self) -> None:
+        self._filtering = self._line.display = True
+
+    def on_key(self, event: events.Key) -> None:
+        """Filter by what is typed behind the slash."""
+        if not self._filtering:
+            return
+        if event.is_printable and event.character:
+            self._typed += event.character
+        elif event.key == "backspace":
+            self._typed = self._typed[:-1]
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+        self._lay_out()
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return self._filtering and character is not None and character.isprintable()
+
     def _lay_out(self) -> None:
         width = self._table.content_size.width
         if width:
+            self._line.show(self._typed, sum(len(keys) for _, keys in self._left()))
             self._table.update(Content("\n").join(self._lines(width)))
 
+    def _left(self) -> list[Section]:
+        """The sections with the keys that have every word that is typed."""
+        words = self._typed.casefold().split()
+        found = []
+        for title, keys in _sections(self._first, self._pane):
+            left = [k for k in keys if all(w in " ".join((title, *k)).casefold() for w in words)]
+            if left:
+                found.append((title, left))
+        return found
+
     def _lines(self, width: int) -> list[Content]:
-        lines: list[Content] = []
-        room = max(16, width - KEY_CELLS - 3)
-        for title, keys in _sections(self._first):
-            lines.append(Content.styled(title, "bold $accent"))
-            for names, about in keys:
-                first, *more = textwrap.wrap(about, room)
-                lines.append(
-                    Content.assemble((f"  {names:{KEY_CELLS}}", "bold"), (f" {first}", "$text"))
-                )
-                lines += [Content.styled(" " * (KEY_CELLS + 3) + part, "$text") for part in more]
-            lines.append(Content(""))
-        return lines
+        """The table in one column, or in two where there is room."""
+        sections = self._left()
+        if width < BESIDE:
+            return [line for section in sections for line in _section(section, width)]
+        each = (width - GAP) // 2
+        blocks = [_section(section, each) for section in sections]
+        left: list[Content] = []
+        right: list[Content] = []
+        for block in blocks:  # so that the first ones stand at the top
+            (left if len(left) <= len(right) else right).extend(block)
+        rows = max(len(left), len(right))
+        left += [Content("")] * (rows - len(left))
+        right += [Content("")] * (rows - len(right))
+        return [
+            Content.assemble(one.truncate(each + GAP, pad=True), other)
+            for one, other in zip(left, right, strict=True)
+        ]
+
+
+def _section(section: Section, width: int) -> list[Content]:
+    """The lines of a section, and an empty one."""
+    title, keys = section
+    room = max(16, width - KEY_CELLS - 3)
+    lines = [Content.styled(title, "bold $accent")]
+    for names, about in keys:
+        first, *more = textwrap.wrap(about, room)
+        lines.append(Content.assemble((f"  {names:{KEY_CELLS}}", "bold"), (f" {first}", "$text")))
+        lines += [Content.styled(" " * (KEY_CELLS + 3) + part, "$text") for part in more]
+    return [*lines, Content("")]

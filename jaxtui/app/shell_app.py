@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 from textual.app import App
 
 if TYPE_CHECKING:
+    from jaxtui.app.recent import Recent
     from jaxtui.program.screen.screen import MapScreen
 
 
 class ShellApp(App[None]):
     """An app that hears that events wait, and can say something to the user."""
+
+    recent: Recent | None = None
+    """The files opened last, None where nothing is kept."""
 
     def announce(self) -> None:
         """Events of the engine wait. Any thread may call this."""

@@ -13,12 +13,14 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
+from jaxtui.program.screen.start_page import line, page
 from jaxtui.screen import commands
 from jaxtui.screen.base import NARROW, WorkScreen
 from jaxtui.session.session import Session
 
 LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss
-FUNCTION_SHARE = 0.36  # of the lines
+# As on the Map screen: what its column has beside the editor, less the lines around the screen.
+COLUMN_LINES, EDITOR_LEAST, EDITOR_REST, NARROW_EDITOR = 13, 9, 5, 5
 SHAPES_LINES = 9
 NAMES = (5, 14)  # least and most cells for an argument's name, as in the argument table
 
@@ -28,13 +30,13 @@ class StartScreen(WorkScreen[Any]):
 
     NAME = "map"
 
-    def __init__(self, session: Session, begin: Callable[[], None]) -> None:
-        """`begin` is called once this is painted."""
+    def __init__(self, session: Session, begin: Callable[[], None], *, greets: bool) -> None:
+        """`begin` is called once this is painted; with `greets` the ways to begin are."""
         super().__init__()
-        self._session, self._begin = session, begin
+        self._session, self._begin, self._greets = session, begin, greets
 
     def body(self) -> ComposeResult:
-        yield FirstLook(self._session)
+        yield FirstLook(self._session, greets=self._greets)
 
     def open(self) -> None:
         self.header_line.doing = "starting JAX"
@@ -51,9 +53,9 @@ class FirstLook(Widget):
 
     DEFAULT_CSS = "FirstLook { height: 1fr; }"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, greets: bool) -> None:
         super().__init__()
-        self._program = session.program
+        self._program, self._greets = session.program, greets
 
     def render(self) -> Content:
         width, height = self.size
@@ -71,12 +73,14 @@ class FirstLook(Widget):
         )
 
     def _compose_side(self, width: int, height: int) -> list[Content]:
-        program = self._program
-        least = 5 if self.size.width < NARROW else 6
-        function = max(least, int(height * FUNCTION_SHARE))
+        program, narrow = self._program, self.size.width < NARROW
+        rest = COLUMN_LINES + len(program.arguments) + len(program.layers)
+        function = NARROW_EDITOR if narrow else max(EDITOR_LEAST, height - rest)
         source = program.source.split("\n") if program.source else []
+        greets = page() if self._greets else []
+        roomy = not narrow and function - len(source) - 1 - EDITOR_REST >= len(greets) + 1
         lines = [
-            self._title("Function", width),
+            self._title(f"Function · {line()}" if greets and not roomy else "Function", width),
             Content.styled(f" {program.function_name}", "bold"),
         ]
         lines += [
@@ -84,6 +88,8 @@ class FirstLook(Widget):
             for number, line in enumerate(source, 1)
         ]
         lines = [*lines, *[Content("")] * function][:function]
+        if greets and roomy:
+            lines[-len(greets) - 1 : -1] = [Content.assemble(" ", text) for text in greets]
         lines += [self._title("Arguments", width), Content.styled("  ", "$text-muted")]
         names = min(NAMES[1], max([NAMES[0], *(len(a.name) for a in program.arguments)]))
         lines += [Content(f" {a.name:{names}} {a.value}") for a in program.arguments]

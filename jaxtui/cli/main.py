@@ -306,6 +306,7 @@ def _explore(options: argparse.Namespace) -> int:
                 accepted=accepted,
                 trusted=trusted,
                 keeps=True,
+                greets=options.session is None,
                 ascii=bool(options.ascii or config.ascii),
                 theme=theme,
                 choice=choice,

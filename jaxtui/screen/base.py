@@ -13,6 +13,7 @@ from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.key_order import types_text
 from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.textual_private import PromptScreen
+from jaxtui.text.printable import visible
 
 if TYPE_CHECKING:
     from textual.css.scalar import Scalar
@@ -28,6 +29,7 @@ NARROW = 100  # columns below which the two columns become two pages
 BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
 SHORT = 18  # rows below which what is not needed gives its lines away
 ROW_BREAKPOINTS = [(0, "-short"), (SHORT, "-tall")]
+LONGEST_PLACE = 24  # characters of the name of what has the focus
 LOW = 34  # rows below which two panes take turns, on the screens that need both
 LEAST_COLUMNS = 30  # of either side of a split
 LOW_BREAKPOINTS = [(0, "-low"), (LOW, "-tall")]
@@ -107,12 +109,22 @@ class WorkScreen(PromptScreen, Generic[W]):
         return (self.NAME, "app")
 
     def show_keys(self) -> None:
-        if self.maximized is not None and pane_of(self.focused) not in (None, self.maximized):
+        focused = self.focused
+        if self.maximized is not None and pane_of(focused) not in (None, self.maximized):
             self.minimize()  # the focus went to a pane that is behind the one that fills the screen
-        self.key_line.keys = self.keys(self.focused)
+        self.key_line.keys = self.keys(focused)
+        if focused is None:
+            self.key_line.place = ""
+        else:
+            from jaxtui.screen.places import name_of
+
+            self.key_line.place = visible(name_of(focused))[:LONGEST_PLACE]
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
         """The (key, label) pairs of the key line while `focused` has the focus."""
+        own: tuple[tuple[str, str], ...] = getattr(focused, "HINTS", ())
+        if getattr(focused, "takes_all_keys", False):
+            return own
         typing = types_text(focused)
         # While a lesson is open, its keys come first.
         scopes = (*(("lesson",) if self.has_class("-lesson") else ()), *self.scopes())
@@ -125,10 +137,10 @@ class WorkScreen(PromptScreen, Generic[W]):
         found.sort(
             key=lambda c: (c.scope != "lesson", c.scope == "app" != self.scopes()[0], c.hint)
         )
-        hints = []
+        hints = list(own)
         for command in found:
             key = commands.shown_key(command, typing=typing)
-            if key:
+            if key and (key, self.label_of(command)) not in hints:
                 hints.append((key, self.label_of(command)))
         if self.maximized is not None:
             hints[:0] = [("esc" if typing else "z", "all panes")]

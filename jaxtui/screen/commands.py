@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     # what one does all the time
     Command("screen.run", "f5,ctrl+j", "run", "Run the program", "map", True, 10),
     Command("screen.edit_source", "e", "edit", "Edit the function in $EDITOR", "map", hint=20),
+    Command("screen.write", "w", "write", "Write another function over this one", "map", hint=19),
     Command("screen.pick_function", "p", "pick", "Pick another function", "map", hint=30),
     Command("app.apply_fix", "f,f2", "fix", "Apply a fix that the error offers", "map", hint=15),
     Command("screen.flip", "v,f6", "results", "Turn between composing and results", "map", hint=12),
@@ -39,6 +40,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.pick_leaf", "L", "leaves", "Pick a leaf of the result by its path", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
+    Command("screen.heat_map", "m", "heat map", "Show the result as a heat map", "map"),
     Command("app.copy", "y", "copy", "Copy what has the focus", hint=40),
     Command(
         "screen.find", "slash", "find", "Find an element of the result, or a text", "map", hint=35
@@ -52,7 +54,7 @@ COMMANDS: tuple[Command, ...] = (
         True,
     ),
     Command(
-        "screen.device_memory", "m", "memory", "Say what memory a device has, to fit into", "map"
+        "screen.device_memory", "M", "memory", "Say what memory a device has, to fit into", "map"
     ),
     Command(
         "screen.keep_run", "c", "compare", "Keep this run, and show what changes from it", "map"
@@ -61,15 +63,19 @@ COMMANDS: tuple[Command, ...] = (
     # the engine
     Command("app.stop", "ctrl+c", "stop", "End the work in hand", typing=True),
     Command("app.restart_engine", "R", "restart", "Restart the engine; what is composed stays"),
+    Command("app.end_engine", "", "end engine", "Quit the engine; R starts another"),
     # screens
     *(Command(f"app.show_screen('{s.name}')", s.key, s.title, s.about) for s in KEYED),
     # files and the program itself
     Command("app.undo", "u", "undo", "Undo the last change of the session"),
     Command("app.redo", "U", "redo", "Redo the change that was undone"),
+    Command("app.new_session", "ctrl+n", "new", "Start with an empty editor", typing=True),
     Command("app.open_session", "ctrl+o", "open", "Open a session file", typing=True),
     Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
     Command("app.save_session_as", "", "save as", "Save the session under another name"),
-    Command("app.capture", "", "capture", "Capture arguments: of a call in a script, as a session"),
+    Command("app.export", "", "export", "Export the program as a Python script"),
+    Command("app.screenshot_file", "", "screenshot", "Write a picture of the screen"),
+    Command("app.capture", "", "capture", "Capture the arguments of a call in a script"),
     Command("app.left_works", "", "unsaved work", "Open what an earlier explorer left unsaved"),
     Command("app.change_theme", "", "theme", "Choose other colours"),
     Command(
@@ -82,6 +88,7 @@ COMMANDS: tuple[Command, ...] = (
         palette=False,
     ),
     # A text area undoes by the same key, and comes first.
+    Command("app.jump", "ctrl+g", "go to", "Go to a pane or field by its letter", typing=True),
     Command("app.suspend_process", "ctrl+z", "suspend", "Go to the shell; fg comes back"),
     Command(
         "app.zoom",
@@ -215,7 +222,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.open_lesson", "enter", "open", "Open the lesson", "learn", hint=10),
     Command("app.step_lesson(1)", "n", "next", "Go on to the next lesson", "lesson", hint=2),
     Command("app.step_lesson(-1)", "N", "back", "Go back to the lesson before", "lesson", hint=3),
-    Command("app.turn_lesson", "L", "text", "Show or hide the lesson's text", "lesson", hint=4),
+    Command("app.turn_lesson", "T", "text", "Show or hide the lesson's text", "lesson", hint=4),
     Command("app.reset_lesson", "Z", "reset", "Put the lesson back as it was", "lesson", hint=5),
     Command("app.hint_lesson", "H", "hint", "Show the next hint to an exercise", "lesson"),
     Command("app.close_lesson", "", "leave", "Leave the lesson, and keep its program", "lesson"),
@@ -414,12 +421,6 @@ def shown_key(command: Command, *, typing: bool) -> str:
     return ""
 
 
-def title(command: Command) -> str:
-    """What the palette shows and searches: what a command does, and the name that it goes by."""
-    named = command.label.lower() in command.help.lower()
-    return command.help if named else f"{command.label}: {command.help}"
-
-
 def key_names(command: Command) -> str:
     """The keys as they are named to the user: `F5, ctrl+j`."""
     return ", ".join(key_name(key) for key in command.keys.split(",") if key)
@@ -427,20 +428,27 @@ def key_names(command: Command) -> str:
 
 def key_name(key: str) -> str:
     """A key as it is named to the user."""
+    *held, bare = key.split("+") if len(key) > 1 else [key]
     names = {
         "question_mark": "?",
         "slash": "/",
         "escape": "esc",
-        "shift+up": "shift+↑",
-        "shift+down": "shift+↓",
+        "up": "↑",
+        "down": "↓",
+        "left": "←",
+        "right": "→",
+        "pageup": "page up",
+        "pagedown": "page down",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
         "less_than_sign": "<",
         "greater_than_sign": ">",
+        "full_stop": ".",
+        "comma": ",",
+        "space": "space",
     }
-    if key in names:
-        return names[key]
-    return key.upper() if _is_function_key(key) else key
+    name = bare.upper() if _is_function_key(bare) else names.get(bare, bare)
+    return "+".join([*held, name])
 
 
 def _by_priority(command: Command) -> list[tuple[str, bool]]:

@@ -13,8 +13,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
+from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -22,11 +24,14 @@ from jaxtui.screen.base import ROW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.cells import Segment
 from jaxtui.screen.dismissed_once import DismissedOnce
 from jaxtui.screen.field import TypedInput
+from jaxtui.screen.filter_list import Choice, FilterList
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.titles import set_title
 from jaxtui.text.printable import visible
 
 T = TypeVar("T")
+
+FILTERED_FROM = 8  # choices, from which on typing filters them
 
 
 class Dialog(DismissedOnce, ModalScreen[T]):
@@ -61,22 +66,43 @@ class Dialog(DismissedOnce, ModalScreen[T]):
         yield from ()
 
 
+class FilterLine(Widget):
+    """What is typed to filter the list below, and how much of it is left."""
+
+    DEFAULT_CSS = "FilterLine { height: 1; margin: 0 0 1 0; } .-short FilterLine { margin: 0; }"
+    shown: reactive[tuple[str, int]] = reactive(("", 0))
+
+    def show(self, text: str, left: int) -> None:
+        self.shown = text, left
+
+    def render(self) -> Content:
+        text, left = self.shown
+        if not text:
+            return Content.assemble(("> ", "$accent"), ("type to filter", "$text-muted"))
+        many = "  nothing has this" if not left else f"  {left}"
+        return Content.assemble(("> ", "$accent"), text, ("_", "$accent"), (many, "$text-muted"))
+
+
 class ChoiceDialog(Dialog[str]):
-    """One of several; answers its name."""
+    """One of several; answers its name. Typing filters a long list."""
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
         """`choices` are (name, label) pairs."""
         super().__init__(title)
         self._choices = list(choices)
+        self._filters = len(self._choices) >= FILTERED_FROM
 
     def body(self) -> ComposeResult:
-        options = [
-            Option(Content(label), id=f"choice-{i}") for i, (_, label) in enumerate(self._choices)
-        ]
-        yield OptionList(*options, compact=True)
+        if self._filters:
+            yield FilterLine()
+        yield FilterList([Choice(label) for _, label in self._choices], filters=self._filters)
+
+    def on_filter_list_typed(self, event: FilterList.Typed) -> None:
+        self.query_one(FilterLine).show(event.text, event.left)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._choices[event.option_index][0])
+        assert isinstance(event.option_list, FilterList)
+        self.dismiss(self._choices[event.option_list.choice_at(event.option_index)][0])
 
 
 class ConfirmDialog(ChoiceDialog):
@@ -292,6 +318,18 @@ def session_files(path: str) -> list[str]:
     return [str(folder / name) for name in names]
 
 
+def write_new(path: str, text: str) -> str:
+    """Write `text` into a file that is not there yet; return in words how it went."""
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return f"{path} is there already: choose another name"
+    except OSError as error:
+        return f"cannot write {path}: {error.strerror}"
+    return f"written to {path}"
+
+
 def ask_and_write(
     screen: WorkScreen[Any], text: str, title: str, name: str = "", kind: str = ""
 ) -> None:
@@ -304,14 +342,6 @@ def ask_and_write(
         if path is None:
             return
         place = f"{path}.{kind}" if kind and not path.endswith(f".{kind}") else path
-        try:
-            with open(place, "x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError:
-            screen.say(f"{place} is there already: choose another name")
-        except OSError as error:
-            screen.say(f"cannot write {place}: {error.strerror}")
-        else:
-            screen.say(f"written to {place}")
+        screen.say(write_new(place, text))
 
     screen.app.push_screen(PathDialog(title, name, must_exist=False), chosen)

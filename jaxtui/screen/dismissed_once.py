@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from textual.await_complete import AwaitComplete
-from textual.command import CommandPalette
 from textual.screen import Screen
 
 
@@ -20,7 +19,3 @@ class DismissedOnce:
     def dismiss(self, result: Any = None) -> AwaitComplete:
         screen = cast("Screen[Any]", self)
         return Screen.dismiss(screen, result) if screen.is_current else AwaitComplete()
-
-
-class Palette(DismissedOnce, CommandPalette):
-    """Textual's command palette."""

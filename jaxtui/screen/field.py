@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual import events
+from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
+from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.textual_private import SteadyInput
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE
+from jaxtui.text import signs
 from jaxtui.text.diagnosis import place
 
 
 class TypedInput(SteadyInput):
     """A one-line input in which a typed text is shown as it was typed, also in ASCII."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+a", "select_all", "Select all; typing replaces it", show=False)
+    ]
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("ctrl+w,ctrl+k,ctrl+u", "Delete a word, to the end, to the start"),
+        ("ctrl+left,ctrl+right", "Go to the word before, or the next"),
+        ("enter", "Run"),
+        ("tab,escape", "Go to the next field; leave the field, for the keys that are letters"),
+    )
     cursor_blink = reactive(False, init=False)
+    place_name = ""  # what it is called where places are listed, by default as its label says
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The app's filters, the ASCII one only while the placeholder shows."""
@@ -41,9 +59,36 @@ class FieldInput(TypedInput):
     FieldInput.-faulty { color: $text-error; background: $error 15%; }
     """
 
-    def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
-        super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
+    def __init__(
+        self, value: str = "", *, placeholder: str = "", id: str | None = None, cell: bool = False
+    ) -> None:
+        """A short `cell` is selected when it gets the focus, so that typing replaces its text."""
+        super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=cell, id=id)
         self._known = value
+
+    def on_blur(self) -> None:
+        """Show the beginning of a text that does not fit."""
+        self.scroll_to(0, animate=False, immediate=True)
+
+    def on_focus(self, event: events.Focus) -> None:
+        # A click has its own place for the cursor, which it finds by what is on view now.
+        self.call_later(self._show_cursor)
+
+    def _show_cursor(self) -> None:
+        if self.has_focus:
+            place = cell_len(self.value[: self.cursor_position])
+            self.scroll_to_region(Region(place, 0, 1, 1), force=True, animate=False)
+
+    def render_line(self, y: int) -> Strip:
+        """Mark where the text is cut off, unless it is being typed."""
+        width = self.scrollable_content_region.width
+        if self.has_focus or y or width < 1 or cell_len(self.value) <= width:
+            return super().render_line(y)
+        mark = signs.ELLIPSIS
+        if getattr(self.app, "ascii", False):
+            mark = signs.in_ascii(mark)
+        shown = set_cell_size(self.value, max(0, width - cell_len(mark))) + mark
+        return Strip([Segment(shown)]).extend_cell_length(width + 1).apply_style(self.rich_style)
 
     @property
     def pending(self) -> bool:

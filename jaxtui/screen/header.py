@@ -12,6 +12,9 @@ from textual.widget import Widget
 
 Part = str | tuple[str, str]
 
+ALWAYS = ("palette", "help")  # the labels of keys that stay, however little room there is
+SOME_KEYS = 12  # cells that are worth showing keys in
+
 
 class HeaderLine(Widget):
     """`jaxtui  1 Map  5 Learn …        cpu × 8 · JAX 0.10.2 · ready`."""
@@ -85,7 +88,7 @@ class HeaderLine(Widget):
 
 
 class KeyLine(Widget):
-    """The keys that lead on from here; for a moment, what was just done instead."""
+    """What has the focus, and the keys that lead on from here; at the end what was just done."""
 
     DEFAULT_CSS = """
     KeyLine { height: 1; width: 1fr; background: $panel; color: $text-muted; }
@@ -93,11 +96,12 @@ class KeyLine(Widget):
 
     keys: reactive[tuple[tuple[str, str], ...]] = reactive(())
     said: reactive[str] = reactive("")
+    place: reactive[str] = reactive("")
 
     SECONDS = 5.0
 
     def say(self, text: str) -> None:
-        """Show `text` in place of the keys for a few seconds."""
+        """Show `text` at the end of the line for a few seconds."""
         self.said = text
         self.set_timer(self.SECONDS, lambda: self._forget(text))
 
@@ -106,17 +110,34 @@ class KeyLine(Widget):
             self.said = ""
 
     def render(self) -> Content:
-        """As many keys as fit, none of them cut off."""
-        if self.said:
+        """As many keys as fit, none of them cut off; what is said is whole if it fits at all."""
+        said = Content(self.said).cell_length
+        left = self.size.width - 1 - (said + 1 if said else 0)
+        if said and left < SOME_KEYS:
             return Content.assemble(" ", (self.said, "bold $text"))
-        parts: list[Part] = [" "]
-        left = self.size.width - 1
-        for key, label in self.keys:
-            if left < len(key) + len(label) + 3:
-                break
-            parts += [(key, "bold $accent"), f" {label}  "]
-            left -= len(key) + len(label) + 3
-        return Content.assemble(*parts)
+        parts: list[Part] = []
+        if self.place and len(self.place) + 2 <= min(left - SOME_KEYS, self.size.width // 3):
+            parts.append((f" {self.place} ", "bold $background on $accent"))
+            left -= len(self.place) + 2
+        parts.append(" ")
+        kept = {pair for pair in self.keys if pair[1] in ALWAYS}
+        left -= sum(map(_cells, kept)) if sum(map(_cells, kept)) <= left else 0
+        full = False
+        for pair in self.keys:
+            full = full or (pair not in kept and left < _cells(pair))
+            if pair in kept or not full:
+                parts += [(pair[0], "bold $accent"), f" {pair[1]}  "]
+                left -= 0 if pair in kept else _cells(pair)
+        line = Content.assemble(*parts)
+        room = self.size.width - (said + 1 if said else 0)
+        return Content.assemble(
+            line.truncate(room, pad=True), (self.said, "bold $text"), " " * bool(said)
+        )
+
+
+def _cells(pair: tuple[str, str]) -> int:
+    """The cells of a key with its label and the gap behind it."""
+    return len(pair[0]) + len(pair[1]) + 3
 
 
 def _length(parts: Sequence[Part]) -> int:

@@ -51,6 +51,8 @@ SCREENS = (
         title="Map",
         about="Compose a program and run it",
         panes=(
+            ("In the editor", "jaxtui.program.screen.function_editor:SourceArea"),
+            ("In a field", "jaxtui.screen.field:TypedInput"),
             ("In a result", "jaxtui.results.screen.view:ArrayView"),
             ("In the shapes", "jaxtui.program.screen.shape_flow:ShapeFlow"),
         ),

@@ -94,6 +94,10 @@ class Shell(Protocol[W_co]):
     def ascii(self) -> bool:
         """Whether the screen is painted in ASCII only."""
 
+    @property
+    def greets(self) -> bool:
+        """Whether the session is the explorer's own first one, shown with the ways to begin."""
+
     def say(self, text: str) -> None: ...
 
     def copy(self, text: str) -> None: ...

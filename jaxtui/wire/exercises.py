@@ -15,14 +15,13 @@ class Trial(Struct, frozen=True, kw_only=True):
 
 
 class CheckAnswer(Request, frozen=True, kw_only=True):
-    """Run the trials until an answer gives something else than its reference."""
+    """Run the trials until an answer gives something else than its reference.
 
+    `composition` is the answer as it was typed, on the arguments of the session.
+    """
+
+    composition: Composition
     trials: list[Trial]
-
-    @property
-    def composition(self) -> Composition:
-        """The answer, which is the user's code."""
-        return self.trials[0].answer
 
 
 class AnswerChecked(Event, frozen=True, kw_only=True):

@@ -171,7 +171,7 @@ async def test_where_it_is_narrow_the_pages_are_turned() -> None:
         assert screen.results.region
         await bench.press("v")
         assert pane.region.width == 80
-        await bench.press("L")
+        await bench.press("T")
         assert screen.arguments.region
 
 
@@ -189,7 +189,7 @@ async def test_where_it_is_wide_enough_text_program_and_result_stand_side_by_sid
             parts = (screen.editor, screen.arguments, screen.layers_pane, screen.results)
             assert all(part.region.x >= pane.region.right for part in parts)
             assert all(part.region.height >= 3 for part in parts)
-            await bench.press("L")
+            await bench.press("T")
             assert not pane.display
             assert screen.has_class("-wide")
 

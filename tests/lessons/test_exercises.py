@@ -99,5 +99,5 @@ def test_the_engine_checks_an_answer(engine: Asker) -> None:
         for one, other in trials(lesson.exercise, answer, SEEDS)
     ]
     id = engine.next_id()
-    engine.client.send(CheckAnswer(id=id, trials=found))
+    engine.client.send(CheckAnswer(id=id, composition=Composition.of(answer, ""), trials=found))
     assert engine.heard.next(AnswerChecked).right

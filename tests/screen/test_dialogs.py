@@ -93,3 +93,41 @@ async def test_in_a_narrow_terminal_what_a_key_does_goes_on_under_itself() -> No
         lines = bench.text.splitlines()
         first = next(i for i, line in enumerate(lines) if "Edit the function in" in line)
         assert lines[first + 1].index("$EDITOR") == lines[first].index("Edit the function")
+
+
+async def test_help_begins_with_the_pane_in_focus_and_has_two_columns_where_there_is_room() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        screen = bench.app.map_screen
+        results = screen.results.array_view
+        assert results is not None
+        for widget, title in (
+            (screen.editor.area, "In the editor"),
+            (screen.arguments._rows[0].value_input, "In a field"),
+            (screen.layer_list, "In the list of layers"),
+            (results, "In a result"),
+            (screen.flow_view, "In the shapes"),
+        ):
+            widget.focus()
+            await bench.press("f1")
+            await bench.until(lambda: title in bench.text)  # noqa: B023  # called at once
+            top = next(line for line in bench.text.splitlines() if title in line)
+            assert top.index(title) < 10
+            assert "On the Map screen" in top  # beside it
+            await bench.press("escape")
+        assert "full_stop" not in bench.text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_slash_filters_the_help(size: tuple[int, int]) -> None:
+    async with Bench().open(size) as bench:
+        await bench.settled()
+        await bench.press("question_mark", "slash", *"heat q")
+        await bench.until(lambda: "nothing has this" in bench.text)
+        assert isinstance(bench.app.screen, HelpDialog)
+        await bench.press("backspace", "backspace")
+        await bench.until(lambda: "> heat_  1" in bench.text)
+        assert "Heat map" in bench.text
+        assert "Run the program" not in bench.text
+        await bench.press("escape")
+        assert not isinstance(bench.app.screen, HelpDialog)

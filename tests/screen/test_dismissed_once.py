@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jaxtui.app.palette import Palette
 from jaxtui.screen.dialogs import ChoiceDialog
-from jaxtui.screen.dismissed_once import Palette
 from tests.support.fake_client import Bench
 
 

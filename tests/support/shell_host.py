@@ -92,6 +92,7 @@ class Host(App[None]):
     """The shell of one screen."""
 
     ascii = False
+    greets = False
     pilot: Pilot[None]
 
     def __init__(self, screen: str = "", session: Session | None = None) -> None:

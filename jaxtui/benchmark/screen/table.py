@@ -16,6 +16,7 @@ from jaxtui.screen.painted_lines import PaintedLines
 class BenchmarkTable(PaintedLines):
     """A scrolling table of strategies under a fixed heading, with a cursor."""
 
+    place_name = "Timings"
     DEFAULT_CSS = "BenchmarkTable { min-height: 4; }"
 
     class Moved(Message):

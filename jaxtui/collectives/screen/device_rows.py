@@ -44,6 +44,7 @@ class DeviceRows(LineScroller):
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
+    place_name = "Devices"
     BINDINGS: ClassVar[list[BindingType]] = [
         *ways(
             "left right up down first last page_up page_down",

@@ -151,9 +151,13 @@ class CollectivesScreen(TravelSide):
 
         def chosen(name: str | None) -> None:
             if name is not None:
-                self.put(view.with_operation(work.collective, name))
+                self.pick(name)
 
         self.app.push_screen(ChoiceDialog("Which collective? Each device gets …", choices), chosen)
+
+    def pick(self, name: str) -> None:
+        """Take another operation."""
+        self.put(view.with_operation(self.collective_work.collective, name))
 
     def action_next_via(self) -> None:
         collective = self.collective_work.collective

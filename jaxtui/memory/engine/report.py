@@ -132,7 +132,7 @@ def _lines(told: Account) -> Iterator[str]:
 def _against(told: Account) -> str:
     budget = told.budget
     if budget is None:
-        return "; m says what it has."
+        return "; M says what it has."
     shared = budget.shared and told.needed.devices > 1
     of = f", for all {told.needed.devices}" if shared else ""
     word = "fits into" if told.fits else "does NOT fit into"

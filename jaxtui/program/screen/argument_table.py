@@ -115,7 +115,7 @@ class _ArgumentRow(Vertical):
         self.sharding_input = FieldInput(shown.row.sharding)
         self.sharding_input.add_class("sharding")
         self.sharding_input.display = bool(widths.sharding)
-        self.axis_input = FieldInput()
+        self.axis_input = FieldInput(cell=True)
         self.axis_input.add_class("axis")
         self.label = ArgumentName(classes="name")
         self.unfolded: ArgumentTree | None = None
@@ -139,6 +139,9 @@ class _ArgumentRow(Vertical):
         self.axis_input.styles.width = widths.axis - 2  # its margins
         row = shown.row
         self._show_tree()
+        self.value_input.place_name = f"value of {row.name}"
+        self.sharding_input.place_name = f"sharding of {row.name}"
+        self.axis_input.place_name = f"{column.field} of {row.name}"
         self.value_input.placeholder = row.default or (
             "a further one" if row.index is None and row.name[0] == "*" else ""
         )

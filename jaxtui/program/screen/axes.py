@@ -6,6 +6,7 @@ Text that cannot be split with certainty is left as it was typed.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -52,6 +53,31 @@ def replaced(cells: Cells, index: int, text: str, entry: str = "0") -> tuple[str
     parts = [cell.strip() or entry for cell in (*texts, *cells.surplus)]
     inner = f"{parts[0]}," if len(parts) == 1 else ", ".join(parts)
     return f"({inner})", Cells(texts, cells.surplus)
+
+
+def moved(text: str, count: int, sources: Sequence[int | str | None], entry: str = "0") -> str:
+    """The `text` that had an entry for each of `count` arguments, after these became others.
+
+    `sources` says for each argument there is now which one before it was, or the text of its
+    entry; None for a new one. What has an entry for none or for all, or cannot be split, is left as
+    it is.
+    """
+    cells = split(text, count, entry)
+    if cells is None or not sources or list(sources) == [*range(count)]:
+        return text
+    if cells.shared:
+        for_all = text.strip()
+        if all(at in (for_all, None) or isinstance(at, int) for at in sources):
+            return text
+        texts = [at if isinstance(at, str) else for_all for at in sources]
+    else:
+        texts = [cells.texts[at] if isinstance(at, int) else at or "" for at in sources]
+    while texts and not texts[-1] and not cells.surplus and sources[len(texts) - 1] is not None:
+        texts.pop()  # there was none either
+    parts = [part.strip() or entry for part in (*texts, *cells.surplus)]
+    if len(parts) == 1:
+        return parts[0] if parts[0].lstrip("-").isdigit() else f"({parts[0]},)"
+    return f"({', '.join(parts)})" if parts else text
 
 
 def _elements(source: str, node: ast.Tuple | ast.List, count: int) -> Cells | None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.filter import LineFilter
@@ -17,6 +17,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
+from jaxtui.program.screen.start_page import StartPage, line
 from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.screen.textual_private import EditsAtOnce
@@ -35,6 +36,8 @@ class FunctionName(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [("enter,space,down", "screen.pick_function", "Pick")]
 
+    place_name = "Function's name"
+    HINTS = (("enter", "pick"),)
     text: reactive[str] = reactive("")
 
     def __init__(self, text: str) -> None:
@@ -59,9 +62,30 @@ class SourceArea(EditsAtOnce, TextArea):
     SourceArea.-faulty .text-area--cursor-line { background: $error 15%; }
     """
 
+    place_name = "Editor"
+    HINTS = (("ctrl+a", "all"),)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+a,f7", "select_all", "Select all; typing replaces it", show=False)
+    ]
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("ctrl+z,ctrl+y", "Undo and redo what was typed"),
+        ("ctrl+x,ctrl+v", "Cut and paste; the terminal's own paste works, too"),
+        ("ctrl+c", "Copy what is selected, if nothing runs"),
+        ("shift+up,shift+down", "Select lines; so do the other arrows"),
+        ("ctrl+left,ctrl+right", "Go to the word before, or the next"),
+        ("ctrl+w,ctrl+k,ctrl+u", "Delete a word, to the end, to the start of the line"),
+        ("enter", "A new line, indented"),
+        ("tab,escape", "Go to the next field; leave the editor, for the keys that are letters"),
+    )
+
     def __init__(self, text: str) -> None:
         super().__init__(
-            text, soft_wrap=False, show_line_numbers=True, compact=True, tab_behavior="focus"
+            text,
+            soft_wrap=False,
+            show_line_numbers=True,
+            compact=True,
+            tab_behavior="focus",
+            placeholder="write a function here, or paste lines that have one",
         )
         self.cursor_blink = False
         self._known = text
@@ -69,6 +93,10 @@ class SourceArea(EditsAtOnce, TextArea):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Leave out the app's filter that replaces signs by ASCII."""
         return as_typed(super().get_line_filters())
+
+    def on_blur(self) -> None:
+        """Show the beginning of the lines."""
+        self.scroll_to(0, animate=False, immediate=True)
 
     def follow(self, text: str) -> None:
         """Show the session's `text`, unless it is what the editor held before."""
@@ -134,9 +162,11 @@ class FunctionEditor(Vertical):
             super().__init__()
             self.input = input
 
-    def __init__(self, name: str, source: str, reference: str) -> None:
+    def __init__(self, name: str, source: str, reference: str, *, greets: bool = False) -> None:
+        """With `greets` the ways to begin are shown until `end_start`."""
         super().__init__(classes="pane")
         self.border_title = "Function"
+        self._start = StartPage() if greets else None
         self.name_line = FunctionName(name)
         self.area = SourceArea(source)
         self.reference = FieldInput(
@@ -150,12 +180,21 @@ class FunctionEditor(Vertical):
         yield self.reference
         yield self.area
         yield self._message
+        if self._start is not None:
+            yield self._start
 
     def on_mount(self) -> None:
         self.call_after_refresh(self.area.highlight_python)
 
-    def show(self, name: str, source: str, reference: str, diagnosis: Diagnosis | None) -> None:
-        """Show the function; the diagnosis is about its source or its reference."""
+    def show(
+        self,
+        name: str,
+        source: str,
+        reference: str,
+        diagnosis: Diagnosis | None,
+        note: Diagnosis | None = None,
+    ) -> None:
+        """Show the function; the diagnosis is about its source or its reference, as is a note."""
         self.name_line.text = name
         asked = self.has_class("-reference") and self.reference.has_focus
         imported = asked or _is_elsewhere(source, reference)
@@ -164,7 +203,21 @@ class FunctionEditor(Vertical):
         self.reference.follow(reference)
         self.area.set_class(diagnosis is not None, "-faulty")
         self.reference.set_class(diagnosis is not None, "-faulty")
-        self._message.show(diagnosis)
+        self._message.set_class(diagnosis is None and note is not None, "-note")
+        self._message.show(diagnosis or note)
+
+    def show_start(self, page: bool) -> None:
+        """Show the ways to begin, as a `page` in the free half or in the title; see `end_start`."""
+        if self._start is not None:
+            self._start.set_class(page, "-shown")
+            self.border_title = "Function" if page else f"Function · {line()}"
+
+    def end_start(self) -> None:
+        """Something was changed: take the start page away for good."""
+        if self._start is not None:
+            self._start.remove()
+            self._start = None
+            self.border_title = "Function"
 
     def arrive(self) -> None:
         """Take the focus, with the cursor's line in the middle."""

@@ -40,7 +40,7 @@ def pick_function(
         if name == IMPORT:
             editor.ask_reference()
         elif name == WRITE:
-            _write_here(explorer)
+            write_here(explorer)
             editor.area.focus()
         elif name is not None and name.startswith(OTHER):
             explorer.edit(FUNCTION, name.removeprefix(OTHER))
@@ -57,7 +57,10 @@ def _label(choice: str) -> str:
     return f"{choice} of this source" if reference is None else " of ".join(reversed(reference))
 
 
-def _write_here(explorer: Workbench[ProgramWork]) -> None:
+def write_here(explorer: Workbench[ProgramWork]) -> None:
+    """Take the function from the source instead of from elsewhere."""
     program = explorer.work.session.program
+    if not program.function and program.source.strip():
+        return
     source = program.source if program.source.strip() else FRESH
     explorer.edit(PROGRAM, msgspec.structs.replace(program, function="", source=source))

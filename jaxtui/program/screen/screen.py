@@ -17,6 +17,7 @@ from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
+from jaxtui.program.screen.offer import LayersOffer, with_fixes
 from jaxtui.program.screen.path_finder import PATHS, find_path, finder_of
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
@@ -37,6 +38,7 @@ from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
+from jaxtui.session.session import Session
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.pane import ListingPane
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
 COLUMN_LINES = 15
 EDITOR_LEAST = 9
+EDITOR_REST, START_LINES = 5, 6  # title, name and lines to type on; the start page
 ANY_CASE = "lower and upper case are the same"
 NOT_YET = "none yet: F5 asks whether this file may run"
 CHANGED = "as before: F5 asks whether the changed file may run"
@@ -75,6 +78,8 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.node_settings: NodeSettings | None = None
         self._shown_flow: object = None
         self._editor_height: int | None = None
+        self._offer = LayersOffer()
+        self._first: Session | None = None  # the session that is shown with the start page
         self._left: Widget | None = None  # what had the focus on the hidden page
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
@@ -93,7 +98,11 @@ class MapScreen(WorkScreen[ProgramWork]):
         # Made here and not in __init__: an Input wants its screen to be on the stack.
         work = self.explorer.work
         program = work.session.program
-        self.editor = FunctionEditor(work.function_name, program.source, program.function)
+        greets = self.shell.greets
+        self._first = work.session if greets else None
+        self.editor = FunctionEditor(
+            work.function_name, program.source, program.function, greets=greets
+        )
         self.arguments = ArgumentTable(
             argument_rows(work),
             axis_column(work.session, len(program.layers) - 1, None),
@@ -118,18 +127,18 @@ class MapScreen(WorkScreen[ProgramWork]):
         session, diagnosis = work.session, work.diagnosis
         where = field_of(diagnosis)
         program = session.program
-        self.editor.show(
-            work.function_name,
-            program.source,
-            program.function,
-            diagnosis if where in ("", "program", "source", "function") else None,
-        )
+        offered = self._offer.of(work)
+        here = diagnosis if where in ("", "program", "source", "function") else None
+        if here is not None and offered is not None:
+            here = with_fixes(here, offered)
+        self.editor.show(work.function_name, program.source, program.function, here, note=offered)
         self.layers_pane.show(work)
         column = self.axis_column()
         self._trees.follow(work.flow)
         donating = donating_layer(program.layers, self.layer_list.selected)
         rows = argument_rows(work, diagnosis, self._trees, donating)
         self._fit_editor(len(rows) + self.arguments.unfolded_lines, len(program.layers))
+        self._show_start(session)
         self.arguments.show(
             rows,
             column,
@@ -171,6 +180,17 @@ class MapScreen(WorkScreen[ProgramWork]):
         if height != self._editor_height and self.maximized is not self.editor:
             self._editor_height = self.editor.styles.height = height
 
+    def _show_start(self, session: Session) -> None:
+        """Keep the start page up to the first change."""
+        if self._first is None:
+            return
+        if session == self._first:
+            free = (self._editor_height or 0) - session.program.source.count("\n") - EDITOR_REST
+            self.editor.show_start(free >= START_LINES and self.has_class("-wide"))
+        else:
+            self._first = None
+            self.editor.end_start()
+
     def on_resize(self) -> None:
         """Fit flow and editor to the new size."""
         if self.composed:
@@ -186,10 +206,17 @@ class MapScreen(WorkScreen[ProgramWork]):
         return self.query_one("#compose") if self.has_class("-wide") else None
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
-        """Return the error in what is typed, else one in the text of the parameters."""
+        """Return the error in what is typed, else one in the text of the parameters.
+
+        What the lines in the editor offer comes before its fixes.
+        """
         notes = work.memory_notes if self.results.tab == MEMORY else work.notes
         mendable = next((note for note in notes if note.fixes), None)
-        return work.diagnosis or self._parameters.wrong or mendable
+        found = work.diagnosis or self._parameters.wrong or mendable
+        offered = self._offer.of(work)
+        if found is None or offered is None:
+            return found or offered
+        return with_fixes(found, offered)
 
     # ------------------------------------------------------------------------- what was typed
 
@@ -313,6 +340,12 @@ class MapScreen(WorkScreen[ProgramWork]):
             return view.cursor_text or ""
         return self.results.text_to_copy()
 
+    def action_heat_map(self) -> None:
+        """Paint the values as a heat map, or as numbers again."""
+        self.show_result(VALUES)
+        if (view := self.results.array_view) is not None:
+            view.action_heat_map()
+
     def action_find(self) -> None:
         view, finder = self.results.array_view, finder_of(self.focused)
         if finder is not None:
@@ -413,6 +446,19 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     # ------------------------------------------------------------------------------- function
 
+    def begin_to_write(self) -> None:
+        """Go to the editor, on whatever page it is, with all of its text selected."""
+        if self.has_class("-results"):
+            self.action_flip()
+        self.editor.area.focus()
+        self.editor.area.select_all()
+
+    def action_write(self) -> None:
+        from jaxtui.program.screen.picker import write_here
+
+        write_here(self.explorer)
+        self.begin_to_write()
+
     def action_pick_function(self) -> None:
         from jaxtui.program.screen.comparing import compare_with
         from jaxtui.program.screen.picker import pick_function
@@ -463,6 +509,13 @@ class MapScreen(WorkScreen[ProgramWork]):
         self.toggle_class("-results")
         self._leave_hidden()
         self.show_keys()
+
+    def show_result(self, tab: str) -> None:
+        """Turn to a tab of the results, and to their page."""
+        if self.has_class("-narrow") and not self.has_class("-results"):
+            self.action_flip()
+        self.results.show_tab(tab)
+        self.explorer.show_work()
 
     def _leave_hidden(self) -> None:
         """Take the focus away from fields of the hidden page, and give it back on return."""

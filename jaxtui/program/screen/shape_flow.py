@@ -92,6 +92,8 @@ class ShapeFlow(LineScroller):
         + layer_colours.CSS
     )
 
+    place_name = "Shapes"
+    HINTS = (("arrows", "look"), ("enter", "fold"))
     BINDINGS: ClassVar[list[BindingType]] = [
         *ways(
             "up down left right first last page_up page_down", first="First row", last="Last row"

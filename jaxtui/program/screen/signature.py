@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.program.passing import passing, takers
+from jaxtui.program.screen.axes import moved, split
+from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import Argument
 from jaxtui.wire.report import Parameter
 
@@ -65,6 +67,57 @@ def follow(
         if parameter.kind == "positional" and found[index] is None and free and not takes_more:
             found[index] = free.pop(0)
     return [*_passed(named, found, more=bool(free)), *free]
+
+
+def follow_axes(
+    layers: Sequence[AnyLayer],
+    before: tuple[Sequence[Argument], Sequence[Parameter]],
+    after: tuple[Sequence[Argument], Sequence[Parameter]],
+    remembered: dict[tuple[int, str], str],
+) -> list[AnyLayer]:
+    """Return the layers with the entries of their axes moved, dropped and added as arguments were.
+
+    `before` and `after` are arguments with the signature that they are for. The entries of
+    arguments that are gone are put into `remembered`, by the place of the layer and the argument's
+    name; an argument that comes back has its entry again.
+    """
+    old, new = _by_position(*before), _by_position(*after)
+    named = [p for p in after[1] if p.kind in ("positional", "keyword")]
+    renamed = _renamed(before[1], named)
+    sources = [_source(argument, old, renamed) for argument in new]
+    kept = {at for at in sources if at is not None}
+    followed = []
+    for index, layer in enumerate(layers):
+        field = layer.fields().get(layer.input_field)
+        if field is None or not field.entry:
+            followed.append(layer)
+            continue
+        text = getattr(layer, layer.input_field)
+        cells = split(text, len(old), field.entry)
+        if cells is not None and not cells.shared:
+            gone = (at for at in range(len(old)) if at not in kept)
+            remembered.update({(index, old[at].name): cells.texts[at] for at in gone})
+        entries = [
+            at if at is not None else remembered.pop((index, argument.name), None)
+            for at, argument in zip(sources, new, strict=True)
+        ]
+        text = moved(text, len(old), entries, field.entry)
+        followed.append(msgspec.structs.replace(layer, **{layer.input_field: text}))
+    return followed
+
+
+def _by_position(arguments: Sequence[Argument], signature: Sequence[Parameter]) -> list[Argument]:
+    places, _ = passing([argument.name for argument in arguments], signature)
+    return [arguments[place] for place in places]
+
+
+def _source(argument: Argument, before: Sequence[Argument], renamed: dict[str, str]) -> int | None:
+    """The place that an argument had before, None for a new one."""
+    for place, old in enumerate(before):
+        was = argument is old or renamed.get(argument.name) == old.name
+        if was and old.value == argument.value:
+            return place
+    return None
 
 
 def _sorted_out(

@@ -26,6 +26,8 @@ class TabLine(Widget, can_focus=True):
     TabLine { height: 1; }
     TabLine:focus { background: $boost; }
     """
+    place_name = "Result tabs"
+    HINTS = (("←→", "turn"),)
     BINDINGS: ClassVar[list[BindingType]] = [
         ("right,l", "screen.next_tab", "Next tab"),
         ("left,h", "screen.previous_tab", "Previous tab"),

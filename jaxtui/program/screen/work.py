@@ -8,7 +8,7 @@ import msgspec
 
 from jaxtui.program.screen.compiler_text import CompilerText
 from jaxtui.program.screen.runs import RunRecord, Runs
-from jaxtui.program.screen.signature import follow
+from jaxtui.program.screen.signature import follow, follow_axes
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
@@ -50,6 +50,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         """The parameters of the newest function that the engine could read."""
         self._blocked_trace = False
         self._remembered: dict[str, Argument] = {}
+        self._remembered_axes: dict[tuple[int, str], str] = {}
         self._opened = _text_of(self.session.program)  # the function that the session came with
         self._given_to: list[Parameter] | None = None  # the signature that the arguments are for
         self._trace_id = 0
@@ -123,6 +124,11 @@ class ProgramWork(RequestWork[Composition, Ran]):
         summaries = (output.summary for output in self.ran.report.outputs)
         told = any(summary is not None and summary.non_finite for summary in summaries)
         return told or self.ran.result == self._not_finite
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether the function is no longer as it was opened."""
+        return _text_of(self.session.program) != self._opened
 
     @property
     def choices(self) -> list[str]:
@@ -220,6 +226,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def replaced(self, now: float) -> None:
         """Nothing that was answered, or is still to be, is of the session that comes now."""
         self._remembered.clear()
+        self._remembered_axes.clear()
         self._opened, self._given_to = _text_of(self.session.program), None
         self.printed = {"trace": "", "run": ""}
         if self._run_id in self._pending:
@@ -395,10 +402,16 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if asked != self.asked:
             return
         program = self.session.program
-        arguments = follow(program.arguments, self._given_to, signature, self._remembered)
-        self._given_to = signature
+        before, self._given_to = self._given_to, signature
+        arguments = follow(program.arguments, before, signature, self._remembered)
         if arguments != program.arguments:
-            program = msgspec.structs.replace(program, arguments=arguments)
+            layers = follow_axes(
+                program.layers,
+                (program.arguments, before or signature),
+                (arguments, signature),
+                self._remembered_axes,
+            )
+            program = msgspec.structs.replace(program, arguments=arguments, layers=layers)
             session = msgspec.structs.replace(self.session, program=program)
             self.open_session.session = session
             self._known = self.asked

@@ -31,6 +31,15 @@ class Search:
 class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
     """An array grid with a cursor, and the keys to move it and to change the view."""
 
+    place_name = "Result"
+    HINTS = (
+        ("m", "heat map"),
+        ("d", "by device"),
+        ("r c", "axes"),
+        ("t", "turn"),
+        ("n", "format"),
+        ("+ -", "digits"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(0, -1)", "Left", show=False),
         Binding("right,l", "move(0, 1)", "Right", show=False),

@@ -188,7 +188,7 @@ def test_what_fits_has_nothing_to_mend() -> None:
     account = _account(_composition(Vmap(in_axes="(0, None)"), Jit()), "1 GB")
     assert account.fits
     assert account.notes == []
-    assert "fits into 954 MiB (typed, m)." in report.text(account)
+    assert "fits into 954 MiB (typed, M)." in report.text(account)
 
 
 def test_memory_that_cannot_be_read_is_told_at_its_field() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtui.program.screen.signature import follow, rows, with_value
+from jaxtui.program.screen.signature import follow, follow_axes, rows, with_value
+from jaxtui.session.layers import Jit, ShardMap, Vmap
 from jaxtui.session.session import Argument
 from jaxtui.wire.report import Parameter
 from tests.support.made_sessions import argument_names, signatures
@@ -193,3 +195,59 @@ def test_no_change_of_a_signature_loses_a_value(
         now = follow(now, before, after, remembered)
         kept = {a.value for a in (*now, *remembered.values())}
         assert typed <= kept
+
+
+def axes_after(in_axes: str, before: tuple[str, ...], after: tuple[str, ...], **values: str) -> str:
+    """What becomes of in_axes when the parameters `before` become those `after`."""
+    given = arguments(**values)
+    old, new = parameters(*before), parameters(*after)
+    followed = follow(given, old, new, {})
+    (layer,) = follow_axes([Vmap(in_axes=in_axes)], (given, old), (followed, new), {})
+    assert isinstance(layer, Vmap)
+    return layer.in_axes
+
+
+@pytest.mark.parametrize(
+    ("in_axes", "after", "expected"),
+    [
+        ("(0, None)", ("x",), "0"),
+        ("(0, None)", ("y",), "(None,)"),
+        ("(0, None)", ("y", "x"), "(None, 0)"),
+        ("(0, None)", ("x", "y", "z"), "(0, None, 0)"),
+        ("(0, None)", ("x", "scale"), "(0, None)"),  # y was renamed
+        ("(0, {'a': 1})", ("y",), "({'a': 1},)"),
+        ("(0, 1, 2)", ("x",), "(0, 2)"),  # the third was no argument's before
+        ("(1,)", ("x", "z", "y"), "(1, 0)"),
+        ("0", ("x",), "0"),
+        ("", ("x",), ""),
+        ("(0, ", ("x",), "(0, "),
+        ("axes", ("x",), "axes"),
+    ],
+)
+def test_entries_of_axes_go_with_their_arguments(
+    in_axes: str, after: tuple[str, ...], expected: str
+) -> None:
+    assert axes_after(in_axes, ("x", "y"), after, x="1", y="2") == expected
+
+
+def test_another_function_has_jaxs_default_for_every_argument() -> None:
+    assert axes_after("(0, None)", ("x", "y"), ("a",), x="1", y="2") == "0"
+    assert axes_after("(None, 1)", ("x", "y"), ("a", "b", "c"), x="1", y="2") == "(0, 0, 0)"
+
+
+def test_an_argument_that_comes_back_has_its_entry_again() -> None:
+    one, two = parameters("x"), parameters("x", "y")
+    remembered: dict[str, Argument] = {}
+    axes: dict[tuple[int, str], str] = {}
+    both = arguments(x="1", y="2")
+    layers = [
+        ShardMap(in_specs="(P('a'), P())"),
+        Jit(static_argnums="0"),
+        Vmap(in_axes="(0, None)"),
+    ]
+    shorter = follow(both, two, one, remembered)
+    without = follow_axes(layers, (both, two), (shorter, one), axes)
+    assert [getattr(layer, layer.input_field) for layer in without] == ["(P('a'),)", "0", "0"]
+    again = follow(shorter, one, two, remembered)
+    back = follow_axes(without, (shorter, one), (again, two), axes)
+    assert back == layers

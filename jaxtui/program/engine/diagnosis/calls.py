@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -85,6 +86,18 @@ class Call:
                 return [self.layer.fix(name, whole, label)]
         return []
 
+    def _as_many(self, name: str) -> list[Fix]:
+        """The entries as they are typed, with as many of them as there are arguments."""
+        text = getattr(self.layer.kind, name).strip()
+        node = ast.parse(text, mode="eval").body
+        if not isinstance(node, ast.Tuple | ast.List) or not self.args:
+            return []
+        texts = [ast.get_source_segment(text, element) or "" for element in node.elts]
+        default = self.layer.kind.fields()[name].entry or "None"
+        count = len(self.args)
+        whole = suggestions.unpacked_text([*texts, *([default] * count)][:count])
+        return [self.layer.fix(name, whole)]
+
     def structure(self) -> Diagnosis | None:
         """Does the setting that maps or divides the inputs fit their structure?"""
         name = self.layer.kind.input_field
@@ -96,7 +109,7 @@ class Call:
                 f"{name} has {counted(len(setting), 'entry')} for "
                 f"{counted(len(self.args), 'argument')}"
             )
-            fixes = self.as_entry() or self.working_axes()
+            fixes = self.as_entry() or self.working_axes() or self._as_many(name)
             return self.layer.fault(name, message, fixes)
         try:
             input_axes(self.layer, self.args)
