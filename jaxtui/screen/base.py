@@ -140,7 +140,7 @@ class WorkScreen(PromptScreen, Generic[W]):
         hints = list(own)
         for command in found:
             key = commands.shown_key(command, typing=typing)
-            if key and (key, self.label_of(command)) not in hints:
+            if key and all(key != other for other, _ in hints):
                 hints.append((key, self.label_of(command)))
         if self.maximized is not None:
             hints[:0] = [("esc" if typing else "z", "all panes")]

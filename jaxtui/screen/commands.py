@@ -220,7 +220,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("app.apply_fix", "f,f2", "fix", "Apply a fix that is offered", "devices", hint=12),
     Command("screen.open_lesson", "enter", "open", "Open the lesson", "learn", hint=10),
-    Command("app.step_lesson(1)", "n", "next", "Go on to the next lesson", "lesson", hint=2),
+    Command("app.step_lesson(1)", "n,f8", "next", "Go on to the next lesson", "lesson", hint=2),
     Command("app.step_lesson(-1)", "N", "back", "Go back to the lesson before", "lesson", hint=3),
     Command("app.turn_lesson", "T", "text", "Show or hide the lesson's text", "lesson", hint=4),
     Command("app.reset_lesson", "Z", "reset", "Put the lesson back as it was", "lesson", hint=5),
