@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from jaxtui.wire.benchmark import BenchmarkReport, PointReport, StrategyReport
     from jaxtui.wire.report import Environment
 
+    Rows = list[tuple[PointReport, StrategyReport]]  # a strategy along the sweep
+
+DIVIDING = ("pmap", "shard_map")  # the strategies that divide the batch over devices
 NOT_YET = "Your figures: none yet. F5 on the Benchmark screen (4) measures them."
 UNDER_WAY = "Your figures: the run is under way; the discussion comes when it is over."
 
@@ -41,6 +44,7 @@ def discussion(report: BenchmarkReport) -> list[str]:
 
 
 LOOP = "Each turn of a Python loop is a call of its own; vmap makes them one."
+ONE = "There is nothing to share out on one device; what differs is the price of a call."
 PLAIN = "Without jit every operation of the function is a call; jit makes them one program."
 
 
@@ -52,22 +56,24 @@ def _head(report: BenchmarkReport) -> str:
     return f"Your figures, on {environment.device_count} {kind} devices, JAX {environment.jax}"
 
 
-def _rows(report: BenchmarkReport, name: str) -> list[tuple[PointReport, StrategyReport]]:
-    """The strategy at each point where it has a verdict."""
+def _rows(report: BenchmarkReport, name: str, devices: int) -> Rows:
+    """The strategy on so many devices, at each point where it has a verdict."""
     return [
         (point, row)
         for point in report.points
         for row in point.strategies
-        if row.name == name and row.verdict is not None and row.speedup is not None
+        if (row.name, row.devices) == (name, devices)
+        and row.verdict is not None
+        and row.speedup is not None
     ]
 
 
 def _against(report: BenchmarkReport, name: str, title: str, why: str) -> list[str]:
-    rows = _rows(report, name)
+    rows = _rows(report, name, 1)
     return [f"{title}. {_course(rows)} {why}"] if rows else []
 
 
-def _course(rows: list[tuple[PointReport, StrategyReport]]) -> str:
+def _course(rows: Rows) -> str:
     """How a strategy fares along the sweep, in one sentence."""
     parts = []
     for verdict, same in groupby(rows, key=lambda one: one[1].verdict):
@@ -95,19 +101,24 @@ def _factors(verdict: str | None, rows: list[StrategyReport]) -> str:
     return f" ({one} {what})" if one == other else f" ({one} to {other} {what})"
 
 
-def _devices(report: BenchmarkReport) -> list[str]:
-    said = [_course(rows) for name in ("pmap", "shard_map") if (rows := _rows(report, name))]
-    if not said:
-        return []
-    return [f"One device or many. {' '.join(said)} {_lesson_of(report)}"]
+def _devices(report: BenchmarkReport) -> Iterator[str]:
+    """What one device and all of them do, where the batch is divided over devices."""
+    counts = {row.devices for p in report.points for row in p.strategies if row.name in DIVIDING}
+    for devices in sorted({1, max(counts, default=1)}):
+        found = [rows for name in DIVIDING if (rows := _rows(report, name, devices))]
+        if not found:
+            continue
+        title = f"On {devices} devices" if devices > 1 else "On a single device"
+        last = _lesson_of(found) if devices > 1 else ONE
+        yield f"{title}. {' '.join(map(_course, found))} {last}"
 
 
-def _lesson_of(report: BenchmarkReport) -> str:
+def _lesson_of(found: list[Rows]) -> str:
     """What the verdicts on many devices say together."""
-    verdicts = [row.verdict for name in ("pmap", "shard_map") for _, row in _rows(report, name)]
+    verdicts = {row.verdict for rows in found for _, row in rows}
     if "faster" not in verdicts:
         return "Nothing here shows that several devices earn back what it costs to use them."
-    if all(verdict == "faster" for verdict in verdicts):
+    if verdicts == {"faster"}:
         return "At every size here several devices earn back what it costs to use them."
     return "So it is the size of the work that decides, and the place where it turns is above."
 

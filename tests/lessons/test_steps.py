@@ -10,9 +10,13 @@ import pytest
 from jaxtui import lessons
 from jaxtui.lessons import book
 from jaxtui.lessons.steps import Seen, Step, done, with_step
+from jaxtui.program.engine import inspection
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import FieldPath
-from jaxtui.session.session import with_field, with_fix
+from jaxtui.session.session import Session, with_field, with_fix
+from jaxtui.wire.base import Composition, Printed
+from jaxtui.wire.program import Ran, Run
+from tests.support.asking import Asker
 from tests.support.tried import collective_values, planned, sent, tried
 
 EVERY = [(name, i) for name in lessons.NAMES for i in range(len(book.lesson(name).steps))]
@@ -150,6 +154,44 @@ def test_vmap_takes_the_memory_of_all_tables_and_map_that_of_its_pieces() -> Non
     assert at_once >= 8 * 2**20
     assert 3 * one_by_one < in_pieces < at_once / 3
     assert "jnp.sort(gaps.ravel())[gaps.size // 2]" in lessons.load("memory-vmap").program.source
+
+
+@pytest.mark.long
+def test_both_sides_of_a_branch_are_in_the_program_of_a_batch_and_a_cond_in_that_of_one() -> None:
+    lesson = book.lesson("cond")
+    assert "select_n" in jaxpr(lesson.session)
+    one = jaxpr(with_step(lesson.session, lesson.steps[0][1]))
+    assert "cond[" in one
+    assert "select_n" not in one
+
+
+@pytest.mark.long
+def test_the_program_of_the_loop_grows_with_its_rows_and_that_of_vmap_does_not() -> None:
+    lesson = book.lesson("loop")
+    three, twelve = lesson.session, with_step(lesson.session, lesson.steps[2][1])
+    assert jaxpr(twelve).count("\n") > 2 * jaxpr(three).count("\n")
+    mapped = with_step(lesson.session, lesson.steps[1][1])
+    larger = with_field(mapped, FieldPath("program.arguments.0.value"), "normal(12, 4)")
+    assert jaxpr(larger).count("\n") == jaxpr(mapped).count("\n")
+
+
+@pytest.mark.long
+def test_a_function_is_called_once_for_all_examples_and_debug_print_prints_for_each(
+    engine: Asker,
+) -> None:
+    lesson = book.lesson("traced-once")
+    mended = with_step(lesson.session, lesson.steps[0][1])
+    for session, lines in ((lesson.session, 1), (mended, 4)):
+        engine.heard.all.clear()
+        id = engine.next_id()
+        engine.client.send(Run(id=id, composition=Composition.of(session, "")))
+        engine.heard.next(Ran)
+        printed = [e for e in engine.heard.all if isinstance(e, Printed) and e.id == id]
+        assert "".join(event.text for event in printed).count("\n") == lines
+
+
+def jaxpr(session: Session) -> str:
+    return inspection.inspect(Composition.of(session, ""), "jaxpr")
 
 
 @pytest.mark.long
