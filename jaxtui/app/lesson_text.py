@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+import msgspec
 from rich.table import Table
 from rich.text import Text
 
 from jaxtui import lessons
 from jaxtui.lessons import book
 from jaxtui.lessons.book import Lesson
+from jaxtui.lessons.exercise import Exercise
+from jaxtui.lessons.steps import LAYERS, SOURCE
 from jaxtui.wire.exercises import AnswerChecked
 
 ADDRESS = re.compile(r"https?://[^\s)>\]]+[^\s)>\].,;:]")
@@ -89,6 +92,33 @@ def exercise_text(shown: Shown) -> tuple[str, str]:
         state = "\n".join(parts)
     hints = [f"Hint {n}: {hint}" for n, hint in enumerate(exercise.hints[: shown.hints], 1)]
     left = len(exercise.hints) - shown.hints
-    if left and not (shown.solved or (answer is not None and answer.right)):
+    right = answer is not None and answer.right
+    if left > 0 and not right:
         hints.append(f"H: a hint ({left} left)")
+    elif left == 0 and not right:
+        hints.append("H: a solution")
+    elif left < 0:
+        hints.append(f"A solution:\n{_solution(exercise)}")
     return state, "\n".join(hints)
+
+
+def _solution(exercise: Exercise) -> str:
+    """The fields of a solution, as a reader would type them."""
+    parts = []
+    for field, text in exercise.solution.items():
+        if field == LAYERS:
+            given = msgspec.convert(msgspec.json.decode(text), list[dict[str, str]])
+            # As in the list of layers, the outermost comes first.
+            parts += [
+                " ".join([one.pop("transform"), *map(_setting, one.items())])
+                for one in reversed(given)
+            ]
+        elif field == SOURCE:
+            parts.append(text.strip("\n"))
+        else:
+            parts.append(f"{field.removeprefix('program.')} = {text}")
+    return "\n".join(parts)
+
+
+def _setting(item: tuple[str, str]) -> str:
+    return f"{item[0]} {item[1]}"

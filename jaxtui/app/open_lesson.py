@@ -132,7 +132,7 @@ class OpenLesson:
         exercise = self.lesson.exercise if self.lesson is not None else None
         if exercise is None:
             self._app.say("only exercises have hints")
-        elif self._hints == len(exercise.hints):
+        elif self._hints > len(exercise.hints):
             self._app.say("there is no further hint")
         else:
             self._hints += 1

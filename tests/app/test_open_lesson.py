@@ -150,8 +150,13 @@ async def test_hints_come_one_by_one() -> None:
         await bench.press("H")
         assert "Hint 1: What is one example here" in bench.text
         assert "Hint 2" not in bench.text
-        await bench.press("H", "H")
+        await bench.press("H")
         assert "Hint 2" in bench.text
+        assert "H: a solution" in bench.text
+        await bench.press("H")
+        assert "A solution:" in bench.text
+        assert "vmap" in bench.text.partition("A solution:")[2]
+        await bench.press("H")
         assert "there is no further hint" in bench.text
         await bench.press("n", "N", "N", "H")
         assert "only exercises have hints" in bench.text
