@@ -49,7 +49,7 @@ def _keys_of(kind: type[Widget]) -> Keys:
     told: tuple[tuple[str, str], ...] = getattr(kind, "KEYS", ())
     bound = [binding for binding in kind.BINDINGS if isinstance(binding, Binding)]
     return [
-        *((_names(binding.key), binding.description) for binding in bound),
+        *((_names(binding.key), binding.tooltip or binding.description) for binding in bound),
         *((_names(keys), about) for keys, about in told),
     ]
 

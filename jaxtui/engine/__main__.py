@@ -46,6 +46,7 @@ from jaxtui.wire.collectives import (
 )
 from jaxtui.wire.exercises import CheckAnswer
 from jaxtui.wire.framing import FramingError, read_body
+from jaxtui.wire.names import ListNames, NamesListed
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run, Trace
 from jaxtui.wire.protocol import AnyEvent, AnyRequest, decode_request
 from jaxtui.wire.report import ProgramReport
@@ -110,7 +111,7 @@ class Engine:
         match request:
             case Trace():
                 self._tracing.take(request)
-            case ReadWindow() | Describe() | DescribeCollectives():
+            case ReadWindow() | Describe() | DescribeCollectives() | ListNames():
                 self._viewing.take(request)
             case Run() | Inspect() | FindCell() | RunCollective() | FindProvenance():
                 self._worker.take(request)
@@ -180,6 +181,11 @@ class Engine:
             if isinstance(request, DescribeCollectives):
                 options = self._available_collectives()
                 return CollectivesDescribed(id=request.id, options=options)
+            if isinstance(request, ListNames):
+                from jaxtui.program.engine import module_names
+
+                names = list(module_names.names_of(request.module))
+                return NamesListed(id=request.id, module=request.module, names=names)
             return Described(id=request.id, environment=self._devices.environment())
 
     def _work(self, request: Job, on_stage: OnStage, cancelled: IsCancelled) -> AnyEvent:

@@ -433,6 +433,7 @@ def key_name(key: str) -> str:
         "question_mark": "?",
         "slash": "/",
         "escape": "esc",
+        "ctrl+@": "ctrl+space",
         "up": "↑",
         "down": "↓",
         "left": "←",

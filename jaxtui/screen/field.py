@@ -14,7 +14,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widgets import Input, Static
+from textual.widgets import Input, Static, TextArea
 
 from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.textual_private import SteadyInput
@@ -22,6 +22,17 @@ from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE
 from jaxtui.text import signs
 from jaxtui.text.diagnosis import place
+
+# Puts in a name that fits what is typed, on screens that have a `Completion`.
+COMPLETE = Binding(
+    "ctrl+@", "complete", "Complete a name, and again for the next that fits", show=False
+)
+
+
+def complete(widget: Input | TextArea) -> None:
+    """Complete the name before the cursor, if the screen offers names."""
+    for completion in widget.screen.query("Completion"):
+        completion.complete(widget)  # type: ignore[attr-defined]  # found by its name
 
 
 class TypedInput(SteadyInput):
@@ -33,6 +44,7 @@ class TypedInput(SteadyInput):
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("ctrl+w,ctrl+k,ctrl+u", "Delete a word, to the end, to the start"),
         ("ctrl+left,ctrl+right", "Go to the word before, or the next"),
+        ("ctrl+@", "On the Map screen: complete a name, and again for the next that fits"),
         ("enter", "Run"),
         ("tab,escape", "Go to the next field; leave the field, for the keys that are letters"),
     )
@@ -58,6 +70,8 @@ class FieldInput(TypedInput):
     FieldInput:focus { background: $boost; background-tint: $foreground 5%; }
     FieldInput.-faulty { color: $text-error; background: $error 15%; }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [COMPLETE]
 
     def __init__(
         self, value: str = "", *, placeholder: str = "", id: str | None = None, cell: bool = False
@@ -89,6 +103,9 @@ class FieldInput(TypedInput):
             mark = signs.in_ascii(mark)
         shown = set_cell_size(self.value, max(0, width - cell_len(mark))) + mark
         return Strip([Segment(shown)]).extend_cell_length(width + 1).apply_style(self.rich_style)
+
+    def action_complete(self) -> None:
+        complete(self)
 
     @property
     def pending(self) -> bool:

@@ -17,6 +17,7 @@ from jaxtui.wire import (
     changes,
     collectives,
     exercises,
+    names,
     program,
     results,
     sharding,
@@ -28,6 +29,7 @@ AnyRequest = (
     | program.Run
     | program.Inspect
     | exercises.CheckAnswer
+    | names.ListNames
     | changes.TakeFigures
     | changes.CompareResults
     | results.FindCell
@@ -79,6 +81,7 @@ AnyEvent = (
     | base.Failed
     | results.WindowRead
     | program.Inspected
+    | names.NamesListed
     | changes.FiguresTaken
     | changes.ResultsCompared
     | results.CellFound

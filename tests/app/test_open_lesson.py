@@ -51,19 +51,23 @@ async def opened(bench: Bench, name: str) -> LessonPane:
     return bench.app.screen.query_one(LessonPane)
 
 
+def value(bench: Bench) -> str:
+    return bench.session.program.arguments[0].value
+
+
 async def test_n_goes_on_and_back_without_a_question_and_keeps_what_was_changed() -> None:
     async with Bench().open() as bench:
         await opened(bench, "vmap")
         bench.explorer.edit(VALUE, "arange(7.0)")
         await bench.press("n")
-        assert bench.session == lessons.load("traced-once")
+        await bench.until(lambda: bench.session == lessons.load("traced-once"))
         assert not isinstance(bench.app.screen, ConfirmDialog)
         await bench.press("N")
-        assert bench.session.program.arguments[0].value == "arange(7.0)"
+        await bench.until(lambda: value(bench) == "arange(7.0)")
         await bench.press("Z")
-        assert bench.session == lessons.load("vmap")
+        await bench.until(lambda: bench.session == lessons.load("vmap"))
         await bench.press("u")
-        assert bench.session.program.arguments[0].value == "arange(7.0)"
+        await bench.until(lambda: value(bench) == "arange(7.0)")
 
 
 @pytest.mark.long

@@ -17,7 +17,7 @@ from tests.support.terminal import BACKSPACE, CTRL_S, END, ENTER, TAB, Terminal,
 
 LEFT, RIGHT, HOME, DELETE = "\x1b[D", "\x1b[C", "\x1b[H", "\x1b[3~"
 MOVES = (LEFT, RIGHT, HOME, END, BACKSPACE, DELETE)
-CTRL_O, CTRL_U = "\x0f", "\x15"
+CTRL_O, CTRL_U, CTRL_SPACE = "\x0f", "\x15", "\x00"
 FIELDS = 3  # the source and two values; further fields hold what can be read only
 SESSION = """
 [devices]
@@ -143,6 +143,16 @@ def test_each_field_gets_what_was_typed_after_the_tab_that_leads_to_it(tmp_path:
         back = "\x1b[Z"
         terminal.type("23" + TAB + END + "45" + back + END + "6" + back + "#ab\x7f" + CTRL_S)
         assert saved(file, before, terminal) == ["#adef f(x, y): return x", "1236", "245"]
+
+
+def test_a_name_completed_in_a_burst_is_that_which_was_begun(tmp_path: Path) -> None:
+    """Without a pause no list is seen, and the first of the names is taken all the same."""
+    with opened(tmp_path) as (terminal, file):
+        before = file.stat().st_mtime_ns
+        terminal.type(
+            CTRL_U + "devi" + CTRL_SPACE + "+ 1" + TAB + END + "zzy" + CTRL_SPACE + CTRL_S
+        )
+        assert saved(file, before, terminal)[1:] == ["devices+ 1", "2zzy"]
 
 
 def test_a_path_typed_right_behind_the_key_that_asks_for_it_opens(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from textual.widgets import Input, TextArea
 
 from jaxtui.program.screen.start_page import StartPage, line
 from jaxtui.screen.ascii_filter import as_typed
-from jaxtui.screen.field import FieldInput, FieldMessage
+from jaxtui.screen.field import COMPLETE, FieldInput, FieldMessage, complete
 from jaxtui.screen.textual_private import EditsAtOnce
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text.signs import UNFOLDED
@@ -65,7 +65,8 @@ class SourceArea(EditsAtOnce, TextArea):
     place_name = "Editor"
     HINTS = (("ctrl+a", "all"),)
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+a,f7", "select_all", "Select all; typing replaces it", show=False)
+        Binding("ctrl+a,f7", "select_all", "Select all; typing replaces it", show=False),
+        COMPLETE,
     ]
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("ctrl+z,ctrl+y", "Undo and redo what was typed"),
@@ -111,6 +112,9 @@ class SourceArea(EditsAtOnce, TextArea):
         """Return the typed text, to be put into the session now."""
         self._known = self.text
         return self._known
+
+    def action_complete(self) -> None:
+        complete(self)
 
     def highlight_python(self) -> None:
         """Colour the source; loads the grammar, which the first paint need not wait for."""
@@ -222,7 +226,8 @@ class FunctionEditor(Vertical):
     def arrive(self) -> None:
         """Take the focus, with the cursor's line in the middle."""
         self.area.focus()
-        self.area.scroll_cursor_visible(center=True)
+        row = self.area.cursor_location[0]
+        self.area.scroll_to(0, max(0, row - self.area.size.height // 2), animate=False)
 
     def ask_reference(self) -> None:
         self.add_class("-reference")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.dom import DOMNode
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
@@ -24,10 +22,6 @@ from jaxtui.wire.program import Ran
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.pane import ListingPane
     from jaxtui.results.screen.view import ArrayView
-
-
-def _ancestors(widget: Widget | None) -> Sequence[DOMNode]:
-    return widget.ancestors_with_self if widget is not None else ()
 
 
 class ResultPane(Vertical):
@@ -145,13 +139,12 @@ class ResultPane(Vertical):
         content = self.current.widget(shown)
         # Not the switcher's own, which is gone before this is called a last time while it closes.
         before, self._content = self._content, content
-        focused = self.screen.focused
         if content is not None and content.id is None:
             content.id = f"tab-{len(self._switcher.children)}"
             self._switcher.mount(content)
         self.current.update(shown)
         self._switcher.current = content.id if content is not None else None
-        if before is not content and before is not None and before in _ancestors(focused):
+        if before is not None and before is not content and before.has_focus_within:
             # What is hidden loses the focus: the next listing, once it is there, takes it.
             follows = self.program
             self.call_after_refresh((follows.view if follows is not None else self.tab_line).focus)

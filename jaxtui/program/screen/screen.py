@@ -18,6 +18,7 @@ from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
 from jaxtui.program.screen.offer import LayersOffer, with_fixes
+from jaxtui.program.screen.pages import PagedScreen
 from jaxtui.program.screen.path_finder import PATHS, find_path, finder_of
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
@@ -34,15 +35,15 @@ from jaxtui.program.screen.view import (
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands, fields
-from jaxtui.screen.base import STYLES, WorkScreen
+from jaxtui.screen.base import STYLES
 from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
 from jaxtui.session.session import Session
 
 if TYPE_CHECKING:
-    from jaxtui.program.screen.listing.pane import ListingPane
     from jaxtui.program.screen.node_settings import NodeSettings
+    from jaxtui.screen.completion import Completion
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
 # the heading, the parameters, the line that adds a layer; and 8 for messages and a form.
@@ -54,7 +55,7 @@ NOT_YET = "none yet: F5 asks whether this file may run"
 CHANGED = "as before: F5 asks whether the changed file may run"
 
 
-class MapScreen(WorkScreen[ProgramWork]):
+class MapScreen(PagedScreen):
     """Composing on the left, shapes and results on the right; if narrow, one page at a time."""
 
     NAME = "map"
@@ -63,11 +64,9 @@ class MapScreen(WorkScreen[ProgramWork]):
     BINDINGS = commands.bindings("map")
 
     arguments: ArgumentTable
-    editor: FunctionEditor
     layers_pane: LayersPane
     layer_list: LayerList
     flow_view: ShapeFlow
-    results: ResultPane
     shapes: Vertical
 
     def __init__(self) -> None:
@@ -80,7 +79,7 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._editor_height: int | None = None
         self._offer = LayersOffer()
         self._first: Session | None = None  # the session that is shown with the start page
-        self._left: Widget | None = None  # what had the focus on the hidden page
+        self.completion: Completion | None = None
         self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     def body(self) -> ComposeResult:
@@ -114,6 +113,17 @@ class MapScreen(WorkScreen[ProgramWork]):
         yield self.editor
         yield self.arguments
         yield self.layers_pane
+
+    def open(self) -> None:
+        super().open()
+        self.call_after_refresh(self._offer_names)
+
+    def _offer_names(self) -> None:
+        """Have names offered while they are typed, which the first paint need not wait for."""
+        from jaxtui.program.screen.offering import offering
+
+        self.completion = offering(self)
+        self.mount(self.completion)
 
     def axis_column(self) -> AxisColumn:
         """The column of axes beside the arguments."""
@@ -151,6 +161,8 @@ class MapScreen(WorkScreen[ProgramWork]):
         self._show_flow(work, diagnosis, now)
         self.results.show(work, now)
         self.show_keys()
+        if self.completion is not None:
+            self.completion.again()
 
     def _show_flow(self, work: ProgramWork, diagnosis: Diagnosis | None, now: float) -> None:
         hint = CHANGED if work.open_session.changed else "" if work.trusted else NOT_YET
@@ -383,52 +395,6 @@ class MapScreen(WorkScreen[ProgramWork]):
         if not self.results.find_text(text):
             self.say(f"{text!r} is not in this text")
 
-    # ------------------------------------------------------------------------------- listings
-
-    def action_follow_line(self) -> None:
-        from jaxtui.program.screen.listing.following import follow_line
-
-        pane = follow_line(self.results, self.editor, self.say)
-        if pane is not None:
-            self._show_page("-results")
-            self.explorer.show_work()
-            self.call_after_refresh(pane.view.focus)
-
-    def action_listing_source(self) -> None:
-        from jaxtui.program.screen.listing.following import go_to_source
-
-        pane = self._listing()
-        if pane is not None and go_to_source(pane, self.editor, self.say):
-            self._show_page("")
-            self.call_after_refresh(self.editor.arrive)
-
-    def _show_page(self, page: str) -> None:
-        """Turn to the page of results, or with "" to the other, where only one is on view."""
-        self._leave_text()
-        if self.has_class("-narrow") and self.has_class("-results") != bool(page):
-            self._flip()
-
-    def action_listing_collective(self, step: int) -> None:
-        pane = self._listing()
-        if pane is not None and not pane.step_collective(step):
-            self.say("no collectives here: nothing in this text speaks to another device")
-
-    def action_listing_fold(self) -> None:
-        pane = self._listing()
-        if pane is not None and not pane.view.toggle():
-            self.say("nothing is folded into this line")
-
-    def action_fold_listing(self, folded: bool) -> None:
-        if (pane := self._listing()) is not None:
-            pane.view.fold(all_of_it=folded)
-
-    def _listing(self) -> ListingPane | None:
-        """The program's text on view; without one it is said how to get there."""
-        pane = self.results.program
-        if pane is None:
-            self.say("s turns to Jaxpr, StableHLO and HLO, whose lines this is for")
-        return pane
-
     def action_device_memory(self) -> None:
         from jaxtui.program.screen.comparing import ask_memory
 
@@ -448,8 +414,9 @@ class MapScreen(WorkScreen[ProgramWork]):
 
     def begin_to_write(self) -> None:
         """Go to the editor, on whatever page it is, with all of its text selected."""
+        self.leave_text()
         if self.has_class("-results"):
-            self.action_flip()
+            self.flip()
         self.editor.area.focus()
         self.editor.area.select_all()
 
@@ -473,61 +440,11 @@ class MapScreen(WorkScreen[ProgramWork]):
     # ------------------------------------------------------------------------------- pages
 
     def action_run(self) -> None:
-        self._leave_text()
+        self.leave_text()
         self.explorer.run()
         work = self.explorer.work
         if work.trusted and work.diagnosis is None and not self.has_class("-results"):
-            self._flip()
-
-    def show_results(self, tab: str) -> None:
-        """Turn to the results, and there to a tab."""
-        self._leave_text()
-        self.results.show_tab(tab)
-        if not self.has_class("-results"):
-            self._flip()
-
-    def action_flip(self) -> None:
-        """Turn to the next page; where a lesson takes the whole screen, its text is the first."""
-        turned = self._leave_text()
-        if not turned:
-            if self.has_class("-lesson") and self.has_class("-results"):
-                self._turn_text()
-            self._flip()
-
-    def _leave_text(self) -> bool:
-        """Turn away from a lesson's text that takes the whole screen. Return whether it did."""
-        reads = self.has_class("-lesson") and self.has_class("-reading")
-        return reads and self._turn_text()
-
-    def _turn_text(self) -> bool:
-        if self.has_class("-beside"):
-            return False
-        self.shell.turn_lesson()
-        return True
-
-    def _flip(self) -> None:
-        self.toggle_class("-results")
-        self._leave_hidden()
-        self.show_keys()
-
-    def show_result(self, tab: str) -> None:
-        """Turn to a tab of the results, and to their page."""
-        if self.has_class("-narrow") and not self.has_class("-results"):
-            self.action_flip()
-        self.results.show_tab(tab)
-        self.explorer.show_work()
-
-    def _leave_hidden(self) -> None:
-        """Take the focus away from fields of the hidden page, and give it back on return."""
-        if not self.has_class("-narrow"):
-            return
-        if not self.has_class("-results"):
-            if self.focused is None and self._left is not None and self._left.is_attached:
-                # A widget cannot have the focus before it is on show.
-                self.call_after_refresh(self.set_focus, self._left)
-        elif self.focused is not None and self.query_one("#compose") in self.focused.ancestors:
-            self._left = self.focused
-            self.set_focus(None)
+            self.flip()
 
     def leave_field(self) -> None:
         """Close the form if the focus is in it, else leave the field."""

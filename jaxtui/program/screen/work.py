@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +16,13 @@ from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument, Program, Sharding
 from jaxtui.wire.base import Composition, Failed, Printed
+from jaxtui.wire.names import NamesListed
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
 from jaxtui.wire.report import Flow, Parameter, Summary
+
+if TYPE_CHECKING:
+    from jaxtui.program.screen.known_names import ModuleNames
 
 RUN_AGAIN: frozenset[ProgramView] = frozenset({"equivalents", "origins"})
 SMALL = 1_000_000  # elements touched, up to which a program runs by itself
@@ -58,6 +64,13 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._late = False  # what is typed has not been traced, and will not be any moment
         self._not_finite = 0  # the result that is known to have NaN or infinities
         self._run_wanted = False  # a run that waits for the engine to be started again
+
+    @cached_property
+    def modules(self) -> ModuleNames:
+        """The names of JAX's and NumPy's modules; loaded when something is typed."""
+        from jaxtui.program.screen.known_names import ModuleNames
+
+        return ModuleNames(self._send, self._next_id)
 
     # ------------------------------------------------------------------------- what is shown
 
@@ -346,6 +359,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def _forget_engine(self) -> None:
         super()._forget_engine()
         self._trace_id = 0
+        if "modules" in self.__dict__:
+            self.modules.forget_engine()
         self.values_gone = self.ran is not None
         self.runs.lose_values()
 
@@ -355,6 +370,9 @@ class ProgramWork(RequestWork[Composition, Ran]):
         """Take in what the engine, or the client about it, says. True if it is for no other."""
         if isinstance(event, Printed):
             self._on_printed(event)
+        if isinstance(event, NamesListed):
+            self.modules.take(event)
+            return True
         return super().on(event, now)
 
     def _answered(self, event: AnyEvent, pending: Pending[Composition], now: float) -> None:

@@ -45,6 +45,7 @@ class ListingPane(Vertical):
         super().__init__()
         self.title, self.language = title, language
         self.view = ListingView()
+        self.view.place_name = title
         self.head, self.foot = _TextLine("bold $text-warning"), _TextLine("$text-muted")
         self._of: tuple[str, Links | None] | None = None
         self._wanted: Target | None = None

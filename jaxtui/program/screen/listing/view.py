@@ -27,6 +27,7 @@ class ListingView(LineScroller):
     """The rows of a listing, with a cursor on one of them."""
 
     PREFIX = "listing--"
+    place_name = "Listing"
     DEFAULT_CSS = """
     ListingView {
         background: $background;

@@ -102,6 +102,7 @@ async def test_g_goes_to_the_line_that_made_it_and_says_when_that_is_another_sin
         await bench.press("g")
         assert screen.editor.area.has_focus
         assert screen.editor.area.cursor_location == (1, 4)
+        assert screen.editor.area.scroll_offset.x == 0
         screen.editor.area.load_text("def f(x):\n    return x\n")
         pane.view.focus()
         await bench.settle()
