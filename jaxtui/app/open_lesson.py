@@ -62,6 +62,7 @@ class OpenLesson:
         self.lesson: Lesson | None = None
         self._changed: dict[str, Session] = {}  # lessons as they were left
         self._errors: set[str] = set()  # fields that an error stood at since it was opened
+        self._seen_last: Seen | None = None  # what the steps were held against last
         self._hints = 0  # that were asked for
         self._panes: dict[Screen[Any], LessonPane] = {}
 
@@ -84,7 +85,7 @@ class OpenLesson:
 
     def _begin(self, lesson: Lesson) -> None:
         self.lesson = lesson
-        self._errors, self._hints = set(), 0
+        self._errors, self._hints, self._seen_last = set(), 0, None
         self._explorer.exercise.begin(lesson)
         self.progress.open(lesson.name)
 
@@ -160,8 +161,9 @@ class OpenLesson:
         seen = self._seen(work)
         if seen.error:
             self._errors.add(seen.error)
-        ticked = {i for i, (_, step) in enumerate(self.lesson.steps) if done(step, seen)}
-        self.progress.did(self.lesson.name, ticked)
+        if seen != self._seen_last:  # else nothing new can be done
+            self._seen_last = seen
+            self._tick(self.lesson, seen)
         exercise = self._explorer.exercise
         if exercise.answer is not None and exercise.answer.right:
             self.progress.solve(self.lesson.name)
@@ -171,6 +173,12 @@ class OpenLesson:
         if self.progress.trouble:
             self._app.say(self.progress.trouble)
             self.progress.trouble = ""
+
+    def _tick(self, lesson: Lesson, seen: Seen) -> None:
+        ticked = self.progress.steps(lesson.name)
+        steps = enumerate(step for _, step in lesson.steps)
+        now = {i for i, step in steps if i not in ticked and done(step, seen)}
+        self.progress.did(lesson.name, now)
 
     def _show(self, screen: WorkScreen[Any]) -> None:
         assert self.lesson is not None
