@@ -74,7 +74,7 @@ class LessonPane(VerticalScroll):
     def leave(self, screen: Screen[Any]) -> None:
         screen.remove_class("-lesson", "-beside", "-reading", "-stacked")
         for part in self._body(screen):
-            part.display = True
+            part.remove_class("-behind-text")
         self.remove()
         screen.HORIZONTAL_BREAKPOINTS = type(screen).HORIZONTAL_BREAKPOINTS
         _narrow(screen, screen.size.width < NARROW)
@@ -104,7 +104,7 @@ class LessonPane(VerticalScroll):
             (NARROW + taken, "-wide"),
         ]
         for part in self._body(screen):
-            part.display = beside or not self.reading
+            part.set_class(self.reading and not beside, "-behind-text")
         narrow = width < NARROW + taken
         _narrow(screen, narrow)
         screen.set_class(narrow and beside and height >= STACKED, "-stacked")

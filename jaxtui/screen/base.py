@@ -156,6 +156,8 @@ class WorkScreen(PromptScreen, Generic[W]):
         turned, back = self.FLIPPED
         if command.action == "screen.flip" and turned and self.has_class(turned):
             return back
+        if command.action == "app.turn_lesson" and self.has_class("-reading"):
+            return "hide text" if self.has_class("-beside") else "program"
         return command.label
 
     def offers(self, command: commands.Command) -> bool:

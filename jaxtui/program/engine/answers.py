@@ -12,6 +12,8 @@ import numpy as np
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation
 from jaxtui.program.engine.evaluation import Evaluated
+from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import DEVICES
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.wire.base import Composition
 from jaxtui.wire.exercises import AnswerChecked, Trial
@@ -66,6 +68,9 @@ def _difference(given: Evaluated, wanted: Evaluated) -> str:
 
 
 def _read(leaf: Any) -> np.ndarray:
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+        message = "other processes hold a part of the result: exercises are checked in one process"
+        raise Diagnosed(Diagnosis(kind="devices", field=DEVICES, message=message))
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     return np.asarray(leaf)
