@@ -66,8 +66,9 @@ class LessonPane(VerticalScroll):
     # ------------------------------------------------------------------------------- its place
 
     def enter(self, screen: Screen[Any]) -> None:
-        """Stand beside what a screen shows."""
+        """Stand beside what a screen shows; where there is no room for both, wait to be asked."""
         screen.add_class("-lesson")
+        self.reading = screen.size.width >= BESIDE
         screen.mount(self)
         self.fit(screen)
 

@@ -182,6 +182,10 @@ async def test_where_it_is_narrow_the_pages_are_turned() -> None:
         assert pane.region.width == 80
         await bench.press("T")
         assert screen.arguments.region
+        await bench.press("T", "6")
+        assert "Device set" in bench.text
+        await bench.press("T")
+        assert "vmap: one function, many values" in bench.text
 
 
 @pytest.mark.long
