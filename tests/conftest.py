@@ -20,6 +20,8 @@ DEVICES = 8
 if "jax" in sys.modules:
     raise RuntimeError("JAX was imported before the tests could give it eight devices")
 os.environ["JAX_PLATFORMS"] = "cpu"
+# The explorer takes another theme in a terminal with few colours, which a developer's may be.
+os.environ["COLORTERM"] = "truecolor"
 _others = [
     flag
     for flag in os.environ.get("XLA_FLAGS", "").split()

@@ -264,6 +264,13 @@ class JaxtuiApp(ShellApp):
             return action in ("stop", "quit", "focus_next", "focus_previous")
         return True
 
+    @property
+    def workbench(self) -> Explorer:
+        return self.explorer
+
+    def open_file(self, path: str) -> None:
+        self.explorer.files.open_path(path)
+
     def show_session(self) -> None:
         self.switch_mode(self.explorer.first_screen)
 

@@ -7,8 +7,11 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from jaxtui.app import device_pictures
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES, WorkScreen
@@ -41,6 +44,7 @@ APPLIED = (
     "nothing composed is lost."
 )
 LOG_SHOWN = 200  # lines
+EVERY = 2.0  # seconds between looks at the memory, only while this screen is shown
 
 
 class DevicesScreen(WorkScreen[ProgramWork]):
@@ -56,9 +60,12 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         self._messages: dict[str, FieldMessage] = {}
         self._wrong: dict[str, Diagnosis] = {}
         self._table = Static("", markup=False)
+        self._mesh = Static("", markup=False)
+        self._memory = Static("", markup=False)
         self._environment = Static("", markup=False)
         self._log = Static("", markup=False)
-        self._shown: dict[Static, str] = {}
+        self._shown: dict[Static, str | Content] = {}
+        self._looking: Timer | None = None
 
     def body(self) -> ComposeResult:
         texts = field_texts(self.explorer.work.session.devices)
@@ -74,6 +81,8 @@ class DevicesScreen(WorkScreen[ProgramWork]):
                     yield self._messages[name]
                 yield Static(APPLIED, classes="hint")
             yield from self._pane("What JAX sees", self._table, "device-table")
+            yield from self._pane("Mesh", self._mesh, "device-mesh")
+            yield from self._pane("Memory in use", self._memory, "device-memory")
             yield from self._pane("Environment", self._environment, "environment")
             yield from self._pane("The engine's log, newest last", self._log, "engine-log")
 
@@ -84,7 +93,20 @@ class DevicesScreen(WorkScreen[ProgramWork]):
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        self.explorer.describe()
+        self._look()
+        if self._looking is None:
+            self._looking = self.set_interval(EVERY, self._look)
+
+    def on_screen_suspend(self) -> None:
+        if self._looking is not None:
+            self._looking.stop()
+            self._looking = None
+
+    def _look(self) -> None:
+        """Ask how much memory is in use, unless the engine has something to do."""
+        work = self.explorer.work
+        if not (work.busy or self.explorer.open_session.meanwhile):
+            self.explorer.describe()
 
     def show_work(self, work: ProgramWork, now: float) -> None:
         super().show_work(work, now)
@@ -98,11 +120,15 @@ class DevicesScreen(WorkScreen[ProgramWork]):
             self._inputs[name].set_class(wrong is not None, "-faulty")
         environment = work.environment
         self._put(self._table, _seen(work, environment))
+        if environment is not None and work.phase == "ready":
+            width = max(40, self.size.width - 4)
+            self._put(self._mesh, device_pictures.mesh(environment, work.session.devices, width))
+            self._put(self._memory, device_pictures.memory(environment, width))
         self._put(self._environment, environment_text(environment) if environment else "")
         self._put_log("\n".join(list(self.explorer.open_session.log)[-LOG_SHOWN:]))
         self.show_keys()
 
-    def _put(self, place: Static, text: str) -> bool:
+    def _put(self, place: Static, text: str | Content) -> bool:
         if self._shown.get(place) == text:
             return False
         self._shown[place] = text
@@ -155,7 +181,8 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         return next(iter(self._wrong.values()), None)
 
     def text_to_copy(self) -> str:
-        return "\n".join(filter(None, map(self._shown.get, (self._table, self._environment))))
+        places = (self._table, self._mesh, self._memory, self._environment)
+        return "\n".join(str(text) for text in map(self._shown.get, places) if text)
 
 
 def field_texts(devices: Devices) -> dict[str, str]:
@@ -172,7 +199,9 @@ def field_texts(devices: Devices) -> dict[str, str]:
 def device_table(environment: Environment) -> str:
     """Return an aligned table with a line for each device."""
     header = ["id", "platform", "kind", "process", "memory in use", "of"]
-    rows = [header, *(_device_row(device) for device in environment.devices)]
+    told = any(device.memory_used is not None for device in environment.devices)
+    shown = len(header) if told else header.index("memory in use")
+    rows = [header[:shown], *(_device_row(device)[:shown] for device in environment.devices)]
     lines = [plain.aligned(rows, right=frozenset({0, 3, 4, 5}))]
     if environment.simulated:
         lines.append(

@@ -169,6 +169,7 @@ class Files:
                 return
             trust.sign(text, beside, self.path)
             self.watch(session, beside)
+            self._explorer.work.let_run()
             if self._explorer.open_session.changed:
                 # The engine still has the modules that it imported before they changed.
                 self._explorer.open_session.trust()
@@ -233,11 +234,9 @@ class Files:
                 self.open_path(path)
 
         start = os.path.dirname(self.path) + "/" if self.path and os.path.dirname(self.path) else ""
-        self.unless_changed(
-            lambda: self._app.push_screen(
-                PathDialog("Open a session", start, must_exist=True), chosen
-            )
-        )
+        recent = self._app.recent.paths() if self._app.recent is not None else []
+        dialog = PathDialog("Open a session", start, must_exist=True, recent=recent)
+        self.unless_changed(lambda: self._app.push_screen(dialog, chosen))
 
     def open_path(self, path: str) -> None:
         """Open the session at `path`, in place of what is composed."""

@@ -165,7 +165,7 @@ def _section(section: Section, width: int) -> list[Content]:
     """The lines of a section, and an empty one."""
     title, keys = section
     room = max(16, width - KEY_CELLS - 3)
-    lines = [Content.styled(title, "bold $accent")]
+    lines = [Content.styled(title, "bold $text")]
     for names, about in keys:
         first, *more = textwrap.wrap(about, room)
         lines.append(Content.assemble((f"  {names:{KEY_CELLS}}", "bold"), (f" {first}", "$text")))

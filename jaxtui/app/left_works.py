@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from jaxtui import config
 from jaxtui.app.kept_work import LeftWork, left_works
 from jaxtui.session.session import SessionError, dumps, loads
@@ -145,13 +147,19 @@ def explanation(left: LeftWork) -> str:
 
 
 def changes(left: LeftWork) -> str:
-    """The difference from the session before the changes; the text if it is no session."""
+    """The difference from the session before the changes; the text if it is no session.
+
+    That a lesson's title and notes were left behind with its function is no news.
+    """
     from jaxtui.text.difference import difference
 
     if left.session is None:
         return left.text
     try:
-        before = dumps(loads(left.origin.text))
+        session = loads(left.origin.text)
+        if not (left.origin.path or left.session.title or left.session.notes):
+            session = msgspec.structs.replace(session, title="", notes="")
+        before = dumps(session)
     except SessionError:
         before = left.origin.text
     return difference(before, dumps(left.session))

@@ -24,7 +24,7 @@ from jaxtui.session.layers import LAYER_KINDS
 from jaxtui.text.printable import visible
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
+    from jaxtui.app.shell_app import ShellApp
 
 WIDTH = 76  # of the box, in cells
 AROUND = 7  # cells for its border, padding and scroll bar
@@ -34,6 +34,8 @@ AROUND = 7  # cells for its border, padding and scroll bar
 TABS = {
     "Result": "the values",
     "Remarks": "what may not be as one expects",
+    "Changes": "what differs from another run",
+    "Memory": "what takes it, line by line",
     "Shards": "what lies on which device",
     "Output": "what the function prints",
     "NaN": "which line makes them",
@@ -83,7 +85,7 @@ class Palette(Dialog[int]):
             self.dismiss(None)
 
 
-def open_palette(app: JaxtuiApp) -> None:
+def open_palette(app: ShellApp) -> None:
     """Show the palette over the present screen, and do what is chosen."""
     found = [*entries(app)]
 
@@ -100,7 +102,7 @@ async def _awaited(done: Awaitable[object]) -> None:
     await done
 
 
-def entries(app: JaxtuiApp) -> Iterator[Entry]:
+def entries(app: ShellApp) -> Iterator[Entry]:
     """Everything, what is of the present screen first."""
     screen = app.screen
     name = screen.NAME if isinstance(screen, WorkScreen) else ""
@@ -128,14 +130,14 @@ def entries(app: JaxtuiApp) -> Iterator[Entry]:
         yield Entry(Choice(theme, "Theme", words="colours"), partial(setattr, app, "theme", theme))
 
 
-def _commands(app: JaxtuiApp, screen: Any, scopes: list[str]) -> Iterator[Entry]:
+def _commands(app: ShellApp, screen: Any, scopes: list[str]) -> Iterator[Entry]:
     for command in commands.in_scopes(*scopes):
         if command.palette:
             kind = "Screen" if command.action.startswith("app.show_screen") else "Command"
             yield Entry(_choice(command, kind), partial(screen.run_action, command.action))
 
 
-def _commands_elsewhere(app: JaxtuiApp, screen: str) -> Iterator[Entry]:
+def _commands_elsewhere(app: ShellApp, screen: str) -> Iterator[Entry]:
     for command in commands.in_scopes(screen):
         if command.palette and command.action.startswith("screen."):
             choice = _choice(command, BY_NAME[screen].title)
@@ -147,14 +149,14 @@ def _choice(command: commands.Command, kind: str) -> Choice:
     return Choice(command.help, kind, key, f"{command.label} {command.action}")
 
 
-def _elsewhere(app: JaxtuiApp, screen: str, action: str) -> None:
+def _elsewhere(app: ShellApp, screen: str, action: str) -> None:
     app.show_screen(screen)
     app.call_after_refresh(lambda: app.call_later(app.screen.run_action, action))
 
 
-def _of_map(app: JaxtuiApp) -> Iterator[Entry]:
+def _of_map(app: ShellApp) -> Iterator[Entry]:
     """The tabs of the results, the functions and the layers."""
-    explorer = app.explorer
+    explorer = app.workbench
     with contextlib.suppress(KeyError, IndexError):  # a Map screen that was never shown
         for tab, _ in app.map_screen.results.tab_line.tabs:
             choice = Choice(f"{tab}: {TABS[tab]}" if tab in TABS else tab, "Result tab")
@@ -167,32 +169,33 @@ def _of_map(app: JaxtuiApp) -> Iterator[Entry]:
         yield Entry(choice, partial(_layer, app, transform))
 
 
-def _tab(app: JaxtuiApp, tab: str) -> None:
+def _tab(app: ShellApp, tab: str) -> None:
     app.show_screen("map")
-    app.map_screen.show_result(tab)
+    app.map_screen.show_results(tab)
+    app.workbench.show_work()
 
 
-def _layer(app: JaxtuiApp, transform: str) -> None:
-    layers = app.explorer.work.session.program.layers
-    app.explorer.edit(LAYERS, [*layers, LAYER_KINDS[transform]()])
+def _layer(app: ShellApp, transform: str) -> None:
+    layers = app.workbench.work.session.program.layers
+    app.workbench.edit(LAYERS, [*layers, LAYER_KINDS[transform]()])
     app.show_screen("map")
 
 
-def _collective(app: JaxtuiApp, operation: str) -> None:
+def _collective(app: ShellApp, operation: str) -> None:
     app.show_screen("collectives")
     app.call_after_refresh(lambda: app.screen.pick(operation))  # type: ignore[attr-defined]
 
 
-def _lesson(app: JaxtuiApp, name: str) -> None:
+def _lesson(app: ShellApp, name: str) -> None:
     app.open_lesson(name)
 
 
-def _open(app: JaxtuiApp, path: str) -> None:
+def _open(app: ShellApp, path: str) -> None:
     def go_on() -> None:
-        app.explorer.files.open_path(path)
+        app.open_file(path)
         app.show_session()
 
-    app.explorer.files.unless_changed(go_on)
+    app.workbench.files.unless_changed(go_on)
 
 
 @cache

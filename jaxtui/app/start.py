@@ -13,9 +13,9 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
-from jaxtui.program.screen.start_page import line, page
 from jaxtui.screen import commands
 from jaxtui.screen.base import NARROW, WorkScreen
+from jaxtui.screen.start_page import line, page
 from jaxtui.session.session import Session
 
 LEFT_SHARE, LEFT_LEAST = 0.44, 48  # of the columns, as in jaxtui.tcss

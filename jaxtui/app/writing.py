@@ -10,12 +10,13 @@ from jaxtui.session.export import ExportError, script
 from jaxtui.wire import launch
 
 if TYPE_CHECKING:
-    from jaxtui.app.app import JaxtuiApp
+    from jaxtui.app.shell_app import ShellApp
 
 
-def export(app: JaxtuiApp) -> None:
+def export(app: ShellApp) -> None:
     """Ask for a file, and write the session's program to it as a plain Python script."""
-    session, folder = app.explorer.open_session.session, app.explorer.files.folder
+    opened = app.workbench.open_session
+    session, folder = opened.session, opened.folder
     screen = app.screen
     try:
         text = script(session, folder, launch.folder_of(""))
@@ -27,7 +28,7 @@ def export(app: JaxtuiApp) -> None:
         ask_and_write(screen, text, "Write the program as a script to", name, "py")
 
 
-def screenshot(app: JaxtuiApp) -> None:
+def screenshot(app: ShellApp) -> None:
     """Ask for a file, and write a picture of the screen to it as SVG."""
 
     def chosen(path: str | None) -> None:

@@ -55,7 +55,7 @@ def verdict(report: StrategyReport) -> str:
     if report.verdict is None:
         return "–"
     if report.verdict == "within noise" and report.seen is not None:
-        return f"within noise (sees {percent(report.seen)})"
+        return f"within noise (needs > {percent(report.seen)})"
     return report.verdict
 
 

@@ -48,14 +48,21 @@ def _pairs(before: Composition, now: Composition) -> Iterator[Pair]:
 
 
 def _arguments(before: Sequence[Argument], now: Sequence[Argument]) -> Iterator[Pair]:
-    """The arguments by name, as their values and shardings; one that moved has not changed."""
-    old, new = ({one.name: one for one in given} for given in (before, now))
-    for name in dict.fromkeys([*old, *new]):
-        empty = Argument(name=name)
-        first, second = old.get(name, empty), new.get(name, empty)
-        yield f"{ARGUMENTS}.{name}", f"argument {name}", first.value, second.value
-        path, title = f"{ARGUMENTS}.{name}.sharding", f"sharding of {name}"
-        yield path, title, first.sharding, second.sharding
+    """The arguments by name, as their values and shardings; their names where these differ."""
+    names, names_now = ([one.name for one in given] for given in (before, now))
+    if names == names_now:
+        pairs = list(zip(before, now, strict=True))
+    else:
+        yield str(ARGUMENTS), "arguments", ", ".join(names), ", ".join(names_now)
+        old, new = ({one.name: one for one in given} for given in (before, now))
+        pairs = [
+            (old.get(name, Argument(name=name)), new.get(name, Argument(name=name)))
+            for name in dict.fromkeys([*old, *new])
+        ]
+    for first, second in pairs:
+        path, name = f"{ARGUMENTS}.{first.name}", first.name
+        yield path, f"argument {name}", first.value, second.value
+        yield f"{path}.sharding", f"sharding of {name}", first.sharding, second.sharding
 
 
 def _layers(before: Sequence[AnyLayer], now: Sequence[AnyLayer]) -> Iterator[Pair]:

@@ -348,9 +348,13 @@ def _without_gc() -> Iterator[None]:
 
 def _require_terminal() -> None:
     """Exit unless stdin, stdout and stderr, on which Textual paints, are a usable terminal."""
-    streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
-    for name, stream in streams.items():
+    streams = {
+        "standard input is not one (< or | redirects it)": sys.stdin,
+        "standard output is not one (> or | redirects it)": sys.stdout,
+        "standard error is not one (2> redirects it)": sys.stderr,
+    }
+    for words, stream in streams.items():
         if stream is None or not stream.isatty():
-            _refuse(f"the explorer needs a terminal, and {name} is none; see `jaxtui run -h`")
+            _refuse(f"the explorer needs a terminal, and {words}; see `jaxtui run -h`")
     if os.environ.get("TERM", "dumb") == "dumb":
         _refuse("the explorer needs a terminal that can place text, and TERM is dumb")

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from jaxtui.app.app import JaxtuiApp
 from jaxtui.screen.screens import KEYED
+from jaxtui.screen.themes import DARK
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Cancel, Cancelled, Described, Failed, Gone, Ready
 from jaxtui.wire.benchmark import BenchPlanned
@@ -107,7 +108,9 @@ def draw(
     client = WatchedClient(settings)
     try:
         client.start()
-        app = JaxtuiApp(lambda: client, session, path=path, trusted=True, ascii=ascii, theme=theme)
+        app = JaxtuiApp(
+            lambda: client, session, path=path, trusted=True, ascii=ascii, theme=theme or DARK
+        )
         if theme is not None and theme not in app.available_themes:
             known = ", ".join(sorted(app.available_themes))
             raise NoPicture(f"no theme {theme!r}; there are {known}", 2)

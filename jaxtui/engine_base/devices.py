@@ -212,6 +212,9 @@ def environment() -> Environment:
         memory_available=available_memory(),
         xla_flags=os.environ.get("XLA_FLAGS", ""),
         config=_configuration(),
+        engine_memory=host.resident_memory(),
+        host_memory=host.memory(),
+        host_free=host.available_memory(),
     )
 
 

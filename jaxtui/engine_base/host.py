@@ -56,6 +56,16 @@ def available_memory() -> int | None:
     return max(0, min(room)) if room else None
 
 
+def memory() -> int | None:
+    """Bytes of memory that this host has, or None if unknown."""
+    return _fields(_PROC / "meminfo").get("MemTotal")
+
+
+def resident_memory() -> int | None:
+    """Bytes of this process that are in memory, or None if unknown."""
+    return _fields(_PROC / "self" / "status").get("VmRSS")
+
+
 def limit_address_space() -> None:
     """Limit this process' address space to what it has mapped plus the memory available now.
 

@@ -192,7 +192,7 @@ class Completion(Widget):
         chosen = max(0, self._at)
         lines = [
             Content.assemble(
-                (f"{CURSOR} " if number == chosen else "  ", "$primary"),
+                (f"{CURSOR} " if number == chosen else "  ", "$focus"),
                 (visible(one.name), "bold" if number == chosen else ""),
                 (fit(visible(one.signature), WIDEST - len(one.name)), "$text-muted"),
             )

@@ -78,9 +78,9 @@ class FilterLine(Widget):
     def render(self) -> Content:
         text, left = self.shown
         if not text:
-            return Content.assemble(("> ", "$accent"), ("type to filter", "$text-muted"))
+            return Content.assemble(("> ", "$focus"), ("type to filter", "$text-muted"))
         many = "  nothing has this" if not left else f"  {left}"
-        return Content.assemble(("> ", "$accent"), text, ("_", "$accent"), (many, "$text-muted"))
+        return Content.assemble(("> ", "$focus"), text, ("_", "$focus"), (many, "$text-muted"))
 
 
 class ChoiceDialog(Dialog[str]):
@@ -207,27 +207,66 @@ def cut(line: str, width: int) -> list[str]:
     return [*parts, part]
 
 
+class _PathInput(TypedInput):
+    """The field for the name, from which an arrow leads into the list below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("down", "screen.into_list", "Go to the list")]
+
+
 class PathDialog(Dialog[str]):
-    """Asks for a file's name; completes it from the folder."""
+    """Asks for a file's name; completes it from the folder.
+
+    Under it are the `recent` files and the session files of the folder that have what is typed.
+    """
 
     KEYS = "→ completes, enter takes it, esc closes"
 
-    def __init__(self, title: str, path: str, *, must_exist: bool) -> None:
+    def __init__(
+        self, title: str, path: str, *, must_exist: bool, recent: Sequence[str] = ()
+    ) -> None:
         super().__init__(title)
         self._path = path
         self._must_exist = must_exist
+        self._recent = list(recent)
+        self._offered: list[str] = []
 
     def body(self) -> ComposeResult:
-        yield TypedInput(
+        yield _PathInput(
             self._path, placeholder="name.toml", compact=True, suggester=PathSuggester()
         )
         yield Static("", markup=False, id="path-message")
-        files = session_files(self._path)
-        if self._must_exist and files:
-            yield OptionList(*[Option(Content(name)) for name in files], compact=True)
+        self._offered = self._matching(self._path)
+        if self._must_exist and self._offered:
+            yield OptionList(*self._listed(), compact=True)
+
+    def _listed(self) -> list[Option]:
+        return [Option(Content(visible(name))) for name in self._offered]
+
+    def _matching(self, typed: str) -> list[str]:
+        """The files to choose from, those of before first, that have what is typed."""
+        if not self._must_exist:
+            return []
+        known = {os.path.abspath(name): name for name in [*self._recent, *session_files(typed)]}
+        words = os.path.expanduser(typed).casefold().split()
+        return [n for n in known.values() if all(word in n.casefold() for word in words)]
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        for listed in self.query(OptionList):
+            if not listed.styles.has_rule("height"):
+                listed.styles.height = max(1, listed.outer_size.height)  # so that nothing moves
+            self._offered = self._matching(event.value)
+            listed.set_options(self._listed())
+
+    def action_into_list(self) -> None:
+        """Go on from the field into the list."""
+        for listed in self.query(OptionList):
+            listed.focus()
+            listed.highlighted = 0 if self._offered else None
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         path = os.path.expanduser(event.value.strip())
+        if self._must_exist and not os.path.exists(path) and len(self._offered) == 1:
+            path = self._offered[0]
         message = self._refusal(path)
         if message:
             self.query_one("#path-message", Static).update(f"! {message}")
@@ -246,7 +285,7 @@ class PathDialog(Dialog[str]):
         return ""
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(session_files(self._path)[event.option_index])
+        self.dismiss(self._offered[event.option_index])
 
 
 class FindDialog(Dialog[str]):

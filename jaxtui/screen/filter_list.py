@@ -97,7 +97,7 @@ class FilterList(OptionList):
         if not self._room:
             return label
         kind = Content.styled(f"{choice.kind:12}", "$text-muted")
-        key = Content.styled(f" {choice.key}", "$text-accent") if choice.key else Content("")
+        key = Content.styled(f" {choice.key}", "$focus") if choice.key else Content("")
         wide = max(4, self._room - kind.cell_length - key.cell_length)
         return Content.assemble(kind, label.truncate(wide, ellipsis=True, pad=True), key)
 

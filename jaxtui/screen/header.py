@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 Part = str | tuple[str, str]
 
-ALWAYS = ("palette", "help")  # the labels of keys that stay, however little room there is
+ALWAYS = ("fix", "palette", "help")  # the labels of keys that stay, however little room there is
 SOME_KEYS = 12  # cells that are worth showing keys in
 
 
@@ -55,7 +55,7 @@ class HeaderLine(Widget):
 
     def _names(self, roomy: bool) -> list[Part]:
         """The names of the screens, after the program's own if there is room."""
-        brand: list[Part] = [(" jaxtui ", "bold $accent")] if roomy else []
+        brand: list[Part] = [(" jaxtui ", "bold $text")] if roomy else []
         return brand + [
             (
                 f" {key} {label} " if roomy else f" {key} {label}",
@@ -76,7 +76,7 @@ class HeaderLine(Widget):
     def _status(self, roomy: bool, where: bool) -> list[Part]:
         place = self.where if roomy else self.where.replace("JAX ", "")
         shown: list[Part] = [(f"{place} · ", "$text-muted")] if where and self.where else []
-        return [*shown, (self.doing, "bold $warning" if self.alert else "$text"), " "]
+        return [*shown, (self.doing, "bold $text-warning" if self.alert else "$text"), " "]
 
     def on_click(self, event: events.Click) -> None:
         line = str(self.render())
@@ -117,7 +117,7 @@ class KeyLine(Widget):
             return Content.assemble(" ", (self.said, "bold $text"))
         parts: list[Part] = []
         if self.place and len(self.place) + 2 <= min(left - SOME_KEYS, self.size.width // 3):
-            parts.append((f" {self.place} ", "bold $background on $accent"))
+            parts.append((f" {self.place} ", "bold $background on $focus"))
             left -= len(self.place) + 2
         parts.append(" ")
         kept = {pair for pair in self.keys if pair[1] in ALWAYS}
@@ -126,7 +126,7 @@ class KeyLine(Widget):
         for pair in self.keys:
             full = full or (pair not in kept and left < _cells(pair))
             if pair in kept or not full:
-                parts += [(pair[0], "bold $accent"), f" {pair[1]}  "]
+                parts += [(pair[0], "bold $focus"), f" {pair[1]}  "]
                 left -= 0 if pair in kept else _cells(pair)
         line = Content.assemble(*parts)
         room = self.size.width - (said + 1 if said else 0)

@@ -21,7 +21,7 @@ class JumpLabel(Widget):
 
     DEFAULT_CSS = """
     JumpLabel { position: absolute; layer: jump; width: 3; height: 1;
-        background: $accent; color: $background; text-style: bold; }
+        background: $focus; color: $background; text-style: bold; }
     """
 
     def __init__(self, letter: str, place: Place) -> None:

@@ -52,7 +52,7 @@ class LineScroller(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1;
         scrollbar-color: $foreground 25%;
         scrollbar-color-hover: $foreground 40%;
-        scrollbar-color-active: $accent;
+        scrollbar-color-active: $focus;
         scrollbar-background: $background;
         scrollbar-background-hover: $background;
         scrollbar-background-active: $background;

@@ -25,26 +25,36 @@ class PaintedLines(LineScroller):
         .painted--heading, .painted--strong, .painted--cursor, .painted--median {
             text-style: bold;
         }
-        .painted--quiet, .painted--note, .painted--noise { color: $foreground 65%; }
-        .painted--planned { color: $foreground 80%; }
-        .painted--pointer { color: $primary; text-style: bold; }
-        .painted--baseline, .painted--series-0 { color: $text-accent; }
-        .painted--control { color: $foreground 70%; text-style: italic; }
-        .painted--skipped, .painted--warning, .painted--beyond, .painted--series-3 {
-            color: $text-warning;
-        }
-        .painted--faster { color: $text-success; text-style: bold; }
-        .painted--slower, .painted--series-4 { color: $text-error; }
-        .painted--bars, .painted--series-1 { color: $text-primary; }
-        .painted--middle { color: $text-accent; text-style: bold; }
+        .painted--quiet, .painted--note, .painted--noise { color: $quiet; }
+        .painted--planned { color: $soft; }
+        .painted--pointer { color: $focus; text-style: bold; }
+        .painted--control { color: $soft; text-style: italic; }
+        .painted--skipped, .painted--warning, .painted--beyond { color: $text-warning; }
+        .painted--faster { color: $faster; text-style: bold; }
+        .painted--slower { color: $slower; text-style: bold; }
+        .painted--bars { color: $soft; }
+        .painted--middle { color: $foreground; text-style: bold; }
         .painted--rule { color: $foreground 35%; }
-        .painted--series-2 { color: $text-success; }
-        .painted--series-5 { color: $foreground; }
+        .painted--strategy-0 { color: $strategy-0; }
+        .painted--strategy-1 { color: $strategy-1; }
+        .painted--strategy-2 { color: $strategy-2; }
+        .painted--strategy-3 { color: $strategy-3; }
+        .painted--strategy-4 { color: $strategy-4; }
+        .painted--strategy-5 { color: $strategy-5; }
+        .painted--strategy-6 { color: $strategy-6; }
+        .painted--strategy-7 { color: $strategy-7; }
+        .painted--strategy-8 { color: $strategy-8; }
+        .painted--strategy-9 { color: $strategy-9; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS),
-        *("painted--code", "painted--name", "painted--plain"),  # in the style of the widget
+        *(
+            "painted--code",
+            "painted--baseline",
+            "painted--name",
+            "painted--plain",
+        ),  # in the style of the widget
     }
 
     class Resized(Message):

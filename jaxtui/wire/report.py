@@ -199,7 +199,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     """Where the engine runs: versions, devices, host and configuration.
 
     `simulated` means that the devices are virtual CPU devices, which share the host's cores.
-    `memory_available` is in bytes, None if unknown.
+    `memory_available` is in bytes, as are the memory that the engine's process has resident, all
+    that its host has, and what is free of that; None if unknown.
     """
 
     jax: str
@@ -217,6 +218,9 @@ class Environment(Struct, frozen=True, kw_only=True):
     memory_available: int | None
     xla_flags: str
     config: dict[str, str]
+    engine_memory: int | None = None
+    host_memory: int | None = None
+    host_free: int | None = None
 
 
 class RunReport(Struct, frozen=True, kw_only=True):

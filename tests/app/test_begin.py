@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from jaxtui import lessons
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
+from jaxtui.session.layers import Pmap
 from jaxtui.session.session import Program
 from jaxtui.wire.report import Parameter
 from tests.support import made_events as made
@@ -206,3 +208,16 @@ async def test_nothing_is_offered_for_a_source_as_it_was_opened() -> None:
     async with Bench(session).open() as bench:
         await bench.settled()
         assert "these lines apply" not in bench.text
+
+
+async def test_of_several_layers_the_column_says_whose_axes_it_has() -> None:
+    program = made.session().program
+    layers = [*program.layers, Pmap(axis_name="y")]
+    async with Bench(made.session(program=replace(program, layers=layers))).open() as bench:
+        await bench.settled()
+        assert "in_axes of pmap y" in bench.text
+        bench.app.map_screen.layer_list.focus()
+        await bench.press("down")
+        assert "in_axes of vmap batch" in bench.text
+        await bench.press("x")
+        assert "in_axes of" not in bench.text

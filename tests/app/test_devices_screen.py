@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from jaxtui.app import device_pictures
 from jaxtui.app.devices import DevicesScreen
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
@@ -195,3 +197,55 @@ async def test_a_fault_of_another_screen_is_not_mended_from_here() -> None:
         await bench.press("f")
         assert bench.session == before
         assert "there is nothing to fix" in bench.text
+
+
+async def test_the_mesh_is_drawn_with_its_axes_named() -> None:
+    async with Bench().open((120, 60)) as bench:
+        screen = await opened(bench)
+        assert "devices 8: each cell is the id of a device" in bench.text
+        await put(bench, screen, mesh="x = 4, y = 2")
+        assert "x ↓  y →  0  1" in bench.text.replace("   ", "  ")
+        await put(bench, screen, mesh="x = 3")
+        assert device_pictures.NO_MESH in bench.text
+
+
+async def test_memory_is_that_of_the_engine_and_its_host_and_of_devices_where_told() -> None:
+    async with Bench().open((120, 60)) as bench:
+        await opened(bench)
+        assert "400 MiB of 16 GiB" in bench.text
+        assert "8 GiB of 16 GiB" in bench.text
+        assert "This backend tells no memory of its devices." in bench.text
+        assert "not told" not in bench.text
+
+
+def test_devices_that_tell_their_memory_have_a_bar_each() -> None:
+    seen = made.environment(2)
+    first = msgspec.structs.replace(seen.devices[0], memory_used=2**30, memory_limit=4 * 2**30)
+    told = msgspec.structs.replace(seen, devices=[first, seen.devices[1]], engine_memory=None)
+    lines = device_pictures.memory(told, 78).plain.split("\n")
+    assert lines[0].startswith("device 0  ")
+    assert lines[0].count("█") == pytest.approx(
+        (lines[0].count("█") + lines[0].count("░")) / 4, abs=1
+    )
+    assert lines[0].endswith("1 GiB of 4 GiB")
+    assert lines[1].split() == ["engine", "not", "told"]
+    assert len(lines) == 3
+
+
+async def test_memory_is_asked_for_only_while_the_screen_is_shown_and_the_engine_rests() -> None:
+    async with Bench().open() as bench:
+        screen = await opened(bench)
+
+        def asked() -> int:
+            return sum(isinstance(request, Describe) for request in bench.client.requests)
+
+        assert screen._looking is not None
+        before = asked()
+        screen._look()
+        assert asked() == before + 1
+        bench.explorer.open_session.meanwhile = "benchmark 3/25"
+        screen._look()
+        assert asked() == before + 1
+        bench.explorer.open_session.meanwhile = ""
+        await bench.press("1")
+        assert screen._looking is None

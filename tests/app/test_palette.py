@@ -10,6 +10,7 @@ from textual.widgets import OptionList
 from jaxtui import lessons
 from jaxtui.app.palette import Palette, entries
 from jaxtui.app.recent import MOST, Recent
+from jaxtui.screen.dialogs import TrustDialog
 from jaxtui.screen.filter_list import found
 from jaxtui.session.layers import LAYER_KINDS
 from jaxtui.session.session import load, save
@@ -180,3 +181,30 @@ async def test_the_program_is_written_as_a_script_and_the_screen_as_a_picture(
         picture = (tmp_path / "it.svg").read_text()
         assert "matrix_vector_product" in picture
         assert "Write&#160;a&#160;picture" not in picture
+
+
+async def test_the_dialog_to_open_lists_recent_files_and_filters_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "second", "third"):
+        save(made.session(title=name), tmp_path / f"{name}.toml")
+        Recent(tmp_path / "state" / "jaxtui").note(str(tmp_path / f"{name}.toml"))
+    async with Bench(keeps=True).open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+o")
+        assert [Path(line).name for line in listed(bench)][:3] == [
+            "third.toml",
+            "second.toml",
+            "first.toml",
+        ]
+        await bench.press(*"r")
+        assert {Path(line).name for line in listed(bench)} == {"third.toml", "first.toml"}
+        await bench.press("down", "down", "shift+tab", "backspace", *"seco")
+        assert {Path(line).name for line in listed(bench)} == {"second.toml"}
+        await bench.press("down", "enter")
+        assert isinstance(bench.app.screen, TrustDialog)
+        await bench.press("escape")
+        assert bench.session.title == "second"

@@ -359,7 +359,8 @@ def test_without_a_terminal_the_explorer_says_so_in_one_line() -> None:
     assert ran.returncode == 2
     assert ran.stdout == ""
     assert ran.stderr == (
-        "jaxtui: the explorer needs a terminal, and stdin is none; see `jaxtui run -h`\n"
+        "jaxtui: the explorer needs a terminal, and standard input is not one "
+        "(< or | redirects it); see `jaxtui run -h`\n"
     )
 
 
@@ -374,7 +375,8 @@ def test_each_stream_has_to_be_the_terminal(missing: str) -> None:
         said = process.stderr.read() if missing == "stderr" else os.read(controller, 1000).decode()
     os.close(terminal)
     os.close(controller)
-    assert f"{missing} is none" in said
+    name = {"stdin": "input", "stdout": "output", "stderr": "error"}[missing]
+    assert f"standard {name} is not one (" in said
 
 
 def in_terminal(*arguments: str, **environment: str) -> tuple[int, str]:

@@ -126,7 +126,7 @@ async def test_a_slash_filters_the_help(size: tuple[int, int]) -> None:
         await bench.until(lambda: "nothing has this" in bench.text)
         assert isinstance(bench.app.screen, HelpDialog)
         await bench.press("backspace", "backspace")
-        await bench.until(lambda: "> heat_  1" in bench.text)
+        await bench.until(lambda: "> heat_  2" in bench.text)
         assert "Heat map" in bench.text
         assert "Run the program" not in bench.text
         await bench.press("escape")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 
 from jaxtui.results.screen.reading import summarize
 from jaxtui.results.screen.view import ArrayView
 from jaxtui.screen.ascii_filter import PlainText
+from jaxtui.screen.themes import ThemedApp
 from jaxtui.wire.report import Output, Shard, Summary
 from jaxtui.wire.results import WindowRead
 
@@ -65,7 +66,7 @@ def bounds(low: float, high: float, count: int, exact: bool = True) -> Summary:
     )
 
 
-class ArrayHost(App[None]):
+class ArrayHost(ThemedApp):
     """Answers the view's requests after `delay` seconds, and records them."""
 
     CSS = "Screen { layout: vertical; }"

@@ -64,6 +64,9 @@ def environment(count: int = 8) -> Environment:
         memory_available=8 * 2**30,
         xla_flags="",
         config={"jax_enable_x64": "False"},
+        engine_memory=400 * 2**20,
+        host_memory=16 * 2**30,
+        host_free=8 * 2**30,
     )
 
 

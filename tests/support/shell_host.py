@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -15,6 +14,7 @@ from jaxtui.lessons.progress import Progress
 from jaxtui.screen import screens
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
+from jaxtui.screen.themes import ThemedApp
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Session, with_field
@@ -88,7 +88,7 @@ class Desk(Works):
         go_on()
 
 
-class Host(App[None]):
+class Host(ThemedApp):
     """The shell of one screen."""
 
     ascii = False

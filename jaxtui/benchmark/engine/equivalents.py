@@ -141,8 +141,14 @@ def _lines(point: Point, verdicts: Sequence[str]) -> Iterator[str]:
     yield ""
     names = [_name(arm) for arm in arms]
     width = max(map(len, names))
+    skipped = [arm.planned.skipped for arm in arms]
+    shared_by = {said for said in skipped if said is not None and skipped.count(said) > 1}
     for name, verdict in zip(names, verdicts, strict=True):
-        yield f"{name:{width}}  {verdict}"
+        if verdict not in shared_by:
+            yield f"{name:{width}}  {verdict}"
+    for said in dict.fromkeys(found for found in skipped if found in shared_by):
+        ways = [name for name, found in zip(names, skipped, strict=True) if found == said]
+        yield f"{f'{len(ways)} ways cannot':{width}}  {said}: {', '.join(ways)}"
     yield ""
     yield "And as Python, given the function and its arguments:"
     # What each begins with stands here once.

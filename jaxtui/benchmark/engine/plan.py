@@ -6,6 +6,7 @@ operations, and to fit in memory, before anything is computed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ from jaxtui.wire.benchmark import (
 
 SAME = 1.05  # the most that two strategies' operations may differ by
 WARN, REFUSE = 0.5, 0.8  # of the memory that is available
+
+_UNBOUND = re.compile(r"unbound axis name:? *(\w+)")
 
 
 @dataclass(frozen=True)
@@ -300,11 +303,12 @@ def _not_the_same(arm: Arm, shapes: str, ratio: float) -> str:
 
 
 def _in_words(error: BaseException) -> str:
-    words = failures.describe(error)
-    if isinstance(error, NameError) and "unbound axis name" in str(error):
-        words += ". The function speaks to the other examples of the batch, which this strategy "
-        words += "does not keep together"
-    return words
+    if isinstance(error, NameError) and (found := _UNBOUND.search(str(error))):
+        return (
+            f"the function speaks to the other examples of the batch (over {found[1]}), which "
+            "this does not keep together"
+        )
+    return failures.describe(error)
 
 
 def _require_fitting(arms: list[Arm]) -> None:

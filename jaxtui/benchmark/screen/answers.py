@@ -132,12 +132,15 @@ def _sure(point: PointReport) -> list[str]:
             f"The same program timed twice (A/A) came out {control.ratio:.2f} "
             f"[{low:.2f}, {high:.2f}]: differences of that size mean nothing here."
         )
-    seen = [row.seen for row in _timed(point) if row.seen is not None]
     unsure = [row for row in _timed(point) if row.verdict == "within noise" and not too_few(row)]
-    if unsure and seen:
+    if unsure:
+        needed = [
+            f"{named(row)} (needs > {percent(row.seen)})" if row.seen is not None else named(row)
+            for row in unsure
+        ]
         said.append(
-            f"{_listed(named(row) for row in unsure)}: within noise. A difference would have shown "
-            f"from {percent(min(seen))} (the steadiest) to {percent(max(seen))} (the noisiest) on."
+            "Differences smaller than this machine can tell apart today, which are within noise: "
+            f"{_listed(needed)}."
         )
     flagged = flagged_words(point)
     if flagged:

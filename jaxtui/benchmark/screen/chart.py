@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from jaxtui.benchmark.screen import bars, strategy_colours
 from jaxtui.benchmark.screen.rows import Key, unit_of
 from jaxtui.screen.cells import Line, Segment, fit, join, width_of
 from jaxtui.text import signs
@@ -21,7 +22,6 @@ from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, Strat
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LOGARITHMIC_FROM = 4.0  # the largest over the smallest
 LEAST_WIDTH, LEAST_HEIGHT = 30, 6
-SERIES_STYLES = 6
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
@@ -207,11 +207,10 @@ def lines(
     height: int,
     selected: Key | None = None,
 ) -> list[Line]:
-    """The chart of a report in `width` x `height` cells, or why there is none."""
-    chart = chart_of(report, index, selected) if report.points else None
+    """The chart of a report in `width` x `height` cells; without a sweep, its rows as bars."""
+    chart = chart_of(report, index, selected)
     if chart is None:
-        said = "A chart comes with a sweep (such as batch = 16, 64, 256) or several device counts."
-        return [(Segment(said, "quiet"),)]
+        return bars.lines(report.points[index], width, selected)
     return drawn(chart, width, height, selected)
 
 
@@ -257,23 +256,19 @@ def _how(scale: _Scale) -> str:
 def _draw(chart: Chart, canvas: _Canvas, across: _Scale, up: _Scale, selected: Key | None) -> None:
     # The selected series last: it is not drawn over.
     order = sorted(enumerate(chart.series), key=lambda item: item[1].key == selected)
-    for number, one in order:
-        style = style_of(number)
+    for _, one in order:
+        style = strategy_colours.style(one.key.strategy)
         places = [(across.at(spot.x) + 2, up.at(spot.seconds)) for spot in one.spots]
         for start, end in itertools.pairwise(places):
             canvas.line(start, end, style)
         for spot, (x, _) in zip(one.spots, places, strict=True):
             canvas.line((x, up.at(spot.low)), (x, up.at(spot.high)), style)
     for number, one in reversed(order):
+        style = strategy_colours.style(one.key.strategy)
         strong = " strong" if one.key == selected else ""
         for spot in one.spots:
             x, y = across.at(spot.x) + 2, up.at(spot.seconds)
-            canvas.letter(x, y, LETTERS[number % len(LETTERS)], style_of(number) + strong)
-
-
-def style_of(number: int) -> str:
-    """The style of series `number`."""
-    return f"series-{number % SERIES_STYLES}"
+            canvas.letter(x, y, LETTERS[number % len(LETTERS)], style + strong)
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -317,7 +312,7 @@ def _legend(chart: Chart, selected: Key | None) -> list[Line]:
     return [
         (
             Segment(signs.CURSOR if one.key == selected else " ", "pointer"),
-            Segment(LETTERS[number % len(LETTERS)], style_of(number)),
+            Segment(LETTERS[number % len(LETTERS)], strategy_colours.style(one.key.strategy)),
             Segment(f" {one.name}", "strong" if one.key == selected else ""),
         )
         for number, one in order

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jaxtui.benchmark.screen import strategy_colours
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds, unit_of
 from jaxtui.screen.cells import Line, Segment, fit, join
 from jaxtui.text import signs
@@ -95,20 +96,21 @@ def lines(point: PointReport, width: int, selected: Key | None = None) -> list[L
     drawn: list[Line] = []
     for row, median in zip(rows, medians, strict=True):
         marked = row.key == selected
+        style = strategy_colours.style(row.key.strategy)
         mark = signs.CURSOR if marked else " "
         name = fit(row.name, names).ljust(names)
         drawn.append(
             (
                 Segment(mark, "pointer"),
-                Segment(f"{name} ", "strong" if marked else ""),
-                *_histogram(row, scale, at),
+                Segment(f"{name} ", style + (" strong" if marked else "")),
+                *_histogram(row, scale, at, style),
                 Segment("  " + median, ""),
             )
         )
     return [*drawn, *_axis(scale, names + 2)]
 
 
-def _histogram(row: Samples, scale: TimeScale, baseline: int | None) -> list[Segment]:
+def _histogram(row: Samples, scale: TimeScale, baseline: int | None, style: str) -> list[Segment]:
     counts = [0] * scale.width
     beyond = 0
     for value in row.seconds:
@@ -122,7 +124,7 @@ def _histogram(row: Samples, scale: TimeScale, baseline: int | None) -> list[Seg
     for cell, count in enumerate(counts):
         level = math.ceil(count / most * (len(BLOCKS) - 1))
         if level:
-            parts.append(Segment(BLOCKS[level], "middle" if cell == middle else "bars"))
+            parts.append(Segment(BLOCKS[level], "middle" if cell == middle else style))
         elif cell == middle:
             parts.append(Segment(BLOCKS[1], "middle"))
         else:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jaxtui.benchmark import words
+from jaxtui.benchmark.screen import strategy_colours
+from jaxtui.benchmark.screen.speed_scale import Interval, SpeedScale, bar, heading_of, scale_of
 from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.text.quantities import TIME_UNITS, percent, prefixed, significant, size
 from jaxtui.text.signs import CURSOR
@@ -41,6 +43,7 @@ class StrategyRow:
     figures: Mapping[str, str]
     part: str = "plain"
     note: str = ""
+    interval: Interval | None = None  # of its speed-up
 
 
 # ---------------------------------------------------------------------------------------- the rows
@@ -116,7 +119,7 @@ def _strategy_row(
     part = {"faster": "faster", "slower": "slower", "within noise": "noise"}.get(
         report.verdict or "", "baseline" if report.role == "baseline" else "plain"
     )
-    return StrategyRow(key, name, figures, part)
+    return StrategyRow(key, name, figures, part, interval=Interval.of(report))
 
 
 def _readiness(report: StrategyReport) -> str:
@@ -157,7 +160,15 @@ def _control_row(
         between = f" [{low:.2f}, {high:.2f}]" if len(control.samples) > 1 else ""
         figures["speedup"] = f"{control.ratio:.2f}{between}"
     figures["verdict"] = control.verdict or NOTHING
-    return StrategyRow(key, f"A/A {control.strategy}", figures, "control")
+    name = f"A/A {control.strategy}"
+    return StrategyRow(key, name, figures, "control", interval=Interval.of(control))
+
+
+def speed_scale_of(rows: Sequence[StrategyRow], width: int) -> SpeedScale | None:
+    """The scale of the rows' speed-ups, None as long as there is nothing to compare."""
+    control = next((row.interval for row in rows if row.key.control), None)
+    found = [row.interval for row in rows if row.interval is not None and not row.key.control]
+    return scale_of(found, control, width)
 
 
 def _name(strategy: str, role: str, padded: int) -> str:
@@ -237,6 +248,7 @@ class StrategyColumn:
     least: int = 0
 
 
+BARS_LEAST = 104  # cells; a narrower table leaves the bars to the chart
 COLUMNS = (
     StrategyColumn("devices", "on"),
     StrategyColumn("compile", "compile"),
@@ -244,13 +256,15 @@ COLUMNS = (
     StrategyColumn("median", "median", right=False),
     StrategyColumn("spread", "± 99 %"),
     StrategyColumn("speedup", "speed-up", right=False),
+    StrategyColumn("bars", "", right=False, least=BARS_LEAST),
     StrategyColumn("verdict", "verdict", right=False),
     StrategyColumn("flops", "GFLOP/s", least=90),
-    StrategyColumn("bytes", "GB/s", least=106),
-    StrategyColumn("peak", "of peak", least=98),
-    StrategyColumn("samples", "samples", least=116),
+    StrategyColumn("bytes", "GB/s", least=150),
+    StrategyColumn("peak", "of peak", least=140),
+    StrategyColumn("samples", "samples", least=160),
 )
 NAME_LEAST, NAME_MOST = 14, 26
+BAR_LEAST, BAR_MOST = 14, 48  # cells of the bars' column
 
 
 @dataclass(frozen=True)
@@ -262,24 +276,30 @@ class StrategyTable:
     name_width: int
     gap: int
     width: int
+    scale: SpeedScale | None = None  # of the bars
 
     def heading(self) -> Line:
         parts = [Segment("  " + "strategy".ljust(self.name_width), "heading")]
         for column, width in self.columns:
-            parts.append(
-                Segment(" " * self.gap + _set(column.heading, width, column.right), "heading")
-            )
+            bars = column.name == "bars" and self.scale is not None
+            heading = heading_of(self.scale) if bars and self.scale else column.heading
+            parts.append(Segment(" " * self.gap + _set(heading, width, column.right), "heading"))
         return tuple(parts)
 
     def line(self, index: int, *, cursor: bool = False) -> Line:
         row = self.rows[index]
         mark = CURSOR if cursor else " "
         name = fit(row.name, self.name_width).ljust(self.name_width)
-        name_part = "cursor" if cursor else _NAME_PARTS.get(row.part, "name")
+        colour = strategy_colours.style(row.key.strategy)
+        name_part = _NAME_PARTS.get(row.part, colour) + (" cursor" if cursor else "")
         parts = [Segment(mark, "pointer"), Segment(f" {name}", name_part)]
         if row.note:
             return (*parts, *self._noted(row))
         for column, width in self.columns:
+            if column.name == "bars" and self.scale is not None:
+                drawn = bar(row.interval, self.scale, colour)
+                parts += [Segment(" " * self.gap), *drawn]
+                continue
             text = row.figures.get(column.name, "")
             part = _VALUE_PARTS.get(column.name, "")
             if column.name in ("verdict", "speedup"):
@@ -303,7 +323,7 @@ class StrategyTable:
         return parts
 
 
-_NAME_PARTS = {"control": "control", "skipped": "skipped", "baseline": "baseline"}
+_NAME_PARTS = {"control": "control", "skipped": "skipped"}
 _VALUE_PARTS = {"median": "median", "compile": "quiet", "first": "quiet", "samples": "quiet"}
 
 
@@ -320,9 +340,18 @@ def layout(rows: Sequence[StrategyRow], width: int) -> StrategyTable:
     ]
     names = max((len(row.name) for row in rows), default=NAME_LEAST)
     called = max(NAME_LEAST, min(names, NAME_MOST))
+    scale = None
+    if width >= BARS_LEAST:
+        left = width - 2 - called - sum(widths) - 2 * len(columns)
+        at = next(i for i, column in enumerate(columns) if column.name == "bars")
+        if left >= BAR_LEAST:
+            widths[at] = min(BAR_MOST, left)
+            scale = speed_scale_of(rows, widths[at])
+        else:
+            del columns[at], widths[at]
     gap = 2 if 2 + called + sum(widths) + 2 * len(columns) <= width else 1
     room = width - 2 - sum(widths) - gap * len(columns)
     name_width = max(NAME_LEAST, min(called, room))
     return StrategyTable(
-        tuple(rows), tuple(zip(columns, widths, strict=True)), name_width, gap, width
+        tuple(rows), tuple(zip(columns, widths, strict=True)), name_width, gap, width, scale
     )

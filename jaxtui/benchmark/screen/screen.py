@@ -51,7 +51,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
     CSS = """
     #benchmark-form { height: auto; max-height: 12; }
     #benchmark-table { height: auto; padding: 0; }
-    #benchmark-progress { height: 1; padding: 0 1; display: none; color: $text-accent; }
+    #benchmark-progress { height: 1; padding: 0 1; display: none; color: $soft; }
     #benchmark-progress.-shown { display: block; }
     #benchmark-notice { max-height: 5; }
     #benchmark-foot { height: 1; padding: 0 1; color: $text-warning; display: none; }

@@ -24,7 +24,7 @@ STYLES = {
     "": "",
     "quiet": "$text-muted",
     "removed": "$text-error",
-    "added": "$text-success",
+    "added": "$code-type",
     "wrong": "$text-warning",
 }
 KEPT_JUST_NOW = (

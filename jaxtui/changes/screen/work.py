@@ -17,6 +17,8 @@ from jaxtui.wire.program import Ran, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
 MOST_FIGURES = 8  # programs whose figures are remembered
+MOST_VALUES = 8  # pairs of results whose comparison is
+ENDED = "the engine ended while this was asked of it"
 GONE = "the values went with the engine that ran it"
 FILES_CHANGED = (
     "not known before: a file that it runs has changed since; from now on they are taken at once"
@@ -36,6 +38,7 @@ class ChangesWork(AwaitedWork):
         self._pending: dict[int, Pending[RunRecord | None]] = {}
         self._figures: list[tuple[RunRecord, Figures]] = []
         self._values: dict[tuple[int, int], list[LeafChange] | str] = {}
+        self._cancelled: set[int] = set()
         self._other_id = 0  # the run of another function
         self._made: tuple[object, Changes | None] = (None, None)
 
@@ -93,13 +96,25 @@ class ChangesWork(AwaitedWork):
         """Ask for what the view of the newest runs lacks."""
         self._program = program
         runs, newest = program.runs, program.runs.now
-        if newest is None or self.phase != "ready" or not self.trusted or program.waits_for_run:
+        if program.waits_for_run:
+            self._make_way()
+        if self.phase != "ready" or not self.trusted or program.waits_for_run:
+            return
+        self._run_other(program, now)
+        if newest is None:
             return
         before = runs.reference
         if before is not None and before is not newest:
             self._compare(before, newest, now)
         for run in filter(None, (newest, before)):
             self._take_figures(run, now)
+
+    def _make_way(self) -> None:
+        """Cancel what a run of the program would wait for; it is asked again afterwards."""
+        for id, pending in self._pending.items():
+            if not isinstance(pending.request, Run) and id not in self._cancelled:
+                self._cancelled.add(id)
+                self._cancel(id)
 
     def look(self, now: float) -> None:
         """Take the figures of a run while its files are what they were."""
@@ -129,17 +144,26 @@ class ChangesWork(AwaitedWork):
         self._ask(TakeFigures(id=self._next_id(), composition=run.composition), run, now)
 
     def compare_with(self, function: str, work: ProgramWork, now: float) -> None:
-        """Run the program with another function, to hold what runs against its result."""
+        """Run the program with another function, to hold what runs against its result.
+
+        A run of the program itself that is asked for is waited for.
+        """
         self._program = work
-        runs = work.runs
         if self._other_id in self._pending:
             self._cancel(self._other_id)
-        runs.let_go()
-        program = msgspec.structs.replace(self.session.program, function=function)
-        composition = Composition.of(self.session, self.open_session.folder, program)
+        self._other_id = 0
+        work.runs.let_go()
+        work.runs.other = function
+        self.look(now)
+
+    def _run_other(self, program: ProgramWork, now: float) -> None:
+        runs = program.runs
+        if not runs.other or self._other_id in self._pending:
+            return
+        changed = msgspec.structs.replace(self.session.program, function=runs.other)
+        composition = Composition.of(self.session, self.open_session.folder, changed)
         held = runs.now.ran.result if runs.now is not None else 0
         self._other_id = self._next_id()
-        runs.other = function
         self._ask(Run(id=self._other_id, composition=composition, held=held), None, now)
 
     def _ask(self, request: AnyRequest, run: RunRecord | None, now: float) -> None:
@@ -154,13 +178,14 @@ class ChangesWork(AwaitedWork):
         self._figures, self._values = [], {}
 
     def restarted(self, now: float, *, ended: bool = False) -> None:
-        self._forget_engine(ended)
+        self._forget_engine(ended=ended)
 
-    def _forget_engine(self, ended: bool) -> None:
+    def _forget_engine(self, *, ended: bool) -> None:
         """Give up what was asked; what ended an engine is not asked for again."""
         for pending in self._pending.values():
-            self._give_up(pending, "the engine was ended for it" if ended else "")
+            self._give_up(pending, ENDED if ended else "")
         self._pending.clear()
+        self._cancelled.clear()
 
     def _give_up(self, pending: Pending[RunRecord | None], why: str) -> None:
         request = pending.request
@@ -169,11 +194,12 @@ class ChangesWork(AwaitedWork):
         elif isinstance(request, TakeFigures) and pending.asked is not None and why:
             self._keep_figures(pending.asked, Figures(primitives=None, failure=why))
         elif isinstance(request, CompareResults) and why:
-            self._values[request.before, request.result] = why
+            self._keep_values((request.before, request.result), why)
 
     def on(self, event: AnyEvent, now: float) -> bool:
         if isinstance(event, Gone) and not event.wanted:
-            self._forget_engine(ended=True)
+            runs = self._program is not None and self._program.waits_for_run
+            self._forget_engine(ended=not runs)  # else that run has ended it
             return False
         pending = self._pending.get(event.id)
         if pending is None:
@@ -185,11 +211,12 @@ class ChangesWork(AwaitedWork):
             case Printed():
                 return True
         del self._pending[event.id]
+        self._cancelled.discard(event.id)
         match event, pending.request:
             case FiguresTaken(), _ if pending.asked is not None:
                 self._keep_figures(pending.asked, event.figures)
             case ResultsCompared(), CompareResults() as asked:
-                self._values[asked.before, asked.result] = event.leaves
+                self._keep_values((asked.before, asked.result), event.leaves)
             case Ran(), Run() as asked if event.id == self._other_id and self.runs is not None:
                 run = RunRecord(event, asked.composition, self.runs.files)
                 self.runs.keep(run, asked.composition.program.function)
@@ -198,6 +225,11 @@ class ChangesWork(AwaitedWork):
             case _:
                 self._give_up(pending, "")
         return True
+
+    def _keep_values(self, ids: tuple[int, int], values: list[LeafChange] | str) -> None:
+        self._values[ids] = values
+        while len(self._values) > MOST_VALUES:
+            del self._values[next(iter(self._values))]
 
     def _keep_figures(self, run: RunRecord, figures: Figures) -> None:
         self._figures = [*self._figures[1 - MOST_FIGURES :], (run, figures)]

@@ -14,6 +14,7 @@ from textual.strip import Strip
 
 from jaxtui.collectives.screen.blocks import Holding
 from jaxtui.collectives.screen.rows import ElementPlace, RowsLayout, layout
+from jaxtui.screen import device_colours
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.line_scroller import LineScroller, ways
 
@@ -31,18 +32,18 @@ class DeviceRows(LineScroller):
     DEFAULT_CSS = """
     DeviceRows {
         .device-rows--heading { text-style: bold; }
-        .device-rows--dtype { color: $foreground 70%; }
-        .device-rows--quiet { color: $foreground 60%; }
-        .device-rows--label { color: $foreground 80%; }
+        .device-rows--dtype { color: $soft; }
+        .device-rows--quiet { color: $quiet; }
+        .device-rows--label { color: $soft; }
         .device-rows--label-cursor { color: $foreground; text-style: bold; }
-        .device-rows--label-lit { color: $text-accent; }
-        .device-rows--pointer { color: $primary; text-style: bold; }
+        .device-rows--label-lit { color: $foreground; text-style: bold; }
+        .device-rows--pointer { color: $focus; text-style: bold; }
         .device-rows--cell, .device-rows--cursor-edge { color: $foreground; }
         .device-rows--bar { color: $foreground 40%; }
-        .device-rows--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
+        .device-rows--lit { color: $foreground; background: $lit; text-style: bold; }
         .device-rows--cursor { text-style: reverse bold; }
     }
-    """
+    """ + device_colours.css(PREFIX)
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     place_name = "Devices"
     BINDINGS: ClassVar[list[BindingType]] = [

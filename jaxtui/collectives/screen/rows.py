@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from jaxtui.collectives.screen.blocks import BlockPlan, Holding, plan
+from jaxtui.screen import device_colours
 from jaxtui.screen.cells import Line, Segment, fit, join, pad, width_of
 from jaxtui.text import dtypes
 from jaxtui.text.signs import ARROW_IN, ELLIPSIS, FOLDED
@@ -164,7 +165,9 @@ class RowsLayout:
     ) -> list[tuple[int, str, str]]:
         here = cursor is not None and cursor.row == row
         takes_part = any(place.row == row for place in lit)
-        style = "label-cursor" if here else ("label-lit" if takes_part else "label")
+        style = (
+            "label-cursor" if here else ("label-lit" if takes_part else device_colours.style(row))
+        )
         text = fit(self.labels[row], self.label_width - 3)
         sign = FOLDED if here else " "
         return [(0, sign, "pointer"), (2, text, style)]

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from jaxtui.collectives.screen.travel_wires import (
+    HEAD,
+    LANE,
+    LANES_MOST,
+    Wire,
+    lanes_of,
+    row_of,
+    wires_of,
+)
 from jaxtui.collectives.travel.model import Chunk, Step, Travel
-from jaxtui.screen.cells import Line, Segment, join, pad
+from jaxtui.screen import device_colours
+from jaxtui.screen.cells import Line, Segment, join, pad, width_of
 from jaxtui.text import numbers
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number
@@ -84,6 +94,21 @@ class TravelPicture:
     def _sums(self) -> bool:
         return any(len(block.rows) > 1 for row in self._rows for block in row)
 
+    @cached_property
+    def lanes(self) -> list[list[list[Wire]]]:
+        """The wires of every step, in lanes."""
+        return [lanes_of(wires_of(step.sends)) for step in self.steps]
+
+    @cached_property
+    def wire_width(self) -> int:
+        """Cells for the wires, the same at every step; 0 where there are too many to follow."""
+        most = max(map(len, self.lanes), default=0)
+        return LANE * most + 2 if 0 < most <= LANES_MOST else 0
+
+    def _wires(self, row: int, step: int, width: int) -> list[Segment]:
+        drawn = row_of(self.lanes[step], row) if width else ()
+        return [*drawn, Segment(" " * (width - width_of(drawn)))]
+
     def _cell_width(self) -> int:
         values = self.length * (self.format.width + 1) - 1 if self.length else 1
         return values + (self._count_width if self._sums else 0)
@@ -99,10 +124,15 @@ class TravelPicture:
         label_width = max(map(len, [*self.labels, "device"])) + 2
         room = width - label_width - send_width - 2
         full = self._cell_width()
+        wired = self.wire_width
+        if len(self.columns) * (min(full, 4) + 2) > room - wired:
+            wired = 0
+        room -= wired
         fits = len(self.columns) * (full + 2) <= room
         cell = full if fits else max(2, min(full, room // max(1, len(self.columns)) - 2))
         heading: list[Segment] = [
             Segment("  " + "device".ljust(label_width), "quiet"),
+            Segment(" " * wired),
             Segment(("sends" if step else "").ljust(send_width), "quiet"),
         ]
         for column in self.columns:
@@ -111,7 +141,8 @@ class TravelPicture:
         lines = [pad(join(heading), width)]
         for row, label in enumerate(self.labels):
             line = [
-                Segment("  " + label.ljust(label_width), "label"),
+                Segment("  " + label.ljust(label_width), device_colours.style(row)),
+                *self._wires(row, step, wired),
                 Segment(sends[row].ljust(send_width), "send"),
             ]
             new = self._new(row, step)
@@ -190,6 +221,8 @@ class TravelPicture:
             parts.append(f"(3) the {made} of 3 devices so far")
         if len(self.columns) * (self._cell_width() + 2) > width - 30:
             parts.append("a number is of how many devices" if self._sums else "■ a block")
+        if self.wire_width:
+            parts.append(f"{HEAD} receives")
         return " · ".join(parts)
 
     def agrees(self, values: Any) -> bool:

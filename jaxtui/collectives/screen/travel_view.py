@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import ClassVar
 
+from rich.style import Style
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -15,6 +17,8 @@ from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from jaxtui.collectives.screen.travel_picture import TravelPicture, positive
+from jaxtui.collectives.screen.travel_wires import time_line
+from jaxtui.screen import device_colours
 from jaxtui.screen.cells import Line
 from jaxtui.screen.field import FieldInput, FixedText
 from jaxtui.screen.line_scroller import LineScroller, ways
@@ -22,6 +26,7 @@ from jaxtui.screen.titles import set_title
 from jaxtui.text import quantities
 
 MICRO, GIGA = 1e-6, 1e9
+ROOMY = 13  # lines from which the scale of time has one
 
 
 class TravelView(LineScroller):
@@ -32,13 +37,14 @@ class TravelView(LineScroller):
     TravelView {
         min-height: 2;
 
-        .travel-view--quiet { color: $foreground 60%; }
-        .travel-view--label { color: $foreground 80%; }
-        .travel-view--send { color: $text-secondary; }
+        .travel-view--quiet { color: $quiet; }
+        .travel-view--label { color: $soft; }
+        .travel-view--send { color: $foreground; }
         .travel-view--cell { color: $foreground; }
-        .travel-view--lit { color: $text-accent; background: $accent 25%; text-style: bold; }
+        .travel-view--strong, .travel-view--now { text-style: bold; }
+        .travel-view--lit { color: $foreground; background: $lit; text-style: bold; }
     }
-    """
+    """ + device_colours.css(PREFIX)
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     BINDINGS: ClassVar[list[BindingType]] = ways(
         "up down first last left right",
@@ -73,9 +79,38 @@ class TravelView(LineScroller):
     async def action_sideways(self, step: int) -> None:
         await self.run_action(f"screen.step_travel({step})")
 
+    def make_style(self, part: str) -> Style:
+        """The styles named in `part`, combined in that order."""
+        style = self.rich_style
+        for one in part.split():
+            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
+        return style
+
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y if y else 0
         return self.strip_of(self._lines[index] if index < len(self._lines) else ())
+
+
+class TimeLine(TravelView):
+    """The steps on a scale of time, in one line."""
+
+    DEFAULT_CSS = "TimeLine { height: 1; min-height: 1; display: none; }"
+    can_focus = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._times: list[float] = []
+
+    def at(self, times: list[float], step: int) -> None:
+        """Show the moment after `step` of steps that end at `times`, in seconds."""
+        self._times, self._step = times, step
+        self.refresh()
+
+    def lay_out(self) -> None:
+        self.virtual_size = self.size
+
+    def render_line(self, y: int) -> Strip:
+        return self.strip_of(time_line(self._times, self._step, self.size.width))
 
 
 class TravelPane(Vertical):
@@ -104,6 +139,7 @@ class TravelPane(Vertical):
         self._head = Static("", markup=False, id="travel-head")
         self._legend = FixedText(id="travel-legend")
         self._seconds = FixedText(id="travel-seconds")
+        self._time = TimeLine()
         self._latency = FieldInput("1", id="travel-latency")
         self._bandwidth = FieldInput("10", id="travel-bandwidth")
 
@@ -116,6 +152,7 @@ class TravelPane(Vertical):
             yield self._bandwidth
             yield Static(" GB/s   ", markup=False)
             yield self._seconds
+        yield self._time
         yield self._legend
         yield self.view
 
@@ -178,6 +215,8 @@ class TravelPane(Vertical):
         return [both, Content.styled(words, "$text-muted")]
 
     def on_resize(self, event: events.Resize) -> None:
+        # With few lines the rows of the devices come first.
+        self._time.display = self.size.height >= ROOMY
         self.draw()
 
     def _legend_text(self, picture: TravelPicture) -> str:
@@ -202,6 +241,8 @@ class TravelPane(Vertical):
         seconds = self._picture.travel.seconds(latency * MICRO, bandwidth * GIGA)
         cost = f"{quantities.seconds(seconds, 4)} = {self._picture.travel.algorithm.cost}"
         self._seconds.say(cost)
+        parts = self._picture.travel.durations(latency * MICRO, bandwidth * GIGA)
+        self._time.at(list(itertools.accumulate(parts)), self.step)
 
 
 def _first_that_fits(width: int, *texts: Content) -> Content:

@@ -59,7 +59,11 @@ class Travel:
     def seconds(self, latency: float, bandwidth: float) -> float:
         """The α–β cost: each step takes the latency (s) and, for the bytes that the busiest row
         sends, the time that they need at this bandwidth (bytes/s)."""
-        return sum(latency + self._busiest(step) / bandwidth for step in self.steps)
+        return sum(self.durations(latency, bandwidth))
+
+    def durations(self, latency: float, bandwidth: float) -> list[float]:
+        """What each step takes, in seconds: the parts of `seconds`."""
+        return [latency + self._busiest(step) / bandwidth for step in self.steps]
 
     def _busiest(self, step: Step) -> int:
         loads: dict[int, int] = {}

@@ -29,6 +29,7 @@ from jaxtui.text.quantities import counted, size
 from jaxtui.wire.base import Composition
 
 MOST = 20  # rows that are told one by one
+WIDTH = 72  # columns of a row, the end of whose line of code is cut
 MODEL = (
     "This backend does not tell which buffers XLA makes. This is a model: every value of the jaxpr,"
     " on all devices together, from where it is made to where it is read last, nothing fused."
@@ -42,6 +43,7 @@ class Account:
     needed: Needed
     rows: list[Intermediates]
     modelled: bool
+    compiles: bool  # by its outermost layer, else under a jit
     budget: Budget | None
     batches: Batches | None = None
     reasons: list[str] = field(default_factory=list)  # why no batches are offered
@@ -81,7 +83,9 @@ def account(
             compiled = lowered.compile()
         needed, found = needed_by(compiled), compiled_intermediates(compiled)
         rows = found[0] if found is not None else _modelled(shapes)
-        told = Account(needed, rows, found is None, budget)
+        layers = shapes.prepared.layers
+        compiles = bool(layers) and layers[-1].kind.compiles
+        told = Account(needed, rows, found is None, compiles, budget)
         if budget is not None and not told.fits:
             batches = fitting(shapes, needed, budget, cancelled)
             if isinstance(batches, Batches):
@@ -116,7 +120,8 @@ def text(told: Account) -> str:
 
 def _lines(told: Account) -> Iterator[str]:
     needed = told.needed
-    yield f"Compiled, it takes {size(needed.together)} on each device{_against(told)}"
+    compiled = "Compiled" if told.compiles else "Compiled under a jit"
+    yield f"{compiled}: {size(needed.together)} on each device{_against(told)}"
     parts = [
         f"arguments {size(needed.arguments)}",
         f"outputs {size(needed.outputs)}",
@@ -132,11 +137,11 @@ def _lines(told: Account) -> Iterator[str]:
 def _against(told: Account) -> str:
     budget = told.budget
     if budget is None:
-        return "; M says what it has."
+        return "; M says what one has"
     shared = budget.shared and told.needed.devices > 1
     of = f", for all {told.needed.devices}" if shared else ""
     word = "fits into" if told.fits else "does NOT fit into"
-    return f", which {word} {size(budget.bytes)} ({budget.words}{of})."
+    return f", {word} {size(budget.bytes)} ({budget.words}{of})"
 
 
 def _batch_lines(told: Account) -> Iterator[str]:
@@ -164,7 +169,8 @@ def _table(told: Account) -> Iterator[str]:
     widths = [max(len(row[column]) for row in cells) for column in range(4)]
     for shape, *figures, where in cells:
         aligned = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-        yield f"{shape:{widths[0]}}  {'  '.join(aligned)}  {where}".rstrip()
+        line = f"{shape:{widths[0]}}  {'  '.join(aligned)}  {where}".rstrip()
+        yield line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
     yield from _rest(rows[MOST:])
 
 

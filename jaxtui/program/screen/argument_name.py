@@ -7,18 +7,17 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.message import Message
 
+from jaxtui.program.screen.table_rows import MARK
 from jaxtui.screen import commands
 from jaxtui.screen.field import FixedText
 from jaxtui.text.signs import FOLDED, UNFOLDED
-
-MARK = 2  # cells before the names, where there are fold signs
 
 
 class ArgumentName(FixedText):
     """A name; one that unfolds has a fold sign and takes the focus."""
 
     DEFAULT_CSS = """
-    ArgumentName:focus { background: $boost; text-style: bold; color: $text-accent; }
+    ArgumentName:focus { background: $boost; text-style: bold; color: $focus; }
     """
     SCOPE: ClassVar[str] = "argument"  # of the commands that work here
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("argument")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -14,10 +13,9 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from jaxtui.program.screen.argument_name import MARK, ArgumentName
-from jaxtui.program.screen.axes import Cells
+from jaxtui.program.screen.argument_name import ArgumentName
 from jaxtui.program.screen.signature import ArgumentRow
-from jaxtui.program.trees import Branches
+from jaxtui.program.screen.table_rows import AxisColumn, TableRow, Widths, widths_of
 from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.diagnosis import Diagnosis
 
@@ -25,71 +23,9 @@ if TYPE_CHECKING:
     from jaxtui.program.screen.argument_tree import ArgumentTree, SettingLine
 
 UNREADABLE = "…"
-NAME_WIDTHS, AXIS_WIDTHS, SHARDING_WIDTHS = (5, 14), (5, 14), (10, 20)  # least, most, in cells
 # 64 rows added together would hold up the question whether a file may run, and keys.
 AT_ONCE = 8
 PAUSE = 0.1  # seconds until further ones are added
-
-
-@dataclass(frozen=True)
-class AxisColumn:
-    """What the axis fields edit: `field`, such as "in_axes", of layer `index`; "" if no layer maps.
-
-    `cells` is None if the text of the field cannot be split into cells. `by_name` is what stands at
-    an argument by name, which the field says nothing of: "" if the layer takes none apart.
-    """
-
-    transform: str = ""
-    index: int = -1
-    field: str = ""
-    default: str = ""
-    cells: Cells | None = None
-    by_name: str = ""
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A row of the table, and the error in it.
-
-    `branches` are what it unfolds to, None where there is no tree to unfold; `donated` says whether
-    a layer donates it, "" where none can.
-    """
-
-    row: ArgumentRow
-    diagnosis: Diagnosis | None = None
-    faulty: str = ""  # the part of the argument that the diagnosis is about: value, name, sharding
-    branches: Branches | None = None
-    donated: str = ""
-
-
-@dataclass(frozen=True)
-class Widths:
-    """The widths of the columns in cells, gaps included; the value takes the rest.
-
-    `sharding` is 0 where that column is not shown. With `marks` some names have a fold sign.
-    """
-
-    name: int
-    axis: int
-    sharding: int
-    marks: bool = False
-
-
-def _widths(rows: Sequence[TableRow], column: AxisColumn, shards: bool) -> Widths:
-    shardings = [row.row.sharding for row in rows]
-    axes = [column.field, *(column.cells.texts if column.cells is not None else ())]
-    axes += [column.by_name for row in rows if row.row.place is None]
-    marks = MARK if any(row.branches is not None for row in rows) else 0
-    return Widths(
-        name=_fitted([row.row.name for row in rows], NAME_WIDTHS) + 1 + marks,
-        axis=_fitted(axes, AXIS_WIDTHS) + 2,
-        sharding=_fitted(shardings, SHARDING_WIDTHS) + 2 if shards else 0,
-        marks=bool(marks),
-    )
-
-
-def _fitted(texts: Sequence[str], limits: tuple[int, int]) -> int:
-    return min(limits[1], max(limits[0], *map(len, texts), 0))
 
 
 class _ArgumentRow(Vertical):
@@ -242,7 +178,9 @@ class _Heading(Widget):
     def render(self) -> Content:
         assert self.shown is not None
         axis, widths = self.shown
-        value = max(0, self.size.width - widths.name - widths.axis - widths.sharding)
+        # A long heading takes its cells from that of the values, which is short.
+        more = max(0, len(axis) + 1 - widths.axis) * (not widths.sharding)
+        value = max(0, self.size.width - widths.name - widths.axis - widths.sharding - more)
         sharding = f" {'sharding':{widths.sharding - 1}}" if widths.sharding else ""
         return Content(f"{'':{widths.name}}{'value':{value}}{sharding} {axis}")
 
@@ -295,11 +233,11 @@ class ArgumentTable(Vertical):
     ) -> None:
         super().__init__(classes="pane")
         self.border_title = "Arguments"
-        widths = _widths(rows, column, shards)
+        widths = widths_of(rows, column, shards)
         self._all = (rows, column, widths)  # what there is to be a row for
         self._rows = [_ArgumentRow(row, column, widths) for row in rows[:AT_ONCE]]
         self._growing = False  # that further rows are added soon
-        self._heading = _Heading(column.field, widths)
+        self._heading = _Heading(column.heading, widths)
         self._parameters = FieldInput(
             parameters, placeholder="none; for example batch = 4", id="parameters"
         )
@@ -349,8 +287,8 @@ class ArgumentTable(Vertical):
         if shown == self._shown:
             return
         self._shown = shown
-        widths = _widths(rows, column, shards)
-        self._heading.shown = (column.field, widths)
+        widths = widths_of(rows, column, shards)
+        self._heading.shown = (column.heading, widths)
         for widget, row in zip(self._rows, rows, strict=False):
             widget.show(row, column, widths)
         self._resize(rows, column, widths)

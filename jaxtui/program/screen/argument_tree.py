@@ -41,7 +41,7 @@ class SettingLine(Horizontal):
     DEFAULT_CSS = """
     SettingLine { height: 1; display: none; }
     SettingLine.-shown { display: block; }
-    SettingLine FixedText { width: auto; max-width: 60%; color: $text-accent; }
+    SettingLine FixedText { width: auto; max-width: 60%; color: $focus; }
     """
 
     class Typed(Message):
@@ -74,7 +74,9 @@ class SettingLine(Horizontal):
             self.call_later(self._turn, setting, path, text)
             return
         self._of = (setting, path)
-        label = f"{setting.name} of {fit_middle(self._rows.path, max(8, self.size.width // 2))} "
+        label = (
+            f"{setting.name} of {fit_middle(self._rows.path, max(8, self._rows.size.width // 2))} "
+        )
         self._label.update(label)
         self._input.value = "" if text in (MIXED, TYPED) else text
         self._input.select_all()

@@ -41,18 +41,24 @@ def split(text: str, count: int, entry: str = "0") -> Cells | None:
     return None
 
 
-def replaced(cells: Cells, index: int, text: str, entry: str = "0") -> tuple[str, Cells]:
+def replaced(
+    cells: Cells, index: int, text: str, entry: str = "0", count: int | None = None
+) -> tuple[str, Cells]:
     """Set cell `index` to `text`; return the joined text, and the cells as they were typed.
 
     Empty cells are written as `entry`, JAX's default. The cells are returned as well because a
-    half-typed one may not be recoverable from the joined text.
+    half-typed one may not be recoverable from the joined text. Only the first `count` cells are of
+    arguments by position, all by default; others have no entry of their own.
     """
     texts = tuple(text if at == index else cell for at, cell in enumerate(cells.texts))
     if not any(cell.strip() for cell in texts) and not cells.surplus:
         return "", Cells(texts)
-    parts = [cell.strip() or entry for cell in (*texts, *cells.surplus)]
+    own = texts[:count]
+    beyond = () if cells.shared else tuple(cell for cell in texts[len(own) :] if cell.strip())
+    parts = [cell.strip() or entry for cell in (*own, *beyond, *cells.surplus)]
     inner = f"{parts[0]}," if len(parts) == 1 else ", ".join(parts)
-    return f"({inner})", Cells(texts, cells.surplus)
+    kept = (*own, *(() if cells.shared else texts[len(own) :]))
+    return f"({inner})", Cells(kept + ("",) * (len(texts) - len(kept)), cells.surplus)
 
 
 def moved(text: str, count: int, sources: Sequence[int | str | None], entry: str = "0") -> str:

@@ -55,8 +55,10 @@ def let_run_go(screen: WorkScreen[ProgramWork]) -> None:
 
 
 def compare_with(screen: WorkScreen[ProgramWork], show_results: ShowResults, function: str) -> None:
-    """Hold the program against itself with another function."""
+    """Hold the program against itself with another function, and run it unless it has run."""
     explorer = screen.explorer
+    if explorer.work.ran_of != explorer.work.asked and not explorer.work.waits_for_run:
+        explorer.run()
     changes = cast("ComparingBench", explorer).changes
     changes.compare_with(function, explorer.work, explorer.now())
     show_results(CHANGES)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from jaxtui.program.screen import flow_stacks
 from jaxtui.program.screen.flow_rows import Row
 from jaxtui.program.screen.flow_table import Table
 from jaxtui.program.trees import Held
@@ -43,6 +44,10 @@ def foot(
             shown.append(_legend(table, width))
     else:
         shown = [_legend(table, width)]
+        # They stand where the lines would be empty, and an error may take their place.
+        stacks = table.stacks if table is not None and not stale else ()
+        room = max(0, lines - FOOT - 1)
+        shown += [flow_stacks.line(stack, width) for stack in stacks[:room]]
     shown += [()] * (FOOT - len(shown))
     if stale:
         if diagnosis is not None and not diagnosis.fixes and width_of(shown[-1]):

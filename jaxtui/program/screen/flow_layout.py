@@ -174,7 +174,10 @@ class FlowPicture:
             if index != count + 1 or not self.table.returned:
                 return ()
             back = f" {signs.ARROW_OUT} ".ljust(self.measures.bracket)
-            word = "returned" if len("returned") <= self.measures.function else ""
+            # It may go beyond a narrow column of the function: there is nothing behind it.
+            measures = self.measures
+            room = self.width - measures.pinned - measures.starts[-1] - measures.bracket
+            word = "returned" if len("returned") <= max(room, measures.function) else ""
             return (Segment(back, "arrow"), Segment(word, "quiet"))
         middle = index == count // 2
         if not self.table.entered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxtui.program.screen.flow_rows import Group, branches_of
+from jaxtui.program.screen.flow_leaves import Group, branches_of
 from jaxtui.program.screen.flow_table import leaves_of
 from jaxtui.program.screen.flow_tracks import Kind
 from jaxtui.text.branches import Branch

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_fault import Fault, argument_of
-from jaxtui.program.screen.flow_rows import LazyRows, Leaves, RowMaker
+from jaxtui.program.screen.flow_leaves import Leaves
+from jaxtui.program.screen.flow_rows import LazyRows, RowMaker
+from jaxtui.program.screen.flow_stacks import Stack, maps, stacks_of
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
 from jaxtui.text.printable import clean
@@ -40,6 +42,8 @@ class Table:
     widths: tuple[int, ...]
     name: int
     folded: bool
+    stacks: tuple[Stack, ...] = ()  # that layers take apart, the outermost first
+    mapping: int = 0  # layers that take stacks apart, also where tracing failed before them
 
 
 def build(
@@ -71,6 +75,8 @@ def build(
         widths=tuple(widths),
         name=rows.measure.name,
         folded=rows.folded,
+        stacks=stacks_of(flow),
+        mapping=sum(maps(level) for level in flow.levels),
     )
 
 

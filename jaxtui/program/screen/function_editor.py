@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.style import Style
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.containers import Vertical
 from textual.content import Content
 from textual.filter import LineFilter
@@ -16,10 +18,11 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
+from textual.widgets.text_area import TextAreaTheme
 
-from jaxtui.program.screen.start_page import StartPage, line
 from jaxtui.screen.ascii_filter import as_typed
 from jaxtui.screen.field import COMPLETE, FieldInput, FieldMessage, complete
+from jaxtui.screen.start_page import StartPage, line
 from jaxtui.screen.textual_private import EditsAtOnce
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text.signs import UNFOLDED
@@ -47,10 +50,23 @@ class FunctionName(Widget, can_focus=True):
     def render(self) -> Content:
         name = (self.text or "no function yet")[: max(0, self.size.width - 4)]
         gap = " " * max(1, self.size.width - len(name) - 2)
-        return Content.assemble((name, "$text"), gap, (f"{UNFOLDED} ", "$accent"))
+        return Content.assemble((name, "$text"), gap, (f"{UNFOLDED} ", "$focus"))
 
     async def on_click(self) -> None:
         await self.run_action("screen.pick_function")
+
+
+THEME = "jaxtui"
+_CAPTURES = {
+    "code-word": "keyword keyword.function keyword.return keyword.operator conditional repeat "
+    "include exception operator boolean",
+    "code-name": "function function.call function.builtin method method.call",
+    "code-type": "class type type.class type.builtin constructor",
+    "code-literal": "number float string string.documentation",
+    "quiet": "comment info_string",
+}
+SYNTAX = {name: token for token, names in _CAPTURES.items() for name in names.split()}
+"""The tokens of what the editor tells apart in Python."""
 
 
 class SourceArea(EditsAtOnce, TextArea):
@@ -90,6 +106,19 @@ class SourceArea(EditsAtOnce, TextArea):
         )
         self.cursor_blink = False
         self._known = text
+
+    def on_mount(self) -> None:
+        self._dress()
+        self.app.theme_changed_signal.subscribe(self, lambda theme: self._dress())
+
+    def _dress(self) -> None:
+        """Take the colours of code from the theme."""
+        found = self.app.theme_variables
+        colours = {name: Color.parse(found[token]).rich_color for name, token in SYNTAX.items()}
+        styles = {name: Style(color=colour) for name, colour in colours.items()}
+        self.register_theme(TextAreaTheme(THEME, syntax_styles=styles))
+        self.theme = "css"  # one of the same name is not taken anew
+        self.theme = THEME
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Leave out the app's filter that replaces signs by ASCII."""
@@ -208,6 +237,7 @@ class FunctionEditor(Vertical):
         self.area.set_class(diagnosis is not None, "-faulty")
         self.reference.set_class(diagnosis is not None, "-faulty")
         self._message.set_class(diagnosis is None and note is not None, "-note")
+        self.set_class(note is not None, "-noted")
         self._message.show(diagnosis or note)
 
     def show_start(self, page: bool) -> None:

@@ -12,9 +12,9 @@ colours: `◆ vmap` in the layer list is `◆ vmap batch·4` in the shape flow.
 
 from __future__ import annotations
 
-# `$text-…` variables are the theme's colours brought to a readable contrast. `$warning` and
-# `$error` are left out: they mean something else on every screen.
-_VARIABLES = ("text-accent", "text-primary", "text-success", "text-secondary")
+from jaxtui.screen.themes import AXES
+
+_VARIABLES = tuple(f"axis-{number}" for number in range(AXES))
 _SIGNS = "◆●▲■"
 
 COMPONENTS: set[str] = {f"layer--{number}" for number in range(len(_VARIABLES))}
@@ -30,7 +30,7 @@ def component(layer: int) -> str:
 
 
 def style(layer: int) -> str:
-    """The layer's style for Textual's `Content`, such as "bold $text-accent"."""
+    """The layer's style for Textual's `Content`, such as "bold $axis-0"."""
     return f"bold ${_VARIABLES[layer % len(_VARIABLES)]}"
 
 

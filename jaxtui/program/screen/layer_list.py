@@ -60,7 +60,7 @@ class LayerList(Widget, can_focus=True):
     def render(self) -> Content:
         lines = [self._line(index) for index in reversed(range(len(self.stack)))]
         add = Content.assemble(
-            ("  + a", "$accent"), (" puts another layer around all", "$text-muted")
+            ("   + a", "$focus"), (" puts another layer around all", "$text-muted")
         )
         return Content("\n").join([*lines, add])
 
@@ -72,7 +72,7 @@ class LayerList(Widget, can_focus=True):
         name = "bold $text-error" if index == self.faulty else "bold"
         back = " on $boost" if chosen and self.has_focus else ""
         line = Content.assemble(
-            (f"{pointer}{mark}", f"$accent{back}"),
+            (f"{pointer}{mark} ", f"$focus{back}"),
             (f"{layer.transform}", f"{name}{back}"),
             (f"  {layer_summary(layer)}", f"$text{back}"),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jaxtui.program.prefixes import Refused
@@ -11,43 +12,43 @@ from jaxtui.program.screen.result_leaves import leaf_picker
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.argument_table import ArgumentTable
-    from jaxtui.program.screen.screen import MapScreen
+    from jaxtui.program.screen.result_pane import ResultPane
+    from jaxtui.program.screen.table_rows import AxisColumn, TableRow
+    from jaxtui.program.screen.work import ProgramWork
+    from jaxtui.screen.base import WorkScreen
+    from jaxtui.screen.shell import Workbench
 
 
-def settings_of(screen: MapScreen) -> NodeSettings:
-    """The settings of nodes of a screen, which remember what was typed before."""
-    if screen.node_settings is None:
-        screen.node_settings = NodeSettings()
-    return screen.node_settings
-
-
-def set_node(screen: MapScreen, event: ArgumentTable.NodeSet) -> None:
+def set_node(
+    bench: Workbench[ProgramWork],
+    event: ArgumentTable.NodeSet,
+    rows: Sequence[TableRow],
+    column: AxisColumn,
+    settings: NodeSettings,
+) -> None:
     """Put what was typed at a node of an argument into the session, or say why it cannot be."""
-    session, typed = screen.explorer.work.session, event.typed
-    donating = donating_layer(session.program.layers, screen.layer_list.selected)
-    table = Table(screen.arguments.rows, screen.axis_column(), donating)
+    session, typed = bench.work.session, event.typed
+    table = Table(rows, column, donating_layer(session.program.layers, settings.selected))
     node = Node(typed.setting.name, typed.path, typed.text)
     try:
-        change = settings_of(screen).of_argument(session, event.row.shown, node, table)
+        change = settings.of_argument(session, event.row.shown, node, table)
     except Refused as refused:
         typed.line.refuse(str(refused))
         return
     typed.line.close()
-    screen.explorer.edit(change.field, change.text)
+    bench.edit(change.field, change.text)
 
 
-def pick_leaf(screen: MapScreen) -> None:
+def pick_leaf(screen: WorkScreen[ProgramWork], results: ResultPane, settings: NodeSettings) -> None:
     """Ask which leaf of the result is shown, and show it."""
-    results, ran = screen.results, screen.results.ran
+    ran = results.ran
     if ran is None:
         screen.say("there is no result with leaves yet")
         return
-    selected = screen.layer_list.selected
-    picker = leaf_picker(screen.explorer, ran, results.leaf, selected, settings_of(screen))
 
     def picked(path: str | None) -> None:
         if path is not None:
             results.show_leaf(path)
             screen.explorer.show_work()
 
-    screen.app.push_screen(picker, picked)
+    screen.app.push_screen(leaf_picker(screen.explorer, ran, results.leaf, settings), picked)

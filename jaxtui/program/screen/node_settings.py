@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from jaxtui.program import prefixes
 from jaxtui.program.prefixes import Refused
-from jaxtui.program.screen.argument_table import AxisColumn, TableRow
 from jaxtui.program.screen.axes import split
 from jaxtui.program.screen.donation import Donation
 from jaxtui.program.screen.signature import ArgumentRow
+from jaxtui.program.screen.table_rows import AxisColumn, TableRow
 from jaxtui.program.screen.tree_columns import DONATE, SHARDING
 from jaxtui.program.screen.tree_settings import (
     ArgumentAxes,
@@ -49,9 +49,8 @@ class Table(NamedTuple):
     @property
     def by_position(self) -> list[TableRow]:
         """The rows of the arguments by position, in order."""
-        passed = [row for row in self.rows if row.row.index is not None]
-        places = [row for row in passed if row.row.place is not None]
-        return sorted(places, key=lambda row: row.row.place or 0)
+        passed = [row for row in self.rows if row.row.by_position]
+        return sorted(passed, key=lambda row: row.row.place or 0)
 
     def trees(self, count: int) -> list[Tree | None]:
         """The tree of each of `count` arguments, those by position first; None if unknown."""
@@ -66,6 +65,7 @@ class NodeSettings:
     """
 
     def __init__(self) -> None:
+        self.selected = -1  # the selected layer
         self._typed: dict[FieldPath, str] = {}
         self._made: dict[FieldPath, str] = {}
 
@@ -115,7 +115,8 @@ class NodeSettings:
         if column.cells is None or row.place is None:
             raise Refused(f"{column.field} is {now}, as typed: change it in the layer")
         count = len(column.cells.texts)
-        of = ArgumentAxes(column.cells, table.trees(count), column.default)
+        passed = len(table.by_position)
+        of = ArgumentAxes(column.cells, table.trees(count), column.default, passed)
         before = self._before(field, now)
         made = of.with_entry(row.place, node.path, node.entry)
         one, other = (split(text, count, column.default) for text in (made, before))

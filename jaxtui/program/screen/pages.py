@@ -55,12 +55,6 @@ class PagedScreen(ListingScreen):
         if not self.has_class("-results"):
             self.flip()
 
-    def show_result(self, tab: str) -> None:
-        """Turn to a tab of the results, and to their page."""
-        self._show_page("-results")
-        self.results.show_tab(tab)
-        self.explorer.show_work()
-
     def _leave_hidden(self) -> None:
         """Take the focus away from fields of the hidden page, and give it back on return."""
         if not self.has_class("-narrow"):

@@ -64,14 +64,15 @@ def returning_layer(
 
 
 def leaf_picker(
-    bench: Workbench[ProgramWork], ran: Ran, leaf: int, selected: int, settings: NodeSettings
+    bench: Workbench[ProgramWork], ran: Ran, leaf: int, settings: NodeSettings
 ) -> LeafPicker:
-    """The dialog for a result whose leaf `leaf` is shown, with the layer `selected`."""
+    """The dialog for a result whose leaf `leaf` is shown."""
     branches, path = result_tree(ran), ran.report.outputs[leaf].path
     tree, work = branches.tree, bench.work
     returning = None
     if not work.result_stale(bench.now()):
-        returning = returning_layer(work.session.program.layers, selected, ran, tree)
+        layers = work.session.program.layers
+        returning = returning_layer(layers, settings.selected, ran, tree)
     if returning is None:
         return LeafPicker(branches, path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from textual.containers import VerticalScroll
 from textual.visual import VisualType
@@ -18,6 +18,7 @@ from jaxtui.program.screen.result_tab import ResultTab, Shown
 from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
+from jaxtui.screen.mesh_picture import MeshPlaces
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
@@ -50,6 +51,13 @@ class LeafView(Protocol):
         """Say why no more values can be read."""
 
 
+@runtime_checkable
+class LiesOnMesh(Protocol):
+    """A view that says where the shards of a leaf lie in the mesh of the device set."""
+
+    def lie_on(self, mesh: MeshPlaces | None) -> None: ...
+
+
 class LeafTab(ResultTab):
     """Shows a leaf of the result in the widget class `place`, a string "module:class"."""
 
@@ -78,6 +86,10 @@ class LeafTab(ResultTab):
             self._of = (ran.result, shown.leaf)
             devices = work.environment.devices if work.environment is not None else []
             labels = {device.id: f"{device.platform}:{device.id}" for device in devices}
+            if isinstance(view, LiesOnMesh):
+                asked = work.session.devices
+                ids = [device.id for device in devices]
+                view.lie_on(MeshPlaces.over(ids, asked.order, asked.mesh))
             view.show(ran.result, shown.leaf, ran.report.outputs[shown.leaf], labels)
         if work.values_gone:
             view.lose(VALUES_GONE)
@@ -339,6 +351,11 @@ def all_tabs() -> list[ResultTab]:
             offered=lambda work: bool(work.notes),
             note=lambda shown: str(len(shown.work.notes)),
         ),
+        TextTab(
+            "Error",
+            lambda shown: _error_text(shown.work.diagnosis),
+            offered=lambda work: work.diagnosis is not None,
+        ),
         ChangesTab(CHANGES, "jaxtui.changes.screen.view:ChangesView"),
         LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
         TextTab(
@@ -361,10 +378,5 @@ def all_tabs() -> list[ResultTab]:
             lambda shown: shown.work.session.notes,
             drawn=_markdown,
             offered=lambda work: bool(work.session.notes.strip()),
-        ),
-        TextTab(
-            "Error",
-            lambda shown: _error_text(shown.work.diagnosis),
-            offered=lambda work: work.diagnosis is not None,
         ),
     ]

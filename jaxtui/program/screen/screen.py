@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,20 +9,21 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 
-from jaxtui.program.screen.argument_table import ArgumentTable, AxisColumn
+from jaxtui.program.screen.argument_table import ArgumentTable
 from jaxtui.program.screen.axes import Cells, replaced
 from jaxtui.program.screen.donation import donating_layer
+from jaxtui.program.screen.finding import Finding
 from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
 from jaxtui.program.screen.offer import LayersOffer, with_fixes
 from jaxtui.program.screen.pages import PagedScreen
-from jaxtui.program.screen.path_finder import PATHS, find_path, finder_of
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
 from jaxtui.program.screen.tab_line import MEMORY, VALUES, TabLine
+from jaxtui.program.screen.table_rows import AxisColumn
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
@@ -33,7 +33,6 @@ from jaxtui.program.screen.view import (
     source_line,
 )
 from jaxtui.program.screen.work import ProgramWork
-from jaxtui.results.condition import EXAMPLES, unreadable
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES
 from jaxtui.screen.titles import set_title
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
 COLUMN_LINES = 15
 EDITOR_LEAST = 9
 EDITOR_REST, START_LINES = 5, 6  # title, name and lines to type on; the start page
-ANY_CASE = "lower and upper case are the same"
 NOT_YET = "none yet: F5 asks whether this file may run"
 CHANGED = "as before: F5 asks whether the changed file may run"
 
@@ -79,8 +77,8 @@ class MapScreen(PagedScreen):
         self._editor_height: int | None = None
         self._offer = LayersOffer()
         self._first: Session | None = None  # the session that is shown with the start page
+        self.finding = Finding(self)
         self.completion: Completion | None = None
-        self._sought = self._sought_text = ""  # what was looked for last, in arrays and in texts
 
     def body(self) -> ComposeResult:
         with Vertical(id="columns"):
@@ -261,7 +259,8 @@ class MapScreen(PagedScreen):
             return
         if column.cells.texts[row.place] == text:
             return
-        joined, cells = replaced(column.cells, row.place, text, column.default)
+        passed = sum(shown.row.by_position for shown in self.arguments.rows)
+        joined, cells = replaced(column.cells, row.place, text, column.default, passed)
         self._cells = (joined, cells)
         field = LAYERS / column.index / column.field
         self.explorer.edit(field, joined, typed=True)
@@ -270,7 +269,15 @@ class MapScreen(PagedScreen):
         """Put a setting of a part of an argument into the text of its field."""
         from jaxtui.program.screen.map_trees import set_node
 
-        set_node(self, event)
+        set_node(self.explorer, event, self.arguments.rows, self.axis_column(), self._for_nodes())
+
+    def _for_nodes(self) -> NodeSettings:
+        """What sets the nodes of trees, for the selected layer."""
+        from jaxtui.program.screen.node_settings import NodeSettings
+
+        self.node_settings = self.node_settings or NodeSettings()
+        self.node_settings.selected = self.layer_list.selected
+        return self.node_settings
 
     def on_argument_table_unfolded(self) -> None:
         self.explorer.show_work()
@@ -324,7 +331,7 @@ class MapScreen(PagedScreen):
     def action_pick_leaf(self) -> None:
         from jaxtui.program.screen.map_trees import pick_leaf
 
-        pick_leaf(self)
+        pick_leaf(self, self.results, self._for_nodes())
 
     def action_next_tab(self) -> None:
         self._turn_tab(1)
@@ -354,46 +361,13 @@ class MapScreen(PagedScreen):
 
     def action_heat_map(self) -> None:
         """Paint the values as a heat map, or as numbers again."""
-        self.show_result(VALUES)
+        self.show_results(VALUES)
+        self.explorer.show_work()
         if (view := self.results.array_view) is not None:
             view.action_heat_map()
 
     def action_find(self) -> None:
-        view, finder = self.results.array_view, finder_of(self.focused)
-        if finder is not None:
-            self._ask("Find a path", finder.sought, PATHS, None, partial(find_path, finder))
-        elif self.results.tab == VALUES and view is not None:
-            self._ask("Find an element", self._sought, EXAMPLES, unreadable, self._find_element)
-        elif self.results.listed:
-            self._ask("Find in this text", self._sought_text, ANY_CASE, None, self._find_text)
-        else:
-            self.say("there is nothing to find here; s turns to the other tabs")
-
-    def _ask(
-        self,
-        title: str,
-        text: str,
-        examples: str,
-        unreadable: Callable[[str], str] | None,
-        find: Callable[[str], None],
-    ) -> None:
-        from jaxtui.screen.dialogs import FindDialog
-
-        def chosen(answer: str | None) -> None:
-            if answer is not None:
-                find(answer)
-
-        self.app.push_screen(FindDialog(title, text, examples, unreadable), chosen)
-
-    def _find_element(self, text: str) -> None:
-        self._sought = text
-        if self.results.array_view is not None:
-            self.results.array_view.find(text)
-
-    def _find_text(self, text: str) -> None:
-        self._sought_text = text
-        if not self.results.find_text(text):
-            self.say(f"{text!r} is not in this text")
+        self.finding.ask(self.results)
 
     def action_device_memory(self) -> None:
         from jaxtui.program.screen.comparing import ask_memory

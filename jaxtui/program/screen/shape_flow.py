@@ -24,7 +24,8 @@ from jaxtui.text.printable import clean
 from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow
 
-_FOOT_MOST = 4
+_FOOT_MOST = 5
+STACKS_FROM = 34  # lines of a screen that has room for the stacks, also while an error hides them
 LOW = 6  # lines; in a lower widget the foot has only one, to leave room for rows
 _COPY_WIDTH = 1000  # cells; enough for any stack, as copied text has no edge
 _PARTS = (
@@ -70,22 +71,22 @@ class ShapeFlow(LineScroller):
         .shape-flow--name { text-style: bold; }
         .shape-flow--heading { color: $foreground; text-style: bold; }
         .shape-flow--function { color: $foreground; text-style: bold; }
-        .shape-flow--dtype { color: $foreground 70%; }
+        .shape-flow--dtype { color: $soft; }
         .shape-flow--value { color: $foreground; }
-        .shape-flow--quiet { color: $foreground 60%; }
-        .shape-flow--arrow { color: $foreground 60%; }
-        .shape-flow--whole { color: $foreground 60%; }
-        .shape-flow--fold { color: $foreground 60%; }
-        .shape-flow--cursor-sign { color: $primary; text-style: bold; }
+        .shape-flow--quiet { color: $quiet; }
+        .shape-flow--arrow { color: $quiet; }
+        .shape-flow--whole { color: $quiet; }
+        .shape-flow--fold { color: $quiet; }
+        .shape-flow--cursor-sign { color: $focus; text-style: bold; }
         .shape-flow--rule { color: $foreground 30%; }
         .shape-flow--edge { color: $foreground; text-style: bold; }
-        .shape-flow--glimpse { color: $foreground 80%; text-style: italic; }
+        .shape-flow--glimpse { color: $soft; text-style: italic; }
         .shape-flow--error { color: $text-error; text-style: bold; }
         .shape-flow--message { color: $text-error; }
         .shape-flow--key { color: $footer-key-foreground; text-style: bold; }
         .shape-flow--fix { color: $foreground; }
         .shape-flow--legend-sign { color: $foreground; }
-        .shape-flow--stale-note { color: $foreground 60%; text-style: italic; }
+        .shape-flow--stale-note { color: $stale; text-style: italic; }
         .shape-flow--cursor { background: $block-cursor-blurred-background; }
     }
     """
@@ -199,7 +200,11 @@ class ShapeFlow(LineScroller):
         )
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return 1 + len(self.picture.rows) + FOOT + 1
+        lines = 1 + len(self.picture.rows) + FOOT + 1
+        table = self.picture.table
+        if table is None or viewport.height < STACKS_FROM or not table.mapping:
+            return lines
+        return lines + 1 + min(table.mapping, _FOOT_MOST - FOOT - 1)
 
     # --------------------------------------------------------------------------------- painting
 

@@ -34,6 +34,11 @@ class ArgumentRow(Struct, frozen=True):
     default: str = ""
     sharding: str = ""
 
+    @property
+    def by_position(self) -> bool:
+        """Whether it is passed, and by position."""
+        return self.place is not None and self.index is not None
+
 
 def follow(
     arguments: Sequence[Argument],
@@ -55,7 +60,8 @@ def follow(
     held, free, gone = _sorted_out(arguments, signature if before is None else before, names)
     takes_more = any(p.kind in ("var_positional", "var_keyword") for p in signature)
     for new, old in _renamed(before, named).items():
-        if old in gone and not takes_more and (gone[old].value or gone[old].sharding):
+        known = old in gone and (gone[old].value or gone[old].sharding)
+        if known and new not in held and not takes_more:
             held[new] = _called(gone.pop(old), old, new)
     if takes_more:
         taken = set(map(id, held.values()))

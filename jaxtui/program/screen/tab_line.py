@@ -50,7 +50,7 @@ class TabLine(Widget, can_focus=True):
         for name, label in labels:
             style = "$text-warning" if name in warned else "$text-muted"
             if name == self.active:
-                style = "bold underline $accent"
+                style = "bold underline $focus"
             elif name == "Error":
                 style = "$text-error"
             parts += [(label, style), gap]

@@ -6,7 +6,7 @@ from functools import partial
 
 from jaxtui.program.prefixes import PLACEMENTS
 from jaxtui.program.screen import tree_settings
-from jaxtui.program.screen.argument_table import AxisColumn, TableRow, Widths
+from jaxtui.program.screen.table_rows import AxisColumn, TableRow, Widths
 from jaxtui.program.screen.tree_table import Column
 from jaxtui.program.trees import Tree
 

@@ -43,10 +43,10 @@ class TreeRows(LineScroller):
     TreeRows {
         scrollbar-gutter: stable;
         .tree--name { color: $foreground; }
-        .tree--what { color: $foreground 70%; }
+        .tree--what { color: $soft; }
         .tree--setting { color: $foreground; }
-        .tree--quiet, .tree--fold { color: $foreground 60%; }
-        .tree--cursor-sign { color: $primary; text-style: bold; }
+        .tree--quiet, .tree--fold { color: $quiet; }
+        .tree--cursor-sign { color: $focus; text-style: bold; }
         .tree--cursor { background: $block-cursor-blurred-background; }
         .tree--cell { text-style: reverse; }
         .tree--message { color: $text-error; }

@@ -43,12 +43,13 @@ def shown(text: str, tree: Tree, kind: Kind, node: Tree) -> str:
 class ArgumentAxes:
     """The text of `in_axes` or `in_specs` as a cell for each argument, whose trees are `trees`.
 
-    A tree is None where it is not known.
+    A tree is None where it is not known. Only the first `count` cells are of arguments by position.
     """
 
     cells: Cells
     trees: Sequence[Tree | None]
     default: str
+    count: int
 
     @property
     def kind(self) -> Kind:
@@ -59,9 +60,9 @@ class ArgumentAxes:
         tree = self.trees[place]
         assert tree is not None
         text = prefixes.changed(self.cells.texts[place], tree, self.kind, path, entry)
-        joined, cells = replaced(self.cells, place, text, self.default)
-        texts = {cell.strip() or self.default for cell in cells.texts}
-        alike = len(texts) == 1 and not cells.surplus
+        joined, cells = replaced(self.cells, place, text, self.default, self.count)
+        texts = {cell.strip() or self.default for cell in cells.texts[: self.count]}
+        alike = len(texts) == 1 and not cells.surplus and not any(cells.texts[self.count :])
         return min(texts) if alike and _is_entry(min(texts), self.kind) else joined
 
     def with_cells(self, cells: Cells) -> ArgumentAxes:
@@ -70,7 +71,7 @@ class ArgumentAxes:
 
     def says(self, cells: Cells) -> bool:
         """Whether `cells` say the same of every leaf of every argument."""
-        pairs = zip(self.cells.texts, cells.texts, self.trees, strict=True)
+        pairs = list(zip(self.cells.texts, cells.texts, self.trees, strict=True))[: self.count]
         alike = all(_same(one, other, tree, self.kind) for one, other, tree in pairs)
         return alike and self.cells.surplus == cells.surplus
 

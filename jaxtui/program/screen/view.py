@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtui.program.screen.argument_table import AxisColumn, TableRow
 from jaxtui.program.screen.axes import Cells, split
 from jaxtui.program.screen.donation import Donation
 from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.signature import rows
+from jaxtui.program.screen.table_rows import AxisColumn, TableRow
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import fields
 from jaxtui.screen.open_session import ended_words
@@ -95,7 +95,9 @@ def axis_column(session: Session, selected: int, typed: tuple[str, Cells] | None
         cells = split(text, number, entry)
     axis = layer.keyword_axis
     by_name = "" if axis is None else f"{axis}, by name"
-    return AxisColumn(layer.transform, index, field, entry, cells, by_name)
+    several = sum(bool(_entry(other)) for other in layers) > 1
+    name = f"{layer.transform} {getattr(layer, 'axis_name', '')}".strip() if several else ""
+    return AxisColumn(layer.transform, index, field, entry, cells, by_name, name)
 
 
 def shows_shardings(session: Session) -> bool:
@@ -119,7 +121,7 @@ def argument_rows(
     arguments, layers = work.session.program.arguments, work.session.program.layers
     found = []
     every = rows(arguments, work.signature)
-    positional = sum(row.place is not None and row.index is not None for row in every)
+    positional = sum(row.by_position for row in every)
     for row in every:
         own = diagnosis if row.index is not None and row.index == faulty else None
         branches, donated = None, ""

@@ -61,6 +61,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._given_to: list[Parameter] | None = None  # the signature that the arguments are for
         self._trace_id = 0
         self._departed_at = -math.inf  # when what is typed ceased to be what the result is of
+        self._let_run: Composition | None = None  # what runs by itself however large it is
         self._late = False  # what is typed has not been traced, and will not be any moment
         self._not_finite = 0  # the result that is known to have NaN or infinities
         self._run_wanted = False  # a run that waits for the engine to be started again
@@ -266,6 +267,10 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._rest_at = now
         self._trace(now)
 
+    def let_run(self) -> None:
+        """Let what is typed now run by itself, however large it is: the user has asked for it."""
+        self._let_run = self.asked
+
     def trust(self, now: float) -> None:
         self.open_session.trust()
         self._rest_at = now
@@ -350,6 +355,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if traced.abstract:
             return False
         small = traced.deferred or (traced.cost is not None and traced.cost <= SMALL)
+        small = small or self._let_run == self.asked
         return small and self.trusted and self.phase != "gone" and super()._may_run(now)
 
     def _block(self, pending: Pending[Composition]) -> None:

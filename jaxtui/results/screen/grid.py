@@ -57,15 +57,16 @@ class ArrayGrid(ScrollView, can_focus=True, inherit_bindings=False):
         .array-view--name, .array-view--value, .array-view--cursor-resting { text-style: bold; }
         .array-view--dtype, .array-view--muted, .array-view--index { color: $text-muted; }
         .array-view--active, .array-view--cursor-index {
-            color: $text-accent;
+            color: $focus;
             text-style: bold;
         }
-        .array-view--stale, .array-view--sampled { color: $text-warning; text-style: italic; }
+        .array-view--stale { color: $stale; text-style: italic; }
+        .array-view--sampled { color: $text-warning; text-style: italic; }
         .array-view--cursor { text-style: bold reverse; }
         .array-view--odd { color: $text-error; text-style: bold underline; }
         .array-view--notice { color: $text-warning; }
-        .array-view--heat { color: $warning; }
-        .array-view--heat-negative { color: $primary; }
+        .array-view--heat { color: $heat-high; }
+        .array-view--heat-negative { color: $heat-low; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {

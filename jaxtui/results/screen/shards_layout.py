@@ -10,7 +10,9 @@ from rich.cells import cell_len
 
 from jaxtui.results.screen.model import slices_text
 from jaxtui.results.screen.shards_picture import Tiling, block_of, picture
+from jaxtui.screen import device_colours
 from jaxtui.screen.cells import Line, Segment, crop, pad, width_of, wrap
+from jaxtui.screen.mesh_picture import MeshPlaces
 from jaxtui.text import dtypes, quantities
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean
@@ -41,18 +43,19 @@ def layout(
     width: int,
     height: int,
     cursor: int | None = None,
+    mesh: MeshPlaces | None = None,
 ) -> ShardsLayout:
     """Lay out `output`'s shards, as a drawing and a table, in `width` by `height` cells.
 
     `devices` maps device ids to labels, such as {3: "cpu:3"}; `cursor` is the index of the shard
-    whose row and block are highlighted.
+    whose row and block are highlighted. `mesh` is that of the device set, whose axes are named.
     """
     if output is None:
         return _only_words("No result yet.", width)
     if not output.shards:
         text = f"out{clean(output.path)} is not on any device: it is no array of JAX."
         return _only_words(text, width)
-    tiling = Tiling.of(output.shape, output.shards)
+    tiling = Tiling.of(output.shape, output.shards, mesh)
     name = Segment(f" {clean(f'out{output.path}')}", "name")
     dtype = Segment(short_dtype(output.dtype), "dtype")
     head: list[Line] = [(name, Segment("  "), dtype, Segment(_shape(output.shape)))]
@@ -142,8 +145,10 @@ def _fitting_table(
     cursor: int | None,
 ) -> list[Line]:
     """Return the table with as many columns as fit; others can be told from these."""
-    table = _table(output, tiling, devices, cursor, ("holds", "block", "bytes"))
+    everything = ("mesh", "holds", "block", "bytes")
+    table = _table(output, tiling, devices, cursor, everything)
     for labels, names in (
+        (devices, ("holds", "block", "bytes")),
         (devices, ("holds", "bytes")),
         ({}, ("holds", "bytes")),
         ({}, ("holds",)),
@@ -173,6 +178,9 @@ def _table(
     ]
     sizes = [_size(output.dtype, shard.index) for shard in output.shards]
     known = {"holds": holds, "block": blocks, "bytes": sizes}
+    if tiling.mesh is not None:
+        known["mesh"] = [tiling.mesh.words(shard.device) for shard in output.shards]
+    names = [name for name in names if name in known]
     columns = [_column("device", first)]
     columns += [_column(name, known[name], right=name == "bytes") for name in names]
     lines: list[Line] = [_row(" ", [column[0] for column in columns], "", "head")]
@@ -181,7 +189,8 @@ def _table(
         note = f"copy of device {owner}" if owner != shard.device else ""
         here = at == cursor
         cells = [column[at + 1] for column in columns]
-        lines.append(_row(CURSOR if here else " ", cells, note, "cursor" if here else ""))
+        place = device_colours.style(tiling.devices.index(shard.device))
+        lines.append(_row(CURSOR if here else " ", cells, note, "cursor" if here else "", place))
     return lines
 
 
@@ -192,8 +201,11 @@ def _column(head: str, texts: Sequence[str], right: bool = False) -> list[str]:
     return [space + text if right else text + space for text, space in padded]
 
 
-def _row(sign: str, cells: Sequence[str], note: str, style: str) -> Line:
-    line = (Segment(sign, "cursor-sign"), Segment(_COLUMN_GAP.join(cells), style))
+def _row(sign: str, cells: Sequence[str], note: str, style: str, device: str = "") -> Line:
+    """A row of the table; its first cell is in the colour of the device."""
+    rest = _COLUMN_GAP + _COLUMN_GAP.join(cells[1:])
+    first = f"{device} {style}".strip()
+    line = (Segment(sign, "cursor-sign"), Segment(cells[0], first), Segment(rest, style))
     return (*line, Segment(_COLUMN_GAP + note, "quiet")) if note else line
 
 

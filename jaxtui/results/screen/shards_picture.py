@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 
+from jaxtui.screen import device_colours
 from jaxtui.screen.cells import Line, Segment, join
+from jaxtui.screen.mesh_picture import MeshPlaces, axis_style
 from jaxtui.text import signs
 from jaxtui.wire.report import Shard
 
@@ -22,6 +24,7 @@ _BLOCK_WIDEST = 16
 class Tiling:
     """How an array is divided: `blocks` maps each block to its device ids, in ascending order.
 
+    `over[d]` names the axes of the mesh along which dimension d is divided, if there is a mesh.
     `cuts[d]` are the distinct intervals along dimension d, sorted; `divided` lists the dimensions
     with more than one interval, or with one that does not span it.
     """
@@ -30,16 +33,46 @@ class Tiling:
     blocks: dict[Block, list[int]]
     cuts: tuple[tuple[Interval, ...], ...]
     divided: tuple[int, ...]
+    over: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    mesh: MeshPlaces | None = None
+
+    @property
+    def devices(self) -> list[int]:
+        """The ids of all devices, in the order of the mesh where there is one."""
+        if self.mesh is not None:
+            return list(self.mesh.ids)
+        return sorted({device for ids in self.blocks.values() for device in ids})
 
     @classmethod
-    def of(cls, shape: Sequence[int], shards: Iterable[Shard]) -> Tiling:
-        """Collect the tiling of an array of `shape` from its shards."""
+    def of(
+        cls, shape: Sequence[int], shards: Iterable[Shard], mesh: MeshPlaces | None = None
+    ) -> Tiling:
+        """Collect the tiling of an array of `shape` from its shards, on devices of a mesh."""
         blocks: dict[Block, list[int]] = {}
         for shard in shards:
             blocks.setdefault(block_of(shard), []).append(shard.device)
         cuts = tuple(tuple(sorted({block[d] for block in blocks})) for d in range(len(shape)))
         divided = tuple(d for d, size in enumerate(shape) if cuts[d] != ((0, size),))
-        return cls(tuple(shape), {b: sorted(ids) for b, ids in blocks.items()}, cuts, divided)
+        held = {b: sorted(ids) for b, ids in blocks.items()}
+        if mesh is None or not {d for ids in held.values() for d in ids} <= set(mesh.ids):
+            return cls(tuple(shape), held, cuts, divided)
+        over = {d: _dividing(d, held, mesh) for d in divided}
+        return cls(tuple(shape), held, cuts, divided, over, mesh)
+
+
+def _dividing(dimension: int, blocks: dict[Block, list[int]], mesh: MeshPlaces) -> tuple[str, ...]:
+    """The mesh axes along which a device's part of a dimension changes."""
+    parts = {d: block[dimension] for block, ids in blocks.items() for d in ids}
+    found = []
+    for name in mesh.axes:
+        seen: dict[tuple[tuple[str, int], ...], set[Interval]] = {}
+        for device, part in parts.items():
+            others = mesh.coordinates(device)
+            del others[name]
+            seen.setdefault(tuple(others.items()), set()).add(part)
+        if any(len(several) > 1 for several in seen.values()):
+            found.append(name)
+    return tuple(found)
 
 
 def block_of(shard: Shard) -> Block:
@@ -120,6 +153,7 @@ class _Cell:
 
     text: str
     lit: bool
+    style: str  # of the device, when only one holds it
 
     @classmethod
     def of(cls, tiling: Tiling, place: dict[int, Interval], lit: Block | None) -> _Cell:
@@ -130,7 +164,10 @@ class _Cell:
             if all(block[dimension] == cut for dimension, cut in place.items()):
                 ids += holders
                 is_lit = is_lit or block == lit
-        return cls(ids_text(sorted(ids)), is_lit)
+        kind = "lit" if is_lit else "block"
+        shared = "block-lit" if is_lit else "block"
+        style = device_colours.style(tiling.devices.index(ids[0]), kind) if len(ids) == 1 else ""
+        return cls(ids_text(sorted(ids)), is_lit, style or shared)
 
 
 def _grid(tiling: Tiling, width: int, height: int, lit: Block | None) -> list[Line]:
@@ -185,8 +222,16 @@ def _framed(
 
 def _axes_line(axes: Sequence[tuple[int, str]], tiling: Tiling) -> Line:
     """Return a line that names each axis, its direction and its length."""
-    parts = [f"axis {axis} {arrow} {tiling.shape[axis]}" for axis, arrow in axes]
-    return (Segment("   ".join(parts), "axis"),)
+    parts: list[Segment] = []
+    for axis, arrow in axes:
+        gap = "   " if parts else ""
+        parts.append(Segment(f"{gap}axis {axis} {arrow} {tiling.shape[axis]}", "axis"))
+        if tiling.mesh is not None and tiling.over.get(axis):
+            parts.append(Segment(" over ", "axis"))
+            for number, name in enumerate(tiling.over[axis]):
+                comma = ", " if number else ""
+                parts.append(Segment(comma + name, axis_style(tiling.mesh, name)))
+    return tuple(parts)
 
 
 def _boxes(cells: Sequence[Sequence[_Cell]], widths: Sequence[int], lines_each: int) -> list[Line]:
@@ -213,7 +258,7 @@ def _filled(row: Sequence[_Cell], widths: Sequence[int], labelled: bool) -> Line
         if cell.lit and labelled:
             text = f"[{text}]"
         parts += [
-            Segment(_centred(text, width), "block-lit" if cell.lit else "block"),
+            Segment(_centred(text, width), cell.style),
             Segment("│", "box"),
         ]
     return join(parts)

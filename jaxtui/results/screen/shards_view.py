@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Size
@@ -13,7 +14,9 @@ from textual.reactive import var
 from textual.strip import Strip
 
 from jaxtui.results.screen.shards_layout import ShardsLayout, layout
+from jaxtui.screen import device_colours
 from jaxtui.screen.line_scroller import LineScroller, ways
+from jaxtui.screen.mesh_picture import MeshPlaces, axes_css
 from jaxtui.wire.report import Output
 
 
@@ -24,13 +27,14 @@ class ShardsView(LineScroller):
     """
 
     PREFIX = "shards-view--"
-    DEFAULT_CSS = """
+    DEFAULT_CSS = (
+        """
     ShardsView {
         .shards-view--name { text-style: bold; }
-        .shards-view--dtype { color: $foreground 70%; }
+        .shards-view--dtype { color: $soft; }
         .shards-view--words, .shards-view--block { color: $foreground; }
-        .shards-view--axis, .shards-view--tick { color: $foreground 60%; }
-        .shards-view--head, .shards-view--quiet { color: $foreground 60%; }
+        .shards-view--axis, .shards-view--tick { color: $quiet; }
+        .shards-view--head, .shards-view--quiet { color: $quiet; }
         .shards-view--box { color: $foreground 40%; }
         .shards-view--block-lit {
             color: $foreground;
@@ -38,9 +42,12 @@ class ShardsView(LineScroller):
             text-style: bold;
         }
         .shards-view--cursor { background: $block-cursor-blurred-background; }
-        .shards-view--cursor-sign { color: $primary; text-style: bold; }
+        .shards-view--cursor-sign { color: $focus; text-style: bold; }
     }
     """
+        + device_colours.css(PREFIX)
+        + axes_css(PREFIX)
+    )
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
     BINDINGS: ClassVar[list[BindingType]] = ways(
         "up down first last page_up page_down", first="First device", last="Last device"
@@ -52,6 +59,7 @@ class ShardsView(LineScroller):
         super().__init__()
         self._output: Output | None = None
         self._devices: Mapping[int, str] = {}
+        self._mesh: MeshPlaces | None = None
         self.cursor = 0  # the index of a shard
         self.laid_out = layout(None, {}, 0, 0)  # before scrolling
 
@@ -60,6 +68,10 @@ class ShardsView(LineScroller):
         self._output = output
         self._devices = dict(devices)
         self.lay_out()
+
+    def lie_on(self, mesh: MeshPlaces | None) -> None:
+        """Name the axes of `mesh`, from the next output on."""
+        self._mesh = mesh
 
     def show(self, result: int, leaf: int, output: Output, devices: Mapping[int, str]) -> None:
         self.update_output(output, devices)
@@ -86,13 +98,20 @@ class ShardsView(LineScroller):
     def _layout_for(self, width: int, height: int) -> ShardsLayout:
         shown = self.has_focus and self._output is not None and bool(self._output.shards)
         cursor = self.cursor if shown else None
-        return layout(self._output, self._devices, width, height, cursor)
+        return layout(self._output, self._devices, width, height, cursor, self._mesh)
 
     def watch_has_focus(self, value: bool) -> None:
         super().watch_has_focus(value)
         self.lay_out()
 
     # --------------------------------------------------------------------------------- painting
+
+    def make_style(self, part: str) -> Style:
+        """The styles named in `part`, combined in that order."""
+        style = self.rich_style
+        for one in part.split():
+            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
+        return style
 
     def render_line(self, y: int) -> Strip:
         lines = self.laid_out.lines

@@ -146,9 +146,12 @@ def test_what_differs_is_said_with_how_many_elements() -> None:
 def test_a_way_that_cannot_be_gone_says_why() -> None:
     source = "def f(x):\n    return lax.psum(x, 'batch')\n"
     asked = composition(source, "arange(4.0)", layers=[Vmap(axis_name="batch")])
-    found = verdicts(text(asked))
-    assert found["vmap"] == SAME
-    assert "speaks to the other examples of the batch" in found["loop"]
+    said = text(asked)
+    assert verdicts(said)["vmap"] == SAME
+    line = next(line for line in said.splitlines() if "ways cannot" in line)
+    assert "the function speaks to the other examples of the batch (over batch)" in line
+    assert "loop" in line.partition("keep together: ")[2].split(", ")
+    assert said.count("speaks to the other") == 1
 
 
 def test_each_way_stands_there_as_python_that_gives_the_result() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 
 from jaxtui.collectives.screen.blocks import Holding, holding
 from jaxtui.collectives.screen.device_rows import DeviceRows
 from jaxtui.collectives.screen.rows import ElementPlace
+from jaxtui.screen.themes import ThemedApp
 from jaxtui.wire.report import Output, Shard
 
 ROWS = 16
@@ -34,7 +35,7 @@ def held(*block: int) -> Holding:
     )
 
 
-class Host(App[None]):
+class Host(ThemedApp):
     """Shows the rows and remembers what they ask for."""
 
     def __init__(self, before: Holding, after: Holding) -> None:

@@ -61,7 +61,13 @@ def _compiled(name: str) -> Any:
     return jax.jit(PROGRAMS[name]).lower(x, w).compile()
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+SLOW = ("random", "decompositions")  # to compile
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name in SLOW else ()) for name in PROGRAMS],
+)
 def test_the_allocations_are_what_memory_analysis_says(name: str) -> None:
     compiled = _compiled(name)
     found = compiled_intermediates(compiled)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from jaxtui.program.screen.tree_rows import TreeRows
-from jaxtui.session.layers import AnyLayer, Jit, Pmap, ShardMap, Vmap
+from jaxtui.session.layers import AnyLayer, Jit, Vmap
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.report import Flow, Parameter, TreeNode
 from tests.support import made_events as made
@@ -101,6 +101,7 @@ async def test_an_argument_unfolds_at_its_name_and_folds_again() -> None:
         assert bench.app.map_screen.arguments._rows[0].label.has_focus
 
 
+@pytest.mark.long
 async def test_the_whole_path_is_shown_where_a_row_has_room_for_its_end_only() -> None:
     async with opened(session(Vmap()), (80, 24)) as bench:
         rows = await unfolded(bench)
@@ -125,16 +126,7 @@ async def test_an_axis_set_at_a_node_is_the_shortest_prefix_and_one_step_back() 
         assert in_axes(bench) == expected
 
 
-@pytest.mark.parametrize("typed", ["", "0", "(0, 0)", "({'head': 0, 'layers': [0, 0]}, 0)"])
-async def test_what_is_taken_back_gives_what_was_typed(typed: str) -> None:
-    async with opened(session(Vmap(in_axes=typed))) as bench:
-        rows = await unfolded(bench)
-        await put(bench, rows, "params['layers'][1]['w']", "in_axes", "None")
-        assert in_axes(bench) == "({'head': 0, 'layers': [0, {'b': 0, 'w': None}]}, 0)"
-        await put(bench, rows, "params['layers'][1]['w']", "in_axes", "0")
-        assert in_axes(bench) == typed
-
-
+@pytest.mark.long
 async def test_a_row_says_when_there_are_several_below_and_what_cannot_be_read() -> None:
     typed = "({'head': 0, 'layers': [AXES, {'b': 0, 'w': None}]}, 0)"
     async with opened(session(Vmap(in_axes=typed))) as bench:
@@ -157,34 +149,7 @@ async def test_a_row_says_when_there_are_several_below_and_what_cannot_be_read()
         assert in_axes(bench) == typed
 
 
-async def test_the_column_is_of_the_selected_layer() -> None:
-    layers = (Vmap(in_axes="(None, 0)"), Pmap(in_axes="0"))
-    async with opened(session(*layers)) as bench:
-        rows = await unfolded(bench)
-        await put(bench, rows, "params['head']", "in_axes", "None")
-        assert in_axes(bench, 1) == "({'head': None, 'layers': 0}, 0)"
-        assert in_axes(bench, 0) == "(None, 0)"
-
-
-async def test_the_specs_of_a_shard_map_are_set_alike() -> None:
-    layer = ShardMap(in_specs="P('x')", out_specs="P('x')")
-    async with opened(session(layer, mesh={"x": 8})) as bench:
-        rows = await unfolded(bench)
-        await put(bench, rows, "params['layers']", "in_specs", "P()")
-        changed = bench.session.program.layers[0]
-        assert isinstance(changed, ShardMap)
-        assert changed.in_specs == "({'head': P('x'), 'layers': P()}, P('x'))"
-
-
-async def test_a_sharding_is_set_at_a_node() -> None:
-    async with opened(session(Jit(), mesh={"x": 4, "y": 2})) as bench:
-        rows = await unfolded(bench)
-        await put(bench, rows, "params['layers']", "sharding", "P('x')")
-        assert bench.session.program.arguments[0].sharding == "{'head': None, 'layers': P('x')}"
-        await put(bench, rows, "params", "sharding", "None")
-        assert bench.session.program.arguments[0].sharding == ""
-
-
+@pytest.mark.long
 async def test_an_argument_is_donated_as_a_whole() -> None:
     async with opened(session(Vmap(), Jit())) as bench:
         rows = await unfolded(bench)
@@ -218,6 +183,7 @@ async def test_a_path_is_found_and_found_again() -> None:
         await bench.until(lambda: "! no path has nowhere" in bench.text)
 
 
+@pytest.mark.long
 async def test_what_is_unfolded_stays_so_when_the_program_is_traced_again() -> None:
     async with opened(session(Vmap())) as bench:
         rows = await unfolded(bench)

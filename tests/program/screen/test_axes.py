@@ -93,3 +93,11 @@ def test_what_was_put_in_comes_back_out(entries: list[str], data: st.DataObject)
     assert found is not None
     assert list(found.texts) == expected
     assert ast.literal_eval(joined) == tuple(map(ast.literal_eval, expected))
+
+
+def test_an_argument_by_name_gets_no_entry_unless_one_was_typed() -> None:
+    joined, cells = replaced(Cells(("", "", ""), shared=True), 0, "1", count=2)
+    assert joined == "(1, 0)"
+    assert replaced(cells, 1, "None", count=2)[0] == "(1, None)"
+    assert replaced(Cells(("0", "0"), shared=True), 0, "1", count=1)[0] == "(1,)"
+    assert replaced(Cells(("0", "2")), 0, "1", count=1)[0] == "(1, 2)"

@@ -114,7 +114,7 @@ def test_shard_map_divides_dimensions_and_leaves_them_in_place() -> None:
           x    f32[‹8›, ‹6›]  →  f32[2, 3]           ┐
           w    f32[6]         =  f32[6]              ┘→
          ────────────────────────────────────────────────
-          out  f32[‹8›, ‹6›]  ←  f32[2, 3]           ←
+          out  f32[‹8›, ‹6›]  ←  f32[2, 3]           ←  returned
           ‹n› axis that the next layer divides   = passed on whole
         """,
     )
@@ -177,7 +177,7 @@ def test_gradients_are_told_from_what_the_function_returned() -> None:
           w       f32[3]  →  f32[3]           ┐
           x       f32[3]  →  f32[3]           ┘→
          ─────────────────────────────────────────
-          out[0]  f32[]   ←  f32[]            ←
+          out[0]  f32[]   ←  f32[]            ←  returned
           out[1]  f32[3]  ∂
           ∂ derivative
         """,
@@ -196,7 +196,7 @@ def test_auxiliary_outputs_stand_beside_where_they_come_from() -> None:
     flow.levels[1] = replace(flow.levels[1], auxiliary=1)
     outputs = layout(flow).text.splitlines()[5:8]
     assert outputs == [
-        "  out[0][0]  f32[3]  ∂  f32[]  ←",
+        "  out[0][0]  f32[3]  ∂  f32[]  ←  returned",
         "  out[0][1]  f32[2]  ∂",
         "  out[1]     f32[5]  ←  f32[5]",
     ]
@@ -245,7 +245,7 @@ def test_a_long_pytree_folds_into_one_row() -> None:
          ▸params  14 leaves       =  14 leaves    ┐
           x       f32[‹32›, 16]   →  f32[16]      ┘→
          ─────────────────────────────────────────────
-         ▸out     14 leaves ‹32›  ←  14 leaves    ←
+         ▸out     14 leaves ‹32›  ←  14 leaves    ←  returned
           ‹n› axis that the next layer maps   = passed on whole   ▸ enter unfolds
         """,
     )

@@ -493,7 +493,7 @@ async def test_a_failed_run_is_shown_with_the_users_own_lines() -> None:
         await bench.trace_answered()
         await bench.hear(Failed(id=bench.client.run.id, diagnosis=wrong))
         assert "! line 2: ValueError: no" in bench.text
-        await bench.press("S")
+        await bench.press("s")
         assert "line 2, in f: raise ValueError('no')" in bench.text
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.widgets import Input
 
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.screen.ascii_filter import PlainText
 from jaxtui.screen.cells import text_of
+from jaxtui.screen.themes import ThemedApp
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
 from jaxtui.wire.report import Flow
@@ -42,7 +43,7 @@ WRONG = Diagnosis(
 )
 
 
-class Host(App[None]):
+class Host(ThemedApp):
     """The flow under a field that takes the first focus."""
 
     CSS = "ShapeFlow { height: 12; } Input { height: 3; }"

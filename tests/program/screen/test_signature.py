@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jaxtui.program.screen.signature import follow, follow_axes, rows, with_value
@@ -184,6 +184,10 @@ def test_what_only_star_star_options_takes_has_no_place_either() -> None:
 @given(
     names=st.lists(argument_names, max_size=5),
     versions=st.lists(signatures().filter(lambda found: found is not None), min_size=2, max_size=5),
+)
+@example(  # a renamed parameter whose new name an argument has already
+    names=["x", "a"],
+    versions=[parameters("kw"), [Parameter(name="a", kind="keyword", default=None)]],
 )
 def test_no_change_of_a_signature_loses_a_value(
     names: list[str], versions: list[list[Parameter]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import threading
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxtui.engine_base import devices
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.results.engine import blocks, cells
 from jaxtui.results.engine import store as results
@@ -546,3 +548,39 @@ class TestWhatOtherProcessesHold:
         assert (output.values, output.shape) == (None, [8, 4])
         assert (output.summary.maximum, output.summary.count) == (15.0, 32)
         assert not output.summary.exact
+
+
+def held(store: ResultStore) -> list[int]:
+    """The results from 1 to 9 that are kept."""
+    found = []
+    for result in range(1, 10):
+        with contextlib.suppress(Diagnosed):
+            store.leaves(result)
+            found.append(result)
+    return found
+
+
+def test_a_result_can_be_held_beside_the_newest() -> None:
+    store = ResultStore()
+    for result in (1, 2):
+        store.keep(result, [("", np.arange(result))])
+    store.hold(1)
+    for result in (3, 4, 5):
+        store.keep(result, [("", np.arange(result))])
+    assert held(store) == [1, 4, 5]
+    store.hold(4)
+    assert held(store) == [4, 5]
+    store.keep(6, [("", np.arange(6))])
+    store.hold(0)
+    assert held(store) == [5, 6]
+
+
+def test_a_large_result_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ResultStore()
+    store.keep(1, [("", np.zeros(2_000_000))])  # 16 MB
+    for free, expected in ((16_000_000 * 9, [1, 3, 4]), (16_000_000 * 7, [3, 4])):
+        monkeypatch.setattr(devices, "available_memory", lambda free=free: free)
+        store.hold(1)
+        store.keep(3, [("", np.zeros(1))])
+        store.keep(4, [("", np.zeros(1))])
+        assert held(store) == expected

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jaxtui.results.screen.shards_layout import ShardsLayout, layout
 from jaxtui.results.screen.shards_picture import ids_text
 from jaxtui.screen.cells import text_of, width_of
+from jaxtui.screen.mesh_picture import MeshPlaces
 from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Output
 from tests.support.made_shards import output
@@ -202,3 +203,31 @@ def test_no_line_is_ever_wider_than_its_room(
         line = text_of(laid_out.lines[laid_out.first_row + cursor])
         assert "▌" in line
         assert ">" in in_ascii(line)
+
+
+def test_the_axes_of_the_mesh_that_divide_are_named_and_each_device_has_its_place() -> None:
+    mesh = MeshPlaces.over(range(8), None, {"x": 4, "y": 2})
+    shown = text(layout(output((8, 4), (4, 2)), labels(8), 78, 30, mesh=mesh))
+    assert "axis 0 ↓ 8 over x   axis 1 → 4 over y" in shown
+    assert "3 cpu:3  x=1 y=1  [2:4, 2:4]" in shown
+    copies = text(layout(output((8, 4), (4, 1), copies=2), labels(8), 78, 30, mesh=mesh))
+    assert "axis 0 → 8 over x\n" in copies
+    both = text(layout(output((8, 4), (8, 1)), labels(8), 78, 30, mesh=mesh))
+    assert "axis 0 → 8 over x, y\n" in both
+
+
+def test_a_mesh_of_other_devices_is_not_named() -> None:
+    mesh = MeshPlaces.over([8, 9], None, {"x": 2})
+    shown = text(layout(output((8, 4), (4, 2)), labels(8), 78, 30, mesh=mesh))
+    assert "over" not in shown
+    assert "x=" not in shown
+
+
+def test_a_block_has_the_colour_of_its_device_and_one_of_several_has_none() -> None:
+    lines = layout(output((8,), (4,)), labels(4), 60, 20, cursor=2).lines
+    styles = {part.text.strip(): part.style for line in lines for part in line}
+    assert styles["1"] == "device-1-block"
+    assert styles["[2]"] == "device-2-lit"
+    assert styles["3 cpu:3"] == "device-3"
+    shared = layout(output((8,), (2,), copies=2), labels(4), 60, 20).lines
+    assert {p.style for line in shared for p in line if p.text.strip() == "0,1"} == {"block"}

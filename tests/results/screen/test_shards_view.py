@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.widgets import Input
 
 from jaxtui.results.screen.shards_view import ShardsView
 from jaxtui.screen.ascii_filter import PlainText
+from jaxtui.screen.themes import ThemedApp
 from jaxtui.wire.report import Output
 from tests.support.made_shards import output
 from tests.support.painting import painted as on_screen
 
 
-class Host(App[None]):
+class Host(ThemedApp):
     """The view under a field that takes the first focus."""
 
     CSS = "Input { height: 3; }"

@@ -56,7 +56,7 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
     CSS = """
     #sweep { height: 1fr; padding: 0; }
     #sweep-notice { max-height: 5; }
-    #sweep-progress { height: 1; color: $text-accent; }
+    #sweep-progress { height: 1; color: $soft; }
     #sweep PaintedLines { padding: 0 1; }
     #sweep-chart { height: 15; padding: 0 1; }
     .-low #sweep-chart { display: none; }

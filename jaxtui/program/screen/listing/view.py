@@ -31,19 +31,19 @@ class ListingView(LineScroller):
     DEFAULT_CSS = """
     ListingView {
         background: $background;
-        .listing--op { color: $text-primary; text-style: bold; }
-        .listing--collective { color: $text-warning; text-style: bold underline; }
-        .listing--type { color: $text-success; }
+        .listing--op { color: $code-name; text-style: bold; }
+        .listing--collective { color: $mesh-0; text-style: bold underline; }
+        .listing--type { color: $code-type; }
         .listing--name { color: $foreground; }
-        .listing--number { color: $text-accent; }
-        .listing--string, .listing--text { color: $text-accent; text-style: italic; }
-        .listing--keyword { color: $text-primary; }
-        .listing--key { color: $foreground 70%; }
-        .listing--comment { color: $foreground 60%; text-style: italic; }
-        .listing--fold { color: $foreground 60%; text-style: italic; }
-        .listing--edge { color: $foreground 60%; }
-        .listing--pointer { color: $primary; text-style: bold; }
-        .listing--cursor { background: $primary 30%; }
+        .listing--number { color: $code-literal; }
+        .listing--string, .listing--text { color: $code-literal; text-style: italic; }
+        .listing--keyword { color: $code-word; }
+        .listing--key { color: $soft; }
+        .listing--comment { color: $quiet; text-style: italic; }
+        .listing--fold { color: $quiet; text-style: italic; }
+        .listing--edge { color: $quiet; }
+        .listing--pointer { color: $focus; text-style: bold; }
+        .listing--cursor { background: $lit; }
         .listing--selected { background: $foreground 10%; }
         .listing--found { text-style: reverse; }
     }

@@ -43,7 +43,7 @@ def page() -> list[Content]:
     lines = [Content.styled("An example, which runs already. From here:", "$text-muted")]
     for row in _ROWS:
         left, right = (
-            Content.assemble((f"{key_of(action):{KEY_CELLS}}", "bold $accent"), words)
+            Content.assemble((f"{key_of(action):{KEY_CELLS}}", "bold $focus"), words)
             for action, words in row
         )
         lines.append(Content.assemble(left.pad_right(LEFT_CELLS - len(left)), right))
