@@ -20,6 +20,7 @@ from jaxtui.app.lesson_text import (
     next_words,
     steps_text,
 )
+from jaxtui.program.screen.results_side import WIDEST, ResultsSide
 from jaxtui.screen.base import BREAKPOINTS, NARROW
 from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.titles import set_title
@@ -79,6 +80,8 @@ class LessonPane(VerticalScroll):
         self.remove()
         screen.HORIZONTAL_BREAKPOINTS = type(screen).HORIZONTAL_BREAKPOINTS
         _narrow(screen, screen.size.width < NARROW)
+        if isinstance(screen, ResultsSide):
+            screen.set_class(screen.size.width >= WIDEST, "-widest")
 
     def turn(self, *, reading: bool) -> None:
         self.reading = reading
@@ -109,6 +112,8 @@ class LessonPane(VerticalScroll):
         narrow = width < NARROW + taken
         _narrow(screen, narrow)
         screen.set_class(narrow and beside and height >= STACKED, "-stacked")
+        if isinstance(screen, ResultsSide):
+            screen.set_class(width - taken >= WIDEST, "-widest")
 
     def _body(self, screen: Screen[Any]) -> list[Widget]:
         """What the screen has between its header and its key line."""

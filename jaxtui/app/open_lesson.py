@@ -91,7 +91,7 @@ class OpenLesson:
 
     def _read(self) -> None:
         """Turn to the text, whose keys scroll it."""
-        pane = self._panes.get(self._app.screen)
+        pane = self._panes.get(self._app.screen) if self._app.screen_stack else None
         if pane is not None:
             pane.turn(reading=True)
 
@@ -155,7 +155,7 @@ class OpenLesson:
 
     def follow(self, now: float) -> None:
         """Tick what is done, and bring the text on the screens up to date."""
-        if self.lesson is None:
+        if self.lesson is None or not self._app.screen_stack:  # it has none while it closes
             return
         work = self._explorer.work
         seen = self._seen(work)

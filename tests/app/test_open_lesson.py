@@ -202,6 +202,8 @@ async def test_where_it_is_wide_enough_text_program_and_result_stand_side_by_sid
             parts = (screen.editor, screen.arguments, screen.layers_pane, screen.results)
             assert all(part.region.x >= pane.region.right for part in parts)
             assert all(part.region.height >= 3 for part in parts)
+            await bench.press("f5")
+            assert all(part.region.height >= 3 for part in parts)
             await bench.press("T")
             assert not pane.display
             assert screen.has_class("-wide")

@@ -1,14 +1,16 @@
-"""How the screens look at 80×24 and 120×40; pictures to compare with lie beside this file."""
+"""How screens look at 80×24, 120×40 and 200×60; pictures to compare with lie beside this file."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
+from tests.support import made_events as made
 from tests.support.fake_client import Bench
 
 SIZES = [(80, 24), (120, 40)]
@@ -57,6 +59,12 @@ Prepare = Callable[[Pilot[None]], Awaitable[None]]
 def test_map(snap_compare: Compare, size: tuple[int, int]) -> None:
     bench, prepare = look()
     assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
+
+
+def test_map_with_a_second_tab_beside_the_values(snap_compare: Compare) -> None:
+    noted = msgspec.structs.replace(made.session(), notes="Read the shapes from left to right.")
+    bench, prepare = look(session=noted)
+    assert snap_compare(bench.app, terminal_size=(200, 60), run_before=prepare)
 
 
 def test_map_results_page(snap_compare: Compare) -> None:

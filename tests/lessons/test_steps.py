@@ -181,13 +181,13 @@ def test_a_function_is_called_once_for_all_examples_and_debug_print_prints_for_e
 ) -> None:
     lesson = book.lesson("traced-once")
     mended = with_step(lesson.session, lesson.steps[0][1])
-    for session, lines in ((lesson.session, 1), (mended, 4)):
+    for session, words, times in ((lesson.session, "called with", 1), (mended, "x = ", 4)):
         engine.heard.all.clear()
         id = engine.next_id()
         engine.client.send(Run(id=id, composition=Composition.of(session, "")))
         engine.heard.next(Ran)
         printed = [e for e in engine.heard.all if isinstance(e, Printed) and e.id == id]
-        assert "".join(event.text for event in printed).count("\n") == lines
+        assert "".join(event.text for event in printed).count(words) == times
 
 
 def jaxpr(session: Session) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textual.widget import Widget
 
-from jaxtui.program.screen.listing.screen import ListingScreen
+from jaxtui.program.screen.results_side import ResultsSide
 
 
-class PagedScreen(ListingScreen):
+class PagedScreen(ResultsSide):
     """Turns between its pages; what is called from elsewhere also turns away from a lesson's text.
 
     The page of results is on view with the class `-results`, and the text of a lesson, if it takes
@@ -43,17 +43,16 @@ class PagedScreen(ListingScreen):
         self.shell.turn_lesson()
         return True
 
-    def _show_page(self, page: str) -> None:
+    def show_page(self, page: str) -> None:
         self.leave_text()
-        if self.has_class("-narrow") and self.has_class("-results") != bool(page):
+        one_at_a_time = self.has_class("-narrow") and not self.has_class("-stacked")
+        if one_at_a_time and self.has_class("-results") != bool(page):
             self.flip()
 
     def show_results(self, tab: str) -> None:
         """Turn to the results, and there to a tab."""
         self.leave_text()
-        self.results.show_tab(tab)
-        if not self.has_class("-results"):
-            self.flip()
+        super().show_results(tab)
 
     def _leave_hidden(self) -> None:
         """Take the focus away from fields of the hidden page, and give it back on return."""

@@ -39,12 +39,13 @@ class ResultPane(Vertical):
     ResultPane ShardsView.-stale { text-opacity: 55%; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, without: str = "") -> None:
+        """`without` is the name of a tab that is left out."""
         super().__init__(classes="pane")
-        self.border_title = "Results"
+        self.border_title = self._title = "Results"
         self.tab_line = TabLine()
         self.leaf = 0
-        self._tabs = {tab.name: tab for tab in all_tabs()}
+        self._tabs = {tab.name: tab for tab in all_tabs() if tab.name != without}
         self._notice = Notice()
         self._switcher = ContentSwitcher()
         self._content: Widget | None = None  # of the tab on view
@@ -66,7 +67,7 @@ class ResultPane(Vertical):
     @property
     def array_view(self) -> ArrayView | None:
         """The view of the values, or None before the first result."""
-        tab = self._tabs[VALUES]
+        tab = self._tabs.get(VALUES)
         return cast("ArrayView | None", tab.view) if isinstance(tab, LeafTab) else None
 
     @property
@@ -96,6 +97,10 @@ class ResultPane(Vertical):
         linked = self._linked
         names = [tab.name for tab in linked]
         return linked[(names.index(name) + 1) % len(linked)] if name in names else linked[0]
+
+    def first_tab(self, work: ProgramWork) -> str:
+        """The tab that is on view until another is chosen."""
+        return VALUES
 
     def show_tab(self, name: str) -> None:
         """Turn to a tab; the next `show` updates it."""
@@ -131,8 +136,8 @@ class ResultPane(Vertical):
         shown = Shown(work, now, self.leaf, self.size.width)
         offered = [tab for tab in self._tabs.values() if tab.offered(work)]
         self.tab_line.tabs = tuple((tab.name, tab.note(shown)) for tab in offered)
-        if self.current not in offered:
-            self.show_tab(VALUES)
+        if self._tabs.get(self.tab) not in offered:
+            self.tab_line.active = self.first_tab(work)
         self._show_content(shown)
 
     def _show_content(self, shown: Shown) -> None:
@@ -149,7 +154,7 @@ class ResultPane(Vertical):
             follows = self.program
             self.call_after_refresh((follows.view if follows is not None else self.tab_line).focus)
         caption = self.current.caption(shown)
-        set_title(self, f"Results · {caption}" if caption else "Results")
+        set_title(self, f"{self._title} · {caption}" if caption else self._title)
 
     def find_text(self, text: str) -> bool:
         """Select the next occurrence of `text` in the listing; return whether there is one."""

@@ -12,17 +12,15 @@ from textual.widget import Widget
 from jaxtui.program.screen.argument_table import ArgumentTable
 from jaxtui.program.screen.axes import Cells, replaced
 from jaxtui.program.screen.donation import donating_layer
-from jaxtui.program.screen.finding import Finding
 from jaxtui.program.screen.flow_trees import FlowTrees
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
 from jaxtui.program.screen.offer import LayersOffer, with_fixes
 from jaxtui.program.screen.pages import PagedScreen
-from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
-from jaxtui.program.screen.tab_line import MEMORY, VALUES, TabLine
+from jaxtui.program.screen.tab_line import MEMORY
 from jaxtui.program.screen.table_rows import AxisColumn
 from jaxtui.program.screen.view import (
     ParametersText,
@@ -77,7 +75,6 @@ class MapScreen(PagedScreen):
         self._editor_height: int | None = None
         self._offer = LayersOffer()
         self._first: Session | None = None  # the session that is shown with the start page
-        self.finding = Finding(self)
         self.completion: Completion | None = None
 
     def body(self) -> ComposeResult:
@@ -88,8 +85,7 @@ class MapScreen(PagedScreen):
                 self.shapes.border_title = "Shapes"
                 self.flow_view = ShapeFlow()
                 yield self.flow_view
-            self.results = ResultPane()
-            yield self.results
+            yield from self.results_side()
 
     def _compose_side(self) -> ComposeResult:
         # Made here and not in __init__: an Input wants its screen to be on the stack.
@@ -157,7 +153,7 @@ class MapScreen(PagedScreen):
             or (diagnosis if where == "parameters" else None),
         )
         self._show_flow(work, diagnosis, now)
-        self.results.show(work, now)
+        self.update_results(work, now)
         self.show_keys()
         if self.completion is not None:
             self.completion.again()
@@ -206,10 +202,6 @@ class MapScreen(PagedScreen):
         if self.composed:
             self.call_after_refresh(self._fit_flow)
             self.call_after_refresh(self.show_work, self.explorer.work, self.explorer.now())
-
-    @property
-    def main_pane(self) -> Widget:
-        return self.results
 
     @property
     def left_column(self) -> Widget | None:
@@ -320,69 +312,18 @@ class MapScreen(PagedScreen):
 
     # ------------------------------------------------------------------------------- results
 
-    def action_next_output(self) -> None:
-        self.results.step_leaf(1)
-        self.explorer.show_work()
-
-    def action_previous_output(self) -> None:
-        self.results.step_leaf(-1)
-        self.explorer.show_work()
-
     def action_pick_leaf(self) -> None:
         from jaxtui.program.screen.map_trees import pick_leaf
 
         pick_leaf(self, self.results, self._for_nodes())
 
-    def action_next_tab(self) -> None:
-        self._turn_tab(1)
-
-    def action_previous_tab(self) -> None:
-        self._turn_tab(-1)
-
-    def _turn_tab(self, step: int) -> None:
-        self.results.step_tab(step)
-        self.explorer.show_work()
-        if self.focused is None and self.results.program is not None:
-            self.call_after_refresh(self.results.program.view.focus)
-
-    def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
-        self.results.show_tab(event.name)
-        self.explorer.show_work()
-
     def text_to_copy(self) -> str:
-        focused, view = self.focused, self.results.array_view
+        focused = self.focused
         if focused is self.flow_view:
             return self.flow_view.text
         if focused is self.layer_list or focused is self.editor.name_line:
             return self.explorer.work.session.program.source
-        if view is not None and self.results.tab == VALUES:
-            return view.cursor_text or ""
-        return self.results.text_to_copy()
-
-    def action_heat_map(self) -> None:
-        """Paint the values as a heat map, or as numbers again."""
-        self.show_results(VALUES)
-        self.explorer.show_work()
-        if (view := self.results.array_view) is not None:
-            view.action_heat_map()
-
-    def action_find(self) -> None:
-        self.finding.ask(self.results)
-
-    def action_device_memory(self) -> None:
-        from jaxtui.program.screen.comparing import ask_memory
-
-        ask_memory(self, self.show_results)
-
-    def action_keep_run(self) -> None:
-        from jaxtui.program.screen.comparing import keep_run
-
-        keep_run(self, self.show_results)
-
-    def action_let_run_go(self) -> None:
-        from jaxtui.program.screen.comparing import let_run_go
-
-        let_run_go(self)
+        return self.result_to_copy()
 
     # ------------------------------------------------------------------------------- function
 
@@ -417,8 +358,8 @@ class MapScreen(PagedScreen):
         self.leave_text()
         self.explorer.run()
         work = self.explorer.work
-        if work.trusted and work.diagnosis is None and not self.has_class("-results"):
-            self.flip()
+        if work.trusted and work.diagnosis is None:
+            self.show_page("-results")
 
     def leave_field(self) -> None:
         """Close the form if the focus is in it, else leave the field."""

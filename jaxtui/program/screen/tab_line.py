@@ -39,9 +39,9 @@ class TabLine(Widget, can_focus=True):
     class Chosen(Message):
         """A tab was clicked."""
 
-        def __init__(self, name: str) -> None:
+        def __init__(self, line: TabLine, name: str) -> None:
             super().__init__()
-            self.name = name
+            self.line, self.name = line, name
 
     def render(self) -> Content:
         parts: list[str | tuple[str, str]] = []
@@ -84,5 +84,5 @@ class TabLine(Widget, can_focus=True):
         for name, label in labels:
             end = start + len(label)
             if start <= event.x < end:
-                self.post_message(self.Chosen(name))
+                self.post_message(self.Chosen(self, name))
             start = end + len(gap)

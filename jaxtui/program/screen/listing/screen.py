@@ -19,6 +19,11 @@ class ListingScreen(WorkScreen[ProgramWork]):
     editor: FunctionEditor
     results: ResultPane
 
+    @property
+    def pane_in_hand(self) -> ResultPane:
+        """The pane of results that keys act on."""
+        return self.results
+
     def action_flip(self) -> None:
         """Turn to the other page, where only one is on view."""
         raise NotImplementedError
@@ -26,9 +31,9 @@ class ListingScreen(WorkScreen[ProgramWork]):
     def action_follow_line(self) -> None:
         from jaxtui.program.screen.listing.following import follow_line
 
-        pane = follow_line(self.results, self.editor, self.say)
+        pane = follow_line(self.pane_in_hand, self.editor, self.say)
         if pane is not None:
-            self._show_page("-results")
+            self.show_page("-results")
             self.explorer.show_work()
             self.call_after_refresh(pane.view.focus)
 
@@ -37,10 +42,10 @@ class ListingScreen(WorkScreen[ProgramWork]):
 
         pane = self._listing()
         if pane is not None and go_to_source(pane, self.editor, self.say):
-            self._show_page("")
+            self.show_page("")
             self.call_after_refresh(self.editor.arrive)
 
-    def _show_page(self, page: str) -> None:
+    def show_page(self, page: str) -> None:
         """Turn to the page of results, or with "" to the other, where only one is on view."""
         if self.has_class("-narrow") and self.has_class("-results") != bool(page):
             self.action_flip()
@@ -61,7 +66,7 @@ class ListingScreen(WorkScreen[ProgramWork]):
 
     def _listing(self) -> ListingPane | None:
         """The program's text on view; without one it is said how to get there."""
-        pane = self.results.program
+        pane = self.pane_in_hand.program
         if pane is None:
             self.say("s turns to Jaxpr, StableHLO and HLO, whose lines this is for")
         return pane
