@@ -17,7 +17,7 @@ from jaxtui.wire.exercises import AnswerChecked, CheckAnswer, Trial
 from tests.support.asking import Asker
 
 SEEDS = [3, 5]
-SOON = {"ex-lengths", "ex-one-vector", "ex-clip"}  # the others take seconds together
+SOON = {"ex-lengths", "ex-one-vector"}  # the others take seconds together
 
 
 def cases() -> list[Any]:
