@@ -6,7 +6,7 @@ import msgspec
 
 from jaxtui.app.lesson_discussion import NOT_YET, UNDER_WAY, discussed, discussion
 from jaxtui.wire.benchmark import Bench as Bench_
-from jaxtui.wire.benchmark import (
+from jaxtui.wire.benchmark_report import (
     BenchmarkReport,
     PointReport,
     Speedup,
