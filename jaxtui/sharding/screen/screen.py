@@ -354,7 +354,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
         hints = super().keys(focused)
         if focused is self.flow.rows:
-            return (("arrows", "look"), ("enter", "open"), *hints)
+            return (("enter", "open"), *hints)
         if focused is self.details.map:
             return (("arrows", "devices"), ("esc", "close"), *hints)
         if focused is self.details.list:
