@@ -11,7 +11,7 @@ from jaxtui.text.quantities import significant
 
 if TYPE_CHECKING:
     from jaxtui.benchmark.screen.work import BenchmarkWork
-    from jaxtui.wire.benchmark import BenchmarkReport, PointReport, StrategyReport
+    from jaxtui.wire.benchmark_report import BenchmarkReport, PointReport, StrategyReport
     from jaxtui.wire.report import Environment
 
     Rows = list[tuple[PointReport, StrategyReport]]  # a strategy along the sweep
