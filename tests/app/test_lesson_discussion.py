@@ -6,8 +6,14 @@ import msgspec
 
 from jaxtui.app.lesson_discussion import NOT_YET, UNDER_WAY, discussed, discussion
 from jaxtui.wire.benchmark import Bench as Bench_
-from jaxtui.wire.benchmark import Speedup, Stages, Verdict
-from jaxtui.wire.benchmark_report import BenchmarkReport, PointReport, StrategyReport
+from jaxtui.wire.benchmark_report import (
+    BenchmarkReport,
+    PointReport,
+    Speedup,
+    Stages,
+    StrategyReport,
+    Verdict,
+)
 from tests.support import made_benchmarks, made_events
 from tests.support.fake_client import Bench
 
