@@ -254,6 +254,7 @@ def _screenshot(options: argparse.Namespace) -> int:
         theme=options.theme or config.theme or None,
         ascii=bool(options.ascii or config.ascii),
         output=options.output,
+        keys=options.keys.split(),
     )
 
 

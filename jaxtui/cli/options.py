@@ -237,6 +237,12 @@ def _add_screenshot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", metavar="COLSxROWS", type=_size, default=(120, 40), help="default 120x40"
     )
+    parser.add_argument(
+        "--keys",
+        metavar="KEYS",
+        default="",
+        help='pressed before, such as "f5 tab down"; each waits for what the one before began',
+    )
     parser.add_argument("-o", "--output", metavar="FILE.svg", required=True)
 
 
