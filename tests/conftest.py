@@ -47,6 +47,7 @@ def pytest_configure() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)  # known where pytest-xdist is
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: a test of a screen waits a quarter of its time."""
     return (os.cpu_count() or 1) + 1
