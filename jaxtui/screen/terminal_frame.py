@@ -1,0 +1,242 @@
+"""What the terminal shows, by cell, so that a repaint sends only the cells that differ.
+
+Textual paints whole widgets, of which most cells are as before: over a slow line each key would
+wait for kilobytes that change nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from itertools import groupby
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from textual.strip import Strip
+
+Piece = tuple[int, int, Strip]
+"""Column and row of its first cell, from 0, and the styled text there."""
+
+# Characters that every terminal gives one cell, if Rich does: letters without marks of their own,
+# punctuation, lines, blocks and symbols. No character of these joins its neighbours.
+_CERTAIN = re.compile(
+    r"[ -~\xa1-\xac\xae-\u02ff\u0370-\u0482\u048a-\u052f\u1e00-\u1fff\u2010-\u2027\u2030-\u205e"
+    r"\u2070-\u20cf\u2100-\u2bff\ufffd]*"
+)
+_NEAR = 4  # bytes of unchanged text between two changes that cost no more than moving over it
+_LINES = frozenset({"4", "5", "6", "7", "9", "21", "51", "52", "53"})  # what shows on a space too
+
+
+class TerminalFrame:
+    """The cells of a terminal as they were sent last, each with the codes of its style (SGR).
+
+    A piece of a line with characters on whose width terminals differ, such as emoji or combining
+    marks, is sent whole as soon as one of its cells differs: all in it are where the terminal puts
+    them, as in a full repaint.
+    """
+
+    def __init__(self) -> None:
+        self._size = (0, 0)
+        self._texts: list[list[str | None]] = []  # None: not known
+        self._styles: list[list[str | None]] = []  # None: of a piece that is sent whole
+        self._out: list[str] = []
+        self._style = ""
+        self._place: tuple[int, int] | None = None  # where the terminal writes next, if certain
+
+    def forget(self) -> None:
+        """Take nothing that the terminal shows for known, so that all is sent again."""
+        self._size = (0, 0)
+
+    def update(
+        self, pieces: Iterable[Piece], width: int, height: int, colours: ColorSystem
+    ) -> str:
+        """What to write to a terminal of this size, so that it shows `pieces` where they belong.
+
+        It ends without a style, with the cursor anywhere. Links are left out. Pieces may be outside
+        of the terminal.
+        """
+        if self._size != (width, height):
+            # New lists: a signal handler may forget the frame while an update goes over the old.
+            self._size = (width, height)
+            self._texts = [[None] * width for _ in range(height)]
+            self._styles = [[""] * width for _ in range(height)]
+        self._out, self._style, self._place = [], "", None
+        all_texts, all_styles = self._texts, self._styles
+        for x, y, strip in pieces:
+            if not (0 <= x < width and 0 <= y < height):
+                continue
+            if x + strip.cell_length > width:
+                strip = strip.crop(0, width - x)
+            self._piece(x, y, strip, all_texts[y], all_styles[y], colours)
+        self._set_style("")
+        return "".join(self._out)
+
+    def _piece(
+        self,
+        x: int,
+        y: int,
+        strip: Strip,
+        texts: list[str | None],
+        styles: list[str | None],
+        colours: ColorSystem,
+    ) -> None:
+        cells: list[str | None] = []
+        codes: list[str | None] = []
+        for text, style, control in strip:
+            if text and not control:
+                cells.extend(text)
+                code = Strip.render_ansi(style, colours) if style else ""
+                codes += [_on_space(code) if text.isspace() else code] * len(text)
+        end = x + len(cells)
+        certain = _is_certain("".join(cells))  # type: ignore[arg-type]  # these are all known
+        if not certain:
+            end = x + strip.cell_length
+            cells, codes = _whole(strip, colours)
+        before, codes_before = texts[x:end], styles[x:end]
+        if before == cells and codes_before == codes:
+            return
+        texts[x:end], styles[x:end] = cells, codes
+        if not certain:
+            self._move(x, y)
+            self._set_style("")
+            self._out.append(cells[0] or "")
+            self._place = None
+            texts[end:] = [None] * len(texts[end:])  # it may have reached in there
+        elif None in codes_before:
+            self._write(x, y, cells, codes, len(texts))
+        else:
+            for first, last in _runs(cells, codes, before, codes_before):
+                self._write(x + first, y, cells[first:last], codes[first:last], len(texts))
+
+    def _write(
+        self, x: int, y: int, cells: list[str | None], codes: list[str | None], width: int
+    ) -> None:
+        self._move(x, y)
+        at = 0
+        for code, same in groupby(codes):
+            until = at + len(list(same))
+            text = "".join(cells[at:until])  # type: ignore[arg-type]  # these are all known
+            if not (text.isspace() and _on_space(self._style) == _on_space(code or "")):
+                self._set_style(code or "")
+            self._out.append(text)
+            at = until
+        # Terminals differ in where the cursor is once something stands in the last column.
+        self._place = (x + at, y) if x + at < width else None
+
+    def _move(self, x: int, y: int) -> None:
+        if self._place == (x, y):
+            return
+        if self._place is not None and self._place[1] == y and self._place[0] < x:
+            over = x - self._place[0]
+            self._out.append(f"\x1b[{over}C" if over > 1 else "\x1b[C")
+        else:
+            self._out.append(f"\x1b[{y + 1};{x + 1}H")
+        self._place = (x, y)
+
+    def _set_style(self, code: str) -> None:
+        if code != self._style:
+            self._out.append(_change(self._style, code))
+            self._style = code
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_certain(text: str) -> bool:
+    if text.isascii():
+        return text.isprintable()
+    return _CERTAIN.fullmatch(text) is not None and cell_len(text) == len(text)
+
+
+def _whole(strip: Strip, colours: ColorSystem) -> tuple[list[str | None], list[str | None]]:
+    """The cells of a piece that is sent whole: all that is written in the first, no other."""
+    written = "".join(
+        f"\x1b[{code}m{text}\x1b[0m" if code else text
+        for text, code in (
+            (text, Strip.render_ansi(style, colours) if style else "")
+            for text, style, control in strip
+            if text and not control
+        )
+    )
+    count = strip.cell_length
+    rest: list[str | None] = [""] * (count - 1)
+    return [written, *rest], [None] * count
+
+
+def _runs(
+    cells: list[str | None],
+    codes: list[str | None],
+    before: list[str | None],
+    codes_before: list[str | None],
+) -> Iterable[tuple[int, int]]:
+    """Yield the first cell and the one behind the last of each run to send.
+
+    What lies between two changes is sent where that takes no more bytes than to move over it.
+    """
+    differing = [
+        i
+        for i, (new, old, code, old_code) in enumerate(
+            zip(cells, before, codes, codes_before, strict=True)
+        )
+        if new != old
+        or (code != old_code and not (new == " " and _on_space(code) == _on_space(old_code)))
+    ]
+    if not differing:
+        return
+    first = last = differing[0]
+    for i in differing[1:]:
+        gap = i - last - 1
+        if gap and not (
+            gap <= _NEAR
+            and codes[last : i - 1] == codes[last + 1 : i]
+            and len("".join(cells[last + 1 : i]).encode()) <= _NEAR  # type: ignore[arg-type]  # known
+        ):
+            yield first, last + 1
+            first = i
+        last = i
+    yield first, last + 1
+
+
+Look = tuple[frozenset[str], str, str]
+"""The attributes, the foreground and the background in the codes of a style."""
+
+
+@functools.lru_cache(maxsize=2048)
+def _look(code: str) -> Look:
+    attributes, colours = set(), ["", ""]
+    parts = iter(code.split(";") if code else ())
+    for part in parts:
+        number = int(part)
+        if number in (38, 48):
+            kind = next(parts)
+            rest = [next(parts) for _ in range(1 if kind == "5" else 3)]
+            colours[number == 48] = ";".join([part, kind, *rest])
+        elif 30 <= number <= 39 or 90 <= number <= 97:
+            colours[0] = "" if number == 39 else part
+        elif 40 <= number <= 49 or 100 <= number <= 107:
+            colours[1] = "" if number == 49 else part
+        else:
+            attributes.add(part)
+    return frozenset(attributes), colours[0], colours[1]
+
+
+@functools.lru_cache(maxsize=2048)
+def _on_space(code: str) -> str:
+    """The codes that a space needs, where a foreground and a weight do not show."""
+    attributes, _, background = _look(code)
+    return code if attributes & _LINES else background
+
+
+@functools.lru_cache(maxsize=4096)
+def _change(old: str, new: str) -> str:
+    """The shortest sequence that makes one style of another."""
+    if not new:
+        return "\x1b[0m"
+    (had, *colours_had), (has, *colours) = _look(old), _look(new)
+    anew = f"\x1b[0;{new}m" if old else f"\x1b[{new}m"
+    if had - has:
+        return anew
+    parts = sorted(has - had, key=int)
+    for had_colour, colour, none in zip(colours_had, colours, ("39", "49"), strict=True):
+        if had_colour != colour:
+            parts.append(colour or none)
+    return min(f"\x1b[{';'.join(parts)}m", anew, key=len)
