@@ -24,8 +24,13 @@ _CERTAIN = re.compile(
     r"[ -~\xa1-\xac\xae-\u02ff\u0370-\u0482\u048a-\u052f\u1e00-\u1fff\u2010-\u2027\u2030-\u205e"
     r"\u2070-\u20cf\u2100-\u2bff\ufffd]*"
 )
+_UNKNOWN = _WHOLE = "\0"  # in place of a text, and of the style of a cell in a piece sent whole
 _NEAR = 4  # bytes of unchanged text between two changes that cost no more than moving over it
 _LINES = frozenset({"4", "5", "6", "7", "9", "21", "51", "52", "53"})  # what shows on a space too
+
+
+# What ends an attribute alone; one code for bold and dim.
+_ENDS = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}
 
 
 class TerminalFrame:
@@ -38,8 +43,8 @@ class TerminalFrame:
 
     def __init__(self) -> None:
         self._size = (0, 0)
-        self._texts: list[list[str | None]] = []  # None: not known
-        self._styles: list[list[str | None]] = []  # None: of a piece that is sent whole
+        self._texts: list[list[str]] = []
+        self._styles: list[list[str]] = []
         self._out: list[str] = []
         self._style = ""
         self._place: tuple[int, int] | None = None  # where the terminal writes next, if certain
@@ -48,9 +53,7 @@ class TerminalFrame:
         """Take nothing that the terminal shows for known, so that all is sent again."""
         self._size = (0, 0)
 
-    def update(
-        self, pieces: Iterable[Piece], width: int, height: int, colours: ColorSystem
-    ) -> str:
+    def update(self, pieces: Iterable[Piece], width: int, height: int, colours: ColorSystem) -> str:
         """What to write to a terminal of this size, so that it shows `pieces` where they belong.
 
         It ends without a style, with the cursor anywhere. Links are left out. Pieces may be outside
@@ -59,16 +62,16 @@ class TerminalFrame:
         if self._size != (width, height):
             # New lists: a signal handler may forget the frame while an update goes over the old.
             self._size = (width, height)
-            self._texts = [[None] * width for _ in range(height)]
+            self._texts = [[_UNKNOWN] * width for _ in range(height)]
             self._styles = [[""] * width for _ in range(height)]
         self._out, self._style, self._place = [], "", None
         all_texts, all_styles = self._texts, self._styles
         for x, y, strip in pieces:
             if not (0 <= x < width and 0 <= y < height):
                 continue
-            if x + strip.cell_length > width:
-                strip = strip.crop(0, width - x)
-            self._piece(x, y, strip, all_texts[y], all_styles[y], colours)
+            fits = x + strip.cell_length <= width
+            part = strip if fits else strip.crop(0, width - x)
+            self._piece(x, y, part, all_texts[y], all_styles[y], colours)
         self._set_style("")
         return "".join(self._out)
 
@@ -77,19 +80,19 @@ class TerminalFrame:
         x: int,
         y: int,
         strip: Strip,
-        texts: list[str | None],
-        styles: list[str | None],
+        texts: list[str],
+        styles: list[str],
         colours: ColorSystem,
     ) -> None:
-        cells: list[str | None] = []
-        codes: list[str | None] = []
+        cells: list[str] = []
+        codes: list[str] = []
         for text, style, control in strip:
             if text and not control:
                 cells.extend(text)
                 code = Strip.render_ansi(style, colours) if style else ""
                 codes += [_on_space(code) if text.isspace() else code] * len(text)
         end = x + len(cells)
-        certain = _is_certain("".join(cells))  # type: ignore[arg-type]  # these are all known
+        certain = _is_certain("".join(cells))
         if not certain:
             end = x + strip.cell_length
             cells, codes = _whole(strip, colours)
@@ -100,25 +103,23 @@ class TerminalFrame:
         if not certain:
             self._move(x, y)
             self._set_style("")
-            self._out.append(cells[0] or "")
+            self._out.append(cells[0])
             self._place = None
-            texts[end:] = [None] * len(texts[end:])  # it may have reached in there
-        elif None in codes_before:
+            texts[end:] = [_UNKNOWN] * len(texts[end:])  # it may have reached in there
+        elif _WHOLE in codes_before:
             self._write(x, y, cells, codes, len(texts))
         else:
             for first, last in _runs(cells, codes, before, codes_before):
                 self._write(x + first, y, cells[first:last], codes[first:last], len(texts))
 
-    def _write(
-        self, x: int, y: int, cells: list[str | None], codes: list[str | None], width: int
-    ) -> None:
+    def _write(self, x: int, y: int, cells: list[str], codes: list[str], width: int) -> None:
         self._move(x, y)
         at = 0
         for code, same in groupby(codes):
             until = at + len(list(same))
-            text = "".join(cells[at:until])  # type: ignore[arg-type]  # these are all known
-            if not (text.isspace() and _on_space(self._style) == _on_space(code or "")):
-                self._set_style(code or "")
+            text = "".join(cells[at:until])
+            if not (text.isspace() and _alike(self._style, code)):
+                self._set_style(code)
             self._out.append(text)
             at = until
         # Terminals differ in where the cursor is once something stands in the last column.
@@ -147,7 +148,7 @@ def _is_certain(text: str) -> bool:
     return _CERTAIN.fullmatch(text) is not None and cell_len(text) == len(text)
 
 
-def _whole(strip: Strip, colours: ColorSystem) -> tuple[list[str | None], list[str | None]]:
+def _whole(strip: Strip, colours: ColorSystem) -> tuple[list[str], list[str]]:
     """The cells of a piece that is sent whole: all that is written in the first, no other."""
     written = "".join(
         f"\x1b[{code}m{text}\x1b[0m" if code else text
@@ -158,42 +159,42 @@ def _whole(strip: Strip, colours: ColorSystem) -> tuple[list[str | None], list[s
         )
     )
     count = strip.cell_length
-    rest: list[str | None] = [""] * (count - 1)
-    return [written, *rest], [None] * count
+    return [written, *[""] * (count - 1)], [_WHOLE] * count
 
 
 def _runs(
-    cells: list[str | None],
-    codes: list[str | None],
-    before: list[str | None],
-    codes_before: list[str | None],
+    cells: list[str],
+    codes: list[str],
+    before: list[str],
+    codes_before: list[str],
 ) -> Iterable[tuple[int, int]]:
     """Yield the first cell and the one behind the last of each run to send.
 
     What lies between two changes is sent where that takes no more bytes than to move over it.
     """
+    each = enumerate(zip(cells, before, codes, codes_before, strict=True))
     differing = [
         i
-        for i, (new, old, code, old_code) in enumerate(
-            zip(cells, before, codes, codes_before, strict=True)
-        )
-        if new != old
-        or (code != old_code and not (new == " " and _on_space(code) == _on_space(old_code)))
+        for i, (text, old, code, old_code) in each
+        if text != old or (code != old_code and not (text == " " and _alike(code, old_code)))
     ]
     if not differing:
         return
     first = last = differing[0]
     for i in differing[1:]:
-        gap = i - last - 1
-        if gap and not (
-            gap <= _NEAR
-            and codes[last : i - 1] == codes[last + 1 : i]
-            and len("".join(cells[last + 1 : i]).encode()) <= _NEAR  # type: ignore[arg-type]  # known
-        ):
+        if i - last - 1 > _NEAR or not _as_cheap(cells[last:i], codes[last:i]):
             yield first, last + 1
             first = i
         last = i
     yield first, last + 1
+
+
+def _as_cheap(cells: list[str], codes: list[str]) -> bool:
+    """Whether the cells after the first are sent in its style for no more than moving over them."""
+    return len("".join(cells[1:]).encode()) <= _NEAR and all(
+        code == codes[0] or (text == " " and _alike(code, codes[0]))
+        for text, code in zip(cells[1:], codes[1:], strict=True)
+    )
 
 
 Look = tuple[frozenset[str], str, str]
@@ -226,6 +227,11 @@ def _on_space(code: str) -> str:
     return code if attributes & _LINES else background
 
 
+def _alike(code: str, other: str) -> bool:
+    """Whether a space looks the same in both styles."""
+    return code == other or _on_space(code) == _on_space(other)
+
+
 @functools.lru_cache(maxsize=4096)
 def _change(old: str, new: str) -> str:
     """The shortest sequence that makes one style of another."""
@@ -233,9 +239,12 @@ def _change(old: str, new: str) -> str:
         return "\x1b[0m"
     (had, *colours_had), (has, *colours) = _look(old), _look(new)
     anew = f"\x1b[0;{new}m" if old else f"\x1b[{new}m"
-    if had - has:
+    gone = had - has
+    if not gone <= _ENDS.keys():
         return anew
-    parts = sorted(has - had, key=int)
+    parts = sorted({_ENDS[attribute] for attribute in gone}, key=int)
+    still = {attribute for attribute in had & has if _ENDS.get(attribute) not in parts}
+    parts += sorted(has - still, key=int)
     for had_colour, colour, none in zip(colours_had, colours, ("39", "49"), strict=True):
         if had_colour != colour:
             parts.append(colour or none)

@@ -196,7 +196,7 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         # What the terminal shows after another program had it is not what was sent to it.
         self._forget_shown()
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # in Textual
 
     def run_input_thread(self) -> None:
         try:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from jaxtui.app import trust
 from jaxtui.session import session
 from jaxtui.session.layers import Vmap
 from jaxtui.session.session import Argument, Program, Session
 from tests.performance.table import Row
-from tests.support.terminal import DOWN, ESCAPE, EXPLORER, TAB, Terminal
+from tests.support.terminal import BACKSPACE, DOWN, END, ENTER, ESCAPE, EXPLORER, TAB, Terminal
 
 KEY, PAGE, IDLE = 3000, 15000, 0  # bytes at most, for a key, for a page and while nothing is done
-SIZES = ((80, 24), (120, 40), (200, 60))  # columns and rows
-CTRL_G = "\x07"
-SETTLED, IDLE_SECONDS = 0.7, 5.0  # an automatic run comes half a second after a key
+COMMON = (120, 40)  # columns and rows up to which the bounds hold
+SIZES = ((80, 24), COMMON, (200, 60))
+CTRL_G, LEFT, RIGHT, PAGE_DOWN = "\x07", "\x1b[D", "\x1b[C", "\x1b[6~"
+SETTLED, IDLE_SECONDS = 0.8, 5.0  # an automatic run comes half a second after a key
 
 # The explorer as Textual paints it, with all of each widget that changes.
 WHOLE = [
@@ -59,46 +62,77 @@ class Step:
 
 
 STEPS = (
-    Step("a change of focus", TAB),
-    Step("a letter in a field", "1"),
-    Step("another letter in a field", "2"),
-    Step("nothing", "", IDLE),
+    Step("going into the editor", "w"),
+    Step("going to the end of a line", END),
+    Step("a letter in the editor, which breaks the program", "x"),
+    Step("another letter in the editor", "y"),
+    Step("a new line in the editor", ENTER),
+    Step("taking the new line away", BACKSPACE),
+    Step("taking a letter away", BACKSPACE),
+    Step("taking it away, and with it the error", BACKSPACE),
+    Step("tab, from the editor to a value", TAB),
+    Step("going to a digit", END + 5 * LEFT),
+    Step("a digit in a value, which changes shapes", "0"),
+    Step("the digit taken away", BACKSPACE),
+    Step("leaving the value", ESCAPE),
+    Step("the next tab of results", "s"),
+    Step("the tab before", "S"),
+    Step("the elements", "m"),
+    Step("right in the elements", RIGHT),
+    Step("leaving the elements", ESCAPE),
+    Step("Map to Sharding", "2", PAGE),
+    Step("down in Sharding", DOWN),
+    Step("Sharding to Collectives", "3", PAGE),
+    Step("Collectives to Benchmark", "4", PAGE),
+    Step("Benchmark to Map", "1", PAGE),
+    Step("ctrl+g, a letter on each pane", CTRL_G),
+    Step("esc from the letters", ESCAPE),
+    Step("all help", "?", PAGE),
+    Step("a page of help", PAGE_DOWN, PAGE),
+    Step("help closed", ESCAPE, PAGE),
+    Step("a list to choose from", "p", PAGE),
+    Step("the list closed", ESCAPE, PAGE),
+    Step("a pane that fills the screen", TAB + "z", PAGE),
+    Step("all panes again", "z", PAGE),
+    Step("five seconds without a key", "", IDLE),
 )
 
 
-def rows(repeats: int) -> list[Row]:
-    """Return the bytes of each step at each size, beside those of whole widgets."""
-    found = []
-    for columns, rows in SIZES:
-        ours, whole = (bytes_of(command, columns, rows) for command in (EXPLORER, WHOLE))
-        found += [
-            Row(
-                f"{step.name}, {columns}×{rows}",
-                ours[step.name],
-                "B",
-                step.most,
-                f"{whole[step.name]} B in whole widgets",
-            )
-            for step in STEPS
-        ]
-    return found
+def rows(_: int) -> list[Row]:
+    """Return the bytes of each step at 120×40, with those at each size and of whole widgets."""
+    found = {size: (bytes_of(EXPLORER, *size), bytes_of(WHOLE, *size)) for size in SIZES}
+    return [
+        Row(
+            f"bytes of {step.name}",
+            found[COMMON][0][step.name],
+            "B",
+            step.most,
+            "; ".join(
+                f"{columns}×{rows}: {ours[step.name]} of {whole[step.name]}"
+                for (columns, rows), (ours, whole) in found.items()
+            ),
+        )
+        for step in STEPS
+    ]
 
 
 def bytes_of(command: Sequence[str], columns: int, rows: int) -> dict[str, int]:
     """The bytes that `command`, an explorer, writes in a terminal of that size at each step."""
     with tempfile.TemporaryDirectory() as name:
+        own = {f"XDG_{kind}_HOME": f"{name}/{kind}" for kind in ("DATA", "CONFIG", "STATE")}
         file = Path(name) / "bytes.toml"
-        trust.sign(session.save(SESSION, file))
-        with Terminal([*command, str(file)], columns, rows) as terminal:
-            terminal.wait(lambda text: "batch·4" in text and "ran " in text)
+        with mock.patch.dict(os.environ, own):
+            trust.sign(session.save(SESSION, file))
+        with Terminal([*command, str(file)], columns, rows, environment=own) as terminal:
+            terminal.wait(lambda text: "batch·4" in text and "ready" in text)
             terminal.settle(SETTLED)
             return {step.name: _bytes(terminal, step) for step in STEPS}
 
 
 def _bytes(terminal: Terminal, step: Step) -> int:
     before = len(terminal.raw)
-    terminal.type(step.keys)
     if step.keys:
+        terminal.type(step.keys)
         terminal.settle(SETTLED)
     else:
         terminal.listen(IDLE_SECONDS)
