@@ -11,26 +11,50 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-from rich.cells import cell_len
 from rich.color import ColorSystem
 from textual.strip import Strip
 
 Piece = tuple[int, int, Strip]
 """Column and row of its first cell, from 0, and the styled text there."""
 
-# Characters that every terminal gives one cell, if Rich does: letters without marks of their own,
-# punctuation, lines, blocks and symbols. No character of these joins its neighbours.
+# Characters that every terminal gives one cell: letters without marks of their own, punctuation,
+# lines, blocks and symbols. None of them joins its neighbours.
 _CERTAIN = re.compile(
     r"[ -~\xa1-\xac\xae-\u02ff\u0370-\u0482\u048a-\u052f\u1e00-\u1fff\u2010-\u2027\u2030-\u205e"
-    r"\u2070-\u20cf\u2100-\u2bff\ufffd]*"
+    r"\u2070-\u20cf\u2100-\u2319\u231c-\u2328\u232b-\u23e8\u2400-\u25fc\u25ff-\u2613\u270c-\u2727"
+    r"\u2729-\u274b\u2758-\u2794\u2798-\u27af\u27c0-\u2b1a\ufffd]*"
 )
 _UNKNOWN = _WHOLE = "\0"  # in place of a text, and of the style of a cell in a piece sent whole
 _NEAR = 4  # bytes of unchanged text between two changes that cost no more than moving over it
 _LINES = frozenset({"4", "5", "6", "7", "9", "21", "51", "52", "53"})  # what shows on a space too
-
-
 # What ends an attribute alone; one code for bold and dim.
 _ENDS = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}
+
+
+class _Row:
+    """The cells of a row, and the pieces that are there unchanged, by their first column."""
+
+    __slots__ = ("strips", "styles", "texts")
+
+    def __init__(self, width: int) -> None:
+        self.texts = [_UNKNOWN] * width
+        self.styles = [""] * width
+        self.strips: dict[int, Strip] = {}
+
+    def has(self, x: int, strip: Strip) -> bool:
+        """Whether this very strip is there. If not, none is any more where it is going to be."""
+        if self.strips.get(x) is strip:
+            return True
+        end = x + strip.cell_length
+        for at in [a for a, its in self.strips.items() if a < end and x < a + its.cell_length]:
+            del self.strips[at]
+        return False
+
+    def forget_from(self, x: int) -> None:
+        """Take nothing from column `x` on for known."""
+        self.texts[x:] = [_UNKNOWN] * len(self.texts[x:])
+        for at in [at for at in self.strips if at >= x]:
+            del self.strips[at]
 
 
 class TerminalFrame:
@@ -43,8 +67,7 @@ class TerminalFrame:
 
     def __init__(self) -> None:
         self._size = (0, 0)
-        self._texts: list[list[str]] = []
-        self._styles: list[list[str]] = []
+        self._rows: list[_Row] = []
         self._out: list[str] = []
         self._style = ""
         self._place: tuple[int, int] | None = None  # where the terminal writes next, if certain
@@ -56,34 +79,23 @@ class TerminalFrame:
     def update(self, pieces: Iterable[Piece], width: int, height: int, colours: ColorSystem) -> str:
         """What to write to a terminal of this size, so that it shows `pieces` where they belong.
 
-        It ends without a style, with the cursor anywhere. Links are left out. Pieces may be outside
-        of the terminal.
+        It ends without a style, with the cursor anywhere. Links are left out, and so is what lies
+        outside of the terminal.
         """
         if self._size != (width, height):
-            # New lists: a signal handler may forget the frame while an update goes over the old.
             self._size = (width, height)
-            self._texts = [[_UNKNOWN] * width for _ in range(height)]
-            self._styles = [[""] * width for _ in range(height)]
+            self._rows = [_Row(width) for _ in range(height)]
         self._out, self._style, self._place = [], "", None
-        all_texts, all_styles = self._texts, self._styles
+        rows = self._rows  # a signal handler may forget them, while this goes on with the old
         for x, y, strip in pieces:
-            if not (0 <= x < width and 0 <= y < height):
-                continue
-            fits = x + strip.cell_length <= width
-            part = strip if fits else strip.crop(0, width - x)
-            self._piece(x, y, part, all_texts[y], all_styles[y], colours)
+            if 0 <= x < width and 0 <= y < height and not rows[y].has(x, strip):
+                part = strip if x + strip.cell_length <= width else strip.crop(0, width - x)
+                if part.cell_length:
+                    self._piece(x, y, part, rows[y], colours)
         self._set_style("")
         return "".join(self._out)
 
-    def _piece(
-        self,
-        x: int,
-        y: int,
-        strip: Strip,
-        texts: list[str],
-        styles: list[str],
-        colours: ColorSystem,
-    ) -> None:
+    def _piece(self, x: int, y: int, strip: Strip, row: _Row, colours: ColorSystem) -> None:
         cells: list[str] = []
         codes: list[str] = []
         for text, style, control in strip:
@@ -91,26 +103,26 @@ class TerminalFrame:
                 cells.extend(text)
                 code = Strip.render_ansi(style, colours) if style else ""
                 codes += [_on_space(code) if text.isspace() else code] * len(text)
-        end = x + len(cells)
         certain = _is_certain("".join(cells))
         if not certain:
-            end = x + strip.cell_length
             cells, codes = _whole(strip, colours)
-        before, codes_before = texts[x:end], styles[x:end]
+        end = x + len(cells)
+        before, codes_before = row.texts[x:end], row.styles[x:end]
+        row.strips[x] = strip
         if before == cells and codes_before == codes:
             return
-        texts[x:end], styles[x:end] = cells, codes
+        row.texts[x:end], row.styles[x:end] = cells, codes
         if not certain:
             self._move(x, y)
             self._set_style("")
             self._out.append(cells[0])
             self._place = None
-            texts[end:] = [_UNKNOWN] * len(texts[end:])  # it may have reached in there
-        elif _WHOLE in codes_before:
-            self._write(x, y, cells, codes, len(texts))
+            row.forget_from(end)  # it may have reached in there
+        elif _WHOLE in codes_before or before.count(_UNKNOWN) == len(before):
+            self._write(x, y, cells, codes, len(row.texts))
         else:
             for first, last in _runs(cells, codes, before, codes_before):
-                self._write(x + first, y, cells[first:last], codes[first:last], len(texts))
+                self._write(x + first, y, cells[first:last], codes[first:last], len(row.texts))
 
     def _write(self, x: int, y: int, cells: list[str], codes: list[str], width: int) -> None:
         self._move(x, y)
@@ -143,9 +155,7 @@ class TerminalFrame:
 
 @functools.lru_cache(maxsize=4096)
 def _is_certain(text: str) -> bool:
-    if text.isascii():
-        return text.isprintable()
-    return _CERTAIN.fullmatch(text) is not None and cell_len(text) == len(text)
+    return (text.isascii() and text.isprintable()) or _CERTAIN.fullmatch(text) is not None
 
 
 def _whole(strip: Strip, colours: ColorSystem) -> tuple[list[str], list[str]]:
@@ -182,7 +192,8 @@ def _runs(
         return
     first = last = differing[0]
     for i in differing[1:]:
-        if i - last - 1 > _NEAR or not _as_cheap(cells[last:i], codes[last:i]):
+        gap = i - last - 1
+        if gap and (gap > _NEAR or not _as_cheap(cells[last:i], codes[last:i])):
             yield first, last + 1
             first = i
         last = i

@@ -48,7 +48,8 @@ raise SystemExit(main())
 KEYS = [
     *(ESCAPE, F5, DOWN, ENTER, "w", END, *"x é", BACKSPACE, ENTER, TAB, END, "1", BACKSPACE, TAB),
     *(ESCAPE, "s", "s", "S", "z", "z", ">", "<", "/", *"arr", ESCAPE, CTRL_G, ESCAPE, "L", ESCAPE),
-    *("2", DOWN, TAB, DOWN, "3", DOWN, TAB, "4", DOWN, "5", DOWN, ENTER, "6", TAB, "1"),
+    *("2", DOWN, TAB, DOWN, ESCAPE, "3", DOWN, TAB, ESCAPE, "4", DOWN, ESCAPE, "5", DOWN),
+    *(ESCAPE, "6", TAB, ESCAPE, "1"),
     *("?", DOWN, "\x1b[6~", ESCAPE, "p", DOWN, ESCAPE, CTRL_P, *"help", ESCAPE, CTRL_L, "y"),
 ]
 
@@ -99,8 +100,9 @@ def test_every_screen_is_what_textual_would_show(tmp_path: Path, colours: str) -
                 painted, shown = cells_of(whole.follow()), terminal.cells
             assert shown == painted, (number, key)
             seen += terminal.text
-    for pane in ("─Sharding", "─Benchmark", "─Lessons", "─Device set", "─Error", "all the keys"):
-        assert pane in seen
+    panes = ("─Sharding", "─Benchmark", "─Lessons", "─Device set")
+    missing = [pane for pane in panes if pane not in seen]
+    assert not missing
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pyte
 import pytest
 from pyte.screens import Char
+from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -17,8 +19,9 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from jaxtui.screen.terminal_frame import TerminalFrame
+from jaxtui.screen.terminal_frame import _CERTAIN, TerminalFrame
 from jaxtui.screen.textual_private import FrugalUpdate
+from jaxtui.text import signs
 from tests.support.terminal import cells_of
 
 WIDTH, HEIGHT = 30, 6
@@ -148,6 +151,14 @@ def test_only_what_differs_is_sent() -> None:
     assert sent(of("a better and a letter", "a lime"), frame) == "\x1b[1;3Hb\x1b[2;5Hm"
     # What lies between two changes is sent where moving over it would take more.
     assert sent(of("A Better and a letteR", "a lime"), frame) == "\x1b[1;1HA B\x1b[17CR"
+
+
+def test_the_characters_of_a_certain_width_take_one_cell_and_are_jaxtuis_own() -> None:
+    certain = [chr(code) for code in range(0x11000) if _CERTAIN.fullmatch(chr(code))]
+    assert len(certain) > 3000
+    assert {cell_len(character) for character in certain} == {1}
+    assert not [c for c in certain if unicodedata.category(c) in ("Mn", "Me", "Cc", "Cf", "Cs")]
+    assert set(map(chr, signs.ASCII)) - set(certain) <= {"🔎"}
 
 
 def test_a_line_with_characters_of_no_certain_width_is_sent_whole() -> None:
