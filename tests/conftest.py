@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,12 +47,55 @@ def pytest_configure() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)  # known where pytest-xdist is
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: a test of a screen waits a quarter of its time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Asker]:
     """A real engine with 8 virtual CPU devices, one for each test module."""
     asker = Asker(EngineSettings(platform="cpu", count=8))
     yield asker
     asker.client.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _styles_are_parsed_once() -> Iterator[None]:
+    """Let all explorers of a test process share what their style sheets were parsed to.
+
+    An explorer parses some 60 ms, which a session of tests would spend a thousand times.
+    """
+    from textual.css.stylesheet import Stylesheet
+
+    parse = Stylesheet._parse_rules
+    parsed: dict[tuple[Any, ...], Any] = {}
+
+    def parse_once(sheet: Stylesheet, *texts: Any, **named: Any) -> Any:
+        key = (texts, *named.items(), *sheet._variables.items())
+        if key not in parsed:
+            parsed[key] = parse(sheet, *texts, **named)
+        return parsed[key]
+
+    Stylesheet._parse_rules = parse_once  # type: ignore[method-assign]
+    yield
+    Stylesheet._parse_rules = parse  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def _folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new folder each time, which whoever writes into it makes."""
+    above = tmp_path_factory.mktemp("folders")
+    return (above / str(number) for number in itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(monkeypatch: pytest.MonkeyPatch, _folders: Iterator[Path]) -> None:
+    """No test sees, or leaves, the settings and unsaved work of whoever runs it."""
+    folder = next(_folders)
+    for name in ("CONFIG", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import Console
 from textual import events
 from textual.app import ScreenStackError
+from textual.binding import BindingType
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from jaxtui.app.captures import Captures
     from jaxtui.app.covered import Covered
     from jaxtui.app.explorer import Explorer
+    from jaxtui.app.open_lesson import OpenLesson
+    from jaxtui.lessons.progress import Progress
     from jaxtui.program.screen.screen import MapScreen
     from jaxtui.results.screen.view import ArrayView
     from jaxtui.session.diagnosis import Fix
@@ -58,7 +61,10 @@ class JaxtuiApp(ShellApp):
     TITLE = "jaxtui"
     AUTO_FOCUS = ""
     ENABLE_COMMAND_PALETTE = False  # there is one of its own
-    BINDINGS = commands.bindings("app")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *commands.bindings("app"),
+        *commands.bindings("lesson"),
+    ]
 
     def __init__(
         self,
@@ -221,6 +227,8 @@ class JaxtuiApp(ShellApp):
     def on_resize(self) -> None:
         # The terminal may have cut off what it showed, and only what differs is painted.
         self.action_repaint()
+        if self.reads_lesson:
+            self.call_after_refresh(self.explorer.show_work)
 
     def on_screen_resume(self) -> None:
         if self.begun:
@@ -246,7 +254,12 @@ class JaxtuiApp(ShellApp):
     # --------------------------------------------------------------------------------- actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Allow only stopping, quitting and moving the focus while a dialog is open."""
+        """Allow only stopping, quitting and moving the focus while a dialog is open.
+
+        What is done with a lesson needs one that is open.
+        """
+        if action.endswith("_lesson") and action != "open_lesson" and not self.reads_lesson:
+            return False
         if self.screen.is_modal and action in commands.APP_ACTIONS:
             return action in ("stop", "quit", "focus_next", "focus_previous")
         return True
@@ -324,6 +337,8 @@ class JaxtuiApp(ShellApp):
     def action_copy(self) -> None:
         screen = self.screen
         text = screen.text_to_copy() if isinstance(screen, WorkScreen) else ""
+        if self.reads_lesson:
+            text = self.lessons.addresses or text
         if text:
             self.copy(text)
         else:
@@ -373,6 +388,48 @@ class JaxtuiApp(ShellApp):
 
     def action_save_session_as(self) -> None:
         self.explorer.files.save_as()
+
+    @property
+    def lessons(self) -> OpenLesson:
+        """The lessons, of which one may be open."""
+        from jaxtui.app.open_lesson import OpenLesson
+        from jaxtui.lessons.progress import Progress
+
+        if self.explorer.lesson is None:
+            progress = Progress(config.state_folder() if self._keeps else None)
+            self.explorer.lesson = OpenLesson(self, self.explorer, progress)
+        return self.explorer.lesson
+
+    @property
+    def progress(self) -> Progress:
+        return self.lessons.progress
+
+    def open_lesson(self, name: str) -> None:
+        self.lessons.open(name)
+
+    @property
+    def reads_lesson(self) -> bool:
+        """Whether a lesson is open."""
+        found = self.explorer.lesson if self.begun else None
+        return found is not None and found.lesson is not None
+
+    def action_step_lesson(self, by: int) -> None:
+        self.lessons.step(by)
+
+    def action_reset_lesson(self) -> None:
+        self.lessons.reset()
+
+    def action_turn_lesson(self) -> None:
+        self.turn_lesson()
+
+    def turn_lesson(self) -> None:
+        self.lessons.turn()
+
+    def action_hint_lesson(self) -> None:
+        self.lessons.hint()
+
+    def action_close_lesson(self) -> None:
+        self.lessons.close()
 
     def action_capture(self) -> None:
         from jaxtui.app.captures import Captures

@@ -93,7 +93,7 @@ class DevicesScreen(WorkScreen[ProgramWork]):
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        self._look()
+        self.explorer.describe()
         if self._looking is None:
             self._looking = self.set_interval(EVERY, self._look)
 

@@ -21,7 +21,7 @@ from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
-from jaxtui.session.field_path import COLLECTIVE, FieldPath
+from jaxtui.session.field_path import COLLECTIVE, PROGRAM, FieldPath
 from jaxtui.session.session import Session, SessionError, with_field, with_fix
 from jaxtui.wire.base import Cancelled, Describe, Described, Gone, Printed, Ready, Spoiled, Stage
 from jaxtui.wire.benchmark import BenchRound, BenchSample
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jaxtui.app.covered import Covered
     from jaxtui.app.file_poll import FilePoll
     from jaxtui.app.kept_work import KeptWork
+    from jaxtui.app.open_lesson import OpenLesson
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.session.diagnosis import Fix
 
@@ -109,6 +110,7 @@ class Explorer(Works):
         )
         super().__init__(opened)
         self.array_reads = ArrayReads(opened, app, self.work.note_summary)
+        self.lesson: OpenLesson | None = None  # from the first that is opened on
         self._poll: FilePoll | None = None
         self._choice = choice
         self._history = History()
@@ -206,6 +208,8 @@ class Explorer(Works):
         for screen in self.app.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.show_work(self.work, now)
+        if self.lesson is not None:
+            self.lesson.follow(now)
         if self.busy:
             self._tick_on()
 
@@ -249,6 +253,10 @@ class Explorer(Works):
             self._history.note(before, field, self.now(), typed=typed)
         self._follow(self.open_session.edit(session))
 
+    def put(self, session: Session) -> None:
+        """Put another session in place of what is composed, as one change that can be undone."""
+        self._change(PROGRAM, lambda before: session)
+
     def undo(self) -> None:
         what = self._step(self._history.undo)
         self.app.say(f"undone: {what}; U does it again" if what else "there is no change to undo")
@@ -286,6 +294,8 @@ class Explorer(Works):
         `text` is that of the file at `path`, `accepted` what was accepted beside it, and `saved`
         the session in it, by default this one.
         """
+        if self.lesson is not None:
+            self.lesson.close()
         session = self._choice.applied_to(session)
         before = session if saved is None else self._choice.applied_to(saved)
         self.files.taken_over(before, path, text)

@@ -74,6 +74,7 @@ class Files:
         """
         self._explorer = explorer
         self._app = explorer.app
+        self.asks = True  # whether what is composed counts as unsaved once it is changed
         self.taken_over(session, path, text)
         self._watched: Watched | None = None
         self.watch(session, accepted)
@@ -90,7 +91,7 @@ class Files:
 
     @property
     def changed(self) -> bool:
-        return self._explorer.work.session != self._saved.session
+        return self.asks and self._explorer.work.session != self._saved.session
 
     @property
     def asking(self) -> bool:
@@ -110,6 +111,7 @@ class Files:
         text: str | None,
     ) -> None:
         """Take a session for the saved one, which stands as `text` in the file at `path`."""
+        self.asks = True
         self._saved = SavedFile(path, session, text)
         self._origin: Origin | None = None
 

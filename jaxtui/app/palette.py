@@ -108,7 +108,7 @@ def entries(app: ShellApp) -> Iterator[Entry]:
     name = screen.NAME if isinstance(screen, WorkScreen) else ""
     scopes = screen.scopes() if isinstance(screen, WorkScreen) else ("app",)
     own = dict.fromkeys([*scopes[:-1], *(("layers", "map") if name == "map" else ()), "app"])
-    yield from _commands(app, screen, [*own])
+    yield from _commands(app, screen, [*(("lesson",) if app.reads_lesson else ()), *own])
     if isinstance(screen, WorkScreen):
         for place in places(screen):
             yield Entry(
@@ -187,11 +187,7 @@ def _collective(app: ShellApp, operation: str) -> None:
 
 
 def _lesson(app: ShellApp, name: str) -> None:
-    def go_on() -> None:
-        app.workbench.open(lessons.load(name))
-        app.show_session()
-
-    app.workbench.files.unless_changed(go_on)
+    app.open_lesson(name)
 
 
 def _open(app: ShellApp, path: str) -> None:

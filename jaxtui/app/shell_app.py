@@ -40,6 +40,15 @@ class ShellApp(ThemedApp):
         """Switch to the screen that the session is for."""
         raise NotImplementedError
 
+    @property
+    def reads_lesson(self) -> bool:
+        """Whether a lesson is open."""
+        raise NotImplementedError
+
+    def open_lesson(self, name: str) -> None:
+        """Open a lesson or an exercise in place of what is composed."""
+        raise NotImplementedError
+
     def open_file(self, path: str) -> None:
         """Open a session file in place of what is composed."""
         raise NotImplementedError

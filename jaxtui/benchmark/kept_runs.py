@@ -15,7 +15,7 @@ from jaxtui import bounded, config
 from jaxtui.session.field_path import decoded, encoded
 from jaxtui.session.session import Session
 from jaxtui.wire.bandwidth import BandwidthReport
-from jaxtui.wire.benchmark import BenchmarkReport, StrategyReport
+from jaxtui.wire.benchmark_report import BenchmarkReport, StrategyReport
 from jaxtui.wire.report import Environment
 
 SUFFIX = ".json"

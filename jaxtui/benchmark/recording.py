@@ -15,8 +15,6 @@ from jaxtui.benchmark.run_recording import COMPLETE, RunRecording
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Session
 from jaxtui.wire.benchmark import (
-    ArmStatistics,
-    BenchmarkReport,
     BenchPeaks,
     BenchPoint,
     BenchPrepared,
@@ -24,6 +22,10 @@ from jaxtui.wire.benchmark import (
     BenchRound,
     BenchSample,
     BenchStarted,
+)
+from jaxtui.wire.benchmark_report import (
+    ArmStatistics,
+    BenchmarkReport,
     Conditions,
     Control,
     Flag,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
-from jaxtui.wire.benchmark import Peak, PointReport, StrategyReport
+from jaxtui.wire.benchmark_report import Peak, PointReport, StrategyReport
 from jaxtui.wire.report import Environment
 
 REACHED = (

@@ -14,7 +14,8 @@ from jaxtui.session.field_path import NO_FIELD
 from jaxtui.session.session import Session
 from jaxtui.wire.bandwidth import BandwidthReport
 from jaxtui.wire.base import Cancelled, Failed, Gone
-from jaxtui.wire.benchmark import BenchFinished, BenchmarkReport, BenchStage
+from jaxtui.wire.benchmark import BenchFinished, BenchStage
+from jaxtui.wire.benchmark_report import BenchmarkReport
 from jaxtui.wire.protocol import AnyEvent
 from jaxtui.wire.report import Environment
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from jaxtui.text import plain, quantities
 from jaxtui.text.quantities import counted, percent, significant
 from jaxtui.text.signs import in_ascii
-from jaxtui.wire.benchmark import (
+from jaxtui.wire.benchmark_report import (
     BenchmarkReport,
     Control,
     Parameter,

@@ -187,7 +187,13 @@ def _export(options: argparse.Namespace) -> int:
     try:
         session = choice.applied_to(loads(launch.read(options.session)))
         to = launch.folder_of(options.output) if options.output else ""
-        script = export.script(session, launch.folder_of(options.session), to)
+        folder = launch.folder_of(options.session)
+        if options.notebook or (options.output or "").endswith(".ipynb"):
+            from jaxtui.session import notebook
+
+            script = notebook.notebook(notebook.session_cells(session, folder, to))
+        else:
+            script = export.script(session, folder, to)
     except (SessionError, export.ExportError) as error:
         print(_located(options.session, error), file=sys.stderr)
         return 1
@@ -210,14 +216,22 @@ def _devices(options: argparse.Namespace) -> int:
 def _lessons(options: argparse.Namespace) -> int:
     from jaxtui import lessons
 
+    names = (*lessons.NAMES, *lessons.EXERCISES)
+    if options.format is not None:
+        from jaxtui.cli import book
+
+        return book.write(options.format, options.name, options.output)
     if options.name is None:
-        width = max(map(len, lessons.NAMES))
-        for name in lessons.NAMES:
-            print(f"{name.ljust(width)}  {lessons.load(name).title}")
-    elif options.name in lessons.NAMES:
+        width = max(map(len, names))
+        for number, chapter in enumerate(lessons.CHAPTERS, 1):
+            print(f"{number} {chapter.title}")
+            for name in (*chapter.lessons, *chapter.exercises):
+                kind = "exercise: " if name in chapter.exercises else ""
+                print(f"  {name.ljust(width)}  {kind}{lessons.load(name).title}")
+    elif options.name in names:
         print(lessons.text(options.name), end="")
     else:
-        _refuse(f"no lesson {options.name!r}; there are {', '.join(lessons.NAMES)}")
+        _refuse(f"no lesson {options.name!r}; there are {', '.join(names)}")
     return 0
 
 
@@ -240,6 +254,7 @@ def _screenshot(options: argparse.Namespace) -> int:
         theme=options.theme or config.theme or None,
         ascii=bool(options.ascii or config.ascii),
         output=options.output,
+        keys=options.keys.split(),
     )
 
 

@@ -187,7 +187,10 @@ def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION", help="a session file")
-    parser.add_argument("-o", "--output", metavar="FILE.py", help="default: stdout")
+    parser.add_argument("--notebook", action="store_true", help="as a Jupyter notebook")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="default: stdout; .ipynb says that it is a notebook"
+    )
 
 
 def _add_capture_arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,6 +220,15 @@ def _add_devices_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_lessons_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="the lesson to print")
+    formats = parser.add_mutually_exclusive_group()
+    for name, words in (
+        ("markdown", "the whole as one document, with values as they come out here"),
+        ("notebook", "the whole as a Jupyter notebook in bare JAX"),
+    ):
+        formats.add_argument(
+            f"--{name}", dest="format", action="store_const", const=name, help=words
+        )
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: stdout")
 
 
 def _add_screenshot_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,6 +236,12 @@ def _add_screenshot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--screen", default="map", help="which screen (map)")
     parser.add_argument(
         "--size", metavar="COLSxROWS", type=_size, default=(120, 40), help="default 120x40"
+    )
+    parser.add_argument(
+        "--keys",
+        metavar="KEYS",
+        default="",
+        help='pressed before, such as "f5 tab down"; each waits for what the one before began',
     )
     parser.add_argument("-o", "--output", metavar="FILE.svg", required=True)
 
@@ -244,14 +262,21 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "folder, too.",
         _add_bench_arguments,
     ),
-    "export": ("Print a session as a plain Python script in bare JAX.", _add_export_arguments),
+    "export": (
+        "Print a session as a plain Python script in bare JAX, or as a notebook.",
+        _add_export_arguments,
+    ),
     "capture": (
         "Run a script until it calls a function, end it there, and write a session that has the "
         "function and the shapes of its arguments.",
         _add_capture_arguments,
     ),
     "devices": ("Print what JAX sees here, and the environment.", _add_devices_arguments),
-    "lessons": ("List the lessons, or print one as a session file.", _add_lessons_arguments),
+    "lessons": (
+        "List the chapters, print a lesson as a session file, or all as a document. For the "
+        "values in a document the lessons are run.",
+        _add_lessons_arguments,
+    ),
     "screenshot": (
         "Draw a screen, with the session's result on it, as an SVG.",
         _add_screenshot_arguments,

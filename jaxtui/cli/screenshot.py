@@ -6,7 +6,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -15,31 +15,55 @@ from jaxtui.app.app import JaxtuiApp
 from jaxtui.screen.screens import KEYED
 from jaxtui.screen.themes import DARK
 from jaxtui.session.session import Session
-from jaxtui.wire.base import Cancel, Cancelled, Described, Failed, Gone, Ready
-from jaxtui.wire.benchmark import BenchPlanned
+from jaxtui.wire.bandwidth import BandwidthMeasured, BandwidthStarted
+from jaxtui.wire.base import Cancel, Gone, Printed, Ready, Stage
+from jaxtui.wire.benchmark import (
+    BenchGap,
+    BenchPeaks,
+    BenchPoint,
+    BenchPrepared,
+    BenchProgram,
+    BenchRound,
+    BenchSample,
+    BenchStage,
+    BenchStarted,
+    Continue,
+)
 from jaxtui.wire.client import EngineClient, EngineSettings
-from jaxtui.wire.collectives import CollectiveRan, CollectivesDescribed, ProvenanceFound
-from jaxtui.wire.program import Ran, Traced
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
-from jaxtui.wire.results import Summarized, WindowRead
-from jaxtui.wire.sharding import ShardingPlanned
+from jaxtui.wire.results import Summarized
+from jaxtui.wire.sharding import ShardingsFound
 
 REST_SECONDS = 0.6  # without requests, answers or open requests: the screen is then final
 LIMIT_SECONDS = 120.0
 
-_ANSWERS = (
-    Traced,
-    Ran,
-    CollectiveRan,
-    ProvenanceFound,
-    CollectivesDescribed,
-    BenchPlanned,
-    ShardingPlanned,
-    Failed,
-    WindowRead,
-    Described,
-    Cancelled,
+_PROGRESS = (
+    Stage,
+    Printed,
+    BenchStarted,
+    BenchPoint,
+    BenchProgram,
+    BenchStage,
+    BenchPrepared,
+    BenchSample,
+    BenchGap,
+    BenchRound,
+    BenchPeaks,
+    BandwidthStarted,
+    BandwidthMeasured,
 )
+"""Events behind which the answer to their request is still to come."""
+
+
+def ends(event: AnyEvent) -> bool:
+    """Whether an event is the last one about its request."""
+    match event:
+        case Summarized():
+            return event.summary.exact
+        case ShardingsFound():
+            return event.done
+        case _:
+            return not isinstance(event, _PROGRESS)
 
 
 class WatchedClient(EngineClient):
@@ -53,7 +77,7 @@ class WatchedClient(EngineClient):
         self.touched = time.monotonic()
 
     def send(self, request: AnyRequest) -> None:
-        if not isinstance(request, Cancel):
+        if not isinstance(request, Cancel | Continue):
             self.open.add(request.id)
         self.touched = time.monotonic()
         super().send(request)
@@ -77,7 +101,7 @@ class WatchedClient(EngineClient):
             self.started = True
         elif isinstance(event, Gone):
             self.lost = event
-        elif isinstance(event, _ANSWERS) or (isinstance(event, Summarized) and event.summary.exact):
+        elif ends(event):
             self.open.discard(event.id)
 
 
@@ -99,8 +123,12 @@ def draw(
     theme: str | None,
     ascii: bool,
     output: str,
+    keys: Sequence[str] = (),
 ) -> int:
-    """Write an SVG of `screen`, `size` (columns, rows), to `output`. Returns the exit status."""
+    """Write an SVG of `screen`, `size` (columns, rows), to `output`. Returns the exit status.
+
+    Before, the `keys` are pressed, by Textual's names, each once the one before has had its effect.
+    """
     names = [known.name for known in KEYED]
     if screen not in names:
         print(f"jaxtui: no screen {screen!r}; there are {', '.join(names)}", file=sys.stderr)
@@ -114,7 +142,7 @@ def draw(
         if theme is not None and theme not in app.available_themes:
             known = ", ".join(sorted(app.available_themes))
             raise NoPicture(f"no theme {theme!r}; there are {known}", 2)
-        svg = asyncio.run(_drawn(app, client, screen, size))
+        svg = asyncio.run(_drawn(app, client, screen, size, keys))
         Path(output).write_text(svg, encoding="utf-8")
     except NoPicture as error:
         print(f"jaxtui: {error}", file=sys.stderr)
@@ -127,12 +155,21 @@ def draw(
     return 0
 
 
-async def _drawn(app: JaxtuiApp, client: WatchedClient, screen: str, size: tuple[int, int]) -> str:
+async def _drawn(
+    app: JaxtuiApp,
+    client: WatchedClient,
+    screen: str,
+    size: tuple[int, int],
+    keys: Sequence[str],
+) -> str:
     async with app.run_test(size=size) as pilot:
         while not app.begun:
             await pilot.pause(0.02)
         await app.run_action(f"app.show_screen('{screen}')")
         await _until_resting(client, pilot)
+        for key in keys:
+            await pilot.press(key)
+            await _until_resting(client, pilot)
         for widget in app.screen.walk_children():
             if hasattr(widget, "cursor_blink"):
                 widget.cursor_blink = False

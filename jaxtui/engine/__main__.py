@@ -44,6 +44,7 @@ from jaxtui.wire.collectives import (
     FindProvenance,
     RunCollective,
 )
+from jaxtui.wire.exercises import CheckAnswer
 from jaxtui.wire.framing import FramingError, read_body
 from jaxtui.wire.names import ListNames, NamesListed
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run, Trace
@@ -114,7 +115,9 @@ class Engine:
                 self._viewing.take(request)
             case Run() | Inspect() | FindCell() | RunCollective() | FindProvenance():
                 self._worker.take(request)
-            case CompileSharding() | SearchShardings() | TakeFigures() | CompareResults():
+            case CompileSharding() | SearchShardings() | CheckAnswer():
+                self._worker.take(request)
+            case TakeFigures() | CompareResults():
                 self._worker.take(request)
             case PlanSharding():
                 self._laying_out.take(request)
@@ -202,6 +205,10 @@ class Engine:
                 return self._collectives.run(request, on_stage, cancelled)
             case FindProvenance():
                 return self._collectives.find(request, cancelled)
+            case CheckAnswer():
+                from jaxtui.program.engine import answers
+
+                return answers.check(request.trials, on_stage, cancelled, id=request.id)
             case TakeFigures():
                 from jaxtui.changes.engine import figures
 

@@ -19,6 +19,7 @@ from jaxtui.wire.base import Cancelled, Stage
 from jaxtui.wire.benchmark import Bench, BenchFinished
 from jaxtui.wire.changes import CompareResults, TakeFigures
 from jaxtui.wire.collectives import FindProvenance, RunCollective
+from jaxtui.wire.exercises import CheckAnswer
 from jaxtui.wire.program import Inspect, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Summary
@@ -33,6 +34,7 @@ Send = Callable[[AnyEvent], None]
 Job = (
     Run
     | Inspect
+    | CheckAnswer
     | FindCell
     | TakeFigures
     | CompareResults

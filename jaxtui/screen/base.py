@@ -126,17 +126,21 @@ class WorkScreen(PromptScreen, Generic[W]):
         if getattr(focused, "takes_all_keys", False):
             return own
         typing = types_text(focused)
+        # While a lesson is open, its keys come first.
+        scopes = (*(("lesson",) if self.has_class("-lesson") else ()), *self.scopes())
         found = [
             command
-            for scope in self.scopes()
+            for scope in scopes
             for command in commands.in_scopes(scope)
             if command.hint and self.offers(command)
         ]
-        found.sort(key=lambda c: (self.scopes().index(c.scope) > 0 and c.scope == "app", c.hint))
+        found.sort(
+            key=lambda c: (c.scope != "lesson", c.scope == "app" != self.scopes()[0], c.hint)
+        )
         hints = list(own)
         for command in found:
             key = commands.shown_key(command, typing=typing)
-            if key and (key, self.label_of(command)) not in hints:
+            if key and all(key != other for other, _ in hints):
                 hints.append((key, self.label_of(command)))
         if self.maximized is not None:
             hints[:0] = [("esc" if typing else "z", "all panes")]
@@ -152,6 +156,8 @@ class WorkScreen(PromptScreen, Generic[W]):
         turned, back = self.FLIPPED
         if command.action == "screen.flip" and turned and self.has_class(turned):
             return back
+        if command.action == "app.turn_lesson" and self.has_class("-reading"):
+            return "hide text" if self.has_class("-beside") else "program"
         return command.label
 
     def offers(self, command: commands.Command) -> bool:

@@ -110,10 +110,10 @@ SCREENS = (
     ScreenEntry(
         "learn",
         "jaxtui.app.learn:LearnScreen",
-        (("learn", "On the Learn screen"),),
+        (("learn", "On the Learn screen"), ("lesson", "While a lesson is open")),
         key="5",
         title="Learn",
-        about="The lessons, in order",
+        about="The lessons, chapter by chapter",
     ),
 )
 BY_NAME = {screen.name: screen for screen in SCREENS}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from jaxtui.lessons.progress import Progress
     from jaxtui.screen.open_session import OpenSession
     from jaxtui.session.diagnosis import Diagnosis, Fix
     from jaxtui.session.field_path import FieldPath
@@ -105,3 +106,13 @@ class Shell(Protocol[W_co]):
         """Switch to the screen of that name in `jaxtui.screen.screens`."""
 
     def show_session(self) -> None: ...
+
+    @property
+    def progress(self) -> Progress:
+        """What was done of the lessons."""
+
+    def open_lesson(self, name: str) -> None:
+        """Open a lesson or an exercise."""
+
+    def turn_lesson(self) -> None:
+        """Show or hide the text of the lesson that is open."""

@@ -7,6 +7,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from jaxtui.session import export_texts, mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
@@ -18,7 +19,7 @@ from jaxtui.session.layers import LAYER_KINDS, AnyLayer
 from jaxtui.session.references import reference_of
 from jaxtui.session.session import Session
 
-__all__ = ["ExportError", "script"]
+__all__ = ["Blocks", "ExportError", "blocks", "script"]
 
 _IMPORTS = """\
 import jax
@@ -49,6 +50,16 @@ def script(session: Session, folder: str = "", script_folder: str = "") -> str:
     session lies in `folder`, and so does the script, unless a `script_folder` is given: the files
     that it imports are found from there.
     """
+    parts = _exporter(session, folder, script_folder).parts()
+    return "\n".join(part.rstrip() + "\n" for part in parts if part.strip())
+
+
+def blocks(session: Session, folder: str = "", script_folder: str = "") -> Blocks:
+    """Return the parts of the script of `session`, as for `script`. Raises ExportError."""
+    return _exporter(session, folder, script_folder).blocks()
+
+
+def _exporter(session: Session, folder: str, script_folder: str) -> _Exporter:
     if session.collective is not None and not runs_program(session):
         try:
             session = as_session(session)
@@ -56,8 +67,21 @@ def script(session: Session, folder: str = "", script_folder: str = "") -> str:
             raise ExportError(error.message, error.field) from error
     if session.program.empty:
         raise ExportError("there is no function to export", PROGRAM)
-    exporter = _Exporter(session, folder, script_folder)
-    return "\n".join(part.rstrip() + "\n" for part in exporter.parts() if part.strip())
+    return _Exporter(session, folder, script_folder)
+
+
+class Blocks(NamedTuple):
+    """The parts of a script in order, "" for one that it does not need."""
+
+    heading: str
+    setup: str  # imports of JAX, and the devices
+    paths: str
+    parameters: str
+    helpers: list[str]
+    source: str
+    imports: str
+    inputs: str
+    calls: str
 
 
 class _Exporter:
@@ -84,21 +108,32 @@ class _Exporter:
 
     def parts(self) -> Iterator[str]:
         """Yield the parts of the script in order."""
+        found = self.blocks()
+        yield from (found.heading, found.setup, found.paths, found.parameters)
+        # Two blank lines around definitions, as in any script.
+        yield from ("\n" + helper for helper in found.helpers)
+        yield f"\n{found.source}\n\n" if found.source else ""
+        yield from (found.imports, found.inputs, found.calls)
+
+    def blocks(self) -> Blocks:
         # First, since they find the helper functions that are used.
         inputs = self._inputs()
         calls = self._calls()
         if self.may_be_shapes:
             self.helpers["evaluated"] = EVALUATED
-        yield self._heading()
-        yield self._devices_and_imports()
-        yield "\n".join(self.imports.paths)
-        yield self._parameters()
-        # Two blank lines around definitions, as in any script.
-        yield from ("\n" + helper for helper in self.helpers.values())
-        yield "\n" + self.program.source.strip("\n") + "\n\n" if self.program.source.strip() else ""
-        yield "\n".join(self.imports.lines)
-        yield inputs
-        yield calls
+        setup = self._devices_and_imports()
+        source = self.program.source.strip("\n") if self.program.source.strip() else ""
+        return Blocks(
+            heading=self._heading(),
+            setup=setup,
+            paths="\n".join(self.imports.paths),
+            parameters=self._parameters(),
+            helpers=list(self.helpers.values()),
+            source=source,
+            imports="\n".join(self.imports.lines),
+            inputs=inputs,
+            calls=calls,
+        )
 
     def _heading(self) -> str:
         title = self.session.title.strip().replace("\\", "\\\\").replace('"', '\\"')

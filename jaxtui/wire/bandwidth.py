@@ -17,7 +17,7 @@ from jaxtui.session.collective_catalogue import Family
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Collective
 from jaxtui.wire.base import Composition, Event, Request
-from jaxtui.wire.benchmark import Round, TimingReport
+from jaxtui.wire.benchmark_report import Round, TimingReport
 from jaxtui.wire.report import Environment
 
 GIGA = 1e9

@@ -16,6 +16,7 @@ from jaxtui.wire import (
     benchmark,
     changes,
     collectives,
+    exercises,
     names,
     program,
     results,
@@ -27,6 +28,7 @@ AnyRequest = (
     program.Trace
     | program.Run
     | program.Inspect
+    | exercises.CheckAnswer
     | names.ListNames
     | changes.TakeFigures
     | changes.CompareResults
@@ -54,6 +56,7 @@ AnyEvent = (
     | program.Traced
     | base.Stage
     | program.Ran
+    | exercises.AnswerChecked
     | collectives.CollectiveRan
     | collectives.ProvenanceFound
     | collectives.CollectivesDescribed

@@ -21,7 +21,8 @@ from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Gone, Log, Printed, Spoiled
 from jaxtui.wire.benchmark import Bench as RunBench
-from jaxtui.wire.benchmark import BenchmarkReport, PlanBench
+from jaxtui.wire.benchmark import PlanBench
+from jaxtui.wire.benchmark_report import BenchmarkReport
 from jaxtui.wire.collectives import DescribeCollectives, RunCollective
 from jaxtui.wire.program import Inspect, Inspected, Run, Trace
 from jaxtui.wire.protocol import AnyEvent, AnyRequest

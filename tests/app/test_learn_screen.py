@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from jaxtui import lessons
 from jaxtui.app.learn import LearnScreen
+from jaxtui.app.lesson_pane import LessonPane
+from jaxtui.lessons import book
 from jaxtui.program.screen.screen import MapScreen
 from jaxtui.screen.dialogs import ConfirmDialog
 from jaxtui.session.field_path import FieldPath
 from tests.support.fake_client import Bench
 
 
-async def test_every_lesson_is_listed_with_its_notes() -> None:
-    async with Bench().open() as bench:
+async def test_every_lesson_and_exercise_is_listed_in_its_chapter_with_its_notes() -> None:
+    async with Bench().open((120, 100)) as bench:
         await bench.settled()
         await bench.press("5")
         assert isinstance(bench.app.screen, LearnScreen)
-        for name in lessons.NAMES:
-            title = lessons.load(name).title
-            assert title in bench.text
-            await bench.press("down")
+        for name in book.ORDER:
+            assert lessons.load(name).title in bench.text
         await bench.press("home", "down")
         words = lessons.load(lessons.NAMES[1]).notes.split()[:3]
         assert " ".join(words).replace("`", "").replace("*", "") in bench.text
 
 
-async def test_enter_opens_a_lesson_in_map() -> None:
+async def test_enter_opens_a_lesson_in_its_screen_beside_its_text() -> None:
     async with Bench().open() as bench:
         await bench.settled()
         await bench.press("5", "down", "enter")
         assert isinstance(bench.app.screen, MapScreen)
         assert bench.session == lessons.load(lessons.NAMES[1])
         assert bench.client.trace.composition.program == bench.session.program
+        assert bench.app.focused is bench.app.screen.query_one(LessonPane)
+        await bench.until(lambda: "Without help there are" in bench.text)
 
 
 async def test_a_lesson_replaces_unsaved_work_only_when_told_to() -> None:

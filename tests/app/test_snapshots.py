@@ -97,3 +97,9 @@ def test_learn(snap_compare: Compare) -> None:
 def test_map_in_ascii(snap_compare: Compare) -> None:
     bench, prepare = look(ascii=True)
     assert snap_compare(bench.app, terminal_size=(120, 40), run_before=prepare)
+
+
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 40), marks=pytest.mark.long)])
+def test_a_lesson(snap_compare: Compare, size: tuple[int, int]) -> None:
+    bench, prepare = look("5", "down", "down", "enter")
+    assert snap_compare(bench.app, terminal_size=size, run_before=prepare)

@@ -22,7 +22,6 @@ from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Argument, Benchmark, Program, Session
 from jaxtui.wire.base import Cancelled, Failed, Gone
 from jaxtui.wire.benchmark import (
-    ArmStatistics,
     BenchFinished,
     BenchPeaks,
     BenchPoint,
@@ -31,6 +30,9 @@ from jaxtui.wire.benchmark import (
     BenchSample,
     BenchStage,
     BenchStarted,
+)
+from jaxtui.wire.benchmark_report import (
+    ArmStatistics,
     Conditions,
     Correct,
     Noise,

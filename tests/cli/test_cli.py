@@ -16,6 +16,7 @@ import pytest
 
 from jaxtui import __version__, lessons
 from jaxtui.cli import options
+from jaxtui.lessons import book
 from jaxtui.session.layers import Vmap
 from jaxtui.session.session import (
     Argument,
@@ -161,8 +162,12 @@ def test_what_is_no_mesh_is_refused(text: str, words: str) -> None:
 
 def test_lessons_are_listed_in_order_with_their_titles() -> None:
     lines = jaxtui("lessons").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(lessons.NAMES)
-    for line, name in zip(lines, lessons.NAMES, strict=True):
+    listed = [line for line in lines if line.startswith("  ")]
+    assert [line for line in lines if line not in listed] == [
+        f"{number} {chapter.title}" for number, chapter in enumerate(lessons.CHAPTERS, 1)
+    ]
+    assert [line.split()[0] for line in listed] == list(book.ORDER)
+    for line, name in zip(listed, book.ORDER, strict=True):
         assert line.endswith(lessons.load(name).title)
 
 

@@ -6,12 +6,16 @@ import html
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
 
 from jaxtui import lessons
 from jaxtui.cli import screenshot as picture
+from jaxtui.wire.base import Event, Printed, Stage
+from jaxtui.wire.benchmark import BenchFinished, BenchPlanned
+from jaxtui.wire.protocol import AnyEvent
 
 
 def screenshot(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -51,6 +55,22 @@ def test_two_pictures_differ_in_nothing_but_measured_times(tmp_path: Path) -> No
         seen = re.sub(r"ran [\d.]+ [mµ]?s", "ran", re.sub("─+", "─", seen))
         pictures.append(seen.split())
     assert pictures[0] == pictures[1]
+
+
+@pytest.mark.long
+def test_keys_are_pressed_before_and_awaited(tmp_path: Path) -> None:
+    keys = "s s s s"  # to a listing, which the engine has to make
+    assert screenshot("-o", "a.svg", "--keys", keys, cwd=tmp_path).returncode == 0
+    assert "dot_general" in words((tmp_path / "a.svg").read_text())
+
+
+@pytest.mark.parametrize("kind", typing.get_args(AnyEvent), ids=lambda kind: kind.__name__)
+def test_it_is_known_of_every_event_whether_more_is_to_come(kind: type[Event]) -> None:
+    streamed = kind.__name__.startswith(("Bench", "Bandwidth"))
+    said = {Stage, Printed}
+    answers = {BenchPlanned, BenchFinished}
+    more = (streamed or kind in said) and kind not in answers
+    assert issubclass(kind, picture._PROGRESS) == more
 
 
 def test_a_picture_fetches_nothing() -> None:

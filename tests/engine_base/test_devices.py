@@ -464,3 +464,16 @@ def test_an_engine_takes_a_gpu_s_memory_as_it_needs_it_unless_told_otherwise(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert ran.stdout.split() == [used]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")
+def test_the_memory_of_process_and_host_is_what_the_system_counts() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    resident, whole, free = host.resident_memory(), host.memory(), host.available_memory()
+    assert resident == pytest.approx(pages * resource.getpagesize(), rel=0.2)
+    assert whole == pytest.approx(os.sysconf("SC_PHYS_PAGES") * resource.getpagesize(), rel=0.01)
+    assert resident is not None
+    assert whole is not None
+    assert free is not None
+    assert 0 < resident < whole
+    assert 0 < free <= whole

@@ -21,7 +21,7 @@ from jaxtui.benchmark.engine.sampling_statistics import P99_FROM, paired_ratio
 from jaxtui.session import session
 from jaxtui.session.layers import Vmap
 from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session
-from jaxtui.wire.benchmark import BenchmarkReport
+from jaxtui.wire.benchmark_report import BenchmarkReport
 from tests.performance.machine import load
 from tests.performance.table import Row
 from tests.performance.timed_loop import SOURCE, VALUE, turns_in_another_process

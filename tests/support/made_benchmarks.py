@@ -9,10 +9,8 @@ from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Session
 from jaxtui.wire.benchmark import (
-    ArmStatistics,
     BenchFinished,
     BenchGap,
-    BenchmarkReport,
     BenchPeaks,
     BenchPlanned,
     BenchPoint,
@@ -21,6 +19,10 @@ from jaxtui.wire.benchmark import (
     BenchSample,
     BenchStage,
     BenchStarted,
+)
+from jaxtui.wire.benchmark_report import (
+    ArmStatistics,
+    BenchmarkReport,
     Conditions,
     Correct,
     Flag,

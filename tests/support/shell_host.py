@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from jaxtui.app.works import Works
+from jaxtui.lessons.progress import Progress
 from jaxtui.screen import screens
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
@@ -103,6 +104,7 @@ class Host(ThemedApp):
         self.said: list[str] = []
         self.copied: list[str] = []
         self.shown: list[str] = []
+        self.progress = Progress(None)
         self._named = screen
 
     @asynccontextmanager
@@ -146,3 +148,9 @@ class Host(ThemedApp):
 
     def show_session(self) -> None:
         self.shown.append("session")
+
+    def open_lesson(self, name: str) -> None:
+        self.shown.append(name)
+
+    def turn_lesson(self) -> None:
+        self.shown.append("text")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtui.wire.benchmark import Correct
+from jaxtui.wire.benchmark_report import Correct
 
 Leaves = Sequence[np.ndarray[Any, Any]]
 # Significand bits that a platform multiplies float32 matrices with, unless told to be precise.

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.engine_base.devices import available_memory
-from jaxtui.wire.benchmark import Peak
+from jaxtui.wire.benchmark_report import Peak
 
 SIDE = 1024  # of the square matrices; smaller ones for all devices together make no peak
 TRIAD_BYTES = 64 * 1024 * 1024  # of each of its three arrays: well beyond caches

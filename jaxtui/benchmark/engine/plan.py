@@ -33,15 +33,8 @@ from jaxtui.session.field_path import BENCHMARK, PROGRAM
 from jaxtui.session.session import Benchmark
 from jaxtui.text import quantities
 from jaxtui.wire.base import Composition
-from jaxtui.wire.benchmark import (
-    BenchPlanned,
-    Correct,
-    Parameter,
-    PlanBench,
-    PlannedArm,
-    PlannedPoint,
-    StrategyInfo,
-)
+from jaxtui.wire.benchmark import BenchPlanned, PlanBench
+from jaxtui.wire.benchmark_report import Correct, Parameter, PlannedArm, PlannedPoint, StrategyInfo
 
 SAME = 1.05  # the most that two strategies' operations may differ by
 WARN, REFUSE = 0.5, 0.8  # of the memory that is available

@@ -24,7 +24,8 @@ from jaxtui.program.engine import expressions, placing
 from jaxtui.results.engine.store import ResultStore
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.text import quantities
-from jaxtui.wire.benchmark import BenchStageName, Correct, Stages
+from jaxtui.wire.benchmark import BenchStageName
+from jaxtui.wire.benchmark_report import Correct, Stages
 from jaxtui.wire.report import LayerReport, ProgramReport
 
 VALUES = 10_000  # elements of an output that are reported one by one

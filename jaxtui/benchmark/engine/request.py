@@ -13,7 +13,7 @@ from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import BENCHMARK, FieldPath
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.base import Composition
-from jaxtui.wire.benchmark import Parameter
+from jaxtui.wire.benchmark_report import Parameter
 
 
 def check(benchmark: Benchmark, composition: Composition) -> None:

@@ -16,15 +16,8 @@ from jaxtui.benchmark.engine.preparing import PreparedArm
 from jaxtui.benchmark.engine.sampling_statistics import Ratio
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.engine_base.errors import GivenUp
-from jaxtui.wire.benchmark import (
-    ArmStatistics,
-    BenchGap,
-    BenchRound,
-    BenchSample,
-    Flag,
-    Noise,
-    Speedup,
-)
+from jaxtui.wire.benchmark import BenchGap, BenchRound, BenchSample
+from jaxtui.wire.benchmark_report import ArmStatistics, Flag, Noise, Speedup
 from jaxtui.wire.protocol import AnyEvent
 
 PRECISE = 0.02  # half the width of an interval that needs no more rounds

@@ -41,10 +41,8 @@ from jaxtui.wire.benchmark import (
     BenchPrepared,
     BenchProgram,
     BenchStarted,
-    Conditions,
-    Peak,
-    Stages,
 )
+from jaxtui.wire.benchmark_report import Conditions, Peak, Stages
 from jaxtui.wire.protocol import AnyEvent
 
 BUDGET = 10.0  # seconds of rounds at each point, once there are enough of them

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from jaxtui.wire.benchmark import Location, Verdict
+from jaxtui.wire.benchmark_report import Location, Verdict
 
 CONFIDENCE = 0.99
 ALPHA = 0.01

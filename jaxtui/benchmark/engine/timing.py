@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import jax
 
-from jaxtui.wire.benchmark import Flag, Noise
+from jaxtui.wire.benchmark_report import Flag, Noise
 
 _TASKS = Path("/proc/self/task")
 _STAT = Path("/proc/stat")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from jaxtui.benchmark import words
 from jaxtui.benchmark.screen.rows import Key, ceiling_words, flagged_words, too_few
 from jaxtui.text.quantities import percent, significant
-from jaxtui.wire.benchmark import BenchmarkReport, PointReport, StrategyReport
+from jaxtui.wire.benchmark_report import BenchmarkReport, PointReport, StrategyReport
 
 OVERHEAD_FROM = 1.15  # a time a batch that is this much over the baseline's is worth explaining
 

@@ -14,9 +14,9 @@ from jaxtui.benchmark.screen.rows import Key, StrategyRow, report_rows, speed_sc
 from jaxtui.benchmark.screen.speed_scale import BAND, POINT, SpeedScale, axis, bar
 from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.text import signs
-from jaxtui.wire.benchmark import PointReport
+from jaxtui.wire.benchmark_report import PointReport
 
-BAR_LEAST, BAR_MOST = 16, 60  # cells
+BAR_LEAST, BAR_MOST = 10, 60  # cells
 NAME_MOST = 26
 
 

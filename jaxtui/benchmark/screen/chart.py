@@ -17,7 +17,7 @@ from jaxtui.benchmark.screen.rows import Key, unit_of
 from jaxtui.screen.cells import Line, Segment, fit, join, width_of
 from jaxtui.text import signs
 from jaxtui.text.quantities import significant
-from jaxtui.wire.benchmark import BenchmarkReport, Parameter, PointReport, StrategyReport
+from jaxtui.wire.benchmark_report import BenchmarkReport, Parameter, PointReport, StrategyReport
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LOGARITHMIC_FROM = 4.0  # the largest over the smallest

@@ -13,7 +13,7 @@ from jaxtui.benchmark.screen import distributions as benchmark_distributions
 from jaxtui.benchmark.screen import rows, view
 from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.cells import Line, Segment
-from jaxtui.wire.benchmark import PlannedPoint, PointReport
+from jaxtui.wire.benchmark_report import PlannedPoint, PointReport
 from jaxtui.wire.report import Environment
 
 

@@ -12,7 +12,7 @@ from jaxtui.benchmark.screen.rows import Key, aligned_seconds, row_of
 from jaxtui.screen.cells import Line, Segment, width_of
 from jaxtui.text.printable import escaped
 from jaxtui.text.quantities import percent, prefixed, size
-from jaxtui.wire.benchmark import PlannedArm, PlannedPoint, PointReport, StrategyReport
+from jaxtui.wire.benchmark_report import PlannedArm, PlannedPoint, PointReport, StrategyReport
 
 _STAGES = (
     ("place", "placing inputs"),

@@ -11,7 +11,7 @@ from jaxtui.benchmark.screen.rows import Key, aligned_seconds, unit_of
 from jaxtui.screen.cells import Line, Segment, fit, join
 from jaxtui.text import signs
 from jaxtui.text.quantities import significant
-from jaxtui.wire.benchmark import PointReport
+from jaxtui.wire.benchmark_report import PointReport
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 LOGARITHMIC_FROM = 4.0  # the largest over the smallest

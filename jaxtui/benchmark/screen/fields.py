@@ -11,7 +11,7 @@ import msgspec
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import BENCHMARK, FieldPath
 from jaxtui.session.session import Benchmark, SessionError
-from jaxtui.wire.benchmark import Parameter
+from jaxtui.wire.benchmark_report import Parameter
 
 SWEEP, DEVICES, ROUNDS = BENCHMARK / "sweep", BENCHMARK / "devices", BENCHMARK / "rounds"
 BUDGET, BASELINE = BENCHMARK / "budget", BENCHMARK / "baseline"

@@ -12,7 +12,13 @@ from jaxtui.benchmark.screen.speed_scale import Interval, SpeedScale, bar, headi
 from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.text.quantities import TIME_UNITS, percent, prefixed, significant, size
 from jaxtui.text.signs import CURSOR
-from jaxtui.wire.benchmark import Control, PlannedArm, PlannedPoint, PointReport, StrategyReport
+from jaxtui.wire.benchmark_report import (
+    Control,
+    PlannedArm,
+    PlannedPoint,
+    PointReport,
+    StrategyReport,
+)
 from jaxtui.wire.report import Environment
 
 NOTHING = "–"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from jaxtui.screen.cells import Line, Segment, join
 from jaxtui.text import signs
 from jaxtui.text.quantities import significant
-from jaxtui.wire.benchmark import Control, StrategyReport
+from jaxtui.wire.benchmark_report import Control, StrategyReport
 
 LOGARITHMIC_FROM = 4.0  # the largest speed-up over the smallest
 POINT, BAND, ONE = "●", "░", "│"

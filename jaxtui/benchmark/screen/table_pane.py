@@ -14,7 +14,7 @@ from jaxtui.benchmark.screen.table import BenchmarkTable
 from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.field import FixedText, Notice
 from jaxtui.screen.titles import set_title
-from jaxtui.wire.benchmark import PlannedPoint, PointReport
+from jaxtui.wire.benchmark_report import PlannedPoint, PointReport
 from jaxtui.wire.report import Environment
 
 

@@ -15,12 +15,7 @@ from jaxtui.screen.toggles import Toggle
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark, Session
-from jaxtui.wire.benchmark import (
-    BenchmarkReport,
-    PlannedPoint,
-    PointReport,
-    StrategyInfo,
-)
+from jaxtui.wire.benchmark_report import BenchmarkReport, PlannedPoint, PointReport, StrategyInfo
 from jaxtui.wire.report import Environment
 
 BAR_LEAST, BAR_MOST = 10, 40  # cells

@@ -23,16 +23,14 @@ from jaxtui.wire.base import Composition, Failed, Gone, Printed, Ready
 from jaxtui.wire.benchmark import (
     Bench,
     BenchGap,
-    BenchmarkReport,
     BenchPlanned,
     BenchPoint,
     BenchRound,
     BenchSample,
     BenchStage,
     PlanBench,
-    PlannedArm,
-    StrategyInfo,
 )
+from jaxtui.wire.benchmark_report import BenchmarkReport, PlannedArm, StrategyInfo
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 
 Subject = Literal["session", "task"]

@@ -26,6 +26,7 @@ from jaxtui.text.number_formats import Format, number
 
 LIMIT = 4096  # elements of the input up to which its way is shown
 FEW = 2
+CELL_LEAST = 3  # cells of a block beside the wires
 AGREES = 1e-3  # how far, relatively, sums in another order may lie apart in narrow dtypes
 
 
@@ -105,6 +106,17 @@ class TravelPicture:
         most = max(map(len, self.lanes), default=0)
         return LANE * most + 2 if 0 < most <= LANES_MOST else 0
 
+    def _widths(self, width: int) -> tuple[int, int, int]:
+        """Cells for the labels and for what is sent, and those left of `width`."""
+        sends = max(map(len, [*self._all_sends(), "sends"])) + 2
+        labels = max(map(len, [*self.labels, "device"])) + 2
+        return labels, sends, width - labels - sends - 2
+
+    def _wired(self, width: int) -> int:
+        """Cells for the wires in a picture of `width`; 0 where blocks would have no room."""
+        least = len(self.columns) * (min(self._cell_width(), CELL_LEAST) + 2)
+        return self.wire_width if least <= self._widths(width)[2] - self.wire_width else 0
+
     def _wires(self, row: int, step: int, width: int) -> list[Segment]:
         drawn = row_of(self.lanes[step], row) if width else ()
         return [*drawn, Segment(" " * (width - width_of(drawn)))]
@@ -120,14 +132,10 @@ class TravelPicture:
     def lines(self, step: int, width: int) -> list[Line]:
         """The table of a step: a heading, and a line per device."""
         sends = [self._sends_of(row, step) for row in range(len(self.labels))]
-        send_width = max(map(len, [*self._all_sends(), "sends"])) + 2
-        label_width = max(map(len, [*self.labels, "device"])) + 2
-        room = width - label_width - send_width - 2
-        full = self._cell_width()
-        wired = self.wire_width
-        if len(self.columns) * (min(full, 4) + 2) > room - wired:
-            wired = 0
+        label_width, send_width, room = self._widths(width)
+        wired = self._wired(width)
         room -= wired
+        full = self._cell_width()
         fits = len(self.columns) * (full + 2) <= room
         cell = full if fits else max(2, min(full, room // max(1, len(self.columns)) - 2))
         heading: list[Segment] = [
@@ -221,7 +229,7 @@ class TravelPicture:
             parts.append(f"(3) the {made} of 3 devices so far")
         if len(self.columns) * (self._cell_width() + 2) > width - 30:
             parts.append("a number is of how many devices" if self._sums else "■ a block")
-        if self.wire_width:
+        if self._wired(width):
             parts.append(f"{HEAD} receives")
         return " · ".join(parts)
 

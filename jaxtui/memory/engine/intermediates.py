@@ -15,8 +15,8 @@ from jax.extend import core
 
 from jaxtui.engine_base.memory import byte_size
 from jaxtui.memory.engine.assignment import Assignment, Buffer, assignment_of
-from jaxtui.program.engine import hlo_collectives
-from jaxtui.program.engine.hlo_collectives import HloInstruction
+from jaxtui.program.engine import hlo_text
+from jaxtui.program.engine.hlo_text import HloInstruction
 from jaxtui.sharding.engine import lines, marking
 from jaxtui.sharding.engine.compiled import place_among
 from jaxtui.sharding.engine.liveness import Life
@@ -84,7 +84,7 @@ def compiled_intermediates(compiled: Any) -> tuple[list[Intermediates], Assignme
     assignment = assignment_of(compiled)
     if assignment is None:
         return None
-    found = hlo_collectives.instructions(compiled.as_text() or "")
+    found = hlo_text.instructions(compiled.as_text() or "")
     described = []
     for buffer in assignment.buffers:
         instruction = found.get(buffer.instruction)
@@ -133,7 +133,7 @@ def _shape(instruction: HloInstruction | None, buffer: Buffer) -> str:
     "" where it has none, such as the memory that a call of a library works in."""
     text = instruction.shape if instruction is not None else ""
     for index in buffer.part:
-        parts = hlo_collectives.split_top(text.strip()[1:-1])
+        parts = hlo_text.split_top(text.strip()[1:-1])
         text = parts[index] if index < len(parts) else ""
     found = _ELEMENT.match(text.strip())
     if found is None:

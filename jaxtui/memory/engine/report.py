@@ -19,6 +19,7 @@ from jaxtui.memory.engine.intermediates import (
     modelled_intermediates,
     needed_by,
 )
+from jaxtui.memory.engine.libraries import Uncounted, uncounted
 from jaxtui.program.engine.evaluation import Shapes, trace_prepared
 from jaxtui.program.engine.inspection import lowered_as_it_runs
 from jaxtui.program.engine.prepared import prepare
@@ -47,6 +48,7 @@ class Account:
     budget: Budget | None
     batches: Batches | None = None
     reasons: list[str] = field(default_factory=list)  # why no batches are offered
+    uncounted: Uncounted | None = None
 
     @property
     def fits(self) -> bool:
@@ -86,6 +88,7 @@ def account(
         layers = shapes.prepared.layers
         compiles = bool(layers) and layers[-1].kind.compiles
         told = Account(needed, rows, found is None, compiles, budget)
+        told.uncounted = uncounted(compiled.as_text() or "")
         if budget is not None and not told.fits:
             batches = fitting(shapes, needed, budget, cancelled)
             if isinstance(batches, Batches):
@@ -129,6 +132,7 @@ def _lines(told: Account) -> Iterator[str]:
     ]
     donated = f" – donated {size(needed.donated)}" if needed.donated else ""
     yield " + ".join(parts) + donated
+    yield from _library_lines(told.uncounted)
     yield from _batch_lines(told)
     yield ""
     yield from _table(told)
@@ -142,6 +146,16 @@ def _against(told: Account) -> str:
     of = f", for all {told.needed.devices}" if shared else ""
     word = "fits into" if told.fits else "does NOT fit into"
     return f", {word} {size(budget.bytes)} ({budget.words}{of})"
+
+
+def _library_lines(found: Uncounted | None) -> Iterator[str]:
+    if found is not None:
+        yield ""
+        yield (
+            f"Not counted: what {' and '.join(found.libraries)} works in, which computes "
+            f"{counted(found.count, 'fusion')} for XLA."
+        )
+        yield f"The largest value inside has {size(found.largest)}; it may be made in parts."
 
 
 def _batch_lines(told: Account) -> Iterator[str]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from jaxtui.program.engine import places
-from jaxtui.program.engine.hlo_collectives import KINDS, Frames
+from jaxtui.program.engine.hlo_collectives import KINDS
+from jaxtui.program.engine.hlo_text import Frames
 from jaxtui.program.engine.places_table import Places
 from jaxtui.program.engine.stablehlo_links import foreign, name_of
 from jaxtui.wire.listing import Operation

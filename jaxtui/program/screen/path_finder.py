@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 from jaxtui.program.path_texts import components
@@ -47,6 +47,21 @@ def find_again(finder: PathFinder, step: int) -> None:
         finder.say(f"no path has {finder.sought}")
 
 
+def joined(paths: Iterable[str]) -> str:
+    """Paths as one text, in which `is_nowhere` looks."""
+    return "\n".join(paths).lower()
+
+
+def is_nowhere(wanted: str, paths: str) -> bool:
+    """Whether `wanted` fits none of the joined `paths`, as far as one look tells."""
+    return "/" not in wanted and _longest(wanted) not in paths
+
+
+def _longest(wanted: str) -> str:
+    """The longest part of `wanted` that stands in a path as it is, in lower case."""
+    return max(wanted.strip().strip("*").split("*"), key=len).lower()
+
+
 def path_test(wanted: str) -> Test:
     """Whether `wanted` fits the path of a node, given with its last key, and no node above it.
 
@@ -55,7 +70,7 @@ def path_test(wanted: str) -> Test:
     """
     plain = wanted.strip().strip("*").split("*")
     parts = [re.escape(part) for part in plain]
-    longest = max(plain, key=len).lower()
+    longest = _longest(wanted)
     # The last possible end must lie within the last key: what is above does not fit by itself.
     pattern = re.compile(f".*{'.*'.join(parts)}", re.IGNORECASE | re.DOTALL)
     slashed = "/" in wanted  # then the path may be meant to be written so, too

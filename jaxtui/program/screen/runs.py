@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from jaxtui.screen.open_session import OpenSession
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Ran
 
@@ -25,15 +26,20 @@ class RunRecord(Struct, frozen=True):
 class Runs:
     """The newest run, the last one of something else before it, and one that the user keeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_session: OpenSession) -> None:
+        self._open_session = open_session
         self.now: RunRecord | None = None
         self.before: RunRecord | None = None
         self.kept: RunRecord | None = None
         self.label = KEPT  # what `kept` is called
-        self.files = 0  # how often files of the session's have changed
         self.lost: set[int] = set()  # the results that went with the engine that had them
         self.other = ""  # the function that is being run to hold the program's against it
         self.said = ""  # why that function gave no result
+
+    @property
+    def files(self) -> int:
+        """How often files that the session reads have changed."""
+        return self._open_session.file_changes
 
     def add(self, run: RunRecord) -> None:
         """Take in the newest run."""

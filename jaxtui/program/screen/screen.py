@@ -17,7 +17,7 @@ from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
 from jaxtui.program.screen.offer import LayersOffer, with_fixes
-from jaxtui.program.screen.results_side import ResultsSide
+from jaxtui.program.screen.pages import PagedScreen
 from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
 from jaxtui.program.screen.tab_line import MEMORY
@@ -51,7 +51,7 @@ NOT_YET = "none yet: F5 asks whether this file may run"
 CHANGED = "as before: F5 asks whether the changed file may run"
 
 
-class MapScreen(ResultsSide):
+class MapScreen(PagedScreen):
     """Composing on the left, shapes and results on the right; if narrow, one page at a time."""
 
     NAME = "map"
@@ -75,7 +75,6 @@ class MapScreen(ResultsSide):
         self._editor_height: int | None = None
         self._offer = LayersOffer()
         self._first: Session | None = None  # the session that is shown with the start page
-        self._left: Widget | None = None  # what had the focus on the hidden page
         self.completion: Completion | None = None
 
     def body(self) -> ComposeResult:
@@ -330,8 +329,9 @@ class MapScreen(ResultsSide):
 
     def begin_to_write(self) -> None:
         """Go to the editor, on whatever page it is, with all of its text selected."""
+        self.leave_text()
         if self.has_class("-results"):
-            self.action_flip()
+            self.flip()
         self.editor.area.focus()
         self.editor.area.select_all()
 
@@ -355,27 +355,11 @@ class MapScreen(ResultsSide):
     # ------------------------------------------------------------------------------- pages
 
     def action_run(self) -> None:
+        self.leave_text()
         self.explorer.run()
         work = self.explorer.work
-        if work.trusted and work.diagnosis is None and not self.has_class("-results"):
-            self.action_flip()
-
-    def action_flip(self) -> None:
-        self.toggle_class("-results")
-        self._leave_hidden()
-        self.show_keys()
-
-    def _leave_hidden(self) -> None:
-        """Take the focus away from fields of the hidden page, and give it back on return."""
-        if not self.has_class("-narrow"):
-            return
-        if not self.has_class("-results"):
-            if self.focused is None and self._left is not None and self._left.is_attached:
-                # A widget cannot have the focus before it is on show.
-                self.call_after_refresh(self.set_focus, self._left)
-        elif self.focused is not None and self.query_one("#compose") in self.focused.ancestors:
-            self._left = self.focused
-            self.set_focus(None)
+        if work.trusted and work.diagnosis is None:
+            self.show_page("-results")
 
     def leave_field(self) -> None:
         """Close the form if the focus is in it, else leave the field."""

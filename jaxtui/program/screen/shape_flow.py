@@ -16,7 +16,7 @@ from jaxtui.program.screen import layer_colours
 from jaxtui.program.screen.flow_foot import FOOT
 from jaxtui.program.screen.flow_layout import FlowPicture, layout
 from jaxtui.program.screen.flow_paths import Place, places
-from jaxtui.program.screen.path_finder import find_again, path_test
+from jaxtui.program.screen.path_finder import find_again, is_nowhere, joined, path_test
 from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.session.diagnosis import Diagnosis
@@ -123,6 +123,7 @@ class ShapeFlow(LineScroller):
         self._places: list[Place] = []  # of the flow `_places_of`
         self._places_of: Flow | None = None
         self._numbers: dict[tuple[str, str], int] = {}  # of the places, by kind and path
+        self._paths = ""  # of the places, joined
 
     def update_flow(
         self,
@@ -285,6 +286,8 @@ class ShapeFlow(LineScroller):
         """
         self.sought = wanted
         self._know_places()
+        if is_nowhere(wanted, self._paths):
+            return False
         fits, count = path_test(wanted), len(self._places)
         start = self._place_of_cursor()
         order = ((start + step * away) % count for away in range(1, count + 1))
@@ -303,6 +306,7 @@ class ShapeFlow(LineScroller):
         if flow is None or flow is self._places_of:
             return
         self._places, self._places_of = places(flow), flow
+        self._paths = joined(place.path for place in self._places)
         self._numbers = {(p.kind, clean(p.path)): at for at, p in enumerate(self._places)}
 
     def _place_of_cursor(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jaxtui.program.screen.flow_foot import held_parts, leaves_text
-from jaxtui.program.screen.path_finder import path_test
+from jaxtui.program.screen.path_finder import is_nowhere, joined, path_test
 from jaxtui.program.trees import Held, ShapedLeaf, Tree, held, towards
 from jaxtui.screen.cells import fit
 from jaxtui.text.dtypes import short_dtype
@@ -57,6 +57,7 @@ class TreeTable:
         self._flat = False  # whether the rows are those of some leaves only
         self._held: dict[str, Held] = {}
         self._numbers: dict[str, int] = {}
+        self._paths = ""  # of all nodes, joined
 
     def _below(self, above: Row) -> list[Row]:
         """The rows that show what is in the row `above`, none if that is folded."""
@@ -148,6 +149,9 @@ class TreeTable:
         everything = self.tree.everything
         if not self._numbers:
             self._numbers = {node.path: at for at, node in enumerate(everything)}
+            self._paths = joined(self._numbers)
+        if is_nowhere(wanted, self._paths):
+            return None
         fits = path_test(wanted)
         start, count = self._numbers[self.rows[number].tree.path], len(everything)
         for away in range(1, count + 1):

@@ -47,7 +47,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self.traced: Traced | None = None
         self.traced_of: Composition | None = None
         self.values_gone = False  # with the engine that kept the result's values
-        self.runs = Runs()
+        self.runs = Runs(open_session)
         self._run_files = 0  # how often files had changed when the newest run was asked for
         self.views: dict[ProgramView, CompilerText] = {}
         self.flow: Flow | None = None
@@ -260,7 +260,6 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def again(self, now: float) -> None:
         """Something that the engine reads besides the session has changed, such as a file."""
         self.ran_lost = True
-        self.runs.files += 1
         self.ran_of, self._departed_at = None, now
         self._failure = self._failure_of = None
         self.views = {}

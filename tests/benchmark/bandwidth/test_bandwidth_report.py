@@ -34,7 +34,8 @@ from jaxtui.wire.bandwidth import (
     fit,
 )
 from jaxtui.wire.base import Cancel, Composition, Failed, Gone, Printed
-from jaxtui.wire.benchmark import BenchFinished, BenchStage, Noise, Round
+from jaxtui.wire.benchmark import BenchFinished, BenchStage
+from jaxtui.wire.benchmark_report import Noise, Round
 from jaxtui.wire.program import Trace, Traced
 from jaxtui.wire.report import Environment
 from tests.support.made_sweeps import PLAN

@@ -38,8 +38,8 @@ from jaxtui.wire.benchmark import (
     BenchStage,
     BenchStarted,
     PlanBench,
-    PlannedArm,
 )
+from jaxtui.wire.benchmark_report import PlannedArm
 
 pytestmark = pytest.mark.long
 

@@ -13,7 +13,7 @@ import pytest
 from jaxtui.benchmark.engine import timing, turns
 from jaxtui.benchmark.engine.timing import Method
 from jaxtui.benchmark.engine.turns import Pace, Turns
-from jaxtui.wire.benchmark import Noise
+from jaxtui.wire.benchmark_report import Noise
 
 
 class Counted:

@@ -16,7 +16,7 @@ from jaxtui.benchmark.screen import rows as benchmark_rows
 from jaxtui.benchmark.screen.rows import Key, aligned_seconds, layout, report_rows
 from jaxtui.screen.cells import Line, text_of, width_of
 from jaxtui.text.signs import in_ascii
-from jaxtui.wire.benchmark import BenchmarkReport
+from jaxtui.wire.benchmark_report import BenchmarkReport
 from tests.support import made_benchmarks as made
 
 WIDTHS = [40, 60, 78, 90, 118, 200]

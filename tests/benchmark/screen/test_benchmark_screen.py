@@ -291,7 +291,7 @@ async def test_the_table_fills_as_rounds_come() -> None:
         assert "about 6 s left" in bench.text
         await bench.hear(*made.rounds(id)[-7:])
         assert "round 2/25" in bench.text
-        assert "2.00 [1.94, 2.06]  faster" in bench.text
+        assert "2.00 [1.94, 2.06]" in bench.text
         assert "1 of 2 rounds" not in bench.text
 
 

@@ -15,7 +15,8 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Benchmark, Devices, Session
 from jaxtui.wire.base import Cancel, Cancelled, Failed, Gone, Printed
-from jaxtui.wire.benchmark import Bench, BenchGap, BenchmarkReport, BenchStage, Continue, PlanBench
+from jaxtui.wire.benchmark import Bench, BenchGap, BenchStage, Continue, PlanBench
+from jaxtui.wire.benchmark_report import BenchmarkReport
 from jaxtui.wire.protocol import AnyRequest
 from tests.support import made_benchmarks as made
 from tests.support import made_events

@@ -222,7 +222,7 @@ async def test_what_ended_an_engine_is_not_asked_for_again() -> None:
 async def test_figures_of_a_file_that_changed_are_not_those_of_the_run_before() -> None:
     async with Bench().open() as bench:
         await bench.settled()
-        bench.explorer.work.again(bench.explorer.now())
+        bench.explorer.reread()
         await bench.trace_answered()
         await bench.until(lambda: len(bench.client.asked(Run)) == 2)
         await bench.hear(made.ran(bench.client.run.id))
@@ -230,7 +230,7 @@ async def test_figures_of_a_file_that_changed_are_not_those_of_the_run_before() 
         await answered(bench)
         assert "a file that it runs has changed since" in told(bench)
         # From now on they are taken with each run.
-        bench.explorer.work.again(bench.explorer.now())
+        bench.explorer.reread()
         await bench.trace_answered()
         await bench.until(lambda: len(bench.client.asked(Run)) == 3)
         await bench.hear(made.ran(bench.client.run.id))

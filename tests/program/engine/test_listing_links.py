@@ -15,7 +15,7 @@ import pytest
 
 from jaxtui.engine_base.failures import SOURCE_NAME
 from jaxtui.program.engine import hlo_links, stablehlo_links
-from jaxtui.program.engine.hlo_collectives import Frames
+from jaxtui.program.engine.hlo_text import Frames
 from jaxtui.program.engine.inspection import inspect, listed
 from jaxtui.program.engine.places_table import Places
 from jaxtui.session.layers import Grad, Jit, ShardMap, Vmap

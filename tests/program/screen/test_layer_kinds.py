@@ -124,7 +124,7 @@ def test_a_scan_goes_through_the_axis_of_its_slices_and_hands_its_carry_on_whole
         "  c       0.0 float  =  f32[]       ┐",
         "  x       f32[‹3›]   →  f32[]       ┘→",
         " ───────────────────────────────────────",
-        "  out[0]  f32[]      =  f32[]       ←",
+        "  out[0]  f32[]      =  f32[]       ←  returned",
         "  out[1]  f32[‹3›]   ←  f32[]",
         "  ‹n› axis that the next layer goes through   = passed on whole",
     ]
@@ -155,6 +155,6 @@ def test_an_argument_that_an_apply_binds_has_a_row_where_it_begins() -> None:
         "  x    f32[‹3›]  →  f32[]        →  f32[]     ┐",
         "  y                                 2.0 float ┘→",
         " ─────────────────────────────────────────────────",
-        "  out  f32[‹3›]  ←  f32[]        ←  f32[]     ←",
+        "  out  f32[‹3›]  ←  f32[]        ←  f32[]     ←  returned",
         "  ‹n› axis that the next layer maps",
     ]

@@ -39,7 +39,7 @@ from jaxtui.wire.bandwidth import (
     SweepPlan,
 )
 from jaxtui.wire.base import Composition
-from jaxtui.wire.benchmark import Noise, Round
+from jaxtui.wire.benchmark_report import Noise, Round
 from jaxtui.wire.protocol import AnyEvent
 
 FEWEST = 5  # samples that a size gets even when its budget is over

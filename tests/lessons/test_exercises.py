@@ -1,0 +1,103 @@
+"""Every exercise: its solution is right, what is listed as wrong is not, and nor is the start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jaxtui import lessons
+from jaxtui.lessons import book
+from jaxtui.lessons.book import Lesson
+from jaxtui.lessons.exercise import answered, refusal, trials
+from jaxtui.program.engine import answers
+from jaxtui.session.session import Session, dumps, loads
+from jaxtui.wire.base import Composition
+from jaxtui.wire.exercises import AnswerChecked, CheckAnswer, Trial
+from tests.support.asking import Asker
+
+SEEDS = [3, 5]
+SOON = {"ex-lengths", "ex-one-vector"}  # the others take seconds together
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(name, marks=() if name in SOON else (pytest.mark.long,))
+        for name in lessons.EXERCISES
+    ]
+
+
+def checked(lesson: Lesson, answer: Session) -> AnswerChecked:
+    assert lesson.exercise is not None
+    if reason := refusal(lesson.exercise, lesson.session, answer):
+        return AnswerChecked(right=False, message=reason)
+    found = [
+        Trial(answer=Composition.of(one, ""), reference=Composition.of(other, ""))
+        for one, other in trials(lesson.exercise, answer, SEEDS)
+    ]
+    return answers.check(found, lambda stage: None, lambda: False)
+
+
+def test_there_are_enough_exercises_and_each_chapter_has_some() -> None:
+    assert len(lessons.EXERCISES) >= 24
+    assert all(chapter.exercises for chapter in lessons.CHAPTERS)
+
+
+@pytest.mark.parametrize("name", cases())
+def test_the_solution_is_right_and_the_others_are_not(name: str) -> None:
+    lesson = book.lesson(name)
+    exercise = lesson.exercise
+    assert exercise is not None
+    found = checked(lesson, answered(lesson.session, exercise.solution))
+    assert (found.right, found.message) == (True, "")
+    start = checked(lesson, lesson.session)
+    assert not start.right
+    assert start.message
+    assert len(exercise.wrong) >= 2
+    for wrong in exercise.wrong:
+        told = checked(lesson, answered(lesson.session, wrong))
+        assert not told.right, wrong
+        assert told.message
+
+
+@pytest.mark.parametrize("name", lessons.EXERCISES)
+def test_an_exercise_is_a_session_that_hides_its_reference(name: str) -> None:
+    session, exercise = lessons.load(name), book.lesson(name).exercise
+    assert exercise is not None
+    assert session.title
+    assert session.notes.strip()
+    assert loads(dumps(session)) == session
+    assert exercise.hints
+    assert "[exercise]" not in lessons.text(name)
+    names = {argument.name for argument in session.program.arguments}
+    assert exercise.arguments.keys() <= names
+
+
+def test_a_wrong_answer_is_told_with_the_first_case_that_shows_it() -> None:
+    lesson = book.lesson("ex-one-vector")
+    source = "def softmax(v):\n    return v / v.sum()\n"
+    found = checked(lesson, answered(lesson.session, {"program.source": source}))
+    assert found.message == "other values"
+    assert found.arguments == "rows = 100 * normal(n, m, seed=3)"
+    assert found.given.count("[") == found.wanted.count("[") == 4
+
+
+def test_an_answer_that_fails_is_told_by_its_error() -> None:
+    lesson = book.lesson("ex-lengths")
+    layers = {"program.layers": '[{"transform": "vmap", "in_axes": "3"}]'}
+    found = checked(lesson, answered(lesson.session, layers))
+    assert found.message.startswith("program.layers.0.in_axes: ")
+
+
+@pytest.mark.long
+def test_the_engine_checks_an_answer(engine: Asker) -> None:
+    lesson = book.lesson("ex-lengths")
+    assert lesson.exercise is not None
+    answer = answered(lesson.session, lesson.exercise.solution)
+    found = [
+        Trial(answer=Composition.of(one, ""), reference=Composition.of(other, ""))
+        for one, other in trials(lesson.exercise, answer, SEEDS)
+    ]
+    id = engine.next_id()
+    engine.client.send(CheckAnswer(id=id, composition=Composition.of(answer, ""), trials=found))
+    assert engine.heard.next(AnswerChecked).right
