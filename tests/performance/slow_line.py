@@ -17,7 +17,9 @@ from jaxtui.session.session import Argument, Program, Session
 from tests.performance.table import Row
 from tests.support.terminal import BACKSPACE, DOWN, END, ENTER, ESCAPE, EXPLORER, TAB, Terminal
 
-KEY, PAGE, IDLE = 3000, 15000, 0  # bytes at most, for a key, for a page and while nothing is done
+# Bytes at most for a key, for one after which all shapes and results are others, for a page, and
+# while nothing is done.
+KEY, CHANGE, PAGE, IDLE = 3000, 4000, 15000, 0
 COMMON = (120, 40)  # columns and rows up to which the bounds hold
 SIZES = ((80, 24), COMMON, (200, 60))
 CTRL_G, LEFT, RIGHT, PAGE_DOWN = "\x07", "\x1b[D", "\x1b[C", "\x1b[6~"
@@ -64,20 +66,20 @@ class Step:
 STEPS = (
     Step("going into the editor", "w"),
     Step("going to the end of a line", END),
-    Step("a letter in the editor, which breaks the program", "x"),
+    Step("a letter in the editor, which breaks the program", "x", CHANGE),
     Step("another letter in the editor", "y"),
     Step("a new line in the editor", ENTER),
     Step("taking the new line away", BACKSPACE),
     Step("taking a letter away", BACKSPACE),
-    Step("taking it away, and with it the error", BACKSPACE),
+    Step("taking it away, and with it the error", BACKSPACE, CHANGE),
     Step("tab, from the editor to a value", TAB),
     Step("going to a digit", END + 5 * LEFT),
-    Step("a digit in a value, which changes shapes", "0"),
-    Step("the digit taken away", BACKSPACE),
+    Step("a digit in a value, which changes shapes", "0", CHANGE),
+    Step("the digit taken away", BACKSPACE, CHANGE),
     Step("leaving the value", ESCAPE),
     Step("the next tab of results", "s"),
     Step("the tab before", "S"),
-    Step("the elements", "m"),
+    Step("tabs to the elements", 11 * TAB, PAGE),
     Step("right in the elements", RIGHT),
     Step("leaving the elements", ESCAPE),
     Step("Map to Sharding", "2", PAGE),
