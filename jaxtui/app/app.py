@@ -225,7 +225,7 @@ class JaxtuiApp(ShellApp):
             self.explorer.run()
 
     def on_resize(self) -> None:
-        # The terminal may have cut off what it showed, and Textual paints only what differs.
+        # The terminal may have cut off what it showed, and only what differs is painted.
         self.action_repaint()
         if self.reads_lesson:
             self.call_after_refresh(self.explorer.show_work)
@@ -351,6 +351,7 @@ class JaxtuiApp(ShellApp):
         self.say(f"sent to the terminal's clipboard: {what}")
 
     def action_repaint(self) -> None:
+        self.forget_shown()
         self.refresh()
 
     def action_suspend_process(self) -> None:

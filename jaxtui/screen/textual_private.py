@@ -6,9 +6,13 @@ import functools
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from rich.color import ColorSystem
+from rich.console import Console
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.geometry import Region
@@ -16,6 +20,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
+
+from jaxtui.screen.terminal_frame import Piece, TerminalFrame
 
 PAINT_SECONDS = 0.001
 
@@ -36,6 +42,59 @@ class PromptScreen(Screen[None]):
                 PAINT_SECONDS, self._on_timer_update, name="screen_update", pause=True
             )
         return self._soon
+
+
+class FrugalApp(App[None]):
+    """An app that sends its terminal only the cells that differ from those it shows."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._shown = TerminalFrame()
+
+    def forget_shown(self) -> None:
+        """Take nothing that the terminal shows for known; what is painted next is sent whole."""
+        self._shown.forget()
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            width, height = self.size
+            renderable = FrugalUpdate(renderable, self._shown, width, height)
+        elif renderable is not None:
+            self.forget_shown()
+        super()._display(screen, renderable)
+
+
+class FrugalUpdate(CompositorUpdate):
+    """An update of Textual's, of which only what differs from a frame is written."""
+
+    def __init__(
+        self, update: LayoutUpdate | ChopsUpdate, shown: TerminalFrame, width: int, height: int
+    ) -> None:
+        self._update, self._shown, self._size = update, shown, (width, height)
+
+    def render_segments(self, console: Console) -> str:
+        colours = console._color_system or ColorSystem.TRUECOLOR
+        try:
+            return self._shown.update(self._pieces(), *self._size, colours)
+        except Exception:  # whatever it is, a screen that can be read comes first
+            self._shown.forget()
+            return self._update.render_segments(console)
+
+    def _pieces(self) -> Iterator[Piece]:
+        """Where Textual would write which strip, in that order."""
+        update = self._update
+        if isinstance(update, LayoutUpdate):
+            for y, line in enumerate(update.strips, update.region.y):
+                x = update.region.x
+                for strip in line:
+                    yield x, y, strip
+                    x += strip.cell_length
+            return
+        for y, first, last in update.spans:
+            for end, (x, part) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+                if part is not None and x <= last and end > first:
+                    whole = first <= x < last and end <= last
+                    yield x, y, part if whole else part.crop(0, min(end, last) - x)
 
 
 class EditsAtOnce(Widget if TYPE_CHECKING else object):  # type: ignore[misc]  # see below
@@ -132,6 +191,12 @@ class TerminalDriver(LinuxDriver):
         assert sys.__stderr__ is not None
         self._terminal_lost: Callable[[], object] = app.terminal_lost
         self._file: Any = LosableTerminal(sys.__stderr__, self._terminal_lost)
+        self._forget_shown: Callable[[], object] = app.forget_shown
+
+    def start_application_mode(self) -> None:
+        # What the terminal shows after another program had it is not what was sent to it.
+        self._forget_shown()
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # in Textual
 
     def run_input_thread(self) -> None:
         try:

@@ -33,6 +33,8 @@ from textual.app import App
 from textual.color import BLACK, WHITE, Color
 from textual.theme import Theme
 
+from jaxtui.screen.textual_private import FrugalApp
+
 CONTRAST = 4.5  # the least of WCAG 2 for text
 DARK, LIGHT, SIXTEEN = "jaxtui-dark", "jaxtui-light", "jaxtui-16"
 AXES, MESH_AXES, DEVICES, STRATEGIES = 4, 4, 8, 10  # tokens of a kind, after which they repeat
@@ -285,7 +287,7 @@ def _opaque(variables: dict[str, str], name: str) -> Color:
     return background + Color.parse(variables[name])
 
 
-class ThemedApp(App[None]):
+class ThemedApp(FrugalApp):
     """An app with the tokens, in the explorer's own theme for the terminal unless told another."""
 
     def __init__(self, **options: Any) -> None:

@@ -14,9 +14,11 @@ import tty
 from collections.abc import Iterator
 
 from textual import events
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, ComposeResult
 from textual.containers import Vertical
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
@@ -46,6 +48,17 @@ def test_textual_has_the_private_names_of_its_driver() -> None:
     assert "self.run_input_thread()" in source
     used = set(re.findall(r"self\._file\.(\w+)", inspect.getsource(WriterThread)))
     assert used <= {"write", "flush", "fileno"}
+
+
+def test_textual_paints_by_the_names_that_are_used_to_send_less() -> None:
+    assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
+    source = inspect.getsource(App._display)
+    assert "isinstance(renderable, CompositorUpdate)" in source
+    assert "renderable.render_segments(console)" in source
+    assert list(inspect.signature(LayoutUpdate).parameters) == ["strips", "region"]
+    assert list(inspect.signature(ChopsUpdate).parameters) == ["chops", "spans", "chop_ends"]
+    assert App().console._color_system is not None or App().console.color_system is None
+    assert "self.start_application_mode()" in inspect.getsource(Driver.resume_application_mode)
 
 
 def _written(descriptor: int, count: int) -> bytes:
@@ -149,7 +162,11 @@ def test_no_widget_takes_another_private_name_of_textual_by_chance() -> None:
     taken = {
         f"{kind.__name__}.{name}" for kind in kinds(DOMNode) for name in own(kind) & private(kind)
     }
-    assert taken == {"PromptScreen._update_timer", "SteadyInput._watch_value"}
+    assert taken == {
+        "FrugalApp._display",
+        "PromptScreen._update_timer",
+        "SteadyInput._watch_value",
+    }
 
 
 def kinds(kind: type[DOMNode]) -> Iterator[type[DOMNode]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 import pyte
+from pyte.screens import Char
 
 from tests.support.asking import sized_by_terminal
 
@@ -50,7 +51,7 @@ class Terminal:
         self._status: int | None = None
         known = {**sized_by_terminal(), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         known |= environment or {}
-        size = struct.pack("HHHH", rows, columns, 0, 0)
+        size = _window(columns, rows)
         self.began = time.perf_counter()
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
@@ -95,6 +96,12 @@ class Terminal:
         """The text on the screen now, a line per row."""
         self._follow()
         return "\n".join(self._screen.display)
+
+    @property
+    def cells(self) -> list[list[Char]]:
+        """The cells on the screen now, each with its text and style."""
+        self._follow()
+        return cells_of(self._screen)
 
     @property
     def cursor(self) -> tuple[int, int]:
@@ -151,6 +158,12 @@ class Terminal:
         for key in keys:
             self.type(key)
             self.settle(BETWEEN, most=1.0)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size, as a user does who drags its corner."""
+        self._follow()
+        self._screen.resize(rows, columns)
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, _window(columns, rows))
 
     def listen(self, seconds: float) -> None:
         """Receive output for `seconds`; the screen is updated when it is looked at."""
@@ -222,6 +235,23 @@ class Terminal:
     def _follow(self) -> None:
         data, self._followed = bytes(self.raw[self._followed :]), len(self.raw)
         self._stream.feed(data)
+
+
+def cells_of(screen: pyte.Screen) -> list[list[Char]]:
+    """The cells of a screen by row; a space has of its style only what can be seen."""
+    return [
+        [_seen(screen.buffer[y][x]) for x in range(screen.columns)] for y in range(screen.lines)
+    ]
+
+
+def _seen(cell: Char) -> Char:
+    if cell.data != " " or cell.underscore or cell.strikethrough or cell.reverse or cell.blink:
+        return cell
+    return cell._replace(fg="default", bold=False, italics=False)
+
+
+def _window(columns: int, rows: int) -> bytes:
+    return struct.pack("HHHH", rows, columns, 0, 0)
 
 
 def explorer(folder: Path, *arguments: str, **environment: str) -> Terminal:
