@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.theme import Theme as RichTheme
 from textual.app import App
 from textual.color import BLACK, WHITE, Color
 from textual.theme import Theme
@@ -287,6 +288,10 @@ def _opaque(variables: dict[str, str], name: str) -> Color:
     return background + Color.parse(variables[name])
 
 
+# Rich's own code in prose is cyan on black, whatever the ground.
+PROSE = RichTheme({"markdown.code": "bold"})
+
+
 class ThemedApp(FrugalApp):
     """An app with the tokens, in the explorer's own theme for the terminal unless told another."""
 
@@ -294,6 +299,7 @@ class ThemedApp(FrugalApp):
         super().__init__(**options)
         for theme in THEMES:
             self.register_theme(theme)
+        self.console.push_theme(PROSE)
         few = self.console.color_system == "standard"
         self.set_class(few, "-few-colours")
         self.set_reactive(App.theme, SIXTEEN if few else DARK)

@@ -162,3 +162,11 @@ def test_a_path_typed_right_behind_the_key_that_asks_for_it_opens(tmp_path: Path
         time.sleep(0.2)
         terminal.type(CTRL_O + CTRL_U + str(other) + ENTER)
         terminal.wait("Run other.toml?")
+
+
+def test_what_is_typed_right_behind_w_is_in_the_function(tmp_path: Path) -> None:
+    with explorer(tmp_path) as terminal:  # without a file, on the first example
+        terminal.wait("F5 run")
+        terminal.type("wdef mine(x): return x * 2")
+        terminal.wait("mine(x): return x * 2")
+        assert "vector" not in terminal.text.split("mine(x)")[1].splitlines()[0]

@@ -339,8 +339,10 @@ class MapScreen(PagedScreen):
         self.leave_text()
         if self.has_class("-results"):
             self.flip()
-        self.editor.area.focus()
-        self.editor.area.select_all()
+        # At once: what is typed right behind the key belongs into the text.
+        area = self.editor.area
+        self.set_focus(area) if area.focusable else area.focus()
+        area.select_all()
 
     def action_write(self) -> None:
         from jaxtui.program.screen.picker import write_here
