@@ -14,6 +14,7 @@ from jaxtui import lessons
 from jaxtui.app.recent import shown
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
+from jaxtui.screen.command_table import Command
 from jaxtui.screen.dialogs import Dialog, FilterLine
 from jaxtui.screen.filter_list import Choice, FilterList
 from jaxtui.screen.places import places
@@ -144,7 +145,7 @@ def _commands_elsewhere(app: ShellApp, screen: str) -> Iterator[Entry]:
             yield Entry(choice, partial(_elsewhere, app, screen, command.action))
 
 
-def _choice(command: commands.Command, kind: str) -> Choice:
+def _choice(command: Command, kind: str) -> Choice:
     key = commands.shown_key(command, typing=False)
     return Choice(command.help, kind, key, f"{command.label} {command.action}")
 

@@ -13,8 +13,8 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
-from jaxtui.screen import commands
 from jaxtui.screen.base import NARROW, WorkScreen
+from jaxtui.screen.command_table import Command
 from jaxtui.screen.start_page import line, page
 from jaxtui.session.session import Session
 
@@ -43,7 +43,7 @@ class StartScreen(WorkScreen[Any]):
         self.show_keys()
         self.call_after_refresh(self._begin)
 
-    def offers(self, command: commands.Command) -> bool:
+    def offers(self, command: Command) -> bool:
         """Offer every command: no work exists yet that could rule one out."""
         return True
 

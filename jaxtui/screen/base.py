@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from jaxtui.screen import commands
+from jaxtui.screen.command_table import Command
 from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.key_order import types_text
 from jaxtui.screen.screens import BY_NAME, KEYED
@@ -151,7 +152,7 @@ class WorkScreen(PromptScreen, Generic[W]):
             hints[1:1] = [("tab", "next field"), *leave]
         return tuple(hints)
 
-    def label_of(self, command: commands.Command) -> str:
+    def label_of(self, command: Command) -> str:
         """A command's label in the key line; that of the flip key names the other page."""
         turned, back = self.FLIPPED
         if command.action == "screen.flip" and turned and self.has_class(turned):
@@ -160,7 +161,7 @@ class WorkScreen(PromptScreen, Generic[W]):
             return "hide text" if self.has_class("-beside") else "program"
         return command.label
 
-    def offers(self, command: commands.Command) -> bool:
+    def offers(self, command: Command) -> bool:
         """Whether a command applies now; applying a fix does when there is one."""
         if command.action == "app.apply_fix":
             found = self.diagnosis(self.explorer.work)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from jaxtui.screen.commands import COMMANDS, shown_key
+from jaxtui.screen.command_table import COMMANDS
+from jaxtui.screen.commands import shown_key
 
 KEY_CELLS = 7  # for the name of a key, and the gap behind it
 LEFT_CELLS = 25  # for a key and its words in the left of the two columns

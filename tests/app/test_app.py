@@ -22,6 +22,7 @@ from jaxtui.app.explorer import joined
 from jaxtui.app.help import HelpDialog
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
+from jaxtui.screen.command_table import COMMANDS
 from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.filter_list import Choice, found
@@ -409,7 +410,7 @@ async def test_help_names_every_key(key: str) -> None:
         await bench.press(key)
         assert isinstance(bench.app.screen, HelpDialog)
         shown = "\n".join(line.plain for line in bench.app.screen._lines(72))
-        for command in commands.COMMANDS:
+        for command in COMMANDS:
             if command.keys:
                 assert command.help in shown
                 assert commands.key_names(command) in shown
@@ -565,12 +566,12 @@ async def test_a_theme_that_does_not_exist_is_named_and_the_screen_works() -> No
 
 
 def test_no_key_needs_what_a_terminal_cannot_tell_apart() -> None:
-    keys = {key for command in commands.COMMANDS for key in command.keys.split(",")}
+    keys = {key for command in COMMANDS for key in command.keys.split(",")}
     assert not keys & {"ctrl+i", "ctrl+m", "ctrl+h", "ctrl+enter", "ctrl+space"}
 
 
 def test_no_key_means_two_things_in_one_place() -> None:
-    scopes = {command.scope for command in commands.COMMANDS}
+    scopes = {command.scope for command in COMMANDS}
     for scope in scopes:
         taken: dict[str, str] = {}
         for place in {scope, "app"}:
@@ -701,7 +702,7 @@ async def test_a_long_status_leaves_the_keys_of_the_screens_in_80_columns() -> N
 
 @pytest.mark.parametrize("name", ["save as", "theme", "benchmark", "bandwidth", "quit", "help"])
 def test_the_palette_knows_every_command_by_its_name(name: str) -> None:
-    known = [c for c in commands.COMMANDS if c.palette]
+    known = [c for c in COMMANDS if c.palette]
     choices = [Choice(c.help, words=f"{c.label} {c.action}") for c in known]
     named = [place for place, c in enumerate(known) if c.label.lower() == name]
     assert named

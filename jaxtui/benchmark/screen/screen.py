@@ -22,6 +22,7 @@ from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
+from jaxtui.screen.command_table import Command
 from jaxtui.screen.field import FieldTyped
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.toggles import Toggles
@@ -356,7 +357,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     # ----------------------------------------------------------------------------- the key line
 
-    def offers(self, command: commands.Command) -> bool:
+    def offers(self, command: Command) -> bool:
         match command.action:
             case "screen.run":
                 return not self.bench.running

@@ -22,6 +22,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
 from jaxtui.screen.cells import fit
+from jaxtui.screen.command_table import Command
 from jaxtui.screen.field import FieldTyped
 from jaxtui.session import collective_program, export
 from jaxtui.session.diagnosis import Diagnosis
@@ -239,7 +240,7 @@ class CollectivesScreen(TravelSide):
 
     # ----------------------------------------------------------------------------- the key line
 
-    def offers(self, command: commands.Command) -> bool:
+    def offers(self, command: Command) -> bool:
         if command.action == "screen.flip":
             return self.has_class("-low")
         return super().offers(command)

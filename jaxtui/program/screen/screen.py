@@ -34,6 +34,7 @@ from jaxtui.program.screen.view import (
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands, fields
 from jaxtui.screen.base import STYLES
+from jaxtui.screen.command_table import Command
 from jaxtui.screen.titles import set_title
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, SOURCE
@@ -383,7 +384,7 @@ class MapScreen(PagedScreen):
         pane = getattr(self.focused, "SCOPE", "")
         return (pane, "map", "app") if pane else ("map", "app")
 
-    def offers(self, command: commands.Command) -> bool:
+    def offers(self, command: Command) -> bool:
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")

@@ -14,6 +14,7 @@ from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
 from jaxtui.screen.cells import Line, Segment
+from jaxtui.screen.command_table import Command
 from jaxtui.screen.field import Notice
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.titles import set_title
@@ -172,7 +173,7 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
 
         ask_and_export(self, report, "Save this sweep as", "bandwidth", FORMATS, written)
 
-    def offers(self, command: commands.Command) -> bool:
+    def offers(self, command: Command) -> bool:
         if command.action == "app.stop":
             return command.scope == "bandwidth" and self.sweep.running
         if command.action == "screen.run":
