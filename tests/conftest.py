@@ -84,16 +84,16 @@ def _styles_are_parsed_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def _fresh_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A new folder each time, which whoever writes into it makes."""
     above = tmp_path_factory.mktemp("folders")
     return (above / str(number) for number in itertools.count())
 
 
 @pytest.fixture(autouse=True)
-def _own_folders(monkeypatch: pytest.MonkeyPatch, _folders: Iterator[Path]) -> None:
+def _own_folders(monkeypatch: pytest.MonkeyPatch, _fresh_folders: Iterator[Path]) -> None:
     """No test sees, or leaves, the settings and unsaved work of whoever runs it."""
-    folder = next(_folders)
+    folder = next(_fresh_folders)
     for name in ("CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
 

@@ -32,6 +32,7 @@ from jaxtui.wire.base import Gone, Log, Printed, Spoiled, Stage
 from jaxtui.wire.program import Run, Trace
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
+from tests.support.tables import one_in
 
 
 @pytest.fixture(autouse=True)
@@ -376,7 +377,7 @@ async def test_quitting_asks_about_changes_and_whoever_insists_leaves() -> None:
         assert not bench.app.is_running
 
 
-@pytest.mark.parametrize("dialog", ["f1", "ctrl+o", "ctrl+s", "ctrl+p", "p"])
+@pytest.mark.parametrize("dialog", one_in(2, ["f1", "ctrl+o", "ctrl+s", "ctrl+p", "p"]))
 async def test_quitting_from_a_dialog_asks_about_changes_too(dialog: str) -> None:
     async with Bench().open() as bench:
         await bench.settled()
@@ -709,7 +710,7 @@ def test_the_palette_knows_every_command_by_its_name(name: str) -> None:
     assert set(named) <= set(found(choices, name))
 
 
-@pytest.mark.parametrize("keys", ["1", "2", "3", "3b", "4", "5", "6"])
+@pytest.mark.parametrize("keys", one_in(3, ["1", "2", "3", "3b", "4", "5", "6"]))
 async def test_every_screen_is_painted_without_colours(
     keys: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

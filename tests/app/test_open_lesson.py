@@ -185,7 +185,7 @@ async def test_where_it_is_narrow_the_pages_are_turned() -> None:
         await bench.press("T", "6")
         assert "Device set" in bench.text
         await bench.press("T")
-        assert "vmap: one function, many values" in bench.text
+        await bench.until(lambda: "vmap: one function, many values" in bench.text)
 
 
 @pytest.mark.long

@@ -93,6 +93,7 @@ async def test_a_command_of_another_screen_goes_there() -> None:
         await bench.until(lambda: bench.app.current_mode == "collectives")
 
 
+@pytest.mark.long
 async def test_it_knows_the_same_on_every_screen() -> None:
     async with Bench().open() as bench:
         await bench.settled()
@@ -105,6 +106,7 @@ async def test_it_knows_the_same_on_every_screen() -> None:
             assert "Run the program" in labels
 
 
+@pytest.mark.long
 async def test_backspace_takes_letters_back_and_nothing_found_is_said() -> None:
     async with Bench().open() as bench:
         await bench.settled()

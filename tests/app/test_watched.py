@@ -25,6 +25,7 @@ from jaxtui.wire.protocol import AnyRequest
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 from tests.support.made_any import value_of
+from tests.support.tables import one_in
 
 SOURCE = "import helper\ndef f(matrix, vector):\n    return helper.g(matrix @ vector)\n"
 CHANGED = "helper.py changed since it was accepted: F5 shows what changed and asks"
@@ -155,7 +156,7 @@ async def test_nothing_is_sent_once_a_file_changed_and_f5_shows_what(
         assert bench.explorer.open_session.trusted
 
 
-@pytest.mark.parametrize("screen", ["map", "collectives", "benchmark"])
+@pytest.mark.parametrize("screen", one_in(3, ["map", "collectives", "benchmark"]))
 async def test_every_screen_says_why_nothing_runs(screen: str, folder: Path) -> None:
     async with accepted(folder) as bench:
         await look_at(screen, bench)

@@ -14,6 +14,7 @@ from jaxtui.session.collective_catalogue import OPERATIONS
 from jaxtui.session.collective_program import CollectiveError, as_program, as_session, with_input
 from jaxtui.session.layers import Jit, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Collective, Devices, Program, Session, dumps, loads
+from tests.support.tables import one_in
 
 OWN = "def normalize(x):\n    return x / lax.psum(jnp.sum(x), 'devices')\n"
 
@@ -170,7 +171,7 @@ def test_words_cover_every_option_and_say_what_they_are() -> None:
         assert all(option.words for option in operation.options)
 
 
-@pytest.mark.parametrize("via", collectives.VIAS)
+@pytest.mark.parametrize("via", one_in(2, collectives.VIAS))
 def test_the_exported_script_prints_what_each_device_holds(via: str) -> None:
     script = export.script(session("normalize", source=OWN, via=via))
     ran = subprocess.run(

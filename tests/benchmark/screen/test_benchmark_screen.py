@@ -24,6 +24,7 @@ from jaxtui.wire.benchmark import BenchGap, BenchRound, BenchStage, Continue, Pl
 from tests.support import made_benchmarks as made
 from tests.support import made_events
 from tests.support.fake_client import Bench
+from tests.support.tables import one_in
 
 SIZES = [(80, 24), (120, 40)]
 OWN = Benchmark(sweep={"batch": [16, 64, 256]})
@@ -556,13 +557,13 @@ def test_picture_before_a_run(snap_compare: Compare, size: tuple[int, int]) -> N
     assert snap_compare(bench.app, terminal_size=size, run_before=ready)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", one_in(2, SIZES))
 def test_picture_of_a_run(snap_compare: Compare, size: tuple[int, int]) -> None:
     bench, ready = look(_half)
     assert snap_compare(bench.app, terminal_size=size, run_before=ready)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", one_in(2, SIZES))
 def test_picture_of_the_chart(snap_compare: Compare, size: tuple[int, int]) -> None:
     bench, ready = look(_chart)
     assert snap_compare(bench.app, terminal_size=size, run_before=ready)

