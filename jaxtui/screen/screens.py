@@ -54,7 +54,7 @@ SCREENS = (
             ("In a field", "jaxtui.screen.field:TypedInput"),
             ("In a result", "jaxtui.results.screen.view:ArrayView"),
             ("In a jaxpr, StableHLO or HLO", "jaxtui.program.screen.listing.view:ListingView"),
-            ("In the shapes", "jaxtui.program.screen.shape_flow:ShapeFlow"),
+            ("In the shapes", "jaxtui.program.screen.flow.shape_flow:ShapeFlow"),
         ),
     ),
     ScreenEntry(

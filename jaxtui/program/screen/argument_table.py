@@ -20,7 +20,7 @@ from jaxtui.screen.field import FieldInput, FieldMessage
 from jaxtui.session.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
-    from jaxtui.program.screen.argument_tree import ArgumentTree, SettingLine
+    from jaxtui.program.screen.trees.argument_tree import ArgumentTree, SettingLine
 
 UNREADABLE = "…"
 # 64 rows added together would hold up the question whether a file may run, and keys.
@@ -97,7 +97,7 @@ class _ArgumentRow(Vertical):
             shown.row.name, branches is not None, self.unfolded is not None, widths.marks
         )
         if self.unfolded is not None and branches is not None:
-            from jaxtui.program.screen.tree_columns import columns
+            from jaxtui.program.screen.trees.columns import columns
 
             self.unfolded.show(branches, columns(shown, column, widths))
         elif self.unfolded is not None:
@@ -110,8 +110,8 @@ class _ArgumentRow(Vertical):
         if self.unfolded is not None:
             self.fold()
         elif branches is not None:
-            from jaxtui.program.screen.argument_tree import ArgumentTree
-            from jaxtui.program.screen.tree_columns import columns
+            from jaxtui.program.screen.trees.argument_tree import ArgumentTree
+            from jaxtui.program.screen.trees.columns import columns
 
             self.unfolded = ArgumentTree(branches, columns(*self._first))
             self._show_tree()

@@ -12,17 +12,17 @@ from textual.widget import Widget
 
 from jaxtui.program.screen.argument_table import ArgumentTable
 from jaxtui.program.screen.axes import Cells, replaced
-from jaxtui.program.screen.donation import donating_layer
-from jaxtui.program.screen.flow_trees import FlowTrees
+from jaxtui.program.screen.flow.shape_flow import ShapeFlow
+from jaxtui.program.screen.flow.trees import FlowTrees
 from jaxtui.program.screen.function_editor import FunctionEditor
 from jaxtui.program.screen.layer_list import LayerList
 from jaxtui.program.screen.layers_pane import LayersPane
 from jaxtui.program.screen.offer import LayersOffer, with_fixes
 from jaxtui.program.screen.pages import PagedScreen
-from jaxtui.program.screen.shape_flow import ShapeFlow
 from jaxtui.program.screen.signature import with_value
 from jaxtui.program.screen.tab_line import MEMORY
 from jaxtui.program.screen.table_rows import AxisColumn
+from jaxtui.program.screen.trees.donation import donating_layer
 from jaxtui.program.screen.view import (
     ParametersText,
     argument_rows,
@@ -41,7 +41,7 @@ from jaxtui.session.field_path import ARGUMENTS, FUNCTION, LAYERS, PARAMETERS, S
 from jaxtui.session.session import Session
 
 if TYPE_CHECKING:
-    from jaxtui.program.screen.node_settings import NodeSettings
+    from jaxtui.program.screen.trees.node_settings import NodeSettings
     from jaxtui.screen.completion import Completion
 
 # Beside the editor, an argument's row and a layer's: the two lines around the screen, two titles,
@@ -267,13 +267,13 @@ class MapScreen(PagedScreen):
 
     def on_argument_table_node_set(self, event: ArgumentTable.NodeSet) -> None:
         """Put a setting of a part of an argument into the text of its field."""
-        from jaxtui.program.screen.map_trees import set_node
+        from jaxtui.program.screen.trees.on_map import set_node
 
         set_node(self.explorer, event, self.arguments.rows, self.axis_column(), self._for_nodes())
 
     def _for_nodes(self) -> NodeSettings:
         """What sets the nodes of trees, for the selected layer."""
-        from jaxtui.program.screen.node_settings import NodeSettings
+        from jaxtui.program.screen.trees.node_settings import NodeSettings
 
         self.node_settings = self.node_settings or NodeSettings()
         self.node_settings.selected = self.layer_list.selected
@@ -321,7 +321,7 @@ class MapScreen(PagedScreen):
     # ------------------------------------------------------------------------------- results
 
     def action_pick_leaf(self) -> None:
-        from jaxtui.program.screen.map_trees import pick_leaf
+        from jaxtui.program.screen.trees.on_map import pick_leaf
 
         pick_leaf(self, self.results, self._for_nodes())
 

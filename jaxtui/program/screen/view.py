@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxtui.program.screen.axes import Cells, split
-from jaxtui.program.screen.donation import Donation
-from jaxtui.program.screen.flow_trees import FlowTrees
+from jaxtui.program.screen.flow.trees import FlowTrees
 from jaxtui.program.screen.signature import rows
 from jaxtui.program.screen.table_rows import AxisColumn, TableRow
+from jaxtui.program.screen.trees.donation import Donation
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import fields
 from jaxtui.screen.open_session import ended_words

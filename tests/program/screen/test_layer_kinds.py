@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.widgets import OptionList, Static
 
-from jaxtui.program.screen.flow_layout import layout
-from jaxtui.program.screen.flow_tracks import output_tracks
+from jaxtui.program.screen.flow.layout import layout
+from jaxtui.program.screen.flow.tracks import output_tracks
 from jaxtui.program.screen.layer_list import LayerForm, layer_summary
 from jaxtui.screen.field import FieldInput
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Vmap

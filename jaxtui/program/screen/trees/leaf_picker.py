@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
 
-from jaxtui.program.screen.argument_tree import SettingLine
-from jaxtui.program.screen.tree_rows import TreeRows
-from jaxtui.program.screen.tree_table import Column, TreeTable
+from jaxtui.program.screen.trees.argument_tree import SettingLine
+from jaxtui.program.screen.trees.rows import TreeRows
+from jaxtui.program.screen.trees.table import Column, TreeTable
 from jaxtui.program.trees import Branches
 from jaxtui.screen.dialogs import Dialog
 from jaxtui.screen.field import TypedInput

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from jaxtui.program.prefixes import Refused
-from jaxtui.program.screen.donation import Donation, donating_layer
-from jaxtui.program.screen.flow_trees import FlowTrees
-from jaxtui.program.screen.node_settings import Change, Node, NodeSettings, Table
+from jaxtui.program.screen.flow.trees import FlowTrees
 from jaxtui.program.screen.signature import rows as argument_rows
 from jaxtui.program.screen.table_rows import TableRow
+from jaxtui.program.screen.trees.donation import Donation, donating_layer
+from jaxtui.program.screen.trees.node_settings import Change, Node, NodeSettings, Table
 from jaxtui.program.screen.view import axis_column
 from jaxtui.program.trees import tree_at
 from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Smap, Vmap

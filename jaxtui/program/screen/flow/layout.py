@@ -13,10 +13,10 @@ from types import MappingProxyType
 
 from rich.cells import cell_len
 
-from jaxtui.program.screen.flow_fault import locate
-from jaxtui.program.screen.flow_foot import FOOT, foot
-from jaxtui.program.screen.flow_rows import Row
-from jaxtui.program.screen.flow_table import Table, build
+from jaxtui.program.screen.flow.fault import locate
+from jaxtui.program.screen.flow.foot import FOOT, foot
+from jaxtui.program.screen.flow.rows import Row
+from jaxtui.program.screen.flow.table import Table, build
 from jaxtui.screen.cells import (
     Line,
     Segment,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.program.screen.flow_layout import FlowPicture, layout
+from jaxtui.program.screen.flow.layout import FlowPicture, layout
 from jaxtui.screen.cells import text_of, width_of
 from jaxtui.screen.field import summary
 from jaxtui.session.diagnosis import Diagnosis, Fix

@@ -13,9 +13,9 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from jaxtui.program.screen.flow_foot import whereabouts
+from jaxtui.program.screen.flow.foot import whereabouts
 from jaxtui.program.screen.path_finder import find_again
-from jaxtui.program.screen.tree_table import Column, Row, TreeTable
+from jaxtui.program.screen.trees.table import Column, Row, TreeTable
 from jaxtui.program.trees import Tree
 from jaxtui.screen import commands
 from jaxtui.screen.cells import Line, Segment, fit, fit_middle, width_of, wrap

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.program.screen.flow_fault import Fault, argument_of
-from jaxtui.program.screen.flow_leaves import Leaves
-from jaxtui.program.screen.flow_rows import LazyRows, RowMaker
-from jaxtui.program.screen.flow_stacks import Stack, maps, stacks_of
+from jaxtui.program.screen.flow.fault import Fault, argument_of
+from jaxtui.program.screen.flow.leaves import Leaves
+from jaxtui.program.screen.flow.rows import LazyRows, RowMaker
+from jaxtui.program.screen.flow.stacks import Stack, maps, stacks_of
 from jaxtui.screen.cells import Line, Segment, fit, width_of
 from jaxtui.text import signs
 from jaxtui.text.printable import clean

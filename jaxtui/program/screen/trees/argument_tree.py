@@ -11,9 +11,9 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input
 
-from jaxtui.program.screen.tree_rows import MIXED, TreeRows
-from jaxtui.program.screen.tree_settings import TYPED
-from jaxtui.program.screen.tree_table import Column, TreeTable
+from jaxtui.program.screen.trees.rows import MIXED, TreeRows
+from jaxtui.program.screen.trees.settings import TYPED
+from jaxtui.program.screen.trees.table import Column, TreeTable
 from jaxtui.program.trees import Branches
 from jaxtui.screen.cells import fit_middle
 from jaxtui.screen.field import FixedText, TypedInput

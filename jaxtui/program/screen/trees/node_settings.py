@@ -8,11 +8,11 @@ from typing import NamedTuple
 from jaxtui.program import prefixes
 from jaxtui.program.prefixes import Refused
 from jaxtui.program.screen.axes import split
-from jaxtui.program.screen.donation import Donation
 from jaxtui.program.screen.signature import ArgumentRow
 from jaxtui.program.screen.table_rows import AxisColumn, TableRow
-from jaxtui.program.screen.tree_columns import DONATE, SHARDING
-from jaxtui.program.screen.tree_settings import (
+from jaxtui.program.screen.trees.columns import DONATE, SHARDING
+from jaxtui.program.screen.trees.donation import Donation
+from jaxtui.program.screen.trees.settings import (
     ArgumentAxes,
     output_entries,
     placed,

@@ -13,9 +13,9 @@ from typing import NamedTuple, overload
 
 from rich.cells import cell_len
 
-from jaxtui.program.screen.flow_cells import NOT_REACHED, FlowCells
-from jaxtui.program.screen.flow_leaves import Group, Leaves, branches_of
-from jaxtui.program.screen.flow_tracks import OUTPUTS, Kind, Track
+from jaxtui.program.screen.flow.cells import NOT_REACHED, FlowCells
+from jaxtui.program.screen.flow.leaves import Group, Leaves, branches_of
+from jaxtui.program.screen.flow.tracks import OUTPUTS, Kind, Track
 from jaxtui.program.trees import Held, held
 from jaxtui.screen.cells import Line, Segment, width_of
 from jaxtui.text import signs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from jaxtui.program.screen.leaf_picker import LeafPicker
-from jaxtui.program.screen.result_leaves import result_tree, returning_layer
+from jaxtui.program.screen.trees.leaf_picker import LeafPicker
+from jaxtui.program.screen.trees.result_leaves import result_tree, returning_layer
 from jaxtui.session.layers import AnyLayer, Grad, Jit, Vmap
 from jaxtui.wire.program import Ran
 from jaxtui.wire.report import Flow, Level, TreeNode

@@ -6,9 +6,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from jaxtui.program.screen.flow_cells import kind_of
-from jaxtui.program.screen.flow_fault import argument_of
-from jaxtui.program.screen.flow_tracks import (
+from jaxtui.program.screen.flow.cells import kind_of
+from jaxtui.program.screen.flow.fault import argument_of
+from jaxtui.program.screen.flow.tracks import (
     OUTPUTS,
     Kind,
     Track,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jaxtui.program.prefixes import Refused
-from jaxtui.program.screen.donation import donating_layer
-from jaxtui.program.screen.node_settings import Node, NodeSettings, Table
-from jaxtui.program.screen.result_leaves import leaf_picker
+from jaxtui.program.screen.trees.donation import donating_layer
+from jaxtui.program.screen.trees.node_settings import Node, NodeSettings, Table
+from jaxtui.program.screen.trees.result_leaves import leaf_picker
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.argument_table import ArgumentTable

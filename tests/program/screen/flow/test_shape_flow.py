@@ -8,7 +8,7 @@ import pytest
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from jaxtui.program.screen.shape_flow import ShapeFlow
+from jaxtui.program.screen.flow.shape_flow import ShapeFlow
 from jaxtui.screen.ascii_filter import PlainText
 from jaxtui.screen.cells import text_of
 from jaxtui.screen.themes import ThemedApp

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jaxtui.program.screen.flow_layout import layout
-from jaxtui.program.screen.flow_stacks import BOX, Stack, line, stacks_of
+from jaxtui.program.screen.flow.layout import layout
+from jaxtui.program.screen.flow.stacks import BOX, Stack, line, stacks_of
 from jaxtui.screen.cells import text_of, width_of
 from jaxtui.text.signs import in_ascii
 from tests.support import made_flows as made

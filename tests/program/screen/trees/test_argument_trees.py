@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from jaxtui.program.screen.tree_rows import TreeRows
+from jaxtui.program.screen.trees.rows import TreeRows
 from jaxtui.session.layers import AnyLayer, Jit, Vmap
 from jaxtui.session.session import Argument, Devices, Program, Session
 from jaxtui.wire.report import Flow, Parameter, TreeNode

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from jaxtui.program.screen import flow_stacks
-from jaxtui.program.screen.flow_rows import Row
-from jaxtui.program.screen.flow_table import Table
+from jaxtui.program.screen.flow import stacks as flow_stacks
+from jaxtui.program.screen.flow.rows import Row
+from jaxtui.program.screen.flow.table import Table
 from jaxtui.program.trees import Held
 from jaxtui.screen.cells import Line, Segment, crop, fit, pad, pieces, width_of, wrap
 from jaxtui.session.diagnosis import Diagnosis

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
-from jaxtui.program.screen.flow_cells import kind_of
+from jaxtui.program.screen.flow.cells import kind_of
 from jaxtui.wire.report import FlowLeaf, Level
 
 OUTPUTS = "out"  # what the paths of outputs begin with

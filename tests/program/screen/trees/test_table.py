@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxtui.program.screen.path_finder import path_test
-from jaxtui.program.screen.tree_table import TreeTable
+from jaxtui.program.screen.trees.table import TreeTable
 from jaxtui.program.trees import Tree, tree_at
 from jaxtui.wire.report import TreeNode
 from tests.support.made_flows import leaf

@@ -13,9 +13,9 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from jaxtui.program.screen import layer_colours
-from jaxtui.program.screen.flow_foot import FOOT
-from jaxtui.program.screen.flow_layout import FlowPicture, layout
-from jaxtui.program.screen.flow_paths import Place, places
+from jaxtui.program.screen.flow.foot import FOOT
+from jaxtui.program.screen.flow.layout import FlowPicture, layout
+from jaxtui.program.screen.flow.paths import Place, places
 from jaxtui.program.screen.path_finder import find_again, is_nowhere, joined, path_test
 from jaxtui.screen.cells import Line, Segment, fit
 from jaxtui.screen.line_scroller import LineScroller, ways

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from jaxtui.program.prefixes import PLACEMENTS
-from jaxtui.program.screen import tree_settings
 from jaxtui.program.screen.table_rows import AxisColumn, TableRow, Widths
-from jaxtui.program.screen.tree_table import Column
+from jaxtui.program.screen.trees import settings as tree_settings
+from jaxtui.program.screen.trees.table import Column
 from jaxtui.program.trees import Tree
 
 SHARDING, DONATE = "sharding", "donate"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxtui.program.screen.flow_leaves import Group, branches_of
-from jaxtui.program.screen.flow_table import leaves_of
-from jaxtui.program.screen.flow_tracks import Kind
+from jaxtui.program.screen.flow.leaves import Group, branches_of
+from jaxtui.program.screen.flow.table import leaves_of
+from jaxtui.program.screen.flow.tracks import Kind
 from jaxtui.text.branches import Branch
 from jaxtui.wire.report import Flow
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from jaxtui.program.prefixes import Kind, Refused
-from jaxtui.program.screen import tree_settings
-from jaxtui.program.screen.flow_trees import returned_tree
-from jaxtui.program.screen.leaf_picker import LeafPicker
-from jaxtui.program.screen.node_settings import NodeSettings
-from jaxtui.program.screen.tree_settings import output_entries
-from jaxtui.program.screen.tree_table import Column
+from jaxtui.program.screen.flow.trees import returned_tree
+from jaxtui.program.screen.trees import settings as tree_settings
+from jaxtui.program.screen.trees.leaf_picker import LeafPicker
+from jaxtui.program.screen.trees.node_settings import NodeSettings
+from jaxtui.program.screen.trees.settings import output_entries
+from jaxtui.program.screen.trees.table import Column
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.program.trees import LEAF, Branches, Tree
 from jaxtui.screen.shell import Workbench

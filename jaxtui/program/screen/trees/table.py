@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from jaxtui.program.screen.flow_foot import held_parts, leaves_text
+from jaxtui.program.screen.flow.foot import held_parts, leaves_text
 from jaxtui.program.screen.path_finder import is_nowhere, joined, path_test
 from jaxtui.program.trees import Held, ShapedLeaf, Tree, held, towards
 from jaxtui.screen.cells import fit

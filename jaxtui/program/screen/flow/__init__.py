@@ -1,0 +1,1 @@
+"""The shape flow: every leaf's shape on its way through the layers, drawn."""
