@@ -16,7 +16,7 @@ from jaxtui.session.session import Session
 if TYPE_CHECKING:
     from jaxtui.app.captures import Captures
     from jaxtui.app.explorer import Explorer
-    from jaxtui.app.open_lesson import OpenLesson
+    from jaxtui.app.learn.open_lesson import OpenLesson
     from jaxtui.lessons.progress import Progress
     from jaxtui.session.diagnosis import Fix
 
@@ -168,7 +168,7 @@ class ActingApp(ShellApp):
     @property
     def lessons(self) -> OpenLesson:
         """The lessons, of which one may be open."""
-        from jaxtui.app.open_lesson import OpenLesson
+        from jaxtui.app.learn.open_lesson import OpenLesson
         from jaxtui.lessons.progress import Progress
 
         if self.explorer.lesson is None:

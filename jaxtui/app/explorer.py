@@ -15,7 +15,7 @@ from textual.timer import Timer
 from jaxtui.app.array_reads import ArrayReads
 from jaxtui.app.files import Files
 from jaxtui.app.history import History, changed
-from jaxtui.app.lesson import followed
+from jaxtui.app.learn.lesson import followed
 from jaxtui.app.works import Works
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jaxtui.app.covered import Covered
     from jaxtui.app.file_poll import FilePoll
     from jaxtui.app.kept_work import KeptWork
-    from jaxtui.app.open_lesson import OpenLesson
+    from jaxtui.app.learn.open_lesson import OpenLesson
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.session.diagnosis import Fix
 

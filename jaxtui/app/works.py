@@ -10,7 +10,7 @@ from jaxtui.screen.screens import load
 from jaxtui.screen.work import AwaitedWork
 
 if TYPE_CHECKING:
-    from jaxtui.app.exercise_work import ExerciseWork
+    from jaxtui.app.learn.exercise_work import ExerciseWork
     from jaxtui.benchmark.bandwidth.screen.work import SweepWork
     from jaxtui.benchmark.screen.work import BenchmarkWork
     from jaxtui.changes.screen.work import ChangesWork
@@ -47,7 +47,7 @@ class Works:
     collective: Begins[CollectiveWork] = Begins("jaxtui.collectives.screen.work:CollectiveWork")
     changes: Begins[ChangesWork] = Begins("jaxtui.changes.screen.work:ChangesWork")
     benchmark: Begins[BenchmarkWork] = Begins("jaxtui.benchmark.screen.work:BenchmarkWork")
-    exercise: Begins[ExerciseWork] = Begins("jaxtui.app.exercise_work:ExerciseWork")
+    exercise: Begins[ExerciseWork] = Begins("jaxtui.app.learn.exercise_work:ExerciseWork")
     sweep: Begins[SweepWork] = Begins("jaxtui.benchmark.bandwidth.screen.work:SweepWork")
 
     def __init__(self, open_session: OpenSession) -> None:

@@ -109,7 +109,7 @@ SCREENS = (
     ),
     ScreenEntry(
         "learn",
-        "jaxtui.app.learn:LearnScreen",
+        "jaxtui.app.learn.screen:LearnScreen",
         (("learn", "On the Learn screen"), ("lesson", "While a lesson is open")),
         key="5",
         title="Learn",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxtui.app.open_lesson import leaf_text
+from jaxtui.app.learn.open_lesson import leaf_text
 from jaxtui.collectives.engine import run as collectives
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.lessons.steps import Seen

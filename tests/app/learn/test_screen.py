@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jaxtui import lessons
-from jaxtui.app.learn import LearnScreen
-from jaxtui.app.lesson_pane import LessonPane
+from jaxtui.app.learn.pane import LessonPane
+from jaxtui.app.learn.screen import LearnScreen
 from jaxtui.lessons import book
 from jaxtui.program.screen.screen import MapScreen
 from jaxtui.screen.dialogs import ConfirmDialog

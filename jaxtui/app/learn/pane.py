@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from jaxtui.app.lesson_text import (
+from jaxtui.app.learn.text import (
     ADDRESS,
     Shown,
     exercise_text,

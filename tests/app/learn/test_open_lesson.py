@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from jaxtui import lessons
-from jaxtui.app.lesson_pane import BESIDE, LessonPane
+from jaxtui.app.learn.pane import BESIDE, LessonPane
 from jaxtui.lessons import book
 from jaxtui.lessons.progress import Progress
 from jaxtui.program.screen.screen import MapScreen

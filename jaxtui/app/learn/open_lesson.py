@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.screen import Screen
 
-from jaxtui.app.lesson_pane import LessonPane
-from jaxtui.app.lesson_text import Shown
+from jaxtui.app.learn.pane import LessonPane
+from jaxtui.app.learn.text import Shown
 from jaxtui.lessons import book
 from jaxtui.lessons.book import Lesson
 from jaxtui.lessons.progress import Progress
@@ -20,8 +20,8 @@ from jaxtui.text.dtypes import short_dtype
 from jaxtui.wire.report import FlowLeaf
 
 if TYPE_CHECKING:
-    from jaxtui.app.exercise_work import ExerciseWork
     from jaxtui.app.files import Files
+    from jaxtui.app.learn.exercise_work import ExerciseWork
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.benchmark.screen.work import BenchmarkWork
     from jaxtui.program.screen.work import ProgramWork
@@ -204,7 +204,7 @@ class OpenLesson:
         """What the user's own figures say, for the lesson that asks for them."""
         if lesson.name != DISCUSSED:
             return []
-        from jaxtui.app.lesson_discussion import discussed
+        from jaxtui.app.learn.discussion import discussed
 
         return discussed(self._explorer.benchmark)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jaxtui.app.lesson_discussion import NOT_YET, UNDER_WAY, discussed, discussion
+from jaxtui.app.learn.discussion import NOT_YET, UNDER_WAY, discussed, discussion
 from jaxtui.wire.benchmark import Bench as Bench_
 from jaxtui.wire.benchmark_report import (
     BenchmarkReport,

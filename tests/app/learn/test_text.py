@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jaxtui import lessons
-from jaxtui.app.lesson_text import ADDRESS, Shown, exercise_text, heading, next_words
+from jaxtui.app.learn.text import ADDRESS, Shown, exercise_text, heading, next_words
 from jaxtui.lessons import book
 from jaxtui.wire.exercises import AnswerChecked
 
