@@ -76,8 +76,7 @@ class Palette(Dialog[int]):
         self.query_one(FilterLine).show(event.text, event.left)
 
     def on_option_list_option_selected(self, event: FilterList.OptionSelected) -> None:
-        assert isinstance(event.option_list, FilterList)
-        self.dismiss(event.option_list.choice_at(event.option_index))
+        self.dismiss(FilterList.place_of(event.option))
 
     def on_key(self, event: events.Key) -> None:
         """Let the key that opened it close it."""

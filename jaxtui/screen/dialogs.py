@@ -101,8 +101,7 @@ class ChoiceDialog(Dialog[str]):
         self.query_one(FilterLine).show(event.text, event.left)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        assert isinstance(event.option_list, FilterList)
-        self.dismiss(self._choices[event.option_list.choice_at(event.option_index)][0])
+        self.dismiss(self._choices[FilterList.place_of(event.option)][0])
 
 
 class ConfirmDialog(ChoiceDialog):

@@ -81,12 +81,13 @@ class FilterList(OptionList):
         self._left = list(range(len(self._choices)))
         super().__init__(*self._offered(), compact=True)
 
-    def choice_at(self, index: int) -> int:
-        """The place among all choices of the one in line `index`."""
-        return self._left[index]
+    @staticmethod
+    def place_of(option: Option) -> int:
+        """The place of an option's choice among all, also once the list has been filtered anew."""
+        return int(option.id or 0)
 
     def _offered(self) -> list[Option]:
-        return [Option(self._line(self._choices[place])) for place in self._left]
+        return [Option(self._line(self._choices[n]), id=str(n)) for n in self._left]
 
     def _line(self, choice: Choice) -> Content:
         label = Content(choice.label)

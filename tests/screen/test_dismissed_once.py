@@ -6,6 +6,7 @@ import pytest
 
 from jaxtui.app.palette import Palette
 from jaxtui.screen.dialogs import ChoiceDialog
+from jaxtui.screen.filter_list import FilterList
 from tests.support.fake_client import Bench
 
 
@@ -32,3 +33,17 @@ async def test_a_palette_that_is_chosen_from_twice_is_left_once(mode: str) -> No
         palette.dismiss()
         await bench.settle()
         assert bench.app.screen is behind
+
+
+async def test_what_was_chosen_is_taken_though_the_list_has_been_filtered_since() -> None:
+    async with Bench().open() as bench:
+        answers: list[str | None] = []
+        choices = [(str(n), f"choice {n}") for n in range(12)]
+        bench.app.push_screen(ChoiceDialog("Which?", choices), answers.append)
+        await bench.settle()
+        listed = bench.app.screen.query_one(FilterList)
+        listed.highlighted = 7
+        listed.action_select()  # whose message is on its way
+        listed._filter("nothing has this")
+        await bench.settle()
+        assert answers == ["7"]

@@ -693,7 +693,7 @@ def test_an_endless_flood_of_valid_events_is_named_and_ended(start, kind):
     assert gone.reason == f"it sent {kind} without end for 3 s, and was ended"
     assert not gone.wanted
     assert dead_soon(pid)
-    assert len(heard.all) < 50_000
+    assert len(heard.all) < 500_000  # the faster the machine, the more come in 3 s
 
 
 def test_a_burst_of_events_is_no_flood_however_large():

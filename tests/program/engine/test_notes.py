@@ -191,8 +191,9 @@ def test_what_is_as_one_expects_has_no_note(name: str) -> None:
 
 
 @pytest.mark.long
-def test_no_lesson_has_a_note() -> None:
-    for name in lessons.NAMES:
+def test_no_lesson_has_a_note_but_the_one_about_it() -> None:
+    assert len(ran(lessons.load("gradient-psum-pmap")).notes) == 1
+    for name in set(lessons.NAMES) - {"gradient-psum-pmap"}:
         session = lessons.load(name)
         if trace(session).diagnosis is None:
             assert ran(session).notes == [], name
