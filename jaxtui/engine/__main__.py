@@ -74,13 +74,12 @@ class Engine:
         from jaxtui.collectives.engine import requests as collective_requests
         from jaxtui.collectives.engine import run as collectives
         from jaxtui.engine_base import devices, integrity
-        from jaxtui.program.engine import evaluation, inspection
+        from jaxtui.program.engine import evaluation
         from jaxtui.results.engine import store as results
 
         self._integrity = integrity.Integrity()
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
-        self._inspect = inspection.listed
         self._store = results.ResultStore()
         self._available_collectives = collectives.available
         self._collectives = collective_requests.CollectiveRuns(self._store)
@@ -240,7 +239,9 @@ class Engine:
             account = memory.account(request.composition, request.sharding, cancelled)
             text, notes = memory.text(account), account.notes
         else:
-            text, links = self._inspect(request.composition, request.view)
+            from jaxtui.program.engine import inspection
+
+            text, links = inspection.listed(request.composition, request.view)
             return Inspected(id=request.id, view=request.view, text=text, links=links)
         return Inspected(id=request.id, view=request.view, text=text, notes=notes)
 

@@ -14,6 +14,7 @@ from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.key_order import types_text
 from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.textual_private import PromptScreen
+from jaxtui.screen.titles import pane_of
 from jaxtui.text.printable import visible
 
 if TYPE_CHECKING:
@@ -235,12 +236,6 @@ class WorkScreen(PromptScreen, Generic[W]):
 
     def say(self, text: str) -> None:
         self.key_line.say(text)
-
-
-def pane_of(widget: Widget | None) -> Widget | None:
-    """The pane that `widget` is or lies in."""
-    within = widget.ancestors_with_self if widget is not None else ()
-    return next((w for w in within if isinstance(w, Widget) and w.has_class("pane")), None)
 
 
 def _how_many(work: ShownWork) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import Any, NamedTuple
 
-from textual.content import Content
 from textual.errors import NoWidget
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
+
+from jaxtui.screen.titles import name_of_pane
 
 
 class Place(NamedTuple):
@@ -29,22 +30,12 @@ def places(screen: Screen[Any]) -> list[Place]:
     return found
 
 
-def pane_of(widget: Widget | None) -> str:
-    """The name of the pane that a widget is in, "" outside of any."""
-    for node in widget.ancestors_with_self if widget is not None else ():
-        if isinstance(node, Widget) and node.has_class("pane"):
-            # Behind these the title says more than the name.
-            title = Content.from_markup(node.border_title or "").plain
-            return title.partition(" · ")[0].partition(",")[0].strip()
-    return ""
-
-
 def name_of(widget: Widget) -> str:
     """The name of a pane or field."""
     own = getattr(widget, "place_name", "")
     if own:
         return str(own)
-    pane = pane_of(widget)
+    pane = name_of_pane(widget)
     if isinstance(widget, Input) and isinstance(widget.parent, Widget):
         for other in widget.parent.children:
             if isinstance(other, Static) and str(other.content).strip():

@@ -17,6 +17,7 @@ from tests.performance import (
     trees,
     waiting,
 )
+from tests.performance.own_folders import own_folders
 from tests.performance.table import Row, table
 
 PARTS = {
@@ -45,8 +46,9 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; there is {', '.join(PARTS)}")
     rows: list[Row] = []
-    for name in options.parts or PARTS:
-        rows += PARTS[name].rows(options.repeats)
+    with own_folders():
+        for name in options.parts or PARTS:
+            rows += PARTS[name].rows(options.repeats)
     print(table(rows))
     return 0
 

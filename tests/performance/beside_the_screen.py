@@ -7,9 +7,7 @@ import random
 import re
 import statistics
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -23,6 +21,7 @@ from jaxtui.session.layers import Vmap
 from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session
 from jaxtui.wire.benchmark_report import BenchmarkReport
 from tests.performance.machine import load
+from tests.performance.own_folders import own_folders
 from tests.performance.table import Row
 from tests.performance.timed_loop import SOURCE, VALUE, turns_in_another_process
 from tests.support.terminal import BACKSPACE, END, EXPLORER, F5, Terminal
@@ -80,7 +79,7 @@ def _slowest(pairs: int) -> Row:
 
 def _p99(timed: Callable[[Path], None], composed: Session) -> float:
     """Return the 99th percentile, in seconds, of the samples of a run and its control."""
-    with _own_folders() as folder:
+    with own_folders() as folder:
         file = folder / "timed.toml"
         trust.sign(session.save(composed, file))
         timed(file)
@@ -120,23 +119,6 @@ def _kept_run() -> BenchmarkReport:
     return bench_runs.read(run.path)
 
 
-@contextmanager
-def _own_folders() -> Iterator[Path]:
-    """Give this process and its children a new folder for kept runs and signatures."""
-    names = ("XDG_STATE_HOME", "XDG_DATA_HOME")
-    before = {name: os.environ.get(name) for name in names}
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update({name: str(Path(folder) / name) for name in names})
-        try:
-            yield Path(folder)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-
-
 # ---------------------------------------------------------------------------------------- the keys
 
 
@@ -151,7 +133,7 @@ def _keys(count: int) -> list[Row]:
         benchmark=Benchmark(strategies=["jit(vmap)", "pmap"], devices=[8], rounds=LONG),
     )
     pause = random.Random(0)
-    with _own_folders() as folder:
+    with own_folders() as folder:
         file = folder / "keys.toml"
         trust.sign(session.save(composed, file))
         with Terminal([*EXPLORER, str(file)]) as terminal:

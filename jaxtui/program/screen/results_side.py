@@ -12,7 +12,7 @@ from jaxtui.program.screen.listing.screen import ListingScreen
 from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.tab_line import VALUES, TabLine
 from jaxtui.program.screen.work import ProgramWork
-from jaxtui.screen.base import pane_of
+from jaxtui.screen.titles import pane_of
 
 WIDEST = 160  # columns from which two tabs of the results stand side by side
 
