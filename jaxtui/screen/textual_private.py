@@ -183,6 +183,13 @@ class LosableTerminal:
                 lost()
 
 
+def own_actions(widget: Widget | None) -> dict[str, str]:
+    """The actions that a widget itself has bound, by key; without those of what is around it."""
+    if widget is None:
+        return {}
+    return {key: bound[0].action for key, bound in widget._bindings.key_to_bindings.items()}
+
+
 class TerminalDriver(LinuxDriver):
     """A driver that says when its terminal is gone, by calling the `terminal_lost` of its app."""
 
