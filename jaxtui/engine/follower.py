@@ -7,6 +7,7 @@ leader has them too.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import threading
@@ -158,6 +159,8 @@ def follow(options: argparse.Namespace) -> NoReturn:
     except BaseException as error:  # importing JAX may raise anything
         connection.send(("cannot start", failure(error).diagnosis))
         os._exit(CANNOT_START)
+    gc.freeze()
+    gc.enable()
     threading.stack_size(STACK_BYTES)
     threading.Thread(target=_work, args=(member[0], prints), name="worker", daemon=True).start()
     threading.stack_size(0)
