@@ -30,6 +30,7 @@ LOST = 5  # exit status of a leader that has lost its followers or is out of ste
 _TOLD_SECONDS = 3.0  # in which a keeper tells how a follower on another host has ended
 _PROBE_SECONDS = 120.0
 _END_SECONDS = 60.0  # limit for followers to end a job that the leader has ended
+_PATIENCE_SECONDS = 10.0  # after which it is said which follower is waited for
 _ALONE_SECONDS = 20.0  # limit for the leader to fail as well after a follower has failed
 
 
@@ -130,7 +131,18 @@ class Leader:
 
     def _next_answer(self, follower: Follower) -> Any:
         """Wait for a follower's answer. Raises Diagnosed if it has ended the job instead."""
-        kind, content = self._next_message(follower)
+        waited = 0.0
+        while True:
+            try:
+                kind, content = self._next_message(follower, _PATIENCE_SECONDS)
+                break
+            except Empty:
+                waited += _PATIENCE_SECONDS
+                # Process 0 has done the same by now; what is on one host is as fast.
+                if follower.host:
+                    _say(
+                        f"process 0 has waited {waited:.0f} s for {follower.name}, which is slower"
+                    )
         if kind == "ended":
             raise _failed_alone(follower.name, content)
         return content
@@ -257,9 +269,13 @@ def _lost(follower: Follower, error: Exception) -> None:
     die(f"process {follower.process} ended with status {status}")
 
 
+def _say(text: str) -> None:
+    os.write(2, f"jaxtui.engine: {text}\n".encode())
+
+
 def die(reason: str) -> None:
     """Write `reason` to stderr and exit at once; the followers then exit as well."""
-    os.write(2, f"jaxtui.engine: {reason}\n".encode())
+    _say(reason)
     os._exit(LOST)
 
 

@@ -47,7 +47,7 @@ Host {host}
     StrictHostKeyChecking yes
 """
 _PYTHON = """#!/bin/sh
-export PYTHONPATH={root}
+export PYTHONPATH={root} FAKE_SERVER={folder}
 {special}
 exec {python} "$@"
 """
@@ -108,7 +108,9 @@ class SshHosts:
 
     def let_python(self, special: str, python: str = sys.executable) -> None:
         """Write the hosts' Python anew; the shell's lines `special` may look at $FAKE_HOST."""
-        text = _PYTHON.format(root=ROOT, special=special, python=shlex.quote(python))
+        text = _PYTHON.format(
+            root=ROOT, folder=self.folder, special=special, python=shlex.quote(python)
+        )
         self.python.write_text(text)
         self.python.chmod(0o755)
 
@@ -122,6 +124,31 @@ class SshHosts:
     def options(self) -> list[str]:
         """The options of jaxtui by which it reaches the hosts."""
         return [f"--hosts-command={self.command}", f"--hosts-python={self.python}"]
+
+    def processes(self, host: str, words: str = "") -> list[int]:
+        """The processes that run "on" a host, of this server, whose command line has `words`.
+
+        They have to run Python, and are listed with the oldest first.
+        """
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                variables = (folder / "environ").read_bytes().split(b"\0")
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                own = f"FAKE_SERVER={self.folder}".encode() in variables
+                if own and f"FAKE_HOST={host}".encode() in variables and words in line:
+                    found.append(int(folder.name))
+        return sorted(found)
+
+    def engine(self, host: str) -> int:
+        """The engine's process on a host."""
+        [pid] = self.processes(host, "-m jaxtui.engine --processes")
+        return pid
+
+    def keeper(self, host: str) -> int:
+        """The keeper's process on a host."""
+        [pid] = self.processes(host, "-m jaxtui.hosts --member")
+        return pid
 
     def close(self) -> None:
         """End the server and the sessions that it holds."""
