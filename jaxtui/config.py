@@ -23,12 +23,17 @@ class ConfigError(Exception):
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings. `theme` "" is the explorer's own; `engine` "" runs the engine on this host."""
+    """The settings. `theme` "" is the explorer's own; `engine` "" runs the engine on this host.
+
+    `hosts_python` and `hosts_command` are as the options --hosts-python and --hosts-command.
+    """
 
     theme: str = ""
     mouse: bool = True
     ascii: bool = False
     engine: str = ""
+    hosts_python: str = ""
+    hosts_command: str = ""
 
 
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -171,8 +172,9 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         if not self._wrong:
             for field in self._inputs.values():
                 field.take()
-            asked = Devices(**values)
-            if asked == self.explorer.work.session.devices:
+            before = self.explorer.work.session.devices
+            asked = msgspec.structs.replace(before, **values)
+            if asked == before:
                 self.say("these are the devices in use")
             self.explorer.edit(DEVICES, asked)
         self.explorer.show_work()
@@ -204,8 +206,12 @@ def device_table(environment: Environment) -> str:
     header = ["id", "platform", "kind", "process", "memory in use", "of"]
     told = any(device.memory_used is not None for device in environment.devices)
     shown = len(header) if told else header.index("memory in use")
-    rows = [header[:shown], *(_device_row(device)[:shown] for device in environment.devices)]
-    lines = [plain.aligned(rows, right=frozenset({0, 3, 4, 5}))]
+    rows = [
+        header[:shown],
+        *(_device_row(device, environment)[:shown] for device in environment.devices),
+    ]
+    right = {0, 4, 5} if environment.hosts else {0, 3, 4, 5}
+    lines = [plain.aligned(rows, right=frozenset(right))]
     if environment.simulated:
         lines.append(
             f"Virtual devices: {environment.device_count} share {environment.cores} cores."
@@ -213,12 +219,12 @@ def device_table(environment: Environment) -> str:
     return "\n".join(lines)
 
 
-def _device_row(device: DeviceInfo) -> list[str]:
+def _device_row(device: DeviceInfo, environment: Environment) -> list[str]:
     return [
         str(device.id),
         device.platform,
         device.kind,
-        str(device.process),
+        plain.process(environment, device.process),
         _memory(device.memory_used),
         _memory(device.memory_limit),
     ]
@@ -237,6 +243,7 @@ def environment_text(environment: Environment) -> str:
         "host": f"{environment.host}, {environment.cores} cores, {environment.cpu}",
         "memory": f"{_memory(environment.memory_available)} available to the engine",
         "processes": str(environment.process_count),
+        **({"hosts": ", ".join(environment.hosts)} if environment.hosts else {}),
         "XLA_FLAGS": environment.xla_flags or "not set",
         **environment.config,
     }

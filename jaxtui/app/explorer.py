@@ -348,9 +348,11 @@ class Explorer(Works):
     # ------------------------------------------------------------------------------- the engine
 
     def _settings(self) -> EngineSettings:
-        devices = self.open_session.session.devices
+        opened, before = self.open_session, self.client.settings
+        wanted = self._choice.settings_for(opened.session, trusted=opened.trusted)
+        # Nothing else of the settings is the session's.
         return msgspec.structs.replace(
-            self.client.settings, platform=devices.platform, count=devices.count
+            before, platform=wanted.platform, count=wanted.count, hosts=wanted.hosts
         )
 
     def _restart(self, settings: EngineSettings | None = None, *, ended: bool = False) -> None:

@@ -293,6 +293,7 @@ def main() -> NoReturn:
     # user's code starts.
     signal.signal(signal.SIGINT, lambda *_: None)
     faulthandler.enable(file=2, all_threads=False)
+    gc.disable()  # until all is imported: hardly any of it is garbage
     if options.process:
         from jaxtui.engine import follower
 
@@ -322,6 +323,8 @@ def _options() -> argparse.Namespace:
     # Used by the leader of several processes to start its followers.
     for name in ("--process", "--share", "--connection"):
         parser.add_argument(name, type=int, default=0, help=argparse.SUPPRESS)
+    # The descriptor on which the keeper of a process on one of several hosts tells its place.
+    parser.add_argument("--member", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--coordinator", default="", help=argparse.SUPPRESS)
     parser.add_argument("--virtual", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
@@ -329,7 +332,7 @@ def _options() -> argparse.Namespace:
 
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:
-    place = _start_followers(options, outbox, prints) if options.processes > 1 else None
+    place = _join(options, outbox, prints) if options.processes > 1 else None
     from jaxtui.engine_base import devices
     from jaxtui.program.engine import surroundings
 
@@ -343,20 +346,26 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
     engine = Engine(outbox, prints)
     # What was imported stays: looking through all of JAX for garbage takes a tenth of a second.
     gc.freeze()
+    gc.enable()
     threading.stack_size(STACK_BYTES)
     engine.start()
     threading.stack_size(0)
     return engine
 
 
-def _start_followers(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
+def _join(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
     """Start the other processes, without waiting for them, and return this process' place.
 
-    Raises Diagnosed.
+    On several hosts they are there already, and are waited for. Raises Diagnosed.
     """
-    from jaxtui.engine import leader as leading
+    if options.member:
+        from jaxtui.engine import membership
 
-    leader, place = leading.lead(options.platform, options.devices, options.processes)
+        leader, place = membership.lead(options.member)
+    else:
+        from jaxtui.engine import leader as leading
+
+        leader, place = leading.lead(options.platform, options.devices, options.processes)
 
     def refused(diagnosis: Diagnosis) -> None:
         outbox.send(Failed(diagnosis=diagnosis))
@@ -377,7 +386,8 @@ def _probe(options: argparse.Namespace) -> NoReturn:
     except BaseException as error:  # importing JAX may raise anything
         print(failure(error).diagnosis.message)
         sys.exit(CANNOT_START)
-    print(environment.platform, environment.device_count)
+    kinds = dict.fromkeys(device.kind for device in environment.devices)
+    print(environment.platform, environment.device_count, ", ".join(kinds))
     sys.exit(0)
 
 

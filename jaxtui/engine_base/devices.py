@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import AbstractMesh, Mesh
 from msgspec import structs
 
-from jaxtui.engine_base import host, meshes
+from jaxtui.engine_base import host, meshes, processes
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.processes import Place
 from jaxtui.session import mesh_context, session
@@ -135,13 +135,14 @@ def _join(place: Place) -> None:
     Each process owns `place.share` virtual devices or accelerators.
     """
     first = place.process * place.share
-    if place.virtual:
+    everything = place.virtual or not place.share
+    if place.virtual and place.share:
         jax.config.update("jax_num_cpu_devices", place.share)
     jax.distributed.initialize(
         coordinator_address=place.coordinator,
         num_processes=place.processes,
         process_id=place.process,
-        local_device_ids=None if place.virtual else list(range(first, first + place.share)),
+        local_device_ids=None if everything else list(range(first, first + place.share)),
         cluster_detection_method="deactivate",
         initialization_timeout=JOIN_SECONDS,
         # By default the coordinator listens on all network interfaces.
@@ -215,6 +216,7 @@ def environment() -> Environment:
         engine_memory=host.resident_memory(),
         host_memory=host.memory(),
         host_free=host.available_memory(),
+        hosts=processes.hosts(),
     )
 
 

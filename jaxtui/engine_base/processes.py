@@ -14,7 +14,7 @@ In an engine of a single process, the functions below do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -51,7 +51,8 @@ class Place:
     """The place of a process among several.
 
     `process` is its index of `processes`, `coordinator` the host:port at which they connect, and
-    `share` the number of devices of each, which are CPU devices if `virtual`.
+    `share` the number of devices of each, which are CPU devices if `virtual`; with 0, it has all
+    the devices of its host.
     """
 
     process: int
@@ -75,11 +76,22 @@ class Member(Protocol):
 
 
 _member: list[Member] = []  # this process, if it is one of several
+_hosts: list[str] = []
 
 
 def become(member: Member) -> None:
     """Make this process the leader or a follower."""
     _member[:] = [member]
+
+
+def name_hosts(hosts: Sequence[str]) -> None:
+    """Say which hosts the processes run on, in their order."""
+    _hosts[:] = hosts
+
+
+def hosts() -> list[str]:
+    """The hosts of the processes, empty if there is one host only."""
+    return list(_hosts)
 
 
 def several() -> bool:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from jaxtui import bounded
 from jaxtui.session.session import AxisTypeName, Session, SessionError
 from jaxtui.session.working_folder import working_folder
-from jaxtui.wire.process import EngineProcess, EngineSettings
+from jaxtui.wire.process import EngineProcess, EngineSettings, Reach
 
 if TYPE_CHECKING:
     from jaxtui.wire.client import EngineClient
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 class Choice(Struct, frozen=True, kw_only=True):
     """The command line's options for the engine; None and () leave the choice to the session.
 
-    `command` and `processes` are as in EngineSettings. `axis_types` belongs to `mesh`.
+    `command`, `processes`, `hosts` and `reach` are as in EngineSettings; `hosts` takes precedence
+    over the session's, and () is for this host alone. `axis_types` belongs to `mesh`.
     """
 
     platform: str | None = None
     count: int | None = None
     command: tuple[str, ...] = ()
     processes: int = 1
+    hosts: tuple[str, ...] | None = None
+    reach: Reach = Reach()
     mesh: dict[str, int] | None = None
     axis_types: dict[str, AxisTypeName] | None = None
 
@@ -36,11 +39,11 @@ class Choice(Struct, frozen=True, kw_only=True):
         """Return the session with the devices that the command line asks for.
 
         A platform other than the session's has other devices, so the session's count, order and
-        mesh are dropped with it.
+        mesh are dropped with it. The hosts are not the session's business: see `settings_for`.
         """
         devices = session.devices
         if self.platform is not None and self.platform != devices.platform:
-            devices = type(devices)(platform=self.platform)
+            devices = type(devices)(platform=self.platform, hosts=devices.hosts)
         if self.count is not None:
             devices = msgspec.structs.replace(devices, count=self.count)
         if self.mesh is not None:
@@ -48,13 +51,17 @@ class Choice(Struct, frozen=True, kw_only=True):
             devices = msgspec.structs.replace(devices, mesh=self.mesh, axis_types=types)
         return msgspec.structs.replace(session, devices=devices)
 
-    def settings_for(self, session: Session) -> EngineSettings:
+    def settings_for(self, session: Session, *, trusted: bool = True) -> EngineSettings:
+        """The engine for a session; the hosts that it names are reached only if it is `trusted`."""
         devices = session.devices
+        own = tuple(devices.hosts or ()) if trusted else ()
         return EngineSettings(
             platform=devices.platform,
             count=devices.count,
             command=self.command,
             processes=self.processes,
+            hosts=own if self.hosts is None else self.hosts,
+            reach=self.reach,
         )
 
 

@@ -31,28 +31,53 @@ END_SECONDS = 5.0  # limit for a killed process to end, which first frees its de
 SILENT_SECONDS = 1.0  # limit for a process to end after it has closed its output
 
 
+class Reach(Struct, frozen=True):
+    """How hosts are reached, "" for the defaults.
+
+    `coordinator` is the "address:port" at which the first host is found by the others, `python`
+    the command of their Python, and `command` what runs a command on "{host}" instead of ssh.
+    """
+
+    coordinator: str = ""
+    python: str = ""
+    command: str = ""
+
+    def options(self) -> list[str]:
+        values = zip(
+            self.__struct_fields__, (self.coordinator, self.python, self.command), strict=True
+        )
+        return [f"--{name}={value}" for name, value in values if value]
+
+
 class EngineSettings(Struct, frozen=True):
     """How to start an engine: see `jaxtui.session.Devices` for `platform` and `count`.
 
     `processes` is the number of processes over which the engine spreads the devices. `command`
     starts the engine in another way, such as ("ssh", "host", "python", "-m", "jaxtui.engine");
-    `--platform=`, `--devices=` and `--processes=` are appended.
+    `--platform=`, `--devices=` and `--processes=` are appended. With `hosts` the engine has a
+    process on each of them, which are reached as `reach` says, and the others do not count.
     """
 
     platform: str = ""
     count: int | None = None
     command: tuple[str, ...] = ()
     processes: int = 1
+    hosts: tuple[str, ...] = ()
+    reach: Reach = Reach()
 
     @property
     def program(self) -> str:
         """The program that starts the engine."""
-        return self.command[0] if self.command else sys.executable
+        return self.command[0] if self.command and not self.hosts else sys.executable
 
     def arguments(self) -> list[str]:
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
             options.append(f"--devices={self.count}")
+        if self.hosts:
+            options += [f"--host={host}" for host in self.hosts]
+            options += self.reach.options()
+            return [sys.executable, *_safe_path(), "-m", "jaxtui.hosts", *options]
         if self.processes > 1:
             options.append(f"--processes={self.processes}")
         if self.command:
@@ -74,7 +99,8 @@ class EngineProcess:
 
     def __init__(self, settings: EngineSettings) -> None:
         # Another command may start the engine from a process that ends before it.
-        parent = [] if settings.command else [f"--parent={os.getpid()}"]
+        alone = settings.command or settings.hosts
+        parent = [] if alone else [f"--parent={os.getpid()}"]
         self._popen = subprocess.Popen(
             [*settings.arguments(), *parent],
             stdin=subprocess.PIPE,
@@ -97,7 +123,9 @@ class EngineProcess:
         self.fault = ""  # why it was killed without being asked for
         self.failed = False  # whether its client failed
         self.ready = False
-        self._start_limit = StartLimit(self._popen.pid, time.monotonic())
+        # What starts engines on hosts has limits of its own; what they compute cannot be seen here.
+        limit = None if settings.hosts else StartLimit(self._popen.pid, time.monotonic())
+        self._start_limit = limit
         self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None
 
@@ -124,7 +152,7 @@ class EngineProcess:
 
     def look_after_start(self) -> None:
         """Kill the process when it has had its time to become ready."""
-        if self.ready or self.ending:
+        if self.ready or self.ending or self._start_limit is None:
             return
         if fault := self._start_limit.fault(time.monotonic()):
             self.fault = fault

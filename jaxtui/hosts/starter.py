@@ -1,0 +1,386 @@
+"""Starts an engine's processes on several hosts, and speaks for them as if they were one engine.
+
+The first host's process leads: what the client writes goes to it, and what it writes comes back.
+The values of the other hosts' devices go to it directly, not through here. Whatever ends, all end,
+and the reason is told with the name of its host.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import selectors
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NoReturn
+
+from msgspec import Struct, structs
+
+from jaxtui import __version__
+from jaxtui.hosts import addresses, commands, faults, messages
+from jaxtui.hosts.lines import HostLine, Lost
+from jaxtui.hosts.messages import (
+    Came,
+    Exited,
+    Follow,
+    FromKeeper,
+    Give,
+    Go,
+    Hello,
+    Lead,
+    Listening,
+    Prepared,
+    Stopped,
+    Unfit,
+    Work,
+)
+from jaxtui.hosts.pipes import FULL, Pipe
+from jaxtui.session import host_names
+from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.field_path import DEVICES, FieldPath
+from jaxtui.wire import endings
+from jaxtui.wire.base import Failed, Ready
+from jaxtui.wire.framing import FrameBuffer, FramingError
+from jaxtui.wire.protocol import decode_event, frame
+
+CANNOT_START, LOST = 3, 5  # exit statuses, as the engine's own
+
+_TICK_SECONDS = 0.2
+_LOGIN_SECONDS = 14.0
+_HELLO_SECONDS = 60.0  # for Python to start, from a slow file system
+_PREPARED_SECONDS = 150.0
+_READY_SECONDS = 280.0
+_PATIENCE_SECONDS = 10.0  # after which it is told what is waited for
+_TOGETHER_SECONDS = 0.5  # in which the faults of other hosts are told as well
+_CLOSE_SECONDS = 1.0
+_MOST_TOLD = 4  # hosts
+
+
+class Wanted(Struct, frozen=True):
+    """What is to be started: see EngineSettings."""
+
+    hosts: Sequence[str]
+    platform: str = ""
+    count: int | None = None
+    coordinator: str = ""
+    python: str = ""
+    command: str = ""
+
+
+class _Fault(Struct, frozen=True):
+    """Why a host cannot take part; the greatest `weight` is most likely the cause of the others."""
+
+    weight: int
+    host: str
+    reason: str
+
+
+class Starter:
+    """Runs the engine that is `wanted` for the client at descriptors 0 and 1."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._work = Work(
+            hosts=list(wanted.hosts),
+            platform=wanted.platform,
+            count=wanted.count,
+            secret=secrets.token_hex(32),
+        )
+        self._selector = selectors.DefaultSelector()
+        self._events = Pipe(1, self._selector)
+        self._lines: list[HostLine] = []
+        self._began = False  # whether the hosts were let go
+        self._ready = False
+        self._said = False  # whether the client knows why nothing starts
+        self._frames: dict[str, FrameBuffer] = {host: FrameBuffer() for host in wanted.hosts}
+        self._faults: list[_Fault] = []
+        self._fault_at = 0.0
+        self._beaten = time.monotonic()
+        self._patient_until = time.monotonic() + _PATIENCE_SECONDS
+
+    def run(self) -> NoReturn:
+        self._check()
+        for host in self._wanted.hosts:
+            self._reach(host)
+        os.set_blocking(0, False)
+        self._selector.register(0, selectors.EVENT_READ, self._requests)
+        while True:
+            for key, _ in self._selector.select(_TICK_SECONDS):
+                try:
+                    key.data()
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    if key.fd in (0, 1):  # the client is gone
+                        self._leave(0)
+                    with suppress(KeyError):
+                        self._selector.unregister(key.fd)
+            self._tick()
+
+    def _check(self) -> None:
+        """See to it that what is wanted can be started at all."""
+        hosts, count = self._wanted.hosts, self._wanted.count
+        if fault := host_names.fault(hosts):
+            self._refuse("hosts", fault)
+        if count is not None and (count < 1 or count % len(hosts)):
+            nearest = max(1, round(count / len(hosts))) * len(hosts)
+            fix = Fix(f"{nearest} devices", DEVICES / "count", str(nearest))
+            devices = f"{count} devices" if count != 1 else "1 device"
+            message = f"{devices} cannot be shared out among {len(hosts)} hosts"
+            self._refuse("count", message, fix)
+        if self._wanted.coordinator:
+            try:
+                addresses.parts(self._wanted.coordinator)
+            except ValueError as error:
+                self._refuse("hosts", f"--coordinator: {error}")
+
+    def _reach(self, host: str) -> None:
+        command = commands.reaching(host, self._wanted.command, self._wanted.python)
+        try:
+            line = HostLine(host, command, self._selector, partial(_log, host))
+        except OSError as error:
+            self._refuse("hosts", f"cannot start {command[0]}: {error.strerror}")
+        self._lines.append(line)
+        self._selector.register(line.output, selectors.EVENT_READ, partial(self._hear, line))
+        self._selector.register(line.errors, selectors.EVENT_READ, partial(self._errors, line))
+
+    # ------------------------------------------------------------------------ what is read
+
+    def _requests(self) -> None:
+        if self._lines[0].unsent > FULL:
+            time.sleep(0.01)
+            return
+        data = os.read(0, messages.CHUNK)
+        if not data:
+            self._leave(0)
+        self._lines[0].send(Give(data=data))
+
+    def _errors(self, line: HostLine) -> None:
+        if not line.read_errors():
+            self._selector.unregister(line.errors)
+
+    def _hear(self, line: HostLine) -> None:
+        if line is self._lines[0] and len(self._events.waiting) > FULL:
+            line.heard = time.monotonic()
+            time.sleep(0.01)
+            return
+        try:
+            for message in line.read():
+                self._take(line, message)
+        except Lost as error:
+            self._selector.unregister(line.output)
+            self._fault(_Fault(2, line.host, str(error)))
+
+    def _take(self, line: HostLine, message: FromKeeper) -> None:
+        match message:
+            case Hello():
+                line.hello, line.since = message, time.monotonic()
+                if all(line.hello for line in self._lines):
+                    self._compare_versions()
+            case Listening():
+                self._announce(message)
+            case Prepared():
+                line.prepared = message
+                if all(line.prepared for line in self._lines):
+                    self._begin()
+            case Unfit():
+                self._fault(_Fault(3, line.host, message.reason))
+            case Came():
+                self._pass_on(line, message.data)
+            case Stopped():
+                reason = (
+                    f"process {message.pid}, its part of the engine, is stopped, as by "
+                    f"`kill -STOP`: `kill -CONT {message.pid}` lets it go on, and the engine has "
+                    "to start anew"
+                )
+                self._fault(_Fault(3, line.host, reason))
+            case Exited():
+                self._fault(_exited(line, message))
+
+    # -------------------------------------------------------------------------- the steps
+
+    def _compare_versions(self) -> None:
+        """Let the first host lead, if the same is installed on all."""
+        hellos = {line.host: line.hello for line in self._lines if line.hello is not None}
+        if words := faults.differences(hellos, __version__):
+            self._refuse("hosts", words)
+        others = [hello.address for hello in hellos.values()][1:]
+        lead = Lead(work=self._work, coordinator=self._wanted.coordinator, others=others)
+        self._lines[0].send(lead)
+
+    def _announce(self, listening: Listening) -> None:
+        first, places = self._lines[0].host, (listening.coordinator, listening.link)
+        _say(
+            f"{first} coordinates at {places[0]}, and takes in what the others hold at {places[1]}"
+        )
+        for process, line in enumerate(self._lines[1:], 1):
+            line.send(
+                Follow(
+                    work=self._work,
+                    process=process,
+                    coordinator=listening.coordinator,
+                    link=listening.link,
+                )
+            )
+
+    def _begin(self) -> None:
+        """Let JAX start everywhere, if the devices are of one kind."""
+        prepared = {line.host: line.prepared for line in self._lines if line.prepared is not None}
+        for what, values in (
+            ("platforms", {host: found.platform for host, found in prepared.items()}),
+            ("kinds of devices", {host: found.kinds for host, found in prepared.items()}),
+        ):
+            if words := faults.different(values):
+                self._refuse("hosts", f"the hosts have different {what}: {words}")
+        for line in self._lines:
+            line.since = time.monotonic()
+            line.send(Go())
+        self._began = True
+
+    def _pass_on(self, line: HostLine, data: bytes) -> None:
+        """Pass on what an engine's process has written: of a follower, why it cannot start."""
+        try:
+            for body in self._frames[line.host].feed(data):
+                if self._ready:
+                    self._pass_event(line, body)
+                else:
+                    self._before_ready(line, body)
+        except FramingError as error:
+            self._fault(_Fault(3, line.host, f"what comes from there is no protocol: {error}"))
+
+    def _before_ready(self, line: HostLine, body: bytes) -> None:
+        event = decode_event(body)
+        if isinstance(event, Failed) and not event.id:
+            self._said = True
+            message = f"on {line.host}: {event.diagnosis.message}"
+            event = Failed(diagnosis=structs.replace(event.diagnosis, message=message))
+            self._events.put(frame(event))
+            return
+        self._ready = isinstance(event, Ready)
+        self._pass_event(line, body)
+
+    def _pass_event(self, line: HostLine, body: bytes) -> None:
+        if line is self._lines[0]:
+            self._events.put(len(body).to_bytes(4, "big") + body)
+
+    # ----------------------------------------------------------------------------- faults
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if self._faults and now - self._fault_at > _TOGETHER_SECONDS:
+            self._give_up()
+        if now - self._beaten > messages.BEAT_SECONDS:
+            self._beaten = now
+            for line in self._lines:
+                if line.hello is not None:
+                    line.send(messages.Beat())
+        for line in self._lines:
+            if not line.lost and (reason := self._overdue(line, now)):
+                self._fault(_Fault(2, line.host, reason))
+        if not self._ready and now > self._patient_until:
+            self._patient_until = now + _PATIENCE_SECONDS
+            self._say_what_is_waited_for()
+
+    def _overdue(self, line: HostLine, now: float) -> str:
+        waited = now - line.since
+        if line.hello is None:
+            if not line.logged_in and waited > _LOGIN_SECONDS:
+                return f"it has not let us in for {waited:.0f} s: does `ssh {line.host} true` work?"
+            if waited > _HELLO_SECONDS:
+                return f"its Python has not started for {waited:.0f} s"
+            return ""
+        if now - line.heard > messages.SILENT_SECONDS:
+            return (
+                f"nothing has come from it for {now - line.heard:.0f} s: it hangs, or the network "
+                "between it and this host is cut"
+            )
+        if not self._began and line.prepared is None and waited > _PREPARED_SECONDS:
+            return f"it has not got ready for {waited:.0f} s"
+        if self._began and not self._ready and waited > _READY_SECONDS:
+            return f"JAX has not started there for {waited:.0f} s"
+        return ""
+
+    def _say_what_is_waited_for(self) -> None:
+        silent = [line.host for line in self._lines if line.hello is None]
+        unprepared = [line.host for line in self._lines if line.prepared is None]
+        if silent:
+            _say(f"waiting for {_listed(silent)}: Python has not started there yet")
+        elif unprepared:
+            _say(f"waiting for {_listed(unprepared)} to get ready")
+        else:
+            _say("waiting for JAX to start its devices on all hosts")
+
+    def _fault(self, fault: _Fault) -> None:
+        for line in self._lines:
+            if line.host == fault.host:
+                line.lost = True
+        if not self._faults:
+            self._fault_at = time.monotonic()
+        self._faults.append(fault)
+
+    def _give_up(self) -> NoReturn:
+        """Tell what is most likely the cause, and end everything."""
+        most = max(fault.weight for fault in self._faults)
+        reasons: dict[str, list[str]] = {}
+        for fault in self._faults:
+            if fault.weight == most:
+                reasons.setdefault(fault.reason, []).append(fault.host)
+        told = [f"{_listed(hosts)}: {reason}" for reason, hosts in reasons.items()]
+        if len(told) > _MOST_TOLD:
+            told = [*told[:_MOST_TOLD], f"and {len(told) - _MOST_TOLD} more"]
+        self._refuse("hosts", "; ".join(told))
+
+    def _refuse(self, field: str, message: str, *fixes: Fix) -> NoReturn:
+        if not self._ready and not self._said:
+            place: FieldPath = DEVICES / field
+            found = Diagnosis(kind="devices", field=place, message=message, fixes=list(fixes))
+            self._events.put(frame(Failed(diagnosis=found)))
+        if self._ready or not self._said:
+            sys.stderr.write(f"{endings.OF_HOSTS}{message}\n")
+            sys.stderr.flush()
+        self._leave(LOST if self._ready else CANNOT_START)
+
+    def _leave(self, status: int) -> NoReturn:
+        """End everything and exit."""
+        for line in self._lines:
+            line.close()
+        end = time.monotonic() + _CLOSE_SECONDS
+        while time.monotonic() < end:
+            with suppress(OSError):
+                self._events.write()
+            if all(line.ended() for line in self._lines) and not self._events.waiting:
+                break
+            time.sleep(0.01)
+        for line in self._lines:
+            line.kill()
+        os._exit(status)
+
+
+def _exited(line: HostLine, exited: Exited) -> _Fault:
+    if exited.status == 0:
+        return _Fault(0, line.host, "its part of the engine has left")
+    line.read_errors()
+    tail = list(line.lines.tail)
+    weight = 1 if exited.status == LOST else 3
+    reason = endings.reason(exited.status, tail)
+    if exited.starved:
+        reason = "its memory ran out, and the system killed the engine there: give it less to hold"
+    return _Fault(weight, line.host, reason)
+
+
+def _listed(hosts: Sequence[str]) -> str:
+    shown = list(hosts[:5])
+    return ", ".join(shown) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")
+
+
+def _log(host: str, text: str) -> None:
+    with suppress(OSError):
+        os.write(2, f"[{host}] {text}\n".encode("utf-8", "replace"))
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        os.write(2, f"hosts: {text}\n".encode())
