@@ -1,7 +1,7 @@
 """The entry point: runs the command, checks the terminal, handles signals, returns an exit status.
 
-Modules are imported only by the commands that need them. The explorer starts its engine before it
-imports Textual, so that both get ready at the same time.
+Modules are imported only by the commands that need them. The explorer starts its engine before all
+else, so that both get ready at the same time.
 """
 
 from __future__ import annotations
@@ -287,13 +287,18 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, 
 
 def _explore(options: argparse.Namespace) -> int:
     _require_terminal()
-    config, choice = _configured(options)
-    session, trusted, text, accepted = _open(options.session, choice)
-    theme = options.theme or config.theme or None
-    from jaxtui.cli.guardian import Guardian
-    from jaxtui.wire.launch import StartedEngine
+    from jaxtui.wire.early import EarlyEngine
 
-    engine = StartedEngine(choice.settings_for(session))
+    # What is read below may ask for another engine: this one is ended then.
+    elsewhere = options.engine or (options.processes or 1) > 1 or os.environ.get("JAXTUI_ENGINE")
+    with contextlib.nullcontext() if elsewhere else EarlyEngine() as early:
+        config, choice = _configured(options)
+        session, trusted, text, accepted = _open(options.session, choice)
+        theme = options.theme or config.theme or None
+        from jaxtui.cli.guardian import Guardian
+        from jaxtui.wire.launch import StartedEngine
+
+        engine = StartedEngine(choice.settings_for(session), early)
     with Guardian(engine) as guardian:
         try:
             with _without_gc():
