@@ -295,36 +295,44 @@ def _explore(options: argparse.Namespace) -> int:
         config, choice = _configured(options)
         session, trusted, text, accepted = _open(options.session, choice)
         theme = options.theme or config.theme or None
+        from jaxtui.cli.first_frame import FirstFrame
         from jaxtui.cli.guardian import Guardian
         from jaxtui.wire.launch import StartedEngine
 
         engine = StartedEngine(choice.settings_for(session), early)
+    plain = bool(options.ascii or config.ascii)
     with Guardian(engine) as guardian:
         try:
-            with _without_gc():
-                from jaxtui.app.app import JaxtuiApp
-
-            app = JaxtuiApp(
-                engine.client,
-                session,
-                path=options.session,
-                text=text,
-                accepted=accepted,
-                trusted=trusted,
-                keeps=True,
-                greets=options.session is None,
-                ascii=bool(options.ascii or config.ascii),
-                theme=theme,
-                choice=choice,
-                terminal_lost=guardian.terminal_lost,
-            )
-            if theme is not None and theme not in app.available_themes:
-                _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")
-            guardian.app = app
-            app.run(mouse=config.mouse if options.mouse is None else options.mouse)
+            with FirstFrame(session.program, theme, ascii=plain) as frame:
+                app = _app_class()(
+                    engine.client,
+                    session,
+                    path=options.session,
+                    text=text,
+                    accepted=accepted,
+                    trusted=trusted,
+                    keeps=True,
+                    greets=options.session is None,
+                    ascii=plain,
+                    theme=theme,
+                    choice=choice,
+                    terminal_lost=guardian.terminal_lost,
+                    take_terminal=frame.take,
+                )
+                if theme is not None and theme not in app.available_themes:
+                    themes = ", ".join(sorted(app.available_themes))
+                    _refuse(f"no theme {theme!r}; there are {themes}")
+                guardian.app = app
+                app.run(mouse=config.mouse if options.mouse is None else options.mouse)
         finally:
             engine.close()
         return _leave(app)
+
+
+def _app_class() -> type[JaxtuiApp]:
+    with _without_gc():
+        from jaxtui.app.app import JaxtuiApp
+    return JaxtuiApp
 
 
 def _leave(app: JaxtuiApp) -> int:
