@@ -106,7 +106,7 @@ class JaxtuiApp(ActingApp):
         self._choice, self._clock = choice or Choice(), clock
         self._theme_wanted = theme
         self._keys = KeyOrder(self, super().on_event)  # which waits until there is work
-        self.begun = self._sized = False
+        self.begun = False
         self._captures: Captures | None = None
         self.explorer: Explorer
         # Textual's own first mode stays on the start screen, which paints sooner than the others.
@@ -223,10 +223,9 @@ class JaxtuiApp(ActingApp):
             self.explorer.run()
 
     def on_resize(self) -> None:
-        if self._sized:
+        if self.begun:  # Textual tells the size at the start as well
             # The terminal may have cut off what it showed, and only what differs is painted.
             self.action_repaint()
-        self._sized = True  # the first size is that at the start
         if self.reads_lesson:
             self.call_after_refresh(self.explorer.show_work)
 

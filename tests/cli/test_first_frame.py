@@ -232,5 +232,6 @@ def test_keys_typed_on_it_are_taken_once_the_explorer_is_there() -> None:
         terminal.type("wdef typed(early): return early\x1b")
         terminal.wait(lambda text: "def typed(early): return early" in text and " early " in text)
         assert terminal.raw.count(b"\x1b[?1049h") == 1
+        assert terminal.raw.count(b" 3 Collectives ") == 1
         terminal.type(CTRL_Z)
         terminal.wait("no shell with job control")
