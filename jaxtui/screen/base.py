@@ -15,6 +15,7 @@ from jaxtui.screen.key_order import types_text
 from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.textual_private import PromptScreen
 from jaxtui.screen.titles import pane_of
+from jaxtui.screen.widths import NARROW
 from jaxtui.text.printable import visible
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ W = TypeVar("W", bound="ShownWork")
 
 # The styles of every screen but the first, which must not wait for them.
 STYLES = str(Path(__file__).with_name("jaxtui.tcss"))
-NARROW = 100  # columns below which the two columns become two pages
 BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
 SHORT = 18  # rows below which what is not needed gives its lines away
 ROW_BREAKPOINTS = [(0, "-short"), (SHORT, "-tall")]

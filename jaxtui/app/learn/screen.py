@@ -13,8 +13,9 @@ from textual.widgets.option_list import Option
 from jaxtui import lessons
 from jaxtui.lessons import book
 from jaxtui.screen import commands
-from jaxtui.screen.base import NARROW, STYLES, WorkScreen
+from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.shell import ShownWork
+from jaxtui.screen.widths import NARROW
 
 if TYPE_CHECKING:
     from jaxtui.lessons.progress import Progress

@@ -68,6 +68,9 @@ class LeafTab(ResultTab):
         self._place = place
         self._of: tuple[int, int] | None = None  # the result and its leaf that are shown
 
+    def prepare(self) -> None:
+        load(self._place)
+
     def widget(self, shown: Shown) -> Widget | None:
         if self.view is None and shown.work.ran is not None and shown.work.ran.report.outputs:
             self.view = load(self._place)()

@@ -123,6 +123,7 @@ class MapScreen(PagedScreen):
 
         self.completion = offering(self)
         self.mount(self.completion)
+        self.call_after_refresh(self.results.prepare)
 
     def axis_column(self) -> AxisColumn:
         """The column of axes beside the arguments."""
