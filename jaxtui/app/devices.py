@@ -173,7 +173,10 @@ class DevicesScreen(WorkScreen[ProgramWork]):
             for field in self._inputs.values():
                 field.take()
             before = self.explorer.work.session.devices
-            self.explorer.edit(DEVICES, msgspec.structs.replace(before, **values))
+            asked = msgspec.structs.replace(before, **values)
+            if asked == before:
+                self.say("these are the devices in use")
+            self.explorer.edit(DEVICES, asked)
         self.explorer.show_work()
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:

@@ -186,6 +186,13 @@ class LosableTerminal:
                 lost()
 
 
+def own_actions(widget: Widget | None) -> dict[str, str]:
+    """The actions that a widget itself has bound, by key; without those of what is around it."""
+    if widget is None:
+        return {}
+    return {key: bound[0].action for key, bound in widget._bindings.key_to_bindings.items()}
+
+
 class EscapeParser(XTermParser):
     """Takes escape and a key that arrive together for what they are: two keys.
 

@@ -75,6 +75,7 @@ class _ArgumentRow(Vertical):
         self.axis_input.styles.width = widths.axis - 2  # its margins
         row = shown.row
         self._show_tree()
+        self.label.place_name = f"argument {row.name}"
         self.value_input.place_name = f"value of {row.name}"
         self.sharding_input.place_name = f"sharding of {row.name}"
         self.axis_input.place_name = f"{column.field} of {row.name}"

@@ -114,7 +114,7 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
         parts.append(f"ran {quantities.elapsed(work.ran.seconds)}")
     elif not view_says_stale:
         parts.append(OLD)
-    text = "  ·  ".join(parts)
+    text = " · ".join(parts)
     whole = text if stale else f"{text}, compiling included"
     return whole if len(whole) <= shown.width - TITLE else text
 

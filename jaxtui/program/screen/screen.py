@@ -389,6 +389,8 @@ class MapScreen(PagedScreen):
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
+        if command.action in ("screen.move_out", "screen.move_in"):
+            return len(self.explorer.work.session.program.layers) > 1
         if command.action == "screen.find" and command.scope == "map":
             return self.has_class("-wide") and self.scopes()[0] != "tree"
         return super().offers(command)
