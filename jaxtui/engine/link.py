@@ -103,6 +103,12 @@ def connected(place: str, secret: str, process: int) -> Connection[Any, Any]:
     return connection
 
 
+def own_address(connection: Connection[Any, Any]) -> str:
+    """The address of this host on the way to the leader."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as link:
+        return str(link.getsockname()[0])
+
+
 def _limit(link: socket.socket, seconds: int) -> None:
     """Limit the time that a read may take; 0 for no limit."""
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, 0))

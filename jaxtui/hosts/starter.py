@@ -54,7 +54,8 @@ _HELLO_SECONDS = 60.0  # for Python to start, from a slow file system
 _PREPARED_SECONDS = 150.0
 _READY_SECONDS = 280.0
 _PATIENCE_SECONDS = 10.0  # after which it is told what is waited for
-_TOGETHER_SECONDS = 0.5  # in which the faults of other hosts are told as well
+# By weight, in which the faults of other hosts are told as well, which may be the cause.
+_TOGETHER_SECONDS = (5.0, 1.5, 0.5, 0.5)
 _CLOSE_SECONDS = 1.0
 _MOST_TOLD = 4  # hosts
 
@@ -270,8 +271,10 @@ class Starter:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self._faults and now - self._fault_at > _TOGETHER_SECONDS:
-            self._give_up()
+        if self._faults:
+            most = max(fault.weight for fault in self._faults)
+            if now - self._fault_at > _TOGETHER_SECONDS[most]:
+                self._give_up(most)
         if now - self._beaten > messages.BEAT_SECONDS:
             self._beaten = now
             for line in self._lines:
@@ -321,9 +324,8 @@ class Starter:
             self._fault_at = time.monotonic()
         self._faults.append(fault)
 
-    def _give_up(self) -> NoReturn:
-        """Tell what is most likely the cause, and end everything."""
-        most = max(fault.weight for fault in self._faults)
+    def _give_up(self, most: int) -> NoReturn:
+        """Tell the faults with the weight `most`, and end everything."""
         reasons: dict[str, list[str]] = {}
         for fault in self._faults:
             if fault.weight == most:
