@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import events
@@ -10,8 +11,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
-from textual.widgets import Static
 
 from jaxtui.screen import commands
 from jaxtui.screen.commands import key_name
@@ -71,6 +72,37 @@ def pane_title(focused: Widget | None) -> str:
     return ""
 
 
+class KeyTable(Widget):
+    """Lines that depend on the cells that there are.
+
+    It knows its height before it is laid out, so that a terminal never shows the box empty first.
+    """
+
+    DEFAULT_CSS = "KeyTable { height: auto; }"
+
+    def __init__(self, lines: Callable[[int], list[Content]]) -> None:
+        """`lines` gives the lines for a width in cells."""
+        super().__init__()
+        self._lines = lines
+        self._shown: tuple[int, list[Content]] = (0, [])  # the width, and its lines
+
+    def show_anew(self) -> None:
+        """Ask for the lines again."""
+        self._shown = (0, [])
+        self.refresh(layout=True)
+
+    def _of(self, width: int) -> list[Content]:
+        if self._shown[0] != width:
+            self._shown = width, self._lines(width)
+        return self._shown[1]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._of(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._of(self.content_size.width))
+
+
 class HelpDialog(Dialog[None]):
     """All keys, by the pane they work in.
 
@@ -94,19 +126,16 @@ class HelpDialog(Dialog[None]):
         self._line.display = False
         yield self._line
         with VerticalScroll(can_focus=True):
-            self._table = Static()
+            self._table = KeyTable(self._lines)
             yield self._table
 
     def on_mount(self) -> None:
         if self.app.size.width >= WIDE + 4:
             self.query_one(".dialog").styles.width = WIDE
 
-    def on_resize(self) -> None:
-        """Lay out the table once the box has its new size."""
-        self.call_after_refresh(self._lay_out)
-
     def action_filter(self) -> None:
         self._filtering = self._line.display = True
+        self._line.show(self._typed, sum(len(keys) for _, keys in self._left()))
 
     def on_key(self, event: events.Key) -> None:
         """Filter by what is typed behind the slash."""
@@ -120,16 +149,11 @@ class HelpDialog(Dialog[None]):
             return
         event.stop()
         event.prevent_default()
-        self._lay_out()
+        self._line.show(self._typed, sum(len(keys) for _, keys in self._left()))
+        self._table.show_anew()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         return self._filtering and character is not None and character.isprintable()
-
-    def _lay_out(self) -> None:
-        width = self._table.content_size.width
-        if width:
-            self._line.show(self._typed, sum(len(keys) for _, keys in self._left()))
-            self._table.update(Content("\n").join(self._lines(width)))
 
     def _left(self) -> list[Section]:
         """The sections with the keys that have every word that is typed."""

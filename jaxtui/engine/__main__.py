@@ -293,6 +293,7 @@ def main() -> NoReturn:
     # user's code starts.
     signal.signal(signal.SIGINT, lambda *_: None)
     faulthandler.enable(file=2, all_threads=False)
+    gc.disable()  # until all is imported: hardly any of it is garbage
     if options.process:
         from jaxtui.engine import follower
 
@@ -345,6 +346,7 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
     engine = Engine(outbox, prints)
     # What was imported stays: looking through all of JAX for garbage takes a tenth of a second.
     gc.freeze()
+    gc.enable()
     threading.stack_size(STACK_BYTES)
     engine.start()
     threading.stack_size(0)

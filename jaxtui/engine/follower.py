@@ -7,6 +7,7 @@ leader has them too.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import threading
@@ -185,6 +186,8 @@ def follow(options: argparse.Namespace) -> NoReturn:
     except BaseException as error:
         connection.send(("cannot start", failure(error).diagnosis))
         os._exit(CANNOT_START)
+    gc.freeze()
+    gc.enable()
     if guarded is not None:
         guarded.wait_until_detached()
     threading.stack_size(STACK_BYTES)

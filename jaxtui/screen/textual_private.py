@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.geometry import Region
@@ -183,8 +185,36 @@ class LosableTerminal:
                 lost()
 
 
+class EscapeParser(XTermParser):
+    """Takes escape and a key that arrive together for what they are: two keys.
+
+    Over a slow line they do. A terminal sends the same for alt and a key, for which Textual takes
+    it: it would lose the escape, and type another character for a digit. Alt and a key has a
+    meaning in text fields only, where it goes or deletes by words: there it keeps it.
+    """
+
+    _BEGIN_MORE = frozenset("\x1b[O]P^_X")  # what begins a longer sequence behind an escape
+    _BY_WORDS = frozenset("bf\x7f\b")
+
+    def __init__(self, debug: bool, in_field: Callable[[], bool]) -> None:
+        """`in_field` tells whether keys are typed into a text field; it is called on any thread."""
+        super().__init__(debug)
+        self._in_field = in_field
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterator[Key]:
+        escape, key = sequence[:1], sequence[1:]
+        two = escape == "\x1b" and len(key) == 1 and key not in self._BEGIN_MORE
+        if two and not (key in self._BY_WORDS and self._in_field()):
+            yield Key("escape", escape)
+            sequence = key
+        yield from super()._sequence_to_key_events(sequence, alt)
+
+
 class TerminalDriver(LinuxDriver):
-    """A driver that says when its terminal is gone, by calling the `terminal_lost` of its app."""
+    """A driver that says when its terminal is gone, by calling the `terminal_lost` of its app.
+
+    It asks its app's `in_field` whether keys are typed into a text field.
+    """
 
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **options)
@@ -192,6 +222,7 @@ class TerminalDriver(LinuxDriver):
         self._terminal_lost: Callable[[], object] = app.terminal_lost
         self._file: Any = LosableTerminal(sys.__stderr__, self._terminal_lost)
         self._forget_shown: Callable[[], object] = app.forget_shown
+        self._in_field: Callable[[], bool] = app.in_field
 
     def start_application_mode(self) -> None:
         # What the terminal shows after another program had it is not what was sent to it.
@@ -199,6 +230,9 @@ class TerminalDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]  # in Textual
 
     def run_input_thread(self) -> None:
+        parser = functools.partial(EscapeParser, in_field=self._in_field)
+        # Textual's thread for input looks its parser up by this name.
+        vars(linux_driver)["XTermParser"] = parser
         try:
             super().run_input_thread()
         except OSError:

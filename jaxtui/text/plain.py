@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxtui.session.diagnosis import Diagnosis, Edit, Fix
@@ -70,7 +70,7 @@ def _flow(report: ProgramReport, dot: str) -> str:
 
     The function that ran stands in its corner.
     """
-    columns: list[tuple[str, list[Leaf]]] = [("given", report.inputs)]
+    columns: list[tuple[str, Sequence[Leaf]]] = [("given", report.inputs)]
     for layer in reversed(report.layers):
         size = "" if layer.axis_size is None else f"{dot}{layer.axis_size}"
         columns.append((f"{layer.transform}{size}", layer.inside))

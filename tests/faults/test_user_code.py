@@ -59,7 +59,7 @@ def test_the_screen_lives_and_the_next_function_runs(body: str, tmp_path: Path, 
             terminal.press("?")
             terminal.wait("closes")
             terminal.press(ESCAPE)
-            terminal.wait(lambda text: "closes" not in text)
+            terminal.wait_until_gone("closes")
 
         terminal.press(TAB, END)
         if "ctrl+c ends it" in terminal.text:

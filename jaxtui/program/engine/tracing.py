@@ -10,7 +10,7 @@ import contextlib
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,7 @@ class Recorder:
     written: Mapping[str, Any] = field(default_factory=dict)
     recordings: list[Recording] = field(init=False)
     failed_level: int | None = field(default=None, init=False)
+    _asked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.recordings = [Recording() for _ in range(len(self.layers) + 1)]
@@ -79,12 +80,40 @@ class Recorder:
         layer = self.layers[-1]
         return layer.wrap(self._at(1), axis_size(layer, args, kwargs))
 
+    def called(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """What `program` calls with such arguments: the function, or its outermost layer with what
+        that has compiled."""
+        if not self.layers:
+            return self.function.call
+        return self._outermost(axis_size(self.layers[-1], args, kwargs))
+
+    @contextlib.contextmanager
+    def asked(self) -> Iterator[None]:
+        """Have a call of the function in the block raise RuntimeError: what was compiled is only
+        asked about, and nothing of the user's runs again for that."""
+        self._asked = True
+        try:
+            yield
+        finally:
+            self._asked = False
+
+    @functools.cached_property
+    def _outermost(self) -> Callable[[int | None], Any]:
+        """The outermost layer around the rest, by the size of its axis.
+
+        What jit and pmap have compiled is kept with the function that they return.
+        """
+        return functools.cache(functools.partial(self.layers[-1].wrap, self._at(1)))
+
     def _at(self, level: int) -> Callable[..., Any]:
         layer = self.layer_under(level)
         if layer is None:
             return self._recorded(level, self.function.call)
-        # What jit and pmap have compiled is kept with the function that they return.
-        wrapped = functools.cache(functools.partial(layer.wrap, self._at(level + 1)))
+        wrapped = (
+            functools.cache(functools.partial(layer.wrap, self._at(level + 1)))
+            if level
+            else self._outermost
+        )
 
         def transformed(*args: Any, **kwargs: Any) -> Any:
             return wrapped(axis_size(layer, args, kwargs))(*args, **kwargs)
@@ -95,6 +124,8 @@ class Recorder:
         recording = self.recordings[level]
 
         def recorded(*args: Any, **kwargs: Any) -> Any:
+            if self._asked:
+                raise RuntimeError("what was compiled is asked about, and not called")
             if recording.args is None:
                 recording.args = as_shapes(args)
                 recording.kwargs = as_shapes(kwargs)
