@@ -12,7 +12,6 @@ from jaxtui.engine.leader import Follower, Leader
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.processes import Place
 from jaxtui.hosts import messages
-from jaxtui.hosts.addresses import parts
 from jaxtui.hosts.messages import Joining
 from jaxtui.wire.framing import read_body
 
@@ -43,13 +42,14 @@ def lead(descriptor: int) -> tuple[Leader, Place]:
         for process, connection in sorted(connections.items())
     ]
     wait_for_go(descriptor)
-    return Leader(followers), place(joining, parts(joining.coordinator)[0])
+    address = link.own_address(next(iter(connections.values())))
+    return Leader(followers), place(joining, address)
 
 
 def follow(descriptor: int) -> tuple[Connection[Any, Any], Place]:
     """Connect to the leader, and return the connection to it with this process' place.
 
-    Raises OSError or AuthenticationError.
+    Raises OSError, AuthenticationError and the like: see `hosts.proof`.
     """
     joining = told(descriptor)
     processes.name_hosts(joining.hosts)
@@ -74,4 +74,6 @@ def place(joining: Joining, address: str) -> Place:
         share=0 if count is None else count // number,
         virtual=count is not None,
         address=address,
+        bind=joining.bind,
+        detects=joining.work.detects,
     )

@@ -150,10 +150,10 @@ def _join(place: Place) -> None:
         num_processes=place.processes,
         process_id=place.process,
         local_device_ids=None if everything else list(range(first, first + place.share)),
-        cluster_detection_method="deactivate",
+        cluster_detection_method=None if place.detects else "deactivate",
         initialization_timeout=JOIN_SECONDS,
         # By default the coordinator listens on all network interfaces.
-        coordinator_bind_address=place.coordinator,
+        coordinator_bind_address=place.bind or place.coordinator,
     )
 
 
