@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from jaxtui.session.export import ExportError
     from jaxtui.session.session import Session, SessionError
     from jaxtui.wire.launch import Choice
-    from jaxtui.wire.process import Reach
 
 USAGE = 2
 
@@ -70,11 +69,15 @@ def _main(arguments: list[str]) -> int:
 # ------------------------------------------------------------------------- options and settings
 
 
-def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
-    """The settings, and the choice of the engine. Exits if they cannot be used."""
+def _configured(options: argparse.Namespace, *, starts: bool = True) -> tuple[Config, Choice]:
+    """The settings, and the choice of the engine, if one `starts`. Exits if they cannot be used.
+
+    Does not return in a process that a launcher has started beside the one with the screen.
+    """
     import shlex
 
     from jaxtui import config as settings
+    from jaxtui.cli import hosts
     from jaxtui.wire.launch import Choice
 
     try:
@@ -91,54 +94,23 @@ def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
     processes = options.processes or 1
     if options.devices is not None and options.devices % processes:
         _refuse(f"--processes: {options.devices} devices cannot be shared out among {processes}")
-    hosts, reach = _hosts(options, config)
-    if hosts and options.devices is not None and options.devices % len(hosts):
-        _refuse(f"--hosts: {options.devices} devices cannot be shared out among {len(hosts)} hosts")
+    try:
+        given, reach = hosts.given(options), hosts.reach(options, config)
+        launched = hosts.launched(options, config) if starts else None
+    except hosts.UsageError as error:
+        _refuse(str(error))
     mesh, axis_types = getattr(options, "device_mesh", None) or (None, None)
     return config, Choice(
         platform=options.platform,
         count=options.devices,
         command=command,
         processes=processes,
-        hosts=hosts,
+        hosts=given,
         reach=reach,
+        launched=launched,
         mesh=mesh,
         axis_types=axis_types,
     )
-
-
-def _hosts(options: argparse.Namespace, config: Config) -> tuple[tuple[str, ...] | None, Reach]:
-    """The hosts, None to leave them to the session, and how they are reached. Exits if wrong."""
-    import shlex
-
-    from jaxtui.session import host_names
-    from jaxtui.wire.process import Reach
-
-    reach = Reach(
-        coordinator=options.coordinator or "",
-        python=config.hosts_python if options.hosts_python is None else options.hosts_python,
-        command=config.hosts_command if options.hosts_command is None else options.hosts_command,
-    )
-    for option, text in (("python", reach.python), ("command", reach.command)):
-        try:
-            shlex.split(text)
-        except ValueError as error:
-            _refuse(f"--hosts-{option}: {str(error)[:1].lower()}{str(error)[1:]}")
-    if reach.command and "{host}" not in reach.command:
-        _refuse('--hosts-command: {host} has to stand for the host, as in "ssh -p 2222 {host}"')
-    if options.hosts is None:
-        # What says where the engine runs takes precedence over the session.
-        elsewhere = options.engine is not None or options.processes is not None
-        return () if elsewhere else None, reach
-    for option in ("engine", "processes"):
-        if getattr(options, option) is not None:
-            _refuse(f"--hosts: not together with --{option}")
-    hosts = host_names.split(options.hosts)
-    if not hosts:
-        _refuse("--hosts: no host")
-    if fault := host_names.fault(hosts):
-        _refuse(f"--hosts: {fault}")
-    return tuple(hosts), reach
 
 
 def _require_one_process(options: argparse.Namespace, reason: str) -> None:
@@ -218,7 +190,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     _require_one_process(options, "a script is one process; `jaxtui run` takes several")
-    _, choice = _configured(options)
+    _, choice = _configured(options, starts=False)
     from jaxtui.cli.output import write
     from jaxtui.session import export
     from jaxtui.session.session import SessionError, loads

@@ -146,7 +146,8 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hosts-command",
         metavar="COMMAND",
-        help='instead of ssh: "ssh -p 2222 {host}", "kubectl exec -i {host} --"',
+        help='instead of ssh, "kubectl exec -i {host} --"; or with --processes N a launcher, '
+        '"srun --ntasks={n}"',
     )
 
 

@@ -286,6 +286,10 @@ def main() -> NoReturn:
         guard.end_with(options.parent)
     if options.probe:
         _probe(options)
+    if options.job:
+        from jaxtui.engine import job
+
+        job.tell()
     if os.isatty(0):
         sys.stderr.write("This is the engine of jaxtui, which starts it; run `jaxtui`.\n")
         sys.exit(2)
@@ -337,6 +341,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--coordinator", default="", help=argparse.SUPPRESS)
     parser.add_argument("--virtual", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--job", action="store_true", help=argparse.SUPPRESS)
     # Further options are the first frame of the input, as JSON.
     parser.add_argument("--told", action="store_true", help=argparse.SUPPRESS)
     return parser

@@ -30,13 +30,14 @@ from jaxtui.engine_base.output import (
     private_descriptors,
     redirect,
 )
-from jaxtui.engine_base.processes import Given, Leaves, Place, Task, become
+from jaxtui.engine_base.processes import Given, Leaves, Place, Task, become, hosts
 from jaxtui.session.session import Program
 from jaxtui.wire.base import Composition, Printed
 from jaxtui.wire.protocol import AnyEvent
 
 CANNOT_START = 3
 NOT_MESSAGES = 4
+LOST = 5
 _JOB = 1  # request id of every print; the leader knows which request it really belongs to
 _CALLBACKS = tuple(os.path.join("jax", "_src", name) for name in ("callback.py", "debugging.py"))
 
@@ -104,8 +105,10 @@ class Follower:
         while True:
             try:
                 kind, content = self._connection.recv()
-            except (EOFError, OSError):
+            except EOFError:
                 os._exit(0)
+            except OSError as error:
+                _cut_off(error)
             except Exception as error:  # user code wrote to the connection
                 os.write(2, f"jaxtui.engine: what came from process 0: {error}\n".encode())
                 os._exit(NOT_MESSAGES)
@@ -115,6 +118,16 @@ class Follower:
                 self.jobs.put(content)
             else:
                 self._replies.put((kind, content))
+
+
+def _cut_off(error: OSError) -> NoReturn:
+    """Exit because the connection to the leader has broken, and say so if that is another host."""
+    if not hosts():
+        os._exit(0)
+    reason = f"nothing comes from process 0 on {hosts()[0]}: {error.strerror}"
+    text = f"jaxtui.engine: the processes of the engine have lost each other: {reason}\n"
+    os.write(2, text.encode())
+    os._exit(LOST)
 
 
 class DevicePrints(Prints):

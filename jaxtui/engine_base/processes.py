@@ -52,7 +52,9 @@ class Place:
 
     `process` is its index of `processes`, `coordinator` the host:port at which they connect, and
     `share` the number of devices of each, which are CPU devices if `virtual`; with 0, it has all
-    the devices of its host.
+    the devices of its host. `address` is where the others reach this one, "" for its own name's,
+    and `bind` where the coordinator listens, "" for `coordinator`. With `detects`, JAX goes by the
+    launcher for which of a host's devices are this process'.
     """
 
     process: int
@@ -60,6 +62,9 @@ class Place:
     coordinator: str
     share: int
     virtual: bool
+    address: str = ""
+    bind: str = ""
+    detects: bool = False
 
 
 class Member(Protocol):

@@ -20,8 +20,9 @@ from typing import NoReturn
 from msgspec import Struct, structs
 
 from jaxtui import __version__
-from jaxtui.hosts import addresses, commands, faults, messages
+from jaxtui.hosts import addresses, commands, faults, lobby, messages
 from jaxtui.hosts.lines import HostLine, Lost
+from jaxtui.hosts.lobby import Lobby
 from jaxtui.hosts.messages import (
     Came,
     Exited,
@@ -33,17 +34,19 @@ from jaxtui.hosts.messages import (
     Lead,
     Listening,
     Prepared,
+    Said,
     Stopped,
     Unfit,
     Work,
 )
 from jaxtui.hosts.pipes import FULL, Pipe
+from jaxtui.hosts.ways import CommandWay, Launcher, SocketWay
 from jaxtui.session import host_names
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import DEVICES, FieldPath
 from jaxtui.wire import endings
 from jaxtui.wire.base import Failed, Ready
-from jaxtui.wire.framing import FrameBuffer, FramingError
+from jaxtui.wire.framing import FramingError
 from jaxtui.wire.protocol import decode_event, frame
 
 CANNOT_START, LOST = 3, 5  # exit statuses, as the engine's own
@@ -54,20 +57,27 @@ _HELLO_SECONDS = 60.0  # for Python to start, from a slow file system
 _PREPARED_SECONDS = 150.0
 _READY_SECONDS = 280.0
 _PATIENCE_SECONDS = 10.0  # after which it is told what is waited for
-_TOGETHER_SECONDS = 0.5  # in which the faults of other hosts are told as well
+# By weight, in which the faults of other hosts are told as well, which may be the cause.
+_TOGETHER_SECONDS = (5.0, 1.5, 0.5, 0.5)
 _CLOSE_SECONDS = 1.0
 _MOST_TOLD = 4  # hosts
 
 
 class Wanted(Struct, frozen=True):
-    """What is to be started: see EngineSettings."""
+    """What is to be started: see EngineSettings.
 
-    hosts: Sequence[str]
+    With `ranks`, the number of processes, a launcher has started these already, and they come to
+    the listening descriptor `lobby`; without that, the launcher's `command` starts them.
+    """
+
+    hosts: Sequence[str] = ()
     platform: str = ""
     count: int | None = None
     coordinator: str = ""
     python: str = ""
     command: str = ""
+    ranks: int = 0
+    lobby: int = -1
 
 
 class _Fault(Struct, frozen=True):
@@ -83,28 +93,26 @@ class Starter:
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._work = Work(
-            hosts=list(wanted.hosts),
-            platform=wanted.platform,
-            count=wanted.count,
-            secret=secrets.token_hex(32),
-        )
+        self._processes = wanted.ranks or len(wanted.hosts)
         self._selector = selectors.DefaultSelector()
         self._events = Pipe(1, self._selector)
-        self._lines: list[HostLine] = []
+        self._lines: list[HostLine] = []  # in the order of their processes
+        self._lobby: Lobby | None = None
+        self._launcher: Launcher | None = None
         self._began = False  # whether the hosts were let go
         self._ready = False
         self._said = False  # whether the client knows why nothing starts
-        self._frames: dict[str, FrameBuffer] = {host: FrameBuffer() for host in wanted.hosts}
         self._faults: list[_Fault] = []
         self._fault_at = 0.0
-        self._beaten = time.monotonic()
+        self._started = self._beaten = time.monotonic()
         self._patient_until = time.monotonic() + _PATIENCE_SECONDS
 
     def run(self) -> NoReturn:
         self._check()
-        for host in self._wanted.hosts:
-            self._reach(host)
+        for process, host in enumerate(self._wanted.hosts):
+            self._reach(process, host)
+        if self._wanted.ranks:
+            self._open_lobby()
         os.set_blocking(0, False)
         self._selector.register(0, selectors.EVENT_READ, self._requests)
         while True:
@@ -125,11 +133,13 @@ class Starter:
         hosts, count = self._wanted.hosts, self._wanted.count
         if fault := host_names.fault(hosts):
             self._refuse("hosts", fault)
-        if count is not None and (count < 1 or count % len(hosts)):
-            nearest = max(1, round(count / len(hosts))) * len(hosts)
+        among = self._processes
+        if count is not None and (count < 1 or count % among):
+            nearest = max(1, round(count / among)) * among
             fix = Fix(f"{nearest} devices", DEVICES / "count", str(nearest))
             devices = f"{count} devices" if count != 1 else "1 device"
-            message = f"{devices} cannot be shared out among {len(hosts)} hosts"
+            what = "processes" if self._wanted.ranks else "hosts"
+            message = f"{devices} cannot be shared out among {among} {what}"
             self._refuse("count", message, fix)
         if self._wanted.coordinator:
             try:
@@ -137,15 +147,66 @@ class Starter:
             except ValueError as error:
                 self._refuse("hosts", f"--coordinator: {error}")
 
-    def _reach(self, host: str) -> None:
+    def _reach(self, process: int, host: str) -> None:
         command = commands.reaching(host, self._wanted.command, self._wanted.python)
         try:
-            line = HostLine(host, command, self._selector, partial(_log, host))
+            way = CommandWay(command)
         except OSError as error:
             self._refuse("hosts", f"cannot start {command[0]}: {error.strerror}")
+        self._add(HostLine(host, process, way, self._selector, _log))
+
+    def _add(self, line: HostLine) -> None:
         self._lines.append(line)
+        self._lines.sort(key=lambda line: line.process)
         self._selector.register(line.output, selectors.EVENT_READ, partial(self._hear, line))
-        self._selector.register(line.errors, selectors.EVENT_READ, partial(self._errors, line))
+        if line.errors is not None:
+            listen = partial(self._errors, line, line.errors)
+            self._selector.register(line.errors, selectors.EVENT_READ, listen)
+
+    def _open_lobby(self) -> None:
+        """Take in the processes that a launcher has started, or starts now."""
+        try:
+            secret = lobby.secret()
+        except lobby.NoSecret as error:
+            self._refuse("hosts", str(error))
+        if self._wanted.lobby >= 0:
+            self._lobby = Lobby(self._wanted.lobby, secret)
+            way = CommandWay(commands.here())
+            self._add(HostLine("process 0", 0, way, self._selector, _log))
+        else:
+            self._lobby = self._launch(secret)
+        accept = self._lobby.accept
+        self._selector.register(self._lobby.listening, selectors.EVENT_READ, accept)
+
+    def _launch(self, secret: bytes) -> Lobby:
+        """Have the launcher start the processes."""
+        try:
+            address = addresses.on_the_network()
+            listening = addresses.listen(address, 0)
+        except addresses.Unreachable as error:
+            self._refuse("hosts", f"this host {error}")
+        place = addresses.joined(address, listening.getsockname()[1])
+        _say(f"the processes that the launcher starts come to {place}")
+        wanted = self._wanted
+        command = commands.launching(wanted.command, wanted.ranks, place, wanted.python)
+        try:
+            self._launcher = Launcher(command, self._selector, self._launcher_ended)
+        except OSError as error:
+            self._refuse("hosts", f"cannot start {command[0]}: {error.strerror}")
+        return Lobby(listening.detach(), secret)
+
+    def _launcher_ended(self, reason: str) -> None:
+        if len(self._lines) < self._processes:
+            self._refuse("hosts", f"{self._wanted.command.split()[0]}: {reason}")
+
+    def _take_in(self, lobby: Lobby) -> None:
+        for process, link in lobby.came():
+            if any(line.process == process for line in self._lines) or process >= self._processes:
+                _say(f"a process came that is not expected: number {process}")
+                link.close()
+                continue
+            host = f"process {process}"
+            self._add(HostLine(host, process, SocketWay(link), self._selector, _log))
 
     # ------------------------------------------------------------------------ what is read
 
@@ -158,12 +219,12 @@ class Starter:
             self._leave(0)
         self._lines[0].send(Give(data=data))
 
-    def _errors(self, line: HostLine) -> None:
+    def _errors(self, line: HostLine, descriptor: int) -> None:
         if not line.read_errors():
-            self._selector.unregister(line.errors)
+            self._selector.unregister(descriptor)
 
     def _hear(self, line: HostLine) -> None:
-        if line is self._lines[0] and len(self._events.waiting) > FULL:
+        if not line.process and len(self._events.waiting) > FULL:
             line.heard = time.monotonic()
             time.sleep(0.01)
             return
@@ -172,13 +233,13 @@ class Starter:
                 self._take(line, message)
         except Lost as error:
             self._selector.unregister(line.output)
-            self._fault(_Fault(2, line.host, str(error)))
+            self._fault(line, _Fault(2, line.host, str(error)))
 
     def _take(self, line: HostLine, message: FromKeeper) -> None:
         match message:
             case Hello():
                 line.hello, line.since = message, time.monotonic()
-                if all(line.hello for line in self._lines):
+                if len(self._lines) == self._processes and all(line.hello for line in self._lines):
                     self._compare_versions()
             case Listening():
                 self._announce(message)
@@ -187,7 +248,9 @@ class Starter:
                 if all(line.prepared for line in self._lines):
                     self._begin()
             case Unfit():
-                self._fault(_Fault(3, line.host, message.reason))
+                self._fault(line, _Fault(3, line.host, message.reason))
+            case Said():
+                line.said(message.data)
             case Came():
                 self._pass_on(line, message.data)
             case Stopped():
@@ -196,14 +259,23 @@ class Starter:
                     f"`kill -STOP`: `kill -CONT {message.pid}` lets it go on, and the engine has "
                     "to start anew"
                 )
-                self._fault(_Fault(3, line.host, reason))
+                self._fault(line, _Fault(3, line.host, reason))
             case Exited():
-                self._fault(_exited(line, message))
+                self._fault(line, _exited(line, message))
 
     # -------------------------------------------------------------------------- the steps
 
     def _compare_versions(self) -> None:
         """Let the first host lead, if the same is installed on all."""
+        if self._wanted.ranks:
+            _name(self._lines)
+        self._work = Work(
+            hosts=[line.host for line in self._lines],
+            platform=self._wanted.platform,
+            count=self._wanted.count,
+            secret=secrets.token_hex(32),
+            detects=bool(self._wanted.ranks),
+        )
         hellos = {line.host: line.hello for line in self._lines if line.hello is not None}
         if words := faults.differences(hellos, __version__):
             self._refuse("hosts", words)
@@ -216,11 +288,11 @@ class Starter:
         _say(
             f"{first} coordinates at {places[0]}, and takes in what the others hold at {places[1]}"
         )
-        for process, line in enumerate(self._lines[1:], 1):
+        for line in self._lines[1:]:
             line.send(
                 Follow(
                     work=self._work,
-                    process=process,
+                    process=line.process,
                     coordinator=listening.coordinator,
                     link=listening.link,
                 )
@@ -243,13 +315,15 @@ class Starter:
     def _pass_on(self, line: HostLine, data: bytes) -> None:
         """Pass on what an engine's process has written: of a follower, why it cannot start."""
         try:
-            for body in self._frames[line.host].feed(data):
+            for body in line.events.feed(data):
                 if self._ready:
                     self._pass_event(line, body)
                 else:
                     self._before_ready(line, body)
         except FramingError as error:
-            self._fault(_Fault(3, line.host, f"what comes from there is no protocol: {error}"))
+            self._fault(
+                line, _Fault(3, line.host, f"what comes from there is no protocol: {error}")
+            )
 
     def _before_ready(self, line: HostLine, body: bytes) -> None:
         event = decode_event(body)
@@ -263,15 +337,19 @@ class Starter:
         self._pass_event(line, body)
 
     def _pass_event(self, line: HostLine, body: bytes) -> None:
-        if line is self._lines[0]:
+        if not line.process:
             self._events.put(len(body).to_bytes(4, "big") + body)
 
     # ----------------------------------------------------------------------------- faults
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self._faults and now - self._fault_at > _TOGETHER_SECONDS:
-            self._give_up()
+        if self._faults:
+            most = max(fault.weight for fault in self._faults)
+            if now - self._fault_at > _TOGETHER_SECONDS[most]:
+                self._give_up(most)
+        if self._lobby is not None:
+            self._take_in(self._lobby)
         if now - self._beaten > messages.BEAT_SECONDS:
             self._beaten = now
             for line in self._lines:
@@ -279,7 +357,9 @@ class Starter:
                     line.send(messages.Beat())
         for line in self._lines:
             if not line.lost and (reason := self._overdue(line, now)):
-                self._fault(_Fault(2, line.host, reason))
+                self._fault(line, _Fault(2, line.host, reason))
+        if len(self._lines) < self._processes and now - self._started > lobby.COME_SECONDS:
+            self._refuse("hosts", self._absent(now))
         if not self._ready and now > self._patient_until:
             self._patient_until = now + _PATIENCE_SECONDS
             self._say_what_is_waited_for()
@@ -303,27 +383,37 @@ class Starter:
             return f"JAX has not started there for {waited:.0f} s"
         return ""
 
+    def _absent(self, now: float) -> str:
+        there = {line.process for line in self._lines}
+        absent = [f"process {p}" for p in range(self._processes) if p not in there]
+        return (
+            f"{_listed(absent)} of {self._processes} did not come within "
+            f"{now - self._started:.0f} s: does the launcher start jaxtui there, and does a "
+            "firewall lie between it and process 0?"
+        )
+
     def _say_what_is_waited_for(self) -> None:
+        there = {line.process for line in self._lines}
+        absent = [f"process {p}" for p in range(self._processes) if p not in there]
         silent = [line.host for line in self._lines if line.hello is None]
         unprepared = [line.host for line in self._lines if line.prepared is None]
-        if silent:
+        if absent:
+            _say(f"waiting for {_listed(absent)} of {self._processes}, which the launcher starts")
+        elif silent:
             _say(f"waiting for {_listed(silent)}: Python has not started there yet")
         elif unprepared:
             _say(f"waiting for {_listed(unprepared)} to get ready")
         else:
             _say("waiting for JAX to start its devices on all hosts")
 
-    def _fault(self, fault: _Fault) -> None:
-        for line in self._lines:
-            if line.host == fault.host:
-                line.lost = True
+    def _fault(self, line: HostLine, fault: _Fault) -> None:
+        line.lost = True
         if not self._faults:
             self._fault_at = time.monotonic()
         self._faults.append(fault)
 
-    def _give_up(self) -> NoReturn:
-        """Tell what is most likely the cause, and end everything."""
-        most = max(fault.weight for fault in self._faults)
+    def _give_up(self, most: int) -> NoReturn:
+        """Tell the faults with the weight `most`, and end everything."""
         reasons: dict[str, list[str]] = {}
         for fault in self._faults:
             if fault.weight == most:
@@ -351,11 +441,15 @@ class Starter:
         while time.monotonic() < end:
             with suppress(OSError):
                 self._events.write()
-            if all(line.ended() for line in self._lines) and not self._events.waiting:
+            launched = self._launcher is not None and not self._launcher.ended()
+            ended = not launched and all(line.ended() for line in self._lines)
+            if ended and not self._events.waiting:
                 break
             time.sleep(0.01)
         for line in self._lines:
             line.kill()
+        if self._launcher is not None:
+            self._launcher.kill()
         os._exit(status)
 
 
@@ -376,9 +470,17 @@ def _listed(hosts: Sequence[str]) -> str:
     return ", ".join(shown) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")
 
 
-def _log(host: str, text: str) -> None:
+def _name(lines: Sequence[HostLine]) -> None:
+    """Give lines the names of their hosts, with the process where a host has several."""
+    names = [line.hello.name if line.hello is not None else "" for line in lines]
+    for line, name in zip(lines, names, strict=True):
+        several = names.count(name) > 1
+        line.host = f"{name} (process {line.process})" if several or not name else name
+
+
+def _log(line: HostLine, text: str) -> None:
     with suppress(OSError):
-        os.write(2, f"[{host}] {text}\n".encode("utf-8", "replace"))
+        os.write(2, f"[{line.host}] {text}\n".encode("utf-8", "replace"))
 
 
 def _say(text: str) -> None:

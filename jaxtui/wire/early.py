@@ -45,8 +45,11 @@ def parent_option() -> str:
     return f"--parent={os.getpid()}"
 
 
-def started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a process with pipes. Raises OSError or ValueError."""
+def started(arguments: Sequence[str], passed: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start a process with pipes, which inherits the `passed` descriptors too.
+
+    Raises OSError or ValueError.
+    """
     return subprocess.Popen(
         arguments,
         stdin=subprocess.PIPE,
@@ -55,6 +58,7 @@ def started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         bufsize=0,
         # In its own session, so that the terminal's ctrl+c reaches the screen only.
         start_new_session=True,
+        pass_fds=passed,
     )
 
 

@@ -14,7 +14,7 @@ from jaxtui import bounded
 from jaxtui.session.session import AxisTypeName, Session, SessionError
 from jaxtui.session.working_folder import working_folder
 from jaxtui.wire.early import EarlyEngine
-from jaxtui.wire.process import EngineProcess, EngineSettings, Reach
+from jaxtui.wire.process import EngineProcess, EngineSettings, Launched, Reach
 
 if TYPE_CHECKING:
     from jaxtui.wire.client import EngineClient
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Choice(Struct, frozen=True, kw_only=True):
     """The command line's options for the engine; None and () leave the choice to the session.
 
-    `command`, `processes`, `hosts` and `reach` are as in EngineSettings; `hosts` takes precedence
-    over the session's, and () is for this host alone. `axis_types` belongs to `mesh`.
+    `command`, `processes`, `hosts`, `reach` and `launched` are as in EngineSettings; `hosts` takes
+    precedence over the session's, and () is for this host alone. `axis_types` belongs to `mesh`.
     """
 
     platform: str | None = None
@@ -33,6 +33,7 @@ class Choice(Struct, frozen=True, kw_only=True):
     processes: int = 1
     hosts: tuple[str, ...] | None = None
     reach: Reach = Reach()
+    launched: Launched | None = None
     mesh: dict[str, int] | None = None
     axis_types: dict[str, AxisTypeName] | None = None
 
@@ -63,6 +64,7 @@ class Choice(Struct, frozen=True, kw_only=True):
             processes=self.processes,
             hosts=own if self.hosts is None else self.hosts,
             reach=self.reach,
+            launched=self.launched,
         )
 
 

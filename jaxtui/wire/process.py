@@ -35,11 +35,17 @@ class Reach(Struct, frozen=True):
 
     `coordinator` is the "address:port" at which the first host is found by the others, `python`
     the command of their Python, and `command` what runs a command on "{host}" instead of ssh.
+    Without "{host}" in it, it is a launcher, which starts one on each of "{n}" hosts.
     """
 
     coordinator: str = ""
     python: str = ""
     command: str = ""
+
+    @property
+    def launcher(self) -> str:
+        """The command of a launcher, "" if the hosts are reached one by one."""
+        return "" if "{host}" in self.command else self.command
 
     def options(self) -> list[str]:
         values = zip(
@@ -48,13 +54,25 @@ class Reach(Struct, frozen=True):
         return [f"--{name}={value}" for name, value in values if value]
 
 
+class Launched(Struct, frozen=True):
+    """The processes that a launcher has started, and who come to the listening descriptor `lobby`.
+
+    JAX finds process 0, which this is, at `coordinator`.
+    """
+
+    processes: int
+    coordinator: str
+    lobby: int
+
+
 class EngineSettings(Struct, frozen=True):
     """How to start an engine: see `jaxtui.session.Devices` for `platform` and `count`.
 
     `processes` is the number of processes over which the engine spreads the devices. `command`
     starts the engine in another way, such as ("ssh", "host", "python", "-m", "jaxtui.engine");
     `--platform=`, `--devices=` and `--processes=` are appended. With `hosts` the engine has a
-    process on each of them, which are reached as `reach` says, and the others do not count.
+    process on each of them, which are reached as `reach` says, and the others do not count; nor do
+    they if a launcher has `launched` the processes.
     """
 
     platform: str = ""
@@ -63,32 +81,50 @@ class EngineSettings(Struct, frozen=True):
     processes: int = 1
     hosts: tuple[str, ...] = ()
     reach: Reach = Reach()
+    launched: Launched | None = None
+
+    @property
+    def of_hosts(self) -> bool:
+        """Whether the engine has processes on several hosts, which are looked after there."""
+        return bool(self.hosts or self.launched or self.launches)
+
+    @property
+    def launches(self) -> bool:
+        """Whether its processes are started by a launcher, whose command is given."""
+        return bool(self.reach.launcher) and self.processes > 1
 
     @property
     def program(self) -> str:
         """The program that starts the engine."""
-        return self.command[0] if self.command and not self.hosts else sys.executable
+        return self.command[0] if self.command and not self.of_hosts else sys.executable
 
     @property
     def on_this_host(self) -> bool:
         """Whether one process on this host is the engine, started as by default."""
-        return not self.command and not self.hosts and self.processes == 1
+        return not self.command and not self.of_hosts and self.processes == 1
 
     def options(self) -> list[str]:
         """The options for the command that starts the engine."""
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
             options.append(f"--devices={self.count}")
-        if self.hosts:
-            options += [f"--host={host}" for host in self.hosts]
-            options += self.reach.options()
+        if self.of_hosts:
+            if self.launched is not None:
+                options.append(f"--ranks={self.launched.processes}")
+                options.append(f"--lobby={self.launched.lobby}")
+                options.append(f"--coordinator={self.launched.coordinator}")
+            elif self.launches:
+                options += [f"--ranks={self.processes}", *self.reach.options()]
+            else:
+                options += [f"--host={host}" for host in self.hosts]
+                options += self.reach.options()
         elif self.processes > 1:
             options.append(f"--processes={self.processes}")
         return options
 
     def arguments(self) -> list[str]:
         options = self.options()
-        if self.hosts:
+        if self.of_hosts:
             return [*early.python_module("jaxtui.hosts"), *options]
         if self.command:
             # ssh passes its arguments to a shell, and the platform may come from an untrusted file.
@@ -105,9 +141,10 @@ class EngineProcess:
         """`started` is a process of an `EarlyEngine` to go on with, which is told its options."""
         if started is None:
             # Another command may start the engine from a process that ends before it.
-            alone = settings.command or settings.hosts
+            alone = settings.command or settings.of_hosts
             parent = [] if alone else [early.parent_option()]
-            self._popen = early.started([*settings.arguments(), *parent])
+            passed = [settings.launched.lobby] if settings.launched is not None else []
+            self._popen = early.started([*settings.arguments(), *parent], passed)
         else:
             self._popen = started
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
@@ -127,7 +164,7 @@ class EngineProcess:
         self.failed = False  # whether its client failed
         self.ready = False
         # What starts engines on hosts has limits of its own; what they compute cannot be seen here.
-        limit = None if settings.hosts else StartLimit(self._popen.pid, time.monotonic())
+        limit = None if settings.of_hosts else StartLimit(self._popen.pid, time.monotonic())
         self._start_limit = limit
         self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None
