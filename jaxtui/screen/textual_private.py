@@ -58,6 +58,18 @@ class FrugalApp(App[None]):
         """Take nothing that the terminal shows for known; what is painted next is sent whole."""
         self._shown.forget()
 
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """Load the styles of a new screen; those that are loaded already are not parsed again.
+
+        Textual parses all of them up to three times for it, and styles all widgets anew.
+        """
+        for path in screen.css_path:
+            if not self.stylesheet.has_source(str(path), ""):
+                self.stylesheet.read(path)
+        super()._load_screen_css(screen)
+        if screen._css_update_count < 0:  # a new one, whose widgets are styled as they are mounted
+            screen._css_update_count = self._css_update_count
+
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, LayoutUpdate | ChopsUpdate):
             width, height = self.size
