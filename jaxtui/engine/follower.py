@@ -28,7 +28,7 @@ from jaxtui.wire.base import Composition, Printed
 from jaxtui.wire.protocol import AnyEvent
 
 if TYPE_CHECKING:
-    from jaxtui.results.engine.far import HeldBlocks
+    from jaxtui.results.engine.held import HeldBlocks
 
 CANNOT_START = 3
 NOT_MESSAGES = 4
@@ -172,7 +172,7 @@ def follow(options: argparse.Namespace) -> NoReturn:
 def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> Follower:
     from jaxtui.engine_base import devices
     from jaxtui.program.engine import surroundings
-    from jaxtui.results.engine.far import HeldBlocks
+    from jaxtui.results.engine.held import HeldBlocks
 
     place = Place(
         options.process, options.processes, options.coordinator, options.share, options.virtual

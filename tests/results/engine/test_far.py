@@ -15,8 +15,9 @@ from jax.sharding import PartitionSpec as P
 
 from jaxtui.results.engine import store as module
 from jaxtui.results.engine.blocks import Block, ends_of, whole
-from jaxtui.results.engine.far import FarBlock, FarData, HeldBlocks, Holding, Question
+from jaxtui.results.engine.far import FarBlock, FarData, Holding, Question
 from jaxtui.results.engine.gathering import Gathered
+from jaxtui.results.engine.held import HeldBlocks
 from jaxtui.results.engine.store import ResultStore
 from jaxtui.wire.results import FindCell, ReadWindow, Summarize
 
