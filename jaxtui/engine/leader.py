@@ -22,9 +22,17 @@ from typing import Any
 from jaxtui.engine.questions import Questions
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import failure
-from jaxtui.engine_base.processes import Given, Leaves, Place, Sources, Step, Task
+from jaxtui.engine_base.processes import (
+    Given,
+    Leaves,
+    Place,
+    Sources,
+    Step,
+    Task,
+    require_same,
+)
 from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.field_path import ARGUMENTS, DEVICES, NO_FIELD, PROGRAM, FieldPath
+from jaxtui.session.field_path import DEVICES, NO_FIELD
 
 LOOPBACK = "127.0.0.1"
 LOST = 5  # exit status of a leader that has lost its followers or is out of step
@@ -145,11 +153,7 @@ class Leader:
 
     def agree(self, given: Given) -> None:
         for follower in self._followers:
-            program, arguments = self._next_answer(follower)
-            if program != given[0]:
-                raise _different(follower.process, PROGRAM, "makes another program")
-            if arguments != given[1]:
-                raise _different(follower.process, ARGUMENTS, "has other arguments")
+            require_same(follower.process, given, self._next_answer(follower))
         self._together = True
         for follower in self._followers:
             follower.tell("go")
@@ -253,14 +257,6 @@ def _failed_alone(process: int, found: Diagnosis | None) -> Diagnosed:
     return Diagnosed(
         Diagnosis(kind=found.kind, field=found.field, message=message, fixes=found.fixes)
     )
-
-
-def _different(process: int, field: FieldPath, what: str) -> Diagnosed:
-    message = (
-        f"process {process} {what} than process 0, and they have to be the same in all: what is "
-        "random needs a seed, and nothing may depend on the process"
-    )
-    return diagnosed("function", field, message)
 
 
 def _lost(follower: _Follower) -> None:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jaxtui.engine_base.errors import diagnosed
-from jaxtui.session.field_path import DEVICES
+from jaxtui.session.field_path import ARGUMENTS, DEVICES, PROGRAM
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Composition
 
@@ -126,6 +126,18 @@ def agree(given: Callable[[], Given]) -> None:
     """
     for member in _member:
         member.agree(given())
+
+
+def require_same(process: int, mine: Given, given: Given) -> None:
+    """Raise Diagnosed if another process is about to compute something else than this one."""
+    message = (
+        f"process {process} {{}} than process 0, and they have to be the same in all: what is "
+        "random needs a seed, and nothing may depend on the process"
+    )
+    if mine[0] != given[0]:
+        raise diagnosed("function", PROGRAM, message.format("makes another program"))
+    if mine[1] != given[1]:
+        raise diagnosed("function", ARGUMENTS, message.format("has other arguments"))
 
 
 def gathered(leaves: Leaves) -> Leaves:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -18,7 +19,16 @@ from jaxtui.engine_base import host
 from jaxtui.engine_base.arrays import readable
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Leaves
-from jaxtui.results.engine.blocks import Block, Index, cover, cut_up, ends_of, overlap
+from jaxtui.results.engine.blocks import (
+    Block,
+    Index,
+    cover,
+    cut_up,
+    ends_of,
+    overlap,
+    part_of,
+    whole,
+)
 from jaxtui.results.engine.far import FarBlock, FarData, Holding, Piece
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.text import quantities
@@ -72,6 +82,37 @@ class Gathered:
         for part in cut_up(self.shape, READ_AT_ONCE):
             found[tuple(slice(*ends) for ends in part)] = self.read(part)
         return found
+
+
+@dataclass(frozen=True)
+class FarLeaf:
+    """A leaf over several processes, read in parts; of PRNG keys their words.
+
+    `rows` are those in front that count, None for all.
+    """
+
+    gathered: Gathered
+    rows: int | None = None
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        rank = len(self.gathered.shape)
+        shape = (*self.gathered.shape, *self.gathered.blocks[0].data.shape[rank:])
+        return shape if self.rows is None else (self.rows, *shape[1:])
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> Any:
+        return self.gathered.blocks[0].data.dtype
+
+    def read(self, part: Index) -> np.ndarray[Any, Any]:
+        """The elements at `part`."""
+        rank = len(self.gathered.shape)
+        found = self.gathered.read(part[:rank])
+        return part_of(found, (*whole(found.shape[:rank]), *part[rank:]))
 
 
 def spread(value: Any) -> bool:
