@@ -125,6 +125,18 @@ class Sample(Struct, frozen=True, kw_only=True):
     flags: list[Flag] = []
 
 
+class ProcessTimes(Struct, frozen=True, kw_only=True):
+    """What the clock of one process says of an arm or a message size.
+
+    `samples` are its seconds per call, in the order of all samples, of each of which the slowest
+    process counts.
+    """
+
+    process: int
+    median: float
+    samples: list[float]
+
+
 class Speedup(Struct, frozen=True, kw_only=True):
     """How many times faster than `against`; below 1 is slower. `low` and `high` are 99 % limits."""
 

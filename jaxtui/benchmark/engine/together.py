@@ -7,7 +7,8 @@ done when its slowest process is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.processes import Step
+from jaxtui.wire.benchmark_report import ProcessTimes
 
 
 class Together:
@@ -36,8 +38,12 @@ class Together:
 
         Raises what it raises here, and Diagnosed for what it raises in another process.
         """
-        step = Step(self._maker, self._number, method, args, communicates)
+        step = self.as_step(method, *args, communicates=communicates)
         return processes.stepped(step, partial(getattr(self.own, method), *args))
+
+    def as_step(self, method: str, *args: Any, communicates: bool = False) -> Step:
+        """The step in which the other processes call `method`."""
+        return Step(self._maker, self._number, method, args, communicates)
 
     def end(self) -> None:
         """Let go of the work in all processes."""
@@ -101,3 +107,18 @@ def processes_of(devices: Sequence[Any]) -> list[int]:
     """The processes that hold the devices, in an engine of several; [] in one of a single one."""
     found = {device.process_index for device in devices}
     return sorted(found) if processes.several() else []
+
+
+def each_of(sample: Callable[[int], float]) -> list[float]:
+    """The seconds of every process in the last sample; [] of one that a process takes alone."""
+    return list(sample.each) if isinstance(sample, SharedSampler) else []
+
+
+def times_of(each: Sequence[Sequence[float]], taking_part: Sequence[int]) -> list[ProcessTimes]:
+    """The samples of every process, given those of every sample by process."""
+    if not any(each):
+        return []
+    return [
+        ProcessTimes(process=process, median=statistics.median(samples), samples=list(samples))
+        for process, samples in zip(taking_part, zip(*each, strict=True), strict=True)
+    ]
