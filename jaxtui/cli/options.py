@@ -17,6 +17,7 @@ _WITH_VALUE = (
     "--devices",
     "--processes",
     "--engine",
+    "--keep",
     "--theme",
     "--mesh",
     "--against",
@@ -125,6 +126,12 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--engine",
         metavar="COMMAND",
         help='another way to start the engine: "ssh HOST python -m jaxtui.engine"',
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="SECONDS",
+        type=_seconds,
+        help="how long such an engine lives while the line to it is broken (600 over ssh), 0: not",
     )
 
 
@@ -295,6 +302,12 @@ def _number_of(noun: str) -> Callable[[str], int]:
         return number
 
     return positive
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return float(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -11,6 +11,7 @@ _FLAG = re.compile(r"Unknown flags? in XLA_FLAGS: (.*)")
 _FULL_STOP = re.compile(r"(?<!\.)\.$")  # since the words stand within a sentence
 _PEER = re.compile(r"^jaxtui\.engine: process (\d+) ended with status (-?\d+)$")
 _OUT_OF_STEP = re.compile(r"^jaxtui\.engine: (the processes of the engine .*)$")
+_LINE = re.compile(r"^jaxtui\.line: (.*)$")  # the last words of what holds a line
 _NO_MODULE = re.compile(r"No module named '?(jaxtui[\w.]*)'?")
 _USER_LINE = re.compile(r'^  File "<program>", line (\d+) in ')
 # The prefix of a line of XLA's log: date, thread, file.
@@ -24,6 +25,8 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
     """
     if said:
         return said
+    if tail and (lost := _LINE.search(tail[-1])):
+        return lost[1]
     for line in reversed(tail):
         if flag := _FLAG.search(line):
             return f"XLA does not know what XLA_FLAGS holds: {flag[1].strip()}"

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 class Choice(Struct, frozen=True, kw_only=True):
     """The command line's options for the engine; None and () leave the choice to the session.
 
-    `command` and `processes` are as in EngineSettings. `axis_types` belongs to `mesh`.
+    `command`, `processes` and `keep` are as in EngineSettings. `axis_types` belongs to `mesh`.
     """
 
     platform: str | None = None
     count: int | None = None
     command: tuple[str, ...] = ()
     processes: int = 1
+    keep: float = 0.0
     mesh: dict[str, int] | None = None
     axis_types: dict[str, AxisTypeName] | None = None
 
@@ -55,6 +56,7 @@ class Choice(Struct, frozen=True, kw_only=True):
             count=devices.count,
             command=self.command,
             processes=self.processes,
+            keep=self.keep,
         )
 
 

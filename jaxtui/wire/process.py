@@ -21,7 +21,7 @@ from jaxtui.wire.framing import FrameBuffer
 from jaxtui.wire.start_limit import StartLimit
 
 if TYPE_CHECKING:
-    from jaxtui.wire.base import Gone
+    from jaxtui.wire.base import Gone, LineState
 
 READ_BYTES = 64 * 1024  # the capacity of a pipe on Linux
 TAIL_LINES = 200
@@ -36,20 +36,26 @@ class EngineSettings(Struct, frozen=True):
 
     `processes` is the number of processes over which the engine spreads the devices. `command`
     starts the engine in another way, such as ("ssh", "host", "python", "-m", "jaxtui.engine");
-    `--platform=`, `--devices=` and `--processes=` are appended.
+    `--platform=`, `--devices=` and `--processes=` are appended. With `keep` an engine of `command`
+    lives for so many seconds while the line to it is broken, and is taken up again.
     """
 
     platform: str = ""
     count: int | None = None
     command: tuple[str, ...] = ()
     processes: int = 1
+    keep: float = 0.0
 
     @property
     def program(self) -> str:
         """The program that starts the engine."""
         return self.command[0] if self.command else sys.executable
 
-    def arguments(self) -> list[str]:
+    def arguments(self, report: int | None = None) -> list[str]:
+        """The command line; the state of a line that is kept is written to descriptor `report`.
+
+        Raises ValueError for a command whose engine cannot be kept.
+        """
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
             options.append(f"--devices={self.count}")
@@ -57,7 +63,13 @@ class EngineSettings(Struct, frozen=True):
             options.append(f"--processes={self.processes}")
         if self.command:
             # ssh passes its arguments to a shell, and the platform may come from an untrusted file.
-            return [*self.command, *map(shlex.quote, options)]
+            quoted = [shlex.quote(option) for option in options]
+            if self.keep:
+                from jaxtui.line.command import resumable
+
+                python, *rest = resumable(self.command, quoted, self.keep, report)
+                return [python, *_safe_path(), *rest]
+            return [*self.command, *quoted]
         return [sys.executable, *_safe_path(), "-m", "jaxtui.engine", *options]
 
 
@@ -75,15 +87,19 @@ class EngineProcess:
     def __init__(self, settings: EngineSettings) -> None:
         # Another command may start the engine from a process that ends before it.
         parent = [] if settings.command else [f"--parent={os.getpid()}"]
-        self._popen = subprocess.Popen(
-            [*settings.arguments(), *parent],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            # In its own session, so that the terminal's ctrl+c reaches the screen only.
-            start_new_session=True,
-        )
+        self.line: int | None = None  # where the state of its line is read, if that is kept
+        report: int | None = None
+        if settings.keep:
+            self.line, report = os.pipe()
+            os.set_blocking(self.line, False)
+        try:
+            self._popen = self._started([*settings.arguments(report), *parent], report)
+        except BaseException:
+            self._close_line()
+            raise
+        finally:
+            if report is not None:
+                os.close(report)
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
         self._pipes = [pipe for pipe in pipes if pipe is not None]
         self.requests, self.events, self.errors = (pipe.fileno() for pipe in self._pipes)
@@ -97,9 +113,22 @@ class EngineProcess:
         self.fault = ""  # why it was killed without being asked for
         self.failed = False  # whether its client failed
         self.ready = False
+        self.line_lost = False
         self._start_limit = StartLimit(self._popen.pid, time.monotonic())
         self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None
+
+    def _started(self, arguments: list[str], report: int | None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            # In its own session, so that the terminal's ctrl+c reaches the screen only.
+            start_new_session=True,
+            pass_fds=[] if report is None else [report],
+        )
 
     @property
     def ending(self) -> bool:
@@ -124,26 +153,48 @@ class EngineProcess:
 
     def look_after_start(self) -> None:
         """Kill the process when it has had its time to become ready."""
-        if self.ready or self.ending:
+        if self.ready or self.ending or self.line_lost:
             return
         if fault := self._start_limit.fault(time.monotonic()):
             self.fault = fault
             self.kill()
 
     def kill(self) -> None:
-        """Send SIGKILL to the process and to its children in the same session."""
-        self._signal_session()
+        """Send SIGKILL to the process and to its children in the same session.
+
+        What holds a line is asked instead to end the engine on the other host, and itself soon.
+        """
+        if self.line is None:
+            self._signal_session()
+        elif self._popen.poll() is None:
+            self._popen.terminate()
         self._deadline = time.monotonic() + END_SECONDS
 
     def output_closed(self) -> None:
         if self._deadline is None:
             self._deadline = time.monotonic() + SILENT_SECONDS
 
+    def hurry(self) -> None:
+        """Have a line that is lost taken up again at once."""
+        if self.line is not None and self.line_lost and self._popen.poll() is None:
+            self._popen.send_signal(signal.SIGUSR1)
+
+    def follow_line(self, state: LineState) -> None:
+        """Take in what became of the line; the time to start begins anew with each."""
+        self.line_lost = state.state != "connected"
+        self._start_limit = StartLimit(self._popen.pid, time.monotonic())
+
     def dispose(self) -> None:
         """Close the pipes and kill what is left of its session."""
         self._signal_session()
         for pipe in self._pipes:
             pipe.close()
+        self._close_line()
+
+    def _close_line(self) -> None:
+        if self.line is not None:
+            os.close(self.line)
+            self.line = None
 
     def _signal_session(self) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -91,6 +91,7 @@ AnyEvent = (
     | base.Spoiled
     | base.Printed
     | base.Log
+    | base.LineState
     | base.Gone
 )
 
