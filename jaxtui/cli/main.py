@@ -345,6 +345,12 @@ def _leave(app: JaxtuiApp) -> int:
 
     status = app.return_code or 0
     if app.begun:
+        line = app.explorer.open_session.line
+        if line.lost:
+            left = f"ends by itself within {line.kept(app.explorer.now())}"
+            print(
+                f"jaxtui: the engine on the other host was not reached, and {left}", file=sys.stderr
+            )
         files = app.explorer.files
         kept = bool(status) and files.changed
         if kept:

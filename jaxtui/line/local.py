@@ -28,6 +28,7 @@ from jaxtui.line.traffic import Traffic
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before another attempt; the last repeats
 ANSWER_SECONDS = 30.0  # for an attempt to take up a line again
 HURRIED_SECONDS = 5.0  # the same once the user asks for another
+REST_SECONDS = 1.0  # between attempts, however often one is asked for
 FAREWELL_SECONDS = 3.0  # for the far end to end its program when that is asked for
 GRACE_SECONDS = 5.0  # after which a far end that is not reached has ended its program for certain
 FAILED = 1
@@ -49,6 +50,7 @@ class Local:
         self._reached = False  # whether the far end has ever answered
         self._host = ""
         self._heard_at = self._beat_at = self._next_at = pace.clock()
+        self._tried_at = 0.0
         self._failures = 0  # attempts in a row
         self._lost = False
         self._last_words = ""
@@ -118,7 +120,7 @@ class Local:
         if self._attempt is None and now >= self._next_at and self._status is None:
             self._connect()
         if self._lost and now - self._heard_at > self._keep + GRACE_SECONDS:
-            self._fail(f"the line was lost for {minutes(self._keep)}, and the engine has ended")
+            self._fail(f"the line to it was lost for {minutes(self._keep)}, for which it is kept")
         if self._leaves_at is not None and now > self._leaves_at:
             self._status = FAILED
         passed = not self._output.waits and not self._errors.waits
@@ -202,6 +204,7 @@ class Local:
         )
         if self._lost:
             self._tell("connecting")
+        self._tried_at = pace.clock()
         try:
             self._attempt = Attempt(self._command, hello)
         except OSError as error:
@@ -305,7 +308,7 @@ class Local:
         if not self._lost:
             return
         if attempt is None:
-            self._next_at = pace.clock()
+            self._next_at = min(self._next_at, max(pace.clock(), self._tried_at + REST_SECONDS))
         elif pace.clock() - attempt.began > HURRIED_SECONDS and not attempt.welcomed:
             self._failures = 0
             self._lose("no answer")
