@@ -268,7 +268,7 @@ class Engine:
             inputs=evaluated.inputs,
             layers=evaluated.layers,
             notes=evaluated.notes,
-            outputs=self._store.outputs(request.id, request.values),
+            outputs=self._store.outputs(request.id, request.values, request.small),
         )
         return Ran(
             id=request.id,

@@ -104,7 +104,8 @@ class WorkScreen(PromptScreen, Generic[W]):
             else ""
         )
         line.doing = work.status(now)
-        line.alert = work.phase == "gone" or "ctrl+c" in line.doing
+        lost = self.explorer.open_session.line.lost
+        line.alert = lost or work.phase == "gone" or "ctrl+c" in line.doing
 
     def scopes(self) -> tuple[str, ...]:
         """The scopes whose keys work now, nearest first."""
