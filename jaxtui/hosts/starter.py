@@ -100,6 +100,7 @@ class Starter:
         self._lobby: Lobby | None = None
         self._launcher: Launcher | None = None
         self._began = False  # whether the hosts were let go
+        self._early = bytearray()  # requests of before, which wait for the first host's engine
         self._ready = False
         self._said = False  # whether the client knows why nothing starts
         self._faults: list[_Fault] = []
@@ -211,13 +212,17 @@ class Starter:
     # ------------------------------------------------------------------------ what is read
 
     def _requests(self) -> None:
-        if self._lines[0].unsent > FULL:
+        unsent = self._lines[0].unsent if self._began else len(self._early)
+        if unsent > FULL:
             time.sleep(0.01)
             return
         data = os.read(0, messages.CHUNK)
         if not data:
             self._leave(0)
-        self._lines[0].send(Give(data=data))
+        if self._began:
+            self._lines[0].send(Give(data=data))
+        else:
+            self._early += data
 
     def _errors(self, line: HostLine, descriptor: int) -> None:
         if not line.read_errors():
@@ -311,6 +316,9 @@ class Starter:
             line.since = time.monotonic()
             line.send(Go())
         self._began = True
+        early, self._early = self._early, bytearray()
+        for at in range(0, len(early), messages.CHUNK):
+            self._lines[0].send(Give(data=bytes(early[at : at + messages.CHUNK])))
 
     def _pass_on(self, line: HostLine, data: bytes) -> None:
         """Pass on what an engine's process has written: of a follower, why it cannot start."""
