@@ -312,7 +312,7 @@ def _scenes(draw: st.DrawFn) -> Scene:
     return scene(draw(_outputs()), inputs)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     shown=_scenes(),
     width=st.integers(0, 140),
@@ -336,7 +336,7 @@ def test_no_line_is_ever_wider_than_its_room_and_the_cursors_device_is_on_view(
         assert in_ascii(line).startswith(">")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(shown=_scenes(), column=st.integers(0, 4), pick=st.integers(0, 500))
 def test_what_is_chosen_is_every_device_with_the_block_and_no_other(
     shown: Scene, column: int, pick: int

@@ -233,7 +233,14 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+SIZES = [
+    pytest.param((80, 24), id="80x24"),
+    pytest.param((120, 40), id="120x40"),
+    pytest.param((200, 60), id="200x60", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture(snap_compare: Any, size: tuple[int, int], name: str) -> None:
     made, keys = PICTURES[name]
