@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from textual.widgets.text_area import Selection
 
 from jaxtui.program.screen.listing.tab import ProgramTab
 from jaxtui.program.screen.result_tab import ResultTab, Shown
-from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS
+from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS, SHARDS
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
 from jaxtui.screen.mesh_picture import MeshPlaces
@@ -24,7 +24,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
 from jaxtui.wire.listing import Links
 from jaxtui.wire.program import ProgramView
-from jaxtui.wire.report import Output
+from jaxtui.wire.report import Input, Output
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.lexer import Language
@@ -53,9 +53,9 @@ class LeafView(Protocol):
 
 @runtime_checkable
 class LiesOnMesh(Protocol):
-    """A view that says where the shards of a leaf lie in the mesh of the device set."""
+    """A view that says where a leaf lies in the mesh of the device set, beside the inputs."""
 
-    def lie_on(self, mesh: MeshPlaces | None) -> None: ...
+    def lie_on(self, mesh: MeshPlaces | None, inputs: Sequence[Input]) -> None: ...
 
 
 class LeafTab(ResultTab):
@@ -92,11 +92,21 @@ class LeafTab(ResultTab):
             if isinstance(view, LiesOnMesh):
                 asked = work.session.devices
                 ids = [device.id for device in devices]
-                view.lie_on(MeshPlaces.over(ids, asked.order, asked.mesh))
+                mesh = MeshPlaces.over(ids, asked.order, asked.mesh)
+                view.lie_on(mesh, ran.report.inputs)
             view.show(ran.result, shown.leaf, ran.report.outputs[shown.leaf], labels)
         if work.values_gone:
             view.lose(VALUES_GONE)
         view.stale = work.result_stale(shown.now)
+
+    @property
+    def text(self) -> str:
+        """What the view shows as text, if it gives that."""
+        return getattr(self.view, "text", "")
+
+    @text.setter
+    def text(self, value: str) -> None:
+        """A view has its own text."""
 
 
 def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
@@ -360,7 +370,7 @@ def all_tabs() -> list[ResultTab]:
             offered=lambda work: work.diagnosis is not None,
         ),
         ChangesTab(CHANGES, "jaxtui.changes.screen.view:ChangesView"),
-        LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
+        LeafTab(SHARDS, "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
         TextTab(
             "Output",
             lambda shown: _printed(shown)[0],
