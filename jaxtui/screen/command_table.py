@@ -73,6 +73,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.save_session", "ctrl+s", "save", "Save the session", typing=True),
     Command("app.save_session_as", "", "save as", "Save the session under another name"),
     Command("app.export", "", "export", "Export the program as a Python script"),
+    Command("app.export_notebook", "", "notebook", "Export the program as a Jupyter notebook"),
     Command("app.screenshot_file", "", "screenshot", "Write a picture of the screen"),
     Command("app.capture", "", "capture", "Capture the arguments of a call in a script"),
     Command("app.left_works", "", "unsaved work", "Open what an earlier explorer left unsaved"),

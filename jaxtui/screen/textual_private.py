@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from rich.color import ColorSystem
 from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -19,6 +21,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key, ScreenResume
 from textual.geometry import Region
 from textual.screen import Screen
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
@@ -54,6 +57,29 @@ class PromptScreen(Screen[None]):
                 PAINT_SECONDS, self._on_timer_update, name="screen_update", pause=True
             )
         return self._soon
+
+
+class ThinBar(ScrollBarRender):
+    """Draws a bar below a text as a line: a row of blocks would be the brightest thing around."""
+
+    @classmethod
+    def render_bar(cls, *args: Any, **options: Any) -> Segments:
+        found = super().render_bar(*args, **options)
+        if options.get("vertical", True):
+            return found
+        back = Style(bgcolor=options["back_color"])
+        bar = back + Style(color=options["bar_color"])
+        return Segments(
+            [
+                Segment("━", bar + Style(meta=style.meta))
+                if style is not None and style.meta.get("@mouse.down") == "grab"
+                else Segment(text, style and back + Style(meta=style.meta), control)
+                for text, style, control in found.segments
+            ]
+        )
+
+
+ScrollBar.renderer = ThinBar
 
 
 class FrugalApp(App[None]):

@@ -22,6 +22,7 @@ from jaxtui.screen.mesh_picture import MeshPlaces
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
+from jaxtui.text.hanging import hanging
 from jaxtui.wire.listing import Links
 from jaxtui.wire.program import ProgramView
 from jaxtui.wire.report import Input, Output
@@ -252,14 +253,24 @@ class Listing(TextArea):
     def __init__(self) -> None:
         super().__init__(read_only=True, show_line_numbers=False)
         self.cursor_blink = False
+        self._whole = ""
 
     def show(self, text: str) -> None:
         """Show a text, cut to MOST_CHARACTERS."""
         cut = text[:MOST_CHARACTERS]
         if len(text) > len(cut):
             cut += f"\n… and {len(text) - len(cut):,} characters more"
-        if self.text != cut:
-            self.text = cut
+        self._whole = cut
+        self._fit()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Fold the lines that are longer than the room, each below its last column."""
+        fitted = hanging(self._whole, self.wrap_width) if self.wrap_width else self._whole
+        if self.text != fitted:
+            self.text = fitted
 
     def find_text(self, text: str) -> bool:
         """Select the next occurrence of `text` after the cursor, else the first one.

@@ -18,6 +18,7 @@ from jaxtui.screen.dialogs import ESC, Dialog, Keys
 from jaxtui.screen.field import TypedInput
 from jaxtui.text.signs import DOT
 
+LEAST, AROUND = 3, 7  # lines of the rows at least, and of the box around them
 OUT = "out"  # what stands before the paths
 
 Set = Callable[[str, str], str]
@@ -50,9 +51,8 @@ class LeafPicker(Dialog[str]):
 
     TITLE = "Leaves of the result"
     DEFAULT_CSS = """
-    LeafPicker .dialog { width: 100; height: 90%; }
+    LeafPicker .dialog { width: 100; height: auto; max-height: 90%; }
     LeafPicker Filter { margin: 0 0 1 0; }
-    LeafPicker TreeRows { height: 1fr; }
     """
 
     def __init__(
@@ -88,6 +88,9 @@ class LeafPicker(Dialog[str]):
         return (("enter", "show the leaf"), ("↑↓", "leaves"), ("tab", "fold, set"), ESC)
 
     def on_mount(self) -> None:
+        # As high as all that can be unfolded, so that it stays so; their path has a line, too.
+        room = max(LEAST, self.app.size.height * 9 // 10 - AROUND)
+        self.rows.styles.height = min(len(self._branches.tree.everything) + 1, room)
         self.rows.put(self._table, self._columns(), self._root)
         shown = next((n for n in self._branches.tree.everything if n.path == self._path), None)
         if shown is not None:
