@@ -298,8 +298,8 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, 
 
 
 def _explore(options: argparse.Namespace) -> int:
+    config, choice = _configured(options)  # first: other ranks of a launcher have no terminal
     _require_terminal()
-    config, choice = _configured(options)
     session, trusted, text, accepted = _open(options.session, choice)
     theme = options.theme or config.theme or None
     from jaxtui.cli.guardian import Guardian
