@@ -428,7 +428,7 @@ class Starter:
             place: FieldPath = DEVICES / field
             found = Diagnosis(kind="devices", field=place, message=message, fixes=list(fixes))
             self._events.put(frame(Failed(diagnosis=found)))
-        if self._ready or not self._said:
+        if self._ready:
             sys.stderr.write(f"{endings.OF_HOSTS}{message}\n")
             sys.stderr.flush()
         self._leave(LOST if self._ready else CANNOT_START)
