@@ -57,7 +57,7 @@ class Choice(Struct, frozen=True, kw_only=True):
     def settings_for(self, session: Session, *, trusted: bool = True) -> EngineSettings:
         """The engine for a session.
 
-        The hosts that it names are reached only if it is `trusted`, or if the command line has them.
+        The hosts that it names are reached only if it is `trusted`, or the command line has them.
         """
         devices = session.devices
         hosts = tuple(devices.hosts or ())

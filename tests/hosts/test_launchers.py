@@ -41,6 +41,7 @@ axis_name = "i"
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["srun", "mpirun"])
 def test_a_job_is_known_by_what_jax_knows_it_by(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     from jax._src import clusters
@@ -171,6 +172,45 @@ def test_another_secret_is_refused_and_told(tmp_path: Path) -> None:
 def children_of(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return list(map(int, listed.split()))
+
+
+@pytest.mark.long
+def test_a_process_that_does_not_come_is_told(
+    tmp_path: Path,
+) -> None:
+    """After a minute; what is waited for is told after ten seconds."""
+    variables = environment(tmp_path, 606, FAKE_ABSENT="1")
+    command = [*FAKE, "srun", "-n", "3", *EXPLORER, "run", *sessions(tmp_path, 6)]
+    status, _, errors = ran(command, variables)
+    assert status == 3
+    assert "waiting for process 1 of 3, which the launcher starts" in errors
+    assert "process 1 of 3 did not come within 60 s: does the launcher start jaxtui" in errors
+
+
+@pytest.mark.long
+def test_the_end_of_a_rank_is_told_with_its_process(tmp_path: Path) -> None:
+    variables = environment(tmp_path, 707, FAKE_MARK=str(tmp_path))
+    [path] = sessions(tmp_path, 6)
+    text = Path(path).read_text().replace("return lax", "import time; time.sleep(60); return lax")
+    Path(path).write_text(text)
+    command = [*FAKE, "mpirun", "-n", "3", *EXPLORER, "run", path]
+    started = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    try:
+        assert wait_for(lambda: len(attending(tmp_path, "--process=2 ")) == 1, 60)
+        assert wait_for(lambda: ready(tmp_path), 60)
+        os.kill(attending(tmp_path, "--process=2 ")[0], signal.SIGKILL)
+        _, errors = started.communicate(timeout=30)
+    finally:
+        started.kill()
+    assert "(process 2): the engine was killed" in errors, errors
+    assert wait_for(lambda: not attending(tmp_path, ""), 20), attending(tmp_path, "")
+
+
+def ready(folder: Path) -> bool:
+    """Whether the first engine process talks to the coordinator, some time after its start."""
+    [leader] = attending(folder, "--process=0 ")
+    threads = len(list(Path(f"/proc/{leader}/task").iterdir()))
+    return threads > 20
 
 
 @pytest.mark.long
