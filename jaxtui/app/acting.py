@@ -296,3 +296,8 @@ class ActingApp(ShellApp):
         for screen in self.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.say(text)
+            elif screen.is_modal:  # its line covers that of the screen below it
+                from jaxtui.screen.dialogs import Dialog
+
+                if isinstance(screen, Dialog):
+                    screen.say(text)

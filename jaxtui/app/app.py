@@ -77,6 +77,7 @@ class JaxtuiApp(ActingApp):
         accepted: Covered | None = None,
         clock: Callable[[], float] = time.monotonic,
         terminal_lost: Callable[[], object] | None = None,
+        take_terminal: Callable[[], list[Any] | None] = lambda: None,
     ) -> None:
         """`client` is called once the first frame is painted, for a client told to start.
 
@@ -85,9 +86,11 @@ class JaxtuiApp(ActingApp):
         is offered. With `greets`, the session is shown with the ways to begin. `choice` is what the
         command line says about the engine, already applied to `session`; `clock` gives seconds that
         never go back. `terminal_lost` is called, on any thread, when the terminal is gone.
+        `take_terminal` takes over a terminal that is on its alternate screen already, and returns
+        its modes (termios) of before; None for any other.
         """
         super().__init__(driver_class=TerminalDriver)
-        self.terminal_lost = terminal_lost or self.exit
+        self.terminal_lost, self.take_terminal = terminal_lost or self.exit, take_terminal
         # A fault is told without colours: stderr shows the codes of a terminal as signs.
         self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         self.animation_level = "none"

@@ -173,7 +173,11 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         if not self._wrong:
             for field in self._inputs.values():
                 field.take()
-            self.explorer.edit(DEVICES, Devices(**values))
+            before = self.explorer.work.session.devices
+            asked = Devices(**values)
+            if asked == before:
+                self.say("these are the devices in use")
+            self.explorer.edit(DEVICES, asked)
         self.explorer.show_work()
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:

@@ -16,8 +16,8 @@ from textual.widget import Widget
 
 from jaxtui.screen import commands
 from jaxtui.screen.commands import key_name
-from jaxtui.screen.dialogs import Dialog, FilterLine
-from jaxtui.screen.screens import BY_NAME, SCREENS, load
+from jaxtui.screen.dialogs import ESC, Dialog, FilterLine
+from jaxtui.screen.screens import BY_NAME, SCREENS, SHARED_PANES, load
 
 Keys = list[tuple[str, str]]  # the names of keys, and what they do
 Section = tuple[str, Keys]
@@ -41,14 +41,19 @@ def _sections(first: str, pane: str = "") -> list[Section]:
 
 
 def _widget_keys() -> list[Section]:
-    """The keys of panes that bring their own."""
-    return [(title, _keys_of(load(place))) for screen in SCREENS for title, place in screen.panes]
+    """The keys of panes that bring their own, and of dialogs."""
+    return [
+        *((title, _keys_of(load(place))) for title, place in PANES),
+        ("In a dialog", IN_DIALOGS),
+    ]
 
 
 def _keys_of(kind: type[Widget]) -> Keys:
     """The keys of a widget, in the order in which it names them."""
+    if kind is VerticalScroll:
+        return IN_TEXTS
     told: tuple[tuple[str, str], ...] = getattr(kind, "KEYS", ())
-    bound = [binding for binding in kind.BINDINGS if isinstance(binding, Binding)]
+    bound = [b if isinstance(b, Binding) else Binding(*b) for b in kind.BINDINGS]
     return [
         *((_names(binding.key), binding.tooltip or binding.description) for binding in bound),
         *((_names(keys), about) for keys, about in told),
@@ -59,17 +64,31 @@ def _names(keys: str) -> str:
     return ", ".join(key_name(key) for key in keys.split(","))
 
 
+PANES = (*(pane for screen in SCREENS for pane in screen.panes), *SHARED_PANES)
+IN_TEXTS: Keys = [  # Textual's words are about widgets, and some of its keys do nothing here
+    ("↑, ↓", "Scroll up or down"),
+    ("page up, page down", "A page up or down"),
+    ("home, end", "To the top, to the end"),
+]
+IN_DIALOGS: Keys = [
+    ("enter", "Choose it, or take what is typed"),
+    ("esc", "Close it"),
+    ("tab", "Go to its next part"),
+    ("↑, ↓", "Go through a list, or into the one below a field"),
+    ("→", "Complete the name of a file"),
+    ("←, →", "Fold and unfold a row of a tree"),
+    ("any letter", "Filter a long list; in a short one, go to what begins with it"),
+    ("/", "Filter these keys"),
+]
 HEADINGS = (*(heading for screen in SCREENS for heading in screen.headings), ("app", "Everywhere"))
 
 
 def pane_title(focused: Widget | None) -> str:
     """The title of the section about what has the focus, "" if there is none."""
-    for screen in SCREENS:
-        for title, place in screen.panes:
-            # No module is loaded for this: a widget on the screen has loaded its own.
-            if any(f"{k.__module__}:{k.__name__}" == place for k in type(focused).__mro__):
-                return title
-    return ""
+    titles = {place: title for title, place in PANES}
+    # No module is loaded for this: a widget on the screen has loaded its own.
+    places = (f"{kind.__module__}:{kind.__name__}" for kind in type(focused).__mro__)
+    return next((titles[place] for place in places if place in titles), "")
 
 
 class KeyTable(Widget):
@@ -114,7 +133,7 @@ class HelpDialog(Dialog[None]):
         ("slash", "filter", "Filter"),
     ]
     TITLE = "Keys"
-    KEYS = "/ filters; esc, q or ? closes"
+    KEYS = (("/", "filter"), ("↑↓", "scroll"), ESC)
 
     def __init__(self, first: str = "", pane: str = "") -> None:
         super().__init__()

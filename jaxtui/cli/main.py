@@ -1,7 +1,7 @@
 """The entry point: runs the command, checks the terminal, handles signals, returns an exit status.
 
-Modules are imported only by the commands that need them. The explorer starts its engine before it
-imports Textual, so that both get ready at the same time.
+Modules are imported only by the commands that need them. The explorer starts its engine before all
+else, so that both get ready at the same time.
 """
 
 from __future__ import annotations
@@ -298,40 +298,61 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, 
 
 
 def _explore(options: argparse.Namespace) -> int:
-    config, choice = _configured(options)  # first: other ranks of a launcher have no terminal
-    _require_terminal()
-    session, trusted, text, accepted = _open(options.session, choice)
-    theme = options.theme or config.theme or None
-    from jaxtui.cli.guardian import Guardian
-    from jaxtui.wire.launch import StartedEngine
+    from jaxtui.hosts import launchers
 
-    engine = StartedEngine(choice.settings_for(session, trusted=trusted))
+    # Only the first of the processes that a launcher has started has a terminal: see `_configured`.
+    launched = bool(launchers.launcher())
+    if not launched:
+        _require_terminal()
+    from jaxtui.wire.early import EarlyEngine
+
+    # What is read below may ask for another engine: this one is ended then.
+    elsewhere = options.engine or options.hosts or os.environ.get("JAXTUI_ENGINE")
+    elsewhere = elsewhere or (options.processes or 1) > 1 or launched
+    with contextlib.nullcontext() if elsewhere else EarlyEngine() as early:
+        config, choice = _configured(options)
+        if launched:
+            _require_terminal()
+        session, trusted, text, accepted = _open(options.session, choice)
+        theme = options.theme or config.theme or None
+        from jaxtui.cli.first_frame import FirstFrame
+        from jaxtui.cli.guardian import Guardian
+        from jaxtui.wire.launch import StartedEngine
+
+        engine = StartedEngine(choice.settings_for(session, trusted=trusted), early)
+    plain = bool(options.ascii or config.ascii)
     with Guardian(engine) as guardian:
         try:
-            with _without_gc():
-                from jaxtui.app.app import JaxtuiApp
-
-            app = JaxtuiApp(
-                engine.client,
-                session,
-                path=options.session,
-                text=text,
-                accepted=accepted,
-                trusted=trusted,
-                keeps=True,
-                greets=options.session is None,
-                ascii=bool(options.ascii or config.ascii),
-                theme=theme,
-                choice=choice,
-                terminal_lost=guardian.terminal_lost,
-            )
-            if theme is not None and theme not in app.available_themes:
-                _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")
-            guardian.app = app
-            app.run(mouse=config.mouse if options.mouse is None else options.mouse)
+            with FirstFrame(session.program, theme, ascii=plain) as frame:
+                app = _app_class()(
+                    engine.client,
+                    session,
+                    path=options.session,
+                    text=text,
+                    accepted=accepted,
+                    trusted=trusted,
+                    keeps=True,
+                    greets=options.session is None,
+                    ascii=plain,
+                    theme=theme,
+                    choice=choice,
+                    terminal_lost=guardian.terminal_lost,
+                    take_terminal=frame.take,
+                )
+                if theme is not None and theme not in app.available_themes:
+                    themes = ", ".join(sorted(app.available_themes))
+                    _refuse(f"no theme {theme!r}; there are {themes}")
+                guardian.app = app
+                app.run(mouse=config.mouse if options.mouse is None else options.mouse)
         finally:
             engine.close()
         return _leave(app)
+
+
+def _app_class() -> type[JaxtuiApp]:
+    with _without_gc():
+        from jaxtui.app.app import JaxtuiApp
+    return JaxtuiApp
 
 
 def _leave(app: JaxtuiApp) -> int:

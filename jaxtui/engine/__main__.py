@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import gc
+import importlib
+import json
 import os
 import signal
 import sys
@@ -308,16 +310,23 @@ def main() -> NoReturn:
     redirect(prints, raw, WithoutChatter().feed if options.processes > 1 else str)
     os.register_at_fork(after_in_child=partial(_leave_protocol, requests, events))
     guarded = guard.Guard(requests)
+    read = partial(os.read, requests)
     try:
+        if options.told:
+            _listen_for_options(options, read, outbox)
         engine = _started(options, outbox, prints)
     except BaseException as error:  # importing JAX may raise anything
         outbox.send(failure(error))
         _exit(outbox, CANNOT_START)
     guarded.wait_until_detached()
-    _serve(partial(os.read, requests), engine.dispatch, outbox)
+    _serve(read, engine.dispatch, outbox)
 
 
 def _options() -> argparse.Namespace:
+    return _parser().parse_args()
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m jaxtui.engine", description=__doc__)
     parser.add_argument("--platform", default="")
     parser.add_argument("--devices", type=int, default=None)
@@ -333,7 +342,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--virtual", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--job", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    # Further options are the first frame of the input, as JSON.
+    parser.add_argument("--told", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _listen_for_options(
+    options: argparse.Namespace, read: Callable[[int], bytes], outbox: Outbox
+) -> None:
+    """Import JAX, which needs no options, then add those that come to `options`."""
+    importlib.import_module("jax")
+    body = read_body(read)
+    if body is None:
+        _exit(outbox, 0)
+    _parser().parse_args(json.loads(body), namespace=options)
 
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:

@@ -26,6 +26,7 @@ from textual.widgets import Input
 from jaxtui.screen.terminal_frame import Piece, TerminalFrame
 
 PAINT_SECONDS = 0.001
+_ALTERNATE_SCREEN = "\x1b[?1049h"
 
 
 class PromptScreen(Screen[None]):
@@ -56,6 +57,18 @@ class FrugalApp(App[None]):
     def forget_shown(self) -> None:
         """Take nothing that the terminal shows for known; what is painted next is sent whole."""
         self._shown.forget()
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """Load the styles of a new screen; those that are loaded already are not parsed again.
+
+        Textual parses all of them up to three times for it, and styles all widgets anew.
+        """
+        for path in screen.css_path:
+            if not self.stylesheet.has_source(str(path), ""):
+                self.stylesheet.read(path)
+        super()._load_screen_css(screen)
+        if screen._css_update_count < 0:  # a new one, whose widgets are styled as they are mounted
+            screen._css_update_count = self._css_update_count
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, LayoutUpdate | ChopsUpdate):
@@ -185,6 +198,13 @@ class LosableTerminal:
                 lost()
 
 
+def own_actions(widget: Widget | None) -> dict[str, str]:
+    """The actions that a widget itself has bound, by key; without those of what is around it."""
+    if widget is None:
+        return {}
+    return {key: bound[0].action for key, bound in widget._bindings.key_to_bindings.items()}
+
+
 class EscapeParser(XTermParser):
     """Takes escape and a key that arrive together for what they are: two keys.
 
@@ -213,7 +233,9 @@ class EscapeParser(XTermParser):
 class TerminalDriver(LinuxDriver):
     """A driver that says when its terminal is gone, by calling the `terminal_lost` of its app.
 
-    It asks its app's `in_field` whether keys are typed into a text field.
+    It asks its app's `in_field` whether keys are typed into a text field. It goes on with a
+    terminal that is on its alternate screen already, if `take_terminal` of its app returns the
+    modes that it had before.
     """
 
     def __init__(self, app: Any, **options: Any) -> None:
@@ -223,11 +245,23 @@ class TerminalDriver(LinuxDriver):
         self._file: Any = LosableTerminal(sys.__stderr__, self._terminal_lost)
         self._forget_shown: Callable[[], object] = app.forget_shown
         self._in_field: Callable[[], bool] = app.in_field
+        self._take_terminal: Callable[[], list[Any] | None] = app.take_terminal
+        self._entered = False  # whether the alternate screen is shown already
+
+    def write(self, data: str) -> None:
+        # Entered again, it would be cleared.
+        if not (self._entered and data == _ALTERNATE_SCREEN):
+            super().write(data)
 
     def start_application_mode(self) -> None:
         # What the terminal shows after another program had it is not what was sent to it.
         self._forget_shown()
+        modes = self._take_terminal()
+        self._entered = modes is not None
         super().start_application_mode()  # type: ignore[no-untyped-call]  # in Textual
+        self._entered = False
+        if modes is not None:
+            self.attrs_before = modes
 
     def run_input_thread(self) -> None:
         parser = functools.partial(EscapeParser, in_field=self._in_field)

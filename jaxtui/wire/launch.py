@@ -13,6 +13,7 @@ from msgspec import Struct
 from jaxtui import bounded
 from jaxtui.session.session import AxisTypeName, Session, SessionError
 from jaxtui.session.working_folder import working_folder
+from jaxtui.wire.early import EarlyEngine
 from jaxtui.wire.process import EngineProcess, EngineSettings, Launched, Reach
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ class StartedEngine:
     Settings that cannot be used raise nothing here; the client reports them.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, early: EarlyEngine | None = None) -> None:
+        """`early` is an engine that waits for its settings; it is used if it suits them."""
         self._settings = settings
         self._client: EngineClient | None = None
+        started = early.take() if early is not None and settings.on_this_host else None
         try:
-            self._process: EngineProcess | None = EngineProcess(settings)
+            self._process: EngineProcess | None = EngineProcess(settings, started)
         except (OSError, ValueError):
             self._process = None  # the client tries again and reports the error
 

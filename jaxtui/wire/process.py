@@ -10,12 +10,11 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from jaxtui.session.working_folder import working_folder
+from jaxtui.wire import early
 from jaxtui.wire.flood import FloodGate
 from jaxtui.wire.framing import FrameBuffer
 from jaxtui.wire.start_limit import StartLimit
@@ -99,7 +98,13 @@ class EngineSettings(Struct, frozen=True):
         """The program that starts the engine."""
         return self.command[0] if self.command and not self.of_hosts else sys.executable
 
-    def arguments(self) -> list[str]:
+    @property
+    def on_this_host(self) -> bool:
+        """Whether one process on this host is the engine, started as by default."""
+        return not self.command and not self.of_hosts and self.processes == 1
+
+    def options(self) -> list[str]:
+        """The options for the command that starts the engine."""
         options = [f"--platform={self.platform}"] if self.platform else []
         if self.count is not None:
             options.append(f"--devices={self.count}")
@@ -113,46 +118,44 @@ class EngineSettings(Struct, frozen=True):
             else:
                 options += [f"--host={host}" for host in self.hosts]
                 options += self.reach.options()
-            return [sys.executable, *_safe_path(), "-m", "jaxtui.hosts", *options]
-        if self.processes > 1:
+        elif self.processes > 1:
             options.append(f"--processes={self.processes}")
+        return options
+
+    def arguments(self) -> list[str]:
+        options = self.options()
+        if self.of_hosts:
+            return [*early.python_module("jaxtui.hosts"), *options]
         if self.command:
             # ssh passes its arguments to a shell, and the platform may come from an untrusted file.
             return [*self.command, *map(shlex.quote, options)]
-        return [sys.executable, *_safe_path(), "-m", "jaxtui.engine", *options]
-
-
-def _safe_path() -> list[str]:
-    """Return -P, so that no file in the working folder (`random.py`, `jax.py`) shadows a module.
-
-    Left out if jaxtui itself is found in the working folder.
-    """
-    return [] if Path(__file__).resolve().parents[2] == Path(working_folder()) else ["-P"]
+        return [*early.command(), *options]
 
 
 class EngineProcess:
     """A running engine. Raises OSError or ValueError when it cannot be started."""
 
-    def __init__(self, settings: EngineSettings) -> None:
-        # Another command may start the engine from a process that ends before it.
-        alone = settings.command or settings.of_hosts
-        parent = [] if alone else [f"--parent={os.getpid()}"]
-        self._popen = subprocess.Popen(
-            [*settings.arguments(), *parent],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            # In its own session, so that the terminal's ctrl+c reaches the screen only.
-            start_new_session=True,
-            pass_fds=[settings.launched.lobby] if settings.launched is not None else [],
-        )
+    def __init__(
+        self, settings: EngineSettings, started: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        """`started` is a process of an `EarlyEngine` to go on with, which is told its options."""
+        if started is None:
+            # Another command may start the engine from a process that ends before it.
+            alone = settings.command or settings.of_hosts
+            parent = [] if alone else [early.parent_option()]
+            passed = [settings.launched.lobby] if settings.launched is not None else []
+            self._popen = early.started([*settings.arguments(), *parent], passed)
+        else:
+            self._popen = started
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
         self._pipes = [pipe for pipe in pipes if pipe is not None]
         self.requests, self.events, self.errors = (pipe.fileno() for pipe in self._pipes)
         for descriptor in (self.requests, self.events, self.errors):
             os.set_blocking(descriptor, False)
         self.outgoing: deque[memoryview] = deque()
+        if started is not None:
+            self.outgoing.append(memoryview(early.told(settings.options())))
+            self.write()
         self.frames = FrameBuffer()
         self.gate = FloodGate()
         self.lines = LineLog()

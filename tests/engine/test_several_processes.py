@@ -376,7 +376,6 @@ def test_what_takes_one_process_says_so(two: Asker) -> None:
     assert "one process" in planned.diagnosis.message
     for request in (
         Bench(id=two.next_id(), composition=asked, benchmark=Benchmark()),
-        Inspect(id=two.next_id(), composition=asked, view="equivalents"),
         Inspect(id=two.next_id(), composition=asked, view="origins"),
     ):
         answer, _ = _until(two, request)

@@ -127,7 +127,7 @@ async def test_a_slash_filters_the_help(size: tuple[int, int]) -> None:
         assert isinstance(bench.app.screen, HelpDialog)
         await bench.press("backspace", "backspace")
         await bench.until(lambda: "> heat_  2" in bench.text)
-        assert "Heat map" in bench.text
+        assert "Show the result as a heat" in bench.text
         assert "Run the program" not in bench.text
         await bench.press("escape")
         assert not isinstance(bench.app.screen, HelpDialog)

@@ -221,11 +221,7 @@ class _Run(TimedRun):
 
     def _warm(self, point: Point, ready: list[PreparedArm]) -> Events:
         for one in _in_order(ready):
-            one.samplers = [
-                timing.sampler(call, one.inputs, one.output, throughput=self.method.throughput)
-                for call in one.compiled
-            ]
-            one.output = None
+            one.ready_to_sample(throughput=self.method.throughput)
             sample = timing.in_turn(one.samplers)
             yield self._stage(point.index, one.index, "warming")
             for _ in self.turns.alone(timing.warm(sample, self.method)):

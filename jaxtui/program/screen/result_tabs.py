@@ -68,6 +68,9 @@ class LeafTab(ResultTab):
         self._place = place
         self._of: tuple[int, int] | None = None  # the result and its leaf that are shown
 
+    def prepare(self) -> None:
+        load(self._place)
+
     def widget(self, shown: Shown) -> Widget | None:
         if self.view is None and shown.work.ran is not None and shown.work.ran.report.outputs:
             self.view = load(self._place)()
@@ -111,7 +114,7 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
         parts.append(f"ran {quantities.elapsed(work.ran.seconds)}")
     elif not view_says_stale:
         parts.append(OLD)
-    text = "  ·  ".join(parts)
+    text = " · ".join(parts)
     whole = text if stale else f"{text}, compiling included"
     return whole if len(whole) <= shown.width - TITLE else text
 

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.widget import Widget
 from textual.widgets import Input
 
-from jaxtui.program.screen.trees.argument_tree import SettingLine
+from jaxtui.program.screen.trees.argument_tree import SettingInput, SettingLine
 from jaxtui.program.screen.trees.rows import TreeRows
 from jaxtui.program.screen.trees.table import Column, TreeTable
 from jaxtui.program.trees import Branches
-from jaxtui.screen.dialogs import Dialog
+from jaxtui.screen.dialogs import ESC, Dialog, Keys
 from jaxtui.screen.field import TypedInput
 from jaxtui.text.signs import DOT
 
@@ -48,7 +49,6 @@ class LeafPicker(Dialog[str]):
     """Asks which leaf of the result is shown; answers its path."""
 
     TITLE = "Leaves of the result"
-    KEYS = "enter shows the leaf; tab, then arrows, folds and sets; esc closes"
     DEFAULT_CSS = """
     LeafPicker .dialog { width: 100; height: 90%; }
     LeafPicker Filter { margin: 0 0 1 0; }
@@ -77,6 +77,13 @@ class LeafPicker(Dialog[str]):
         yield Filter(self.rows)
         yield self.rows
         yield self.line
+
+    def keys(self, focused: Widget | None) -> Keys:
+        if isinstance(focused, SettingInput):
+            return (("enter", "take it"), ("esc", "leave it"))
+        if focused is self.rows:
+            return (("enter", "show, fold, set"), ("←→", "fold"), ("tab", "filter"), ESC)
+        return (("enter", "show the leaf"), ("↑↓", "leaves"), ("tab", "fold, set"), ESC)
 
     def on_mount(self) -> None:
         self.rows.put(self._table, self._columns(), OUT)
