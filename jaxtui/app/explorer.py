@@ -342,7 +342,9 @@ class Explorer(Works):
 
     def _settings(self) -> EngineSettings:
         opened, before = self.open_session, self.client.settings
-        wanted = self._choice.settings_for(opened.session, trusted=opened.trusted)
+        # Hosts that were reached once remain when a file has changed and nothing more is run.
+        same = tuple(opened.session.devices.hosts or ()) == before.hosts
+        wanted = self._choice.settings_for(opened.session, trusted=opened.trusted or same)
         # Nothing else of the settings is the session's.
         return msgspec.structs.replace(
             before, platform=wanted.platform, count=wanted.count, hosts=wanted.hosts

@@ -315,14 +315,21 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, 
 
 
 def _explore(options: argparse.Namespace) -> int:
-    _require_terminal()
+    from jaxtui.hosts import launchers
+
+    # Only the first of the processes that a launcher has started has a terminal: see `_configured`.
+    launched = bool(launchers.launcher())
+    if not launched:
+        _require_terminal()
     from jaxtui.wire.early import EarlyEngine
 
     # What is read below may ask for another engine: this one is ended then.
     elsewhere = options.engine or options.hosts or os.environ.get("JAXTUI_ENGINE")
-    elsewhere = elsewhere or (options.processes or 1) > 1
+    elsewhere = elsewhere or (options.processes or 1) > 1 or launched
     with contextlib.nullcontext() if elsewhere else EarlyEngine() as early:
         config, choice = _configured(options)
+        if launched:
+            _require_terminal()
         session, trusted, text, accepted = _open(options.session, choice)
         theme = options.theme or config.theme or None
         from jaxtui.cli.first_frame import FirstFrame

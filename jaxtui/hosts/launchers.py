@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-
-from msgspec import Struct
+from typing import NamedTuple
 
 _SECONDS = 120.0
 
@@ -33,7 +32,7 @@ class NotFound(Exception):
     """JAX does not find the other processes; the message is a clause."""
 
 
-class Job(Struct, frozen=True):
+class Job(NamedTuple):
     """The job of this process: how many there are, which one this is, and where process 0 is."""
 
     processes: int

@@ -20,7 +20,7 @@ from typing import NoReturn
 from msgspec import Struct, structs
 
 from jaxtui import __version__
-from jaxtui.hosts import addresses, commands, faults, lobby, messages
+from jaxtui.hosts import addresses, commands, faults, lobby, messages, patience
 from jaxtui.hosts.lines import HostLine, Lost
 from jaxtui.hosts.lobby import Lobby
 from jaxtui.hosts.messages import (
@@ -40,6 +40,7 @@ from jaxtui.hosts.messages import (
     Work,
 )
 from jaxtui.hosts.pipes import FULL, Pipe
+from jaxtui.hosts.telling import LOST, Faults, log, name, say
 from jaxtui.hosts.ways import CommandWay, Launcher, SocketWay
 from jaxtui.session import host_names
 from jaxtui.session.diagnosis import Diagnosis, Fix
@@ -49,18 +50,13 @@ from jaxtui.wire.base import Failed, Ready
 from jaxtui.wire.framing import FramingError
 from jaxtui.wire.protocol import decode_event, frame
 
-CANNOT_START, LOST = 3, 5  # exit statuses, as the engine's own
+CANNOT_START = 3  # an exit status, as the engine's own
 
 _TICK_SECONDS = 0.2
-_LOGIN_SECONDS = 14.0
-_HELLO_SECONDS = 60.0  # for Python to start, from a slow file system
-_PREPARED_SECONDS = 150.0
-_READY_SECONDS = 280.0
-_PATIENCE_SECONDS = 10.0  # after which it is told what is waited for
-# By weight, in which the faults of other hosts are told as well, which may be the cause.
-_TOGETHER_SECONDS = (5.0, 1.5, 0.5, 0.5)
 _CLOSE_SECONDS = 1.0
-_MOST_TOLD = 4  # hosts
+_COMES_NOT = (
+    "does the launcher start jaxtui there, and does a firewall lie between it and process 0?"
+)
 
 
 class Wanted(Struct, frozen=True):
@@ -80,14 +76,6 @@ class Wanted(Struct, frozen=True):
     lobby: int = -1
 
 
-class _Fault(Struct, frozen=True):
-    """Why a host cannot take part; the greatest `weight` is most likely the cause of the others."""
-
-    weight: int
-    host: str
-    reason: str
-
-
 class Starter:
     """Runs the engine that is `wanted` for the client at descriptors 0 and 1."""
 
@@ -103,10 +91,9 @@ class Starter:
         self._early = bytearray()  # requests of before, which wait for the first host's engine
         self._ready = False
         self._said = False  # whether the client knows why nothing starts
-        self._faults: list[_Fault] = []
-        self._fault_at = 0.0
+        self._faults = Faults()
         self._started = self._beaten = time.monotonic()
-        self._patient_until = time.monotonic() + _PATIENCE_SECONDS
+        self._patient_until = time.monotonic() + patience.SECONDS
 
     def run(self) -> NoReturn:
         self._check()
@@ -154,7 +141,7 @@ class Starter:
             way = CommandWay(command)
         except OSError as error:
             self._refuse("hosts", f"cannot start {command[0]}: {error.strerror}")
-        self._add(HostLine(host, process, way, self._selector, _log))
+        self._add(HostLine(host, process, way, self._selector, log))
 
     def _add(self, line: HostLine) -> None:
         self._lines.append(line)
@@ -173,7 +160,7 @@ class Starter:
         if self._wanted.lobby >= 0:
             self._lobby = Lobby(self._wanted.lobby, secret)
             way = CommandWay(commands.here())
-            self._add(HostLine("process 0", 0, way, self._selector, _log))
+            self._add(HostLine("process 0", 0, way, self._selector, log))
         else:
             self._lobby = self._launch(secret)
         accept = self._lobby.accept
@@ -187,7 +174,7 @@ class Starter:
         except addresses.Unreachable as error:
             self._refuse("hosts", f"this host {error}")
         place = addresses.joined(address, listening.getsockname()[1])
-        _say(f"the processes that the launcher starts come to {place}")
+        say(f"the processes that the launcher starts come to {place}")
         wanted = self._wanted
         command = commands.launching(wanted.command, wanted.ranks, place, wanted.python)
         try:
@@ -203,11 +190,11 @@ class Starter:
     def _take_in(self, lobby: Lobby) -> None:
         for process, link in lobby.came():
             if any(line.process == process for line in self._lines) or process >= self._processes:
-                _say(f"a process came that is not expected: number {process}")
+                say(f"a process came that is not expected: number {process}")
                 link.close()
                 continue
             host = f"process {process}"
-            self._add(HostLine(host, process, SocketWay(link), self._selector, _log))
+            self._add(HostLine(host, process, SocketWay(link), self._selector, log))
 
     # ------------------------------------------------------------------------ what is read
 
@@ -238,7 +225,7 @@ class Starter:
                 self._take(line, message)
         except Lost as error:
             self._selector.unregister(line.output)
-            self._fault(line, _Fault(2, line.host, str(error)))
+            self._faults.add(line, 2, str(error))
 
     def _take(self, line: HostLine, message: FromKeeper) -> None:
         match message:
@@ -253,7 +240,7 @@ class Starter:
                 if all(line.prepared for line in self._lines):
                     self._begin()
             case Unfit():
-                self._fault(line, _Fault(3, line.host, message.reason))
+                self._faults.add(line, 3, message.reason)
             case Said():
                 line.said(message.data)
             case Came():
@@ -264,16 +251,16 @@ class Starter:
                     f"`kill -STOP`: `kill -CONT {message.pid}` lets it go on, and the engine has "
                     "to start anew"
                 )
-                self._fault(line, _Fault(3, line.host, reason))
+                self._faults.add(line, 3, reason)
             case Exited():
-                self._fault(line, _exited(line, message))
+                self._faults.exited(line, message)
 
     # -------------------------------------------------------------------------- the steps
 
     def _compare_versions(self) -> None:
         """Let the first host lead, if the same is installed on all."""
         if self._wanted.ranks:
-            _name(self._lines)
+            name(self._lines)
         self._work = Work(
             hosts=[line.host for line in self._lines],
             platform=self._wanted.platform,
@@ -290,9 +277,7 @@ class Starter:
 
     def _announce(self, listening: Listening) -> None:
         first, places = self._lines[0].host, (listening.coordinator, listening.link)
-        _say(
-            f"{first} coordinates at {places[0]}, and takes in what the others hold at {places[1]}"
-        )
+        say(f"{first} coordinates at {places[0]}, and takes in what the others hold at {places[1]}")
         for line in self._lines[1:]:
             line.send(
                 Follow(
@@ -329,9 +314,7 @@ class Starter:
                 else:
                     self._before_ready(line, body)
         except FramingError as error:
-            self._fault(
-                line, _Fault(3, line.host, f"what comes from there is no protocol: {error}")
-            )
+            self._faults.add(line, 3, f"what comes from there is no protocol: {error}")
 
     def _before_ready(self, line: HostLine, body: bytes) -> None:
         event = decode_event(body)
@@ -352,10 +335,8 @@ class Starter:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self._faults:
-            most = max(fault.weight for fault in self._faults)
-            if now - self._fault_at > _TOGETHER_SECONDS[most]:
-                self._give_up(most)
+        if words := self._faults.told(now):
+            self._refuse("hosts", words)
         if self._lobby is not None:
             self._take_in(self._lobby)
         if now - self._beaten > messages.BEAT_SECONDS:
@@ -364,79 +345,28 @@ class Starter:
                 if line.hello is not None:
                     line.send(messages.Beat())
         for line in self._lines:
-            if not line.lost and (reason := self._overdue(line, now)):
-                self._fault(line, _Fault(2, line.host, reason))
-        if len(self._lines) < self._processes and now - self._started > lobby.COME_SECONDS:
-            self._refuse("hosts", self._absent(now))
+            if not line.lost and (reason := patience.overdue(line, now, self._phase)):
+                self._faults.add(line, 2, reason)
+        waited = now - self._started
+        if len(self._lines) < self._processes and waited > lobby.COME_SECONDS:
+            absent = patience.absent(self._lines, self._processes)
+            self._refuse("hosts", f"{absent} did not come within {waited:.0f} s: {_COMES_NOT}")
         if not self._ready and now > self._patient_until:
-            self._patient_until = now + _PATIENCE_SECONDS
-            self._say_what_is_waited_for()
+            self._patient_until = now + patience.SECONDS
+            say(patience.waited_for(self._lines, self._processes))
 
-    def _overdue(self, line: HostLine, now: float) -> str:
-        waited = now - line.since
-        if line.hello is None:
-            if not line.logged_in and waited > _LOGIN_SECONDS:
-                return f"it has not let us in for {waited:.0f} s: does `ssh {line.host} true` work?"
-            if waited > _HELLO_SECONDS:
-                return f"its Python has not started for {waited:.0f} s"
-            return ""
-        if now - line.heard > messages.SILENT_SECONDS:
-            return (
-                f"nothing has come from it for {now - line.heard:.0f} s: it hangs, or the network "
-                "between it and this host is cut"
-            )
-        if not self._began and line.prepared is None and waited > _PREPARED_SECONDS:
-            return f"it has not got ready for {waited:.0f} s"
-        if self._began and not self._ready and waited > _READY_SECONDS:
-            return f"JAX has not started there for {waited:.0f} s"
-        return ""
-
-    def _absent(self, now: float) -> str:
-        there = {line.process for line in self._lines}
-        absent = [f"process {p}" for p in range(self._processes) if p not in there]
-        return (
-            f"{_listed(absent)} of {self._processes} did not come within "
-            f"{now - self._started:.0f} s: does the launcher start jaxtui there, and does a "
-            "firewall lie between it and process 0?"
-        )
-
-    def _say_what_is_waited_for(self) -> None:
-        there = {line.process for line in self._lines}
-        absent = [f"process {p}" for p in range(self._processes) if p not in there]
-        silent = [line.host for line in self._lines if line.hello is None]
-        unprepared = [line.host for line in self._lines if line.prepared is None]
-        if absent:
-            _say(f"waiting for {_listed(absent)} of {self._processes}, which the launcher starts")
-        elif silent:
-            _say(f"waiting for {_listed(silent)}: Python has not started there yet")
-        elif unprepared:
-            _say(f"waiting for {_listed(unprepared)} to get ready")
-        else:
-            _say("waiting for JAX to start its devices on all hosts")
-
-    def _fault(self, line: HostLine, fault: _Fault) -> None:
-        line.lost = True
-        if not self._faults:
-            self._fault_at = time.monotonic()
-        self._faults.append(fault)
-
-    def _give_up(self, most: int) -> NoReturn:
-        """Tell the faults with the weight `most`, and end everything."""
-        reasons: dict[str, list[str]] = {}
-        for fault in self._faults:
-            if fault.weight == most:
-                reasons.setdefault(fault.reason, []).append(fault.host)
-        told = [f"{_listed(hosts)}: {reason}" for reason, hosts in reasons.items()]
-        if len(told) > _MOST_TOLD:
-            told = [*told[:_MOST_TOLD], f"and {len(told) - _MOST_TOLD} more"]
-        self._refuse("hosts", "; ".join(told))
+    @property
+    def _phase(self) -> patience.Phase:
+        if self._ready:
+            return "ready"
+        return "starting" if self._began else "meeting"
 
     def _refuse(self, field: str, message: str, *fixes: Fix) -> NoReturn:
         if not self._ready and not self._said:
             place: FieldPath = DEVICES / field
             found = Diagnosis(kind="devices", field=place, message=message, fixes=list(fixes))
             self._events.put(frame(Failed(diagnosis=found)))
-        if self._ready or not self._said:
+        if self._ready:
             sys.stderr.write(f"{endings.OF_HOSTS}{message}\n")
             sys.stderr.flush()
         self._leave(LOST if self._ready else CANNOT_START)
@@ -459,38 +389,3 @@ class Starter:
         if self._launcher is not None:
             self._launcher.kill()
         os._exit(status)
-
-
-def _exited(line: HostLine, exited: Exited) -> _Fault:
-    if exited.status == 0:
-        return _Fault(0, line.host, "its part of the engine has left")
-    line.read_errors()
-    tail = list(line.lines.tail)
-    weight = 1 if exited.status == LOST else 3
-    reason = endings.reason(exited.status, tail)
-    if exited.starved:
-        reason = "its memory ran out, and the system killed the engine there: give it less to hold"
-    return _Fault(weight, line.host, reason)
-
-
-def _listed(hosts: Sequence[str]) -> str:
-    shown = list(hosts[:5])
-    return ", ".join(shown) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")
-
-
-def _name(lines: Sequence[HostLine]) -> None:
-    """Give lines the names of their hosts, with the process where a host has several."""
-    names = [line.hello.name if line.hello is not None else "" for line in lines]
-    for line, name in zip(lines, names, strict=True):
-        several = names.count(name) > 1
-        line.host = f"{name} (process {line.process})" if several or not name else name
-
-
-def _log(line: HostLine, text: str) -> None:
-    with suppress(OSError):
-        os.write(2, f"[{line.host}] {text}\n".encode("utf-8", "replace"))
-
-
-def _say(text: str) -> None:
-    with suppress(OSError):
-        os.write(2, f"hosts: {text}\n".encode())

@@ -43,28 +43,35 @@ class Choice(Struct, frozen=True, kw_only=True):
         """Return the session with the devices that the command line asks for.
 
         A platform other than the session's has other devices, so the session's count, order and
-        mesh are dropped with it. The hosts are not the session's business: see `settings_for`.
+        mesh are dropped with it.
         """
         devices = session.devices
         if self.platform is not None and self.platform != devices.platform:
             devices = type(devices)(platform=self.platform, hosts=devices.hosts)
         if self.count is not None:
             devices = msgspec.structs.replace(devices, count=self.count)
+        if self.hosts:
+            devices = msgspec.structs.replace(devices, hosts=list(self.hosts))
         if self.mesh is not None:
             types = self.axis_types or None
             devices = msgspec.structs.replace(devices, mesh=self.mesh, axis_types=types)
         return msgspec.structs.replace(session, devices=devices)
 
     def settings_for(self, session: Session, *, trusted: bool = True) -> EngineSettings:
-        """The engine for a session; the hosts that it names are reached only if it is `trusted`."""
+        """The engine for a session.
+
+        The hosts that it names are reached only if it is `trusted`, or the command line has them.
+        """
         devices = session.devices
-        own = tuple(devices.hosts or ()) if trusted else ()
+        hosts = tuple(devices.hosts or ())
+        if self.hosts == () or not (trusted or hosts == self.hosts):
+            hosts = ()
         return EngineSettings(
             platform=devices.platform,
             count=devices.count,
             command=self.command,
             processes=self.processes,
-            hosts=own if self.hosts is None else self.hosts,
+            hosts=hosts,
             reach=self.reach,
             launched=self.launched,
             keep=self.keep,
