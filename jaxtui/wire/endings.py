@@ -34,7 +34,8 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
         if flag := _FLAG.search(line):
             return f"XLA does not know what XLA_FLAGS holds: {flag[1].strip()}"
         if module := _NO_MODULE.search(line):
-            return f"the Python that starts the engine has no {module[1]}"
+            both = ": install the same jaxtui on both sides" if ".line" in module[1] else ""
+            return f"the Python that starts the engine has no {module[1]}{both}"
         if out_of_step := _OUT_OF_STEP.search(line):
             return out_of_step[1]
     who = "the engine"

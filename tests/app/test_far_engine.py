@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import signal
 import sys
 import tempfile
 import time
@@ -149,6 +151,18 @@ def test_the_real_explorer_goes_on_over_a_cut_line(short, round_trip):
         terminal.press(CTRL_Q, CTRL_Q)  # whoever insists leaves
         assert terminal.status() == 0
     assert none_left(short)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not THERE, reason="processes are found by /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
+def test_an_explorer_that_ends_by_a_signal_leaves_no_engine_there(short, number):
+    command = " ".join(FarLine(short / "line").command(sys.executable, "-m", "jaxtui.engine"))
+    with explorer(short, "--engine", command, "--keep", "60", TMPDIR=str(short)) as terminal:
+        terminal.wait(lambda text: "ready" in text and "53." in text)
+        os.kill(terminal.pid, number)
+        terminal.status()
+        assert none_left(short, 5.0)
 
 
 @pytest.mark.long
