@@ -21,7 +21,7 @@ from jaxtui.app.start import StartScreen
 from jaxtui.screen import commands
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.header import HeaderLine
-from jaxtui.screen.key_order import KeyOrder
+from jaxtui.screen.key_order import KeyOrder, types_text
 from jaxtui.screen.screens import KEYED
 from jaxtui.screen.taken_terminal import TakenTerminal
 from jaxtui.screen.textual_private import TerminalDriver
@@ -112,6 +112,11 @@ class JaxtuiApp(ActingApp):
         # Textual's own first mode stays on the start screen, which paints sooner than the others.
         for screen in KEYED:
             self.add_mode(screen.name, screen.make)
+
+    def in_field(self) -> bool:
+        """Whether keys are typed into a text field. Any thread may ask."""
+        stack = self.screen_stack if self.is_running else []
+        return bool(stack) and types_text(stack[-1].focused)
 
     def get_default_screen(self) -> Screen[Any]:
         return StartScreen(self._session, self.begin, greets=self.greets)

@@ -277,7 +277,7 @@ class Engine:
             inputs=evaluated.inputs,
             layers=evaluated.layers,
             notes=evaluated.notes,
-            outputs=self._store.outputs(request.id, request.values),
+            outputs=self._store.outputs(request.id, request.values, request.small),
         )
         return Ran(
             id=request.id,
@@ -295,6 +295,10 @@ def main() -> NoReturn:
         guard.end_with(options.parent)
     if options.probe:
         _probe(options)
+    if options.job:
+        from jaxtui.engine import job
+
+        job.tell()
     if os.isatty(0):
         sys.stderr.write("This is the engine of jaxtui, which starts it; run `jaxtui`.\n")
         sys.exit(2)
@@ -341,9 +345,12 @@ def _parser() -> argparse.ArgumentParser:
     # Used by the leader of several processes to start its followers.
     for name in ("--process", "--share", "--connection"):
         parser.add_argument(name, type=int, default=0, help=argparse.SUPPRESS)
+    # The descriptor on which the keeper of a process on one of several hosts tells its place.
+    parser.add_argument("--member", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--coordinator", default="", help=argparse.SUPPRESS)
     parser.add_argument("--virtual", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--job", action="store_true", help=argparse.SUPPRESS)
     # Further options are the first frame of the input, as JSON.
     parser.add_argument("--told", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -361,7 +368,7 @@ def _listen_for_options(
 
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:
-    place = _start_followers(options, outbox, prints) if options.processes > 1 else None
+    place = _join(options, outbox, prints) if options.processes > 1 else None
     from jaxtui.engine_base import devices
     from jaxtui.program.engine import surroundings
 
@@ -382,14 +389,19 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
     return engine
 
 
-def _start_followers(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
+def _join(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Place:
     """Start the other processes, without waiting for them, and return this process' place.
 
-    Raises Diagnosed.
+    On several hosts they are there already, and are waited for. Raises Diagnosed.
     """
-    from jaxtui.engine import leader as leading
+    if options.member:
+        from jaxtui.engine import membership
 
-    leader, place = leading.lead(options.platform, options.devices, options.processes)
+        leader, place = membership.lead(options.member)
+    else:
+        from jaxtui.engine import leader as leading
+
+        leader, place = leading.lead(options.platform, options.devices, options.processes)
 
     def refused(diagnosis: Diagnosis) -> None:
         outbox.send(Failed(diagnosis=diagnosis))
@@ -410,7 +422,8 @@ def _probe(options: argparse.Namespace) -> NoReturn:
     except BaseException as error:  # importing JAX may raise anything
         print(failure(error).diagnosis.message)
         sys.exit(CANNOT_START)
-    print(environment.platform, environment.device_count)
+    kinds = dict.fromkeys(device.kind for device in environment.devices)
+    print(environment.platform, environment.device_count, ", ".join(kinds))
     sys.exit(0)
 
 

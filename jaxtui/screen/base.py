@@ -13,7 +13,7 @@ from jaxtui.screen.command_table import Command
 from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.key_order import types_text
 from jaxtui.screen.screens import BY_NAME, KEYED
-from jaxtui.screen.textual_private import PromptScreen
+from jaxtui.screen.textual_private import PromptScreen, own_actions
 from jaxtui.screen.titles import pane_of
 from jaxtui.screen.widths import NARROW
 from jaxtui.text.printable import visible
@@ -115,7 +115,8 @@ class WorkScreen(PromptScreen, Generic[W]):
             else ""
         )
         line.doing = work.status(now)
-        line.alert = work.phase == "gone" or "ctrl+c" in line.doing
+        lost = self.explorer.open_session.line.lost
+        line.alert = lost or work.phase == "gone" or "ctrl+c" in line.doing
 
     def scopes(self) -> tuple[str, ...]:
         """The scopes whose keys work now, nearest first."""
@@ -151,8 +152,15 @@ class WorkScreen(PromptScreen, Generic[W]):
             key=lambda c: (c.scope != "lesson", c.scope == "app" != self.scopes()[0], c.hint)
         )
         hints = list(own)
+        actions = own_actions(focused)
         for command in found:
-            key = commands.shown_key(command, typing=typing)
+            # A key that means something else in the pane is not named for what it means around it.
+            taken = [
+                key
+                for key, action in actions.items()
+                if action != command.action and key not in commands.WITH_PRIORITY
+            ]
+            key = commands.shown_key(command, typing=typing, taken=taken)
             if key and all(key != other for other, _ in hints):
                 hints.append((key, self.label_of(command)))
         if self.maximized is not None:

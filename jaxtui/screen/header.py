@@ -13,6 +13,7 @@ from textual.widget import Widget
 from jaxtui.screen.header_parts import Part, header
 
 ALWAYS = ("fix", "palette", "help")  # the labels of keys that stay, however little room there is
+CLOSE = "close"  # the label of the key out of a dialog, for which even what is said is cut
 SOME_KEYS = 12  # cells that are worth showing keys in
 
 
@@ -85,16 +86,21 @@ class KeyLine(Widget):
 
     def render(self) -> Content:
         """As many keys as fit, none of them cut off; what is said is whole if it fits at all."""
-        said = Content(self.said).cell_length
+        out = [pair for pair in self.keys if pair[1] == CLOSE]
+        text = Content(self.said)
+        if out:
+            most = max(0, self.size.width - 2 - sum(map(_cells, out)))
+            text = text.truncate(min(most, text.cell_length), ellipsis=True)
+        said = text.cell_length
         left = self.size.width - 1 - (said + 1 if said else 0)
-        if said and left < SOME_KEYS:
-            return Content.assemble(" ", (self.said, "bold $text"))
+        if said and left < SOME_KEYS and not out:
+            return Content.assemble(" ", text.stylize("bold $text"))
         parts: list[Part] = []
         if self.place and len(self.place) + 2 <= min(left - SOME_KEYS, self.size.width // 3):
             parts.append((f" {self.place} ", "bold $background on $focus"))
             left -= len(self.place) + 2
         parts.append(" ")
-        kept = {pair for pair in self.keys if pair[1] in ALWAYS}
+        kept = {pair for pair in self.keys if pair[1] in (*ALWAYS, CLOSE)}
         left -= sum(map(_cells, kept)) if sum(map(_cells, kept)) <= left else 0
         full = False
         for pair in self.keys:
@@ -105,7 +111,7 @@ class KeyLine(Widget):
         line = Content.assemble(*parts)
         room = self.size.width - (said + 1 if said else 0)
         return Content.assemble(
-            line.truncate(room, pad=True), (self.said, "bold $text"), " " * bool(said)
+            line.truncate(room, pad=True), text.stylize("bold $text"), " " * bool(said)
         )
 
 

@@ -24,10 +24,15 @@ TOLD = "--told"
 
 def command() -> list[str]:
     """The command that starts an engine on this host."""
-    return [sys.executable, *_safe_path(), "-m", "jaxtui.engine"]
+    return python_module("jaxtui.engine")
 
 
-def _safe_path() -> list[str]:
+def python_module(name: str) -> list[str]:
+    """The command that runs a module with this Python."""
+    return [sys.executable, *safe_path(), "-m", name]
+
+
+def safe_path() -> list[str]:
     """Return -P, so that no file in the working folder (`random.py`, `jax.py`) shadows a module.
 
     Left out if jaxtui itself is found in the working folder.
@@ -40,8 +45,11 @@ def parent_option() -> str:
     return f"--parent={os.getpid()}"
 
 
-def started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a process with pipes. Raises OSError or ValueError."""
+def started(arguments: Sequence[str], passed: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start a process with pipes, which inherits the `passed` descriptors too.
+
+    Raises OSError or ValueError.
+    """
     return subprocess.Popen(
         arguments,
         stdin=subprocess.PIPE,
@@ -50,6 +58,7 @@ def started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         bufsize=0,
         # In its own session, so that the terminal's ctrl+c reaches the screen only.
         start_new_session=True,
+        pass_fds=passed,
     )
 
 

@@ -10,6 +10,7 @@ import pkgutil
 import pty
 import re
 import threading
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,12 @@ from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, ComposeResult
 from textual.color import Color
+from textual.constants import ESCAPE_DELAY
 from textual.containers import Vertical
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
@@ -32,6 +35,7 @@ from textual.widgets import Input, OptionList, Static
 import jaxtui
 from jaxtui.screen.textual_private import (
     PAINT_SECONDS,
+    EscapeParser,
     FrugalApp,
     LosableTerminal,
     PromptScreen,
@@ -242,6 +246,58 @@ async def test_a_field_edits_by_keys_in_the_order_in_which_they_come() -> None:
         await pilot.pause()
         assert field.value == "ybzcdx"
         assert field.editing_action("enter") == ""
+
+
+def keys_in(data: str, *, in_field: bool) -> list[str]:
+    """The keys that are taken from `data`, which arrives at once."""
+    parser = EscapeParser(False, lambda: in_field)
+    came = [*parser.feed(data)]
+    time.sleep(2 * ESCAPE_DELAY)  # after which an escape alone is the key
+    return [event.key for event in [*came, *parser.tick()] if isinstance(event, events.Key)]
+
+
+def test_textual_looks_its_parser_up_where_another_is_put() -> None:
+    assert "parser = XTermParser(self._debug)" in inspect.getsource(LinuxDriver.run_input_thread)
+    assert linux_driver.XTermParser(False)._sequence_to_key_events("\x1b4")
+
+
+@pytest.mark.parametrize("in_field", [False, True])
+@pytest.mark.parametrize(
+    ("data", "keys"),
+    [
+        ("\x1b", ["escape"]),
+        ("\x1b4", ["escape", "4"]),
+        ("\x1b?", ["escape", "question_mark"]),
+        ("\x1bq5", ["escape", "q", "5"]),
+        ("\x1b/arr", ["escape", "slash", "a", "r", "r"]),
+        ("\x1b\t\x1b\t", ["escape", "tab", "escape", "tab"]),
+        ("\x1b\r", ["escape", "enter"]),
+        ("\x1b\x11", ["escape", "ctrl+q"]),
+        ("\x1bé", ["escape", "é"]),
+        ("\x1b\x1b", ["escape", "escape"]),
+        ("\x1b\x1b[B", ["escape", "down"]),
+        ("\x1b[B\x1bOB\x1b[Z", ["down", "down", "shift+tab"]),
+        ("\x1b[120;3u", ["alt+x"]),
+        ("x\x1b2", ["x", "escape", "2"]),
+    ],
+)
+def test_escape_and_a_key_that_arrive_together_are_two_keys(
+    data: str, keys: list[str], in_field: bool
+) -> None:
+    assert keys_in(data, in_field=in_field) == keys
+
+
+@pytest.mark.parametrize(
+    ("data", "word", "keys"),
+    [
+        ("\x1bb", "ctrl+left", ["escape", "b"]),
+        ("\x1bf", "ctrl+right", ["escape", "f"]),
+        ("\x1b\x7f", "ctrl+w", ["escape", "backspace"]),
+    ],
+)
+def test_alt_goes_by_words_in_a_field(data: str, word: str, keys: list[str]) -> None:
+    assert keys_in(data, in_field=True) == [word]
+    assert keys_in(data, in_field=False) == keys
 
 
 class StyledScreen(Screen[None]):
