@@ -228,7 +228,8 @@ class Environment(Struct, frozen=True, kw_only=True):
 
     `simulated` means that the devices are virtual CPU devices, which share the host's cores.
     `memory_available` is in bytes, as are the memory that the engine's process has resident, all
-    that its host has, and what is free of that; None if unknown.
+    that its host has, and what is free of that; None if unknown. `host` is where this process runs,
+    and `hosts`, if there are several, those of all processes in their order.
     """
 
     jax: str
@@ -249,6 +250,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     engine_memory: int | None = None
     host_memory: int | None = None
     host_free: int | None = None
+    hosts: list[str] = []
 
 
 class RunReport(Struct, frozen=True, kw_only=True):

@@ -14,8 +14,9 @@ import jax
 
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.output import rehearsal
+from jaxtui.program.engine.mapped_axes import axis_size
 from jaxtui.program.engine.programs import BuiltLayer
-from jaxtui.program.engine.tracing import Recorder, axis_size, over_arrays
+from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.report import Input
 

@@ -123,6 +123,10 @@ class ResultPane(Vertical):
         if self._ran is not None and self._ran.report.outputs:
             self.leaf = (self.leaf + step) % len(self._ran.report.outputs)
 
+    def prepare(self) -> None:
+        """Import what shows the result while JAX starts, so that the first one need not wait."""
+        self.current.prepare()
+
     @property
     def ran(self) -> Ran | None:
         """The run whose result is shown, None before there is any leaf to show."""

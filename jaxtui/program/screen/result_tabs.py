@@ -22,6 +22,7 @@ from jaxtui.screen.mesh_picture import MeshPlaces
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
+from jaxtui.text.hanging import hanging
 from jaxtui.wire.listing import Links
 from jaxtui.wire.program import ProgramView
 from jaxtui.wire.report import Input, Output
@@ -67,6 +68,9 @@ class LeafTab(ResultTab):
         self.view: LeafView | None = None
         self._place = place
         self._of: tuple[int, int] | None = None  # the result and its leaf that are shown
+
+    def prepare(self) -> None:
+        load(self._place)
 
     def widget(self, shown: Shown) -> Widget | None:
         if self.view is None and shown.work.ran is not None and shown.work.ran.report.outputs:
@@ -121,7 +125,7 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
         parts.append(f"ran {quantities.elapsed(work.ran.seconds)}")
     elif not view_says_stale:
         parts.append(OLD)
-    text = "  ·  ".join(parts)
+    text = " · ".join(parts)
     whole = text if stale else f"{text}, compiling included"
     return whole if len(whole) <= shown.width - TITLE else text
 
@@ -249,14 +253,24 @@ class Listing(TextArea):
     def __init__(self) -> None:
         super().__init__(read_only=True, show_line_numbers=False)
         self.cursor_blink = False
+        self._whole = ""
 
     def show(self, text: str) -> None:
         """Show a text, cut to MOST_CHARACTERS."""
         cut = text[:MOST_CHARACTERS]
         if len(text) > len(cut):
             cut += f"\n… and {len(text) - len(cut):,} characters more"
-        if self.text != cut:
-            self.text = cut
+        self._whole = cut
+        self._fit()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Fold the lines that are longer than the room, each below its last column."""
+        fitted = hanging(self._whole, self.wrap_width) if self.wrap_width else self._whole
+        if self.text != fitted:
+            self.text = fitted
 
     def find_text(self, text: str) -> bool:
         """Select the next occurrence of `text` after the cursor, else the first one.

@@ -30,8 +30,8 @@ class TabLine(Widget, can_focus=True):
     place_name = "Result tabs"
     HINTS = (("←→", "turn"),)
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("right,l", "screen.next_tab", "Next tab"),
-        ("left,h", "screen.previous_tab", "Previous tab"),
+        ("right,l", "screen.next_tab", "Show the next tab"),
+        ("left,h", "screen.previous_tab", "Show the tab before"),
     ]
 
     tabs: reactive[tuple[tuple[str, str], ...]] = reactive(())

@@ -7,16 +7,18 @@ from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.widget import Widget
 from textual.widgets import Input
 
-from jaxtui.program.screen.trees.argument_tree import SettingLine
+from jaxtui.program.screen.trees.argument_tree import SettingInput, SettingLine
 from jaxtui.program.screen.trees.rows import TreeRows
 from jaxtui.program.screen.trees.table import Column, TreeTable
 from jaxtui.program.trees import Branches
-from jaxtui.screen.dialogs import Dialog
+from jaxtui.screen.dialogs import ESC, Dialog, Keys
 from jaxtui.screen.field import TypedInput
 from jaxtui.text.signs import DOT
 
+LEAST, AROUND = 3, 7  # lines of the rows at least, and of the box around them
 OUT = "out"  # what stands before the paths
 
 Set = Callable[[str, str], str]
@@ -47,11 +49,10 @@ class Filter(TypedInput):
 class LeafPicker(Dialog[str]):
     """Asks which leaf of the result, or of the arguments, is shown; answers its path."""
 
-    KEYS = "enter shows the leaf; tab, then arrows, folds and sets; esc closes"
+    TITLE = "Leaves of the result"
     DEFAULT_CSS = """
-    LeafPicker .dialog { width: 100; height: 90%; }
+    LeafPicker .dialog { width: 100; height: auto; max-height: 90%; }
     LeafPicker Filter { margin: 0 0 1 0; }
-    LeafPicker TreeRows { height: 1fr; }
     """
 
     def __init__(
@@ -79,7 +80,17 @@ class LeafPicker(Dialog[str]):
         yield self.rows
         yield self.line
 
+    def keys(self, focused: Widget | None) -> Keys:
+        if isinstance(focused, SettingInput):
+            return (("enter", "take it"), ("esc", "leave it"))
+        if focused is self.rows:
+            return (("enter", "show, fold, set"), ("←→", "fold"), ("tab", "filter"), ESC)
+        return (("enter", "show the leaf"), ("↑↓", "leaves"), ("tab", "fold, set"), ESC)
+
     def on_mount(self) -> None:
+        # As high as all that can be unfolded, so that it stays so; their path has a line, too.
+        room = max(LEAST, self.app.size.height * 9 // 10 - AROUND)
+        self.rows.styles.height = min(len(self._branches.tree.everything) + 1, room)
         self.rows.put(self._table, self._columns(), self._root)
         shown = next((n for n in self._branches.tree.everything if n.path == self._path), None)
         if shown is not None:
