@@ -405,6 +405,14 @@ def test_the_table_is_there_as_text() -> None:
     assert len(copied) == 5 + 8
 
 
+def test_of_several_processes_that_of_the_device_is_told() -> None:
+    out, inputs = product()
+    one = scene(out, inputs, GRID)
+    several = Scene(one.inputs, one.output, one.labels, one.mesh, {d: d // 4 for d in range(8)})
+    assert "device 5  cpu:5  x=2 y=1  process 1" in text(layout(several, 66, 27, Cursor(row=5)))
+    assert "process" not in text(layout(one, 66, 27, Cursor(row=5)))
+
+
 def test_a_scalar_is_held_as_a_whole() -> None:
     one = Shard(device=0, index=[])
     out = Output(path="", shape=[], dtype="float32", values=None, summary=None, shards=[one])
