@@ -229,7 +229,17 @@ def test_by_what_the_inputs_lie_is_said() -> None:
     taken = text(layout(scene(out, [a, b], GRID), 66, 27))
     assert "Inputs as the program takes them, wherever they lay before." in taken
     given = text(layout(scene(out, [given_a, given_b], GRID), 66, 27))
-    assert "Inputs as they were given: nothing is compiled as a whole." in given
+    assert "Inputs as given: nothing is compiled as a whole." in given
+    x = Input(
+        name="x",
+        path="",
+        shape=[16, 6],
+        dtype="float32",
+        placed="given",
+        shards=[Shard(device=0, index=[[0, 16], [0, 6]])],
+    )
+    moved = text(layout(scene(out, [x], GRID), 66, 27))
+    assert "Inputs as given: what is called inside places them anew." in moved
     mixed = text(layout(scene(out, [a, given_b], GRID), 66, 27))
     assert "a: as the program takes it. b: as given." in mixed
 
