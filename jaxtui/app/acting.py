@@ -250,6 +250,11 @@ class ActingApp(ShellApp):
 
         export(self)
 
+    def action_export_notebook(self) -> None:
+        from jaxtui.app.writing import NOTEBOOK, export
+
+        export(self, NOTEBOOK)
+
     def action_screenshot_file(self) -> None:
         from jaxtui.app.writing import screenshot
 

@@ -23,6 +23,7 @@ from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.key_order import KeyOrder, types_text
 from jaxtui.screen.screens import KEYED
+from jaxtui.screen.taken_terminal import TakenTerminal
 from jaxtui.screen.textual_private import TerminalDriver
 from jaxtui.screen.visible_filter import VisibleText
 from jaxtui.session.session import Session
@@ -77,7 +78,7 @@ class JaxtuiApp(ActingApp):
         accepted: Covered | None = None,
         clock: Callable[[], float] = time.monotonic,
         terminal_lost: Callable[[], object] | None = None,
-        take_terminal: Callable[[], list[Any] | None] = lambda: None,
+        take_terminal: Callable[[], TakenTerminal | None] = lambda: None,
     ) -> None:
         """`client` is called once the first frame is painted, for a client told to start.
 
@@ -86,8 +87,7 @@ class JaxtuiApp(ActingApp):
         is offered. With `greets`, the session is shown with the ways to begin. `choice` is what the
         command line says about the engine, already applied to `session`; `clock` gives seconds that
         never go back. `terminal_lost` is called, on any thread, when the terminal is gone.
-        `take_terminal` takes over a terminal that is on its alternate screen already, and returns
-        its modes (termios) of before; None for any other.
+        `take_terminal` hands a terminal over that shows a first frame already; None for any other.
         """
         super().__init__(driver_class=TerminalDriver)
         self.terminal_lost, self.take_terminal = terminal_lost or self.exit, take_terminal
@@ -228,8 +228,9 @@ class JaxtuiApp(ActingApp):
             self.explorer.run()
 
     def on_resize(self) -> None:
-        # The terminal may have cut off what it showed, and only what differs is painted.
-        self.action_repaint()
+        if self.begun:  # Textual tells the size at the start as well
+            # The terminal may have cut off what it showed, and only what differs is painted.
+            self.action_repaint()
         if self.reads_lesson:
             self.call_after_refresh(self.explorer.show_work)
 

@@ -255,10 +255,19 @@ def environment_text(environment: Environment) -> str:
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines.items())
 
 
+def _line(work: ProgramWork) -> str:
+    """What there is to know of a lost line to the engine, "" while there is one."""
+    line = work.open_session.line
+    if not line.lost:
+        return ""
+    return f"The line to the engine is lost: {line.reason or 'nothing comes'}."
+
+
 def _seen(work: ProgramWork, environment: Environment | None) -> str:
     """Return the devices that JAX sees, or that it saw before its engine ended."""
     if work.phase == "ready" and environment is not None:
-        return device_table(environment)
+        lost = f"{line}\n" if (line := _line(work)) else ""
+        return lost + device_table(environment)
     why = "JAX is starting."
     if work.phase == "gone" and work.gone is not None:
         why = f"There is no engine: {work.gone.reason}"

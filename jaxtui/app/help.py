@@ -22,7 +22,7 @@ from jaxtui.screen.screens import BY_NAME, SCREENS, SHARED_PANES, load
 Keys = list[tuple[str, str]]  # the names of keys, and what they do
 Section = tuple[str, Keys]
 
-KEY_CELLS = 22  # cells for the names of keys
+KEY_CELLS = 8, 22  # least and most cells for the names of a section's keys
 BESIDE = 100  # cells from which on there are two columns
 GAP = 3  # cells between them
 WIDE = 116  # cells of the box in a terminal that has them
@@ -207,10 +207,12 @@ class HelpDialog(Dialog[None]):
 def _section(section: Section, width: int) -> list[Content]:
     """The lines of a section, and an empty one."""
     title, keys = section
-    room = max(16, width - KEY_CELLS - 3)
+    least, most = KEY_CELLS
+    cells = max(least, min(most, max(len(names) for names, _ in keys)))
+    room = max(16, width - cells - 4)
     lines = [Content.styled(title, "bold $text")]
     for names, about in keys:
         first, *more = textwrap.wrap(about, room)
-        lines.append(Content.assemble((f"  {names:{KEY_CELLS}}", "bold"), (f" {first}", "$text")))
-        lines += [Content.styled(" " * (KEY_CELLS + 3) + part, "$text") for part in more]
+        lines.append(Content.assemble((f"  {names:{cells}}", "bold"), (f"  {first}", "$text")))
+        lines += [Content.styled(" " * (cells + 4) + part, "$text") for part in more]
     return [*lines, Content("")]

@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import termios
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from jaxtui.screen.first_lines import Line, columns
-from jaxtui.screen.header_parts import Part, header
+from jaxtui.screen.header_parts import header
 from jaxtui.screen.screens import KEYED
+from jaxtui.screen.taken_terminal import Row, TakenTerminal
 from jaxtui.session.session import Program
 
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?1049l\x1b[?25h"  # the alternate screen, the cursor
@@ -76,28 +77,25 @@ class FirstFrame:
 
     def __init__(self, program: Program, theme: str | None, *, ascii: bool) -> None:
         colours, exact = THEMES.get(theme or "jaxtui-dark"), has_exact_colours(os.environ)
-        self._text = ""
+        self._rows: list[Row] = []
         self._modes: list[Any] | None = None  # of the terminal, while it is not as it was
         with contextlib.suppress(OSError):
-            size = os.get_terminal_size(0)
-            if colours is not None and exact is not None and not ascii:
-                self._text = frame(program, size.columns, size.lines, colours, exact=exact)
+            width, height = os.get_terminal_size(0)
+            if colours is not None and exact is not None and not ascii and width and height > 2:
+                self._rows = frame(program, width, height, colours, exact=exact)
 
-    def take(self) -> list[Any] | None:
-        """Hand the terminal over on its alternate screen; None if it was left alone.
-
-        Returns its modes (termios) as they were, which are to be restored in the end.
-        """
+    def take(self) -> TakenTerminal | None:
+        """Hand the terminal over as it is; None if it was left alone."""
         modes, self._modes = self._modes, None
-        return modes
+        return None if modes is None else TakenTerminal(modes, self._rows)
 
     def __enter__(self) -> FirstFrame:
-        if self._text:
+        if self._rows:
             with contextlib.suppress(OSError, termios.error):
                 modes = termios.tcgetattr(0)
                 termios.tcsetattr(0, termios.TCSANOW, _quiet(modes))
                 self._modes = modes
-                _write(_ENTER + self._text)
+                _write(_ENTER + written(self._rows))
         return self
 
     def __exit__(
@@ -106,9 +104,9 @@ class FirstFrame:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if (modes := self.take()) is not None:
+        if (taken := self.take()) is not None:
             with contextlib.suppress(OSError, termios.error):
-                termios.tcsetattr(0, termios.TCSANOW, modes)
+                termios.tcsetattr(0, termios.TCSANOW, taken.modes)
                 _write(_LEAVE)
 
 
@@ -122,51 +120,56 @@ def has_exact_colours(environment: Mapping[str, str]) -> bool | None:
     return False if kind in ("256color", "kitty") else None
 
 
-def frame(program: Program, width: int, height: int, colours: Colours, *, exact: bool) -> str:
-    """What to write to a terminal of this size, "" if a character may not be one cell."""
+def frame(program: Program, width: int, height: int, colours: Colours, *, exact: bool) -> list[Row]:
+    """The rows of a terminal of this size, none if a character may not be one cell."""
     sides = columns(program, width, height - 2)
     texts = (text for _, lines in sides for line in lines for text, _ in line)
     if not all(text.replace("─", "").isascii() and text.isprintable() for text in texts):
-        return ""
-    painter = _Painter(colours, exact)
+        return []
+    body, bar = _body_codes(colours, exact), _bar_codes(colours, exact)
     screens = [(screen.name, screen.key, screen.title) for screen in KEYED]
     top = header(screens, "map", width, doing="starting JAX")
-    rows = [painter.bar(top, width)]
+    styled = [(part, "") if isinstance(part, str) else part for part in top]
+    rows = [_coded(_fitted(styled, width), bar)]
     for row in zip(*(lines for _, lines in sides), strict=True):
-        cells = [_fitted(line, cells) for line, (cells, _) in zip(row, sides, strict=True)]
-        rows.append(painter.line(part for line in cells for part in line))
-    rows.append(painter.bar([" " * width], width))
-    return "".join(f"\x1b[{y};1H{row}" for y, row in enumerate(rows, 1)) + "\x1b[0m"
+        parts = zip(row, sides, strict=True)
+        cells = [part for line, (cells, _) in parts for part in _fitted(line, cells)]
+        rows.append(_coded(cells, body))
+    return [*rows, _coded([(" " * width, "")], bar)]
 
 
-class _Painter:
-    def __init__(self, colours: Colours, exact: bool) -> None:
-        self._exact = exact
-        body, bar = colours.background, colours.panel
-        self._body = {
-            "": self._style(colours.foreground, body),
-            "bold": self._style(colours.foreground, body, bold=True),
-            "$text-muted": self._style(colours.muted, body),
-            "$foreground 25%": self._style(colours.rule, body),
-        }
-        self._bar = {
-            "": self._style(colours.text, bar),
-            "$text": self._style(colours.text, bar),
-            "bold $text": self._style(colours.text, bar, bold=True),
-            "bold $text on $surface": self._style(colours.text, colours.surface, bold=True),
-            "$text-muted": self._style(colours.muted, bar),
-        }
+def written(rows: list[Row]) -> str:
+    """What makes a terminal show the rows."""
+    lines = ("".join(f"\x1b[0;{code}m{text}" for text, code in row) for row in rows)
+    return "".join(f"\x1b[{y};1H{line}" for y, line in enumerate(lines, 1)) + "\x1b[0m"
 
-    def _style(self, colour: Colour, ground: Colour, *, bold: bool = False) -> str:
-        codes = f"{colour.code(False, self._exact)};{ground.code(True, self._exact)}"
-        return f"\x1b[0;{'1;' if bold else ''}{codes}m"
 
-    def line(self, parts: Iterable[tuple[str, str]]) -> str:
-        return "".join(f"{self._body[style]}{text}" for text, style in parts)
+def _body_codes(colours: Colours, exact: bool) -> dict[str, str]:
+    """The codes of each style between the header and the key line."""
+    ground = colours.background.code(True, exact)
+    plain, muted, rule = (
+        f"{colour.code(False, exact)};{ground}"
+        for colour in (colours.foreground, colours.muted, colours.rule)
+    )
+    return {"": plain, "bold": f"1;{plain}", "$text-muted": muted, "$foreground 25%": rule}
 
-    def bar(self, parts: Iterable[Part], width: int) -> str:
-        styled = [(part, "") if isinstance(part, str) else part for part in parts]
-        return "".join(f"{self._bar[style]}{text}" for text, style in _fitted(styled, width))
+
+def _bar_codes(colours: Colours, exact: bool) -> dict[str, str]:
+    """The codes of each style on the header line."""
+    text, panel = colours.text.code(False, exact), colours.panel.code(True, exact)
+    surface = colours.surface.code(True, exact)
+    return {
+        "": f"{text};{panel}",
+        "$text": f"{text};{panel}",
+        "bold $text": f"1;{text};{panel}",
+        "bold $text on $surface": f"1;{text};{surface}",
+        "$text-muted": f"{colours.muted.code(False, exact)};{panel}",
+    }
+
+
+def _coded(line: Line, codes: Mapping[str, str]) -> Row:
+    """The texts of a line with the codes of their styles."""
+    return [(text, codes[style]) for text, style in line if text]
 
 
 def _fitted(line: Line, width: int) -> Line:

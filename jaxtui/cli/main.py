@@ -108,9 +108,26 @@ def _configured(options: argparse.Namespace, *, starts: bool = True) -> tuple[Co
         hosts=given,
         reach=reach,
         launched=launched,
+        keep=_keep(command, options.keep, config.keep),
         mesh=mesh,
         axis_types=axis_types,
     )
+
+
+def _keep(command: tuple[str, ...], asked: float | None, configured: float | None) -> float:
+    """How long the engine of `command` is kept while its line is broken. Exits if it cannot be."""
+    if not command:
+        if asked is not None:
+            _refuse("--keep: it is for an engine that --engine starts on another host")
+        return 0.0
+    from jaxtui.line.command import KEEP_SECONDS, can_keep, keeps
+
+    keep = asked if asked is not None else configured
+    if keep is None:
+        return KEEP_SECONDS if keeps(command) else 0.0
+    if keep and not can_keep(command):
+        _refuse("--keep: the command of --engine has to end in -m jaxtui.engine")
+    return keep
 
 
 def _require_one_process(options: argparse.Namespace, reason: str) -> None:
@@ -361,6 +378,12 @@ def _leave(app: JaxtuiApp) -> int:
 
     status = app.return_code or 0
     if app.begun:
+        line = app.explorer.open_session.line
+        if line.lost:
+            left = f"ends by itself within {line.kept(app.explorer.now())}"
+            print(
+                f"jaxtui: the engine on the other host was not reached, and {left}", file=sys.stderr
+            )
         files = app.explorer.files
         kept = bool(status) and files.changed
         if kept:

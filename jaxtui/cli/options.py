@@ -21,6 +21,7 @@ _WITH_VALUE = (
     "--coordinator",
     "--hosts-python",
     "--hosts-command",
+    "--keep",
     "--theme",
     "--mesh",
     "--against",
@@ -148,6 +149,12 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
         metavar="COMMAND",
         help='instead of ssh, "kubectl exec -i {host} --"; or with --processes N a launcher, '
         '"srun --ntasks={n}"',
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="SECONDS",
+        type=_seconds,
+        help="how long such an engine lives while the line to it is broken (600 over ssh), 0: not",
     )
 
 
@@ -318,6 +325,12 @@ def _number_of(noun: str) -> Callable[[str], int]:
         return number
 
     return positive
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return float(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
 import gc
 import importlib
 import json
@@ -19,7 +20,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from jaxtui.engine import guard
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
@@ -61,6 +62,9 @@ from jaxtui.wire.sharding import (
     SearchShardings,
 )
 
+if TYPE_CHECKING:
+    from jaxtui.collectives.engine.requests import CollectiveRuns
+
 CANNOT_START = 3
 NOT_FRAMES = 4
 
@@ -73,8 +77,6 @@ class Engine:
         from jax import effects_barrier
 
         from jaxtui.benchmark.engine import turns
-        from jaxtui.collectives.engine import requests as collective_requests
-        from jaxtui.collectives.engine import run as collectives
         from jaxtui.engine_base import devices, integrity
         from jaxtui.program.engine import evaluation
         from jaxtui.results.engine import store as results
@@ -83,8 +85,6 @@ class Engine:
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
         self._store = results.ResultStore()
-        self._available_collectives = collectives.available
-        self._collectives = collective_requests.CollectiveRuns(self._store)
         self._outbox = outbox
         self._turns, self._pace = turns.Turns(), turns.Pace()
         send = outbox.send
@@ -102,6 +102,13 @@ class Engine:
             self._advising,
             self._worker,
         )
+
+    @functools.cached_property
+    def _collectives(self) -> CollectiveRuns:
+        """The collectives that ran, for the worker; imported when the first is asked for."""
+        from jaxtui.collectives.engine.requests import CollectiveRuns
+
+        return CollectiveRuns(self._store)
 
     def start(self) -> None:
         for lane in self._lanes:
@@ -180,7 +187,9 @@ class Engine:
             if isinstance(request, ReadWindow):
                 return self._store.window(request)
             if isinstance(request, DescribeCollectives):
-                options = self._available_collectives()
+                from jaxtui.collectives.engine import run as collectives
+
+                options = collectives.available()
                 return CollectivesDescribed(id=request.id, options=options)
             if isinstance(request, ListNames):
                 from jaxtui.program.engine import module_names
@@ -268,7 +277,7 @@ class Engine:
             inputs=evaluated.inputs,
             layers=evaluated.layers,
             notes=evaluated.notes,
-            outputs=self._store.outputs(request.id, request.values),
+            outputs=self._store.outputs(request.id, request.values, request.small),
         )
         return Ran(
             id=request.id,

@@ -12,7 +12,6 @@ import secrets
 import selectors
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -88,9 +87,8 @@ class Starter:
         self._lines: list[HostLine] = []  # in the order of their processes
         self._lobby: Lobby | None = None
         self._launcher: Launcher | None = None
-        self._early: deque[bytes] = deque()  # of the client
-        self._leads = False  # whether the first host was told to start its process
         self._began = False  # whether the hosts were let go
+        self._early = bytearray()  # requests of before, which wait for the first host's engine
         self._ready = False
         self._said = False  # whether the client knows why nothing starts
         self._faults = Faults()
@@ -203,20 +201,17 @@ class Starter:
     # ------------------------------------------------------------------------ what is read
 
     def _requests(self) -> None:
-        unsent = self._lines[0].unsent if self._leads else sum(map(len, self._early))
+        unsent = self._lines[0].unsent if self._began else len(self._early)
         if unsent > FULL:
             time.sleep(0.01)
             return
         data = os.read(0, messages.CHUNK)
         if not data:
             self._leave(0)
-        self._early.append(data)
-        self._pass_requests()
-
-    def _pass_requests(self) -> None:
-        """Pass on what the client has sent, once there is an engine's process to read it."""
-        while self._leads and self._early:
-            self._lines[0].send(Give(data=self._early.popleft()))
+        if self._began:
+            self._lines[0].send(Give(data=data))
+        else:
+            self._early += data
 
     def _errors(self, line: HostLine, descriptor: int) -> None:
         if not line.read_errors():
@@ -281,8 +276,6 @@ class Starter:
         others = [hello.address for hello in hellos.values()][1:]
         lead = Lead(work=self._work, coordinator=self._wanted.coordinator, others=others)
         self._lines[0].send(lead)
-        self._leads = True
-        self._pass_requests()
 
     def _announce(self, listening: Listening) -> None:
         first, places = self._lines[0].host, (listening.coordinator, listening.link)
@@ -310,6 +303,9 @@ class Starter:
             line.since = time.monotonic()
             line.send(Go())
         self._began = True
+        early, self._early = self._early, bytearray()
+        for at in range(0, len(early), messages.CHUNK):
+            self._lines[0].send(Give(data=bytes(early[at : at + messages.CHUNK])))
 
     def _pass_on(self, line: HostLine, data: bytes) -> None:
         """Pass on what an engine's process has written: of a follower, why it cannot start."""

@@ -75,9 +75,20 @@ class WorkScreen(PromptScreen, Generic[W]):
         yield from ()
 
     def compose(self) -> ComposeResult:
+        self._fit_classes()
         yield self.header_line
         yield from self.body()
         yield self.key_line
+
+    def _fit_classes(self) -> None:
+        """Take the classes of this size before there are widgets: Textual does after a layout."""
+        width, height = self.app.size
+        for size, breakpoints in (
+            (width, self.HORIZONTAL_BREAKPOINTS),
+            (height, self.VERTICAL_BREAKPOINTS),
+        ):
+            reached = [name for least, name in sorted(breakpoints) if size >= least]
+            self.add_class(*reached[-1:])
 
     def on_mount(self) -> None:
         self.open()
@@ -104,7 +115,8 @@ class WorkScreen(PromptScreen, Generic[W]):
             else ""
         )
         line.doing = work.status(now)
-        line.alert = work.phase == "gone" or "ctrl+c" in line.doing
+        lost = self.explorer.open_session.line.lost
+        line.alert = lost or work.phase == "gone" or "ctrl+c" in line.doing
 
     def scopes(self) -> tuple[str, ...]:
         """The scopes whose keys work now, nearest first."""

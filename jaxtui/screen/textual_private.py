@@ -6,23 +6,27 @@ import functools
 import os
 import select
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from rich.color import ColorSystem
 from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import Key
+from textual.events import Key, ScreenResume
 from textual.geometry import Region
 from textual.screen import Screen
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
+from jaxtui.screen.taken_terminal import TakenTerminal
 from jaxtui.screen.terminal_frame import Piece, TerminalFrame
 
 PAINT_SECONDS = 0.001
@@ -37,6 +41,14 @@ class PromptScreen(Screen[None]):
     """
 
     _soon: Timer | None = None
+    _has_been_left = False
+
+    def on_screen_suspend(self) -> None:
+        self._has_been_left = True
+
+    def _on_screen_resume(self, event: ScreenResume) -> None:
+        # What has just been mounted has its styles; Textual styles it again, twice.
+        event.refresh_styles = self._has_been_left
 
     @property
     def _update_timer(self) -> Timer:
@@ -47,12 +59,39 @@ class PromptScreen(Screen[None]):
         return self._soon
 
 
+class ThinBar(ScrollBarRender):
+    """Draws a bar below a text as a line: a row of blocks would be the brightest thing around."""
+
+    @classmethod
+    def render_bar(cls, *args: Any, **options: Any) -> Segments:
+        found = super().render_bar(*args, **options)
+        if options.get("vertical", True):
+            return found
+        back = Style(bgcolor=options["back_color"])
+        bar = back + Style(color=options["bar_color"])
+        return Segments(
+            [
+                Segment("━", bar + Style(meta=style.meta))
+                if style is not None and style.meta.get("@mouse.down") == "grab"
+                else Segment(text, style and back + Style(meta=style.meta), control)
+                for text, style, control in found.segments
+            ]
+        )
+
+
+ScrollBar.renderer = ThinBar
+
+
 class FrugalApp(App[None]):
     """An app that sends its terminal only the cells that differ from those it shows."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._shown = TerminalFrame()
+
+    def begin_with_shown(self, rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """Take what the terminal shows for known: texts by row, with the codes of their styles."""
+        self._shown.begin_with(rows)
 
     def forget_shown(self) -> None:
         """Take nothing that the terminal shows for known; what is painted next is sent whole."""
@@ -234,8 +273,7 @@ class TerminalDriver(LinuxDriver):
     """A driver that says when its terminal is gone, by calling the `terminal_lost` of its app.
 
     It asks its app's `in_field` whether keys are typed into a text field. It goes on with a
-    terminal that is on its alternate screen already, if `take_terminal` of its app returns the
-    modes that it had before.
+    terminal that is on its alternate screen already, if `take_terminal` of its app returns one.
     """
 
     def __init__(self, app: Any, **options: Any) -> None:
@@ -245,7 +283,8 @@ class TerminalDriver(LinuxDriver):
         self._file: Any = LosableTerminal(sys.__stderr__, self._terminal_lost)
         self._forget_shown: Callable[[], object] = app.forget_shown
         self._in_field: Callable[[], bool] = app.in_field
-        self._take_terminal: Callable[[], list[Any] | None] = app.take_terminal
+        self._take_terminal: Callable[[], TakenTerminal | None] = app.take_terminal
+        self._begin_with_shown = app.begin_with_shown
         self._entered = False  # whether the alternate screen is shown already
 
     def write(self, data: str) -> None:
@@ -256,12 +295,13 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         # What the terminal shows after another program had it is not what was sent to it.
         self._forget_shown()
-        modes = self._take_terminal()
-        self._entered = modes is not None
+        taken = self._take_terminal()
+        self._entered = taken is not None
         super().start_application_mode()  # type: ignore[no-untyped-call]  # in Textual
         self._entered = False
-        if modes is not None:
-            self.attrs_before = modes
+        if taken is not None:
+            self.attrs_before = taken.modes
+            self._begin_with_shown(taken.rows)
 
     def run_input_thread(self) -> None:
         parser = functools.partial(EscapeParser, in_field=self._in_field)

@@ -199,6 +199,7 @@ class StrategyReport(Struct, frozen=True, kw_only=True):
     of memory layout. A sample averages `calls` calls. `flops_rate` and `bytes_rate` are per second;
     `of_peak` is their fraction of the roofline at this arithmetic intensity. `roof` says whether
     the roofline is the peak that was "measured" or, if a strategy exceeded it, the rate "reached".
+    `processes` are those of an engine of several that ran it, with the times by their own clocks.
     """
 
     name: str
@@ -238,6 +239,7 @@ class StrategyReport(Struct, frozen=True, kw_only=True):
     skipped: str | None = None
     fixes: list[Fix] = []
     warning: str | None = None
+    processes: list[ProcessTimes] = []
 
 
 class Control(Struct, frozen=True, kw_only=True):

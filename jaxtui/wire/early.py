@@ -29,10 +29,10 @@ def command() -> list[str]:
 
 def python_module(name: str) -> list[str]:
     """The command that runs a module with this Python."""
-    return [sys.executable, *_safe_path(), "-m", name]
+    return [sys.executable, *safe_path(), "-m", name]
 
 
-def _safe_path() -> list[str]:
+def safe_path() -> list[str]:
     """Return -P, so that no file in the working folder (`random.py`, `jax.py`) shadows a module.
 
     Left out if jaxtui itself is found in the working folder.

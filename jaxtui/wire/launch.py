@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 class Choice(Struct, frozen=True, kw_only=True):
     """The command line's options for the engine; None and () leave the choice to the session.
 
-    `command`, `processes`, `hosts`, `reach` and `launched` are as in EngineSettings; `hosts` takes
-    precedence over the session's, and () is for this host alone. `axis_types` belongs to `mesh`.
+    `command`, `processes`, `keep`, `hosts`, `reach` and `launched` are as in EngineSettings;
+    `hosts` takes precedence over the session's, and () is for this host alone. `axis_types` belongs
+    to `mesh`.
     """
 
     platform: str | None = None
     count: int | None = None
     command: tuple[str, ...] = ()
     processes: int = 1
+    keep: float = 0.0
     hosts: tuple[str, ...] | None = None
     reach: Reach = Reach()
     launched: Launched | None = None
@@ -72,6 +74,7 @@ class Choice(Struct, frozen=True, kw_only=True):
             hosts=hosts,
             reach=self.reach,
             launched=self.launched,
+            keep=self.keep,
         )
 
 

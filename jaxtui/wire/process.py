@@ -20,7 +20,7 @@ from jaxtui.wire.framing import FrameBuffer
 from jaxtui.wire.start_limit import StartLimit
 
 if TYPE_CHECKING:
-    from jaxtui.wire.base import Gone
+    from jaxtui.wire.base import Gone, LineState
 
 READ_BYTES = 64 * 1024  # the capacity of a pipe on Linux
 TAIL_LINES = 200
@@ -70,15 +70,17 @@ class EngineSettings(Struct, frozen=True):
 
     `processes` is the number of processes over which the engine spreads the devices. `command`
     starts the engine in another way, such as ("ssh", "host", "python", "-m", "jaxtui.engine");
-    `--platform=`, `--devices=` and `--processes=` are appended. With `hosts` the engine has a
-    process on each of them, which are reached as `reach` says, and the others do not count; nor do
-    they if a launcher has `launched` the processes.
+    `--platform=`, `--devices=` and `--processes=` are appended. With `keep` an engine of `command`
+    lives for so many seconds while the line to it is broken, and is taken up again. With `hosts`
+    the engine has a process on each of them, which are reached as `reach` says, and the others do
+    not count; nor do they if a launcher has `launched` the processes.
     """
 
     platform: str = ""
     count: int | None = None
     command: tuple[str, ...] = ()
     processes: int = 1
+    keep: float = 0.0
     hosts: tuple[str, ...] = ()
     reach: Reach = Reach()
     launched: Launched | None = None
@@ -122,13 +124,28 @@ class EngineSettings(Struct, frozen=True):
             options.append(f"--processes={self.processes}")
         return options
 
-    def arguments(self) -> list[str]:
+    @property
+    def kept(self) -> bool:
+        """Whether the engine outlives the line to it."""
+        return bool(self.keep and self.command) and not self.of_hosts
+
+    def arguments(self, report: int | None = None) -> list[str]:
+        """The command line; the state of a line that is kept is written to descriptor `report`.
+
+        Raises ValueError for a command whose engine cannot be kept.
+        """
         options = self.options()
         if self.of_hosts:
             return [*early.python_module("jaxtui.hosts"), *options]
         if self.command:
             # ssh passes its arguments to a shell, and the platform may come from an untrusted file.
-            return [*self.command, *map(shlex.quote, options)]
+            quoted = [shlex.quote(option) for option in options]
+            if self.kept:
+                from jaxtui.line.command import resumable
+
+                python, *rest = resumable(self.command, quoted, self.keep, report)
+                return [python, *early.safe_path(), *rest]
+            return [*self.command, *quoted]
         return [*early.command(), *options]
 
 
@@ -139,14 +156,8 @@ class EngineProcess:
         self, settings: EngineSettings, started: subprocess.Popen[bytes] | None = None
     ) -> None:
         """`started` is a process of an `EarlyEngine` to go on with, which is told its options."""
-        if started is None:
-            # Another command may start the engine from a process that ends before it.
-            alone = settings.command or settings.of_hosts
-            parent = [] if alone else [early.parent_option()]
-            passed = [settings.launched.lobby] if settings.launched is not None else []
-            self._popen = early.started([*settings.arguments(), *parent], passed)
-        else:
-            self._popen = started
+        self.line: int | None = None  # where the state of its line is read, if that is kept
+        self._popen = started if started is not None else self._started(settings)
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
         self._pipes = [pipe for pipe in pipes if pipe is not None]
         self.requests, self.events, self.errors = (pipe.fileno() for pipe in self._pipes)
@@ -163,11 +174,30 @@ class EngineProcess:
         self.fault = ""  # why it was killed without being asked for
         self.failed = False  # whether its client failed
         self.ready = False
+        self.line_lost = False
         # What starts engines on hosts has limits of its own; what they compute cannot be seen here.
         limit = None if settings.of_hosts else StartLimit(self._popen.pid, time.monotonic())
         self._start_limit = limit
         self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None
+
+    def _started(self, settings: EngineSettings) -> subprocess.Popen[bytes]:
+        # Another command may start the engine from a process that ends before it.
+        parent = [] if settings.command or settings.of_hosts else [early.parent_option()]
+        report: int | None = None
+        if settings.kept:
+            self.line, report = os.pipe()
+            os.set_blocking(self.line, False)
+        passed = [settings.launched.lobby] if settings.launched is not None else []
+        passed += [report] if report is not None else []
+        try:
+            return early.started([*settings.arguments(report), *parent], passed)
+        except BaseException:
+            self._close_line()
+            raise
+        finally:
+            if report is not None:
+                os.close(report)
 
     @property
     def ending(self) -> bool:
@@ -192,26 +222,48 @@ class EngineProcess:
 
     def look_after_start(self) -> None:
         """Kill the process when it has had its time to become ready."""
-        if self.ready or self.ending or self._start_limit is None:
+        if self.ready or self.ending or self.line_lost or self._start_limit is None:
             return
         if fault := self._start_limit.fault(time.monotonic()):
             self.fault = fault
             self.kill()
 
     def kill(self) -> None:
-        """Send SIGKILL to the process and to its children in the same session."""
-        self._signal_session()
+        """Send SIGKILL to the process and to its children in the same session.
+
+        What holds a line is asked instead to end the engine on the other host, and itself soon.
+        """
+        if self.line is None:
+            self._signal_session()
+        elif self._popen.poll() is None:
+            self._popen.terminate()
         self._deadline = time.monotonic() + END_SECONDS
 
     def output_closed(self) -> None:
         if self._deadline is None:
             self._deadline = time.monotonic() + SILENT_SECONDS
 
+    def hurry(self) -> None:
+        """Have a line that is lost taken up again at once."""
+        if self.line is not None and self.line_lost and self._popen.poll() is None:
+            self._popen.send_signal(signal.SIGUSR1)
+
+    def follow_line(self, state: LineState) -> None:
+        """Take in what became of the line; the time to start begins anew with each."""
+        self.line_lost = state.state != "connected"
+        self._start_limit = StartLimit(self._popen.pid, time.monotonic())
+
     def dispose(self) -> None:
         """Close the pipes and kill what is left of its session."""
         self._signal_session()
         for pipe in self._pipes:
             pipe.close()
+        self._close_line()
+
+    def _close_line(self) -> None:
+        if self.line is not None:
+            os.close(self.line)
+            self.line = None
 
     def _signal_session(self) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -13,7 +14,8 @@ from textual.screen import Screen
 
 from jaxtui import lessons
 from jaxtui.app.start import StartScreen
-from jaxtui.cli.first_frame import THEMES, frame, has_exact_colours
+from jaxtui.cli.first_frame import THEMES, frame, has_exact_colours, written
+from jaxtui.screen.terminal_frame import TerminalFrame
 from jaxtui.screen.themes import ThemedApp
 from jaxtui.session.session import Argument, Program
 from tests.support.terminal import CTRL_Z, EXPLORER, Terminal
@@ -88,18 +90,38 @@ async def painted(app: StartApp, width: int, height: int) -> list[list[Cell]]:
 )
 async def test_its_cells_are_those_of_the_start_screen(program, size, theme) -> None:
     width, height = size
-    early = drawn(frame(program, width, height, THEMES[theme], exact=True), width, height)
+    rows = frame(program, width, height, THEMES[theme], exact=True)
+    early = drawn(written(rows), width, height)
     after = await painted(StartApp(program, theme), width, height)
     assert early[:-1] == after[:-1]
     # The last line gets its keys later.
     assert {cell[2] for cell in early[-1]} == {THEMES[theme].panel.hex.removeprefix("#")}
 
 
+@pytest.mark.parametrize(
+    ("exact", "system"), [(True, ColorSystem.TRUECOLOR), (False, ColorSystem.EIGHT_BIT)]
+)
+async def test_what_it_has_drawn_is_not_sent_again(exact: bool, system: ColorSystem) -> None:
+    width, height = 120, 40
+    app = StartApp(PROGRAM, "jaxtui-dark")
+    shown = TerminalFrame()
+    shown.begin_with(frame(PROGRAM, width, height, THEMES["jaxtui-dark"], exact=exact))
+    async with app.run_test(size=(width, height)) as pilot:
+        await pilot.pause()
+        strips = app.screen._compositor.render_strips()
+        sent = shown.update(
+            ((0, y, strip) for y, strip in enumerate(strips)), width, height, system
+        )
+    places = re.findall(r"\x1b\[(\d+);\d+H", sent)
+    assert set(places) == {str(height)}
+    assert "run" in sent
+
+
 @pytest.mark.parametrize("colours", THEMES.values(), ids=THEMES)
 def test_in_256_colours_they_are_those_that_rich_takes(colours) -> None:
     for colour in colours:
         assert colour.number == Color.parse(colour.hex).downgrade(ColorSystem.EIGHT_BIT).number
-    text = frame(PROGRAM, 80, 24, colours, exact=False)
+    text = written(frame(PROGRAM, 80, 24, colours, exact=False))
     assert f"48;5;{colours.background.number}m" in text
     assert ";2;" not in text
 
@@ -124,7 +146,7 @@ def test_nothing_is_drawn_of_text_that_may_not_be_a_cell_each(text: str, place: 
     )
     source = text if place == "source" else "def f(x):\n    return x\n"
     program = Program(source=source, arguments=[argument])
-    assert frame(program, 120, 40, THEMES["jaxtui-dark"], exact=True) == ""
+    assert frame(program, 120, 40, THEMES["jaxtui-dark"], exact=True) == []
 
 
 @pytest.mark.parametrize(
@@ -155,7 +177,8 @@ with FirstFrame(lessons.load("matrix-vector").program, None, ascii=False) as fra
     if "fail" in sys.argv:
         raise SystemExit("<failed>")
     sys.stdin.read(1)
-print("<left>", termios.tcgetattr(0)[3] & termios.ECHO > 0, before and before[3] & termios.ECHO > 0)
+echoes = lambda modes: modes[3] & termios.ECHO > 0
+print("<left>", echoes(termios.tcgetattr(0)), before and echoes(before.modes))
 """
 
 
@@ -209,5 +232,6 @@ def test_keys_typed_on_it_are_taken_once_the_explorer_is_there() -> None:
         terminal.type("wdef typed(early): return early\x1b")
         terminal.wait(lambda text: "def typed(early): return early" in text and " early " in text)
         assert terminal.raw.count(b"\x1b[?1049h") == 1
+        assert terminal.raw.count(b" 3 Collectives ") == 1
         terminal.type(CTRL_Z)
         terminal.wait("no shell with job control")

@@ -30,9 +30,9 @@ from jaxtui.session.layers import (
     Vjp,
     Vmap,
 )
-from jaxtui.session.session import Argument, Benchmark, Collective, Devices, Program
+from jaxtui.session.session import Argument, Collective, Devices, Program
 from jaxtui.wire.base import Composition, Failed, Gone, Printed
-from jaxtui.wire.benchmark import Bench, BenchPlanned, PlanBench
+from jaxtui.wire.benchmark import BenchPlanned
 from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.collectives import CollectiveRan, FindProvenance, ProvenanceFound, RunCollective
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run
@@ -371,13 +371,7 @@ def test_copies_that_differ_only_between_processes_are_refused() -> None:
 
 def test_what_takes_one_process_says_so(two: Asker) -> None:
     asked = composition("return x * 2", ROWS, Vmap())
-    planned, _ = _until(two, PlanBench(id=two.next_id(), composition=asked, benchmark=Benchmark()))
-    assert isinstance(planned, BenchPlanned)
-    assert "one process" in planned.diagnosis.message
-    for request in (
-        Bench(id=two.next_id(), composition=asked, benchmark=Benchmark()),
-        Inspect(id=two.next_id(), composition=asked, view="origins"),
-    ):
+    for request in (Inspect(id=two.next_id(), composition=asked, view="origins"),):
         answer, _ = _until(two, request)
         assert isinstance(answer, Failed)
         assert "one process" in answer.diagnosis.message

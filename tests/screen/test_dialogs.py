@@ -86,7 +86,7 @@ async def test_a_fix_is_said_once_in_the_choice_among_several() -> None:
 
 
 async def test_in_a_narrow_terminal_what_a_key_does_goes_on_under_itself() -> None:
-    async with Bench().open((60, 20)) as bench:
+    async with Bench().open((44, 20)) as bench:
         await bench.settled()
         await bench.press("question_mark")
         await bench.until(lambda: "Edit the function in" in bench.text)

@@ -180,6 +180,7 @@ def test_no_widget_takes_another_private_name_of_textual_by_chance() -> None:
     assert taken == {
         "FrugalApp._display",
         "FrugalApp._load_screen_css",
+        "PromptScreen._on_screen_resume",
         "PromptScreen._update_timer",
         "SteadyInput._watch_value",
     }

@@ -625,6 +625,8 @@ def test_a_platform_from_a_file_is_one_word_to_a_remote_shell():
         (134, ["termination by rendezvous"], "collective"),
         (137, [], "memory"),
         (1, ["python: No module named jaxtui"], "has no jaxtui"),
+        (1, ["python: No module named jaxtui.line"], "install the same jaxtui on both sides"),
+        (1, ["ssh: x", "jaxtui.line: the engine was ended on far"], "the engine was ended on far"),
         (255, ["ssh: connect to host h: refused"], "status 255: ssh: connect to host h: refused"),
         (1, ["F1122 08:33:40.158398    5692 file.cc:234] The cause"], "status 1: The cause"),
         (-64, [], "signal 64|SIGRTMAX"),

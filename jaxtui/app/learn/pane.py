@@ -47,6 +47,8 @@ class LessonPane(VerticalScroll):
     LessonPane.-whole { width: 100%; }
     """
 
+    place_name = "Lesson"
+
     def __init__(self) -> None:
         super().__init__(classes="pane", can_focus=True)
         self._parts = {

@@ -23,8 +23,8 @@ SECONDS = 0.25  # of each of the two measurements
 
 Kind = Literal["matmul", "triad"]
 KINDS: tuple[Kind, ...] = ("matmul", "triad")
-# A sampler of a kind on the first n devices, for arrays of this length
-Sampled = Callable[[Kind, int, int], Sampler]
+# A sampler of a kind on the first n devices, of a dtype, for arrays of a length
+Sampled = Callable[[Kind, int, Any, int], Sampler]
 
 
 def measured(
@@ -48,7 +48,7 @@ def measured(
             if sampled is None:
                 sample = sampler(kind, devices[:count], dtype, length)
             else:
-                sample = sampled(kind, count, length)
+                sample = sampled(kind, count, dtype, length)
             most, end = 0.0, time.perf_counter() + seconds
             while True:
                 most = max(most, work[kind] / sample(1))

@@ -43,8 +43,7 @@ class PreparedArm:
     """An arm that can be timed, and what it returned the first time.
 
     `compiled` holds the same program so many times, each called as `call(*inputs)`; `samplers` are
-    theirs. What is `shared` with other processes has no output of its own; `each` has the samples
-    by process.
+    theirs. What is `shared` with other processes has no output of its own.
     """
 
     arm: Arm
@@ -57,7 +56,6 @@ class PreparedArm:
     samplers: Sequence[Sampler] = ()
     calls: int = 1
     samples: list[float] = field(default_factory=list)
-    each: list[list[float]] = field(default_factory=list)
     shared: Shared | None = None
 
     @property

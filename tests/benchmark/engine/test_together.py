@@ -9,12 +9,25 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
+from jaxtui.benchmark import words
 from jaxtui.benchmark.engine import equivalents
+from jaxtui.benchmark.recording import BenchmarkRecording
+from jaxtui.program.engine.value_helpers import normal
 from jaxtui.session.layers import Pmap, Vmap
-from jaxtui.session.session import Argument, Devices, Program
-from jaxtui.wire.base import Composition, Failed
+from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session
+from jaxtui.wire.base import Cancel, Composition, Failed
+from jaxtui.wire.benchmark import (
+    Bench,
+    BenchFinished,
+    BenchPrepared,
+    BenchRound,
+    BenchSample,
+    BenchStage,
+)
+from jaxtui.wire.benchmark_report import BenchmarkReport
 from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run
 from tests.support.asking import Asker
@@ -149,3 +162,111 @@ def test_a_way_that_fails_in_one_process_leaves_the_engine_at_work(two: Asker) -
         assert isinstance(answer, Failed | Inspected)
     ran = asked(two, Run(id=two.next_id(), composition=PROGRAMS["a pmap"]), Ran)
     assert isinstance(ran, Ran)
+
+
+# ------------------------------------------------------------------------------------- benchmarks
+
+
+TIMED = composition("return jnp.sin(x) @ x", "normal(16, 24, 24)")
+QUICK = Benchmark(strategies=["jit(vmap)", "pmap", "shard_map", "sharding"], rounds=3)
+
+
+def timed(
+    engine: Asker, of: Composition, benchmark: Benchmark, stop_at: type | None = None
+) -> BenchmarkReport:
+    sent = Bench(id=engine.next_id(), composition=of, benchmark=benchmark)
+    recording = BenchmarkRecording(sent.id, Session(program=of.program, devices=DEVICES))
+    engine.client.send(sent)
+    while not recording.ended:
+        event = engine.heard.until(lambda e: e.id == sent.id, seconds=60)
+        recording.take(event)
+        if stop_at is not None and isinstance(event, stop_at):
+            engine.client.send(Cancel(id=engine.next_id(), target=sent.id))
+            stop_at = None
+    return recording.report()
+
+
+def works(engine: Asker) -> bool:
+    """Whether all processes still compute together."""
+    asking = Run(id=engine.next_id(), composition=PROGRAMS["a pmap"], values=100)
+    return isinstance(asked(engine, asking, Ran), Ran)
+
+
+def test_every_process_times_what_it_takes_part_in_and_the_slowest_counts(two: Asker) -> None:
+    report = timed(two, TIMED, QUICK)
+    assert report.ok, report
+    (point,) = report.points
+    rows = {(row.name, row.devices): row for row in point.strategies}
+    assert len(rows) == 1 + 3 * 4
+    for (_, devices), row in rows.items():
+        assert row.skipped is None
+        assert row.correct is None or not row.correct.wrong
+        taking_part = [0, 1] if devices == 8 else [0]
+        assert [times.process for times in row.processes] == taking_part
+        slowest = [max(pair) for pair in zip(*(t.samples for t in row.processes), strict=True)]
+        assert [sample.seconds for sample in row.samples] == slowest
+        assert len(slowest) == 3
+    assert {peak.devices for peak in report.peaks} == {1, 2, 4, 8}
+    values = np.array(report.program.outputs[0].values)
+    given = np.asarray(normal(16, 24, 24))
+    np.testing.assert_allclose(values, np.sin(given) @ given, rtol=1e-3, atol=1e-4)
+    assert "by process" in words.text(report)
+    assert "0 alone" in words.text(report)
+
+
+def test_a_baseline_over_all_processes_is_timed_and_reported(two: Asker) -> None:
+    report = timed(two, TIMED, Benchmark(strategies=["shard_map", "pmap"], devices=[8], rounds=2))
+    assert report.ok
+    assert report.points[0].control.ratio is not None
+    values = np.array(report.program.outputs[0].values)
+    given = np.asarray(normal(16, 24, 24))
+    np.testing.assert_allclose(values, np.sin(given) @ given, rtol=1e-3, atol=1e-4)
+
+
+def test_a_padded_batch_and_a_sweep_are_timed_by_all(two: Asker) -> None:
+    program = composition("return x * 2", "normal(batch, 4)")
+    benchmark = Benchmark(
+        strategies=["shard_map", "sharding"],
+        devices=[8],
+        rounds=2,
+        pad=True,
+        sweep={"batch": [6, 8]},
+    )
+    report = timed(two, program, benchmark)
+    assert report.ok, report
+    assert [point.batch for point in report.points] == [6, 8]
+    assert [row.padded for point in report.points for row in point.strategies] == [2, 2, 0, 0]
+    assert report.program.outputs[0].shape == [6, 4]
+
+
+@pytest.mark.parametrize("event", [BenchStage, BenchPrepared, BenchSample, BenchRound])
+def test_a_benchmark_that_is_stopped_ends_in_all_processes(two: Asker, event: type) -> None:
+    report = timed(two, TIMED, Benchmark(strategies=["jit(vmap)", "shard_map"]), stop_at=event)
+    assert report.ended == "stopped"
+    assert works(two)
+
+
+def test_a_run_in_between_disturbs_no_process(two: Asker) -> None:
+    sent = Bench(id=two.next_id(), composition=TIMED, benchmark=QUICK)
+    two.client.send(sent)
+    two.heard.until(lambda e: isinstance(e, BenchSample) and e.id == sent.id, seconds=60)
+    assert works(two)
+    end = two.heard.until(lambda e: isinstance(e, BenchFinished) and e.id == sent.id, seconds=60)
+    assert not end.stopped
+
+
+@pytest.mark.parametrize(
+    ("body", "words_of_it"),
+    [
+        ("return x if jax.process_index() else x * 2", "process 1"),
+        ("assert not jax.process_index()\nreturn x", "process 1"),
+        ("return x + np.random.default_rng().random()", ""),
+        ("1 / 0\nreturn x", "ZeroDivisionError"),
+    ],
+)
+def test_what_fails_in_some_or_all_processes_is_told(
+    two: Asker, body: str, words_of_it: str
+) -> None:
+    report = timed(two, composition(body, "normal(8, 3)"), QUICK)
+    assert words_of_it in str(report.error) + str([point.error for point in report.points])
+    assert works(two)

@@ -85,7 +85,7 @@ class ShapeFlow(LineScroller):
         .shape-flow--glimpse { color: $soft; text-style: italic; }
         .shape-flow--error { color: $text-error; text-style: bold; }
         .shape-flow--message { color: $text-error; }
-        .shape-flow--key { color: $footer-key-foreground; text-style: bold; }
+        .shape-flow--key { color: $focus; text-style: bold; }
         .shape-flow--fix { color: $foreground; }
         .shape-flow--legend-sign { color: $foreground; }
         .shape-flow--stale-note { color: $stale; text-style: italic; }
