@@ -116,6 +116,44 @@ def test_a_host_without_what_is_needed_is_named(hosts: SshHosts, special: str) -
     assert "a:" not in found
 
 
+BROKEN = {
+    "a broken JAX": ("raise ImportError('no kernel')", "", "ImportError: no kernel"),
+    "collectives that lack a library": (
+        "",
+        "export JAX_CPU_COLLECTIVES_IMPLEMENTATION=mpi",
+        "MPItrampoline",
+    ),
+    "an option that XLA does not know": (
+        "",
+        "export XLA_FLAGS=--xla_no_such_flag=1",
+        "XLA does not know what XLA_FLAGS holds: --xla_no_such_flag",
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_host_on_which_jax_cannot_start_is_named(
+    hosts: SshHosts, tmp_path: Path, broken: str
+) -> None:
+    module, special, words = BROKEN[broken]
+    if module:
+        (tmp_path / "jax").mkdir()
+        (tmp_path / "jax" / "__init__.py").write_text(module)
+        special = f"export PYTHONPATH={tmp_path}:{Path(__file__).parents[2]}"
+    hosts.let_python(f'[ "$FAKE_HOST" = b ] && {special}')
+    client = EngineClient(settings(hosts))
+    try:
+        heard = Heard(client)
+        began = time.monotonic()
+        client.start()
+        reason = heard_end(heard).reason
+        assert reason.startswith("b: ")
+        assert words in reason
+        assert time.monotonic() - began < SECONDS
+    finally:
+        client.close()
+
+
 def test_every_host_that_cannot_take_part_is_named(hosts: SshHosts) -> None:
     hosts.let_python('[ "$FAKE_HOST" = a ] || exec /nowhere/python')
     assert refusal(settings(hosts, "a", "b", "c")).startswith(("b, c: it has", "c, b: it has"))
