@@ -24,6 +24,7 @@ from jaxtui.wire.base import (
     Composition,
     Failed,
     Gone,
+    LineState,
     Log,
     Printed,
     Ready,
@@ -251,3 +252,13 @@ def _write_to_stderr(event: AnyEvent) -> None:
         sys.stderr.flush()
     elif isinstance(event, Log):
         print(event.line, file=sys.stderr)
+    elif isinstance(event, LineState) and event.state != "connecting":
+        _write_line_state(event)
+
+
+def _write_line_state(state: LineState) -> None:
+    """Say that the line to the engine broke, or is back."""
+    words = "the line to the engine is back"
+    if state.state == "lost":
+        words = f"the line to the engine is lost: {state.reason}; trying again"
+    print(f"jaxtui: {words}", file=sys.stderr)

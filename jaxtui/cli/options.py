@@ -17,6 +17,11 @@ _WITH_VALUE = (
     "--devices",
     "--processes",
     "--engine",
+    "--hosts",
+    "--coordinator",
+    "--hosts-python",
+    "--hosts-command",
+    "--keep",
     "--theme",
     "--mesh",
     "--against",
@@ -125,6 +130,31 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--engine",
         metavar="COMMAND",
         help='another way to start the engine: "ssh HOST python -m jaxtui.engine"',
+    )
+    parser.add_argument(
+        "--hosts", metavar="A,B,...", help="the devices of these hosts, each reached by ssh"
+    )
+    parser.add_argument(
+        "--coordinator",
+        metavar="ADDRESS:PORT",
+        help="where the first of --hosts is reached by the others (found out)",
+    )
+    parser.add_argument(
+        "--hosts-python",
+        metavar="COMMAND",
+        help="their Python (the path of this one, else python3)",
+    )
+    parser.add_argument(
+        "--hosts-command",
+        metavar="COMMAND",
+        help='instead of ssh, "kubectl exec -i {host} --"; or with --processes N a launcher, '
+        '"srun --ntasks={n}"',
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="SECONDS",
+        type=_seconds,
+        help="how long such an engine lives while the line to it is broken (600 over ssh), 0: not",
     )
 
 
@@ -295,6 +325,12 @@ def _number_of(noun: str) -> Callable[[str], int]:
         return number
 
     return positive
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return float(text)
 
 
 def _size(text: str) -> tuple[int, int]:

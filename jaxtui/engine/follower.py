@@ -7,6 +7,7 @@ leader has them too.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import threading
@@ -18,12 +19,20 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from jaxtui.engine import guard, membership
 from jaxtui.engine.lanes import STACK_BYTES
 from jaxtui.engine.questions import answer_in_thread
 from jaxtui.engine.steps import Steps
 from jaxtui.engine_base.errors import GivenUp
-from jaxtui.engine_base.output import Prints, Stream, failure, private_descriptors, redirect
-from jaxtui.engine_base.processes import Given, Leaves, Place, Step, Task, become
+from jaxtui.engine_base.output import (
+    Outbox,
+    Prints,
+    Stream,
+    failure,
+    private_descriptors,
+    redirect,
+)
+from jaxtui.engine_base.processes import Given, Leaves, Place, Step, Task, become, hosts
 from jaxtui.wire.base import Composition, Printed
 from jaxtui.wire.protocol import AnyEvent
 
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
 
 CANNOT_START = 3
 NOT_MESSAGES = 4
+LOST = 5
 _JOB = 1  # request id of every print; the leader knows which request it really belongs to
 _CALLBACKS = tuple(os.path.join("jax", "_src", name) for name in ("callback.py", "debugging.py"))
 
@@ -97,8 +107,10 @@ class Follower:
         while True:
             try:
                 kind, content = self._connection.recv()
-            except (EOFError, OSError):
+            except EOFError:
                 os._exit(0)
+            except OSError as error:
+                _cut_off(error)
             except Exception as error:  # user code wrote to the connection
                 os.write(2, f"jaxtui.engine: what came from process 0: {error}\n".encode())
                 os._exit(NOT_MESSAGES)
@@ -110,6 +122,16 @@ class Follower:
                 self._asked.put(content)
             else:
                 self._replies.put((kind, content))
+
+
+def _cut_off(error: OSError) -> NoReturn:
+    """Exit because the connection to the leader has broken, and say so if that is another host."""
+    if not hosts():
+        os._exit(0)
+    reason = f"nothing comes from process 0 on {hosts()[0]}: {error.strerror}"
+    text = f"jaxtui.engine: the processes of the engine have lost each other: {reason}\n"
+    os.write(2, text.encode())
+    os._exit(LOST)
 
 
 class DevicePrints(Prints):
@@ -143,12 +165,14 @@ def _called_back() -> bool:
 
 def follow(options: argparse.Namespace) -> NoReturn:
     """Run this process as a follower until the leader exits."""
-    connection: Connection[Any, Any] = Connection(options.connection)
-    os.set_inheritable(options.connection, False)
-    os.register_at_fork(after_in_child=partial(os.close, options.connection))
     requests, events, raw = private_descriptors()
-    for descriptor in (requests, events):
-        os.close(descriptor)
+    guarded = None
+    if options.member:
+        guarded = guard.Guard(requests)  # they hang up when the keeper of this process ends
+        os.register_at_fork(after_in_child=partial(os.close, events))
+    else:
+        os.close(events)
+    os.close(requests)
     member: list[Follower] = []
 
     def send(event: AnyEvent) -> None:
@@ -158,10 +182,18 @@ def follow(options: argparse.Namespace) -> NoReturn:
     prints = DevicePrints(send)
     redirect(prints, raw)
     try:
-        member.append(_started(connection, options))
+        connection, place = _connected(options)
     except BaseException as error:  # importing JAX may raise anything
+        _cannot_start(events, error)
+    try:
+        member.append(_started(connection, options, place))
+    except BaseException as error:
         connection.send(("cannot start", failure(error).diagnosis))
         os._exit(CANNOT_START)
+    gc.freeze()
+    gc.enable()
+    if guarded is not None:
+        guarded.wait_until_detached()
     threading.stack_size(STACK_BYTES)
     threading.Thread(target=_work, args=(member[0], prints), name="worker", daemon=True).start()
     threading.stack_size(0)
@@ -169,14 +201,35 @@ def follow(options: argparse.Namespace) -> NoReturn:
     raise AssertionError("a follower listens until it ends")
 
 
-def _started(connection: Connection[Any, Any], options: argparse.Namespace) -> Follower:
+def _connected(options: argparse.Namespace) -> tuple[Connection[Any, Any], Place]:
+    """The connection to the leader, and this process' place."""
+    if options.member:
+        connection, place = membership.follow(options.member)
+    else:
+        connection = Connection(options.connection)
+        os.set_inheritable(options.connection, False)
+        place = Place(
+            options.process, options.processes, options.coordinator, options.share, options.virtual
+        )
+    os.register_at_fork(after_in_child=partial(os.close, connection.fileno()))
+    return connection, place
+
+
+def _cannot_start(events: int, error: BaseException) -> NoReturn:
+    """Tell the keeper of this process why it cannot take part, and exit."""
+    outbox = Outbox(events)
+    outbox.send(failure(error))
+    outbox.flush(seconds=0.2)
+    os._exit(CANNOT_START)
+
+
+def _started(
+    connection: Connection[Any, Any], options: argparse.Namespace, place: Place
+) -> Follower:
     from jaxtui.engine_base import devices
     from jaxtui.program.engine import surroundings
     from jaxtui.results.engine.held import HeldBlocks
 
-    place = Place(
-        options.process, options.processes, options.coordinator, options.share, options.virtual
-    )
     devices.start(options.platform, options.devices, place)
     devices.find_modules_here()
     surroundings.remember()

@@ -18,7 +18,7 @@ In an engine of a single process, the functions below do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -71,7 +71,10 @@ class Place:
     """The place of a process among several.
 
     `process` is its index of `processes`, `coordinator` the host:port at which they connect, and
-    `share` the number of devices of each, which are CPU devices if `virtual`.
+    `share` the number of devices of each, which are CPU devices if `virtual`; with 0, it has all
+    the devices of its host. `address` is where the others reach this one, "" for its own name's,
+    and `bind` where the coordinator listens, "" for `coordinator`. With `detects`, JAX goes by the
+    launcher for which of a host's devices are this process'.
     """
 
     process: int
@@ -79,6 +82,9 @@ class Place:
     coordinator: str
     share: int
     virtual: bool
+    address: str = ""
+    bind: str = ""
+    detects: bool = False
 
 
 class Member(Protocol):
@@ -97,11 +103,22 @@ class Member(Protocol):
 
 
 _member: list[Member] = []  # this process, if it is one of several
+_hosts: list[str] = []
 
 
 def become(member: Member) -> None:
     """Make this process the leader or a follower."""
     _member[:] = [member]
+
+
+def name_hosts(hosts: Sequence[str]) -> None:
+    """Say which hosts the processes run on, in their order."""
+    _hosts[:] = hosts
+
+
+def hosts() -> list[str]:
+    """The hosts of the processes, empty if there is one host only."""
+    return list(_hosts)
 
 
 def several() -> bool:
@@ -128,10 +145,10 @@ def agree(given: Callable[[], Given]) -> None:
         member.agree(given())
 
 
-def require_same(process: int, mine: Given, given: Given) -> None:
-    """Raise Diagnosed if another process is about to compute something else than this one."""
+def require_same(name: str, mine: Given, given: Given) -> None:
+    """Raise Diagnosed if the process `name` is about to compute something else than this one."""
     message = (
-        f"process {process} {{}} than process 0, and they have to be the same in all: what is "
+        f"{name} {{}} than process 0, and they have to be the same in all: what is "
         "random needs a seed, and nothing may depend on the process"
     )
     if mine[0] != given[0]:

@@ -25,13 +25,15 @@ class Run(Request, frozen=True, kw_only=True):
     """Evaluate a composition and keep the result on the devices.
 
     Outputs of up to `values` elements are reported with their values, larger ones with a summary;
-    with None they are left to later requests. `held` is a result before to keep beside it, 0 for
-    none.
+    with None they are left to later requests, but for the first of them that have no more than
+    `small` elements together, so that these are shown without another round trip. `held` is a
+    result before to keep beside it, 0 for none.
     """
 
     composition: Composition
     values: int | None = None
     held: int = 0
+    small: int = 0
 
 
 class Inspect(Request, frozen=True, kw_only=True):

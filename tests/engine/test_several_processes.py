@@ -167,6 +167,27 @@ def test_a_program_gives_what_it_gives_in_one_process(
     assert_same(two, run(two, composition(body, ROWS, *layers)), expected())
 
 
+@pytest.mark.parametrize(
+    ("layers", "sharding"),
+    [
+        ([Pmap()], ""),
+        ([ShardMap(in_specs="P('devices')", out_specs="P('devices')")], ""),
+        ([Jit(in_shardings="P('devices')")], ""),
+        ([Jit()], "P('devices')"),
+    ],
+    ids=["pmap", "shard_map", "in_shardings", "placed"],
+)
+def test_arguments_are_told_on_the_devices_of_all_processes(
+    two: Asker, layers: list[Any], sharding: str
+) -> None:
+    answer = run(two, composition("return x * 2", ROWS, *layers, sharding=sharding))
+    assert isinstance(answer, Ran), answer
+    (x,) = answer.report.inputs
+    assert x.placed == "program"
+    held = {where(two)[shard.device]: shard.index for shard in x.shards}
+    assert held == {at: [[at, at + 1], [0, 2]] for at in range(8)}
+
+
 def test_an_argument_with_a_sharding_lies_on_the_devices_of_all_processes(two: Asker) -> None:
     asked = composition("return x * 2", ROWS, Jit(), sharding="P('devices')")
     placed = jax.device_put(jnp.arange(16.0).reshape(8, 2), NamedSharding(mesh(), P("devices")))

@@ -87,7 +87,7 @@ def _milliseconds(of: Session, repeats: int) -> tuple[float, float]:
         trust.sign(session.save(of, file))
         with Terminal([*EXPLORER, str(file)]) as terminal:
             terminal.wait(lambda text: "batch·4" in text and "ran " in text)
-            _focus_the_value(terminal)
+            focus_the_value(terminal)
             seconds = [_key_and_back(terminal) for _ in range(repeats * 10)]
     milliseconds = [1e3 * each for pair in seconds for each in pair]
     return statistics.median(milliseconds), statistics.quantiles(milliseconds, n=20)[-1]
@@ -107,7 +107,7 @@ def _bare_trace() -> float:
     return float(ran.stdout)
 
 
-def _focus_the_value(terminal: Terminal) -> None:
+def focus_the_value(terminal: Terminal) -> None:
     """Press tab until the cursor is in the value of x, and move it behind the 4."""
     for _ in range(8):
         terminal.type("\t")

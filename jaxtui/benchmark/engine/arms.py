@@ -164,7 +164,7 @@ def begin(together: Together, point: Point, case: Case, benchmark: Benchmark) ->
     if processes.several():
         mine, *others = together.step("begin", point.index, point.composition, benchmark)
         for process, given in enumerate(others, 1):
-            processes.require_same(process, mine, given)
+            processes.require_same(f"process {process}", mine, given)
 
 
 def preparation(

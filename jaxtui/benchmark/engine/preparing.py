@@ -21,7 +21,7 @@ from jaxtui.benchmark.engine.timing import Sampler
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
-from jaxtui.program.engine import expressions, placing
+from jaxtui.program.engine import expressions, input_placements, placing
 from jaxtui.results.engine.blocks import whole
 from jaxtui.results.engine.gathering import FarLeaf
 from jaxtui.results.engine.store import ResultStore
@@ -250,7 +250,7 @@ def program_report(point: Point, baseline: PreparedArm) -> ProgramReport:
     levels = recorder.flow().levels
     return ProgramReport(
         function=recorder.function.name,
-        inputs=recorder.inside(0),
+        inputs=input_placements.untold(recorder),  # each strategy places them in its own way
         layers=[
             LayerReport(
                 transform=layer.transform,

@@ -99,13 +99,25 @@ class ResultStore:
         for result in [r for r in self._results if r not in newest and r != self._held]:
             del self._results[result]
 
-    def outputs(self, result: int, values: int | None) -> list[Output]:
+    def outputs(self, result: int, values: int | None, small: int = 0) -> list[Output]:
         """Describe every leaf with its shards, and its values if it has at most `values` elements.
 
         A larger leaf, and one that other processes hold a part of, has a summary instead; with
-        `values` None there is neither. Raises Diagnosed.
+        `values` None there is neither, but for the values of the first leaves that have no more
+        than `small` elements together. Raises Diagnosed, though not for one of these.
         """
-        return [self._output(leaf, values) for leaf in self.leaves(result)]
+        outputs = []
+        for leaf in self.leaves(result):
+            if values is not None:
+                outputs.append(self._output(leaf, values))
+                continue
+            fits = 0 < leaf.size <= small and leaf.complete and leaf.sort != "text"
+            small -= leaf.size if fits else 0
+            try:
+                outputs.append(self._output(leaf, leaf.size if fits else None))
+            except Diagnosed:  # it is said when the elements are asked for
+                outputs.append(self._output(leaf, None))
+        return outputs
 
     def window(self, request: ReadWindow) -> WindowRead:
         """Read a window of a leaf. Raises Diagnosed, also for an invalid request."""
