@@ -25,6 +25,7 @@ class ConfigError(Exception):
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings. `theme` "" is the explorer's own; `engine` "" runs the engine on this host.
 
+    `hosts_python` and `hosts_command` are as the options --hosts-python and --hosts-command.
     `keep` are the seconds for which an engine that `engine` starts lives without a line, None as
     suits the command.
     """
@@ -33,6 +34,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mouse: bool = True
     ascii: bool = False
     engine: str = ""
+    hosts_python: str = ""
+    hosts_command: str = ""
     keep: float | None = None
 
 

@@ -250,6 +250,11 @@ class ActingApp(ShellApp):
 
         export(self)
 
+    def action_export_notebook(self) -> None:
+        from jaxtui.app.writing import NOTEBOOK, export
+
+        export(self, NOTEBOOK)
+
     def action_screenshot_file(self) -> None:
         from jaxtui.app.writing import screenshot
 
@@ -296,3 +301,8 @@ class ActingApp(ShellApp):
         for screen in self.screen_stack:
             if isinstance(screen, WorkScreen) and screen.composed:
                 screen.say(text)
+            elif screen.is_modal:  # its line covers that of the screen below it
+                from jaxtui.screen.dialogs import Dialog
+
+                if isinstance(screen, Dialog):
+                    screen.say(text)

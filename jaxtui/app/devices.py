@@ -23,7 +23,7 @@ from jaxtui.session.session import Devices, SessionError
 from jaxtui.text import plain, quantities
 from jaxtui.wire.report import DeviceInfo, Environment
 
-FIELDS = ("platform", "count", "order", "mesh", "axis_types")
+FIELDS = ("platform", "count", "order", "mesh", "axis_types", "hosts")
 LABELS = {"axis_types": "types"}
 PLACEHOLDERS = {
     "platform": "JAX chooses: cpu, gpu, tpu, …",
@@ -31,6 +31,7 @@ PLACEHOLDERS = {
     "order": "all, in JAX's order; or ids: 3, 2, 1, 0",
     "mesh": "one axis over all; or x = 4, y = 2",
     "axis_types": "auto, all of them; or y = explicit",
+    "hosts": "this one; or by ssh: gpu-1, gpu-2",
 }
 READ: dict[str, Callable[[str], Any]] = {
     "platform": str.strip,
@@ -38,10 +39,11 @@ READ: dict[str, Callable[[str], Any]] = {
     "order": fields.order,
     "mesh": fields.mesh,
     "axis_types": fields.axis_types,
+    "hosts": fields.hosts,
 }
 APPLIED = (
-    "F5 or enter applies it. Another platform or count restarts the engine; "
-    "nothing composed is lost."
+    "F5 or enter applies it. Another platform, count or host restarts the "
+    "engine; nothing composed is lost."
 )
 LOG_SHOWN = 200  # lines
 EVERY = 2.0  # seconds between looks at the memory, only while this screen is shown
@@ -171,7 +173,11 @@ class DevicesScreen(WorkScreen[ProgramWork]):
         if not self._wrong:
             for field in self._inputs.values():
                 field.take()
-            self.explorer.edit(DEVICES, Devices(**values))
+            before = self.explorer.work.session.devices
+            asked = Devices(**values)
+            if asked == before:
+                self.say("these are the devices in use")
+            self.explorer.edit(DEVICES, asked)
         self.explorer.show_work()
 
     def diagnosis(self, work: ProgramWork) -> Diagnosis | None:
@@ -193,6 +199,7 @@ def field_texts(devices: Devices) -> dict[str, str]:
         "order": ", ".join(map(str, devices.order or ())),
         "mesh": fields.pairs_text(devices.mesh),
         "axis_types": fields.types_text(devices.axis_types),
+        "hosts": ", ".join(devices.hosts or ()),
     }
 
 
@@ -201,21 +208,27 @@ def device_table(environment: Environment) -> str:
     header = ["id", "platform", "kind", "process", "memory in use", "of"]
     told = any(device.memory_used is not None for device in environment.devices)
     shown = len(header) if told else header.index("memory in use")
-    rows = [header[:shown], *(_device_row(device)[:shown] for device in environment.devices)]
-    lines = [plain.aligned(rows, right=frozenset({0, 3, 4, 5}))]
-    if environment.simulated:
+    rows = [
+        header[:shown],
+        *(_device_row(device, environment)[:shown] for device in environment.devices),
+    ]
+    right = {0, 4, 5} if environment.hosts else {0, 3, 4, 5}
+    lines = [plain.aligned(rows, right=frozenset(right))]
+    if environment.simulated and environment.hosts:
+        lines.append("Virtual devices: those of a host share its cores.")
+    elif environment.simulated:
         lines.append(
             f"Virtual devices: {environment.device_count} share {environment.cores} cores."
         )
     return "\n".join(lines)
 
 
-def _device_row(device: DeviceInfo) -> list[str]:
+def _device_row(device: DeviceInfo, environment: Environment) -> list[str]:
     return [
         str(device.id),
         device.platform,
         device.kind,
-        str(device.process),
+        plain.process(environment, device.process),
         _memory(device.memory_used),
         _memory(device.memory_limit),
     ]
@@ -234,6 +247,7 @@ def environment_text(environment: Environment) -> str:
         "host": f"{environment.host}, {environment.cores} cores, {environment.cpu}",
         "memory": f"{_memory(environment.memory_available)} available to the engine",
         "processes": str(environment.process_count),
+        **({"hosts": ", ".join(environment.hosts)} if environment.hosts else {}),
         "XLA_FLAGS": environment.xla_flags or "not set",
         **environment.config,
     }

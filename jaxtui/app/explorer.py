@@ -341,9 +341,13 @@ class Explorer(Works):
     # ------------------------------------------------------------------------------- the engine
 
     def _settings(self) -> EngineSettings:
-        devices = self.open_session.session.devices
+        opened, before = self.open_session, self.client.settings
+        # Hosts that were reached once remain when a file has changed and nothing more is run.
+        same = tuple(opened.session.devices.hosts or ()) == before.hosts
+        wanted = self._choice.settings_for(opened.session, trusted=opened.trusted or same)
+        # Nothing else of the settings is the session's.
         return msgspec.structs.replace(
-            self.client.settings, platform=devices.platform, count=devices.count
+            before, platform=wanted.platform, count=wanted.count, hosts=wanted.hosts
         )
 
     def _restart(self, settings: EngineSettings | None = None, *, ended: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import events
@@ -10,18 +11,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
-from textual.widgets import Static
 
 from jaxtui.screen import commands
 from jaxtui.screen.commands import key_name
-from jaxtui.screen.dialogs import Dialog, FilterLine
-from jaxtui.screen.screens import BY_NAME, SCREENS, load
+from jaxtui.screen.dialogs import ESC, Dialog, FilterLine
+from jaxtui.screen.screens import BY_NAME, SCREENS, SHARED_PANES, load
 
 Keys = list[tuple[str, str]]  # the names of keys, and what they do
 Section = tuple[str, Keys]
 
-KEY_CELLS = 22  # cells for the names of keys
+KEY_CELLS = 8, 22  # least and most cells for the names of a section's keys
 BESIDE = 100  # cells from which on there are two columns
 GAP = 3  # cells between them
 WIDE = 116  # cells of the box in a terminal that has them
@@ -40,14 +41,19 @@ def _sections(first: str, pane: str = "") -> list[Section]:
 
 
 def _widget_keys() -> list[Section]:
-    """The keys of panes that bring their own."""
-    return [(title, _keys_of(load(place))) for screen in SCREENS for title, place in screen.panes]
+    """The keys of panes that bring their own, and of dialogs."""
+    return [
+        *((title, _keys_of(load(place))) for title, place in PANES),
+        ("In a dialog", IN_DIALOGS),
+    ]
 
 
 def _keys_of(kind: type[Widget]) -> Keys:
     """The keys of a widget, in the order in which it names them."""
+    if kind is VerticalScroll:
+        return IN_TEXTS
     told: tuple[tuple[str, str], ...] = getattr(kind, "KEYS", ())
-    bound = [binding for binding in kind.BINDINGS if isinstance(binding, Binding)]
+    bound = [b if isinstance(b, Binding) else Binding(*b) for b in kind.BINDINGS]
     return [
         *((_names(binding.key), binding.tooltip or binding.description) for binding in bound),
         *((_names(keys), about) for keys, about in told),
@@ -58,17 +64,62 @@ def _names(keys: str) -> str:
     return ", ".join(key_name(key) for key in keys.split(","))
 
 
+PANES = (*(pane for screen in SCREENS for pane in screen.panes), *SHARED_PANES)
+IN_TEXTS: Keys = [  # Textual's words are about widgets, and some of its keys do nothing here
+    ("↑, ↓", "Scroll up or down"),
+    ("page up, page down", "A page up or down"),
+    ("home, end", "To the top, to the end"),
+]
+IN_DIALOGS: Keys = [
+    ("enter", "Choose it, or take what is typed"),
+    ("esc", "Close it"),
+    ("tab", "Go to its next part"),
+    ("↑, ↓", "Go through a list, or into the one below a field"),
+    ("→", "Complete the name of a file"),
+    ("←, →", "Fold and unfold a row of a tree"),
+    ("any letter", "Filter a long list; in a short one, go to what begins with it"),
+    ("/", "Filter these keys"),
+]
 HEADINGS = (*(heading for screen in SCREENS for heading in screen.headings), ("app", "Everywhere"))
 
 
 def pane_title(focused: Widget | None) -> str:
     """The title of the section about what has the focus, "" if there is none."""
-    for screen in SCREENS:
-        for title, place in screen.panes:
-            # No module is loaded for this: a widget on the screen has loaded its own.
-            if any(f"{k.__module__}:{k.__name__}" == place for k in type(focused).__mro__):
-                return title
-    return ""
+    titles = {place: title for title, place in PANES}
+    # No module is loaded for this: a widget on the screen has loaded its own.
+    places = (f"{kind.__module__}:{kind.__name__}" for kind in type(focused).__mro__)
+    return next((titles[place] for place in places if place in titles), "")
+
+
+class KeyTable(Widget):
+    """Lines that depend on the cells that there are.
+
+    It knows its height before it is laid out, so that a terminal never shows the box empty first.
+    """
+
+    DEFAULT_CSS = "KeyTable { height: auto; }"
+
+    def __init__(self, lines: Callable[[int], list[Content]]) -> None:
+        """`lines` gives the lines for a width in cells."""
+        super().__init__()
+        self._lines = lines
+        self._shown: tuple[int, list[Content]] = (0, [])  # the width, and its lines
+
+    def show_anew(self) -> None:
+        """Ask for the lines again."""
+        self._shown = (0, [])
+        self.refresh(layout=True)
+
+    def _of(self, width: int) -> list[Content]:
+        if self._shown[0] != width:
+            self._shown = width, self._lines(width)
+        return self._shown[1]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._of(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._of(self.content_size.width))
 
 
 class HelpDialog(Dialog[None]):
@@ -82,7 +133,7 @@ class HelpDialog(Dialog[None]):
         ("slash", "filter", "Filter"),
     ]
     TITLE = "Keys"
-    KEYS = "/ filters; esc, q or ? closes"
+    KEYS = (("/", "filter"), ("↑↓", "scroll"), ESC)
 
     def __init__(self, first: str = "", pane: str = "") -> None:
         super().__init__()
@@ -94,19 +145,16 @@ class HelpDialog(Dialog[None]):
         self._line.display = False
         yield self._line
         with VerticalScroll(can_focus=True):
-            self._table = Static()
+            self._table = KeyTable(self._lines)
             yield self._table
 
     def on_mount(self) -> None:
         if self.app.size.width >= WIDE + 4:
             self.query_one(".dialog").styles.width = WIDE
 
-    def on_resize(self) -> None:
-        """Lay out the table once the box has its new size."""
-        self.call_after_refresh(self._lay_out)
-
     def action_filter(self) -> None:
         self._filtering = self._line.display = True
+        self._line.show(self._typed, sum(len(keys) for _, keys in self._left()))
 
     def on_key(self, event: events.Key) -> None:
         """Filter by what is typed behind the slash."""
@@ -120,16 +168,11 @@ class HelpDialog(Dialog[None]):
             return
         event.stop()
         event.prevent_default()
-        self._lay_out()
+        self._line.show(self._typed, sum(len(keys) for _, keys in self._left()))
+        self._table.show_anew()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         return self._filtering and character is not None and character.isprintable()
-
-    def _lay_out(self) -> None:
-        width = self._table.content_size.width
-        if width:
-            self._line.show(self._typed, sum(len(keys) for _, keys in self._left()))
-            self._table.update(Content("\n").join(self._lines(width)))
 
     def _left(self) -> list[Section]:
         """The sections with the keys that have every word that is typed."""
@@ -164,10 +207,12 @@ class HelpDialog(Dialog[None]):
 def _section(section: Section, width: int) -> list[Content]:
     """The lines of a section, and an empty one."""
     title, keys = section
-    room = max(16, width - KEY_CELLS - 3)
+    least, most = KEY_CELLS
+    cells = max(least, min(most, max(len(names) for names, _ in keys)))
+    room = max(16, width - cells - 4)
     lines = [Content.styled(title, "bold $text")]
     for names, about in keys:
         first, *more = textwrap.wrap(about, room)
-        lines.append(Content.assemble((f"  {names:{KEY_CELLS}}", "bold"), (f" {first}", "$text")))
-        lines += [Content.styled(" " * (KEY_CELLS + 3) + part, "$text") for part in more]
+        lines.append(Content.assemble((f"  {names:{cells}}", "bold"), (f"  {first}", "$text")))
+        lines += [Content.styled(" " * (cells + 4) + part, "$text") for part in more]
     return [*lines, Content("")]

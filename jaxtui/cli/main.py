@@ -1,7 +1,7 @@
 """The entry point: runs the command, checks the terminal, handles signals, returns an exit status.
 
-Modules are imported only by the commands that need them. The explorer starts its engine before it
-imports Textual, so that both get ready at the same time.
+Modules are imported only by the commands that need them. The explorer starts its engine before all
+else, so that both get ready at the same time.
 """
 
 from __future__ import annotations
@@ -69,11 +69,15 @@ def _main(arguments: list[str]) -> int:
 # ------------------------------------------------------------------------- options and settings
 
 
-def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
-    """The settings, and the choice of the engine. Exits if they cannot be used."""
+def _configured(options: argparse.Namespace, *, starts: bool = True) -> tuple[Config, Choice]:
+    """The settings, and the choice of the engine, if one `starts`. Exits if they cannot be used.
+
+    Does not return in a process that a launcher has started beside the one with the screen.
+    """
     import shlex
 
     from jaxtui import config as settings
+    from jaxtui.cli import hosts
     from jaxtui.wire.launch import Choice
 
     try:
@@ -90,12 +94,20 @@ def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
     processes = options.processes or 1
     if options.devices is not None and options.devices % processes:
         _refuse(f"--processes: {options.devices} devices cannot be shared out among {processes}")
+    try:
+        given, reach = hosts.given(options), hosts.reach(options, config)
+        launched = hosts.launched(options, config) if starts else None
+    except hosts.UsageError as error:
+        _refuse(str(error))
     mesh, axis_types = getattr(options, "device_mesh", None) or (None, None)
     return config, Choice(
         platform=options.platform,
         count=options.devices,
         command=command,
         processes=processes,
+        hosts=given,
+        reach=reach,
+        launched=launched,
         keep=_keep(command, options.keep, config.keep),
         mesh=mesh,
         axis_types=axis_types,
@@ -195,7 +207,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     _require_one_process(options, "a script is one process; `jaxtui run` takes several")
-    _, choice = _configured(options)
+    _, choice = _configured(options, starts=False)
     from jaxtui.cli.output import write
     from jaxtui.session import export
     from jaxtui.session.session import SessionError, loads
@@ -303,40 +315,61 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, 
 
 
 def _explore(options: argparse.Namespace) -> int:
-    _require_terminal()
-    config, choice = _configured(options)
-    session, trusted, text, accepted = _open(options.session, choice)
-    theme = options.theme or config.theme or None
-    from jaxtui.cli.guardian import Guardian
-    from jaxtui.wire.launch import StartedEngine
+    from jaxtui.hosts import launchers
 
-    engine = StartedEngine(choice.settings_for(session))
+    # Only the first of the processes that a launcher has started has a terminal: see `_configured`.
+    launched = bool(launchers.launcher())
+    if not launched:
+        _require_terminal()
+    from jaxtui.wire.early import EarlyEngine
+
+    # What is read below may ask for another engine: this one is ended then.
+    elsewhere = options.engine or options.hosts or os.environ.get("JAXTUI_ENGINE")
+    elsewhere = elsewhere or (options.processes or 1) > 1 or launched
+    with contextlib.nullcontext() if elsewhere else EarlyEngine() as early:
+        config, choice = _configured(options)
+        if launched:
+            _require_terminal()
+        session, trusted, text, accepted = _open(options.session, choice)
+        theme = options.theme or config.theme or None
+        from jaxtui.cli.first_frame import FirstFrame
+        from jaxtui.cli.guardian import Guardian
+        from jaxtui.wire.launch import StartedEngine
+
+        engine = StartedEngine(choice.settings_for(session, trusted=trusted), early)
+    plain = bool(options.ascii or config.ascii)
     with Guardian(engine) as guardian:
         try:
-            with _without_gc():
-                from jaxtui.app.app import JaxtuiApp
-
-            app = JaxtuiApp(
-                engine.client,
-                session,
-                path=options.session,
-                text=text,
-                accepted=accepted,
-                trusted=trusted,
-                keeps=True,
-                greets=options.session is None,
-                ascii=bool(options.ascii or config.ascii),
-                theme=theme,
-                choice=choice,
-                terminal_lost=guardian.terminal_lost,
-            )
-            if theme is not None and theme not in app.available_themes:
-                _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")
-            guardian.app = app
-            app.run(mouse=config.mouse if options.mouse is None else options.mouse)
+            with FirstFrame(session.program, theme, ascii=plain) as frame:
+                app = _app_class()(
+                    engine.client,
+                    session,
+                    path=options.session,
+                    text=text,
+                    accepted=accepted,
+                    trusted=trusted,
+                    keeps=True,
+                    greets=options.session is None,
+                    ascii=plain,
+                    theme=theme,
+                    choice=choice,
+                    terminal_lost=guardian.terminal_lost,
+                    take_terminal=frame.take,
+                )
+                if theme is not None and theme not in app.available_themes:
+                    themes = ", ".join(sorted(app.available_themes))
+                    _refuse(f"no theme {theme!r}; there are {themes}")
+                guardian.app = app
+                app.run(mouse=config.mouse if options.mouse is None else options.mouse)
         finally:
             engine.close()
         return _leave(app)
+
+
+def _app_class() -> type[JaxtuiApp]:
+    with _without_gc():
+        from jaxtui.app.app import JaxtuiApp
+    return JaxtuiApp
 
 
 def _leave(app: JaxtuiApp) -> int:

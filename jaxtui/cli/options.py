@@ -17,6 +17,10 @@ _WITH_VALUE = (
     "--devices",
     "--processes",
     "--engine",
+    "--hosts",
+    "--coordinator",
+    "--hosts-python",
+    "--hosts-command",
     "--keep",
     "--theme",
     "--mesh",
@@ -126,6 +130,25 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--engine",
         metavar="COMMAND",
         help='another way to start the engine: "ssh HOST python -m jaxtui.engine"',
+    )
+    parser.add_argument(
+        "--hosts", metavar="A,B,...", help="the devices of these hosts, each reached by ssh"
+    )
+    parser.add_argument(
+        "--coordinator",
+        metavar="ADDRESS:PORT",
+        help="where the first of --hosts is reached by the others (found out)",
+    )
+    parser.add_argument(
+        "--hosts-python",
+        metavar="COMMAND",
+        help="their Python (the path of this one, else python3)",
+    )
+    parser.add_argument(
+        "--hosts-command",
+        metavar="COMMAND",
+        help='instead of ssh, "kubectl exec -i {host} --"; or with --processes N a launcher, '
+        '"srun --ntasks={n}"',
     )
     parser.add_argument(
         "--keep",

@@ -9,15 +9,17 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
+import jaxlib._jax
 import jaxlib.version
 import numpy as np
 from jax.sharding import AbstractMesh, Mesh
 from msgspec import structs
 
-from jaxtui.engine_base import host, meshes
+from jaxtui.engine_base import host, meshes, processes
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.processes import Place
 from jaxtui.session import mesh_context, session
@@ -134,18 +136,24 @@ def _join(place: Place) -> None:
 
     Each process owns `place.share` virtual devices or accelerators.
     """
+    if place.address:
+        # Gloo, by which CPU devices communicate, goes by the address of the host's own name. That
+        # is one that the others cannot reach (127.0.1.1) where Debian has set the host up.
+        make = jaxlib._jax.make_gloo_tcp_collectives
+        jaxlib._jax.make_gloo_tcp_collectives = partial(make, hostname=place.address)
     first = place.process * place.share
-    if place.virtual:
+    everything = place.virtual or not place.share
+    if place.virtual and place.share:
         jax.config.update("jax_num_cpu_devices", place.share)
     jax.distributed.initialize(
         coordinator_address=place.coordinator,
         num_processes=place.processes,
         process_id=place.process,
-        local_device_ids=None if place.virtual else list(range(first, first + place.share)),
-        cluster_detection_method="deactivate",
+        local_device_ids=None if everything else list(range(first, first + place.share)),
+        cluster_detection_method=None if place.detects else "deactivate",
         initialization_timeout=JOIN_SECONDS,
         # By default the coordinator listens on all network interfaces.
-        coordinator_bind_address=place.coordinator,
+        coordinator_bind_address=place.bind or place.coordinator,
     )
 
 
@@ -215,6 +223,7 @@ def environment() -> Environment:
         engine_memory=host.resident_memory(),
         host_memory=host.memory(),
         host_free=host.available_memory(),
+        hosts=processes.hosts(),
     )
 
 

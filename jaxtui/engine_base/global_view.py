@@ -50,11 +50,12 @@ class GlobalPmap:
         self._static = _numbers(static_broadcasted_argnums)
         self._donated = _numbers(donate_argnums)
         self._size = axis_size
+        self.called: Any = None  # the jitted function of the leaves that was called last
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function for each index of the mapped axis, each on its own device."""
-        call, leaves = self._prepared(args, kwargs)
-        return call(*leaves)
+        self.called, leaves = self._prepared(args, kwargs)
+        return self.called(*leaves)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         call, leaves = self._prepared(args, kwargs)

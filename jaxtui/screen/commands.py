@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from textual.binding import Binding, BindingType
 
@@ -45,11 +45,11 @@ def in_scopes(*scopes: str) -> Iterator[Command]:
     return (command for command in COMMANDS if command.scope in scopes)
 
 
-def shown_key(command: Command, *, typing: bool) -> str:
-    """The key to name in the key line; "" when none works while typing."""
+def shown_key(command: Command, *, typing: bool, taken: Container[str] = ()) -> str:
+    """The key to name in the key line; "" when none works while typing, or all are `taken`."""
     for keys, _ in _by_priority(command) if command.keys else []:
         for key in keys.split(","):
-            if not (typing and (len(key) == 1 or key in _TYPES_TEXT)):
+            if key not in taken and not (typing and (len(key) == 1 or key in _TYPES_TEXT)):
                 return key_name(key)
     return ""
 
@@ -66,7 +66,7 @@ def key_name(key: str) -> str:
         "question_mark": "?",
         "slash": "/",
         "escape": "esc",
-        "ctrl+@": "ctrl+space",
+        "@": "space",  # a terminal sends ctrl+@ for ctrl+space
         "up": "↑",
         "down": "↓",
         "left": "←",

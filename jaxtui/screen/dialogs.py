@@ -25,12 +25,16 @@ from jaxtui.screen.cells import Segment
 from jaxtui.screen.dismissed_once import DismissedOnce
 from jaxtui.screen.field import TypedInput
 from jaxtui.screen.filter_list import Choice, FilterList
+from jaxtui.screen.header import CLOSE, KeyLine
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.screen.titles import set_title
 from jaxtui.text.printable import visible
 
 T = TypeVar("T")
 
+Keys = tuple[tuple[str, str], ...]
+
+ESC = ("esc", CLOSE)
 FILTERED_FROM = 8  # choices, from which on typing filters them
 
 
@@ -42,12 +46,26 @@ class Dialog(DismissedOnce, ModalScreen[T]):
     CSS_PATH = STYLES
     VERTICAL_BREAKPOINTS = ROW_BREAKPOINTS
     TITLE: ClassVar[str] = ""
-    KEYS: ClassVar[str] = "enter chooses, esc closes"
+    KEYS: ClassVar[Keys] = (("enter", "choose"), ESC)
 
     def __init__(self, title: str = "") -> None:
         """`title` replaces TITLE over the box."""
         super().__init__()
         self._heading = title or self.TITLE
+        self.key_line = KeyLine()
+
+    def on_mount(self) -> None:
+        self.watch(self, "focused", self.show_keys)
+
+    def show_keys(self) -> None:
+        self.key_line.keys = self.keys(self.focused)
+
+    def keys(self, focused: Widget | None) -> Keys:
+        """The (key, label) pairs of the key line while `focused` has the focus."""
+        return self.KEYS
+
+    def say(self, text: str) -> None:
+        self.key_line.say(text)
 
     def action_refuse(self) -> None:
         self.dismiss(None)
@@ -59,8 +77,8 @@ class Dialog(DismissedOnce, ModalScreen[T]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             set_title(box, self._heading)  # which may be a name of a file
-            box.border_subtitle = self.KEYS
             yield from self.body()
+        yield self.key_line
 
     def body(self) -> ComposeResult:
         yield from ()
@@ -119,8 +137,6 @@ class ConfirmDialog(ChoiceDialog):
 class TextDialog(ConfirmDialog):
     """A question about a text, which is shown; answers the name of a choice."""
 
-    KEYS = "enter chooses, esc closes; shift+tab, then arrows, scrolls"
-
     def __init__(
         self, title: str, explanation: str, text: str, choices: Sequence[tuple[str, str]]
     ) -> None:
@@ -136,10 +152,18 @@ class TextDialog(ConfirmDialog):
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
 
+    def keys(self, focused: Widget | None) -> Keys:
+        if isinstance(focused, SourceLines):
+            return (("↑↓", "scroll"), ("tab", "choices"), ESC)
+        return (("enter", "choose"), ("tab", "text"), ESC)
+
 
 ALL = "This is all that it holds:"
 UNKNOWN = "jaxtui has not written this one. Nothing of it has run."
 CHANGED = "this changed since it was accepted; as it is now, it has not run."
+
+
+_HOSTS = 4  # that are named
 
 
 class TrustDialog(TextDialog):
@@ -153,15 +177,19 @@ class TrustDialog(TextDialog):
         *,
         files: Mapping[str, str] | None = None,
         changes: str = "",
+        hosts: Sequence[str] = (),
     ) -> None:
         """`function` is the reference to a function in a file or module, "" for none.
 
-        `files` are the texts of the files that run with it, and `changes` is what changed since
-        the same session was accepted, as a diff.
+        `hosts` are those that the session logs in to. `files` are the texts of the files that run
+        with it, and `changes` is what changed since the same session was accepted, as a diff.
         """
         files = files or {}
         shown = "shown below" if files else "which is not shown here"
         runs = f" It also runs {function}, {shown}." if function else ""
+        if hosts:
+            named = ", ".join(hosts[:_HOSTS]) + (", …" if len(hosts) > _HOSTS else "")
+            runs += f" It logs in to {named} by ssh, and runs there."
         parts = [f"{changes}\n\n{ALL}\n\n"] if changes else []
         parts.append(text)
         parts += [f"\n==== {name}\n\n{content}" for name, content in sorted(files.items())]
@@ -218,8 +246,6 @@ class PathDialog(Dialog[str]):
     Under it are the `recent` files and the session files of the folder that have what is typed.
     """
 
-    KEYS = "→ completes, enter takes it, esc closes"
-
     def __init__(
         self, title: str, path: str, *, must_exist: bool, recent: Sequence[str] = ()
     ) -> None:
@@ -256,6 +282,12 @@ class PathDialog(Dialog[str]):
             self._offered = self._matching(event.value)
             listed.set_options(self._listed())
 
+    def keys(self, focused: Widget | None) -> Keys:
+        if isinstance(focused, OptionList):
+            return (("enter", "choose"), ("tab", "name"), ESC)
+        listed = (("↓", "list"),) if self._offered else ()
+        return (("→", "complete"), *listed, ("enter", "take it"), ESC)
+
     def action_into_list(self) -> None:
         """Go on from the field into the list."""
         for listed in self.query(OptionList):
@@ -290,7 +322,7 @@ class PathDialog(Dialog[str]):
 class FindDialog(Dialog[str]):
     """Asks what is looked for; the same again finds the next."""
 
-    KEYS = "enter goes to the next, esc closes"
+    KEYS = (("enter", "next"), ESC)
     EMPTY = False  # whether nothing is an answer, too
 
     def __init__(
@@ -321,7 +353,7 @@ class FindDialog(Dialog[str]):
 class SettingDialog(FindDialog):
     """Asks for a setting, which may be empty."""
 
-    KEYS = "enter takes it, esc closes"
+    KEYS = (("enter", "take it"), ESC)
     EMPTY = True
 
 

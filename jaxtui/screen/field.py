@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.filter import LineFilter
 from textual.geometry import Region
 from textual.message import Message
@@ -170,8 +171,14 @@ class Notice(Static):
             return False
         self._said = text
         self.set_class(bool(text), "-shown")
-        self.update(text)
+        self.update(self._drawn(text))
         return True
+
+    def _drawn(self, text: str) -> str | Content:
+        return text
+
+
+FIX = "\nf  "  # what stands before a fix in a message
 
 
 class FieldMessage(Notice):
@@ -181,6 +188,13 @@ class FieldMessage(Notice):
     FieldMessage { color: $text-error; padding: 0 0 0 2; }
     FieldMessage.-note { color: $text-warning; }
     """
+
+    def _drawn(self, text: str) -> Content:
+        """The key of a fix in the colour of keys, and what it does in that of text."""
+        message, between, fix = text.partition(FIX)
+        if not between:
+            return Content(text)
+        return Content.assemble(message, "\n", ("f", "bold $focus"), ("  " + fix, "$foreground"))
 
     def show(self, diagnosis: Diagnosis | None, prefix: str = "") -> None:
         self.say(summary(diagnosis, prefix) if diagnosis is not None else "")
@@ -192,7 +206,7 @@ def summary(diagnosis: Diagnosis, prefix: str = "") -> str:
     where = place(diagnosis) if in_source else ""
     lines = [f"! {prefix}{where}{diagnosis.message}"]
     if diagnosis.fixes:
-        lines.append(f"f  {diagnosis.fixes[0].label}" + _others(len(diagnosis.fixes) - 1))
+        lines.append(f"{FIX[1:]}{diagnosis.fixes[0].label}" + _others(len(diagnosis.fixes) - 1))
     return "\n".join(lines)
 
 

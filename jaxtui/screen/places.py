@@ -37,7 +37,12 @@ def name_of(widget: Widget) -> str:
         return str(own)
     pane = name_of_pane(widget)
     if isinstance(widget, Input) and isinstance(widget.parent, Widget):
+        label = ""  # the nearest before it, since several fields may stand in a line
         for other in widget.parent.children:
+            if other is widget:
+                break
             if isinstance(other, Static) and str(other.content).strip():
-                return str(other.content).strip()
+                label = str(other.content).strip()
+        if label:
+            return label
     return pane or type(widget).__name__

@@ -50,9 +50,11 @@ SCREENS = (
         title="Map",
         about="Compose a program and run it",
         panes=(
+            ("On the function's name", "jaxtui.program.screen.function_editor:FunctionName"),
             ("In the editor", "jaxtui.program.screen.function_editor:SourceArea"),
-            ("In a field", "jaxtui.screen.field:TypedInput"),
+            ("On the tabs of the results", "jaxtui.program.screen.tab_line:TabLine"),
             ("In a result", "jaxtui.results.screen.view:ArrayView"),
+            ("In the shards", "jaxtui.results.screen.shards_view:ShardsView"),
             ("In a jaxpr, StableHLO or HLO", "jaxtui.program.screen.listing.view:ListingView"),
             ("In the shapes", "jaxtui.program.screen.flow.shape_flow:ShapeFlow"),
         ),
@@ -97,6 +99,7 @@ SCREENS = (
         panes=(
             ("In the strategies", "jaxtui.screen.toggles:Toggles"),
             ("In the table of a benchmark", "jaxtui.benchmark.screen.table:BenchmarkTable"),
+            ("In the details of a benchmark", "jaxtui.screen.painted_lines:PaintedLines"),
         ),
     ),
     ScreenEntry(
@@ -115,6 +118,11 @@ SCREENS = (
         title="Learn",
         about="The lessons, chapter by chapter",
     ),
+)
+# Widgets of several screens that bring their own keys.
+SHARED_PANES = (
+    ("In a field", "jaxtui.screen.field:TypedInput"),
+    ("In a text", "textual.containers:VerticalScroll"),
 )
 BY_NAME = {screen.name: screen for screen in SCREENS}
 KEYED = sorted((screen for screen in SCREENS if screen.key), key=lambda screen: screen.key)

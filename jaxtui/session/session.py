@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui import bounded
+from jaxtui.session import host_names
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import (
     ARGUMENTS,
@@ -67,7 +68,8 @@ class Devices(Part):
     With `platform` "" JAX chooses; `count` asks for that many virtual devices, on CPU only. `order`
     lists the ids of the devices to use; `mesh` maps axis names to sizes for shard_map, by default
     one axis, "devices", over the whole set. `axis_types` has the type of each axis of the mesh,
-    "auto" where it is left out.
+    "auto" where it is left out. `hosts` are those whose devices make up the set, by default this
+    one alone.
     """
 
     platform: str = ""
@@ -75,6 +77,7 @@ class Devices(Part):
     order: list[int] | None = None
     mesh: dict[str, int] | None = None
     axis_types: dict[str, AxisTypeName] | None = None
+    hosts: list[str] | None = None
 
 
 class Sharding(Part):
@@ -196,6 +199,8 @@ def from_builtins(data: dict[str, Any]) -> Session:
         raise _session_error(error, data) from error
     check_parameters(session.parameters)
     _check_counts(session)
+    if fault := host_names.fault(session.devices.hosts or ()):
+        raise SessionError(fault, DEVICES / "hosts")
     return session
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxtui.session.diagnosis import Diagnosis, Edit, Fix
@@ -70,7 +70,7 @@ def _flow(report: ProgramReport, dot: str) -> str:
 
     The function that ran stands in its corner.
     """
-    columns: list[tuple[str, list[Leaf]]] = [("given", report.inputs)]
+    columns: list[tuple[str, Sequence[Leaf]]] = [("given", report.inputs)]
     for layer in reversed(report.layers):
         size = "" if layer.axis_size is None else f"{dot}{layer.axis_size}"
         columns.append((f"{layer.transform}{size}", layer.inside))
@@ -212,17 +212,25 @@ def mesh(sizes: Mapping[str, int], types: Mapping[str, str], *, ascii: bool = Fa
     return (" x " if ascii else " × ").join(axes)
 
 
+def process(seen: Environment, number: int) -> str:
+    """The number of a process, with its host if there are several."""
+    return f"{number} {seen.hosts[number]}" if seen.hosts else str(number)
+
+
 def environment(seen: Environment, *, ascii: bool = False) -> str:
     """What JAX sees, and what it runs on."""
     cores = quantities.counted(seen.cores, "core")
-    note = f" (simulated: they share {cores})" if seen.simulated else ""
+    shared = "those of a host share its cores" if seen.hosts else f"they share {cores}"
+    note = f" (simulated: {shared})" if seen.simulated else ""
     rows = [["id", "kind", "platform", "process", "memory used", "limit"]]
     for device in seen.devices:
         memory = (_memory(device.memory_used), _memory(device.memory_limit))
-        rows.append([str(device.id), device.kind, device.platform, str(device.process), *memory])
+        place = process(seen, device.process)
+        rows.append([str(device.id), device.kind, device.platform, place, *memory])
     facts = [
         ("versions", f"jaxlib {seen.jaxlib}, NumPy {seen.numpy}, Python {seen.python}"),
         ("processes", str(seen.process_count)),
+        ("hosts", ", ".join(seen.hosts)),
         ("host", seen.host),
         ("CPU", f"{seen.cpu}, {cores}"),
         ("memory", f"{_memory(seen.memory_available)} available"),
@@ -235,7 +243,7 @@ def environment(seen: Environment, *, ascii: bool = False) -> str:
     return "\n\n".join(
         [
             device_set(seen, ascii=ascii) + note,
-            aligned(rows, frozenset({0, 3, 4, 5})),
+            aligned(rows, frozenset({0, 4, 5} if seen.hosts else {0, 3, 4, 5})),
             aligned([[name, value] for name, value in facts if value]),
         ]
     )

@@ -11,6 +11,7 @@ _FLAG = re.compile(r"Unknown flags? in XLA_FLAGS: (.*)")
 _FULL_STOP = re.compile(r"(?<!\.)\.$")  # since the words stand within a sentence
 _PEER = re.compile(r"^jaxtui\.engine: process (\d+) ended with status (-?\d+)$")
 _OUT_OF_STEP = re.compile(r"^jaxtui\.engine: (the processes of the engine .*)$")
+OF_HOSTS = "jaxtui.hosts: "  # begins the last words of an engine on several hosts
 _LINE = re.compile(r"^jaxtui\.line: (.*)$")  # the last words of what holds a line
 _NO_MODULE = re.compile(r"No module named '?(jaxtui[\w.]*)'?")
 _USER_LINE = re.compile(r'^  File "<program>", line (\d+) in ')
@@ -28,6 +29,8 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
     if tail and (lost := _LINE.search(tail[-1])):
         return lost[1]
     for line in reversed(tail):
+        if line.startswith(OF_HOSTS):
+            return line.removeprefix(OF_HOSTS)
         if flag := _FLAG.search(line):
             return f"XLA does not know what XLA_FLAGS holds: {flag[1].strip()}"
         if module := _NO_MODULE.search(line):

@@ -10,12 +10,11 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from jaxtui.session.working_folder import working_folder
+from jaxtui.wire import early
 from jaxtui.wire.flood import FloodGate
 from jaxtui.wire.framing import FrameBuffer
 from jaxtui.wire.start_limit import StartLimit
@@ -31,13 +30,50 @@ END_SECONDS = 5.0  # limit for a killed process to end, which first frees its de
 SILENT_SECONDS = 1.0  # limit for a process to end after it has closed its output
 
 
+class Reach(Struct, frozen=True):
+    """How hosts are reached, "" for the defaults.
+
+    `coordinator` is the "address:port" at which the first host is found by the others, `python`
+    the command of their Python, and `command` what runs a command on "{host}" instead of ssh.
+    Without "{host}" in it, it is a launcher, which starts one on each of "{n}" hosts.
+    """
+
+    coordinator: str = ""
+    python: str = ""
+    command: str = ""
+
+    @property
+    def launcher(self) -> str:
+        """The command of a launcher, "" if the hosts are reached one by one."""
+        return "" if "{host}" in self.command else self.command
+
+    def options(self) -> list[str]:
+        values = zip(
+            self.__struct_fields__, (self.coordinator, self.python, self.command), strict=True
+        )
+        return [f"--{name}={value}" for name, value in values if value]
+
+
+class Launched(Struct, frozen=True):
+    """The processes that a launcher has started, and who come to the listening descriptor `lobby`.
+
+    JAX finds process 0, which this is, at `coordinator`.
+    """
+
+    processes: int
+    coordinator: str
+    lobby: int
+
+
 class EngineSettings(Struct, frozen=True):
     """How to start an engine: see `jaxtui.session.Devices` for `platform` and `count`.
 
     `processes` is the number of processes over which the engine spreads the devices. `command`
     starts the engine in another way, such as ("ssh", "host", "python", "-m", "jaxtui.engine");
     `--platform=`, `--devices=` and `--processes=` are appended. With `keep` an engine of `command`
-    lives for so many seconds while the line to it is broken, and is taken up again.
+    lives for so many seconds while the line to it is broken, and is taken up again. With `hosts`
+    the engine has a process on each of them, which are reached as `reach` says, and the others do
+    not count; nor do they if a launcher has `launched` the processes.
     """
 
     platform: str = ""
@@ -45,67 +81,92 @@ class EngineSettings(Struct, frozen=True):
     command: tuple[str, ...] = ()
     processes: int = 1
     keep: float = 0.0
+    hosts: tuple[str, ...] = ()
+    reach: Reach = Reach()
+    launched: Launched | None = None
+
+    @property
+    def of_hosts(self) -> bool:
+        """Whether the engine has processes on several hosts, which are looked after there."""
+        return bool(self.hosts or self.launched or self.launches)
+
+    @property
+    def launches(self) -> bool:
+        """Whether its processes are started by a launcher, whose command is given."""
+        return bool(self.reach.launcher) and self.processes > 1
 
     @property
     def program(self) -> str:
         """The program that starts the engine."""
-        return self.command[0] if self.command else sys.executable
+        return self.command[0] if self.command and not self.of_hosts else sys.executable
+
+    @property
+    def on_this_host(self) -> bool:
+        """Whether one process on this host is the engine, started as by default."""
+        return not self.command and not self.of_hosts and self.processes == 1
+
+    def options(self) -> list[str]:
+        """The options for the command that starts the engine."""
+        options = [f"--platform={self.platform}"] if self.platform else []
+        if self.count is not None:
+            options.append(f"--devices={self.count}")
+        if self.of_hosts:
+            if self.launched is not None:
+                options.append(f"--ranks={self.launched.processes}")
+                options.append(f"--lobby={self.launched.lobby}")
+                options.append(f"--coordinator={self.launched.coordinator}")
+            elif self.launches:
+                options += [f"--ranks={self.processes}", *self.reach.options()]
+            else:
+                options += [f"--host={host}" for host in self.hosts]
+                options += self.reach.options()
+        elif self.processes > 1:
+            options.append(f"--processes={self.processes}")
+        return options
+
+    @property
+    def kept(self) -> bool:
+        """Whether the engine outlives the line to it."""
+        return bool(self.keep and self.command) and not self.of_hosts
 
     def arguments(self, report: int | None = None) -> list[str]:
         """The command line; the state of a line that is kept is written to descriptor `report`.
 
         Raises ValueError for a command whose engine cannot be kept.
         """
-        options = [f"--platform={self.platform}"] if self.platform else []
-        if self.count is not None:
-            options.append(f"--devices={self.count}")
-        if self.processes > 1:
-            options.append(f"--processes={self.processes}")
+        options = self.options()
+        if self.of_hosts:
+            return [*early.python_module("jaxtui.hosts"), *options]
         if self.command:
             # ssh passes its arguments to a shell, and the platform may come from an untrusted file.
             quoted = [shlex.quote(option) for option in options]
-            if self.keep:
+            if self.kept:
                 from jaxtui.line.command import resumable
 
                 python, *rest = resumable(self.command, quoted, self.keep, report)
-                return [python, *_safe_path(), *rest]
+                return [python, *early.safe_path(), *rest]
             return [*self.command, *quoted]
-        return [sys.executable, *_safe_path(), "-m", "jaxtui.engine", *options]
-
-
-def _safe_path() -> list[str]:
-    """Return -P, so that no file in the working folder (`random.py`, `jax.py`) shadows a module.
-
-    Left out if jaxtui itself is found in the working folder.
-    """
-    return [] if Path(__file__).resolve().parents[2] == Path(working_folder()) else ["-P"]
+        return [*early.command(), *options]
 
 
 class EngineProcess:
     """A running engine. Raises OSError or ValueError when it cannot be started."""
 
-    def __init__(self, settings: EngineSettings) -> None:
-        # Another command may start the engine from a process that ends before it.
-        parent = [] if settings.command else [f"--parent={os.getpid()}"]
+    def __init__(
+        self, settings: EngineSettings, started: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        """`started` is a process of an `EarlyEngine` to go on with, which is told its options."""
         self.line: int | None = None  # where the state of its line is read, if that is kept
-        report: int | None = None
-        if settings.keep:
-            self.line, report = os.pipe()
-            os.set_blocking(self.line, False)
-        try:
-            self._popen = self._started([*settings.arguments(report), *parent], report)
-        except BaseException:
-            self._close_line()
-            raise
-        finally:
-            if report is not None:
-                os.close(report)
+        self._popen = started if started is not None else self._started(settings)
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
         self._pipes = [pipe for pipe in pipes if pipe is not None]
         self.requests, self.events, self.errors = (pipe.fileno() for pipe in self._pipes)
         for descriptor in (self.requests, self.events, self.errors):
             os.set_blocking(descriptor, False)
         self.outgoing: deque[memoryview] = deque()
+        if started is not None:
+            self.outgoing.append(memoryview(early.told(settings.options())))
+            self.write()
         self.frames = FrameBuffer()
         self.gate = FloodGate()
         self.lines = LineLog()
@@ -114,21 +175,29 @@ class EngineProcess:
         self.failed = False  # whether its client failed
         self.ready = False
         self.line_lost = False
-        self._start_limit = StartLimit(self._popen.pid, time.monotonic())
+        # What starts engines on hosts has limits of its own; what they compute cannot be seen here.
+        limit = None if settings.of_hosts else StartLimit(self._popen.pid, time.monotonic())
+        self._start_limit = limit
         self.said = ""  # the engine's own reason why it cannot start
         self._deadline: float | None = None
 
-    def _started(self, arguments: list[str], report: int | None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            # In its own session, so that the terminal's ctrl+c reaches the screen only.
-            start_new_session=True,
-            pass_fds=[] if report is None else [report],
-        )
+    def _started(self, settings: EngineSettings) -> subprocess.Popen[bytes]:
+        # Another command may start the engine from a process that ends before it.
+        parent = [] if settings.command or settings.of_hosts else [early.parent_option()]
+        report: int | None = None
+        if settings.kept:
+            self.line, report = os.pipe()
+            os.set_blocking(self.line, False)
+        passed = [settings.launched.lobby] if settings.launched is not None else []
+        passed += [report] if report is not None else []
+        try:
+            return early.started([*settings.arguments(report), *parent], passed)
+        except BaseException:
+            self._close_line()
+            raise
+        finally:
+            if report is not None:
+                os.close(report)
 
     @property
     def ending(self) -> bool:
@@ -153,7 +222,7 @@ class EngineProcess:
 
     def look_after_start(self) -> None:
         """Kill the process when it has had its time to become ready."""
-        if self.ready or self.ending or self.line_lost:
+        if self.ready or self.ending or self.line_lost or self._start_limit is None:
             return
         if fault := self._start_limit.fault(time.monotonic()):
             self.fault = fault

@@ -7,6 +7,8 @@ No message carries whole arrays of any size, only windows of them and summaries.
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from jaxtui.session.field_path import decoded, encoded
@@ -96,12 +98,20 @@ AnyEvent = (
 )
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=encoded)
-_request_decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(
-    AnyRequest, dec_hook=decoded
-)
-_event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(
-    AnyEvent, dec_hook=decoded
-)
+
+
+# Made when they are first needed: either side reads only what the other sends, and a decoder takes
+# milliseconds of the start.
+
+
+@functools.cache
+def _request_decoder() -> msgspec.msgpack.Decoder[AnyRequest]:
+    return msgspec.msgpack.Decoder(AnyRequest, dec_hook=decoded)
+
+
+@functools.cache
+def _event_decoder() -> msgspec.msgpack.Decoder[AnyEvent]:
+    return msgspec.msgpack.Decoder(AnyEvent, dec_hook=decoded)
 
 
 def frame(message: AnyRequest | AnyEvent) -> bytes:
@@ -119,7 +129,7 @@ def frame(message: AnyRequest | AnyEvent) -> bytes:
 def decode_request(body: bytes) -> AnyRequest:
     """Decode the Request in a frame's body. Raises FramingError if it is not one."""
     try:
-        return _request_decoder.decode(body)
+        return _request_decoder().decode(body)
     except Exception as error:
         raise FramingError(f"not a request: {error}") from error
 
@@ -127,7 +137,7 @@ def decode_request(body: bytes) -> AnyRequest:
 def decode_event(body: bytes) -> AnyEvent:
     """Decode the Event in a frame's body. Raises FramingError if it is not one."""
     try:
-        event = _event_decoder.decode(body)
+        event = _event_decoder().decode(body)
     except Exception as error:
         _require_same_version(body)
         raise FramingError(f"not an event: {error}") from error

@@ -44,6 +44,35 @@ class Shard(Struct, frozen=True, kw_only=True):
     index: list[list[int]]
 
 
+def _require_rank(shard: Shard, shape: list[int]) -> None:
+    """Raise ValueError unless the shard is one of an array of this shape's rank."""
+    blocks = [len(block) == 2 and 0 <= block[0] <= block[1] for block in shard.index]
+    if len(blocks) != len(shape) or not all(blocks):
+        raise ValueError(f"a shard {shard.index} of an array of shape {shape}")
+
+
+Placed = Literal["program", "given", "host", "static", "unused", "untold"]
+
+
+class Input(Leaf, frozen=True, kw_only=True):
+    """A leaf of an argument of a run, with the block of it that each device had.
+
+    `placed` says by what: "program" is where the compiled program takes it, or what divides it
+    (`pmap`, `shard_map`) puts it; "given" is where it lay when it was handed to a program that
+    compiles nothing as a whole. Without shards are "host", a value in the memory of the host;
+    "static", a part of the program; "unused", what the compiled program has left out; and
+    "untold", where JAX did not tell, or what would have made the message too long.
+    """
+
+    placed: Placed = "untold"
+    shards: list[Shard] = []
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which refuses the message, unless each shard has the array's rank."""
+        for shard in self.shards:
+            _require_rank(shard, self.shape)
+
+
 class Summary(Struct, frozen=True, kw_only=True, rename={"minimum": "min", "maximum": "max"}):
     """Statistics of the finite elements, from a sample unless `exact`; `count` is of all elements.
 
@@ -73,9 +102,7 @@ class Output(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raise ValueError, which refuses the message, unless each shard has the array's rank."""
         for shard in self.shards:
-            blocks = [len(block) == 2 and 0 <= block[0] <= block[1] for block in shard.index]
-            if len(blocks) != len(self.shape) or not all(blocks):
-                raise ValueError(f"a shard {shard.index} of an array of shape {self.shape}")
+            _require_rank(shard, self.shape)
 
 
 class ProgramReport(Struct, frozen=True, kw_only=True):
@@ -85,7 +112,7 @@ class ProgramReport(Struct, frozen=True, kw_only=True):
     """
 
     function: str = ""
-    inputs: list[Leaf]
+    inputs: list[Input]
     layers: list[LayerReport]
     outputs: list[Output]
     notes: list[Diagnosis] = []
@@ -200,7 +227,8 @@ class Environment(Struct, frozen=True, kw_only=True):
 
     `simulated` means that the devices are virtual CPU devices, which share the host's cores.
     `memory_available` is in bytes, as are the memory that the engine's process has resident, all
-    that its host has, and what is free of that; None if unknown.
+    that its host has, and what is free of that; None if unknown. `host` is where this process runs,
+    and `hosts`, if there are several, those of all processes in their order.
     """
 
     jax: str
@@ -221,6 +249,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     engine_memory: int | None = None
     host_memory: int | None = None
     host_free: int | None = None
+    hosts: list[str] = []
 
 
 class RunReport(Struct, frozen=True, kw_only=True):

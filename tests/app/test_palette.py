@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from jaxtui.app.recent import MOST, Recent
 from jaxtui.screen.dialogs import TrustDialog
 from jaxtui.screen.filter_list import found
 from jaxtui.session.layers import LAYER_KINDS
+from jaxtui.session.notebook import session_cells
 from jaxtui.session.session import load, save
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
@@ -183,6 +185,25 @@ async def test_the_program_is_written_as_a_script_and_the_screen_as_a_picture(
         picture = (tmp_path / "it.svg").read_text()
         assert "matrix_vector_product" in picture
         assert "Write&#160;a&#160;picture" not in picture
+
+
+async def test_the_program_is_written_as_a_notebook(tmp_path: Path) -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+p", *"notebook", "enter")
+        assert "matrix_vector_product.ipynb" in bench.text
+        await bench.press("ctrl+a")
+        await bench.paste(str(tmp_path / "it"))
+        await bench.press("enter")
+        assert "written to" in bench.text
+        code = [
+            "".join(cell["source"])
+            for cell in json.loads((tmp_path / "it.ipynb").read_text())["cells"]
+            if cell["cell_type"] == "code"
+        ]
+        folder = str(bench.explorer.open_session.folder)
+        cells = session_cells(bench.session, folder, str(tmp_path))
+        assert code == [cell.source.strip("\n") for cell in cells if cell.code]
 
 
 async def test_the_dialog_to_open_lists_recent_files_and_filters_them(

@@ -433,19 +433,46 @@ def test_the_command_line_imports_neither_jax_nor_textual() -> None:
     assert python(code) == "[]"
 
 
-def test_the_engine_starts_before_textual_is_imported() -> None:
+def test_the_engine_starts_before_all_else_and_has_its_settings_before_textual_is_there() -> None:
     code = (
         "import sys\n"
-        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import launch\n"
-        "def start(settings):\n"
-        "    print(settings.count, 'textual' in sys.modules)\n"
+        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import early\n"
+        "begin = early.started\n"
+        "def started(arguments):\n"
+        "    print('jaxtui.session.session' in sys.modules)\n"
+        "    return begin([sys.executable, '-S', '-c', 'import sys; sys.stdin.read()'])\n"
+        "early.started = started\n"
+        "def told(options):\n"
+        "    print(options, 'textual' in sys.modules)\n"
         "    raise KeyboardInterrupt\n"
-        "launch.EngineProcess = start\n"
+        "early.told = told\n"
         "cli._require_terminal = lambda: None\n"
         "try: cli.main(['--devices', '3'])\n"
         "except KeyboardInterrupt: pass\n"
     )
-    assert python(code) == "3 False"
+    assert python(code) == "False\n['--platform=cpu', '--devices=3'] False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [(["--engine", "true"], {}), (["--processes", "2"], {}), ([], {"JAXTUI_ENGINE": "true"})],
+)
+def test_no_engine_starts_early_where_another_is_asked_for(
+    arguments: list[str], environment: dict[str, str]
+) -> None:
+    code = (
+        "import os\n"
+        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import early, launch\n"
+        f"os.environ |= {environment!r}\n"
+        "def start(settings, started):\n"
+        "    print(started)\n"
+        "    raise KeyboardInterrupt\n"
+        "launch.EngineProcess = start\n"
+        "cli._require_terminal = lambda: None\n"
+        f"try: cli.main({arguments!r})\n"
+        "except KeyboardInterrupt: pass\n"
+    )
+    assert python(code) == "None"
 
 
 def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None:

@@ -153,7 +153,7 @@ def test_a_killed_explorer_leaves_what_it_had_and_the_next_one_offers_it(
     again = hold("env", f"XDG_STATE_HOME={held.folder / 'state'}", *EXPLORER)
     again.wait(lambda text: "Left unsaved" in text)
     again.type(ESCAPE)
-    again.wait(lambda text: "Left unsaved" not in text)
+    again.wait_until_gone("Left unsaved")
     again.type("q")
     assert again.status() == 0
     assert len(left_works(state)) == 1

@@ -27,6 +27,8 @@ from tests.support.terminal import (
 )
 
 CTRL_L, CTRL_P = "\x0c", "\x10"
+# Keys that open a dialog.
+DIALOGS = ("?", CTRL_P, "p", "\x0f")
 
 # The explorer, which notes beside what it sends all that Textual would have sent.
 NOTING = """
@@ -129,3 +131,20 @@ def test_what_another_program_left_in_the_terminal_is_painted_over(tmp_path: Pat
         after = terminal.cells
         terminal.press(CTRL_L)
         assert terminal.cells == after
+
+
+@pytest.mark.long
+def test_a_dialog_is_painted_once(tmp_path: Path) -> None:
+    """No box is shown empty, or at another place, before it is shown as it is."""
+    with explorer(tmp_path) as terminal:
+        terminal.wait("53.")
+        for key in DIALOGS:
+            terminal.settle()
+            before = len(terminal.raw)
+            terminal.type(key)
+            terminal.wait("┌─")
+            terminal.settle()
+            corners = bytes(terminal.raw[before:]).decode().count("┌─")
+            assert corners == 1, (key, terminal.text)
+            terminal.press(ESCAPE)
+            terminal.wait_until_gone("┌─")

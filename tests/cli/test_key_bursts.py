@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jaxtui.session.session import Session, load
-from tests.support.terminal import BACKSPACE, CTRL_S, END, ENTER, TAB, Terminal, explorer
+from tests.support.terminal import BACKSPACE, CTRL_S, END, ENTER, ESCAPE, TAB, Terminal, explorer
 
 LEFT, RIGHT, HOME, DELETE = "\x1b[D", "\x1b[C", "\x1b[H", "\x1b[3~"
 MOVES = (LEFT, RIGHT, HOME, END, BACKSPACE, DELETE)
@@ -170,3 +170,14 @@ def test_what_is_typed_right_behind_w_is_in_the_function(tmp_path: Path) -> None
         terminal.type("wdef mine(x): return x * 2")
         terminal.wait("mine(x): return x * 2")
         assert "vector" not in terminal.text.split("mine(x)")[1].splitlines()[0]
+
+
+def test_escape_and_what_is_pressed_right_behind_it_are_two_keys(tmp_path: Path) -> None:
+    with opened(tmp_path) as (terminal, file):
+        before = file.stat().st_mtime_ns
+        terminal.type("7" + ESCAPE + "4")
+        terminal.wait("─Benchmark")
+        terminal.type("1" + ESCAPE + "?")
+        terminal.wait("─ Keys ─")
+        terminal.type(ESCAPE + CTRL_S)
+        assert saved(file, before, terminal)[1] == "17"

@@ -109,7 +109,9 @@ def test_a_good_session_has_inputs_layers_and_outputs(
 ) -> None:
     good = by_name(mixed)["good"]
     assert good["environment"]["platform"]
-    assert good["program"]["inputs"] == [{"name": "x", "path": "", "shape": [3], "dtype": "int32"}]
+    x = {"name": "x", "path": "", "shape": [3], "dtype": "int32"}
+    x |= {"placed": "given", "shards": [{"device": 0, "index": [[0, 3]]}]}
+    assert good["program"]["inputs"] == [x]
     (output,) = good["program"]["outputs"]
     assert output["values"] == [0, 2, 4]
     assert output["summary"] is None

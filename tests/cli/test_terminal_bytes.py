@@ -96,7 +96,7 @@ def written(folder: Path, text: str) -> bytes:
             terminal.press(key)
             terminal.wait(pane)
         terminal.press("?")
-        terminal.wait("closes")
+        terminal.wait("esc close")
     finally:
         terminal.close()
     return bytes(terminal.raw)

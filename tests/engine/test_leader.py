@@ -28,7 +28,7 @@ class Led:
     def __init__(self) -> None:
         ours, self.follower = Pipe()
         self.died: list[str] = []
-        self.leader = Leader([module._Follower(1, None, ours)])
+        self.leader = Leader([module.Follower(1, None, ours)])
         self.leader.listen(lambda stream, text: None, lambda found: None)
 
     def told(self) -> tuple[str, Any]:
@@ -60,7 +60,7 @@ def led(monkeypatch: pytest.MonkeyPatch) -> Iterator[Led]:
         raise Died
 
     monkeypatch.setattr(module, "die", die)
-    monkeypatch.setattr(module, "_lost", lambda follower: None)
+    monkeypatch.setattr(module, "_lost", lambda follower, error: None)
     monkeypatch.setattr(module, "_ALONE_SECONDS", 0.5)
     monkeypatch.setattr(module, "_END_SECONDS", 0.2)
     yield led

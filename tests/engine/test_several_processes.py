@@ -30,9 +30,9 @@ from jaxtui.session.layers import (
     Vjp,
     Vmap,
 )
-from jaxtui.session.session import Argument, Benchmark, Collective, Devices, Program
+from jaxtui.session.session import Argument, Collective, Devices, Program
 from jaxtui.wire.base import Composition, Failed, Gone, Printed
-from jaxtui.wire.benchmark import Bench, BenchPlanned, PlanBench
+from jaxtui.wire.benchmark import BenchPlanned
 from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.collectives import CollectiveRan, FindProvenance, ProvenanceFound, RunCollective
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run
@@ -165,6 +165,27 @@ def test_a_program_gives_what_it_gives_in_one_process(
     two: Asker, body: str, layers: list[Any], expected: Callable[[], Any]
 ) -> None:
     assert_same(two, run(two, composition(body, ROWS, *layers)), expected())
+
+
+@pytest.mark.parametrize(
+    ("layers", "sharding"),
+    [
+        ([Pmap()], ""),
+        ([ShardMap(in_specs="P('devices')", out_specs="P('devices')")], ""),
+        ([Jit(in_shardings="P('devices')")], ""),
+        ([Jit()], "P('devices')"),
+    ],
+    ids=["pmap", "shard_map", "in_shardings", "placed"],
+)
+def test_arguments_are_told_on_the_devices_of_all_processes(
+    two: Asker, layers: list[Any], sharding: str
+) -> None:
+    answer = run(two, composition("return x * 2", ROWS, *layers, sharding=sharding))
+    assert isinstance(answer, Ran), answer
+    (x,) = answer.report.inputs
+    assert x.placed == "program"
+    held = {where(two)[shard.device]: shard.index for shard in x.shards}
+    assert held == {at: [[at, at + 1], [0, 2]] for at in range(8)}
 
 
 def test_an_argument_with_a_sharding_lies_on_the_devices_of_all_processes(two: Asker) -> None:
@@ -350,14 +371,7 @@ def test_copies_that_differ_only_between_processes_are_refused() -> None:
 
 def test_what_takes_one_process_says_so(two: Asker) -> None:
     asked = composition("return x * 2", ROWS, Vmap())
-    planned, _ = _until(two, PlanBench(id=two.next_id(), composition=asked, benchmark=Benchmark()))
-    assert isinstance(planned, BenchPlanned)
-    assert "one process" in planned.diagnosis.message
-    for request in (
-        Bench(id=two.next_id(), composition=asked, benchmark=Benchmark()),
-        Inspect(id=two.next_id(), composition=asked, view="equivalents"),
-        Inspect(id=two.next_id(), composition=asked, view="origins"),
-    ):
+    for request in (Inspect(id=two.next_id(), composition=asked, view="origins"),):
         answer, _ = _until(two, request)
         assert isinstance(answer, Failed)
         assert "one process" in answer.diagnosis.message

@@ -57,9 +57,9 @@ def test_the_screen_lives_and_the_next_function_runs(body: str, tmp_path: Path, 
         terminal.press(ESCAPE)
         for _ in range(3):
             terminal.press("?")
-            terminal.wait("closes")
+            terminal.wait("esc close")
             terminal.press(ESCAPE)
-            terminal.wait(lambda text: "closes" not in text)
+            terminal.wait_until_gone("esc close")
 
         terminal.press(TAB, END)
         if "ctrl+c ends it" in terminal.text:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import compileall
+from pathlib import Path
 
+import jaxtui
 from tests.performance import (
     bare_script,
     believable,
@@ -47,6 +50,8 @@ def main() -> int:
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; there is {', '.join(PARTS)}")
+    # As in an installation: where Python writes no byte code, every start would compile all source.
+    compileall.compile_dir(Path(jaxtui.__file__).parent, quiet=1)
     rows: list[Row] = []
     with own_folders():
         for name in options.parts or PARTS:

@@ -86,7 +86,7 @@ async def test_a_fix_is_said_once_in_the_choice_among_several() -> None:
 
 
 async def test_in_a_narrow_terminal_what_a_key_does_goes_on_under_itself() -> None:
-    async with Bench().open((60, 20)) as bench:
+    async with Bench().open((44, 20)) as bench:
         await bench.settled()
         await bench.press("question_mark")
         await bench.until(lambda: "Edit the function in" in bench.text)
@@ -127,7 +127,7 @@ async def test_a_slash_filters_the_help(size: tuple[int, int]) -> None:
         assert isinstance(bench.app.screen, HelpDialog)
         await bench.press("backspace", "backspace")
         await bench.until(lambda: "> heat_  2" in bench.text)
-        assert "Heat map" in bench.text
+        assert "Show the result as a heat" in bench.text
         assert "Run the program" not in bench.text
         await bench.press("escape")
         assert not isinstance(bench.app.screen, HelpDialog)

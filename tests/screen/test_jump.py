@@ -58,6 +58,7 @@ async def test_every_screen_has_places_with_names_of_their_own(keys: str) -> Non
         names = [place.name for place in places(bench.app.screen)]
         assert names
         assert all(names)
+        assert len(set(names)) == len(names)
 
 
 async def test_the_focused_pane_is_named_with_its_own_keys_first() -> None:
@@ -66,7 +67,7 @@ async def test_the_focused_pane_is_named_with_its_own_keys_first() -> None:
         screen = bench.app.map_screen
         screen.results.array_view.focus()
         await bench.settle()
-        assert footer(bench).startswith(" Result  m heat map  d by device  r c axes  t turn")
+        assert footer(bench).startswith(" Result  m heat map  d by device  r c axes  t transpose")
         screen.query_one(TabLine).focus()
         await bench.settle()
         assert footer(bench).startswith(" Result tabs  ←→ turn")

@@ -10,15 +10,22 @@ import pkgutil
 import pty
 import re
 import threading
+import time
 import tty
 from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, ComposeResult
+from textual.color import Color
+from textual.constants import ESCAPE_DELAY
 from textual.containers import Vertical
+from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
@@ -28,6 +35,8 @@ from textual.widgets import Input, OptionList, Static
 import jaxtui
 from jaxtui.screen.textual_private import (
     PAINT_SECONDS,
+    EscapeParser,
+    FrugalApp,
     LosableTerminal,
     PromptScreen,
     SteadyInput,
@@ -39,6 +48,8 @@ def test_textual_has_the_private_names() -> None:
     assert isinstance(inspect.getattr_static(Screen, "_update_timer"), property)
     assert not inspect.signature(Screen._on_timer_update).parameters.keys() - {"self"}
     assert list(inspect.signature(Input._watch_value).parameters) == ["self", "value"]
+    assert list(inspect.signature(App._load_screen_css).parameters) == ["self", "screen"]
+    assert App()._css_update_count == 0
 
 
 def test_textual_has_the_private_names_of_its_driver() -> None:
@@ -48,6 +59,10 @@ def test_textual_has_the_private_names_of_its_driver() -> None:
     assert "self.run_input_thread()" in source
     used = set(re.findall(r"self\._file\.(\w+)", inspect.getsource(WriterThread)))
     assert used <= {"write", "flush", "fileno"}
+    source = inspect.getsource(LinuxDriver.start_application_mode)
+    assert r'self.write("\x1b[?1049h")' in source
+    assert "self.attrs_before = termios.tcgetattr(self.fileno)" in source
+    assert "self.attrs_before)" in inspect.getsource(LinuxDriver.stop_application_mode)
 
 
 def test_textual_paints_by_the_names_that_are_used_to_send_less() -> None:
@@ -164,6 +179,8 @@ def test_no_widget_takes_another_private_name_of_textual_by_chance() -> None:
     }
     assert taken == {
         "FrugalApp._display",
+        "FrugalApp._load_screen_css",
+        "PromptScreen._on_screen_resume",
         "PromptScreen._update_timer",
         "SteadyInput._watch_value",
     }
@@ -229,3 +246,105 @@ async def test_a_field_edits_by_keys_in_the_order_in_which_they_come() -> None:
         await pilot.pause()
         assert field.value == "ybzcdx"
         assert field.editing_action("enter") == ""
+
+
+def keys_in(data: str, *, in_field: bool) -> list[str]:
+    """The keys that are taken from `data`, which arrives at once."""
+    parser = EscapeParser(False, lambda: in_field)
+    came = [*parser.feed(data)]
+    time.sleep(2 * ESCAPE_DELAY)  # after which an escape alone is the key
+    return [event.key for event in [*came, *parser.tick()] if isinstance(event, events.Key)]
+
+
+def test_textual_looks_its_parser_up_where_another_is_put() -> None:
+    assert "parser = XTermParser(self._debug)" in inspect.getsource(LinuxDriver.run_input_thread)
+    assert linux_driver.XTermParser(False)._sequence_to_key_events("\x1b4")
+
+
+@pytest.mark.parametrize("in_field", [False, True])
+@pytest.mark.parametrize(
+    ("data", "keys"),
+    [
+        ("\x1b", ["escape"]),
+        ("\x1b4", ["escape", "4"]),
+        ("\x1b?", ["escape", "question_mark"]),
+        ("\x1bq5", ["escape", "q", "5"]),
+        ("\x1b/arr", ["escape", "slash", "a", "r", "r"]),
+        ("\x1b\t\x1b\t", ["escape", "tab", "escape", "tab"]),
+        ("\x1b\r", ["escape", "enter"]),
+        ("\x1b\x11", ["escape", "ctrl+q"]),
+        ("\x1bé", ["escape", "é"]),
+        ("\x1b\x1b", ["escape", "escape"]),
+        ("\x1b\x1b[B", ["escape", "down"]),
+        ("\x1b[B\x1bOB\x1b[Z", ["down", "down", "shift+tab"]),
+        ("\x1b[120;3u", ["alt+x"]),
+        ("x\x1b2", ["x", "escape", "2"]),
+    ],
+)
+def test_escape_and_a_key_that_arrive_together_are_two_keys(
+    data: str, keys: list[str], in_field: bool
+) -> None:
+    assert keys_in(data, in_field=in_field) == keys
+
+
+@pytest.mark.parametrize(
+    ("data", "word", "keys"),
+    [
+        ("\x1bb", "ctrl+left", ["escape", "b"]),
+        ("\x1bf", "ctrl+right", ["escape", "f"]),
+        ("\x1b\x7f", "ctrl+w", ["escape", "backspace"]),
+    ],
+)
+def test_alt_goes_by_words_in_a_field(data: str, word: str, keys: list[str]) -> None:
+    assert keys_in(data, in_field=True) == [word]
+    assert keys_in(data, in_field=False) == keys
+
+
+class StyledScreen(Screen[None]):
+    """A screen with a file of styles, which name a colour of the theme."""
+
+    def __init__(self, styles: Path) -> None:
+        self.CSS_PATH = styles
+        super().__init__()
+
+    def compose(self) -> ComposeResult:
+        yield Static("here", classes="coloured")
+
+
+class StyledApp(FrugalApp):
+    """An app with two such screens."""
+
+    def __init__(self, styles: Path) -> None:
+        super().__init__()
+        for name in ("one", "two"):
+            self.add_mode(name, lambda: StyledScreen(styles))
+
+
+async def test_a_new_screen_is_styled_and_no_styles_are_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    styles = tmp_path / "styles.tcss"
+    styles.write_text(".coloured { background: $primary; }")
+    app = StyledApp(styles)
+    async with app.run_test() as pilot:
+        parsed: list[Stylesheet] = []
+        reparse = Stylesheet.reparse
+        monkeypatch.setattr(Stylesheet, "reparse", lambda s: (parsed.append(s), reparse(s)))
+        app.switch_mode("one")
+        await pilot.pause()
+        assert not parsed
+        ground = app.screen.query_one(Static).styles.background
+        assert ground == Color.parse(app.theme_variables["primary"])
+        app.theme = "nord"
+        await pilot.pause()
+        assert parsed
+        assert app.screen.query_one(Static).styles.background != ground
+        app.switch_mode("two")
+        await pilot.pause()
+        now = Color.parse(app.theme_variables["primary"])
+        assert app.screen.query_one(Static).styles.background == now
+        app.theme = "gruvbox"
+        app.switch_mode("one")
+        await pilot.pause()
+        now = Color.parse(app.theme_variables["primary"])
+        assert app.screen.query_one(Static).styles.background == now

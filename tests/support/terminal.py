@@ -122,6 +122,19 @@ class Terminal:
             self._read(0.1)
         return text
 
+    def wait_until_gone(self, text: str, seconds: float = 60.0) -> str:
+        """Wait until the screen has a text no more; return the screen's text.
+
+        A frame that arrives in parts may move the text, and lack it for a moment: it has to be
+        gone still after another 0.1 s. Raises TimeoutError with the screen.
+        """
+        limit = time.monotonic() + seconds
+        while True:
+            self.wait(lambda shown: text not in shown, max(0.0, limit - time.monotonic()))
+            self.settle(0.1, most=0.1)
+            if text not in self.text:
+                return self.text
+
     def written(self, text: str, seconds: float = 30.0) -> float:
         """Return the seconds until the program has written `text` in one piece.
 

@@ -39,7 +39,7 @@ from jaxtui.wire.process import (
 )
 from jaxtui.wire.program import Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
-from tests.support.asking import Heard, exists
+from tests.support.asking import Heard, exists, no_children
 
 SPEAK = """
 import os, sys, time
@@ -79,15 +79,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         assert not client.running
     assert set(threading.enumerate()) <= threads
     assert no_children()
-
-
-def no_children() -> bool:
-    """Whether this process has neither a child nor a zombie of one."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return True
-    return False
 
 
 def alive(pid: int) -> bool:

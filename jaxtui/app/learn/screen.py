@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
 
 from jaxtui import lessons
-from jaxtui.lessons import book
+from jaxtui.app.learn.lesson_list import LessonList
 from jaxtui.screen import commands
-from jaxtui.screen.base import NARROW, STYLES, WorkScreen
+from jaxtui.screen.base import STYLES, WorkScreen
+from jaxtui.screen.dialogs import FilterLine
 from jaxtui.screen.shell import ShownWork
-
-if TYPE_CHECKING:
-    from jaxtui.lessons.progress import Progress
+from jaxtui.screen.widths import NARROW
+from jaxtui.session.session import Session
 
 LEAST_BESIDE = 60  # columns below which the notes stand under the list
 BREAKPOINTS = [(0, "-one-column"), (LEAST_BESIDE, "-narrow"), (NARROW, "-wide")]
@@ -34,79 +31,77 @@ class LearnScreen(WorkScreen[ShownWork]):
     def __init__(self) -> None:
         super().__init__()
         self._notes = Static("", markup=False)
-        self._listed = OptionList(id="lessons", classes="pane", compact=True)
-        self._prompts: dict[str, Content] = {}
+        self._line = FilterLine()
+        self.listed: LessonList
 
     def body(self) -> ComposeResult:
+        self.listed = LessonList(self.shell.progress)
+        self._line.display = False
         with Horizontal(id="learn-screen"):
-            self._listed.border_title = "Lessons"
-            yield self._listed
+            with Vertical(id="lessons", classes="pane") as pane:
+                pane.border_title = "Lessons"
+                yield self._line
+                yield self.listed
             with VerticalScroll(id="notes", classes="pane", can_focus=True) as notes:
                 notes.border_title = "Notes"
                 yield self._notes
 
-    def on_mount(self) -> None:
-        progress = self._progress
-        for number, chapter in enumerate(lessons.CHAPTERS, 1):
-            title = Content.styled(f"{number} {chapter.title}", "$text-muted")
-            self._listed.add_option(Option(title, disabled=True))
-            for name in (*chapter.lessons, *chapter.exercises):
-                self._prompts[name] = _prompt(name, progress)
-                self._listed.add_option(Option(self._prompts[name], id=name))
-        super().on_mount()
-        first = progress.last if progress.last in book.ORDER else book.ORDER[0]
-        self._listed.highlighted = self._listed.get_option_index(first)
-        self._listed.focus()
-
-    @property
-    def _progress(self) -> Progress:
-        return self.shell.progress
-
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        progress = self._progress
-        for name, before in self._prompts.items():
-            now = _prompt(name, progress)
-            if now.plain != before.plain:
-                self._prompts[name] = now
-                self._listed.replace_option_prompt(name, now)
-        if progress.last in self._prompts:
-            self._listed.highlighted = self._listed.get_option_index(progress.last)
+        if self.composed:
+            self.listed.follow_progress()
+            self.listed.go_to(self.shell.progress.last)
+
+    @property
+    def _lesson(self) -> Session | None:
+        """The lesson at the cursor."""
+        name = self.listed.name_at_cursor
+        return lessons.load(name) if name is not None else None
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         from rich.markdown import Markdown
 
-        if event.option_id is None:
-            return
-        session = lessons.load(event.option_id)
+        if text := self.text_to_copy():
+            self._notes.update(Markdown(text, code_theme="ansi_dark", hyperlinks=False))
+            self.query_one("#notes").scroll_home(animate=False)
+
+    def text_to_copy(self) -> str:
+        """The lesson at the cursor as Markdown."""
+        session = self._lesson
+        if session is None:
+            return ""
         code = f"```python\n{session.program.source.strip()}\n```"
-        source = f"# {session.title}\n\n{session.notes}\n\n{code}"
-        self._notes.update(Markdown(source, code_theme="ansi_dark", hyperlinks=False))
-        self.query_one("#notes").scroll_home(animate=False)
+        return f"# {session.title}\n\n{session.notes}\n\n{code}"
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         if event.option_id is not None:
             self.shell.open_lesson(event.option_id)
 
     def action_open_lesson(self) -> None:
-        index = self._listed.highlighted
-        name = self._listed.get_option_at_index(index).id if index is not None else None
-        if name is not None:
+        if (name := self.listed.name_at_cursor) is not None:
             self.shell.open_lesson(name)
 
+    # ------------------------------------------------------------------------------- the filter
 
-def _prompt(name: str, progress: Progress) -> Content:
-    """A line of the list: whether it is done, and the title."""
-    if name in lessons.EXERCISES:
-        mark, title = "✓" if progress.solved(name) else "○", f"Exercise: {book.title(name)}"
-    else:
-        mark, title = _mark(name, progress), book.title(name)
-    return Content(f"  {mark} {title}")
+    def action_filter(self) -> None:
+        self._line.display = True
+        self.listed.focus()
+        self.listed.filter()
 
+    def on_lesson_list_typed(self, event: LessonList.Typed) -> None:
+        self._line.show(event.text, event.left)
+        self._line.display = self.listed.filtering
+        self.show_keys()
 
-def _mark(name: str, progress: Progress) -> str:
-    """✓ for a lesson all of whose steps were done, or that was read and has none."""
-    steps = len(book.lesson(name).steps)
-    if not progress.read(name):
-        return "○"
-    return "✓" if len(progress.steps(name)) >= steps else "·"
+    def leave_field(self) -> None:
+        if self.listed.filtering:
+            self.listed.end_filter()
+        else:
+            super().leave_field()
+
+    def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
+        hints = super().keys(focused)
+        if focused is not self.listed or not self.listed.filtering:
+            return hints
+        always = [pair for pair in hints if pair[1] in ("palette", "help")]
+        return (("enter", "open"), ("esc", "all lessons"), *always)

@@ -54,7 +54,12 @@ def _answers(there: Details) -> list[Line]:
         for words in view.heading_words(report)
         for line in benchmark_details.wrapped(words, width, "quiet", "  ")
     ]
-    return [*lines, (), *made]
+    said = [*lines, (), *made]
+    if not isinstance(there.point, PointReport):
+        return said
+    # Where there is room, the samples that it is said of.
+    samples = [(), *_samples(there)]
+    return said if len(said) + len(samples) > there.height else [*said, *samples]
 
 
 def _before(there: Details) -> list[Line]:
@@ -110,7 +115,7 @@ def _compared(there: Details) -> list[Line]:
 
 
 TABS = (
-    DetailTab("answers", "What it says", _answers),
+    DetailTab("answers", "What it says", _answers, follows=True),
     DetailTab("samples", "Samples", _samples, follows=True),
     DetailTab("chart", "Chart", _chart, follows=True),
     DetailTab("row", "This row", _row, follows=True),

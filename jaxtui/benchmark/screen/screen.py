@@ -357,6 +357,14 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
 
     # ----------------------------------------------------------------------------- the key line
 
+    def label_of(self, command: Command) -> str:
+        """Where the details are on view anyway, turning only takes the form away."""
+        if command.action == "screen.flip" and not (
+            self.has_class("-low") or self.has_class("-details")
+        ):
+            return "hide form"
+        return super().label_of(command)
+
     def offers(self, command: Command) -> bool:
         match command.action:
             case "screen.run":

@@ -11,17 +11,19 @@ from msgspec import Struct
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from jaxtui.capture.request import Capture, CaptureError, CaptureReport, capture_of
 from jaxtui.capture.running import Running, why_not
-from jaxtui.screen.dialogs import Dialog, PathSuggester
+from jaxtui.screen.dialogs import ESC, Dialog, Keys, PathSuggester
 from jaxtui.screen.field import TypedInput
 from jaxtui.text.printable import visible
 
 KEPT_CHARACTERS = 20_000  # of what the script prints
 SHOWN_LINES = 3
 TICK = 0.2
+TARGET = "capture-target"  # the field whose text is completed
 
 
 class Typed(Struct):
@@ -52,7 +54,7 @@ class CaptureDialog(Dialog[Captured]):
     """Asks for a script and a function, and stays open until a call of it is captured."""
 
     TITLE = "Capture the arguments of a call"
-    KEYS = "enter runs the script, esc closes"
+    KEYS = (("enter", "run the script"), ESC)
     DEFAULT_CSS = """
     CaptureDialog .dialog Horizontal { height: 1; }
     CaptureDialog .dialog Horizontal Static { width: 11; }
@@ -82,9 +84,15 @@ class CaptureDialog(Dialog[Captured]):
                     placeholder=placeholder,
                     compact=True,
                     id=f"capture-{name}",
-                    suggester=PathSuggester() if name == "target" else None,
+                    suggester=PathSuggester() if f"capture-{name}" == TARGET else None,
                 )
         yield Static("", markup=False, id="capture-message")
+
+    def keys(self, focused: Widget | None) -> Keys:
+        if self._script is not None:
+            return (("ctrl+c", "end it"), ESC)
+        completes = (("→", "complete"),) if focused is not None and focused.id == TARGET else ()
+        return (*completes, ("tab", "next field"), *self.KEYS)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         for name, _, _ in FIELDS:
@@ -136,6 +144,7 @@ class CaptureDialog(Dialog[Captured]):
         threading.Thread(target=wait, daemon=True).start()
         self._timer = self.set_interval(TICK, self._show_progress)
         self._show_progress()
+        self.show_keys()
 
     def _heard(self, text: str) -> None:
         self._printed = (self._printed + text)[-KEPT_CHARACTERS:]
@@ -163,6 +172,7 @@ class CaptureDialog(Dialog[Captured]):
         self._script = None
         if self._timer is not None:
             self._timer.stop()
+        self.show_keys()
 
     def _say(self, text: str) -> None:
         if self.is_mounted:

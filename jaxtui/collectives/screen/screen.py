@@ -217,14 +217,17 @@ class CollectivesScreen(TravelSide):
             return
         choices = [
             ("copy", "Copy it to the terminal's clipboard"),
-            ("file", "Write it to a file …"),
+            ("py", "Write it to a file …"),
+            ("ipynb", "Write it as a Jupyter notebook …"),
         ]
 
         def chosen(answer: str | None) -> None:
             if answer == "copy":
                 self.shell.copy(text)
-            elif answer == "file":
+            elif answer == "py":
                 ask_and_write(self, text, "Write the script to")
+            elif answer == "ipynb":
+                ask_and_write(self, self._notebook(), "Write the notebook to", kind=answer)
 
         self.app.push_screen(ChoiceDialog("This collective as a plain JAX script", choices), chosen)
 
@@ -234,6 +237,11 @@ class CollectivesScreen(TravelSide):
         except (collective_program.CollectiveError, export.ExportError) as error:
             self.say(error.message)
             return None
+
+    def _notebook(self) -> str:
+        from jaxtui.session.notebook import notebook, session_cells
+
+        return notebook(session_cells(collective_program.as_session(self.collective_work.alone)))
 
     def text_to_copy(self) -> str:
         return self._script() or ""

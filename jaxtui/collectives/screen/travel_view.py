@@ -46,7 +46,6 @@ class TravelView(LineScroller):
     }
     """ + device_colours.css(PREFIX)
     COMPONENT_CLASSES: ClassVar[set[str]] = set(re.findall(r"\w[\w-]*--[\w-]+", DEFAULT_CSS))
-    HINTS = (("←→", "step"), ("↑↓", "scroll"))
     BINDINGS: ClassVar[list[BindingType]] = ways(
         "up down first last left right",
         up="Scroll up",
@@ -62,6 +61,12 @@ class TravelView(LineScroller):
         self._picture: TravelPicture | None = None
         self._step = 0
         self._lines: list[Line] = []
+
+    @property
+    def HINTS(self) -> tuple[tuple[str, str], ...]:  # noqa: N802 - other widgets have a constant
+        """The keys to name: those that scroll only where there is more than the room."""
+        scrolls = self.max_scroll_y > 0
+        return (("←→", "step"), *((("↑↓", "scroll"),) if scrolls else ()))
 
     def show(self, picture: TravelPicture | None, step: int) -> None:
         if picture is not self._picture or step != self._step:

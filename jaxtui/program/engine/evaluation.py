@@ -20,6 +20,7 @@ from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import (
     abstract_arguments,
     expressions,
+    input_placements,
     kept_programs,
     lazy_arrays,
     modules,
@@ -28,6 +29,7 @@ from jaxtui.program.engine import (
     pmaps,
     programs,
     suggestions,
+    vmap_notes,
 )
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
@@ -40,24 +42,28 @@ from jaxtui.session.diagnosis import Diagnosis, Kind
 from jaxtui.session.field_path import PROGRAM, FieldPath
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
-from jaxtui.wire.report import Flow, LayerReport, Leaf
+from jaxtui.wire.report import Flow, Input, LayerReport
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """What tracing found. `values` are the arguments'; `jaxpr` is None if only a run can tell."""
+    """What tracing found. `values` are the arguments'; `jaxpr` is None if only a run can tell.
+
+    `leaves` are those of the call, as they were traced.
+    """
 
     prepared: Prepared
     recorder: Recorder
     values: list[Value]
     jaxpr: Any
+    leaves: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Evaluated:
     """What a run gave; `leaves` are the result's: (keystr path, array or object)."""
 
-    inputs: list[Leaf]
+    inputs: list[Input]
     layers: list[LayerReport]
     leaves: list[tuple[str, Any]]
     flow: Flow
@@ -124,8 +130,9 @@ def trace_prepared(prepared: Prepared) -> Shapes:
         try:
             given = _traced_structs(values, prepared)
             recorder.given = prepared.specs(given)
-            light = lazy_arrays.lightly(given)
-            call, structs = over_arrays(recorder.program, *prepared.call(light))
+            args, kwargs = prepared.call(lazy_arrays.lightly(given))
+            leaves = tree_util.tree_leaves((args, kwargs))
+            call, structs = over_arrays(recorder.program, args, kwargs)
             jaxpr = jax.make_jaxpr(call)(*structs)
             explanations.refuse_too_few_devices(recorder, prepared)
             diagnosis.refuse_misplaced_outputs(recorder)
@@ -140,8 +147,8 @@ def trace_prepared(prepared: Prepared) -> Shapes:
             if not (runs and _only_a_run_can_tell(error, prepared)):
                 found = diagnosis.explain(error, recorder, prepared)
                 raise Diagnosed(found, recorder.flow()) from error
-            jaxpr = None
-    return Shapes(prepared=prepared, recorder=recorder, values=values, jaxpr=jaxpr)
+            jaxpr, leaves = None, []
+    return Shapes(prepared=prepared, recorder=recorder, values=values, jaxpr=jaxpr, leaves=leaves)
 
 
 def _traced_structs(values: list[Value], prepared: Prepared) -> list[Any]:
@@ -232,14 +239,18 @@ def _run(
             given = notes.donated(prepared, args)
             recorder.on_level = _stages(prepared, stage)
             try:
+                handed = input_placements.handed(args, kwargs)
                 with programs.computed(recorder.layers):
                     evaluated = _called(prepared, recorder, args, kwargs, stage)
+                    traced = (shapes.jaxpr, shapes.leaves) if shapes is not None else (None, [])
+                    inputs = input_placements.inputs_of(recorder, handed, *traced)
             except BaseException:
                 kept_programs.drop(identity)
                 raise
         said = notes.of_program(prepared, shapes.jaxpr if shapes is not None else None)
+        said += vmap_notes.of_run(recorder, inputs)
         said += notes.of_donated(prepared, given, [leaf for _, leaf in evaluated.leaves])
-        evaluated = replaced(evaluated, notes=said)
+        evaluated = replaced(evaluated, inputs=inputs, notes=said)
         if kept is None and identity is not None:
             kept_programs.keep(identity, KeptProgram(prepared, recorder, mapped.copy()))
             mapped.clear()
@@ -340,7 +351,7 @@ def _evaluated(recorder: Recorder, leaves: list[tuple[str, Any]], seconds: float
     flow = recorder.flow()
     depth = len(recorder.layers)
     return Evaluated(
-        inputs=recorder.inside(0),
+        inputs=[],  # the run tells where they lay
         layers=[
             LayerReport(
                 transform=layer.transform,

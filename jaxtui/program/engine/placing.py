@@ -124,7 +124,7 @@ def _as_made(index: int, value: Value, prepared: Prepared) -> Any:
         return tree_util.tree_map(_on_whole_mesh(prepared), value.tree) if covered else value.tree
     with for_value(text, prepared.devices):
         concrete = expressions.concrete_value(text, prepared.known, value_field(index))
-    return tree_util.tree_map(_as_it_lies, concrete)
+    return tree_util.tree_map(as_it_lies, concrete)
 
 
 def _on_whole_mesh(prepared: Prepared) -> Callable[[Any], Any]:
@@ -141,7 +141,7 @@ def _on_whole_mesh(prepared: Prepared) -> Callable[[Any], Any]:
     return placed
 
 
-def _as_it_lies(leaf: Any) -> Any:
+def as_it_lies(leaf: Any) -> Any:
     """A JAX array's shape with its sharding if it is committed to it; other leaves themselves."""
     if not isinstance(leaf, jax.Array):
         return leaf

@@ -19,6 +19,7 @@ class ArgumentName(FixedText):
     DEFAULT_CSS = """
     ArgumentName:focus { background: $boost; text-style: bold; color: $focus; }
     """
+    place_name = ""
     SCOPE: ClassVar[str] = "argument"  # of the commands that work here
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("argument")
 

@@ -75,6 +75,7 @@ class _ArgumentRow(Vertical):
         self.axis_input.styles.width = widths.axis - 2  # its margins
         row = shown.row
         self._show_tree()
+        self.label.place_name = f"argument {row.name}"
         self.value_input.place_name = f"value of {row.name}"
         self.sharding_input.place_name = f"sharding of {row.name}"
         self.axis_input.place_name = f"{column.field} of {row.name}"
@@ -83,9 +84,13 @@ class _ArgumentRow(Vertical):
         )
         self.value_input.follow(row.value)
         misplaced = shown.faulty == "sharding" and bool(widths.sharding)
-        self.value_input.set_class(shown.diagnosis is not None and not misplaced, "-faulty")
+        of_axis = shown.faulty == "axis"
+        self.value_input.set_class(
+            shown.diagnosis is not None and not misplaced and not of_axis, "-faulty"
+        )
         self._show_sharding(row, widths, shown.diagnosis is not None and misplaced)
         self._show_axis(column, row)
+        self.axis_input.set_class(of_axis, "-faulty")
         self.label.set_class(shown.diagnosis is not None and shown.faulty == "name", "-faulty")
         self._message.show(shown.diagnosis)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxtui.program.screen.result_pane import ResultPane
-from jaxtui.program.screen.tab_line import VALUES
+from jaxtui.program.screen.tab_line import SHARDS, VALUES
 from jaxtui.program.screen.work import ProgramWork
 
 
@@ -24,7 +24,7 @@ class BesidePane(ResultPane):
         if work.session.notes.strip():
             return "Notes"
         several = work.environment is not None and work.environment.device_count > 1
-        return "Shards" if several else "Python"
+        return SHARDS if several else "Python"
 
     def show_tab(self, name: str) -> None:
         self._turned = True

@@ -37,7 +37,9 @@ class FunctionName(Widget, can_focus=True):
     FunctionName { height: 1; text-style: bold; }
     FunctionName:focus { background: $boost; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [("enter,space,down", "screen.pick_function", "Pick")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("enter,space,down", "screen.pick_function", "Pick another function")
+    ]
 
     place_name = "Function's name"
     HINTS = (("enter", "pick"),)

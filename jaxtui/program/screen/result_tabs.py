@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -15,16 +15,17 @@ from textual.widgets.text_area import Selection
 
 from jaxtui.program.screen.listing.tab import ProgramTab
 from jaxtui.program.screen.result_tab import ResultTab, Shown
-from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS
+from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS, SHARDS
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
 from jaxtui.screen.mesh_picture import MeshPlaces
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
+from jaxtui.text.hanging import hanging
 from jaxtui.wire.listing import Links
 from jaxtui.wire.program import ProgramView
-from jaxtui.wire.report import Output
+from jaxtui.wire.report import Input, Output
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.lexer import Language
@@ -53,9 +54,9 @@ class LeafView(Protocol):
 
 @runtime_checkable
 class LiesOnMesh(Protocol):
-    """A view that says where the shards of a leaf lie in the mesh of the device set."""
+    """A view that says where a leaf lies in the mesh of the device set, beside the inputs."""
 
-    def lie_on(self, mesh: MeshPlaces | None) -> None: ...
+    def lie_on(self, mesh: MeshPlaces | None, inputs: Sequence[Input]) -> None: ...
 
 
 class LeafTab(ResultTab):
@@ -67,6 +68,9 @@ class LeafTab(ResultTab):
         self.view: LeafView | None = None
         self._place = place
         self._of: tuple[int, int] | None = None  # the result and its leaf that are shown
+
+    def prepare(self) -> None:
+        load(self._place)
 
     def widget(self, shown: Shown) -> Widget | None:
         if self.view is None and shown.work.ran is not None and shown.work.ran.report.outputs:
@@ -89,11 +93,21 @@ class LeafTab(ResultTab):
             if isinstance(view, LiesOnMesh):
                 asked = work.session.devices
                 ids = [device.id for device in devices]
-                view.lie_on(MeshPlaces.over(ids, asked.order, asked.mesh))
+                mesh = MeshPlaces.over(ids, asked.order, asked.mesh)
+                view.lie_on(mesh, ran.report.inputs)
             view.show(ran.result, shown.leaf, ran.report.outputs[shown.leaf], labels)
         if work.values_gone:
             view.lose(VALUES_GONE)
         view.stale = work.result_stale(shown.now)
+
+    @property
+    def text(self) -> str:
+        """What the view shows as text, if it gives that."""
+        return getattr(self.view, "text", "")
+
+    @text.setter
+    def text(self, value: str) -> None:
+        """A view has its own text."""
 
 
 def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
@@ -111,7 +125,7 @@ def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
         parts.append(f"ran {quantities.elapsed(work.ran.seconds)}")
     elif not view_says_stale:
         parts.append(OLD)
-    text = "  ·  ".join(parts)
+    text = " · ".join(parts)
     whole = text if stale else f"{text}, compiling included"
     return whole if len(whole) <= shown.width - TITLE else text
 
@@ -239,14 +253,24 @@ class Listing(TextArea):
     def __init__(self) -> None:
         super().__init__(read_only=True, show_line_numbers=False)
         self.cursor_blink = False
+        self._whole = ""
 
     def show(self, text: str) -> None:
         """Show a text, cut to MOST_CHARACTERS."""
         cut = text[:MOST_CHARACTERS]
         if len(text) > len(cut):
             cut += f"\n… and {len(text) - len(cut):,} characters more"
-        if self.text != cut:
-            self.text = cut
+        self._whole = cut
+        self._fit()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Fold the lines that are longer than the room, each below its last column."""
+        fitted = hanging(self._whole, self.wrap_width) if self.wrap_width else self._whole
+        if self.text != fitted:
+            self.text = fitted
 
     def find_text(self, text: str) -> bool:
         """Select the next occurrence of `text` after the cursor, else the first one.
@@ -357,7 +381,7 @@ def all_tabs() -> list[ResultTab]:
             offered=lambda work: work.diagnosis is not None,
         ),
         ChangesTab(CHANGES, "jaxtui.changes.screen.view:ChangesView"),
-        LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
+        LeafTab(SHARDS, "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
         TextTab(
             "Output",
             lambda shown: _printed(shown)[0],

@@ -123,6 +123,7 @@ class MapScreen(PagedScreen):
 
         self.completion = offering(self)
         self.mount(self.completion)
+        self.call_after_refresh(self.results.prepare)
 
     def axis_column(self) -> AxisColumn:
         """The column of axes beside the arguments."""
@@ -145,7 +146,7 @@ class MapScreen(PagedScreen):
         column = self.axis_column()
         self._trees.follow(work.flow)
         donating = donating_layer(program.layers, self.layer_list.selected)
-        rows = argument_rows(work, diagnosis, self._trees, donating)
+        rows = argument_rows(work, diagnosis, self._trees, donating, column)
         self._fit_editor(len(rows) + self.arguments.unfolded_lines, len(program.layers))
         self._show_start(session)
         self.arguments.show(
@@ -388,6 +389,8 @@ class MapScreen(PagedScreen):
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
+        if command.action in ("screen.move_out", "screen.move_in"):
+            return len(self.explorer.work.session.program.layers) > 1
         if command.action == "screen.find" and command.scope == "map":
             return self.has_class("-wide") and self.scopes()[0] != "tree"
         return super().offers(command)

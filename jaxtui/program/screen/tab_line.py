@@ -12,6 +12,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 VALUES = "Result"  # the tab that is shown first
+SHARDS = "Shards"  # which device holds what
 REMARKS = "Remarks"  # what a result may not be as one expects
 CHANGES = "Changes"  # against another run
 MEMORY = "Memory"  # what takes it, line by line
@@ -29,8 +30,8 @@ class TabLine(Widget, can_focus=True):
     place_name = "Result tabs"
     HINTS = (("←→", "turn"),)
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("right,l", "screen.next_tab", "Next tab"),
-        ("left,h", "screen.previous_tab", "Previous tab"),
+        ("right,l", "screen.next_tab", "Show the next tab"),
+        ("left,h", "screen.previous_tab", "Show the tab before"),
     ]
 
     tabs: reactive[tuple[tuple[str, str], ...]] = reactive(())

@@ -11,7 +11,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -279,7 +279,7 @@ def _blocks_of(leaf: KeptLeaf, device: int | None) -> tuple[tuple[Block, ...], t
         return leaf.parts, leaf.shape
     for block in leaf.blocks:
         if block.device == device:
-            return (Block(device, whole(block.shape), block.data),), block.shape
+            return (replace(block, index=whole(block.shape)),), block.shape
     held = [str(block.device) for block in leaf.blocks if block.device is not None]
     where = f"it is on {', '.join(held)}" if held else "it is on the host"
     raise _failure(f"device {device} holds nothing of {_named(leaf)}; {where}")

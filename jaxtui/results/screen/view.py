@@ -36,7 +36,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         ("m", "heat map"),
         ("d", "by device"),
         ("r c", "axes"),
-        ("t", "turn"),
+        ("t", "transpose"),
         ("n", "format"),
         ("+ -", "digits"),
     )
@@ -60,7 +60,7 @@ class ArrayView(ArrayGrid, can_focus=True, inherit_bindings=False):
         Binding("r", "turn('next_rows')", "Another axis as rows", show=False),
         Binding("c", "turn('next_columns')", "Another axis as columns", show=False),
         Binding("t", "turn('transposed')", "Transpose", show=False),
-        Binding("m", "heat_map", "Heat map"),
+        Binding("m", "heat_map", "Show the result as a heat map"),
         Binding("d", "next_device", "By device"),
         Binding("n", "next_notation", "Number format"),
         Binding("+,=", "digits(1)", "More digits", show=False),

@@ -14,6 +14,7 @@ from textual.widgets import Input
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES, WorkScreen
+from jaxtui.screen.command_table import Command
 from jaxtui.screen.field import FieldInput, FieldTyped
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import COLLECTIVE, PROGRAM, SHARDING, FieldPath
@@ -43,6 +44,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
     """A form for the mesh and the arguments' shardings, the flow, and details of a row."""
 
     NAME = "sharding"
+    FLIPPED = ("-bare", "fields")
     CSS_PATH = STYLES
     VERTICAL_BREAKPOINTS = LOW_BREAKPOINTS
     BINDINGS = commands.bindings("sharding")
@@ -149,7 +151,10 @@ class ShardingScreen(WorkScreen[ProgramWork]):
         self.show_flow()
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
-        if event.list is self.flow.rows and self.details.mode in ("map", "why"):
+        if event.list is not self.flow.rows:
+            return
+        self.show_keys()
+        if self.details.mode in ("map", "why"):
             self.details.show(self.flow.row, self.explorer.now())
 
     def on_device_map_moved(self, event: DeviceMap.Moved) -> None:
@@ -323,9 +328,18 @@ class ShardingScreen(WorkScreen[ProgramWork]):
         self.show_flow()
 
     def action_flip(self) -> None:
+        if self._fields_give_way:
+            self.say("the details need the room of the fields: esc closes them")
+            return
         self.toggle_class("-bare")
         if self.has_class("-bare"):
             self.flow.rows.focus()
+        self.show_keys()
+
+    @property
+    def _fields_give_way(self) -> bool:
+        """Whether the details take the room of the fields."""
+        return self.has_class("-low") and self.has_class("-detailed")
 
     def action_open_collective(self) -> None:
         work = self.sharding_work
@@ -350,6 +364,14 @@ class ShardingScreen(WorkScreen[ProgramWork]):
         return "\n".join(as_text(flow, COPIED)) if flow is not None else ""
 
     # ----------------------------------------------------------------------------- the key line
+
+    def offers(self, command: Command) -> bool:
+        match command.action:
+            case "screen.flip":
+                return not self._fields_give_way
+            case "screen.open_collective":
+                return collective_at(self.flow.row) is not None
+        return super().offers(command)
 
     def keys(self, focused: Widget | None) -> tuple[tuple[str, str], ...]:
         hints = super().keys(focused)

@@ -56,3 +56,22 @@ async def test_the_notes_stand_under_the_list_where_there_is_no_room_beside_it()
             listed, notes = (bench.app.screen.query_one(name) for name in ("#lessons", "#notes"))
             assert (listed.region.y == notes.region.y) is beside
             assert notes.region.width >= 36
+
+
+async def test_a_slash_filters_the_lessons_and_escape_lists_all_again() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press("5", "slash", *"psum")
+        assert "> psum_" in bench.text
+        assert "psum: a sum over all devices" in bench.text
+        assert "Named axes and collectives" in bench.text  # its chapter
+        assert "in_axes: map one" not in bench.text
+        assert bench.app.screen.listed.name_at_cursor == "psum"  # type: ignore[attr-defined]
+        assert "esc all lessons" in bench.text.splitlines()[-1]
+        await bench.press("escape")
+        assert "> psum_" not in bench.text
+        assert bench.app.screen.listed.name_at_cursor == "psum"  # type: ignore[attr-defined]
+        await bench.press("slash", "backspace", *"zzz")
+        assert "nothing has this" in bench.text
+        await bench.press(*["backspace"] * 3, *"psum", "enter")
+        assert bench.session.title == "psum: a sum over all devices"

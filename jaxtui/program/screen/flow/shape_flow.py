@@ -25,6 +25,7 @@ from jaxtui.text.signs import in_ascii
 from jaxtui.wire.report import Flow
 
 _FOOT_MOST = 5
+LOOKED_AT = 100  # rows in which those that fold are looked for, to name the key
 STACKS_FROM = 34  # lines of a screen that has room for the stacks, also while an error hides them
 LOW = 6  # lines; in a lower widget the foot has only one, to leave room for rows
 _COPY_WIDTH = 1000  # cells; enough for any stack, as copied text has no edge
@@ -84,7 +85,7 @@ class ShapeFlow(LineScroller):
         .shape-flow--glimpse { color: $soft; text-style: italic; }
         .shape-flow--error { color: $text-error; text-style: bold; }
         .shape-flow--message { color: $text-error; }
-        .shape-flow--key { color: $footer-key-foreground; text-style: bold; }
+        .shape-flow--key { color: $focus; text-style: bold; }
         .shape-flow--fix { color: $foreground; }
         .shape-flow--legend-sign { color: $foreground; }
         .shape-flow--stale-note { color: $stale; text-style: italic; }
@@ -95,7 +96,6 @@ class ShapeFlow(LineScroller):
     )
 
     place_name = "Shapes"
-    HINTS = (("arrows", "look"), ("enter", "fold"))
     BINDINGS: ClassVar[list[BindingType]] = [
         *ways(
             "up down left right first last page_up page_down", first="First row", last="Last row"
@@ -126,6 +126,13 @@ class ShapeFlow(LineScroller):
         self._places_of: Flow | None = None
         self._numbers: dict[tuple[str, str], int] = {}  # of the places, by kind and path
         self._paths = ""  # of the places, joined
+
+    @property
+    def HINTS(self) -> tuple[tuple[str, str], ...]:  # noqa: N802 - other widgets have a constant
+        """The keys to name: that which folds only where rows near the top fold."""
+        rows = self.picture.rows
+        folds = any(rows[n].group for n in range(min(len(rows), LOOKED_AT)))
+        return (("arrows", "look"), *((("enter", "fold"),) if folds else ()))
 
     def update_flow(
         self,

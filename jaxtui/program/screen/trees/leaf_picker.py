@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.widget import Widget
 from textual.widgets import Input
 
-from jaxtui.program.screen.trees.argument_tree import SettingLine
+from jaxtui.program.screen.trees.argument_tree import SettingInput, SettingLine
 from jaxtui.program.screen.trees.rows import TreeRows
 from jaxtui.program.screen.trees.table import Column, TreeTable
 from jaxtui.program.trees import Branches
-from jaxtui.screen.dialogs import Dialog
+from jaxtui.screen.dialogs import ESC, Dialog, Keys
 from jaxtui.screen.field import TypedInput
 from jaxtui.text.signs import DOT
 
+LEAST, AROUND = 3, 7  # lines of the rows at least, and of the box around them
 OUT = "out"  # what stands before the paths
 
 Set = Callable[[str, str], str]
@@ -45,14 +47,12 @@ class Filter(TypedInput):
 
 
 class LeafPicker(Dialog[str]):
-    """Asks which leaf of the result is shown; answers its path."""
+    """Asks which leaf of the result, or of the arguments, is shown; answers its path."""
 
     TITLE = "Leaves of the result"
-    KEYS = "enter shows the leaf; tab, then arrows, folds and sets; esc closes"
     DEFAULT_CSS = """
-    LeafPicker .dialog { width: 100; height: 90%; }
+    LeafPicker .dialog { width: 100; height: auto; max-height: 90%; }
     LeafPicker Filter { margin: 0 0 1 0; }
-    LeafPicker TreeRows { height: 1fr; }
     """
 
     def __init__(
@@ -61,11 +61,13 @@ class LeafPicker(Dialog[str]):
         path: str,
         columns: Callable[[], Sequence[Column]] = list,
         put: Set | None = None,
+        of: Literal["result", "arguments"] = "result",
     ) -> None:
         """`path` is that of the leaf that is shown. `columns` are the settings as they are now, and
         `put` changes one of them."""
         named = [f"right: {column.name}" for column in columns()]
-        super().__init__(f" {DOT} ".join([self.TITLE, *named]))
+        super().__init__(f" {DOT} ".join([f"Leaves of the {of}", *named]))
+        self._root = OUT if of == "result" else ""
         self.rows = TreeRows()
         self.rows.lit = True
         self.line = SettingLine(self.rows)
@@ -78,8 +80,18 @@ class LeafPicker(Dialog[str]):
         yield self.rows
         yield self.line
 
+    def keys(self, focused: Widget | None) -> Keys:
+        if isinstance(focused, SettingInput):
+            return (("enter", "take it"), ("esc", "leave it"))
+        if focused is self.rows:
+            return (("enter", "show, fold, set"), ("←→", "fold"), ("tab", "filter"), ESC)
+        return (("enter", "show the leaf"), ("↑↓", "leaves"), ("tab", "fold, set"), ESC)
+
     def on_mount(self) -> None:
-        self.rows.put(self._table, self._columns(), OUT)
+        # As high as all that can be unfolded, so that it stays so; their path has a line, too.
+        room = max(LEAST, self.app.size.height * 9 // 10 - AROUND)
+        self.rows.styles.height = min(len(self._branches.tree.everything) + 1, room)
+        self.rows.put(self._table, self._columns(), self._root)
         shown = next((n for n in self._branches.tree.everything if n.path == self._path), None)
         if shown is not None:
             self.rows.go_to(self._table.reveal(shown))
@@ -88,7 +100,7 @@ class LeafPicker(Dialog[str]):
         event.stop()
         wanted = event.value.strip()
         table = self._table.only(wanted) if wanted else self._table
-        self.rows.put(table, self._columns(), OUT)
+        self.rows.put(table, self._columns(), self._root)
         self.rows.go_to(0 if wanted else self.rows.cursor)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -109,4 +121,4 @@ class LeafPicker(Dialog[str]):
             return
         event.line.close()
         assert self.rows.table is not None
-        self.rows.put(self.rows.table, self._columns(), OUT)
+        self.rows.put(self.rows.table, self._columns(), self._root)
