@@ -26,6 +26,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings. `theme` "" is the explorer's own; `engine` "" runs the engine on this host.
 
     `hosts_python` and `hosts_command` are as the options --hosts-python and --hosts-command.
+    `keep` are the seconds for which an engine that `engine` starts lives without a line, None as
+    suits the command.
     """
 
     theme: str = ""
@@ -34,6 +36,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     engine: str = ""
     hosts_python: str = ""
     hosts_command: str = ""
+    keep: float | None = None
 
 
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:
@@ -90,7 +93,8 @@ def _from_text(variable: str, key: str, text: str) -> Any:
     try:
         return getattr(msgspec.convert({key: text}, Config, strict=False), key)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{variable}={text}: expected true or false") from error
+        kind = "a number of seconds" if key == "keep" else "true or false"
+        raise ConfigError(f"{variable}={text}: expected {kind}") from error
 
 
 def _plain(error: msgspec.ValidationError) -> str:

@@ -23,6 +23,7 @@ from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.header import HeaderLine
 from jaxtui.screen.key_order import KeyOrder, types_text
 from jaxtui.screen.screens import KEYED
+from jaxtui.screen.taken_terminal import TakenTerminal
 from jaxtui.screen.textual_private import TerminalDriver
 from jaxtui.screen.visible_filter import VisibleText
 from jaxtui.session.session import Session
@@ -77,6 +78,7 @@ class JaxtuiApp(ActingApp):
         accepted: Covered | None = None,
         clock: Callable[[], float] = time.monotonic,
         terminal_lost: Callable[[], object] | None = None,
+        take_terminal: Callable[[], TakenTerminal | None] = lambda: None,
     ) -> None:
         """`client` is called once the first frame is painted, for a client told to start.
 
@@ -85,9 +87,10 @@ class JaxtuiApp(ActingApp):
         is offered. With `greets`, the session is shown with the ways to begin. `choice` is what the
         command line says about the engine, already applied to `session`; `clock` gives seconds that
         never go back. `terminal_lost` is called, on any thread, when the terminal is gone.
+        `take_terminal` hands a terminal over that shows a first frame already; None for any other.
         """
         super().__init__(driver_class=TerminalDriver)
-        self.terminal_lost = terminal_lost or self.exit
+        self.terminal_lost, self.take_terminal = terminal_lost or self.exit, take_terminal
         # A fault is told without colours: stderr shows the codes of a terminal as signs.
         self.error_console = Console(markup=False, highlight=False, stderr=True, color_system=None)
         self.animation_level = "none"
@@ -225,8 +228,9 @@ class JaxtuiApp(ActingApp):
             self.explorer.run()
 
     def on_resize(self) -> None:
-        # The terminal may have cut off what it showed, and only what differs is painted.
-        self.action_repaint()
+        if self.begun:  # Textual tells the size at the start as well
+            # The terminal may have cut off what it showed, and only what differs is painted.
+            self.action_repaint()
         if self.reads_lesson:
             self.call_after_refresh(self.explorer.show_work)
 

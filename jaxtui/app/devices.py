@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -24,7 +23,7 @@ from jaxtui.session.session import Devices, SessionError
 from jaxtui.text import plain, quantities
 from jaxtui.wire.report import DeviceInfo, Environment
 
-FIELDS = ("platform", "count", "order", "mesh", "axis_types")
+FIELDS = ("platform", "count", "order", "mesh", "axis_types", "hosts")
 LABELS = {"axis_types": "types"}
 PLACEHOLDERS = {
     "platform": "JAX chooses: cpu, gpu, tpu, …",
@@ -32,6 +31,7 @@ PLACEHOLDERS = {
     "order": "all, in JAX's order; or ids: 3, 2, 1, 0",
     "mesh": "one axis over all; or x = 4, y = 2",
     "axis_types": "auto, all of them; or y = explicit",
+    "hosts": "this one; or by ssh: gpu-1, gpu-2",
 }
 READ: dict[str, Callable[[str], Any]] = {
     "platform": str.strip,
@@ -39,10 +39,11 @@ READ: dict[str, Callable[[str], Any]] = {
     "order": fields.order,
     "mesh": fields.mesh,
     "axis_types": fields.axis_types,
+    "hosts": fields.hosts,
 }
 APPLIED = (
-    "F5 or enter applies it. Another platform or count restarts the engine; "
-    "nothing composed is lost."
+    "F5 or enter applies it. Another platform, count or host restarts the "
+    "engine; nothing composed is lost."
 )
 LOG_SHOWN = 200  # lines
 EVERY = 2.0  # seconds between looks at the memory, only while this screen is shown
@@ -173,7 +174,7 @@ class DevicesScreen(WorkScreen[ProgramWork]):
             for field in self._inputs.values():
                 field.take()
             before = self.explorer.work.session.devices
-            asked = msgspec.structs.replace(before, **values)
+            asked = Devices(**values)
             if asked == before:
                 self.say("these are the devices in use")
             self.explorer.edit(DEVICES, asked)
@@ -198,6 +199,7 @@ def field_texts(devices: Devices) -> dict[str, str]:
         "order": ", ".join(map(str, devices.order or ())),
         "mesh": fields.pairs_text(devices.mesh),
         "axis_types": fields.types_text(devices.axis_types),
+        "hosts": ", ".join(devices.hosts or ()),
     }
 
 
@@ -212,7 +214,9 @@ def device_table(environment: Environment) -> str:
     ]
     right = {0, 4, 5} if environment.hosts else {0, 3, 4, 5}
     lines = [plain.aligned(rows, right=frozenset(right))]
-    if environment.simulated:
+    if environment.simulated and environment.hosts:
+        lines.append("Virtual devices: those of a host share its cores.")
+    elif environment.simulated:
         lines.append(
             f"Virtual devices: {environment.device_count} share {environment.cores} cores."
         )
@@ -251,10 +255,19 @@ def environment_text(environment: Environment) -> str:
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines.items())
 
 
+def _line(work: ProgramWork) -> str:
+    """What there is to know of a lost line to the engine, "" while there is one."""
+    line = work.open_session.line
+    if not line.lost:
+        return ""
+    return f"The line to the engine is lost: {line.reason or 'nothing comes'}."
+
+
 def _seen(work: ProgramWork, environment: Environment | None) -> str:
     """Return the devices that JAX sees, or that it saw before its engine ended."""
     if work.phase == "ready" and environment is not None:
-        return device_table(environment)
+        lost = f"{line}\n" if (line := _line(work)) else ""
+        return lost + device_table(environment)
     why = "JAX is starting."
     if work.phase == "gone" and work.gone is not None:
         why = f"There is no engine: {work.gone.reason}"

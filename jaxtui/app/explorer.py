@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,15 +15,23 @@ from textual.timer import Timer
 from jaxtui.app.array_reads import ArrayReads
 from jaxtui.app.files import Files
 from jaxtui.app.history import History, changed
+from jaxtui.app.joined_events import joined
 from jaxtui.app.learn.lesson import followed
 from jaxtui.app.works import Works
+from jaxtui.screen import engine_line
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import QUIET, REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import COLLECTIVE, PROGRAM, FieldPath
 from jaxtui.session.session import Session, SessionError, with_field, with_fix
-from jaxtui.wire.base import Cancelled, Describe, Described, Gone, Printed, Ready, Spoiled, Stage
+from jaxtui.wire.base import (
+    Cancelled,
+    Describe,
+    Gone,
+    LineState,
+    Spoiled,
+)
 from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
@@ -41,37 +49,6 @@ STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
 STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the question stands
 TAKE_IN = 0.03  # seconds for which events are handled at a stretch
 TICK = 0.1  # seconds between looks at what is waited for, while something is
-
-
-def joined(events: Iterable[AnyEvent]) -> list[AnyEvent]:
-    """Join what is printed in succession, and keep the last of equal states in succession.
-
-    These are all the events that an engine may send any number of for one request.
-    """
-    kept: list[list[AnyEvent]] = []
-    for event in events:
-        if not kept:
-            kept.append([event])
-            continue
-        before = kept[-1][-1]
-        match before, event:
-            case Printed(), Printed() if (before.id, before.stream) == (event.id, event.stream):
-                kept[-1].append(event)
-            case (Stage(), Stage()) | (Ready(), Ready()) | (Described(), Described()) if (
-                before.id == event.id
-            ):
-                kept[-1] = [event]
-            case _:
-                kept.append([event])
-    return [_one(events) for events in kept]
-
-
-def _one(events: list[AnyEvent]) -> AnyEvent:
-    first = events[0]
-    if len(events) == 1 or not isinstance(first, Printed):
-        return first
-    text = "".join(event.text for event in events if isinstance(event, Printed))
-    return msgspec.structs.replace(first, text=text)
 
 
 class Explorer(Works):
@@ -102,7 +79,7 @@ class Explorer(Works):
         self.files = Files(self, path, session, text=text, accepted=accepted, kept=kept)
         opened = OpenSession(
             session,
-            send=client.send,
+            send=self._send,
             next_id=client.next_id,
             folder=self.files.folder,
             trusted=trusted,
@@ -184,7 +161,21 @@ class Explorer(Works):
                 return
         if isinstance(event, Spoiled) and not self.open_session.spoiled:
             self.app.say(f"{event.what}: the next change, or F5, starts a fresh engine")
+        if isinstance(event, LineState):
+            self._follow_line(event)
         self.open_session.on(event, self.now())
+
+    def _follow_line(self, state: LineState) -> None:
+        """Say what became of the line to the engine."""
+        lost = state.state != "connected"
+        if lost != self.open_session.line.lost:
+            self.app.say(engine_line.LOST if lost else engine_line.BACK)
+            self._tick_on()
+
+    def _send(self, request: AnyRequest) -> None:
+        self.client.send(request)
+        if self.open_session.line.lost:
+            self.client.hurry()  # somebody waits
 
     def _put_back(self, events: list[AnyEvent]) -> None:
         with self._inbox_lock:
@@ -215,7 +206,7 @@ class Explorer(Works):
 
     @property
     def busy(self) -> bool:
-        return any(work.busy for work in self.works)
+        return self.open_session.line.lost or any(work.busy for work in self.works)
 
     def _tick_on(self) -> None:
         if self._ticking is None:
@@ -225,7 +216,9 @@ class Explorer(Works):
         if not self.busy and self._ticking is not None:
             self._ticking.stop()
             self._ticking = None
-        if any(work.overdue(self.now()) for work in self.works):
+        line, now = self.open_session.line, self.now()
+        reached = not line.lost and now - line.back_at > STOP_REST
+        if reached and any(work.overdue(now) for work in self.works):
             self._restart()
         self.show_work()
 
@@ -349,7 +342,9 @@ class Explorer(Works):
 
     def _settings(self) -> EngineSettings:
         opened, before = self.open_session, self.client.settings
-        wanted = self._choice.settings_for(opened.session, trusted=opened.trusted)
+        # Hosts that were reached once remain when a file has changed and nothing more is run.
+        same = tuple(opened.session.devices.hosts or ()) == before.hosts
+        wanted = self._choice.settings_for(opened.session, trusted=opened.trusted or same)
         # Nothing else of the settings is the session's.
         return msgspec.structs.replace(
             before, platform=wanted.platform, count=wanted.count, hosts=wanted.hosts
@@ -395,6 +390,9 @@ class Explorer(Works):
             self.client.kill()
             reason = "you ended it while it was starting"
             self._route(Gone(reason=reason, status=None, wanted=False))
+        elif opened.line.lost and (pending is not None or any(w.words() for w in self.works)):
+            self.client.hurry()
+            self.app.say(engine_line.WAITS)
         elif pending is not None and now - pending.since > QUIET:
             self._stopped_at = now
             self._restart(ended=True)

@@ -176,6 +176,8 @@ class Files:
                 self._explorer.restart()
             else:
                 self._explorer.work.trust(self._explorer.now())
+                if session.devices.hosts:
+                    self._explorer.restart()  # on the hosts, which were not reached before
             self.follow()
             self._explorer.show_work()
 
@@ -185,6 +187,7 @@ class Files:
             _elsewhere(session),
             files=beside.files,
             changes=trust.changes(self.path, text, beside),
+            hosts=session.devices.hosts or (),
         )
         self._app.push_screen(dialog, answered)
 

@@ -34,6 +34,7 @@ from jaxtui.wire.benchmark_report import (
     PlannedArm,
     PlannedPoint,
     PointReport,
+    ProcessTimes,
     Round,
     Sample,
     Scaling,
@@ -51,6 +52,7 @@ class PointRecord:
         self.plan = plan
         self.prepared: dict[int, BenchPrepared] = {}
         self.samples: dict[int, list[Sample]] = {}  # each at the place of its round
+        self.by_process: dict[int, list[list[float]]] = {}  # of each sample, as the samples
         self.statistics: dict[int, ArmStatistics] = {}
         self.noise: list[Noise] = []
         self.flags: list[list[Flag]] = []
@@ -66,6 +68,8 @@ class PointRecord:
             compilation=event.compilation,
         )
         self.samples.setdefault(event.arm, []).append(sample)
+        each = event.processes or [event.seconds]
+        self.by_process.setdefault(event.arm, []).append(each)
 
     def round_over(self, event: BenchRound) -> None:
         """Add a round, or replace the statistics of the last one with more exact ones."""
@@ -216,6 +220,7 @@ def _strategy_report(record: PointRecord, arm: PlannedArm) -> StrategyReport:
         correct=prepared.correct if prepared is not None else None,
         stablehlo=prepared.stablehlo if prepared is not None else None,
         skipped=record.skipped(arm),
+        processes=_by_process(arm, record.by_process.get(arm.arm, [])),
         **{name: getattr(arm, name) for name in _FROM_PLAN},
     )
     if found is not None:
@@ -223,6 +228,16 @@ def _strategy_report(record: PointRecord, arm: PlannedArm) -> StrategyReport:
     elif report.samples:
         report = structs.replace(report, **_of_first_samples(report.samples))
     return _with_rates(report)
+
+
+def _by_process(arm: PlannedArm, samples: Sequence[Sequence[float]]) -> list[ProcessTimes]:
+    """The samples of every process that ran an arm, given every sample by process."""
+    if not samples or len(arm.processes) != len(samples[0]):
+        return []
+    return [
+        ProcessTimes(process=process, median=statistics.median(seconds), samples=list(seconds))
+        for process, seconds in zip(arm.processes, zip(*samples, strict=True), strict=True)
+    ]
 
 
 def _of_first_samples(samples: Sequence[Sample]) -> dict[str, float]:

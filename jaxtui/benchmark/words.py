@@ -15,6 +15,7 @@ from jaxtui.wire.benchmark_report import (
     Control,
     Parameter,
     PointReport,
+    ProcessTimes,
     Scaling,
     Speedup,
     StrategyReport,
@@ -59,6 +60,18 @@ def verdict(report: StrategyReport) -> str:
     return report.verdict
 
 
+def by_process(found: Sequence[ProcessTimes]) -> str:
+    """The least and the largest median of the processes that ran it: "205–212 µs"."""
+    if not found:
+        return ""
+    if len(found) == 1:
+        return f"{found[0].process} alone"
+    medians = [times.median for times in found]
+    least, unit = seconds(min(medians)).rsplit(" ", 1)
+    most = seconds(max(medians))
+    return f"{least}–{most}" if most.endswith(f" {unit}") else f"{least} {unit}–{most}"
+
+
 def rate(value: float | None) -> str:
     """Operations or bytes a second in billions."""
     return "–" if value is None else significant(value / 1e9, 3)
@@ -80,11 +93,23 @@ def _title(point: PointReport) -> str:
 
 def point_rows(point: PointReport) -> list[list[str]]:
     """One row of cells for each strategy that ran, the A/A pair last."""
-    rows = [_row(report) for report in point.strategies if report.skipped is None]
+    several = by_processes(point)
+    ran = [report for report in point.strategies if report.skipped is None]
+    rows = [_row(r) + ([by_process(r.processes) or "–"] if several else []) for r in ran]
     control = point.control
     if control is not None and control.median is not None:
-        rows.append(_control_row(control))
+        rows.append(_control_row(control) + (["–"] if several else []))
     return rows
+
+
+def by_processes(point: PointReport) -> bool:
+    """Whether an engine of several processes timed it, so that rows say so too."""
+    return any(report.processes for report in point.strategies)
+
+
+def headings(point: PointReport) -> list[str]:
+    """The headings of `point_rows`."""
+    return [*_HEADINGS, *(["by process"] if by_processes(point) else [])]
 
 
 def _row(report: StrategyReport) -> list[str]:
@@ -214,7 +239,7 @@ def text(report: BenchmarkReport, *, ascii: bool = False) -> str:
         rows = point_rows(point)
         block = [_title(point) if point.batch else point_title(point)]
         if rows:
-            block.append(plain.aligned([list(_HEADINGS), *rows], _RIGHT))
+            block.append(plain.aligned([headings(point), *rows], _RIGHT))
         parts.append("\n".join([*block, *reasons(point)]))
     parts.append("\n".join(findings(report)))
     parts.append("\n".join(scaling_words(found, report.points) for found in report.scaling))
@@ -236,7 +261,7 @@ def markdown(report: BenchmarkReport) -> str:
         lines += ["", f"## {_title(point)}", ""]
         rows = point_rows(point)
         if rows:
-            lines += markdown_table(_HEADINGS, _RIGHT, rows)
+            lines += markdown_table(headings(point), _RIGHT, rows)
         lines += ["", *(f"- {line}" for line in reasons(point))] if reasons(point) else []
     said = findings(report) + [scaling_words(found, report.points) for found in report.scaling]
     if said:
@@ -266,13 +291,14 @@ _STAGES = ("place", "trace", "lower", "compile", "first")
 
 def to_csv(report: BenchmarkReport) -> str:
     """One row for each strategy at each point, times in seconds; the A/A pair as a row, too.
+    The last column has the medians of an engine's several processes.
 
     Raw samples are in the JSON.
     """
     names = list(dict.fromkeys(name for point in report.points for name in point.parameters))
     ratio = ("against", "speedup", "speedup_low", "speedup_high")
     rows: list[list[object]] = [
-        [*names, "examples", *_COLUMNS, *ratio, *_STAGES, "wrong", "max_ulp"]
+        [*names, "examples", *_COLUMNS, *ratio, *_STAGES, "wrong", "max_ulp", "processes"]
     ]
     for point in report.points:
         place = [*(point.parameters.get(name, "") for name in names), point.batch]
@@ -295,7 +321,8 @@ def _csv_cells(report: StrategyReport) -> list[object]:
     checked = [correct.wrong, correct.max_ulp] if correct is not None else [None] * 2
     cells = [getattr(report, name) for name in _COLUMNS]
     stages = [getattr(report.stages, name) for name in _STAGES]
-    return [*cells, *ratio, *stages, *checked]
+    each = " ".join(f"{times.process}:{times.median:.6g}" for times in report.processes)
+    return [*cells, *ratio, *stages, *checked, each]
 
 
 def _csv_control(control: Control) -> list[object]:
@@ -309,4 +336,4 @@ def _csv_control(control: Control) -> list[object]:
     }
     cells = [known.get(name) for name in _COLUMNS]
     ratio = [control.strategy, control.ratio, *(control.interval or (None, None))]
-    return [*cells, *ratio, *[None] * (len(_STAGES) + 2)]
+    return [*cells, *ratio, *[None] * (len(_STAGES) + 3)]

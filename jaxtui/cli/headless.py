@@ -24,6 +24,7 @@ from jaxtui.wire.base import (
     Composition,
     Failed,
     Gone,
+    LineState,
     Log,
     Printed,
     Ready,
@@ -36,7 +37,8 @@ from jaxtui.wire.changes import CompareResults, FiguresTaken, ResultsCompared, T
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.collectives import CollectiveRan, RunCollective
 from jaxtui.wire.launch import Choice
-from jaxtui.wire.program import Ran, Run
+from jaxtui.wire.memory_report import MemoryReport
+from jaxtui.wire.program import Inspect, Inspected, Ran, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Environment
 from jaxtui.wire.sharding import (
@@ -98,6 +100,17 @@ class HeadlessEngine:
         id = self._client.next_id()
         answer = self._answer(Run(id=id, composition=composition, values=VALUES, held=held))
         return answer if isinstance(answer, Ran) else _diagnosis(answer)
+
+    def memory(
+        self, composition: Composition, sharding: Sharding | None
+    ) -> MemoryReport | Diagnosis:
+        """Compile a program for what it takes; `sharding` may say what memory a device has."""
+        id = self._client.next_id()
+        answer = self._answer(
+            Inspect(id=id, composition=composition, view="memory", sharding=sharding)
+        )
+        told = answer.memory if isinstance(answer, Inspected) else None
+        return told if told is not None else _diagnosis(answer)
 
     def figures(self, composition: Composition) -> Figures:
         """Trace and compile a program for its figures."""
@@ -251,3 +264,13 @@ def _write_to_stderr(event: AnyEvent) -> None:
         sys.stderr.flush()
     elif isinstance(event, Log):
         print(event.line, file=sys.stderr)
+    elif isinstance(event, LineState) and event.state != "connecting":
+        _write_line_state(event)
+
+
+def _write_line_state(state: LineState) -> None:
+    """Say that the line to the engine broke, or is back."""
+    words = "the line to the engine is back"
+    if state.state == "lost":
+        words = f"the line to the engine is lost: {state.reason}; trying again"
+    print(f"jaxtui: {words}", file=sys.stderr)

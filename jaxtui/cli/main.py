@@ -1,7 +1,7 @@
 """The entry point: runs the command, checks the terminal, handles signals, returns an exit status.
 
-Modules are imported only by the commands that need them. The explorer starts its engine before it
-imports Textual, so that both get ready at the same time.
+Modules are imported only by the commands that need them. The explorer starts its engine before all
+else, so that both get ready at the same time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from jaxtui.session.export import ExportError
     from jaxtui.session.session import Session, SessionError
     from jaxtui.wire.launch import Choice
-    from jaxtui.wire.process import Reach
 
 USAGE = 2
 
@@ -70,11 +69,15 @@ def _main(arguments: list[str]) -> int:
 # ------------------------------------------------------------------------- options and settings
 
 
-def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
-    """The settings, and the choice of the engine. Exits if they cannot be used."""
+def _configured(options: argparse.Namespace, *, starts: bool = True) -> tuple[Config, Choice]:
+    """The settings, and the choice of the engine, if one `starts`. Exits if they cannot be used.
+
+    Does not return in a process that a launcher has started beside the one with the screen.
+    """
     import shlex
 
     from jaxtui import config as settings
+    from jaxtui.cli import hosts
     from jaxtui.wire.launch import Choice
 
     try:
@@ -91,54 +94,40 @@ def _configured(options: argparse.Namespace) -> tuple[Config, Choice]:
     processes = options.processes or 1
     if options.devices is not None and options.devices % processes:
         _refuse(f"--processes: {options.devices} devices cannot be shared out among {processes}")
-    hosts, reach = _hosts(options, config)
-    if hosts and options.devices is not None and options.devices % len(hosts):
-        _refuse(f"--hosts: {options.devices} devices cannot be shared out among {len(hosts)} hosts")
+    try:
+        given, reach = hosts.given(options), hosts.reach(options, config)
+        launched = hosts.launched(options, config) if starts else None
+    except hosts.UsageError as error:
+        _refuse(str(error))
     mesh, axis_types = getattr(options, "device_mesh", None) or (None, None)
     return config, Choice(
         platform=options.platform,
         count=options.devices,
         command=command,
         processes=processes,
-        hosts=hosts,
+        hosts=given,
         reach=reach,
+        launched=launched,
+        keep=_keep(command, options.keep, config.keep),
         mesh=mesh,
         axis_types=axis_types,
     )
 
 
-def _hosts(options: argparse.Namespace, config: Config) -> tuple[tuple[str, ...] | None, Reach]:
-    """The hosts, None to leave them to the session, and how they are reached. Exits if wrong."""
-    import shlex
+def _keep(command: tuple[str, ...], asked: float | None, configured: float | None) -> float:
+    """How long the engine of `command` is kept while its line is broken. Exits if it cannot be."""
+    if not command:
+        if asked is not None:
+            _refuse("--keep: it is for an engine that --engine starts on another host")
+        return 0.0
+    from jaxtui.line.command import KEEP_SECONDS, can_keep, keeps
 
-    from jaxtui.session import host_names
-    from jaxtui.wire.process import Reach
-
-    reach = Reach(
-        coordinator=options.coordinator or "",
-        python=config.hosts_python if options.hosts_python is None else options.hosts_python,
-        command=config.hosts_command if options.hosts_command is None else options.hosts_command,
-    )
-    for option, text in (("python", reach.python), ("command", reach.command)):
-        try:
-            shlex.split(text)
-        except ValueError as error:
-            _refuse(f"--hosts-{option}: {str(error)[:1].lower()}{str(error)[1:]}")
-    if reach.command and "{host}" not in reach.command:
-        _refuse('--hosts-command: {host} has to stand for the host, as in "ssh -p 2222 {host}"')
-    if options.hosts is None:
-        # What says where the engine runs takes precedence over the session.
-        elsewhere = options.engine is not None or options.processes is not None
-        return () if elsewhere else None, reach
-    for option in ("engine", "processes"):
-        if getattr(options, option) is not None:
-            _refuse(f"--hosts: not together with --{option}")
-    hosts = host_names.split(options.hosts)
-    if not hosts:
-        _refuse("--hosts: no host")
-    if fault := host_names.fault(hosts):
-        _refuse(f"--hosts: {fault}")
-    return tuple(hosts), reach
+    keep = asked if asked is not None else configured
+    if keep is None:
+        return KEEP_SECONDS if keeps(command) else 0.0
+    if keep and not can_keep(command):
+        _refuse("--keep: the command of --engine has to end in -m jaxtui.engine")
+    return keep
 
 
 def _require_one_process(options: argparse.Namespace, reason: str) -> None:
@@ -183,11 +172,11 @@ def _run(options: argparse.Namespace) -> int:
         as_json=options.json,
         ascii=_ascii(options, config),
         against=Against(options.against or "", options.against_function or "") if given else None,
+        memory=options.memory,
     )
 
 
 def _shard(options: argparse.Namespace) -> int:
-    _require_one_process(options, "a plan needs no devices, so one process is enough")
     config, choice = _configured(options)
     from jaxtui.cli import shard
 
@@ -202,7 +191,6 @@ def _shard(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    _require_one_process(options, "timings are made in one process; `jaxtui run` takes several")
     config, choice = _configured(options)
     from jaxtui.cli import bench
 
@@ -218,7 +206,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     _require_one_process(options, "a script is one process; `jaxtui run` takes several")
-    _, choice = _configured(options)
+    _, choice = _configured(options, starts=False)
     from jaxtui.cli.output import write
     from jaxtui.session import export
     from jaxtui.session.session import SessionError, loads
@@ -326,40 +314,61 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, 
 
 
 def _explore(options: argparse.Namespace) -> int:
-    _require_terminal()
-    config, choice = _configured(options)
-    session, trusted, text, accepted = _open(options.session, choice)
-    theme = options.theme or config.theme or None
-    from jaxtui.cli.guardian import Guardian
-    from jaxtui.wire.launch import StartedEngine
+    from jaxtui.hosts import launchers
 
-    engine = StartedEngine(choice.settings_for(session, trusted=trusted))
+    # Only the first of the processes that a launcher has started has a terminal: see `_configured`.
+    launched = bool(launchers.launcher())
+    if not launched:
+        _require_terminal()
+    from jaxtui.wire.early import EarlyEngine
+
+    # What is read below may ask for another engine: this one is ended then.
+    elsewhere = options.engine or options.hosts or os.environ.get("JAXTUI_ENGINE")
+    elsewhere = elsewhere or (options.processes or 1) > 1 or launched
+    with contextlib.nullcontext() if elsewhere else EarlyEngine() as early:
+        config, choice = _configured(options)
+        if launched:
+            _require_terminal()
+        session, trusted, text, accepted = _open(options.session, choice)
+        theme = options.theme or config.theme or None
+        from jaxtui.cli.first_frame import FirstFrame
+        from jaxtui.cli.guardian import Guardian
+        from jaxtui.wire.launch import StartedEngine
+
+        engine = StartedEngine(choice.settings_for(session, trusted=trusted), early)
+    plain = bool(options.ascii or config.ascii)
     with Guardian(engine) as guardian:
         try:
-            with _without_gc():
-                from jaxtui.app.app import JaxtuiApp
-
-            app = JaxtuiApp(
-                engine.client,
-                session,
-                path=options.session,
-                text=text,
-                accepted=accepted,
-                trusted=trusted,
-                keeps=True,
-                greets=options.session is None,
-                ascii=bool(options.ascii or config.ascii),
-                theme=theme,
-                choice=choice,
-                terminal_lost=guardian.terminal_lost,
-            )
-            if theme is not None and theme not in app.available_themes:
-                _refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")
-            guardian.app = app
-            app.run(mouse=config.mouse if options.mouse is None else options.mouse)
+            with FirstFrame(session.program, theme, ascii=plain) as frame:
+                app = _app_class()(
+                    engine.client,
+                    session,
+                    path=options.session,
+                    text=text,
+                    accepted=accepted,
+                    trusted=trusted,
+                    keeps=True,
+                    greets=options.session is None,
+                    ascii=plain,
+                    theme=theme,
+                    choice=choice,
+                    terminal_lost=guardian.terminal_lost,
+                    take_terminal=frame.take,
+                )
+                if theme is not None and theme not in app.available_themes:
+                    themes = ", ".join(sorted(app.available_themes))
+                    _refuse(f"no theme {theme!r}; there are {themes}")
+                guardian.app = app
+                app.run(mouse=config.mouse if options.mouse is None else options.mouse)
         finally:
             engine.close()
         return _leave(app)
+
+
+def _app_class() -> type[JaxtuiApp]:
+    with _without_gc():
+        from jaxtui.app.app import JaxtuiApp
+    return JaxtuiApp
 
 
 def _leave(app: JaxtuiApp) -> int:
@@ -368,6 +377,12 @@ def _leave(app: JaxtuiApp) -> int:
 
     status = app.return_code or 0
     if app.begun:
+        line = app.explorer.open_session.line
+        if line.lost:
+            left = f"ends by itself within {line.kept(app.explorer.now())}"
+            print(
+                f"jaxtui: the engine on the other host was not reached, and {left}", file=sys.stderr
+            )
         files = app.explorer.files
         kept = bool(status) and files.changed
         if kept:

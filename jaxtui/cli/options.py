@@ -21,6 +21,7 @@ _WITH_VALUE = (
     "--coordinator",
     "--hosts-python",
     "--hosts-command",
+    "--keep",
     "--theme",
     "--mesh",
     "--against",
@@ -146,7 +147,14 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hosts-command",
         metavar="COMMAND",
-        help='instead of ssh: "ssh -p 2222 {host}", "kubectl exec -i {host} --"',
+        help='instead of ssh, "kubectl exec -i {host} --"; or with --processes N a launcher, '
+        '"srun --ntasks={n}"',
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="SECONDS",
+        type=_seconds,
+        help="how long such an engine lives while the line to it is broken (600 over ssh), 0: not",
     )
 
 
@@ -173,6 +181,11 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--against-function",
         metavar="NAME",
         help="the same, against another function of the session's source or file",
+    )
+    others.add_argument(
+        "--memory",
+        action="store_true",
+        help="compile instead of run: what it takes on each device, whether that fits, and by line",
     )
 
 
@@ -317,6 +330,12 @@ def _number_of(noun: str) -> Callable[[str], int]:
         return number
 
     return positive
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return float(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
 import gc
+import importlib
+import json
 import os
 import signal
 import sys
@@ -17,7 +20,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from jaxtui.engine import guard
 from jaxtui.engine.lanes import STACK_BYTES, IsCancelled, Job, LightLane, OnStage, Timed, Worker
@@ -59,6 +62,9 @@ from jaxtui.wire.sharding import (
     SearchShardings,
 )
 
+if TYPE_CHECKING:
+    from jaxtui.collectives.engine.requests import CollectiveRuns
+
 CANNOT_START = 3
 NOT_FRAMES = 4
 
@@ -71,8 +77,6 @@ class Engine:
         from jax import effects_barrier
 
         from jaxtui.benchmark.engine import turns
-        from jaxtui.collectives.engine import requests as collective_requests
-        from jaxtui.collectives.engine import run as collectives
         from jaxtui.engine_base import devices, integrity
         from jaxtui.program.engine import evaluation
         from jaxtui.results.engine import store as results
@@ -81,8 +85,6 @@ class Engine:
         self._finish_effects: Callable[[], None] = effects_barrier
         self._devices, self._evaluation = devices, evaluation
         self._store = results.ResultStore()
-        self._available_collectives = collectives.available
-        self._collectives = collective_requests.CollectiveRuns(self._store)
         self._outbox = outbox
         self._turns, self._pace = turns.Turns(), turns.Pace()
         send = outbox.send
@@ -100,6 +102,13 @@ class Engine:
             self._advising,
             self._worker,
         )
+
+    @functools.cached_property
+    def _collectives(self) -> CollectiveRuns:
+        """The collectives that ran, for the worker; imported when the first is asked for."""
+        from jaxtui.collectives.engine.requests import CollectiveRuns
+
+        return CollectiveRuns(self._store)
 
     def start(self) -> None:
         for lane in self._lanes:
@@ -178,7 +187,9 @@ class Engine:
             if isinstance(request, ReadWindow):
                 return self._store.window(request)
             if isinstance(request, DescribeCollectives):
-                options = self._available_collectives()
+                from jaxtui.collectives.engine import run as collectives
+
+                options = collectives.available()
                 return CollectivesDescribed(id=request.id, options=options)
             if isinstance(request, ListNames):
                 from jaxtui.program.engine import module_names
@@ -237,7 +248,13 @@ class Engine:
             from jaxtui.memory.engine import report as memory
 
             account = memory.account(request.composition, request.sharding, cancelled)
-            text, notes = memory.text(account), account.notes
+            return Inspected(
+                id=request.id,
+                view=request.view,
+                text=memory.text(account),
+                notes=account.notes,
+                memory=memory.report_of(account),
+            )
         else:
             from jaxtui.program.engine import inspection
 
@@ -266,7 +283,7 @@ class Engine:
             inputs=evaluated.inputs,
             layers=evaluated.layers,
             notes=evaluated.notes,
-            outputs=self._store.outputs(request.id, request.values),
+            outputs=self._store.outputs(request.id, request.values, request.small),
         )
         return Ran(
             id=request.id,
@@ -284,6 +301,10 @@ def main() -> NoReturn:
         guard.end_with(options.parent)
     if options.probe:
         _probe(options)
+    if options.job:
+        from jaxtui.engine import job
+
+        job.tell()
     if os.isatty(0):
         sys.stderr.write("This is the engine of jaxtui, which starts it; run `jaxtui`.\n")
         sys.exit(2)
@@ -304,16 +325,23 @@ def main() -> NoReturn:
     redirect(prints, raw, WithoutChatter().feed if options.processes > 1 else str)
     os.register_at_fork(after_in_child=partial(_leave_protocol, requests, events))
     guarded = guard.Guard(requests)
+    read = partial(os.read, requests)
     try:
+        if options.told:
+            _listen_for_options(options, read, outbox)
         engine = _started(options, outbox, prints)
     except BaseException as error:  # importing JAX may raise anything
         outbox.send(failure(error))
         _exit(outbox, CANNOT_START)
     guarded.wait_until_detached()
-    _serve(partial(os.read, requests), engine.dispatch, outbox)
+    _serve(read, engine.dispatch, outbox)
 
 
 def _options() -> argparse.Namespace:
+    return _parser().parse_args()
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m jaxtui.engine", description=__doc__)
     parser.add_argument("--platform", default="")
     parser.add_argument("--devices", type=int, default=None)
@@ -328,7 +356,21 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--coordinator", default="", help=argparse.SUPPRESS)
     parser.add_argument("--virtual", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parser.add_argument("--job", action="store_true", help=argparse.SUPPRESS)
+    # Further options are the first frame of the input, as JSON.
+    parser.add_argument("--told", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _listen_for_options(
+    options: argparse.Namespace, read: Callable[[int], bytes], outbox: Outbox
+) -> None:
+    """Import JAX, which needs no options, then add those that come to `options`."""
+    importlib.import_module("jax")
+    body = read_body(read)
+    if body is None:
+        _exit(outbox, 0)
+    _parser().parse_args(json.loads(body), namespace=options)
 
 
 def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Engine:

@@ -17,10 +17,12 @@ from functools import partial
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jaxtui.engine import guard, membership
 from jaxtui.engine.lanes import STACK_BYTES
+from jaxtui.engine.questions import answer_in_thread
+from jaxtui.engine.steps import Steps
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import (
     Outbox,
@@ -30,13 +32,16 @@ from jaxtui.engine_base.output import (
     private_descriptors,
     redirect,
 )
-from jaxtui.engine_base.processes import Given, Leaves, Place, Task, become
-from jaxtui.session.session import Program
+from jaxtui.engine_base.processes import Given, Leaves, Place, Step, Task, become, hosts
 from jaxtui.wire.base import Composition, Printed
 from jaxtui.wire.protocol import AnyEvent
 
+if TYPE_CHECKING:
+    from jaxtui.results.engine.held import HeldBlocks
+
 CANNOT_START = 3
 NOT_MESSAGES = 4
+LOST = 5
 _JOB = 1  # request id of every print; the leader knows which request it really belongs to
 _CALLBACKS = tuple(os.path.join("jax", "_src", name) for name in ("callback.py", "debugging.py"))
 
@@ -46,22 +51,20 @@ class Follower:
 
     `agree` and `gathered` raise GivenUp if the leader has ended the job.
 
-    `hold(leaves, numbers)` yields (description, bytes) for each shard, held by this process, of the
-    leaves with these numbers. When the connection to the leader breaks, the process exits.
+    `held` keeps this process' blocks of results. When the connection to the leader breaks, the
+    process exits.
     """
 
     together = True  # a follower gives up only when the leader tells it to
 
-    def __init__(
-        self,
-        connection: Connection[Any, Any],
-        hold: Callable[[Leaves, Sequence[int]], Iterator[tuple[Any, Any]]],
-    ) -> None:
+    def __init__(self, connection: Connection[Any, Any], held: HeldBlocks) -> None:
         self._connection = connection
-        self._hold = hold
+        self._held = held
+        self._asked = answer_in_thread(held.answer, self.tell)
         self._send_lock = threading.Lock()
         self._replies: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        self.jobs: SimpleQueue[tuple[Task, int]] = SimpleQueue()  # (task, seed)
+        # (task, seed, results that the leader has let go of)
+        self.jobs: SimpleQueue[tuple[Task, int, list[int]]] = SimpleQueue()
 
     def tell(self, kind: str, content: Any = None) -> None:
         with self._send_lock:
@@ -82,16 +85,16 @@ class Follower:
         self._wait_for("go")
 
     def gathered(self, leaves: Leaves) -> Leaves:
-        wanted = self._wait_for("give")
-        pieces = list(self._hold(leaves, wanted))
-        with self._send_lock:
-            self._send(("holds", [description for description, _ in pieces]))
-            for _, data in pieces:
-                try:
-                    self._connection.send_bytes(data)
-                except OSError:
-                    os._exit(0)
+        number, wanted = self._wait_for("give")
+        self.tell("holds", self._held.hold(number, leaves, wanted))
         return []
+
+    def stepped(self, step: Step, own: Callable[[], Any]) -> list[Any]:
+        return [own()]  # the leader has begun the step already
+
+    def forget(self, holdings: Sequence[int]) -> None:
+        for holding in holdings:
+            self._held.forget(holding)
 
     def _wait_for(self, expected: str) -> Any:
         kind, content = self._replies.get()
@@ -104,8 +107,10 @@ class Follower:
         while True:
             try:
                 kind, content = self._connection.recv()
-            except (EOFError, OSError):
+            except EOFError:
                 os._exit(0)
+            except OSError as error:
+                _cut_off(error)
             except Exception as error:  # user code wrote to the connection
                 os.write(2, f"jaxtui.engine: what came from process 0: {error}\n".encode())
                 os._exit(NOT_MESSAGES)
@@ -113,8 +118,20 @@ class Follower:
                 # Drop replies that an earlier job did not wait for.
                 self._replies = SimpleQueue()
                 self.jobs.put(content)
+            elif kind == "ask":
+                self._asked.put(content)
             else:
                 self._replies.put((kind, content))
+
+
+def _cut_off(error: OSError) -> NoReturn:
+    """Exit because the connection to the leader has broken, and say so if that is another host."""
+    if not hosts():
+        os._exit(0)
+    reason = f"nothing comes from process 0 on {hosts()[0]}: {error.strerror}"
+    text = f"jaxtui.engine: the processes of the engine have lost each other: {reason}\n"
+    os.write(2, text.encode())
+    os._exit(LOST)
 
 
 class DevicePrints(Prints):
@@ -171,6 +188,8 @@ def follow(options: argparse.Namespace) -> NoReturn:
     try:
         member.append(_started(connection, options, place))
     except BaseException as error:
+        if options.member:
+            _cannot_start(events, error)
         connection.send(("cannot start", failure(error).diagnosis))
         os._exit(CANNOT_START)
     gc.freeze()
@@ -211,12 +230,12 @@ def _started(
 ) -> Follower:
     from jaxtui.engine_base import devices
     from jaxtui.program.engine import surroundings
-    from jaxtui.results.engine import gathering
+    from jaxtui.results.engine.held import HeldBlocks
 
     devices.start(options.platform, options.devices, place)
     devices.find_modules_here()
     surroundings.remember()
-    follower = Follower(connection, gathering.hold)
+    follower = Follower(connection, HeldBlocks())
     become(follower)
     return follower
 
@@ -228,16 +247,19 @@ def _work(follower: Follower, prints: DevicePrints) -> None:
     from jaxtui.engine_base import lockstep
     from jaxtui.program.engine import evaluation
 
-    searches = collective_sources.Searches()
+    searches, steps = collective_sources.Searches(), Steps()
     while True:
-        task, seed = follower.jobs.get()
+        task, seed, forgotten = follower.jobs.get()
+        follower.forget(forgotten)
         lockstep.seed(seed)
-        prints.of_devices = isinstance(task, Composition) and _runs_over_devices(task.program)
+        prints.of_devices = _computes_over_devices(task)
         found = None
         with prints.of(_JOB, worker=True):
             try:
                 if isinstance(task, Composition):
                     evaluation.run(task, lambda stage: None, lambda: False)
+                elif isinstance(task, Step):
+                    follower.tell("given", steps.take(task))
                 else:
                     searches.find(task)
                 effects_barrier()  # jax.debug's output precedes "ended"
@@ -248,5 +270,8 @@ def _work(follower: Follower, prints: DevicePrints) -> None:
         follower.tell("ended", found)
 
 
-def _runs_over_devices(program: Program) -> bool:
-    return any(layer.over_devices for layer in program.layers)
+def _computes_over_devices(task: Task) -> bool:
+    """Whether the devices of this process have a part in what is computed."""
+    if isinstance(task, Composition):
+        return any(layer.over_devices for layer in task.program.layers)
+    return isinstance(task, Step) and task.communicates

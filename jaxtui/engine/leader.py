@@ -5,6 +5,7 @@ Does not import JAX, so that the followers start before the leader's own import 
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import socket
@@ -19,11 +20,20 @@ from multiprocessing.connection import Connection, Pipe
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from jaxtui.engine.questions import Questions
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import failure
-from jaxtui.engine_base.processes import Given, Leaves, Place, Sources, Task
+from jaxtui.engine_base.processes import (
+    Given,
+    Leaves,
+    Place,
+    Sources,
+    Step,
+    Task,
+    require_same,
+)
 from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.field_path import ARGUMENTS, DEVICES, NO_FIELD, PROGRAM, FieldPath
+from jaxtui.session.field_path import DEVICES, NO_FIELD
 
 LOOPBACK = "127.0.0.1"
 LOST = 5  # exit status of a leader that has lost its followers or is out of step
@@ -44,6 +54,8 @@ class Follower:
     messages: SimpleQueue[tuple[str, Any]] = field(default_factory=SimpleQueue)
     ended: bool = True  # whether it has ended the current job
     failure: Diagnosis | None = None  # of the last job that it ended
+    given: Any = None  # by the last step that it made
+    sending: threading.Lock = field(default_factory=threading.Lock)
     host: str = ""
 
     @property
@@ -52,7 +64,7 @@ class Follower:
 
     def tell(self, kind: str, content: Any = None) -> None:
         """Send it a message. A broken connection is left to the thread that listens to it."""
-        with suppress(OSError):
+        with suppress(OSError), self.sending:
             self.connection.send((kind, content))
 
 
@@ -63,6 +75,8 @@ class Leader:
         self._followers = followers
         self._together = False
         self._jobs = 0  # begun so far
+        self._holdings = itertools.count(1)
+        self._questions = Questions()
 
     @property
     def together(self) -> bool:
@@ -74,22 +88,31 @@ class Leader:
 
         self._jobs += 1
         seed = secrets.randbits(32)
+        forgotten = self._questions.forgotten()
         for follower in self._followers:
-            follower.ended = False
-            follower.tell("join", (task, seed))
+            follower.ended, follower.failure, follower.given = False, None, None
+            follower.tell("join", (task, seed, forgotten))
         lockstep.seed(seed)
-        # A search for Sources starts to compute at once: it repeats what all have agreed on.
-        self._together = isinstance(task, Sources)
+        # These start to compute at once: they go on with what all have agreed on.
+        self._together = isinstance(task, Sources) or (isinstance(task, Step) and task.communicates)
         try:
             yield
             self._together = False
         except BaseException as error:
             alone, self._together = self._together, False
-            self._end()
+            self._end(_patience(task))
             if alone:
                 self._require_same(error)
             raise
-        self._end()
+        self._end(_patience(task))
+
+    def stepped(self, step: Step, own: Callable[[], Any]) -> list[Any]:
+        with self.joined(step):
+            mine = own()
+        for follower in self._followers:
+            if follower.failure is not None:
+                raise _failed_alone(follower.name, follower.failure)
+        return [mine, *(follower.given for follower in self._followers)]
 
     def _require_same(self, error: BaseException) -> None:
         """Exit unless every follower failed as this process did.
@@ -108,14 +131,14 @@ class Leader:
                     f"{follower.name} did not: {_one_line(found.message)}"
                 )
 
-    def _end(self) -> None:
+    def _end(self, seconds: float | None) -> None:
         for follower in self._followers:
             if not follower.ended:
                 follower.tell("stop")
         for follower in self._followers:
             while not follower.ended:
                 try:
-                    self._next_message(follower, _END_SECONDS)
+                    self._next_message(follower, seconds)
                 except Empty:
                     die(
                         f"the processes of the engine are out of step: {follower.name} "
@@ -127,6 +150,8 @@ class Leader:
         kind, content = follower.messages.get(timeout=seconds)
         if kind == "ended":
             follower.ended, follower.failure = True, content
+        elif kind == "given":
+            follower.given = content
         return kind, content
 
     def _next_answer(self, follower: Follower) -> Any:
@@ -149,25 +174,27 @@ class Leader:
 
     def agree(self, given: Given) -> None:
         for follower in self._followers:
-            program, arguments = self._next_answer(follower)
-            if program != given[0]:
-                raise _different(follower.name, PROGRAM, "makes another program")
-            if arguments != given[1]:
-                raise _different(follower.name, ARGUMENTS, "has other arguments")
+            require_same(follower.name, given, self._next_answer(follower))
         self._together = True
         for follower in self._followers:
             follower.tell("go")
 
     def gathered(self, leaves: Leaves) -> Leaves:
+        from jaxtui.results.engine.far import Holding
         from jaxtui.results.engine.gathering import Gathering
 
         self._together = False
-        gathering = Gathering(leaves)
+        number = next(self._holdings)
+        gathering = Gathering(leaves, Holding(number, self._ask, self._questions.forget))
         for follower in self._followers:
-            follower.tell("give", gathering.wanted)
+            follower.tell("give", (number, gathering.wanted))
         for follower in self._followers:
-            gathering.add(self._next_answer(follower))
+            gathering.add(follower.process, self._next_answer(follower))
         return gathering.complete()
+
+    def _ask(self, process: int, question: Any) -> Any:
+        follower = next(one for one in self._followers if one.process == process)
+        return self._questions.ask(follower.tell, question)
 
     # ------------------------------------------------------------------------------- listening
 
@@ -199,9 +226,8 @@ class Leader:
                     on_print(*content)
                 elif kind == "cannot start":
                     refused(content)
-                elif kind == "holds":
-                    pieces = [(piece, connection.recv_bytes()) for piece in content]
-                    follower.messages.put((kind, pieces))
+                elif kind == "answers":
+                    self._questions.answered(*content)
                 else:
                     follower.messages.put((kind, content))
                     if kind == "ended" and content is not None and self._together:
@@ -233,6 +259,14 @@ class Leader:
         return [follower.connection.fileno() for follower in self._followers]
 
 
+def _patience(task: Task) -> float | None:
+    """Seconds that followers get to end a task once the leader has; None without a limit.
+
+    What they do each for themselves, such as compiling, may take one of them far longer.
+    """
+    return None if isinstance(task, Step) and not task.communicates else _END_SECONDS
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -244,14 +278,6 @@ def _failed_alone(name: str, found: Diagnosis | None) -> Diagnosed:
     return Diagnosed(
         Diagnosis(kind=found.kind, field=found.field, message=message, fixes=found.fixes)
     )
-
-
-def _different(name: str, field: FieldPath, what: str) -> Diagnosed:
-    message = (
-        f"{name} {what} than process 0, and they have to be the same in all: what is "
-        "random needs a seed, and nothing may depend on the process"
-    )
-    return diagnosed("function", field, message)
 
 
 def _lost(follower: Follower, error: Exception) -> None:

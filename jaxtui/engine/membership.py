@@ -42,19 +42,21 @@ def lead(descriptor: int) -> tuple[Leader, Place]:
         for process, connection in sorted(connections.items())
     ]
     wait_for_go(descriptor)
-    return Leader(followers), place(joining)
+    address = link.own_address(next(iter(connections.values())))
+    return Leader(followers), place(joining, address)
 
 
 def follow(descriptor: int) -> tuple[Connection[Any, Any], Place]:
     """Connect to the leader, and return the connection to it with this process' place.
 
-    Raises OSError or AuthenticationError.
+    Raises OSError, AuthenticationError and the like: see `hosts.proof`.
     """
     joining = told(descriptor)
+    processes.name_hosts(joining.hosts)
     import_jax()
     connection = link.connected(joining.link, joining.work.secret, joining.process)
     wait_for_go(descriptor)
-    return connection, place(joining)
+    return connection, place(joining, link.own_address(connection))
 
 
 def import_jax() -> None:
@@ -62,8 +64,8 @@ def import_jax() -> None:
     from jaxtui.engine_base import devices  # noqa: F401  # imported for what that imports
 
 
-def place(joining: Joining) -> Place:
-    """The place of this process, as JAX is told of it."""
+def place(joining: Joining, address: str) -> Place:
+    """The place of this process, as JAX is told of it; the others reach it at `address`."""
     count, number = joining.work.count, len(joining.hosts)
     return Place(
         process=joining.process,
@@ -71,4 +73,7 @@ def place(joining: Joining) -> Place:
         coordinator=joining.coordinator,
         share=0 if count is None else count // number,
         virtual=count is not None,
+        address=address,
+        bind=joining.bind,
+        detects=joining.work.detects,
     )

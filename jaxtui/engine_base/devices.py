@@ -9,9 +9,11 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
+import jaxlib._jax
 import jaxlib.version
 import numpy as np
 from jax.sharding import AbstractMesh, Mesh
@@ -134,6 +136,11 @@ def _join(place: Place) -> None:
 
     Each process owns `place.share` virtual devices or accelerators.
     """
+    if place.address:
+        # Gloo, by which CPU devices communicate, goes by the address of the host's own name. That
+        # is one that the others cannot reach (127.0.1.1) where Debian has set the host up.
+        make = jaxlib._jax.make_gloo_tcp_collectives
+        jaxlib._jax.make_gloo_tcp_collectives = partial(make, hostname=place.address)
     first = place.process * place.share
     everything = place.virtual or not place.share
     if place.virtual and place.share:
@@ -143,10 +150,10 @@ def _join(place: Place) -> None:
         num_processes=place.processes,
         process_id=place.process,
         local_device_ids=None if everything else list(range(first, first + place.share)),
-        cluster_detection_method="deactivate",
+        cluster_detection_method=None if place.detects else "deactivate",
         initialization_timeout=JOIN_SECONDS,
         # By default the coordinator listens on all network interfaces.
-        coordinator_bind_address=place.coordinator,
+        coordinator_bind_address=place.bind or place.coordinator,
     )
 
 

@@ -21,6 +21,7 @@ from msgspec import UNSET
 
 from jaxtui.session.diagnosis import Diagnosis, Kind
 from jaxtui.session.field_path import SOURCE, FieldPath
+from jaxtui.text.syntax import words_of
 
 SOURCE_NAME = "<program>"  # the file name of the program's source in tracebacks
 VALUE_NAME = "<value>"  # the file name of an argument's value or a layer's setting
@@ -59,13 +60,9 @@ def syntax_diagnosis(error: SyntaxError, field: FieldPath) -> Diagnosis:
     """The diagnosis of a syntax error in the text of `field`."""
     line = error.lineno or 1
     column = max(error.offset or 1, 1)
-    # The line is appended below, together with the column.
-    text = re.sub(r" \(detected at line \d+\)$", "", error.msg)
-    message = printable(text[:1].lower() + text[1:])
     where = f"line {line}, column {column}" if field == SOURCE else f"column {column}"
-    return Diagnosis(
-        kind="syntax", field=field, message=f"{message} ({where})", line=line, column=column
-    )
+    message = f"{printable(words_of(error))} ({where})"
+    return Diagnosis(kind="syntax", field=field, message=message, line=line, column=column)
 
 
 def raised_diagnosis(error: BaseException, kind: Kind, field: FieldPath) -> Diagnosis:

@@ -7,7 +7,11 @@ So that no process begins a computation that another does not join, this is done
 1. Every process prepares the computation.
 2. `agree`: the leader compares what they are about to compute, and lets all go on.
 3. Every process computes.
-4. `gathered`: the leader collects the shards that the followers' devices hold.
+4. `gathered`: the leader is told of the shards that the followers' devices hold, and reads windows
+   of them when they are looked at.
+
+What is done step by step, such as a benchmark, is a task for each step: `stepped`. Between two
+steps all processes are free for other tasks.
 
 In an engine of a single process, the functions below do nothing.
 """
@@ -20,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jaxtui.engine_base.errors import diagnosed
-from jaxtui.session.field_path import DEVICES
+from jaxtui.session.field_path import ARGUMENTS, PROGRAM
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Composition
 
@@ -41,7 +45,23 @@ class Sources:
     element: int
 
 
-Task = Composition | Sources
+@dataclass(frozen=True)
+class Step:
+    """The task to make one step of a long work, such as a benchmark.
+
+    `maker` says what the work is, as "module:class": each process has an object of it for every
+    `number`, made by its first step, of which `method` is called with `args`. In a step that
+    `communicates`, devices of one process may wait for those of another.
+    """
+
+    maker: str
+    number: int
+    method: str
+    args: tuple[Any, ...] = ()
+    communicates: bool = False
+
+
+Task = Composition | Sources | Step
 Leaves = list[tuple[str, Any]]  # (keystr path, array or object)
 Given = tuple[str, str]  # digests of the program and of its arguments
 
@@ -52,7 +72,9 @@ class Place:
 
     `process` is its index of `processes`, `coordinator` the host:port at which they connect, and
     `share` the number of devices of each, which are CPU devices if `virtual`; with 0, it has all
-    the devices of its host.
+    the devices of its host. `address` is where the others reach this one, "" for its own name's,
+    and `bind` where the coordinator listens, "" for `coordinator`. With `detects`, JAX goes by the
+    launcher for which of a host's devices are this process'.
     """
 
     process: int
@@ -60,6 +82,9 @@ class Place:
     coordinator: str
     share: int
     virtual: bool
+    address: str = ""
+    bind: str = ""
+    detects: bool = False
 
 
 class Member(Protocol):
@@ -73,6 +98,8 @@ class Member(Protocol):
     def agree(self, given: Given) -> None: ...
 
     def gathered(self, leaves: Leaves) -> Leaves: ...
+
+    def stepped(self, step: Step, own: Callable[[], Any]) -> list[Any]: ...
 
 
 _member: list[Member] = []  # this process, if it is one of several
@@ -118,16 +145,29 @@ def agree(given: Callable[[], Given]) -> None:
         member.agree(given())
 
 
+def require_same(name: str, mine: Given, given: Given) -> None:
+    """Raise Diagnosed if the process `name` is about to compute something else than this one."""
+    message = (
+        f"{name} {{}} than process 0, and they have to be the same in all: what is "
+        "random needs a seed, and nothing may depend on the process"
+    )
+    if mine[0] != given[0]:
+        raise diagnosed("function", PROGRAM, message.format("makes another program"))
+    if mine[1] != given[1]:
+        raise diagnosed("function", ARGUMENTS, message.format("has other arguments"))
+
+
 def gathered(leaves: Leaves) -> Leaves:
     """Replace the leaves that are spread over several processes by Gathered arrays.
 
-    Raises Diagnosed when this process lacks the memory for them.
+    Raises Diagnosed when a process holds other blocks than it should.
     """
     return _member[0].gathered(leaves) if _member else leaves
 
 
-def refuse(what: str) -> None:
-    """Raise Diagnosed, in an engine of several processes, for what only a single one can do."""
-    if _member:
-        message = f"{what} with the devices of one process: start without --processes"
-        raise diagnosed("unsupported", DEVICES, message)
+def stepped(step: Step, own: Callable[[], Any]) -> list[Any]:
+    """Make a step in all processes, here by `own`; return what each gives, this one's first.
+
+    Raises what `own` raises, and Diagnosed when another process failed.
+    """
+    return _member[0].stepped(step, own) if _member else [own()]

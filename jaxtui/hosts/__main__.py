@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+from functools import partial
 from typing import NoReturn
 
 
@@ -14,9 +15,14 @@ def main() -> NoReturn:
     """Run the starter, or with --member the keeper of a host."""
     options = _options()
     if options.member:
-        from jaxtui.hosts import keeper
+        from jaxtui.hosts import keeper, lobby
 
-        keeper.keep()
+        meet, rank = options.meet, options.rank
+        keeper.keep(partial(lobby.attend, meet, rank, again=True) if meet else None)
+    if options.meet:
+        from jaxtui.hosts import lobby
+
+        lobby.attend(options.meet, options.rank)
     from jaxtui.hosts.starter import Starter, Wanted
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -27,6 +33,8 @@ def main() -> NoReturn:
         coordinator=options.coordinator,
         python=options.python,
         command=options.command,
+        ranks=options.ranks,
+        lobby=options.lobby,
     )
     Starter(wanted).run()
 
@@ -39,6 +47,10 @@ def _options() -> argparse.Namespace:
     for name in ("--coordinator", "--python", "--command"):
         parser.add_argument(name, default="")
     parser.add_argument("--member", action="store_true", help=argparse.SUPPRESS)
+    # Of the processes of a job that a launcher has started: see jaxtui.hosts.lobby.
+    parser.add_argument("--meet", default="", help=argparse.SUPPRESS)
+    for name, default in (("--rank", 0), ("--ranks", 0), ("--lobby", -1)):
+        parser.add_argument(name, type=int, default=default, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 REACH_SECONDS = 5.0
 _BACKLOG = 1024
@@ -33,7 +34,10 @@ def joined(address: str, port: int) -> str:
 
 
 def reached_at() -> str:
-    """The address of this host at which ssh has reached it, "" if it has not."""
+    """The address of this host towards the starter, as ssh knows it; "" if unknown."""
+    with suppress(OSError), socket.socket(fileno=os.dup(0)) as other:
+        if other.family in (socket.AF_INET, socket.AF_INET6):
+            return str(other.getsockname()[0])
     words = os.environ.get("SSH_CONNECTION", "").split()
     return words[2] if len(words) == 4 else ""
 
@@ -58,6 +62,13 @@ def chosen(others: Sequence[str]) -> str:
         ) from error
 
 
+def on_the_network() -> str:
+    """The address of this host at which others are most likely to reach it. Raises Unreachable."""
+    with suppress(Unreachable):
+        return _towards("192.0.2.1")  # of nobody: the default route is asked for
+    return chosen([])
+
+
 def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address.partition("%")[0]).is_loopback
@@ -74,6 +85,25 @@ def _towards(other: str) -> str:
         except OSError as error:
             raise Unreachable(f"has no route to {other}: {error.strerror}") from error
         return str(probe.getsockname()[0])
+
+
+def beside(port: int, by: int) -> int:
+    """Another port, `by` above this one, or below where there is none above."""
+    return port + by if port + by < 65_536 else port - by
+
+
+def bound(address: str, port: int) -> str:
+    """The "address:port" to listen at for those who reach this host at `address`.
+
+    A name that stands for this host's loopback interface, as Debian has it, is known to others
+    with another address: then it is all interfaces.
+    """
+    try:
+        own = socket.gethostbyname(address)
+    except OSError:
+        return joined(address, port)
+    literal = address == own or address == "localhost"
+    return joined("0.0.0.0" if _is_loopback(own) and not literal else address, port)
 
 
 def listen(address: str, port: int) -> socket.socket:

@@ -32,6 +32,19 @@ def reaching(host: str, template: str = "", python: str = "") -> list[str]:
     return [*before, *words]
 
 
+def launching(template: str, processes: int, place: str, python: str) -> list[str]:
+    """A launcher's command that starts as many processes, which all come to "address:port"."""
+    words = [word.replace("{n}", str(processes)) for word in shlex.split(template)]
+    own = [*shlex.split(python)] if python else [sys.executable]
+    return [*words, *own, "-P", "-m", "jaxtui.hosts", f"--meet={place}", "--rank=-1"]
+
+
+def here() -> list[str]:
+    """The command that starts a keeper on this host."""
+    safe = ["-P"] if sys.flags.safe_path else []
+    return [sys.executable, *safe, "-m", "jaxtui.hosts", "--member"]
+
+
 def _script(python: str) -> str:
     """What the host's shell runs. It says that the login has worked, before Python starts."""
     login = messages.LOGIN.decode().strip()

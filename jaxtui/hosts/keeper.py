@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -33,14 +34,30 @@ _TICK_SECONDS = 0.2
 _STOPPED_SECONDS = 4.0  # a process that is stopped for longer is told of
 
 
-def keep() -> NoReturn:
-    """Keep an engine's process for the starter at the other end of descriptors 0 and 1."""
-    events = os.dup(1)
+def keep(then: Callable[[], NoReturn] | None = None) -> NoReturn:
+    """Keep an engine's process for the starter at the other end of descriptors 0 and 1.
+
+    `then` is called at the end, by default to exit; with it, what is written to stderr is sent to
+    the starter.
+    """
+    events, log, said = os.dup(1), os.dup(2), None
+    if then is not None:
+        said, writing = os.pipe()
+        os.dup2(writing, 2)
+        os.close(writing)
     os.dup2(2, 1)  # what else is printed here is for the log
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a launcher passes the screen's ctrl+c on to all
     os.write(events, messages.MARK)
-    keeper = Keeper(events)
+
+    def end() -> NoReturn:
+        os.dup2(log, 2)
+        if then is not None:
+            then()
+        os._exit(0)
+
+    keeper = Keeper(events, said, end)
     keeper.send(hello())
     keeper.run()
 
@@ -66,9 +83,15 @@ def _installed(package: str) -> str:
 
 
 class Keeper:
-    """Keeps the engine's process. `events` is the descriptor for messages to the starter."""
+    """Keeps the engine's process, until it calls `end`.
 
-    def __init__(self, events: int) -> None:
+    `events` is the descriptor for messages to the starter, and `said` the one, if not None, from
+    which to send what is read.
+    """
+
+    def __init__(self, events: int, said: int | None, end: Callable[[], NoReturn]) -> None:
+        self._leave = end
+        self._log = said
         self._selector = selectors.DefaultSelector()
         self._out = Pipe(events, self._selector)
         self._frames = FrameBuffer()
@@ -88,6 +111,8 @@ class Keeper:
     def run(self) -> NoReturn:
         os.set_blocking(0, False)
         self._selector.register(0, selectors.EVENT_READ, self._listen)
+        if self._log is not None:
+            self._selector.register(self._log, selectors.EVENT_READ, self._say)
         while True:
             for key, _ in self._selector.select(_TICK_SECONDS):
                 try:
@@ -99,6 +124,10 @@ class Keeper:
                         self._end()
                     self._selector.unregister(key.fd)  # its end is seen below
             self._tick()
+
+    def _say(self) -> None:
+        assert self._log is not None
+        self.send(messages.Said(data=os.read(self._log, messages.CHUNK)))
 
     def _listen(self) -> None:
         data = os.read(0, messages.CHUNK)
@@ -129,10 +158,11 @@ class Keeper:
             address, port = addresses.chosen(message.others), 0
             if message.coordinator:
                 address, port = addresses.parts(message.coordinator)
-            self._reserved = addresses.listen(address, port)
+            self._reserved = addresses.listen(*addresses.parts(addresses.bound(address, port)))
             port = port or self._reserved.getsockname()[1]
             # With a port that was chosen by hand, which a firewall may let pass, the next one.
-            link = addresses.listen(address, port + 1 if message.coordinator else 0)
+            second = addresses.beside(port, 1) if message.coordinator else 0
+            link = addresses.listen(*addresses.parts(addresses.bound(address, second)))
             coordinator = addresses.joined(address, port)
             place = addresses.joined(address, link.getsockname()[1])
             joining = Joining(
@@ -141,6 +171,7 @@ class Keeper:
                 coordinator=coordinator,
                 link=place,
                 listener=link.fileno(),
+                bind=addresses.bound(address, port),
             )
             self.send(messages.Listening(coordinator=coordinator, link=place))
             self._start(joining)
@@ -216,7 +247,7 @@ class Keeper:
     def _end(self) -> NoReturn:
         if self._engine is not None:
             self._engine.kill()
-        os._exit(0)
+        self._leave()
 
 
 class Engine:

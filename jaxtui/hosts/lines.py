@@ -1,10 +1,9 @@
-"""The line to one host: the command that reaches it, and the messages of the keeper there."""
+"""The line to one host: what it prints, and the messages of the keeper there."""
 
 from __future__ import annotations
 
 import os
 import selectors
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +11,7 @@ from contextlib import suppress
 from jaxtui.hosts import faults, messages
 from jaxtui.hosts.messages import FromKeeper, Hello, Message, Prepared
 from jaxtui.hosts.pipes import Pipe
+from jaxtui.hosts.ways import Way
 from jaxtui.wire.framing import FrameBuffer, FramingError
 from jaxtui.wire.process import LineLog, read_available
 
@@ -23,39 +23,32 @@ class Lost(Exception):
 
 
 class HostLine:
-    """The line to `host`, reached by `command`. Raises OSError if that cannot be started.
+    """The line to process number `process` of the engine, which is on `host`.
 
-    `log(text)` is called for each line that comes from the host beside the messages.
+    `log(line, text)` is called for each line that comes from the host beside the messages.
     """
 
     def __init__(
         self,
         host: str,
-        command: list[str],
+        process: int,
+        way: Way,
         selector: selectors.BaseSelector,
-        log: Callable[[str], None],
+        log: Callable[[HostLine, str], None],
     ) -> None:
-        self.host = host
-        self._command = command
+        self.host, self.process = host, process
+        self._way = way
         self._log = log
-        self._popen = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-        pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
-        self._pipes = [pipe for pipe in pipes if pipe is not None]
-        descriptors = [pipe.fileno() for pipe in self._pipes]
-        self._input = Pipe(descriptors[0], selector)
-        self.output, self.errors = descriptors[1:]
-        for descriptor in descriptors[1:]:
-            os.set_blocking(descriptor, False)
+        self._input = Pipe(way.input, selector)
+        self.output, self.errors = way.output, way.errors
+        for descriptor in (way.output, way.errors):
+            if descriptor is not None:
+                os.set_blocking(descriptor, False)
         self._greeting = b""
         self._frames: FrameBuffer | None = None
+        self.events = FrameBuffer()  # of the engine's process there
         self.lines = LineLog()
-        self.logged_in = False
+        self.logged_in = way.errors is None
         self.heard = self.since = time.monotonic()  # `since` is the beginning of what is waited for
         self.hello: Hello | None = None
         self.prepared: Prepared | None = None
@@ -107,39 +100,40 @@ class HostLine:
 
     def _print(self, text: bytes) -> None:
         for line in self.lines.feed(text if text.endswith(b"\n") or not text else text + b"\n"):
-            self._log(line)
+            self._log(self, line)
 
     def read_errors(self) -> bool:
         """Log what has come on stderr; False at its end."""
+        if self.errors is None:
+            return False
         data = read_available(self.errors)
-        for line in self.lines.feed(data or b""):
-            self._log(line)
+        self.said(data or b"")
         return data is None or bool(data)
+
+    def said(self, data: bytes) -> None:
+        """Log what was written to stderr there."""
+        for line in self.lines.feed(data):
+            self._log(self, line)
 
     def _end(self) -> str:
         """Why the line has ended."""
-        try:
-            status: int | None = self._popen.wait(1.0)
-        except subprocess.TimeoutExpired:
-            status = None
-        while (data := read_available(self.errors)) is not None and data:
-            for line in self.lines.feed(data):
-                self._log(line)
+        status = self._way.wait(1.0)
+        while self.errors is not None and (data := read_available(self.errors)):
+            self.said(data)
         for line in self.lines.end():
-            self._log(line)
+            self._log(self, line)
         if self.hello is None:
-            tail = [*self.lines.tail]
-            return faults.before_hello(self.host, self.logged_in, status, tail)
+            return faults.before_hello(self.host, self.logged_in, status, [*self.lines.tail])
         return faults.line_cut(status, [*self.lines.tail])
 
     def close(self) -> None:
-        """Let go: the keeper at the other end then ends its engine, and the command ends."""
-        for pipe in self._pipes[:1]:
-            with suppress(OSError):
-                pipe.close()
+        """Let go: the keeper at the other end then ends its engine."""
+        self._way.close()
 
     def ended(self) -> bool:
-        return self._popen.poll() is not None
+        """Whether the way to the host needs to be waited for no longer."""
+        return self._way.ended()
 
     def kill(self) -> None:
-        self._popen.kill()
+        """End the way to the host."""
+        self._way.kill()

@@ -26,12 +26,14 @@ class Message(Struct, frozen=True, kw_only=True, tag=True):
 class Work(Struct, frozen=True, kw_only=True):
     """What all processes have in common: the hosts, in the order of their processes, the devices
     as in EngineSettings, and the secret by which the followers prove to the leader who they are.
+    With `detects`, JAX finds out by itself which devices belong to which process of a host.
     """
 
     hosts: list[str]
     platform: str
     count: int | None
     secret: str
+    detects: bool = False
 
 
 # ------------------------------------------------------------------------------- to a keeper
@@ -115,6 +117,12 @@ class Came(Message, frozen=True, kw_only=True):
     data: bytes
 
 
+class Said(Message, frozen=True, kw_only=True):
+    """Bytes that were written to stderr, where that goes nowhere else."""
+
+    data: bytes
+
+
 class Stopped(Message, frozen=True, kw_only=True):
     """The engine's process is stopped, as by SIGSTOP."""
 
@@ -132,7 +140,7 @@ class Exited(Message, frozen=True, kw_only=True):
 
 
 ToKeeper = Lead | Follow | Go | Give | Beat
-FromKeeper = Hello | Listening | Prepared | Unfit | Came | Stopped | Exited | Beat
+FromKeeper = Hello | Listening | Prepared | Unfit | Came | Said | Stopped | Exited | Beat
 
 _encoder = msgspec.msgpack.Encoder()
 _to_keeper: msgspec.msgpack.Decoder[ToKeeper] = msgspec.msgpack.Decoder(ToKeeper)
@@ -167,7 +175,8 @@ def from_keeper(body: bytes) -> FromKeeper:
 class Joining(Struct, frozen=True, kw_only=True):
     """The place of an engine's process among those of several hosts.
 
-    `link` is where process 0 listens for the others, on its inherited descriptor `listener`.
+    `link` is where process 0 listens for the others, on its inherited descriptor `listener`, and
+    `bind` where it lets JAX's coordinator listen.
     """
 
     work: Work
@@ -175,6 +184,7 @@ class Joining(Struct, frozen=True, kw_only=True):
     coordinator: str
     link: str
     listener: int = -1
+    bind: str = ""
 
     @property
     def hosts(self) -> list[str]:

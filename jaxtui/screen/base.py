@@ -15,6 +15,7 @@ from jaxtui.screen.key_order import types_text
 from jaxtui.screen.screens import BY_NAME, KEYED
 from jaxtui.screen.textual_private import PromptScreen, own_actions
 from jaxtui.screen.titles import pane_of
+from jaxtui.screen.widths import NARROW
 from jaxtui.text.printable import visible
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ W = TypeVar("W", bound="ShownWork")
 
 # The styles of every screen but the first, which must not wait for them.
 STYLES = str(Path(__file__).with_name("jaxtui.tcss"))
-NARROW = 100  # columns below which the two columns become two pages
 BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
 SHORT = 18  # rows below which what is not needed gives its lines away
 ROW_BREAKPOINTS = [(0, "-short"), (SHORT, "-tall")]
@@ -75,9 +75,20 @@ class WorkScreen(PromptScreen, Generic[W]):
         yield from ()
 
     def compose(self) -> ComposeResult:
+        self._fit_classes()
         yield self.header_line
         yield from self.body()
         yield self.key_line
+
+    def _fit_classes(self) -> None:
+        """Take the classes of this size before there are widgets: Textual does after a layout."""
+        width, height = self.app.size
+        for size, breakpoints in (
+            (width, self.HORIZONTAL_BREAKPOINTS),
+            (height, self.VERTICAL_BREAKPOINTS),
+        ):
+            reached = [name for least, name in sorted(breakpoints) if size >= least]
+            self.add_class(*reached[-1:])
 
     def on_mount(self) -> None:
         self.open()
@@ -104,7 +115,8 @@ class WorkScreen(PromptScreen, Generic[W]):
             else ""
         )
         line.doing = work.status(now)
-        line.alert = work.phase == "gone" or "ctrl+c" in line.doing
+        lost = self.explorer.open_session.line.lost
+        line.alert = lost or work.phase == "gone" or "ctrl+c" in line.doing
 
     def scopes(self) -> tuple[str, ...]:
         """The scopes whose keys work now, nearest first."""

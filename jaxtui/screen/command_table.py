@@ -35,6 +35,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("screen.next_output", "o", "next output", "Show the next leaf of the result", "map"),
     Command("screen.previous_output", "O", "previous output", "Show the leaf before", "map"),
     Command("screen.pick_leaf", "L", "leaves", "Pick a leaf of the result by its path", "map"),
+    Command("screen.next_input", "i", "next input", "Show the next input in Shards", "map"),
+    Command("screen.pick_input", "I", "inputs", "Pick an input for Shards by its path", "map"),
     Command("screen.next_tab", "s", "next tab", "Show the next tab of the results", "map"),
     Command("screen.previous_tab", "S", "previous tab", "Show the tab before", "map"),
     Command("screen.heat_map", "m", "heat map", "Show the result as a heat map", "map"),

@@ -23,13 +23,14 @@ def components(prefix: str) -> set[str]:
     return {prefix + style(place, kind) for place in range(DEVICES) for kind in kinds}
 
 
-def css(prefix: str) -> str:
-    """The rules of all styles, for a widget with this prefix."""
+def css(prefix: str, lit: str = "bold") -> str:
+    """The rules of all styles, for a widget with this prefix; `lit` is the text style at the
+    cursor."""
     return "\n".join(
         f".{prefix}{style(place)} {{ color: $device-{place}; }}\n"
         f".{prefix}{style(place, 'block')} {{ color: $device-{place}-text;"
         f" background: $device-{place}-ground; }}\n"
         f".{prefix}{style(place, 'lit')} {{ color: $ink; background: $device-{place};"
-        " text-style: bold; }"
+        f" text-style: {lit}; }}"
         for place in range(DEVICES)
     )

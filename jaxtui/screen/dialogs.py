@@ -163,6 +163,9 @@ UNKNOWN = "jaxtui has not written this one. Nothing of it has run."
 CHANGED = "this changed since it was accepted; as it is now, it has not run."
 
 
+_HOSTS = 4  # that are named
+
+
 class TrustDialog(TextDialog):
     """Shows the source of a file before anything of it runs; answers "run" or "leave"."""
 
@@ -174,15 +177,19 @@ class TrustDialog(TextDialog):
         *,
         files: Mapping[str, str] | None = None,
         changes: str = "",
+        hosts: Sequence[str] = (),
     ) -> None:
         """`function` is the reference to a function in a file or module, "" for none.
 
-        `files` are the texts of the files that run with it, and `changes` is what changed since
-        the same session was accepted, as a diff.
+        `hosts` are those that the session logs in to. `files` are the texts of the files that run
+        with it, and `changes` is what changed since the same session was accepted, as a diff.
         """
         files = files or {}
         shown = "shown below" if files else "which is not shown here"
         runs = f" It also runs {function}, {shown}." if function else ""
+        if hosts:
+            named = ", ".join(hosts[:_HOSTS]) + (", …" if len(hosts) > _HOSTS else "")
+            runs += f" It logs in to {named} by ssh, and runs there."
         parts = [f"{changes}\n\n{ALL}\n\n"] if changes else []
         parts.append(text)
         parts += [f"\n==== {name}\n\n{content}" for name, content in sorted(files.items())]

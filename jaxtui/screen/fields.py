@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from jaxtui.session import host_names
 from jaxtui.session.field_path import DEVICES, PARAMETERS, FieldPath
 from jaxtui.session.session import AxisTypeName, SessionError, check_parameters
 
@@ -66,6 +67,14 @@ def order(text: str) -> list[int] | None:
     if len(set(ids)) != len(ids):
         raise SessionError("a device is listed twice", DEVICES / "order")
     return ids or None
+
+
+def hosts(text: str) -> list[str] | None:
+    """`a, b` as a list, None for no text. Raises SessionError at `devices.hosts`."""
+    names = host_names.split(text)
+    if fault := host_names.fault(names):
+        raise SessionError(fault, DEVICES / "hosts")
+    return names or None
 
 
 def count(text: str) -> int | None:

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-Part = str | tuple[str, str]
+from jaxtui.screen.header_parts import Part, header
 
 ALWAYS = ("fix", "palette", "help")  # the labels of keys that stay, however little room there is
 CLOSE = "close"  # the label of the key out of a dialog, for which even what is said is cut
@@ -42,42 +42,16 @@ class HeaderLine(Widget):
         self._active = active
 
     def render(self) -> Content:
-        """The line, fitted to the width; the engine's status is the last part to go."""
-        ways = ((True, True), (False, True), (True, False), (False, False))
-        choices = [(self._names(roomy), self._status(roomy, where)) for roomy, where in ways]
-        choices.append((self._keys(), self._status(False, False)))
-        for left, right in choices:
-            if _length(left) + _length(right) < self.size.width:
-                break
-        else:
-            left = []
-        gap = max(0, self.size.width - _length(left) - _length(right))
-        return Content.assemble(*left, " " * gap, *right)
-
-    def _names(self, roomy: bool) -> list[Part]:
-        """The names of the screens, after the program's own if there is room."""
-        brand: list[Part] = [(" jaxtui ", "bold $text")] if roomy else []
-        return brand + [
-            (
-                f" {key} {label} " if roomy else f" {key} {label}",
-                "bold $text on $surface" if name == self._active else "$text-muted",
+        return Content.assemble(
+            *header(
+                self._screens,
+                self._active,
+                self.size.width,
+                where=self.where,
+                doing=self.doing,
+                alert=self.alert,
             )
-            for name, key, label in self._screens
-        ]
-
-    def _keys(self) -> list[Part]:
-        """The keys of the screens, with the name of the active one."""
-        return [
-            (f" {key} {label}", "bold $text on $surface")
-            if name == self._active
-            else (f" {key}", "$text-muted")
-            for name, key, label in self._screens
-        ]
-
-    def _status(self, roomy: bool, where: bool) -> list[Part]:
-        place = self.where if roomy else self.where.replace("JAX ", "")
-        shown: list[Part] = [(f"{place} · ", "$text-muted")] if where and self.where else []
-        return [*shown, (self.doing, "bold $text-warning" if self.alert else "$text"), " "]
+        )
 
     def on_click(self, event: events.Click) -> None:
         line = str(self.render())
@@ -147,7 +121,3 @@ class KeyLine(Widget):
 def _cells(pair: tuple[str, str]) -> int:
     """The cells of a key with its label and the gap behind it."""
     return len(pair[0]) + len(pair[1]) + 3
-
-
-def _length(parts: Sequence[Part]) -> int:
-    return sum(len(part if isinstance(part, str) else part[0]) for part in parts)

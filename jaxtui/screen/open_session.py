@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
+from jaxtui.screen.engine_line import EngineLine
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import DEVICES
 from jaxtui.session.session import Session
 from jaxtui.session.working_folder import working_folder
-from jaxtui.wire.base import Composition, Described, Failed, Gone, Log, Ready, Spoiled
+from jaxtui.wire.base import Composition, Described, Failed, Gone, LineState, Log, Ready, Spoiled
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Environment
 
@@ -61,6 +62,7 @@ class OpenSession:
         self.environment: Environment | None = None
         self.gone: Gone | None = None
         self.unstartable: Diagnosis | None = None  # why JAX did not start with these devices
+        self.line = EngineLine()
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.spoiled = ""  # what user code did to the engine, for which the next change replaces it
         self.file_changes = 0  # how often a file that the session reads has changed
@@ -107,6 +109,8 @@ class OpenSession:
             fault = self.unstartable
             devices = fault is not None and fault.field.under(DEVICES)
             return "cannot start · 6 Devices" if devices else GONE
+        if self.line.lost:
+            return self.line.words(now)
         if self.phase == "starting":
             waited = now - self.phase_since
             named = f"starting JAX {waited:.0f} s · ctrl+c ends it"
@@ -137,6 +141,7 @@ class OpenSession:
     def restarted(self, now: float) -> None:
         self.phase, self.phase_since, self.gone = "starting", now, None
         self.unstartable = None
+        self.line.reset()
         self.spoiled = ""
         self._was_ready = False
 
@@ -146,6 +151,7 @@ class OpenSession:
             case Ready():
                 self.phase, self.phase_since, self._was_ready = "ready", now, True
                 self.environment, self.gone = event.environment, None
+                self.line.reset()
             case Spoiled():
                 self.spoiled = event.what
             case Described():
@@ -154,5 +160,10 @@ class OpenSession:
                 self.unstartable = event.diagnosis
             case Log():
                 self.log.append(event.line)
+            case LineState():
+                self.line.on(event, now)
+                if not self.line.lost and self.phase == "ready":
+                    self.phase_since = now  # what it was asked for meanwhile it has only now
             case Gone(wanted=False):
+                self.line.reset()
                 self.phase, self.phase_since, self.gone = "gone", now, event

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from rich.color import ColorSystem
@@ -75,6 +75,20 @@ class TerminalFrame:
     def forget(self) -> None:
         """Take nothing that the terminal shows for known, so that all is sent again."""
         self._size = (0, 0)
+
+    def begin_with(self, rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """Take for known what was sent before: each row's texts, with the codes of their styles."""
+        cells = [[cell for text, _ in row for cell in text] for row in rows]
+        if not all(_is_certain("".join(texts)) for texts in cells):
+            self.forget()
+            return
+        self._rows = []
+        for texts, row in zip(cells, rows, strict=True):
+            known = _Row(len(texts))
+            known.texts = texts
+            known.styles = [code for text, code in row for _ in text]
+            self._rows.append(known)
+        self._size = (len(cells[0]) if cells else 0, len(cells))
 
     def update(self, pieces: Iterable[Piece], width: int, height: int, colours: ColorSystem) -> str:
         """What to write to a terminal of this size, so that it shows `pieces` where they belong.

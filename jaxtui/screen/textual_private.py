@@ -6,7 +6,7 @@ import functools
 import os
 import select
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from rich.color import ColorSystem
@@ -18,7 +18,7 @@ from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import Key
+from textual.events import Key, ScreenResume
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
@@ -26,9 +26,11 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
+from jaxtui.screen.taken_terminal import TakenTerminal
 from jaxtui.screen.terminal_frame import Piece, TerminalFrame
 
 PAINT_SECONDS = 0.001
+_ALTERNATE_SCREEN = "\x1b[?1049h"
 
 
 class PromptScreen(Screen[None]):
@@ -39,6 +41,14 @@ class PromptScreen(Screen[None]):
     """
 
     _soon: Timer | None = None
+    _has_been_left = False
+
+    def on_screen_suspend(self) -> None:
+        self._has_been_left = True
+
+    def _on_screen_resume(self, event: ScreenResume) -> None:
+        # What has just been mounted has its styles; Textual styles it again, twice.
+        event.refresh_styles = self._has_been_left
 
     @property
     def _update_timer(self) -> Timer:
@@ -79,9 +89,25 @@ class FrugalApp(App[None]):
         super().__init__(**options)
         self._shown = TerminalFrame()
 
+    def begin_with_shown(self, rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """Take what the terminal shows for known: texts by row, with the codes of their styles."""
+        self._shown.begin_with(rows)
+
     def forget_shown(self) -> None:
         """Take nothing that the terminal shows for known; what is painted next is sent whole."""
         self._shown.forget()
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """Load the styles of a new screen; those that are loaded already are not parsed again.
+
+        Textual parses all of them up to three times for it, and styles all widgets anew.
+        """
+        for path in screen.css_path:
+            if not self.stylesheet.has_source(str(path), ""):
+                self.stylesheet.read(path)
+        super()._load_screen_css(screen)
+        if screen._css_update_count < 0:  # a new one, whose widgets are styled as they are mounted
+            screen._css_update_count = self._css_update_count
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, LayoutUpdate | ChopsUpdate):
@@ -246,7 +272,8 @@ class EscapeParser(XTermParser):
 class TerminalDriver(LinuxDriver):
     """A driver that says when its terminal is gone, by calling the `terminal_lost` of its app.
 
-    It asks its app's `in_field` whether keys are typed into a text field.
+    It asks its app's `in_field` whether keys are typed into a text field. It goes on with a
+    terminal that is on its alternate screen already, if `take_terminal` of its app returns one.
     """
 
     def __init__(self, app: Any, **options: Any) -> None:
@@ -256,11 +283,25 @@ class TerminalDriver(LinuxDriver):
         self._file: Any = LosableTerminal(sys.__stderr__, self._terminal_lost)
         self._forget_shown: Callable[[], object] = app.forget_shown
         self._in_field: Callable[[], bool] = app.in_field
+        self._take_terminal: Callable[[], TakenTerminal | None] = app.take_terminal
+        self._begin_with_shown = app.begin_with_shown
+        self._entered = False  # whether the alternate screen is shown already
+
+    def write(self, data: str) -> None:
+        # Entered again, it would be cleared.
+        if not (self._entered and data == _ALTERNATE_SCREEN):
+            super().write(data)
 
     def start_application_mode(self) -> None:
         # What the terminal shows after another program had it is not what was sent to it.
         self._forget_shown()
+        taken = self._take_terminal()
+        self._entered = taken is not None
         super().start_application_mode()  # type: ignore[no-untyped-call]  # in Textual
+        self._entered = False
+        if taken is not None:
+            self.attrs_before = taken.modes
+            self._begin_with_shown(taken.rows)
 
     def run_input_thread(self) -> None:
         parser = functools.partial(EscapeParser, in_field=self._in_field)

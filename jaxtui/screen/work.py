@@ -262,7 +262,8 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
         pending = self._pending.get(event.id)
         match event:
             case Gone(wanted=False):
-                if (waited := self.in_hand) is not None and self.phase == "ready":
+                waited, lost = self.in_hand, self.open_session.line.lost
+                if waited is not None and self.phase == "ready" and not lost:
                     self._block(waited)
                 self._forget_engine()
             case Stage() if pending is not None:

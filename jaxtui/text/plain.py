@@ -220,7 +220,8 @@ def process(seen: Environment, number: int) -> str:
 def environment(seen: Environment, *, ascii: bool = False) -> str:
     """What JAX sees, and what it runs on."""
     cores = quantities.counted(seen.cores, "core")
-    note = f" (simulated: they share {cores})" if seen.simulated else ""
+    shared = "those of a host share its cores" if seen.hosts else f"they share {cores}"
+    note = f" (simulated: {shared})" if seen.simulated else ""
     rows = [["id", "kind", "platform", "process", "memory used", "limit"]]
     for device in seen.devices:
         memory = (_memory(device.memory_used), _memory(device.memory_limit))

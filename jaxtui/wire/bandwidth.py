@@ -11,15 +11,16 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from jaxtui.session.collective_catalogue import Family
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark, Collective
 from jaxtui.wire.base import Composition, Event, Request
-from jaxtui.wire.benchmark_report import Round, TimingReport
+from jaxtui.wire.benchmark_report import ProcessTimes, Round, TimingReport
 from jaxtui.wire.report import Environment
 
+Reach = Literal["", "within a process", "between processes"]
 GIGA = 1e9
 MICRO = 1e-6
 
@@ -90,7 +91,9 @@ class SweepPlan(Struct, frozen=True, kw_only=True):
 
     `factor` is the convention's for these ranks, `bytes` are the sizes to measure. A size gets
     `rounds` samples, or fewer once `budget` seconds have passed, unless `exact_rounds`. All calls
-    have the same input, so small messages stay in caches.
+    have the same input, so small messages stay in caches. Of an engine of several processes,
+    `reach` says whether the collective stays within a process; if not, each size is also sent
+    within the first, among `within_ranks` of its devices (0 if it cannot be).
     """
 
     operation: str
@@ -115,6 +118,8 @@ class SweepPlan(Struct, frozen=True, kw_only=True):
     affinity: list[int]
     load: list[float]
     notes: list[str]
+    reach: Reach = ""
+    within_ranks: int = 0
 
 
 class SizeReport(Struct, frozen=True, kw_only=True):
@@ -124,7 +129,8 @@ class SizeReport(Struct, frozen=True, kw_only=True):
     the samples, `low_us` and `high_us` are its 99 % confidence limits. `algbw` and `busbw` are
     GB/s. `wrong` counts the elements, on all devices, that differ from the NumPy reference.
     `samples` are seconds per call, each averaged over `calls` calls. `first` is the duration of the
-    first call in seconds, which includes compilation.
+    first call in seconds, which includes compilation. `reach` is empty in an engine of one process;
+    `processes` has the times by each process' own clock, in seconds.
     """
 
     bytes: int
@@ -144,6 +150,9 @@ class SizeReport(Struct, frozen=True, kw_only=True):
     samples: list[float] = []
     rounds: list[Round] = []
     skipped: str | None = None
+    reach: Reach = ""
+    ranks: int | None = None
+    processes: list[ProcessTimes] = []
 
 
 class Fit(Struct, frozen=True, kw_only=True):
@@ -200,7 +209,11 @@ def average_busbw(sizes: Sequence[SizeReport]) -> float | None:
 
 
 class BandwidthReport(TimingReport, frozen=True, kw_only=True):
-    """The output of `jaxtui bench --json` for a session with a collective: its `composition`."""
+    """The output of `jaxtui bench --json` for a session with a collective: its `composition`.
+
+    `within` are the sizes that were also sent within the first of several processes, with a fit of
+    their own.
+    """
 
     collective: SweepPlan | None
     sizes: list[SizeReport]
@@ -208,6 +221,8 @@ class BandwidthReport(TimingReport, frozen=True, kw_only=True):
     average_busbw: float | None
     composition: Any
     error: Diagnosis | None
+    within: list[SizeReport] = field(default_factory=list)
+    within_fit: Fit | None = None
 
 
 class SweepBandwidth(Request, frozen=True, kw_only=True):
@@ -232,7 +247,11 @@ class BandwidthStarted(Event, frozen=True, kw_only=True):
 
 
 class BandwidthMeasured(Event, frozen=True, kw_only=True):
-    """A message size was measured or skipped, or was stopped with the samples so far."""
+    """A message size was measured or skipped, or was stopped with the samples so far.
+
+    `within`: it was sent within the first process beside the session's own collective.
+    """
 
     point: int
     size: SizeReport
+    within: bool = False

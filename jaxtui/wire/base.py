@@ -116,6 +116,19 @@ class Log(Event, frozen=True, kw_only=True):
     line: str
 
 
+class LineState(Event, frozen=True, kw_only=True):
+    """What became of the line to an engine that is kept while it is broken. Created by the client.
+
+    The other host was last heard `silent` seconds ago, and keeps its engine for `kept` more;
+    `reason` says why the line, or the last attempt to take it up again, failed.
+    """
+
+    state: Literal["lost", "connecting", "connected"]
+    silent: float = 0.0
+    kept: float = 0.0
+    reason: str = ""
+
+
 class Gone(Event, frozen=True, kw_only=True):
     """The last event: the engine's process has ended or did not start. Created by the client.
 

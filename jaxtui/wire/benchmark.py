@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import field
+
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.base import Composition, Event, Request
@@ -125,7 +127,10 @@ class BenchPrepared(Event, frozen=True, kw_only=True):
 
 
 class BenchSample(Event, frozen=True, kw_only=True):
-    """One sample: seconds per call, averaged over `calls` calls of one compilation of the arm."""
+    """One sample: seconds per call, averaged over `calls` calls of one compilation of the arm.
+
+    `processes` has those of every process, where several take part, of which the slowest counts.
+    """
 
     point: int
     arm: int
@@ -133,6 +138,7 @@ class BenchSample(Event, frozen=True, kw_only=True):
     order: int
     compilation: int
     seconds: float
+    processes: list[float] = field(default_factory=list)
 
 
 class BenchGap(Event, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ class PlannedArm(Struct, frozen=True, kw_only=True):
     The control is the baseline again, for an A/A test. `python` is the strategy as bare JAX code.
     `skipped` is the reason why it is not run, or None; `warning` says what is doubtful about it.
     `operations` is relative to the baseline's. `padded` is the number of examples added so that the
-    devices divide the batch.
+    devices divide the batch. `processes` are those of an engine of several that hold its devices.
     """
 
     arm: int
@@ -56,6 +56,7 @@ class PlannedArm(Struct, frozen=True, kw_only=True):
     skipped: str | None = None
     fixes: list[Fix] = []
     warning: str | None = None
+    processes: list[int] = []
 
 
 class PlannedPoint(Struct, frozen=True, kw_only=True):
@@ -124,6 +125,18 @@ class Sample(Struct, frozen=True, kw_only=True):
     flags: list[Flag] = []
 
 
+class ProcessTimes(Struct, frozen=True, kw_only=True):
+    """What the clock of one process says of an arm or a message size.
+
+    `samples` are its seconds per call, in the order of all samples, of each of which the slowest
+    process counts.
+    """
+
+    process: int
+    median: float
+    samples: list[float]
+
+
 class Speedup(Struct, frozen=True, kw_only=True):
     """How many times faster than `against`; below 1 is slower. `low` and `high` are 99 % limits."""
 
@@ -186,6 +199,7 @@ class StrategyReport(Struct, frozen=True, kw_only=True):
     of memory layout. A sample averages `calls` calls. `flops_rate` and `bytes_rate` are per second;
     `of_peak` is their fraction of the roofline at this arithmetic intensity. `roof` says whether
     the roofline is the peak that was "measured" or, if a strategy exceeded it, the rate "reached".
+    `processes` are those of an engine of several that ran it, with the times by their own clocks.
     """
 
     name: str
@@ -225,6 +239,7 @@ class StrategyReport(Struct, frozen=True, kw_only=True):
     skipped: str | None = None
     fixes: list[Fix] = []
     warning: str | None = None
+    processes: list[ProcessTimes] = []
 
 
 class Control(Struct, frozen=True, kw_only=True):

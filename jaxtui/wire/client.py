@@ -16,9 +16,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
+
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import NO_FIELD
-from jaxtui.wire.base import Failed, Gone, Log, Ready
+from jaxtui.wire.base import Failed, Gone, LineState, Log, Ready
 from jaxtui.wire.framing import FramingError
 from jaxtui.wire.process import READ_BYTES, EngineProcess, EngineSettings, read_available
 from jaxtui.wire.protocol import AnyEvent, AnyRequest, OtherVersionError, decode_event, frame
@@ -92,6 +94,10 @@ class EngineClient:
         """Kill the engine; Gone(wanted=True) follows if there was one."""
         self._loop.running = False
         self._loop.post(self._loop.kill)
+
+    def hurry(self) -> None:
+        """Have the line to the engine taken up again at once, if it is lost."""
+        self._loop.post(self._loop.hurry)
 
     def close(self) -> None:
         """End the engine and the client's thread within a second. Later calls do nothing."""
@@ -187,6 +193,10 @@ class _Loop:
             self._process.wanted = True
             self._process.kill()
 
+    def hurry(self) -> None:
+        if self._process is not None:
+            self._process.hurry()
+
     def _start(self, settings: EngineSettings, process: EngineProcess | None) -> None:
         with self._lock:
             self._starts -= 1
@@ -205,6 +215,8 @@ class _Loop:
         self._process = process
         self._selector.register(process.events, selectors.EVENT_READ, self._read_events)
         self._selector.register(process.errors, selectors.EVENT_READ, self._read_errors)
+        if process.line is not None:
+            self._selector.register(process.line, selectors.EVENT_READ, self._read_line)
 
     def _not_started(self, reason: str) -> None:
         self._down()
@@ -367,6 +379,22 @@ class _Loop:
             self._resume_errors = time.monotonic() + _STDERR_PAUSE_SECONDS
         return True
 
+    def _read_line(self) -> None:
+        """Deliver what became of the line to the engine."""
+        process = self._process
+        assert process is not None
+        assert process.line is not None
+        data = read_available(process.line)
+        if not data:
+            if data is not None:
+                self._forget(process.line)
+            return
+        for text in data.splitlines():
+            state = LineState(**msgspec.json.decode(text))
+            process.follow_line(state)
+            if not process.wanted:
+                self.deliver(state)
+
     def _log(self, process: EngineProcess, lines: list[str]) -> None:
         if not process.wanted:
             for line in lines:
@@ -383,8 +411,9 @@ class _Loop:
                 if not read():
                     break
         self._log(process, process.lines.end())
-        for descriptor in (process.requests, process.events, process.errors):
-            self._forget(descriptor)
+        for descriptor in (process.requests, process.events, process.errors, process.line):
+            if descriptor is not None:
+                self._forget(descriptor)
         self._resume_errors = self._resume_events = None
         process.dispose()
         self._process = None

@@ -12,6 +12,7 @@ _FULL_STOP = re.compile(r"(?<!\.)\.$")  # since the words stand within a sentenc
 _PEER = re.compile(r"^jaxtui\.engine: process (\d+) ended with status (-?\d+)$")
 _OUT_OF_STEP = re.compile(r"^jaxtui\.engine: (the processes of the engine .*)$")
 OF_HOSTS = "jaxtui.hosts: "  # begins the last words of an engine on several hosts
+_LINE = re.compile(r"^jaxtui\.line: (.*)$")  # the last words of what holds a line
 _NO_MODULE = re.compile(r"No module named '?(jaxtui[\w.]*)'?")
 _USER_LINE = re.compile(r'^  File "<program>", line (\d+) in ')
 # The prefix of a line of XLA's log: date, thread, file.
@@ -25,13 +26,16 @@ def reason(status: int, tail: Sequence[str], said: str = "") -> str:
     """
     if said:
         return said
+    if tail and (lost := _LINE.search(tail[-1])):
+        return lost[1]
     for line in reversed(tail):
         if line.startswith(OF_HOSTS):
             return line.removeprefix(OF_HOSTS)
         if flag := _FLAG.search(line):
             return f"XLA does not know what XLA_FLAGS holds: {flag[1].strip()}"
         if module := _NO_MODULE.search(line):
-            return f"the Python that starts the engine has no {module[1]}"
+            both = ": install the same jaxtui on both sides" if ".line" in module[1] else ""
+            return f"the Python that starts the engine has no {module[1]}{both}"
         if out_of_step := _OUT_OF_STEP.search(line):
             return out_of_step[1]
     who = "the engine"

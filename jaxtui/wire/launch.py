@@ -13,7 +13,8 @@ from msgspec import Struct
 from jaxtui import bounded
 from jaxtui.session.session import AxisTypeName, Session, SessionError
 from jaxtui.session.working_folder import working_folder
-from jaxtui.wire.process import EngineProcess, EngineSettings, Reach
+from jaxtui.wire.early import EarlyEngine
+from jaxtui.wire.process import EngineProcess, EngineSettings, Launched, Reach
 
 if TYPE_CHECKING:
     from jaxtui.wire.client import EngineClient
@@ -22,16 +23,19 @@ if TYPE_CHECKING:
 class Choice(Struct, frozen=True, kw_only=True):
     """The command line's options for the engine; None and () leave the choice to the session.
 
-    `command`, `processes`, `hosts` and `reach` are as in EngineSettings; `hosts` takes precedence
-    over the session's, and () is for this host alone. `axis_types` belongs to `mesh`.
+    `command`, `processes`, `keep`, `hosts`, `reach` and `launched` are as in EngineSettings;
+    `hosts` takes precedence over the session's, and () is for this host alone. `axis_types` belongs
+    to `mesh`.
     """
 
     platform: str | None = None
     count: int | None = None
     command: tuple[str, ...] = ()
     processes: int = 1
+    keep: float = 0.0
     hosts: tuple[str, ...] | None = None
     reach: Reach = Reach()
+    launched: Launched | None = None
     mesh: dict[str, int] | None = None
     axis_types: dict[str, AxisTypeName] | None = None
 
@@ -39,29 +43,38 @@ class Choice(Struct, frozen=True, kw_only=True):
         """Return the session with the devices that the command line asks for.
 
         A platform other than the session's has other devices, so the session's count, order and
-        mesh are dropped with it. The hosts are not the session's business: see `settings_for`.
+        mesh are dropped with it.
         """
         devices = session.devices
         if self.platform is not None and self.platform != devices.platform:
             devices = type(devices)(platform=self.platform, hosts=devices.hosts)
         if self.count is not None:
             devices = msgspec.structs.replace(devices, count=self.count)
+        if self.hosts:
+            devices = msgspec.structs.replace(devices, hosts=list(self.hosts))
         if self.mesh is not None:
             types = self.axis_types or None
             devices = msgspec.structs.replace(devices, mesh=self.mesh, axis_types=types)
         return msgspec.structs.replace(session, devices=devices)
 
     def settings_for(self, session: Session, *, trusted: bool = True) -> EngineSettings:
-        """The engine for a session; the hosts that it names are reached only if it is `trusted`."""
+        """The engine for a session.
+
+        The hosts that it names are reached only if it is `trusted`, or the command line has them.
+        """
         devices = session.devices
-        own = tuple(devices.hosts or ()) if trusted else ()
+        hosts = tuple(devices.hosts or ())
+        if self.hosts == () or not (trusted or hosts == self.hosts):
+            hosts = ()
         return EngineSettings(
             platform=devices.platform,
             count=devices.count,
             command=self.command,
             processes=self.processes,
-            hosts=own if self.hosts is None else self.hosts,
+            hosts=hosts,
             reach=self.reach,
+            launched=self.launched,
+            keep=self.keep,
         )
 
 
@@ -71,11 +84,13 @@ class StartedEngine:
     Settings that cannot be used raise nothing here; the client reports them.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, early: EarlyEngine | None = None) -> None:
+        """`early` is an engine that waits for its settings; it is used if it suits them."""
         self._settings = settings
         self._client: EngineClient | None = None
+        started = early.take() if early is not None and settings.on_this_host else None
         try:
-            self._process: EngineProcess | None = EngineProcess(settings)
+            self._process: EngineProcess | None = EngineProcess(settings, started)
         except (OSError, ValueError):
             self._process = None  # the client tries again and reports the error
 

@@ -10,6 +10,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Sharding
 from jaxtui.wire.base import Composition, Event, Request
 from jaxtui.wire.listing import Links
+from jaxtui.wire.memory_report import MemoryReport
 from jaxtui.wire.report import Flow, Parameter, ProgramReport
 
 ProgramView = Literal["equivalents", "origins", "jaxpr", "stablehlo", "hlo", "cost", "memory"]
@@ -25,13 +26,15 @@ class Run(Request, frozen=True, kw_only=True):
     """Evaluate a composition and keep the result on the devices.
 
     Outputs of up to `values` elements are reported with their values, larger ones with a summary;
-    with None they are left to later requests. `held` is a result before to keep beside it, 0 for
-    none.
+    with None they are left to later requests, but for the first of them that have no more than
+    `small` elements together, so that these are shown without another round trip. `held` is a
+    result before to keep beside it, 0 for none.
     """
 
     composition: Composition
     values: int | None = None
     held: int = 0
+    small: int = 0
 
 
 class Inspect(Request, frozen=True, kw_only=True):
@@ -82,10 +85,11 @@ class Inspected(Event, frozen=True, kw_only=True):
     """Answers Inspect.
 
     `links` say where in the user's code the lines of a listing come from, `notes` what there is to
-    mend.
+    mend, and `memory` what the text is made of in the view of that name.
     """
 
     view: ProgramView
     text: str
     links: Links | None = None
     notes: list[Diagnosis] = msgspec.field(default_factory=list)
+    memory: MemoryReport | None = None

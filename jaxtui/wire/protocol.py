@@ -93,6 +93,7 @@ AnyEvent = (
     | base.Spoiled
     | base.Printed
     | base.Log
+    | base.LineState
     | base.Gone
 )
 

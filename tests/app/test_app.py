@@ -18,8 +18,8 @@ from textual.screen import Screen
 
 from jaxtui.app import trust
 from jaxtui.app.covered import covered
-from jaxtui.app.explorer import joined
 from jaxtui.app.help import HelpDialog
+from jaxtui.app.joined_events import joined
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.command_table import COMMANDS

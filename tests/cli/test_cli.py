@@ -99,6 +99,9 @@ def test_the_version_is_printed() -> None:
         ("run", "--devices", "many", "a"),
         ("run", "--engine", "'unbalanced", "a"),
         ("run", "--engine", "", "a"),
+        ("run", "--keep", "60", "a"),
+        ("run", "--keep", "long", "--engine", "ssh host python -m jaxtui.engine", "a"),
+        ("run", "--keep", "60", "--engine", "ssh host start-an-engine", "a"),
         ("lessons", "none-of-that-name"),
         ("run", "--mesh", "data", "a"),
         ("--mesh", "data=4,data=2"),
@@ -324,7 +327,6 @@ def test_the_number_of_processes_goes_to_the_engine() -> None:
         (("devices", "--processes", "0"), "'0' is no number of processes"),
         (("devices", "--processes", "two"), "'two' is no number of processes"),
         (("run", "a", "--devices", "8", "--processes", "3"), "cannot be shared out among 3"),
-        (("bench", "a", "--processes", "2"), "one process"),
         (("export", "a", "--processes", "2"), "one process"),
     ],
 )
@@ -430,19 +432,46 @@ def test_the_command_line_imports_neither_jax_nor_textual() -> None:
     assert python(code) == "[]"
 
 
-def test_the_engine_starts_before_textual_is_imported() -> None:
+def test_the_engine_starts_before_all_else_and_has_its_settings_before_textual_is_there() -> None:
     code = (
         "import sys\n"
-        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import launch\n"
-        "def start(settings):\n"
-        "    print(settings.count, 'textual' in sys.modules)\n"
+        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import early\n"
+        "begin = early.started\n"
+        "def started(arguments):\n"
+        "    print('jaxtui.session.session' in sys.modules)\n"
+        "    return begin([sys.executable, '-S', '-c', 'import sys; sys.stdin.read()'])\n"
+        "early.started = started\n"
+        "def told(options):\n"
+        "    print(options, 'textual' in sys.modules)\n"
         "    raise KeyboardInterrupt\n"
-        "launch.EngineProcess = start\n"
+        "early.told = told\n"
         "cli._require_terminal = lambda: None\n"
         "try: cli.main(['--devices', '3'])\n"
         "except KeyboardInterrupt: pass\n"
     )
-    assert python(code) == "3 False"
+    assert python(code) == "False\n['--platform=cpu', '--devices=3'] False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [(["--engine", "true"], {}), (["--processes", "2"], {}), ([], {"JAXTUI_ENGINE": "true"})],
+)
+def test_no_engine_starts_early_where_another_is_asked_for(
+    arguments: list[str], environment: dict[str, str]
+) -> None:
+    code = (
+        "import os\n"
+        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import early, launch\n"
+        f"os.environ |= {environment!r}\n"
+        "def start(settings, started):\n"
+        "    print(started)\n"
+        "    raise KeyboardInterrupt\n"
+        "launch.EngineProcess = start\n"
+        "cli._require_terminal = lambda: None\n"
+        f"try: cli.main({arguments!r})\n"
+        "except KeyboardInterrupt: pass\n"
+    )
+    assert python(code) == "None"
 
 
 def test_the_first_frame_waits_for_nothing_that_speaks_with_the_engine() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from jaxtui.wire.program import Ran, Run
 from jaxtui.wire.results import ReadWindow, WindowRead
 from tests.support.asking import Asker
 from tests.support.ssh_hosts import MISSING, SshHosts
+from tests.support.terminal import explorer
 
 pytestmark = [
     pytest.mark.long,
@@ -107,3 +109,13 @@ def test_a_collective_is_checked_over_all_hosts(several: Asker) -> None:
     answer, _ = several.ask(request)
     assert isinstance(answer, CollectiveRan), answer
     assert answer.report.checked is True
+
+
+def test_what_is_asked_before_the_hosts_are_there_is_answered(
+    hosts: SshHosts, tmp_path: Path
+) -> None:
+    """As the explorer asks: the moment it is there, which is long before the hosts have met."""
+    with explorer(tmp_path, "--hosts=a,b", "--devices=8", *hosts.options) as terminal:
+        terminal.wait("53.")
+        terminal.press("6")
+        terminal.wait("1 b")

@@ -23,9 +23,9 @@ WAIT = 120.0  # seconds
 class Engine:
     """An engine that is sent one request at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: EngineSettings | None = None) -> None:
         self.events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
-        self.client = EngineClient(EngineSettings(platform="cpu", count=8))
+        self.client = EngineClient(settings or EngineSettings(platform="cpu", count=8))
         self.client.start()
         self.client.listen(self.events.put)
         self.until(Ready)

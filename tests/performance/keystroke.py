@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def _milliseconds(of: Session, repeats: int) -> tuple[float, float]:
         trust.sign(session.save(of, file))
         with Terminal([*EXPLORER, str(file)]) as terminal:
             terminal.wait(lambda text: "batch·4" in text and "ran " in text)
-            _focus_the_value(terminal)
+            focus_the_value(terminal)
             seconds = [_key_and_back(terminal) for _ in range(repeats * 10)]
     milliseconds = [1e3 * each for pair in seconds for each in pair]
     return statistics.median(milliseconds), statistics.quantiles(milliseconds, n=20)[-1]
@@ -107,7 +108,7 @@ def _bare_trace() -> float:
     return float(ran.stdout)
 
 
-def _focus_the_value(terminal: Terminal) -> None:
+def focus_the_value(terminal: Terminal) -> None:
     """Press tab until the cursor is in the value of x, and move it behind the 4."""
     for _ in range(8):
         terminal.type("\t")
@@ -124,14 +125,15 @@ def _focus_the_value(terminal: Terminal) -> None:
 
 def _key_and_back(terminal: Terminal) -> tuple[float, float]:
     """Return the seconds from a typed 0 to a batch of 40, and from a backspace to one of 4."""
-    there = _until(terminal, "0", "‹40›")
+    there = _until(terminal, "0", r"0›, 3\]")
     # An automatic run must not delay the next key.
     terminal.settle(0.6)
-    back = _until(terminal, BACKSPACE, "‹4›")
+    back = _until(terminal, BACKSPACE, r"‹4›|(?<!0)›, 3\]")
     terminal.settle(0.6)
     return there, back
 
 
 def _until(terminal: Terminal, key: str, shown: str) -> float:
+    """Return the seconds until the cells that differ, `shown` in the end, are written."""
     terminal.type(key)
-    return terminal.written(shown)
+    return terminal.painted(re.compile(shown))

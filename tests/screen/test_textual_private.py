@@ -13,13 +13,16 @@ import threading
 import time
 import tty
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, ComposeResult
+from textual.color import Color
 from textual.constants import ESCAPE_DELAY
 from textual.containers import Vertical
+from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.drivers import linux_driver
@@ -33,6 +36,7 @@ import jaxtui
 from jaxtui.screen.textual_private import (
     PAINT_SECONDS,
     EscapeParser,
+    FrugalApp,
     LosableTerminal,
     PromptScreen,
     SteadyInput,
@@ -44,6 +48,8 @@ def test_textual_has_the_private_names() -> None:
     assert isinstance(inspect.getattr_static(Screen, "_update_timer"), property)
     assert not inspect.signature(Screen._on_timer_update).parameters.keys() - {"self"}
     assert list(inspect.signature(Input._watch_value).parameters) == ["self", "value"]
+    assert list(inspect.signature(App._load_screen_css).parameters) == ["self", "screen"]
+    assert App()._css_update_count == 0
 
 
 def test_textual_has_the_private_names_of_its_driver() -> None:
@@ -53,6 +59,10 @@ def test_textual_has_the_private_names_of_its_driver() -> None:
     assert "self.run_input_thread()" in source
     used = set(re.findall(r"self\._file\.(\w+)", inspect.getsource(WriterThread)))
     assert used <= {"write", "flush", "fileno"}
+    source = inspect.getsource(LinuxDriver.start_application_mode)
+    assert r'self.write("\x1b[?1049h")' in source
+    assert "self.attrs_before = termios.tcgetattr(self.fileno)" in source
+    assert "self.attrs_before)" in inspect.getsource(LinuxDriver.stop_application_mode)
 
 
 def test_textual_paints_by_the_names_that_are_used_to_send_less() -> None:
@@ -169,6 +179,8 @@ def test_no_widget_takes_another_private_name_of_textual_by_chance() -> None:
     }
     assert taken == {
         "FrugalApp._display",
+        "FrugalApp._load_screen_css",
+        "PromptScreen._on_screen_resume",
         "PromptScreen._update_timer",
         "SteadyInput._watch_value",
     }
@@ -286,3 +298,53 @@ def test_escape_and_a_key_that_arrive_together_are_two_keys(
 def test_alt_goes_by_words_in_a_field(data: str, word: str, keys: list[str]) -> None:
     assert keys_in(data, in_field=True) == [word]
     assert keys_in(data, in_field=False) == keys
+
+
+class StyledScreen(Screen[None]):
+    """A screen with a file of styles, which name a colour of the theme."""
+
+    def __init__(self, styles: Path) -> None:
+        self.CSS_PATH = styles
+        super().__init__()
+
+    def compose(self) -> ComposeResult:
+        yield Static("here", classes="coloured")
+
+
+class StyledApp(FrugalApp):
+    """An app with two such screens."""
+
+    def __init__(self, styles: Path) -> None:
+        super().__init__()
+        for name in ("one", "two"):
+            self.add_mode(name, lambda: StyledScreen(styles))
+
+
+async def test_a_new_screen_is_styled_and_no_styles_are_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    styles = tmp_path / "styles.tcss"
+    styles.write_text(".coloured { background: $primary; }")
+    app = StyledApp(styles)
+    async with app.run_test() as pilot:
+        parsed: list[Stylesheet] = []
+        reparse = Stylesheet.reparse
+        monkeypatch.setattr(Stylesheet, "reparse", lambda s: (parsed.append(s), reparse(s)))
+        app.switch_mode("one")
+        await pilot.pause()
+        assert not parsed
+        ground = app.screen.query_one(Static).styles.background
+        assert ground == Color.parse(app.theme_variables["primary"])
+        app.theme = "nord"
+        await pilot.pause()
+        assert parsed
+        assert app.screen.query_one(Static).styles.background != ground
+        app.switch_mode("two")
+        await pilot.pause()
+        now = Color.parse(app.theme_variables["primary"])
+        assert app.screen.query_one(Static).styles.background == now
+        app.theme = "gruvbox"
+        app.switch_mode("one")
+        await pilot.pause()
+        now = Color.parse(app.theme_variables["primary"])
+        assert app.screen.query_one(Static).styles.background == now

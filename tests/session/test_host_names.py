@@ -61,5 +61,7 @@ def test_the_hosts_of_a_session_are_reached_only_once_it_is_trusted() -> None:
     session = Session(devices=Devices(hosts=["a", "b"]))
     assert Choice().settings_for(session).hosts == ("a", "b")
     assert Choice().settings_for(session, trusted=False).hosts == ()
-    assert Choice(hosts=("c", "d")).settings_for(session, trusted=False).hosts == ("c", "d")
+    given = Choice(hosts=("c", "d"))
+    assert given.settings_for(given.applied_to(session), trusted=False).hosts == ("c", "d")
+    assert given.settings_for(session, trusted=False).hosts == ()
     assert Choice(hosts=()).settings_for(session).hosts == ()

@@ -27,6 +27,15 @@ def exists(pid: int) -> bool:
     return True
 
 
+def no_children() -> bool:
+    """Whether this process has neither a child nor a zombie of one."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
 def sized_by_terminal() -> dict[str, str]:
     """Return the environment for a program that asks its own terminal for the size.
 

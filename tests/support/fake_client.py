@@ -38,6 +38,7 @@ class FakeClient:
         self.requests: list[AnyRequest] = []
         self.restarts: list[EngineSettings | None] = []
         self.kills = 0
+        self.hurries = 0
         self._id = 0
         self._listener: Callable[[AnyEvent], None] | None = None
 
@@ -61,6 +62,9 @@ class FakeClient:
 
     def kill(self) -> None:
         self.kills += 1
+
+    def hurry(self) -> None:
+        self.hurries += 1
 
     def close(self) -> None:
         self.running = False

@@ -15,6 +15,7 @@ from jaxtui.wire.report import (
     Environment,
     Flow,
     FlowLeaf,
+    Input,
     Level,
     Output,
     Parameter,
@@ -136,11 +137,12 @@ def output(path: str = "") -> Output:
     )
 
 
-def ran(id: int, *, paths: Sequence[str] = ("",)) -> Ran:
+def ran(id: int, *, paths: Sequence[str] = ("",), inputs: Sequence[Input] = ()) -> Ran:
+    outputs = [output(path) for path in paths]
     return Ran(
         id=id,
         result=id,
-        report=ProgramReport(inputs=[], layers=[], outputs=[output(path) for path in paths]),
+        report=ProgramReport(inputs=list(inputs), layers=[], outputs=outputs),
         flow=flow(),
         seconds=0.0004,
     )

@@ -1,4 +1,4 @@
-"""Several hosts to reach by ssh, which are all this machine, with an SSH server of the test's own.
+"""Several hosts to reach by ssh, which are all this machine, with SSH servers of the test's own.
 
 Each has a key pair of its own, by which the server tells them apart: what runs "on" a host finds
 its name in FAKE_HOST, and the Python there is a script that a test can change.
@@ -18,16 +18,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.network import Network
+
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 MISSING = "" if SSHD and shutil.which("ssh") else "no SSH server is installed"
 ROOT = Path(__file__).parents[2]
 
 _SERVER = """
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys
-PidFile {folder}/sshd.pid
+PidFile none
 PermitUserEnvironment yes
 PermitRootLogin yes
 PasswordAuthentication no
@@ -39,7 +41,7 @@ LogLevel ERROR
 """
 _CLIENT = """
 Host {host}
-    HostName 127.0.0.1
+    HostName {address}
     Port {port}
     IdentityFile {folder}/{host}
     IdentitiesOnly yes
@@ -60,9 +62,13 @@ def free_port() -> int:
 
 
 class SshHosts:
-    """An SSH server in `folder` that is reached under several names."""
+    """An SSH server in `folder` that is reached under several names.
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    With a `network` there is one at each of its hosts, which have these names.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], network: Network | None = None) -> None:
+        self._network = network
         self.folder = folder
         self.names = tuple(names)
         self._port = free_port()
@@ -74,33 +80,46 @@ class SshHosts:
         ]
         (folder / "authorized_keys").write_text("".join(allowed))
         host_key = (folder / "host_key.pub").read_text()
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{self._port} {host_key}")
-        (folder / "server").write_text(_SERVER.format(port=self._port, folder=folder))
+        places = {self.address(name) for name in names}
+        known = [f"[{place}]:{self._port} {host_key}" for place in places]
+        (folder / "known_hosts").write_text("".join(known))
         self.settle("".join(map(self.entry, names)))
         self.python = folder / "python"
         self.let_python("")
         Path("/run/sshd").mkdir(parents=True, exist_ok=True) if os.getuid() == 0 else None
+        self._servers = [self._serve(name) for name in (names if network else names[:1])]
+        for name in names:
+            self._wait(self.address(name))
+
+    def address(self, name: str) -> str:
+        return self._network.address(name) if self._network else "127.0.0.1"
+
+    def _serve(self, name: str) -> subprocess.Popen[bytes]:
+        settings = self.folder / f"server-{name}"
+        place = {"port": self._port, "address": self.address(name), "folder": self.folder}
+        settings.write_text(_SERVER.format(**place))
         assert SSHD is not None
-        self._server = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(folder / "server")], start_new_session=True
-        )
-        self._wait()
+        command = [SSHD, "-D", "-e", "-f", str(settings)]
+        if self._network:
+            command = self._network.on(name, command)
+        return subprocess.Popen(command, start_new_session=True)
 
     def _keygen(self, name: str) -> None:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)]
         subprocess.run(command, check=True)
 
-    def _wait(self) -> None:
+    def _wait(self, address: str) -> None:
         end = time.monotonic() + 10
         while time.monotonic() < end:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+            with suppress(OSError), socket.create_connection((address, self._port), 1):
                 return
             time.sleep(0.02)
         raise TimeoutError("the SSH server does not start")
 
     def entry(self, host: str) -> str:
         """What the client's configuration says of a host."""
-        return _CLIENT.format(host=host, port=self._port, folder=self.folder)
+        place = {"port": self._port, "address": self.address(host), "folder": self.folder}
+        return _CLIENT.format(host=host, **place)
 
     def settle(self, text: str) -> None:
         """Write the client's configuration anew."""
@@ -152,6 +171,7 @@ class SshHosts:
 
     def close(self) -> None:
         """End the server and the sessions that it holds."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._server.pid, signal.SIGKILL)
-        self._server.wait()
+        for server in self._servers:
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+            server.wait()

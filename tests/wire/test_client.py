@@ -39,7 +39,7 @@ from jaxtui.wire.process import (
 )
 from jaxtui.wire.program import Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
-from tests.support.asking import Heard, exists
+from tests.support.asking import Heard, exists, no_children
 
 SPEAK = """
 import os, sys, time
@@ -79,15 +79,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         assert not client.running
     assert set(threading.enumerate()) <= threads
     assert no_children()
-
-
-def no_children() -> bool:
-    """Whether this process has neither a child nor a zombie of one."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return True
-    return False
 
 
 def alive(pid: int) -> bool:
@@ -634,6 +625,8 @@ def test_a_platform_from_a_file_is_one_word_to_a_remote_shell():
         (134, ["termination by rendezvous"], "collective"),
         (137, [], "memory"),
         (1, ["python: No module named jaxtui"], "has no jaxtui"),
+        (1, ["python: No module named jaxtui.line"], "install the same jaxtui on both sides"),
+        (1, ["ssh: x", "jaxtui.line: the engine was ended on far"], "the engine was ended on far"),
         (255, ["ssh: connect to host h: refused"], "status 255: ssh: connect to host h: refused"),
         (1, ["F1122 08:33:40.158398    5692 file.cc:234] The cause"], "status 1: The cause"),
         (-64, [], "signal 64|SIGRTMAX"),

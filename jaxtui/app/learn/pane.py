@@ -21,9 +21,10 @@ from jaxtui.app.learn.text import (
     steps_text,
 )
 from jaxtui.program.screen.results_side import WIDEST, ResultsSide
-from jaxtui.screen.base import BREAKPOINTS, NARROW
+from jaxtui.screen.base import BREAKPOINTS
 from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.titles import set_title
+from jaxtui.screen.widths import NARROW
 
 WIDTH, WIDE = 46, 62  # of the text, in cells
 BESIDE = 110  # columns from which text and program stand side by side

@@ -10,9 +10,10 @@ from textual.widgets import OptionList, Static
 from jaxtui import lessons
 from jaxtui.app.learn.lesson_list import LessonList
 from jaxtui.screen import commands
-from jaxtui.screen.base import NARROW, STYLES, WorkScreen
+from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.dialogs import FilterLine
 from jaxtui.screen.shell import ShownWork
+from jaxtui.screen.widths import NARROW
 from jaxtui.session.session import Session
 
 LEAST_BESIDE = 60  # columns below which the notes stand under the list

@@ -23,13 +23,14 @@ class SweepRecording(RunRecording):
         super().__init__(request, session, path)
         self.plan: SweepPlan | None = None
         self.sizes: list[SizeReport] = []
+        self.within: list[SizeReport] = []
 
     def _measured(self, event: AnyEvent) -> None:
         match event:
             case BandwidthStarted():
                 self.environment, self.plan = event.environment, event.plan
             case BandwidthMeasured():
-                self.sizes.append(event.size)
+                (self.within if event.within else self.sizes).append(event.size)
 
     @property
     def begun(self) -> bool:
@@ -42,7 +43,7 @@ class SweepRecording(RunRecording):
     @property
     def right(self) -> bool:
         """Whether no wrong element has been found so far."""
-        return not any(size.wrong for size in self.sizes)
+        return not any(size.wrong for size in (*self.sizes, *self.within))
 
     def report(self) -> BandwidthReport:
         return BandwidthReport(
@@ -52,4 +53,6 @@ class SweepRecording(RunRecording):
             sizes=self.sizes,
             fit=fit(self.sizes),
             average_busbw=average_busbw(self.sizes),
+            within=self.within,
+            within_fit=fit(self.within),
         )

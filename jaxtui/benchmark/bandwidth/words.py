@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jaxtui.benchmark import words as bench_words
 from jaxtui.text import plain, quantities
-from jaxtui.wire.bandwidth import BandwidthReport, Fit, SizeReport, SweepPlan
+from jaxtui.wire.bandwidth import MICRO, BandwidthReport, Fit, SizeReport, SweepPlan
 from jaxtui.wire.benchmark import BenchStage
 
 # As nccl-tests has them, its second line for the units; the interval is ours.
 HEADINGS = ("size", "count", "type", "time", "± 99 %", "algbw", "busbw", "#wrong")
 UNITS = ("(B)", "(elements)", "", "(µs)", "", "(GB/s)", "(GB/s)", "")
 RIGHT = frozenset({0, 1, 3, 4, 5, 6, 7})
+REACH = "where"  # within a process, or between processes
 
 
 # ------------------------------------------------------------------------------------- figures
 
 
+def headings(report: BandwidthReport) -> tuple[list[str], list[str]]:
+    """The headings of `row` and their units: in an engine of several processes, the reach too."""
+    plan = report.collective
+    beyond = [REACH] if plan is not None and plan.reach else []
+    return [*HEADINGS, *beyond], [*UNITS, *("" for _ in beyond)]
+
+
+def measured(report: BandwidthReport) -> list[SizeReport]:
+    """The sizes that were measured, each followed by what it took within a process."""
+    within = {size.bytes: size for size in report.within}
+    pairs = [(size, within.pop(size.bytes, None)) for size in report.sizes]
+    found = [size for pair in pairs for size in pair if size is not None]
+    return [size for size in (*found, *within.values()) if size.skipped is None]
+
+
 def row(size: SizeReport) -> list[str]:
-    """The cells of one size, under HEADINGS."""
+    """The cells of one size, under its report's headings."""
+    return [*_figures(size), *([size.reach] if size.reach else [])]
+
+
+def _figures(size: SizeReport) -> list[str]:
     return [
         f"{size.bytes:,}",
         f"{size.count:,}",
@@ -74,7 +96,12 @@ def _what(plan: SweepPlan) -> str:
     options = "".join(f", {name}={text}" for name, text in plan.options.items() if text.strip())
     ranks = quantities.counted(plan.ranks, "rank")
     groups = f" in {len(plan.groups)} groups" if len(plan.groups) > 1 else ""
-    return f"{plan.operation} ({plan.family}) via {plan.via}{options}: n = {ranks}{groups}"
+    reach = f" {plan.reach}" if plan.reach else ""
+    beside = f", and {plan.within_ranks} within a process" if plan.within_ranks else ""
+    return (
+        f"{plan.operation} ({plan.family}) via {plan.via}{options}: n = {ranks}{groups}{reach}"
+        f"{beside}"
+    )
 
 
 def conventions(plan: SweepPlan) -> list[str]:
@@ -95,16 +122,22 @@ def _how(plan: SweepPlan) -> str:
 def findings(report: BandwidthReport) -> list[str]:
     """What the sweep says: the fit, the average, and what was wrong."""
     lines = [line for line in (fit_text(report.fit),) if line]
+    if report.within and report.collective is not None and lines:
+        lines[0] = f"{report.collective.reach}: {lines[0]}"
+    if report.within_fit is not None:
+        lines.append(f"within a process: {fit_text(report.within_fit)}")
     if report.average_busbw is not None:
         average = quantities.significant(report.average_busbw, 3)
         lines.append(f"average bus bandwidth {average} GB/s")
-    for size in report.sizes:
+    lines += _apart(report.sizes)
+    for size in (*report.sizes, *report.within):
         if size.skipped is not None:
-            lines.append(f"{quantities.exact_size(size.bytes)} is left out: {size.skipped}")
+            where = f" {size.reach}" if size.reach else ""
+            lines.append(f"{quantities.exact_size(size.bytes)}{where} is left out: {size.skipped}")
         elif size.wrong:
             what = "1 element is" if size.wrong == 1 else f"{size.wrong} elements are"
             lines.append(f"{quantities.exact_size(size.bytes)}: {what} wrong")
-    checked = [size for size in report.sizes if size.wrong is not None]
+    checked = [size for size in (*report.sizes, *report.within) if size.wrong is not None]
     if checked and not any(size.wrong for size in checked):
         lines.append("every element on every device agrees with the NumPy reference")
     flagged = [r.flags for size in report.sizes for r in size.rounds]
@@ -115,12 +148,29 @@ def findings(report: BandwidthReport) -> list[str]:
     return lines
 
 
+def _apart(sizes: Sequence[SizeReport]) -> list[str]:
+    """How far the clocks of the processes are apart, where that is most."""
+    ratios = [
+        (max(p.median for p in size.processes) / min(p.median for p in size.processes), size)
+        for size in sizes
+        if len(size.processes) > 1
+    ]
+    if not ratios:
+        return []
+    ratio, size = max(ratios, key=lambda pair: pair[0])
+    at = quantities.exact_size(size.bytes)
+    return [
+        "the slowest process counts; the processes' own medians differ by at most "
+        f"{quantities.percent(ratio - 1)}, at {at}"
+    ]
+
+
 def text(report: BandwidthReport, *, ascii: bool = False) -> str:
     """The report for a terminal."""
     parts = ["\n".join(heading(report))]
-    rows = [row(size) for size in report.sizes if size.skipped is None]
+    rows = [row(size) for size in measured(report)]
     if rows:
-        parts.append(plain.aligned([list(HEADINGS), list(UNITS), *rows], RIGHT))
+        parts.append(plain.aligned([*headings(report), *rows], RIGHT))
     parts.append("\n".join(findings(report)))
     return bench_words.titled(report.session, report.title, parts, ascii=ascii)
 
@@ -129,9 +179,9 @@ def markdown(report: BandwidthReport) -> str:
     """The report as Markdown."""
     lines = [f"# {report.title or report.session or 'Bandwidth'}", ""]
     lines += [f"- {line}" for line in [*heading(report), report.began]]
-    rows = [row(size) for size in report.sizes if size.skipped is None]
+    rows = [row(size) for size in measured(report)]
     if rows:
-        names = [" ".join(filter(None, pair)) for pair in zip(HEADINGS, UNITS, strict=True)]
+        names = [" ".join(filter(None, pair)) for pair in zip(*headings(report), strict=True)]
         lines += ["", *bench_words.markdown_table(names, RIGHT, rows)]
     said = findings(report)
     if said:
@@ -146,8 +196,20 @@ _COLUMNS = (
 
 
 def to_csv(report: BandwidthReport) -> str:
-    """One row for each size: times in µs, bandwidths in GB/s."""
+    """One row for each size: times in µs, bandwidths in GB/s.
+
+    Sizes that were sent within a process come last, the medians of the processes in one cell.
+    """
     plan = report.collective
-    place = [plan.operation, plan.via, plan.ranks] if plan is not None else [None] * 3
-    rows = ([*place, *(getattr(size, name) for name in _COLUMNS)] for size in report.sizes)
-    return bench_words.csv_of([["operation", "via", "ranks", *_COLUMNS], *rows])
+    place = [plan.operation, plan.via] if plan is not None else [None] * 2
+    ranks = plan.ranks if plan is not None else None
+    rows = (
+        [
+            *(*place, size.ranks or ranks),
+            *(getattr(size, name) for name in _COLUMNS),
+            *(size.reach, " ".join(f"{p.process}:{p.median / MICRO:.6g}" for p in size.processes)),
+        ]
+        for size in (*report.sizes, *report.within)
+    )
+    head = ["operation", "via", "ranks", *_COLUMNS, "reach", "process_us"]
+    return bench_words.csv_of([head, *rows])

@@ -10,9 +10,9 @@ from jax import tree_util
 
 from jaxtui.benchmark.engine.strategies.layouts import Case
 from jaxtui.engine_base.errors import diagnosed
+from jaxtui.program.engine.mapped_axes import axis_size, input_axes
 from jaxtui.program.engine.prepared import Prepared
 from jaxtui.program.engine.programs import BuiltLayer
-from jaxtui.program.engine.tracing import axis_size, input_axes
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.export_texts import Texts
 from jaxtui.session.field_path import ARGUMENTS, LAYERS

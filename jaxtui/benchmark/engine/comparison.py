@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtui.results.engine.blocks import Index, cut_up, part_of
 from jaxtui.wire.benchmark_report import Correct
 
-Leaves = Sequence[np.ndarray[Any, Any]]
+# NumPy arrays; or what has a shape, a dtype and a size, and is read in parts: `leaf.read(part)`
+Leaves = Sequence[Any]
+AT_ONCE = 1 << 22  # elements that are compared together
 # Significand bits that a platform multiplies float32 matrices with, unless told to be precise.
 _MATMUL_EPSILON = {"gpu": 2.0**-10, "cuda": 2.0**-10, "rocm": 2.0**-10, "tpu": 2.0**-7}
 
@@ -32,13 +35,26 @@ def compared(
         if not expected.size:
             continue
         if exact or not jnp.issubdtype(expected.dtype, jnp.inexact):
-            wrong += int(np.count_nonzero(~_same(expected, given)))
+            wrong += sum(int(np.count_nonzero(~_same(a, b))) for a, b in parts(expected, given))
             continue
         own = max(epsilon, _eps(expected.dtype))
         bad, ulp = _apart(expected, given, own, longest)
         wrong += bad
         most = ulp if most is None else max(most, ulp)
     return Correct(wrong=wrong, count=count, max_ulp=most)
+
+
+def parts(one: Any, other: Any) -> Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Both leaves, which have one shape, in parts of at most AT_ONCE elements."""
+    for part in cut_up(one.shape, AT_ONCE):
+        yield _part(one, part), _part(other, part)
+
+
+def _part(leaf: Any, part: Index) -> np.ndarray[Any, Any]:
+    read: np.ndarray[Any, Any] = (
+        leaf.read(part) if hasattr(leaf, "read") else part_of(np.asarray(leaf), part)
+    )
+    return read
 
 
 def _same(expected: np.ndarray[Any, Any], given: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -48,19 +64,26 @@ def _same(expected: np.ndarray[Any, Any], given: np.ndarray[Any, Any]) -> np.nda
     return same
 
 
-def _apart(
-    expected: np.ndarray[Any, Any], given: np.ndarray[Any, Any], epsilon: float, longest: int
-) -> tuple[int, float]:
+def _apart(expected: Any, given: Any, epsilon: float, longest: int) -> tuple[int, float]:
     """How many elements are too far apart, and the largest distance in eps max|expected|."""
-    a, b = _wide(expected), _wide(given)
-    finite = np.isfinite(a) & np.isfinite(b)
-    same = _same(a, b)
-    scale = float(np.max(np.abs(a), where=finite, initial=0.0))
-    distance = np.abs(np.subtract(a, b, out=np.zeros_like(a), where=finite))
+    scale = max(
+        float(np.max(np.abs(_wide(a)), where=_finite(a, b), initial=0.0))
+        for a, b in parts(expected, given)
+    )
     bound = 16 * epsilon * scale * math.sqrt(longest)
-    bad = (~same) & (~finite | (distance > bound))
-    largest = float(np.max(distance, initial=0.0))
-    return int(np.count_nonzero(bad)), largest / (epsilon * scale) if scale else 0.0
+    wrong, largest = 0, 0.0
+    for a, b in parts(expected, given):
+        finite, wide = _finite(a, b), _wide(a)
+        distance = np.abs(np.subtract(wide, _wide(b), out=np.zeros_like(wide), where=finite))
+        wrong += int(np.count_nonzero(~_same(a, b) & (~finite | (distance > bound))))
+        largest = max(largest, float(np.max(distance, initial=0.0)))
+    return wrong, largest / (epsilon * scale) if scale else 0.0
+
+
+def _finite(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Where both are finite."""
+    finite: np.ndarray[Any, Any] = np.isfinite(_wide(a)) & np.isfinite(_wide(b))
+    return finite
 
 
 def _wide(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -7,26 +7,34 @@ program itself.
 from __future__ import annotations
 
 import functools
+import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from jaxtui.benchmark.engine import comparison, sensitivity
+import jax
+from jax import tree_util
+
+from jaxtui.benchmark.engine import arms, comparison, sensitivity
 from jaxtui.benchmark.engine.case import case_of
 from jaxtui.benchmark.engine.comparison import Leaves
 from jaxtui.benchmark.engine.plan import Arm, Point, plan_point
-from jaxtui.benchmark.engine.preparing import Placed, Preparation, computed_case, why
+from jaxtui.benchmark.engine.preparing import Placed, computed_case, why
 from jaxtui.benchmark.engine.strategies.layouts import Case
 from jaxtui.benchmark.engine.strategies.table import on_host
+from jaxtui.benchmark.engine.together import Together
 from jaxtui.engine_base import processes
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import evaluation
 from jaxtui.program.engine.prepared import prepare
+from jaxtui.results.engine.gathering import FarLeaf, Gathered
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.base import Composition
 
 SAME = "the same, bit for bit"
 ROUNDING = "the same but for rounding"
+_numbers = itertools.count(-1, -1)  # of what is tried; those of benchmarks are of their requests
 
 
 def text(
@@ -37,21 +45,23 @@ def text(
     Raises Diagnosed when the program has no batch that strategies could be run over, and GivenUp
     when `cancelled()` turned true between two of them.
     """
-    processes.refuse("other ways to compute the same are tried")
     # What the function prints was seen when the program ran.
     with rehearsal():
         point = _planned(composition)
         leaves = evaluation.run(composition, lambda stage: None, cancelled).leaves
-        expected = [on_host(leaf) for _, leaf in leaves]
         case = computed_case(point)
-        verdicts = []
-        placed: Placed = {}
-        rounding = Rounding(point)
-        for arm in _arms(point):
-            if cancelled():
-                raise GivenUp
-            on_stage("comparing")
-            verdicts.append(_verdict(arm, case, placed, point, expected, rounding))
+        together = arms.of_benchmark(next(_numbers))
+        try:
+            arms.begin(together, point, case, _asked(_devices(point)))
+            tried = _Tried(together, case, point, [_leaf(leaf) for _, leaf in leaves])
+            verdicts = []
+            for arm in _arms(point):
+                if cancelled():
+                    raise GivenUp
+                on_stage("comparing")
+                verdicts.append(tried.verdict(arm))
+        finally:
+            together.end()
     return "\n".join(_lines(point, verdicts))
 
 
@@ -63,31 +73,60 @@ def _planned(composition: Composition) -> Point:
     batch = case_of(prepared, [value.tree for value in shapes.values]).batch
     count = len(prepared.devices.devices)
     dividing = max(n for n in range(1, count + 1) if batch % n == 0)
-    return plan_point(0, {}, composition, Benchmark(devices=[dividing]))
+    return plan_point(0, {}, composition, _asked(dividing))
+
+
+def _asked(devices: int) -> Benchmark:
+    return Benchmark(devices=[devices])
+
+
+def _devices(point: Point) -> int:
+    return max(arm.planned.devices for arm in point.arms)
 
 
 def _arms(point: Point) -> list[Arm]:
     return [arm for arm in point.arms if arm.planned.role != "control"]
 
 
-def _verdict(
-    arm: Arm, case: Case, placed: Placed, point: Point, expected: Leaves, rounding: Rounding
-) -> str:
-    """How the strategy's result compares with the program's, in words."""
-    if arm.planned.skipped is not None:
-        return arm.planned.skipped
-    try:
-        preparation = Preparation(arm, case, placed)
-        for _ in preparation.stages_in_turn():
-            pass
-        found = preparation.result().collected()
-    except BaseException as error:  # also SystemExit: the user's code may call exit()
-        return why(error)
-    said = compared(expected, found, point)
-    alike = [leaf.shape for leaf in expected] == [leaf.shape for leaf in found]
-    if said.startswith("NOT") and alike and (words := rounding.explains(expected, found)):
-        return words
-    return said
+def _leaf(leaf: Any) -> Any:
+    """A leaf of the result on the host, or to be read in parts if other processes hold some."""
+    return FarLeaf(leaf) if isinstance(leaf, Gathered) else on_host(leaf)
+
+
+class _Tried:
+    """The ways that are tried, and what the program gave: `expected`."""
+
+    def __init__(self, together: Together, case: Case, point: Point, expected: Leaves) -> None:
+        self._together = together
+        self._case = case
+        self._point = point
+        self._expected = expected
+        self._placed: Placed = {}
+        self._rounding = Rounding(point, case)
+
+    def verdict(self, arm: Arm) -> str:
+        """How the strategy's result compares with the program's, in words."""
+        if arm.planned.skipped is not None:
+            return arm.planned.skipped
+        try:
+            preparation = arms.preparation(self._together, arm, self._case, self._placed)
+            for _ in preparation.stages_in_turn():
+                pass
+            ready = preparation.result()
+            said = self._said(ready.collected())
+            if ready.shared is not None:
+                ready.shared.drop()
+        except BaseException as error:  # also SystemExit: the user's code may call exit()
+            return why(error)
+        return said
+
+    def _said(self, found: Leaves) -> str:
+        expected = self._expected
+        said = compared(expected, found, self._point)
+        alike = [leaf.shape for leaf in expected] == [leaf.shape for leaf in found]
+        if said.startswith("NOT") and alike:
+            return self._rounding.explains(expected, found) or said
+        return said
 
 
 def compared(expected: Leaves, found: Leaves, point: Point) -> str:
@@ -105,22 +144,30 @@ def compared(expected: Leaves, found: Leaves, point: Point) -> str:
 class Rounding:
     """Whether a difference is one that the program makes of rounding.
 
-    The program runs for it once, when it is first asked.
+    The program runs for it once, when it is first asked; of several processes, with its arguments
+    in `case`, the first runs all of the batch.
     """
 
-    def __init__(self, point: Point) -> None:
+    def __init__(self, point: Point, case: Case | None = None) -> None:
         self._point = point
+        self._case = case
 
     @functools.cached_property
     def _moves(self) -> list[float] | None:
+        longest = self._point.reference.work.longest
         try:
-            return sensitivity.moves(self._point.shapes, self._point.reference.work.longest)
+            if processes.several() and self._case is not None:
+                return sensitivity.moves_of(*_vmapped(self._case), longest)
+            return sensitivity.moves(self._point.shapes, longest)
         except Exception:  # what a callback of the user's raises for what it was not given
             return None
 
     def explains(self, expected: Leaves, found: Leaves) -> str:
         """How a difference comes from rounding, in words; "" where it does not."""
-        apart = [sensitivity.distance(a, b) for a, b in zip(expected, found, strict=True)]
+        apart = [
+            max((sensitivity.distance(x, y) for x, y in comparison.parts(a, b)), default=0.0)
+            for a, b in zip(expected, found, strict=True)
+        ]
         moves = self._moves
         if (
             moves is None
@@ -135,9 +182,17 @@ class Rounding:
         )
 
 
+def _vmapped(case: Case) -> tuple[Any, list[Any]]:
+    """The function over its batch as a closed jaxpr, and its arguments."""
+    mapped = jax.vmap(case.function, in_axes=case.in_axes, axis_name=case.axis_name)
+    return jax.make_jaxpr(mapped)(*case.structs), tree_util.tree_leaves(case.args)
+
+
 def _lines(point: Point, verdicts: Sequence[str]) -> Iterator[str]:
     case, arms = point.case, _arms(point)
     yield f"{case.name} over a batch of {case.batch}: other ways, held against the result"
+    if processes.several():
+        yield "Ways on one device run in process 0 alone."
     yield ""
     names = [_name(arm) for arm in arms]
     width = max(map(len, names))

@@ -20,8 +20,9 @@ from jaxtui.benchmark.engine.case import case_of
 from jaxtui.benchmark.engine.comparison import Leaves
 from jaxtui.benchmark.engine.operations import OperationCount
 from jaxtui.benchmark.engine.request import check, device_counts, notes, sweep
-from jaxtui.benchmark.engine.strategies.layouts import Case, Setup
+from jaxtui.benchmark.engine.strategies.layouts import SPLIT, Case, Setup
 from jaxtui.benchmark.engine.strategies.table import BASELINE, DEFAULT, TABLE, Strategy, fitting
+from jaxtui.benchmark.engine.together import processes_of
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
@@ -217,8 +218,16 @@ def _planned_arm(
     strategy: Strategy, count: int, case: Case, prepared: Prepared, benchmark: Benchmark
 ) -> Arm:
     devices = prepared.devices.devices[:count]
-    planned = PlannedArm(arm=0, strategy=strategy.name, devices=count)
+    planned = PlannedArm(
+        arm=0, strategy=strategy.name, devices=count, processes=processes_of(devices)
+    )
     arm = Arm(strategy, Setup(case, devices), planned)
+    if planned.processes and 0 not in planned.processes:
+        arm.skip("of several processes the first has to take part: none of these devices is its")
+        return arm
+    if strategy.layout is SPLIT and not arm.setup.even:
+        arm.skip("a pmap needs as many devices of each process, one process after the other")
+        return arm
     missing = -case.batch % count
     if missing and not benchmark.pad:
         below, above = fitting(case, count)
@@ -240,7 +249,7 @@ def _require_same(arm: Arm, reference: Reference) -> None:
     strategy, setup = arm.strategy, arm.setup
     try:
         built = strategy.build(setup)
-        closed, output = jax.make_jaxpr(built.step or built.call, return_shape=True)(
+        closed, output = jax.make_jaxpr(built.whole or built.step or built.call, return_shape=True)(
             *strategy.structs(setup)
         )
         shapes = strategy.output_shapes(setup, output)

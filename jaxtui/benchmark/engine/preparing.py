@@ -6,14 +6,15 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import msgspec
-import numpy as np
 from jax import tree_util
 
+from jaxtui.benchmark.engine import timing
 from jaxtui.benchmark.engine.case import case_of
+from jaxtui.benchmark.engine.comparison import Leaves
 from jaxtui.benchmark.engine.plan import REFUSE, Arm, Point, input_key, per_memory
 from jaxtui.benchmark.engine.strategies.layouts import Case
 from jaxtui.benchmark.engine.timing import Sampler
@@ -21,6 +22,8 @@ from jaxtui.engine_base import failures
 from jaxtui.engine_base.devices import available_memory
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.program.engine import expressions, input_placements, placing
+from jaxtui.results.engine.blocks import whole
+from jaxtui.results.engine.gathering import FarLeaf
 from jaxtui.results.engine.store import ResultStore
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.text import quantities
@@ -40,7 +43,7 @@ class PreparedArm:
     """An arm that can be timed, and what it returned the first time.
 
     `compiled` holds the same program so many times, each called as `call(*inputs)`; `samplers` are
-    theirs.
+    theirs. What is `shared` with other processes has no output of its own.
     """
 
     arm: Arm
@@ -53,19 +56,48 @@ class PreparedArm:
     samplers: Sequence[Sampler] = ()
     calls: int = 1
     samples: list[float] = field(default_factory=list)
+    shared: Shared | None = None
 
     @property
     def index(self) -> int:
         return self.arm.planned.arm
 
-    def collected(self) -> list[np.ndarray[Any, Any]]:
-        """The first output on the host, the batch leading, added examples left out."""
+    def own_samplers(self, *, throughput: bool) -> list[Sampler]:
+        """A sampler of each compilation, by the clock of this process alone."""
+        return [
+            timing.sampler(call, self.inputs, self.output, throughput=throughput)
+            for call in self.compiled
+        ]
+
+    def ready_to_sample(self, *, throughput: bool) -> None:
+        """Make the samplers, of all processes if it is shared, and let go of the output."""
+        if self.shared is None:
+            self.samplers = self.own_samplers(throughput=throughput)
+        else:
+            self.samplers = self.shared.samplers(len(self.compiled), throughput=throughput)
+        self.output = None
+
+    def collected(self) -> Leaves:
+        """The first output, the batch leading, added examples left out: on the host, or to be read
+        in parts if it is shared."""
+        if self.shared is not None:
+            return self.shared.collected()
         setup, padded = self.arm.setup, self.arm.planned.padded
         leaves = self.arm.strategy.collect(setup, self.output)
         return [leaf[: setup.case.batch - padded] for leaf in leaves] if padded else leaves
 
 
 Placed = dict[tuple[str, int, int], tuple[tuple[Any, ...], float]]
+
+
+class Shared(Protocol):
+    """What is asked of an arm that several processes share."""
+
+    def collected(self) -> Leaves: ...
+
+    def samplers(self, compilations: int, *, throughput: bool) -> list[Sampler]: ...
+
+    def drop(self) -> None: ...
 
 
 class Preparation:
@@ -83,7 +115,7 @@ class Preparation:
         self._inputs: tuple[Any, ...] = ()
         self._stablehlo: str | None = None
         self._most = 1
-        self._output: Any = None
+        self.output: Any = None
 
     def stages_in_turn(self) -> Iterator[BenchStageName]:
         """Yields each stage before it does it. Raises whatever JAX and the user's code raise."""
@@ -92,22 +124,27 @@ class Preparation:
         if self._built.step is not None:
             yield from self._compile()
         yield "first call"
-        self._output, seconds = _timed(
+        self.output, seconds = _timed(
             lambda: jax.block_until_ready(self._built.call(*self._inputs))
         )
         self._took(first=seconds)
 
-    def compiled_again(self) -> Iterator[BenchStageName]:
-        """After stages_in_turn(): compile it anew, as often as takes little time. Yields and raises
-        as that does.
+    @property
+    def further(self) -> int:
+        """How many further compilations take little time."""
+        took = sum(x or 0.0 for x in (self.stages.trace, self.stages.lower, self.stages.compile))
+        return min(self._most - 1, int(COMPILING_SECONDS / took)) if took else 0
+
+    def compiled_again(self, times: int | None = None) -> Iterator[BenchStageName]:
+        """After stages_in_turn(): compile it anew, `times` or as often as takes little time. Yields
+        and raises as that does.
 
         What runs operation by operation is not compiled by its arm, so that it stays as it is.
         """
         if self._built.step is None:
             return
         given = self.arm.strategy.step_inputs(self.arm.setup, self._inputs)
-        took = sum(x or 0.0 for x in (self.stages.trace, self.stages.lower, self.stages.compile))
-        for _ in range(min(self._most - 1, int(COMPILING_SECONDS / took))):
+        for _ in range(self.further if times is None else times):
             yield "compiling"
             built = self.arm.strategy.build(self.arm.setup)
             jax.block_until_ready(built.step(*given))
@@ -118,7 +155,7 @@ class Preparation:
             arm=self.arm,
             compiled=self._compiled,
             inputs=self._inputs,
-            output=self._output,
+            output=self.output,
             stages=self.stages,
             stablehlo=self._stablehlo,
         )
@@ -185,7 +222,7 @@ def why(error: BaseException) -> str:
 def computed_case(point: Point) -> Case:
     """The point's case with its arguments computed. Raises Diagnosed at the value that fails."""
     prepared = point.prepared
-    with jax.default_device(prepared.devices.devices[0]):
+    with jax.default_device(prepared.devices.first):
         values = []
         for index, argument in enumerate(prepared.composition.program.arguments):
             field = placing.value_field(index)
@@ -194,13 +231,20 @@ def computed_case(point: Point) -> Case:
         return case_of(prepared, values)
 
 
+def _kept(leaf: FarLeaf) -> Any:
+    """The leaf as a result is kept; of one with added examples what counts."""
+    return leaf.gathered if leaf.rows is None else leaf.read(whole(leaf.shape))
+
+
 def program_report(point: Point, baseline: PreparedArm) -> ProgramReport:
     """The program as `run` reports it, its output that of the baseline."""
     recorder = point.shapes.recorder
     depth = len(recorder.layers)
-    leaves = tree_util.tree_leaves(baseline.output)
-    if [tuple(leaf.shape) for leaf in leaves] != [s for s, _ in point.reference.shapes]:
-        leaves = baseline.collected()
+    leaves: list[Any] = tree_util.tree_leaves(baseline.output)
+    if baseline.shared is not None:
+        leaves = [_kept(leaf) for leaf in baseline.collected()]
+    elif [tuple(leaf.shape) for leaf in leaves] != [s for s, _ in point.reference.shapes]:
+        leaves = list(baseline.collected())
     store = ResultStore()
     store.keep(0, list(zip(point.reference.paths, leaves, strict=True)))
     levels = recorder.flow().levels

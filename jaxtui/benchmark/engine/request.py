@@ -18,7 +18,6 @@ from jaxtui.wire.benchmark_report import Parameter
 
 def check(benchmark: Benchmark, composition: Composition) -> None:
     """Raise Diagnosed at the first invalid field of `benchmark`."""
-    processes.refuse("strategies are timed")
     for index, name in enumerate(benchmark.strategies):
         if name not in TABLE:
             raise _unknown_strategy(name, BENCHMARK / "strategies" / index)
@@ -74,12 +73,18 @@ def sweep(benchmark: Benchmark) -> list[dict[str, Parameter]]:
 
 
 def notes(composition: Composition) -> list[str]:
-    """What the benchmark ignores of the program, in words."""
-    return [
+    """What the benchmark ignores of the program, and which processes count, in words."""
+    found = [
         f"the sharding of {argument.name} is left aside: a strategy places its own inputs"
         for argument in composition.program.arguments
         if argument.sharding.strip()
     ]
+    if processes.several():
+        found.append(
+            "over several processes the slowest counts; what is on devices of process 0 alone runs "
+            "there, while the others wait"
+        )
+    return found
 
 
 def device_counts(benchmark: Benchmark, available: int) -> list[int]:

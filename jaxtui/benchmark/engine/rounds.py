@@ -14,6 +14,7 @@ from jaxtui.benchmark.engine import sampling_statistics as sampling
 from jaxtui.benchmark.engine import timing, turns
 from jaxtui.benchmark.engine.preparing import PreparedArm
 from jaxtui.benchmark.engine.sampling_statistics import Ratio
+from jaxtui.benchmark.engine.together import each_of
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.engine_base.errors import GivenUp
 from jaxtui.wire.benchmark import BenchGap, BenchRound, BenchSample
@@ -83,8 +84,9 @@ class Rounds:
         measured: list[tuple[PreparedArm, float]] = []
         for place, ready in enumerate(order):
             compilation = self._next_compilation(ready)
+            sample = ready.samplers[compilation]
             with self.turns.sample():
-                seconds = ready.samplers[compilation](ready.calls)
+                seconds = sample(ready.calls)
             measured.append((ready, seconds))
             yield BenchSample(
                 id=self.request,
@@ -94,6 +96,7 @@ class Rounds:
                 order=place,
                 compilation=compilation,
                 seconds=seconds,
+                processes=each_of(sample),
             )
             if self._due(turns.SAMPLE_SECONDS) and ready is not order[-1]:
                 noise.append(timing.noise(before, timing.read_meters()))

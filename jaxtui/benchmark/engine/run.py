@@ -14,13 +14,13 @@ from typing import Any
 import jax.numpy as jnp
 from jax import tree_util
 
+from jaxtui.benchmark.engine import arms as shared_arms
 from jaxtui.benchmark.engine import comparison, peaks, timing
 from jaxtui.benchmark.engine import plan as plans
 from jaxtui.benchmark.engine import request as asked_for
 from jaxtui.benchmark.engine.plan import Arm, Point
 from jaxtui.benchmark.engine.preparing import (
     Placed,
-    Preparation,
     PreparedArm,
     computed_case,
     program_report,
@@ -29,7 +29,8 @@ from jaxtui.benchmark.engine.preparing import (
 from jaxtui.benchmark.engine.rounds import Rounds
 from jaxtui.benchmark.engine.strategies.layouts import Case
 from jaxtui.benchmark.engine.timed_run import Events, TimedRun
-from jaxtui.benchmark.engine.timing import Method
+from jaxtui.benchmark.engine.timing import Method, Sampler
+from jaxtui.benchmark.engine.together import processes_of
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.engine_base.devices import environment
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
@@ -61,6 +62,7 @@ class _Run(TimedRun):
     def __init__(self, request: Bench, turns: Turns, pace: Pace, method: Method | None) -> None:
         method = method or Method(throughput=request.benchmark.mode == "throughput")
         super().__init__(request, turns, pace, method, BUDGET)
+        self.together = shared_arms.of_benchmark(self.id)
         self.order = random.Random(self.seed)
         self.timed: list[Point] = []
 
@@ -68,7 +70,10 @@ class _Run(TimedRun):
         asked_for.check(self.asked, self.composition)
         points = asked_for.sweep(self.asked)
         first = self._first_that_can_be(points)
-        yield from self._to_the_end(self._measurements(points, first))
+        try:
+            yield from self._to_the_end(self._measurements(points, first))
+        finally:
+            self.together.end()
 
     def _measurements(self, points: list[dict[str, Any]], first: Point) -> Events:
         yield self._started(points)
@@ -117,6 +122,7 @@ class _Run(TimedRun):
             yield BenchPoint(id=self.id, point=point.planned)
             yield self._stage(index, None, "placing")
             case = computed_case(point)
+            shared_arms.begin(self.together, point, case, self.asked)
         except Diagnosed as error:
             failed = plans.failed_point(index, parameters, error.diagnosis)
             yield BenchPoint(id=self.id, point=failed)
@@ -173,7 +179,7 @@ class _Run(TimedRun):
         """Place, trace, lower, compile and call an arm once, and compile it again."""
         preparation = None
         try:
-            preparation = Preparation(arm, case, placed)
+            preparation = shared_arms.preparation(self.together, arm, case, placed)
             for stage in preparation.stages_in_turn():
                 yield self._stage(point.index, arm.planned.arm, stage)
             for stage in preparation.compiled_again():
@@ -221,11 +227,7 @@ class _Run(TimedRun):
 
     def _warm(self, point: Point, ready: list[PreparedArm]) -> Events:
         for one in _in_order(ready):
-            one.samplers = [
-                timing.sampler(call, one.inputs, one.output, throughput=self.method.throughput)
-                for call in one.compiled
-            ]
-            one.output = None
+            one.ready_to_sample(throughput=self.method.throughput)
             sample = timing.in_turn(one.samplers)
             yield self._stage(point.index, one.index, "warming")
             for _ in self.turns.alone(timing.warm(sample, self.method)):
@@ -252,11 +254,21 @@ class _Run(TimedRun):
         yield self._stage(self.timed[-1].index, None, "peaks")
         yield from self._gap(self.timed[-1].index)
         found: list[Peak] = []
-        for peak in self.turns.alone(peaks.measured(devices, sorted(used), dtype)):
+        found_in_turn = peaks.measured(devices, sorted(used), dtype, sampled=self._peak_sampler)
+        for peak in self.turns.alone(found_in_turn):
             if isinstance(peak, Peak):
                 found.append(peak)
             yield None
         yield BenchPeaks(id=self.id, peaks=peaks.shared(found) if simulated else found)
+
+    def _peak_sampler(self, kind: peaks.Kind, count: int, dtype: Any, length: int) -> Sampler:
+        """Of all processes that hold the first `count` devices."""
+        devices = self.timed[0].prepared.devices.devices[:count]
+        if len(processes_of(devices)) < 2:
+            return peaks.sampler(kind, devices, dtype, length)
+        name = jnp.dtype(dtype).name
+        self.together.step("prepare_peak", kind, count, name, length, communicates=True)
+        return self.together.sampler("sample_peak")
 
 
 def _in_order(ready: Sequence[PreparedArm]) -> list[PreparedArm]:

@@ -59,21 +59,24 @@ def moves(shapes: Shapes, longest: int) -> list[float] | None:
     of the longest sum on the way, which has `longest` terms: what it may be rounded by. None for a
     program that is not known before it runs, or has other results than arrays.
     """
-    prepared = shapes.prepared
     if shapes.jaxpr is None:
         return None
-    with placing.on_device_set(prepared.devices):
-        given = _arrays(shapes)
-        first = _evaluated(shapes.jaxpr, given, lambda name, leaf: leaf)
-        most = [0.0] * len(first)
-        generator = np.random.default_rng(0)
-        for trial in range(TRIALS):
-            size = (1.0, 4.0, 4.0 * math.sqrt(longest))[trial % 3]
-            rounded = functools.partial(_rounded, size=size, generator=generator)
-            inputs = [rounded("", leaf) for leaf in given]
-            moved = _evaluated(shapes.jaxpr, inputs, rounded)
-            for number, (a, b) in enumerate(zip(first, moved, strict=True)):
-                most[number] = max(most[number], distance(on_host(a), on_host(b)))
+    with placing.on_device_set(shapes.prepared.devices):
+        return moves_of(shapes.jaxpr, _arrays(shapes), longest)
+
+
+def moves_of(jaxpr: Any, given: Sequence[Any], longest: int) -> list[float]:
+    """As `moves`, of a closed jaxpr with its arguments."""
+    first = _evaluated(jaxpr, given, lambda name, leaf: leaf)
+    most = [0.0] * len(first)
+    generator = np.random.default_rng(0)
+    for trial in range(TRIALS):
+        size = (1.0, 4.0, 4.0 * math.sqrt(longest))[trial % 3]
+        rounded = functools.partial(_rounded, size=size, generator=generator)
+        inputs = [rounded("", leaf) for leaf in given]
+        moved = _evaluated(jaxpr, inputs, rounded)
+        for number, (a, b) in enumerate(zip(first, moved, strict=True)):
+            most[number] = max(most[number], distance(on_host(a), on_host(b)))
     return most
 
 

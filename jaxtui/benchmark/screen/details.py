@@ -12,7 +12,13 @@ from jaxtui.benchmark.screen.rows import Key, aligned_seconds, row_of
 from jaxtui.screen.cells import Line, Segment, width_of
 from jaxtui.text.printable import escaped
 from jaxtui.text.quantities import percent, prefixed, size
-from jaxtui.wire.benchmark_report import PlannedArm, PlannedPoint, PointReport, StrategyReport
+from jaxtui.wire.benchmark_report import (
+    PlannedArm,
+    PlannedPoint,
+    PointReport,
+    ProcessTimes,
+    StrategyReport,
+)
 
 _STAGES = (
     ("place", "placing inputs"),
@@ -96,6 +102,10 @@ def _memory(row: PlannedArm | StrategyReport) -> Iterator[tuple[str, str]]:
 
 def _planned_facts(arm: PlannedArm) -> Iterator[tuple[str, str]]:
     yield from _doubts(arm)
+    if arm.processes:
+        which = ", ".join(map(str, arm.processes))
+        alone = len(arm.processes) == 1
+        yield "processes", f"{which} alone, the others wait" if alone else f"{which} together"
     if arm.operations is not None:
         yield "operations", f"{arm.operations:.3g} times those of vmap"
     if arm.flops is not None and arm.bytes is not None:
@@ -131,6 +141,7 @@ def _time_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
     if row.low is not None and row.high is not None:
         between = f", 99 %: {words.seconds(row.low)} to {words.seconds(row.high)}"
     yield "steady", f"median {words.seconds(row.median)}{between}"
+    yield from _process_facts(row.processes)
     calls = "call" if row.calls == 1 else "calls"
     spread = [f"least {words.seconds(row.min)}"] if row.min is not None else []
     if row.mad is not None:
@@ -155,6 +166,14 @@ def _time_facts(row: StrategyReport) -> Iterator[tuple[str, str]]:
             f"{row.verdict}: {found.value:.3g} times as fast as {found.against}, 99 %: "
             f"{found.low:.3g} to {found.high:.3g}, p = {row.p_value:.2g}{seen}",
         )
+
+
+def _process_facts(found: Sequence[ProcessTimes]) -> Iterator[tuple[str, str]]:
+    if len(found) == 1:
+        yield "processes", f"process {found[0].process} alone ran it; the others waited"
+    elif found:
+        each = ", ".join(f"{words.seconds(t.median)} in {t.process}" for t in found)
+        yield "processes", f"of each call the slowest counts; their own medians: {each}"
 
 
 def _correct(row: StrategyReport) -> str:

@@ -121,6 +121,7 @@ def _strategy_row(
         "bytes": words.rate(report.bytes_rate),
         "peak": NOTHING if report.of_peak is None else f"{100 * report.of_peak:.0f} %",
         "samples": str(report.n),
+        "processes": words.by_process(report.processes),
     }
     part = {"faster": "faster", "slower": "slower", "within noise": "noise"}.get(
         report.verdict or "", "baseline" if report.role == "baseline" else "plain"
@@ -261,6 +262,7 @@ COLUMNS = (
     StrategyColumn("first", "first call", least=132),
     StrategyColumn("median", "median", right=False),
     StrategyColumn("spread", "± 99 %"),
+    StrategyColumn("processes", "by process", right=False, least=BARS_LEAST),
     StrategyColumn("speedup", "speed-up", right=False),
     StrategyColumn("bars", "", right=False, least=BARS_LEAST),
     StrategyColumn("verdict", "verdict", right=False),
@@ -330,7 +332,10 @@ class StrategyTable:
 
 
 _NAME_PARTS = {"control": "control", "skipped": "skipped"}
-_VALUE_PARTS = {"median": "median", "compile": "quiet", "first": "quiet", "samples": "quiet"}
+_VALUE_PARTS = {
+    "median": "median",
+    **dict.fromkeys(("compile", "first", "samples", "processes"), "quiet"),
+}
 
 
 def _set(text: str, width: int, right: bool) -> str:
@@ -339,7 +344,12 @@ def _set(text: str, width: int, right: bool) -> str:
 
 def layout(rows: Sequence[StrategyRow], width: int) -> StrategyTable:
     """Lay out the rows in `width` cells; the details have the columns that do not fit."""
-    columns = [column for column in COLUMNS if column.least <= width]
+    several = any(row.figures.get("processes") for row in rows)
+    columns = [
+        column
+        for column in COLUMNS
+        if column.least <= width and (several or column.name != "processes")
+    ]
     widths = [
         max([len(column.heading), *(len(row.figures.get(column.name, "")) for row in rows)])
         for column in columns

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation
 from jaxtui.program.engine.evaluation import Evaluated
+from jaxtui.results.engine.gathering import Gathered
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import DEVICES
 from jaxtui.text.dtypes import short_dtype
@@ -68,6 +69,8 @@ def _difference(given: Evaluated, wanted: Evaluated) -> str:
 
 
 def _read(leaf: Any) -> np.ndarray:
+    if isinstance(leaf, Gathered):
+        return leaf.on_host()
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
         message = "other processes hold a part of the result: exercises are checked in one process"
         raise Diagnosed(Diagnosis(kind="devices", field=DEVICES, message=message))

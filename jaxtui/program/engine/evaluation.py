@@ -29,6 +29,7 @@ from jaxtui.program.engine import (
     pmaps,
     programs,
     suggestions,
+    vmap_notes,
 )
 from jaxtui.program.engine.cost import elements_touched
 from jaxtui.program.engine.diagnosis import explain as diagnosis
@@ -247,6 +248,7 @@ def _run(
                 kept_programs.drop(identity)
                 raise
         said = notes.of_program(prepared, shapes.jaxpr if shapes is not None else None)
+        said += vmap_notes.of_run(recorder, inputs)
         said += notes.of_donated(prepared, given, [leaf for _, leaf in evaluated.leaves])
         evaluated = replaced(evaluated, inputs=inputs, notes=said)
         if kept is None and identity is not None:

@@ -20,8 +20,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.engine_base.global_view import GlobalPmap
 from jaxtui.program.engine import placing
+from jaxtui.program.engine.mapped_axes import static_numbers
 from jaxtui.program.engine.programs import BuiltLayer
-from jaxtui.program.engine.tracing import Recorder, static_numbers
+from jaxtui.program.engine.tracing import Recorder
 from jaxtui.results.engine.blocks import ends_of
 from jaxtui.wire.report import Input, Leaf, Placed, Shard
 

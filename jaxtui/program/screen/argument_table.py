@@ -84,9 +84,13 @@ class _ArgumentRow(Vertical):
         )
         self.value_input.follow(row.value)
         misplaced = shown.faulty == "sharding" and bool(widths.sharding)
-        self.value_input.set_class(shown.diagnosis is not None and not misplaced, "-faulty")
+        of_axis = shown.faulty == "axis"
+        self.value_input.set_class(
+            shown.diagnosis is not None and not misplaced and not of_axis, "-faulty"
+        )
         self._show_sharding(row, widths, shown.diagnosis is not None and misplaced)
         self._show_axis(column, row)
+        self.axis_input.set_class(of_axis, "-faulty")
         self.label.set_class(shown.diagnosis is not None and shown.faulty == "name", "-faulty")
         self._message.show(shown.diagnosis)
 

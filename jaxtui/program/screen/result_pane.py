@@ -12,7 +12,7 @@ from textual.widgets import ContentSwitcher
 from jaxtui.program.screen.listing.tab import ProgramTab
 from jaxtui.program.screen.result_tab import ResultTab, Shown
 from jaxtui.program.screen.result_tabs import LeafTab, Listing, ListingTab, all_tabs
-from jaxtui.program.screen.tab_line import VALUES, TabLine
+from jaxtui.program.screen.tab_line import SHARDS, VALUES, TabLine
 from jaxtui.program.screen.view import notice
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.field import Notice
@@ -21,6 +21,7 @@ from jaxtui.wire.program import Ran
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.pane import ListingPane
+    from jaxtui.results.screen.shards_view import ShardsView
     from jaxtui.results.screen.view import ArrayView
 
 
@@ -71,6 +72,12 @@ class ResultPane(Vertical):
         return cast("ArrayView | None", tab.view) if isinstance(tab, LeafTab) else None
 
     @property
+    def shards_view(self) -> ShardsView | None:
+        """The view of the shards, or None before it was first shown."""
+        tab = self._tabs.get(SHARDS)
+        return cast("ShardsView | None", tab.view) if isinstance(tab, LeafTab) else None
+
+    @property
     def listed(self) -> bool:
         """Whether the tab shows a text that can be searched."""
         return isinstance(self.current, ListingTab | ProgramTab)
@@ -115,6 +122,10 @@ class ResultPane(Vertical):
     def step_leaf(self, step: int) -> None:
         if self._ran is not None and self._ran.report.outputs:
             self.leaf = (self.leaf + step) % len(self._ran.report.outputs)
+
+    def prepare(self) -> None:
+        """Import what shows the result while JAX starts, so that the first one need not wait."""
+        self.current.prepare()
 
     @property
     def ran(self) -> Ran | None:

@@ -34,6 +34,9 @@ class ResultTab:
         self.name, self.offered, self.note, self.caption = name, offered, note, caption
         self.text = ""  # what it shows, if that is plain text
 
+    def prepare(self) -> None:
+        """Import what the widget needs, ahead of its first use."""
+
     def widget(self, shown: Shown) -> Widget | None:
         """Return the widget to mount, always the same; None before there is anything to show."""
         raise NotImplementedError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from textual.widgets.text_area import Selection
 
 from jaxtui.program.screen.listing.tab import ProgramTab
 from jaxtui.program.screen.result_tab import ResultTab, Shown
-from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS
+from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS, SHARDS
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
 from jaxtui.screen.mesh_picture import MeshPlaces
@@ -25,7 +25,7 @@ from jaxtui.text import quantities
 from jaxtui.text.hanging import hanging
 from jaxtui.wire.listing import Links
 from jaxtui.wire.program import ProgramView
-from jaxtui.wire.report import Output
+from jaxtui.wire.report import Input, Output
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.lexer import Language
@@ -54,9 +54,17 @@ class LeafView(Protocol):
 
 @runtime_checkable
 class LiesOnMesh(Protocol):
-    """A view that says where the shards of a leaf lie in the mesh of the device set."""
+    """A view that says where a leaf lies in the mesh of the device set, beside the inputs.
 
-    def lie_on(self, mesh: MeshPlaces | None) -> None: ...
+    `processes` has the process of each device, if there are several.
+    """
+
+    def lie_on(
+        self,
+        mesh: MeshPlaces | None,
+        inputs: Sequence[Input],
+        processes: Mapping[int, int] | None = None,
+    ) -> None: ...
 
 
 class LeafTab(ResultTab):
@@ -68,6 +76,9 @@ class LeafTab(ResultTab):
         self.view: LeafView | None = None
         self._place = place
         self._of: tuple[int, int] | None = None  # the result and its leaf that are shown
+
+    def prepare(self) -> None:
+        load(self._place)
 
     def widget(self, shown: Shown) -> Widget | None:
         if self.view is None and shown.work.ran is not None and shown.work.ran.report.outputs:
@@ -90,11 +101,23 @@ class LeafTab(ResultTab):
             if isinstance(view, LiesOnMesh):
                 asked = work.session.devices
                 ids = [device.id for device in devices]
-                view.lie_on(MeshPlaces.over(ids, asked.order, asked.mesh))
+                mesh = MeshPlaces.over(ids, asked.order, asked.mesh)
+                of = {device.id: device.process for device in devices}
+                several = len(set(of.values())) > 1
+                view.lie_on(mesh, ran.report.inputs, of if several else None)
             view.show(ran.result, shown.leaf, ran.report.outputs[shown.leaf], labels)
         if work.values_gone:
             view.lose(VALUES_GONE)
         view.stale = work.result_stale(shown.now)
+
+    @property
+    def text(self) -> str:
+        """What the view shows as text, if it gives that."""
+        return getattr(self.view, "text", "")
+
+    @text.setter
+    def text(self, value: str) -> None:
+        """A view has its own text."""
 
 
 def leaf_caption(view_says_stale: bool, shown: Shown) -> str:
@@ -368,7 +391,7 @@ def all_tabs() -> list[ResultTab]:
             offered=lambda work: work.diagnosis is not None,
         ),
         ChangesTab(CHANGES, "jaxtui.changes.screen.view:ChangesView"),
-        LeafTab("Shards", "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
+        LeafTab(SHARDS, "jaxtui.results.screen.shards_view:ShardsView", says_stale=False),
         TextTab(
             "Output",
             lambda shown: _printed(shown)[0],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
@@ -10,9 +12,12 @@ from jaxtui.program.screen.beside_pane import BesidePane
 from jaxtui.program.screen.finding import Finding
 from jaxtui.program.screen.listing.screen import ListingScreen
 from jaxtui.program.screen.result_pane import ResultPane
-from jaxtui.program.screen.tab_line import VALUES, TabLine
+from jaxtui.program.screen.tab_line import SHARDS, VALUES, TabLine
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.titles import pane_of
+
+if TYPE_CHECKING:
+    from jaxtui.results.screen.shards_view import ShardsView
 
 WIDEST = 160  # columns from which two tabs of the results stand side by side
 
@@ -55,7 +60,7 @@ class ResultsSide(ListingScreen):
         """Bring what is on view of the results up to date."""
         self.results.show(work, now)
         if self.beside is not None and self.beside.is_mounted and self.has_class("-widest"):
-            self.beside.leaf = self.results.leaf
+            self.beside.leaf, self.beside.in_first = self.results.leaf, self.results.tab
             self.beside.show(work, now)
 
     # --------------------------------------------------------------------------- leaves, tabs
@@ -67,6 +72,36 @@ class ResultsSide(ListingScreen):
     def action_previous_output(self) -> None:
         self.results.step_leaf(-1)
         self.explorer.show_work()
+
+    def action_next_input(self) -> None:
+        """Show the next input beside the output, in the pane in hand."""
+        view = self._shards()
+        if view is not None:
+            view.show_input(view.first + 1)
+
+    def action_pick_input(self) -> None:
+        from jaxtui.program.screen.trees.on_map import pick_input
+
+        view = self._shards()
+        if view is not None:
+            pick_input(self, self.results, view)
+
+    def _shards(self) -> ShardsView | None:
+        """The shards with inputs, in the pane that has them on view, else turned to in the first.
+
+        None, which is said, if there are none.
+        """
+        panes = [self.pane_in_hand, self.results, *([self.beside] if self.beside else [])]
+        pane = next((pane for pane in panes if pane.tab == SHARDS), None)
+        if pane is None:
+            pane = self.results
+            self.show_results(SHARDS)
+            self.explorer.show_work()
+        view = pane.shards_view
+        if view is None or not view.has_inputs:
+            self.say("there is no run with arguments yet")
+            return None
+        return view
 
     def action_next_tab(self) -> None:
         self._turn_tab(1)

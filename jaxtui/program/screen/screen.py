@@ -123,6 +123,7 @@ class MapScreen(PagedScreen):
 
         self.completion = offering(self)
         self.mount(self.completion)
+        self.call_after_refresh(self.results.prepare)
 
     def axis_column(self) -> AxisColumn:
         """The column of axes beside the arguments."""
@@ -145,7 +146,7 @@ class MapScreen(PagedScreen):
         column = self.axis_column()
         self._trees.follow(work.flow)
         donating = donating_layer(program.layers, self.layer_list.selected)
-        rows = argument_rows(work, diagnosis, self._trees, donating)
+        rows = argument_rows(work, diagnosis, self._trees, donating, column)
         self._fit_editor(len(rows) + self.arguments.unfolded_lines, len(program.layers))
         self._show_start(session)
         self.arguments.show(

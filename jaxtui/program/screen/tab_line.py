@@ -12,6 +12,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 VALUES = "Result"  # the tab that is shown first
+SHARDS = "Shards"  # which device holds what
 REMARKS = "Remarks"  # what a result may not be as one expects
 CHANGES = "Changes"  # against another run
 MEMORY = "Memory"  # what takes it, line by line

@@ -46,7 +46,8 @@ class TableRow:
 
     row: ArgumentRow
     diagnosis: Diagnosis | None = None
-    faulty: str = ""  # the part of the argument that the diagnosis is about: value, name, sharding
+    # The part of the argument that the diagnosis is about: value, name, sharding; or "axis".
+    faulty: str = ""
     branches: Branches | None = None
     donated: str = ""
 

@@ -17,6 +17,7 @@ from jaxtui.session.field_path import ARGUMENTS, LAYERS, PARAMETERS, PROGRAM
 from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import Session, SessionError
 from jaxtui.text import signs
+from jaxtui.text.syntax import expression_fault
 
 DUMP = ("Fatal Python error", "Current thread 0x", "Thread 0x")
 LAST_WORDS = 3  # lines
@@ -112,18 +113,22 @@ def argument_rows(
     diagnosis: Diagnosis | None = None,
     trees: FlowTrees | None = None,
     donating: int | None = None,
+    column: AxisColumn | None = None,
 ) -> list[TableRow]:
     """Return the rows of the argument table, each with its error and its tree.
 
-    `donating` is the layer whose donation is shown, None without one.
+    `donating` is the layer whose donation is shown, None without one. A fault in the field that
+    `column` edits is that of each row whose cell is no expression.
     """
     faulty, part = _faulty_argument(diagnosis)
+    unreadable = _unreadable_cells(diagnosis, column)
     arguments, layers = work.session.program.arguments, work.session.program.layers
     found = []
     every = rows(arguments, work.signature)
     positional = sum(row.by_position for row in every)
     for row in every:
         own = diagnosis if row.index is not None and row.index == faulty else None
+        of_cell = unreadable.get(row.place) if row.place is not None else None
         branches, donated = None, ""
         if donating is not None and row.index is not None:
             donated = Donation(layers[donating], donating, row.name, row.place, positional).word
@@ -131,8 +136,25 @@ def argument_rows(
             branches = trees.arguments.get(row.name)
             if branches is None and donated:
                 branches = trees.single.get(row.name)
-        found.append(TableRow(row, own, part, branches, donated))
+        at_fault = part if own is not None else "axis" if of_cell is not None else ""
+        found.append(TableRow(row, own or of_cell, at_fault, branches, donated))
     return found
+
+
+def _unreadable_cells(
+    diagnosis: Diagnosis | None, column: AxisColumn | None
+) -> dict[int, Diagnosis]:
+    """What is wrong with each cell that makes the whole text of its field one at fault."""
+    if diagnosis is None or column is None or column.cells is None or column.cells.shared:
+        return {}
+    if diagnosis.field != LAYERS / column.index / column.field:
+        return {}
+    faults = {at: expression_fault(text) for at, text in enumerate(column.cells.texts)}
+    return {
+        at: Diagnosis(kind="syntax", field=diagnosis.field, message=f"{column.field}: {fault}")
+        for at, fault in faults.items()
+        if fault
+    }
 
 
 def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:

@@ -19,12 +19,13 @@ from jaxtui.wire.base import Composition, Failed, Printed
 from jaxtui.wire.names import NamesListed
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
-from jaxtui.wire.report import Flow, Parameter, Summary
+from jaxtui.wire.report import Flow, Output, Parameter, Summary
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.known_names import ModuleNames
 
 RUN_AGAIN: frozenset[ProgramView] = frozenset({"equivalents", "origins"})
+SMALL_RESULT = 256  # elements that come with a result, and need not be asked for
 SMALL = 1_000_000  # elements touched, up to which a program runs by itself
 WORDS: dict[type, str] = {Trace: "tracing", Run: "waiting to run", Inspect: "compiling"}
 
@@ -345,7 +346,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._printed_by = composition = self.asked
         self._run_files = self.runs.files
         held = self.runs.held_for(composition)
-        self._ask(Run(id=self._run_id, composition=composition, held=held), now)
+        self._ask(Run(id=self._run_id, composition=composition, held=held, small=SMALL_RESULT), now)
 
     def _may_run(self, now: float) -> bool:
         traced = self.traced
@@ -384,6 +385,8 @@ class ProgramWork(RequestWork[Composition, Ran]):
         match event:
             case Ran() if event.id == self._run_id:
                 self._take_run(event, pending)
+                if any(map(_has_non_finite, event.report.outputs)):
+                    self._not_finite = event.result
                 self.runs.add(RunRecord(event, pending.asked, self._run_files))
                 self.values_gone = False
                 if self.ran_of == self.asked:
@@ -451,3 +454,14 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if event.id and event.id != self._printing[kind]:
             self._printing[kind], before = event.id, ""
         self.printed[kind] = (before + event.text)[-PRINTED_CHARACTERS:]
+
+
+def _has_non_finite(output: Output) -> bool:
+    """Whether the values that came with an output have NaN or infinities."""
+    if output.values is None:
+        return False
+    from jaxtui.results.screen.model import every_cell
+    from jaxtui.text.numbers import cell_of, extent_of
+
+    cells = every_cell(output.values, len(output.shape))
+    return extent_of([cell_of(cell, output.dtype) for cell in cells], output.dtype).non_finite

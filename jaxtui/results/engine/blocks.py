@@ -33,7 +33,7 @@ class Block:
 
     device: int | None
     index: Index
-    data: jax.Array | np.ndarray[Any, Any]
+    data: Any  # a jax.Array, a NumPy array, or what stands for one in another process
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,6 +70,11 @@ class Block:
             cut,
             tuple((low - at, high - at) for (low, high), at in zip(part, starts, strict=False)),
         )
+
+    def leading(self, count: int) -> np.ndarray[Any, Any]:
+        """Return the first `count` elements in memory; all, in its shape, if there are no more."""
+        few = self.data.size <= count
+        return np.asarray(self.data if few else self.data.reshape(-1)[:count])
 
     def take(self, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the elements at flat, row-major `positions` (int64)."""

@@ -1,14 +1,15 @@
-"""Collecting the blocks of a result that the devices of other processes hold.
+"""Results over the devices of several processes, as the leader has them.
 
-Each follower describes the blocks that it holds and sends their bytes; the leader combines them
-with its own blocks, which stay on their devices.
+The blocks of each process stay on its devices: the leader is told of those of the others, and reads
+parts of them when they are looked at.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -18,17 +19,29 @@ from jaxtui.engine_base import host
 from jaxtui.engine_base.arrays import readable
 from jaxtui.engine_base.errors import diagnosed
 from jaxtui.engine_base.processes import Leaves
-from jaxtui.results.engine.blocks import Block, Index, cover, ends_of
+from jaxtui.results.engine.blocks import (
+    Block,
+    Index,
+    cover,
+    cut_up,
+    ends_of,
+    overlap,
+    part_of,
+    whole,
+)
+from jaxtui.results.engine.far import FarBlock, FarData, Holding, Piece
 from jaxtui.session.field_path import PROGRAM
 from jaxtui.text import quantities
+
+READ_AT_ONCE = 1 << 22  # elements of a block that are brought here together
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """An array over the devices of several processes, with all of its blocks at hand.
+    """An array over the devices of several processes, with all of its blocks.
 
-    `blocks` are in the order of the array's devices; those of other processes hold NumPy arrays.
-    For PRNG keys, the blocks hold the key words.
+    `blocks` are in the order of the array's devices; those of other processes are read there. For
+    PRNG keys, the blocks hold the key words.
     """
 
     array: jax.Array
@@ -46,27 +59,60 @@ class Gathered:
     def size(self) -> int:
         return self.array.size
 
-    def on_host(self) -> np.ndarray[Any, Any]:
-        """Return the whole array as a NumPy array; keys as words along a trailing dimension."""
-        first = np.asarray(self.blocks[0].data)
-        whole = np.empty((*self.shape, *first.shape[len(self.shape) :]), first.dtype)
+    def read(self, part: Index) -> np.ndarray[Any, Any]:
+        """Return the elements at `part`, keys as words along a trailing dimension."""
+        first = self.blocks[0].data
+        shape = tuple(stop - start for start, stop in part)
+        found = np.empty((*shape, *first.shape[len(self.shape) :]), first.dtype)
         for block in cover(self.blocks):
-            whole[tuple(slice(*ends) for ends in block.index)] = np.asarray(block.data)
-        return whole
+            meeting = overlap(block.index, part)
+            if meeting is not None:
+                inside, outside = meeting
+                found[tuple(slice(*ends) for ends in outside)] = block.read(inside)
+        return found
+
+    def on_host(self) -> np.ndarray[Any, Any]:
+        """Return the whole array as a NumPy array; keys as words along a trailing dimension.
+
+        Raises Diagnosed if this process lacks the memory for it.
+        """
+        first = self.blocks[0].data
+        _require_room(self.size * math.prod(first.shape[len(self.shape) :]) * first.dtype.itemsize)
+        found = np.empty((*self.shape, *first.shape[len(self.shape) :]), first.dtype)
+        for part in cut_up(self.shape, READ_AT_ONCE):
+            found[tuple(slice(*ends) for ends in part)] = self.read(part)
+        return found
 
 
 @dataclass(frozen=True)
-class Piece:
-    """The description of a block of leaf number `leaf` on `device`, sent to the leader.
+class FarLeaf:
+    """A leaf over several processes, read in parts; of PRNG keys their words.
 
-    If `like` is given, the bytes equal those of the block on device `like` and are not sent.
+    `rows` are those in front that count, None for all.
     """
 
-    leaf: int
-    device: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    like: int | None = None
+    gathered: Gathered
+    rows: int | None = None
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        rank = len(self.gathered.shape)
+        shape = (*self.gathered.shape, *self.gathered.blocks[0].data.shape[rank:])
+        return shape if self.rows is None else (self.rows, *shape[1:])
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> Any:
+        return self.gathered.blocks[0].data.dtype
+
+    def read(self, part: Index) -> np.ndarray[Any, Any]:
+        """The elements at `part`."""
+        rank = len(self.gathered.shape)
+        found = self.gathered.read(part[:rank])
+        return part_of(found, (*whole(found.shape[:rank]), *part[rank:]))
 
 
 def spread(value: Any) -> bool:
@@ -76,53 +122,26 @@ def spread(value: Any) -> bool:
     return not value.is_fully_addressable and not value.is_deleted()
 
 
-def hold(leaves: Leaves, numbers: Sequence[int]) -> Iterator[tuple[Piece, Any]]:
-    """Yield each block of the leaves `numbers` that this process holds, with its bytes."""
-    for number in numbers:
-        value = leaves[number][1] if number < len(leaves) else None
-        if not isinstance(value, jax.Array):
-            continue  # the leader reports that its blocks are missing
-        first: dict[str, tuple[int, np.ndarray[Any, Any]]] = {}
-        for shard in readable(value).addressable_shards:
-            data = np.ascontiguousarray(np.asarray(shard.data)).reshape(shard.data.shape)
-            device, same = first.setdefault(str(shard.index), (shard.device.id, data))
-            known = device != shard.device.id and _bytes(same) == _bytes(data)
-            piece = Piece(
-                number, shard.device.id, data.shape, data.dtype, device if known else None
-            )
-            yield piece, b"" if known else _bytes(data)
-
-
-def _bytes(data: np.ndarray[Any, Any]) -> memoryview:
-    """Return the array's bytes, also for dtypes that the buffer protocol does not support."""
-    return data.reshape(-1).view(np.uint8).data
-
-
 class Gathering:
     """The leader's blocks of a result, completed with those of its followers."""
 
-    def __init__(self, leaves: Leaves) -> None:
+    def __init__(self, leaves: Leaves, holding: Holding) -> None:
         self._leaves = leaves
+        self._holding = holding
         self._data = {
             number: readable(value) for number, (_, value) in enumerate(leaves) if spread(value)
         }
-        self._received: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
-        _require_room(self._data.values())
+        self._far: dict[tuple[int, int], FarData] = {}
 
     @property
     def wanted(self) -> list[int]:
         """The numbers of the leaves that other processes hold a part of."""
         return list(self._data)
 
-    def add(self, pieces: list[tuple[Piece, bytes]]) -> None:
+    def add(self, process: int, pieces: Sequence[Piece]) -> None:
         """Add the blocks of one follower."""
-        for piece, data in pieces:
-            key = (piece.leaf, piece.device)
-            if piece.like is not None:
-                self._received[key] = self._received[piece.leaf, piece.like]
-            else:
-                array = np.frombuffer(data, np.uint8).view(piece.dtype)
-                self._received[key] = array.reshape(piece.shape)
+        for piece in pieces:
+            self._far[piece.leaf, piece.device] = FarData(self._holding, process, piece)
 
     def complete(self) -> Leaves:
         """Return the leaves, spread ones as Gathered. Raises Diagnosed if a block is missing."""
@@ -134,37 +153,36 @@ class Gathering:
     def _gathered(self, number: int, value: jax.Array, path: str) -> Gathered:
         data = self._data[number]
         mine = {shard.device.id: shard.data for shard in data.addressable_shards}
-        blocks = []
+        blocks: list[Block] = []
         places: Any = data.sharding.devices_indices_map(data.shape)
         for device, index in places.items():
-            block = mine.get(device.id, self._received.get((number, device.id)))
+            near, far = mine.get(device.id), self._far.get((number, device.id))
             ends: Index = ends_of(index, value.shape)
             shape = tuple(stop - start for start, stop in ends)
+            block = near if near is not None else far
             if not math.prod(shape):
                 # Releases of JAX differ in what an empty array has on each device.
-                block = np.empty((*shape, *data.shape[value.ndim :]), data.dtype)
-            elif block is None or block.shape[: value.ndim] != shape:
+                near = np.empty((*shape, *data.shape[value.ndim :]), data.dtype)
+            elif block is None or tuple(block.shape[: value.ndim]) != shape:
                 what = f"output {path}" if path else "the output"
                 message = (
                     f"process {device.process_index} returned something else for {what} than "
                     "process 0: a function must do the same in every process"
                 )
                 raise diagnosed("function", PROGRAM, message)
-            blocks.append(Block(device.id, ends, block))
+            if near is None and far is not None:
+                blocks.append(FarBlock(device.id, ends, far))
+            else:
+                blocks.append(Block(device.id, ends, near))
         return Gathered(value, tuple(blocks))
 
 
-def _require_room(arrays: Iterable[jax.Array]) -> None:
-    """Raise Diagnosed unless the blocks of other processes fit into this process's memory."""
-    needed = 0
-    for array in arrays:
-        held = math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
-        others = len(array.sharding.device_set) - len(array.sharding.addressable_devices)
-        needed += held * others
+def _require_room(needed: int) -> None:
+    """Raise Diagnosed unless an array of so many bytes fits into this process' memory."""
     available = host.available_memory() if needed else None
     if available is not None and needed > available:
         message = (
-            f"what the devices of other processes hold of the result takes "
-            f"{quantities.size(needed)} to bring here; {quantities.size(available)} is free"
+            f"what the devices of all processes hold of it takes {quantities.size(needed)} to "
+            f"bring here; {quantities.size(available)} is free"
         )
         raise diagnosed("memory", PROGRAM, message)

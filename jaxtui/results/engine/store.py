@@ -11,7 +11,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -99,13 +99,25 @@ class ResultStore:
         for result in [r for r in self._results if r not in newest and r != self._held]:
             del self._results[result]
 
-    def outputs(self, result: int, values: int | None) -> list[Output]:
+    def outputs(self, result: int, values: int | None, small: int = 0) -> list[Output]:
         """Describe every leaf with its shards, and its values if it has at most `values` elements.
 
         A larger leaf, and one that other processes hold a part of, has a summary instead; with
-        `values` None there is neither. Raises Diagnosed.
+        `values` None there is neither, but for the values of the first leaves that have no more
+        than `small` elements together. Raises Diagnosed, though not for one of these.
         """
-        return [self._output(leaf, values) for leaf in self.leaves(result)]
+        outputs = []
+        for leaf in self.leaves(result):
+            if values is not None:
+                outputs.append(self._output(leaf, values))
+                continue
+            fits = 0 < leaf.size <= small and leaf.complete and leaf.sort != "text"
+            small -= leaf.size if fits else 0
+            try:
+                outputs.append(self._output(leaf, leaf.size if fits else None))
+            except Diagnosed:  # it is said when the elements are asked for
+                outputs.append(self._output(leaf, None))
+        return outputs
 
     def window(self, request: ReadWindow) -> WindowRead:
         """Read a window of a leaf. Raises Diagnosed, also for an invalid request."""
@@ -267,7 +279,7 @@ def _blocks_of(leaf: KeptLeaf, device: int | None) -> tuple[tuple[Block, ...], t
         return leaf.parts, leaf.shape
     for block in leaf.blocks:
         if block.device == device:
-            return (Block(device, whole(block.shape), block.data),), block.shape
+            return (replace(block, index=whole(block.shape)),), block.shape
     held = [str(block.device) for block in leaf.blocks if block.device is not None]
     where = f"it is on {', '.join(held)}" if held else "it is on the host"
     raise _failure(f"device {device} holds nothing of {_named(leaf)}; {where}")

@@ -27,6 +27,7 @@ from jaxtui.results.engine.blocks import (
     undisturbed,
 )
 from jaxtui.results.engine.cells import Sort
+from jaxtui.results.engine.far import FarBlock
 from jaxtui.wire.report import Summary
 
 PART = 1 << 17  # elements reduced at once by NumPy: its temporaries stay in the cache
@@ -174,6 +175,10 @@ def _sample(blocks: Sequence[Block], sort: Sort, held: int) -> Parts:
 
 def _block_moments(block: Block, sort: Sort) -> Iterator[Parts]:
     """Yield the moments of a block, part by part."""
+    if isinstance(block, FarBlock):
+        for part in cut_up(block.shape, DEVICE_PART):
+            yield block.data.ask("moments", part, sort)
+        return
     if block.platform != "cpu" and isinstance(block.data, jax.Array):
         for part in cut_up(block.shape, DEVICE_PART):
             yield device_moments(block.data, part, sort)
@@ -183,6 +188,17 @@ def _block_moments(block: Block, sort: Sort) -> Iterator[Parts]:
         elements = block.read(whole)
         for part in cut_up(elements.shape, PART):
             yield host_moments(part_of(elements, part), sort)
+
+
+def part_moments(block: Block, part: Index, sort: Sort) -> Parts:
+    """Return the moments of a part of a block that this process holds."""
+    if block.platform != "cpu" and isinstance(block.data, jax.Array):
+        return device_moments(block.data, part, sort)
+    parts: Parts = ()
+    elements = block.read(part)
+    for inner in cut_up(elements.shape, PART):
+        parts = _merged(parts, host_moments(part_of(elements, inner), sort))
+    return parts
 
 
 # ------------------------------------------------------------------------------------- on the host

@@ -2,96 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from jaxtui.results.screen.shards_tiling import Interval, Tiling
 from jaxtui.screen import device_colours
 from jaxtui.screen.cells import Line, Segment, join
-from jaxtui.screen.mesh_picture import MeshPlaces, axis_style
+from jaxtui.screen.mesh_picture import axis_style
 from jaxtui.text import signs
-from jaxtui.wire.report import Shard
-
-Interval = tuple[int, int]
-Block = tuple[Interval, ...]
 
 _LABEL_MOST = 9
 _BLOCK_WIDEST = 16
 
 
 @dataclass(frozen=True)
-class Tiling:
-    """How an array is divided: `blocks` maps each block to its device ids, in ascending order.
+class Pen:
+    """How devices are drawn: `places` has the place of each, by which it has its colour, and
+    `chosen` are those whose blocks are lit."""
 
-    `over[d]` names the axes of the mesh along which dimension d is divided, if there is a mesh.
-    `cuts[d]` are the distinct intervals along dimension d, sorted; `divided` lists the dimensions
-    with more than one interval, or with one that does not span it.
+    places: Mapping[int, int]
+    chosen: Collection[int] = ()
+
+
+def picture(tiling: Tiling, width: int, height: int, pen: Pen) -> list[Line]:
+    """Draw the blocks: one box for an array that is not divided, a strip for one divided dimension,
+    a grid for two.
+
+    Of more divided dimensions, the first two are drawn. A grid is made lower to fit into `height`
+    lines where possible. Returns [] if the drawing fits in no way; a strip may be too high.
     """
-
-    shape: tuple[int, ...]
-    blocks: dict[Block, list[int]]
-    cuts: tuple[tuple[Interval, ...], ...]
-    divided: tuple[int, ...]
-    over: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    mesh: MeshPlaces | None = None
-
-    @property
-    def devices(self) -> list[int]:
-        """The ids of all devices, in the order of the mesh where there is one."""
-        if self.mesh is not None:
-            return list(self.mesh.ids)
-        return sorted({device for ids in self.blocks.values() for device in ids})
-
-    @classmethod
-    def of(
-        cls, shape: Sequence[int], shards: Iterable[Shard], mesh: MeshPlaces | None = None
-    ) -> Tiling:
-        """Collect the tiling of an array of `shape` from its shards, on devices of a mesh."""
-        blocks: dict[Block, list[int]] = {}
-        for shard in shards:
-            blocks.setdefault(block_of(shard), []).append(shard.device)
-        cuts = tuple(tuple(sorted({block[d] for block in blocks})) for d in range(len(shape)))
-        divided = tuple(d for d, size in enumerate(shape) if cuts[d] != ((0, size),))
-        held = {b: sorted(ids) for b, ids in blocks.items()}
-        if mesh is None or not {d for ids in held.values() for d in ids} <= set(mesh.ids):
-            return cls(tuple(shape), held, cuts, divided)
-        over = {d: _dividing(d, held, mesh) for d in divided}
-        return cls(tuple(shape), held, cuts, divided, over, mesh)
-
-
-def _dividing(dimension: int, blocks: dict[Block, list[int]], mesh: MeshPlaces) -> tuple[str, ...]:
-    """The mesh axes along which a device's part of a dimension changes."""
-    parts = {d: block[dimension] for block, ids in blocks.items() for d in ids}
-    found = []
-    for name in mesh.axes:
-        seen: dict[tuple[tuple[str, int], ...], set[Interval]] = {}
-        for device, part in parts.items():
-            others = mesh.coordinates(device)
-            del others[name]
-            seen.setdefault(tuple(others.items()), set()).add(part)
-        if any(len(several) > 1 for several in seen.values()):
-            found.append(name)
-    return tuple(found)
-
-
-def block_of(shard: Shard) -> Block:
-    """Return the part of the array that a shard holds."""
-    return tuple((start, stop) for start, stop in shard.index)
-
-
-def picture(tiling: Tiling, width: int, height: int, lit: Block | None = None) -> list[Line]:
-    """Draw the blocks: a strip for one divided dimension, a grid for two.
-
-    Of more divided dimensions, the first two are drawn. Returns [] if none is divided or if the
-    drawing does not fit into `width` cells; it is made lower to fit into `height` lines where
-    possible. `lit` is a block to highlight.
-    """
-    if not tiling.divided:
+    if not tiling.blocks:
         return []
-    if len(tiling.divided) == 1:
-        return _strips(tiling, width, lit)
-    return _grid(tiling, width, height, lit)
+    if not tiling.divided:
+        cell = _Cell.of(tiling, {}, pen)
+        across = max(_least([cell], width - 2), 5)
+        return _boxes([[cell]], [across], 1) if across + 2 <= width else []
+    if len(tiling.divided) > 1:
+        return _grid(tiling, tiling.divided[:2], width, height, pen)
+    if _stacked(tiling):
+        return _grid(tiling, (tiling.divided[0], len(tiling.shape) - 1), width, height, pen)
+    return _strips(tiling, width, pen)
+
+
+def _stacked(tiling: Tiling) -> bool:
+    """Whether the blocks of one divided dimension lie below each other, as those of rows do."""
+    return len(tiling.divided) == 1 and tiling.divided[0] < len(tiling.shape) - 1
+
+
+def axes_lines(tiling: Tiling) -> list[Line]:
+    """A line for each divided dimension: its direction in the drawing, its length, and the axes of
+    the mesh that divide it."""
+    down = len(tiling.divided) > 1 or _stacked(tiling)
+    directions = [signs.ARROW_DOWN, signs.ARROW_IN] if down else [signs.ARROW_IN]
+    lines: list[Line] = []
+    for at, axis in enumerate(tiling.divided):
+        arrow = directions[at] if at < len(directions) else "in depth"
+        parts = [Segment(f"axis {axis} {arrow} {tiling.shape[axis]}", "axis")]
+        if tiling.mesh is not None and tiling.over.get(axis):
+            parts.append(Segment(" over ", "axis"))
+            for number, name in enumerate(tiling.over[axis]):
+                comma = ", " if number else ""
+                parts.append(Segment(comma + name, axis_style(tiling.mesh, name)))
+        lines.append(tuple(parts))
+    return lines
 
 
 def ids_text(ids: Sequence[int]) -> str:
@@ -110,17 +85,20 @@ def ids_text(ids: Sequence[int]) -> str:
 # ----------------------------------------------------------------------------------------- strip
 
 
-def _strips(tiling: Tiling, width: int, lit: Block | None) -> list[Line]:
+def _strips(tiling: Tiling, width: int, pen: Pen) -> list[Line]:
     dimension = tiling.divided[0]
     cuts = tiling.cuts[dimension]
-    cells = [_Cell.of(tiling, {dimension: cut}, lit) for cut in cuts]
-    least = max(2 + max(cell_len(cell.text) for cell in cells), len(str(cuts[-1][1])) + 1)
-    per_strip = min(len(cuts), (width - 1 - len(str(cuts[-1][1]))) // (least + 1))
+    cells = [_Cell.of(tiling, {dimension: cut}, pen) for cut in cuts]
+    end = len(str(cuts[-1][1]))
+    # Stripes may have two strips; ids alone take as few as there can be.
+    room = (width - 1 - end) // -(-len(cuts) // 2) - 1
+    least = max(_least(cells, room), end + 1)
+    per_strip = min(len(cuts), (width - 1 - end) // (least + 1))
     if per_strip < 1:
         return []
-    room = (width - 1 - len(str(cuts[-1][1]))) // per_strip - 1
+    room = (width - 1 - end) // per_strip - 1
     widths = _to_scale([stop - start for start, stop in cuts], least, min(room, _BLOCK_WIDEST))
-    lines: list[Line] = [_axes_line([(dimension, signs.ARROW_IN)], tiling)]
+    lines: list[Line] = []
     for first in range(0, len(cuts), per_strip):
         part = slice(first, first + per_strip)
         lines += _boxes([cells[part]], widths[part], 1)
@@ -149,49 +127,85 @@ def _ticks(cuts: Sequence[Interval], widths: Sequence[int]) -> Line:
 
 @dataclass(frozen=True)
 class _Cell:
-    """What a drawn block shows: its devices, and whether it is highlighted."""
+    """What a drawn block shows: a stripe in its colour for each device that holds it, or where
+    there is no room for these only their ids."""
 
-    text: str
-    lit: bool
-    style: str  # of the device, when only one holds it
+    ids: Sequence[int]
+    pen: Pen
 
     @classmethod
-    def of(cls, tiling: Tiling, place: dict[int, Interval], lit: Block | None) -> _Cell:
+    def of(cls, tiling: Tiling, place: dict[int, Interval], pen: Pen) -> _Cell:
         """Combine the blocks that lie at `place` (dimension -> interval)."""
-        ids: list[int] = []
-        is_lit = False
-        for block, holders in tiling.blocks.items():
-            if all(block[dimension] == cut for dimension, cut in place.items()):
-                ids += holders
-                is_lit = is_lit or block == lit
-        kind = "lit" if is_lit else "block"
-        shared = "block-lit" if is_lit else "block"
-        style = device_colours.style(tiling.devices.index(ids[0]), kind) if len(ids) == 1 else ""
-        return cls(ids_text(sorted(ids)), is_lit, style or shared)
+        return cls(tiling.holders(tuple(place)).get(tuple(place.values()), []), pen)
+
+    @property
+    def least(self) -> int:
+        """The cells that the ids take, with a bracket on either side."""
+        return cell_len(ids_text(self.ids)) + 2
+
+    @property
+    def wanted(self) -> int:
+        """The cells that a stripe for each device takes."""
+        return max(1, len(self.ids)) * self._stripe
+
+    @property
+    def _stripe(self) -> int:
+        return max((len(str(device)) for device in self.ids), default=1) + 2
+
+    def inside(self, width: int, *, labelled: bool) -> list[Segment]:
+        """One line of the block; the ids of what is lit stand in brackets."""
+        if self.wanted <= width:
+            each, more = divmod(width, max(1, len(self.ids)))
+            sizes = [each + (at < more) for at in range(len(self.ids))]
+            stripes = zip(self.ids, sizes, strict=True)
+            return [self._of_device(device, size, labelled) for device, size in stripes]
+        lit = any(device in self.pen.chosen for device in self.ids)
+        text = ids_text(self.ids)
+        label = (f"[{text}]" if lit else text) if labelled else ""
+        return [Segment(_centred(label, width), "block-lit" if lit else "block")]
+
+    def _of_device(self, device: int, width: int, labelled: bool) -> Segment:
+        lit = device in self.pen.chosen
+        label = (f"[{device}]" if lit else str(device)) if labelled else ""
+        style = device_colours.style(self.pen.places[device], "lit" if lit else "block")
+        return Segment(_centred(label, width), style)
 
 
-def _grid(tiling: Tiling, width: int, height: int, lit: Block | None) -> list[Line]:
-    down, across = tiling.divided[:2]
+def _least(cells: Iterable[_Cell], most: int) -> int:
+    """The cells that each block takes at least: for stripes if that is not above `most`."""
+    every = list(cells)
+    wanted = max(cell.wanted for cell in every)
+    return wanted if wanted <= most else max(cell.least for cell in every)
+
+
+def _grid(
+    tiling: Tiling, dimensions: Sequence[int], width: int, height: int, pen: Pen
+) -> list[Line]:
+    """Draw the blocks along two dimensions, the first downwards."""
+    down, across = dimensions
     rows, columns = tiling.cuts[down], tiling.cuts[across]
+    if len(rows) + 3 > height or 4 * len(columns) > width:
+        return []  # however low and narrow its boxes are
     cells = [
-        [_Cell.of(tiling, {down: row, across: column}, lit) for column in columns] for row in rows
+        [_Cell.of(tiling, {down: row, across: column}, pen) for column in columns] for row in rows
     ]
     margin = len(str(rows[-1][1])) + 1
     end = len(str(columns[-1][1]))
-    least = max(max(cell_len(c.text) for line in cells for c in line) + 2, end + 1)
-    most = min((width - margin - 1 - end) // len(columns) - 1, _BLOCK_WIDEST)
+    most = (width - margin - 1 - end) // len(columns) - 1
+    least = max(_least((cell for line in cells for cell in line), most), end + 1)
+    most = max(least, min(most, _BLOCK_WIDEST)) if least <= most else most
     if most < least:
         return []
     # A terminal cell is about twice as high as it is wide.
     ratio = 2 * _longest(columns) / max(1, _longest(rows))
     for lines_each in (3, 1, 0):
         total = len(rows) * (lines_each + 1) + 1 if lines_each else len(rows) + 2
-        if total + 3 <= height or lines_each == 0:
+        if total + 1 <= height or lines_each == 0:
             break
     each = max(least, min(most, round(ratio * (lines_each + 1)) - 1))
     widths = _to_scale([stop - start for start, stop in columns], least, each)
     boxes = _boxes(cells, widths, lines_each)
-    return _framed(tiling, boxes, widths, lines_each)
+    return _framed(boxes, (rows, columns), widths, lines_each)
 
 
 def _longest(cuts: Sequence[Interval]) -> int:
@@ -199,39 +213,22 @@ def _longest(cuts: Sequence[Interval]) -> int:
 
 
 def _framed(
-    tiling: Tiling, boxes: list[Line], widths: Sequence[int], lines_each: int
+    boxes: list[Line],
+    cuts: tuple[Sequence[Interval], Sequence[Interval]],
+    widths: Sequence[int],
+    lines_each: int,
 ) -> list[Line]:
     """Add the indices along both dimensions to the boxes."""
-    down, across, *behind = tiling.divided
-    rows, columns = tiling.cuts[down], tiling.cuts[across]
+    rows, columns = cuts
     margin = len(str(rows[-1][1])) + 1
     step = lines_each + 1
     offset = 0 if lines_each else 1
     labels = {at * step + offset: str(start) for at, (start, _) in enumerate(rows)}
     labels[len(boxes) - 1] = str(rows[-1][1])
-    axes = [(down, signs.ARROW_DOWN), (across, signs.ARROW_IN)]
-    lines: list[Line] = [_axes_line(axes, tiling)]
-    lines.append((Segment(" " * margin), *_ticks(columns, widths)))
+    lines: list[Line] = [(Segment(" " * margin), *_ticks(columns, widths))]
     for at, box in enumerate(boxes):
         lines.append((Segment(f"{labels.get(at, ''):>{margin - 1}} ", "tick"), *box))
-    if behind:
-        named = " and ".join(str(dimension) for dimension in behind)
-        lines.append((Segment(f"blocks along axis {named} lie behind one another", "axis"),))
     return lines
-
-
-def _axes_line(axes: Sequence[tuple[int, str]], tiling: Tiling) -> Line:
-    """Return a line that names each axis, its direction and its length."""
-    parts: list[Segment] = []
-    for axis, arrow in axes:
-        gap = "   " if parts else ""
-        parts.append(Segment(f"{gap}axis {axis} {arrow} {tiling.shape[axis]}", "axis"))
-        if tiling.mesh is not None and tiling.over.get(axis):
-            parts.append(Segment(" over ", "axis"))
-            for number, name in enumerate(tiling.over[axis]):
-                comma = ", " if number else ""
-                parts.append(Segment(comma + name, axis_style(tiling.mesh, name)))
-    return tuple(parts)
 
 
 def _boxes(cells: Sequence[Sequence[_Cell]], widths: Sequence[int], lines_each: int) -> list[Line]:
@@ -254,13 +251,7 @@ def _border(widths: Sequence[int], ends: Sequence[str]) -> Line:
 def _filled(row: Sequence[_Cell], widths: Sequence[int], labelled: bool) -> Line:
     parts = [Segment("│", "box")]
     for cell, width in zip(row, widths, strict=True):
-        text = cell.text if labelled else ""
-        if cell.lit and labelled:
-            text = f"[{text}]"
-        parts += [
-            Segment(_centred(text, width), cell.style),
-            Segment("│", "box"),
-        ]
+        parts += [*cell.inside(width, labelled=labelled), Segment("│", "box")]
     return join(parts)
 
 

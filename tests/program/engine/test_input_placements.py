@@ -408,6 +408,7 @@ def test_asking_where_arguments_lay_compiles_nothing(monkeypatch: pytest.MonkeyP
     assert compiled
 
 
+@pytest.mark.long
 def test_a_great_many_blocks_are_left_out_from_where_they_would_be_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -420,6 +421,7 @@ def test_a_great_many_blocks_are_left_out_from_where_they_would_be_too_many(
     assert sum(len(leaf.shards) for leaf in leaves) <= 20
 
 
+@pytest.mark.long
 def test_a_functions_own_calls_are_not_repeated() -> None:
     source = "seen = []\ndef f(x):\n    seen.append(len(seen))\n    return x * (len(seen))\n"
     ran = evaluation.run(

@@ -369,6 +369,19 @@ async def test_a_half_typed_axis_stays_and_can_be_finished() -> None:
         assert bench.session.program.layers[0].in_axes == "({'w':1}, 0)"
 
 
+async def test_a_cell_that_is_no_entry_says_so_at_its_argument() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await type_at_end(bench, axis_input(bench, 1), "backspace", *")x(")
+        field = FieldPath("program.layers.0.in_axes")
+        wrong = Diagnosis(kind="syntax", field=field, message="invalid syntax (column 6)")
+        await bench.trace_answered(diagnosis=wrong, signature=None)
+        assert axis_input(bench, 1).has_class("-faulty")
+        assert not axis_input(bench, 0).has_class("-faulty")
+        assert not value_input(bench, 1).has_class("-faulty")
+        assert "in_axes: unmatched ')' (column 1)" in bench.text
+
+
 async def test_axes_that_cannot_be_taken_apart_are_not_editable_by_cell() -> None:
     program = Program(
         source=made.SOURCE,

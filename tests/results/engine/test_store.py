@@ -22,8 +22,12 @@ from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.results.engine import blocks, cells
 from jaxtui.results.engine import store as results
 from jaxtui.results.engine.store import ResultStore
+from jaxtui.results.screen.model import Source, WindowRequest, cells_of_values
+from jaxtui.wire.program import Ran
 from jaxtui.wire.protocol import decode_event, frame
+from jaxtui.wire.report import ProgramReport
 from jaxtui.wire.results import ReadWindow, Summarize, WindowRead
+from tests.support import made_events
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32"]
 NARROW = [name for name in ("int2", "uint2", "int4", "uint4") if hasattr(jnp, name)]
@@ -584,3 +588,42 @@ def test_a_large_result_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
         store.keep(3, [("", np.zeros(1))])
         store.keep(4, [("", np.zeros(1))])
         assert held(store) == expected
+
+
+# ------------------------------------------------------------- values that come with the result
+
+
+def shown(store: ResultStore, small: int) -> list[bool]:
+    """Which outputs come with their values."""
+    return [output.values is not None for output in store.outputs(1, None, small)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values_that_come_with_a_result_are_the_cells_of_its_window(dtype):
+    store = kept(jnp.asarray(random_elements(dtype, (5, 7), seed=3)))
+    outputs = store.outputs(1, None, 35)
+    report = ProgramReport(inputs=[], layers=[], outputs=outputs)
+    ran = decode_event(
+        frame(Ran(id=1, result=1, report=report, flow=made_events.flow(), seconds=0.0))[4:]
+    )
+    window = decode_event(frame(store.window(request(0, 1, [(0, 5), (0, 7)])))[4:])
+    assert isinstance(window, WindowRead)
+    assert isinstance(ran, Ran)
+    wanted = WindowRequest(device=None, rows=0, columns=1, index=((0, 5), (0, 7)))
+    cells = cells_of_values(Source(1, 0, ran.report.outputs[0], {}), wanted)
+    assert repr(cells) == repr(window.cells)
+
+
+def test_only_what_is_small_comes_with_a_result():
+    store = kept(jnp.arange(6), jnp.arange(100), jnp.arange(5), "words", jnp.zeros((0, 3)))
+    assert shown(store, 0) == [False] * 5
+    assert shown(store, 10) == [True, False, False, False, False]
+    assert shown(store, 11) == [True, False, True, False, False]
+    assert shown(store, 1000) == [True, True, True, False, False]
+
+
+def test_what_cannot_be_read_is_no_obstacle_to_a_result():
+    deleted = jnp.arange(6)
+    store = kept(deleted, jnp.arange(5))
+    deleted.delete()
+    assert shown(store, 100) == [False, True]

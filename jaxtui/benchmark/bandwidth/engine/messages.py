@@ -6,7 +6,8 @@ and a last one that holds `count` elements: contiguous data, as nccl-tests sends
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +18,14 @@ from jax import tree_util
 from jax.sharding import NamedSharding
 from msgspec.structs import replace
 
+from jaxtui.benchmark.engine.together import processes_of
 from jaxtui.collectives.engine import checks as collective_checks
 from jaxtui.collectives.engine import references
 from jaxtui.collectives.engine import run as collectives
 from jaxtui.collectives.engine.checks import VALUE, VIA, Checked
+from jaxtui.engine_base import global_view
 from jaxtui.engine_base.devices import device_set
-from jaxtui.engine_base.errors import diagnosed
+from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import expressions
 from jaxtui.program.engine.prepared import prepare
@@ -30,8 +33,9 @@ from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.session import collective_program
 from jaxtui.session.collective_catalogue import Convention
 from jaxtui.session.diagnosis import Fix
-from jaxtui.session.field_path import COLLECTIVE, DEVICES
+from jaxtui.session.field_path import COLLECTIVE
 from jaxtui.session.session import Collective, Session
+from jaxtui.wire.bandwidth import Reach
 from jaxtui.wire.base import Composition
 
 OPERATION = COLLECTIVE / "operation"
@@ -70,6 +74,29 @@ class SweptCollective:
         """The number of devices that communicate: those of the largest group."""
         return max(map(len, self.checked.groups))
 
+    @property
+    def devices(self) -> Sequence[Any]:
+        """The devices of the rows."""
+        return self.layer.devices.devices[: self.rows]
+
+    @property
+    def mine(self) -> bool:
+        """Whether this process holds any of the devices."""
+        return any(device.process_index == jax.process_index() for device in self.devices)
+
+    @property
+    def processes(self) -> list[int]:
+        """The processes that hold the devices, in an engine of several."""
+        return processes_of(self.devices)
+
+    @property
+    def reach(self) -> Reach:
+        """How far the messages go, in an engine of several processes."""
+        if not self.processes:
+            return ""
+        holders = [[self.devices[row].process_index for row in g] for g in self.checked.groups]
+        return "within a process" if all(len(set(g)) == 1 for g in holders) else "between processes"
+
     def block(self, count: int) -> tuple[int, ...]:
         return (*self.lead, count)
 
@@ -92,7 +119,9 @@ class SweptCollective:
     def call(self) -> Callable[..., Any]:
         """A new callable of the collective over the devices, not compiled yet."""
         wrapped = self.layer.wrap(self.function, self.rows)
-        return wrapped if self.layer.kind.maps else jax.jit(wrapped)
+        # Over several processes a pmap is a shard_map, to be compiled once like any other.
+        compiled = self.layer.kind.maps and not self.processes
+        return wrapped if compiled else jax.jit(wrapped)
 
     def placed(self, host: np.ndarray[Any, Any]) -> jax.Array:
         """Put a row of `host` on each device, in the sharding that the collective takes."""
@@ -100,8 +129,9 @@ class SweptCollective:
             # What a pmap gives back lies as it wants it, in every release of JAX.
             same: jax.Array = self.layer.wrap(lambda block: block, self.rows)(host)
             return same
-        spec = self.layer.settings["in_specs"]
-        placed: jax.Array = jax.device_put(host, NamedSharding(self.layer.devices.mesh, spec))
+        sharding = NamedSharding(self.layer.devices.mesh, self.layer.settings["in_specs"])
+        put = global_view.place if self.processes else jax.device_put
+        placed: jax.Array = put(host, sharding)
         return placed
 
 
@@ -112,33 +142,80 @@ def subject_of(session: Session, folder: str) -> SweptCollective:
     """The collective to sweep. Raises Diagnosed at the field that prevents it."""
     with rehearsal():
         checked = collective_checks.check(session, folder)
-        convention, collective = _sweepable(checked, session)
+        collective = _sweepable(checked, session)
         dtype, rank = _data(session, collective, folder)
         lead, options = _blocks(checked, rank)
-        fitted = replace(
-            collective,
-            value=f'jnp.ones({(checked.rows, *lead, 1)}, "{dtype.name}")',
-            options={**collective.options, **options},
-        )
-        trial = replace(session, collective=fitted)
+        trial = _fitted(session, checked.rows, lead, dtype.name, options)
         # Once, small: whatever the transformation or the backend cannot do is told here.
         collectives.run(trial, folder, lambda _: None, lambda: False)
+    return swept(trial, folder, dtype.name, lead)
+
+
+def swept(trial: Session, folder: str, dtype: str, lead: tuple[int, ...]) -> SweptCollective:
+    """The collective of a session whose value has blocks `lead` before the last dimension."""
+    with rehearsal():
         checked = collective_checks.check(trial, folder)
+    assert checked.operation is not None
+    assert checked.operation.convention is not None
     program = collective_program.as_program(trial)
     prepared = prepare(Composition.of(trial, folder, program))
     return SweptCollective(
         session=trial,
         folder=folder,
         checked=checked,
-        convention=convention,
-        dtype=dtype,
+        convention=checked.operation.convention,
+        dtype=jnp.dtype(dtype),
         lead=lead,
         function=prepared.function.call,
         layer=prepared.layers[0],
     )
 
 
-def _sweepable(checked: Checked, session: Session) -> tuple[Convention, Collective]:
+def within_a_process(subject: SweptCollective) -> tuple[SweptCollective | None, str]:
+    """The same collective among the devices of this process; or None, and why it cannot be.
+
+    Without a reason it is within a process already.
+    """
+    if subject.reach != "between processes":
+        return None, ""
+    mine = [d.id for d in subject.devices if d.process_index == jax.process_index()]
+    session = subject.session
+    collective = session.collective
+    assert collective is not None
+    if session.devices.mesh is not None and len(session.devices.mesh) > 1:
+        return None, "between processes only: a mesh of several axes is not laid over one of them"
+    devices = replace(session.devices, order=mine, mesh=None, axis_types=None)
+    if session.devices.mesh is not None:
+        devices = replace(devices, mesh=dict.fromkeys(session.devices.mesh, len(mine)))
+    rank = len(subject.lead) + 1
+    # A block that can be divided among fewer devices as well as among all.
+    shape = tuple(len(mine) if size > 1 else 1 for size in subject.lead)
+    try:
+        narrowed = _fitted(
+            replace(session, devices=devices), len(mine), shape, subject.dtype.name, {}
+        )
+        with rehearsal():
+            lead, options = _blocks(collective_checks.check(narrowed, subject.folder), rank)
+        fitted = _fitted(narrowed, len(mine), lead, subject.dtype.name, options)
+        return swept(fitted, subject.folder, subject.dtype.name, lead), ""
+    except Diagnosed as error:
+        return None, f"between processes only; within one: {error.diagnosis.message}"
+
+
+def _fitted(
+    session: Session, rows: int, lead: tuple[int, ...], dtype: str, options: dict[str, str]
+) -> Session:
+    """The session with a value of one element in the last dimension."""
+    assert session.collective is not None
+    collective = replace(
+        session.collective,
+        value=f'jnp.ones({(rows, *lead, 1)}, "{dtype}")',
+        options={**session.collective.options, **options},
+    )
+    return replace(session, collective=collective)
+
+
+def _sweepable(checked: Checked, session: Session) -> Collective:
     collective, operation = session.collective, checked.operation
     assert collective is not None
     if operation is None:
@@ -154,10 +231,7 @@ def _sweepable(checked: Checked, session: Session) -> tuple[Convention, Collecti
         message = "vmap carries it on one device: nothing is sent, so there is no bandwidth"
         fixes = [Fix(label=via, field=VIA, text=via) for via in ("pmap", "shard_map")]
         raise diagnosed("collective", VIA, message, fixes)
-    if jax.process_count() > 1:
-        message = "other processes hold a part of the devices: a sweep is of one process' own"
-        raise diagnosed("unsupported", DEVICES, message)
-    return operation.convention, collective
+    return collective
 
 
 def _data(session: Session, collective: Collective, folder: str) -> tuple[Any, int]:
@@ -225,19 +299,25 @@ def data(subject: SweptCollective, count: int, seed: int) -> np.ndarray[Any, Any
 
 def wrong_elements(
     subject: SweptCollective, host: np.ndarray[Any, Any], result: jax.Array
-) -> Iterator[int]:
-    """Yield the number of wrong elements, part by part, against the NumPy reference."""
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number of wrong elements, part by part, against the NumPy reference.
+
+    These are of the rows that this process holds, which come with them.
+    """
     held = _held(result)
-    if sorted(held) != list(range(subject.rows)) or result.shape[-1] != host.shape[-1]:
-        yield max(1, result.size)
+    rows = sorted(held)
+    if result.shape[0] != subject.rows or result.shape[-1] != host.shape[-1]:
+        yield max(1, result.size), rows
         return
     per_element = max(1, max(host.size, result.size) // host.shape[-1])
     step = max(1, CHECKED_AT_ONCE // per_element)
     for start in range(0, host.shape[-1], step):
         part = slice(start, start + step)
         wanted = collectives.expected(subject.checked, [host[..., part]])
-        got = np.stack([held[row][..., part] for row in range(subject.rows)])
-        yield references.wrong(got, wanted)
+        scale = None if wanted.scale is None else wanted.scale[rows]
+        own = dataclasses.replace(wanted, rows=wanted.rows[rows], scale=scale)
+        got = np.stack([held[row][..., part] for row in rows])
+        yield references.wrong(got, own), rows
 
 
 def _held(result: jax.Array) -> dict[int, np.ndarray[Any, Any]]:

@@ -9,43 +9,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from typing import Any
 
-import jax
 import msgspec
 
-from jaxtui.benchmark.bandwidth.engine import messages
+from jaxtui.benchmark.bandwidth.engine import messages, sizes
+from jaxtui.benchmark.bandwidth.engine.measured import SWEPT, Measured, needed
 from jaxtui.benchmark.bandwidth.engine.messages import SweptCollective
-from jaxtui.benchmark.engine import sampling_statistics, timing
-from jaxtui.benchmark.engine.plan import REFUSE, WARN
+from jaxtui.benchmark.engine import timing
+from jaxtui.benchmark.engine.plan import WARN
 from jaxtui.benchmark.engine.preparing import why
 from jaxtui.benchmark.engine.request import check_extent
 from jaxtui.benchmark.engine.timed_run import Events, TimedRun
 from jaxtui.benchmark.engine.timing import Method
+from jaxtui.benchmark.engine.together import each_of
 from jaxtui.benchmark.engine.turns import Pace, Turns
 from jaxtui.collectives.engine.run import session_of
 from jaxtui.engine_base.devices import available_memory, environment
 from jaxtui.engine_base.errors import GivenUp, diagnosed
 from jaxtui.session.field_path import BENCHMARK
 from jaxtui.session.session import Benchmark
-from jaxtui.text import quantities
 from jaxtui.wire import bandwidth as figures
 from jaxtui.wire.bandwidth import (
-    MICRO,
     BandwidthMeasured,
     BandwidthStarted,
-    SizeReport,
     SweepBandwidth,
     SweepPlan,
 )
 from jaxtui.wire.base import Composition
-from jaxtui.wire.benchmark_report import Noise, Round
 from jaxtui.wire.protocol import AnyEvent
 
 FEWEST = 5  # samples that a size gets even when its budget is over
 BUDGET = 2.0  # seconds of samples for each size
 WARM_SECONDS, WARM_MOST = 0.1, 0.5
-SWEPT = BENCHMARK / "sweep" / "bytes"
 
 
 def events(
@@ -74,16 +69,31 @@ class _Sweep(TimedRun):
         session = session_of(self.composition, self.collective)
         yield self._stage(0, None, "tracing")
         subject = messages.subject_of(session, self.composition.folder)
-        counts = _counts(subject, self.asked)
-        plan = self._plan(subject, counts)
-        yield from self._to_the_end(self._measurements(subject, counts, plan))
+        beside, why_not = messages.within_a_process(subject)
+        plan = self._plan(subject, beside, _counts(subject, self.asked))
+        if why_not:
+            plan = msgspec.structs.replace(plan, notes=[*plan.notes, why_not])
+        yield from self._to_the_end(self._measurements(subject, beside, plan))
 
-    def _measurements(self, subject: SweptCollective, counts: list[int], plan: SweepPlan) -> Events:
+    def _measurements(
+        self, subject: SweptCollective, beside: SweptCollective | None, plan: SweepPlan
+    ) -> Events:
         yield BandwidthStarted(id=self.id, environment=environment(), plan=plan)
-        for point, count in enumerate(counts):
-            yield from self._size(point, _Measured(subject, count))
+        together = sizes.of_sweep(self.id)
+        try:
+            sizes.begin(together, subject)
+            for point, size in enumerate(plan.bytes):
+                for one in (subject, beside):
+                    if one is not None:
+                        measured = Measured(one, one.count_for(size))
+                        shared = sizes.Shared(together, measured)
+                        yield from self._size(point, measured, shared, within=one is beside)
+        finally:
+            together.end()
 
-    def _plan(self, subject: SweptCollective, counts: list[int]) -> SweepPlan:
+    def _plan(
+        self, subject: SweptCollective, beside: SweptCollective | None, counts: list[int]
+    ) -> SweepPlan:
         convention = subject.convention
         swept = Composition.of(subject.session, "", self.composition.program)
         return SweepPlan(
@@ -101,45 +111,46 @@ class _Sweep(TimedRun):
             count_means=convention.count,
             bytes=[subject.bytes_of(count) for count in counts],
             notes=_notes(subject),
+            reach=subject.reach,
+            within_ranks=beside.ranks if beside is not None else 0,
             **self._conditions(swept),
         )
 
     # -------------------------------------------------------------------------------- one size
 
-    def _size(self, point: int, measured: _Measured) -> Events:
+    def _size(
+        self, point: int, measured: Measured, shared: sizes.Shared, *, within: bool
+    ) -> Events:
         try:
             measured.require_fitting()
-            yield from self._prepare(point, measured)
-            yield from self._time(point, measured)
+            yield from self._prepare(point, measured, shared)
+            yield from self._time(point, measured, shared)
         except GivenUp:
             if measured.samples:
-                yield self._told(point, measured)
+                yield self._told(point, measured, within=within)
             raise
         except Exception as error:
             measured.skipped = why(error)
-        told = self._told(point, measured)
+        told = self._told(point, measured, within=within)
         if self.pace is None:
             yield told
         else:
             yield from self.pace.gap(told)
 
-    def _told(self, point: int, measured: _Measured) -> BandwidthMeasured:
-        return BandwidthMeasured(id=self.id, point=point, size=measured.report())
+    def _told(self, point: int, measured: Measured, *, within: bool) -> BandwidthMeasured:
+        return BandwidthMeasured(id=self.id, point=point, size=measured.report(), within=within)
 
-    def _prepare(self, point: int, measured: _Measured) -> Events:
+    def _prepare(self, point: int, measured: Measured, shared: sizes.Shared) -> Events:
         """Place the data, call once, and check every element of the result."""
         yield self._stage(point, None, "placing")
-        host = measured.place(self.seed + point)
+        shared.step("place", self.seed + point)
         yield self._stage(point, None, "compiling")
-        result = measured.call_first()
+        shared.step("call_first")
         yield self._stage(point, None, "comparing")
-        measured.wrong = 0
-        for wrong in messages.wrong_elements(measured.subject, host, result):
-            measured.wrong += wrong
-            yield None
+        yield from shared.checked()
 
-    def _time(self, point: int, measured: _Measured) -> Events:
-        sample = measured.sampler(throughput=self.method.throughput)
+    def _time(self, point: int, measured: Measured, shared: sizes.Shared) -> Events:
+        sample = shared.sampler(throughput=self.method.throughput)
         yield self._stage(point, None, "warming")
         for _ in self.turns.alone(timing.warm(sample, self.method)):
             yield None
@@ -155,85 +166,13 @@ class _Sweep(TimedRun):
             measured.noise.append(timing.noise(before, timing.read_meters()))
             measured.disturbed.append(self.turns.disturbances() > disturbances)
             measured.samples.append(seconds)
+            measured.each.append(each_of(sample))
             yield None
 
     def _enough(self, done: int, spent: float) -> bool:
         if done >= self.extent.rounds:
             return True
         return not self.extent.exact and done >= FEWEST and spent >= self.extent.budget
-
-
-class _Measured:
-    """The measurements of one message size so far."""
-
-    def __init__(self, subject: SweptCollective, count: int) -> None:
-        self.subject = subject
-        self.count = count
-        self.size = subject.bytes_of(count)
-        self.call = subject.call()
-        self.inputs: tuple[Any, ...] = ()
-        self.first: float | None = None
-        self.wrong: int | None = None
-        self.calls = 0
-        self.samples: list[float] = []
-        self.noise: list[Noise] = []
-        self.disturbed: list[bool] = []
-        self.skipped: str | None = None
-
-    def require_fitting(self) -> None:
-        """Raise Diagnosed if the message needs too much of the free memory."""
-        needed, available = _needed(self.subject, self.count), available_memory()
-        if available is not None and needed > REFUSE * available:
-            words = f"needs {quantities.size(needed)}; {quantities.size(available)} is free"
-            raise diagnosed("memory", SWEPT, f"does not fit: {words}")
-
-    def place(self, seed: int) -> Any:
-        """Create the data and place it on the devices; return the host's copy."""
-        host = messages.data(self.subject, self.count, seed)
-        self.inputs = (jax.block_until_ready(self.subject.placed(host)),)
-        return host
-
-    def call_first(self) -> jax.Array:
-        """Make the first call, which compiles, and return its result."""
-        began = time.perf_counter()
-        result: jax.Array = jax.block_until_ready(self.call(*self.inputs))
-        self.first = time.perf_counter() - began
-        return result
-
-    def sampler(self, *, throughput: bool) -> timing.Sampler:
-        array = self.inputs[0]
-        return timing.sampler(self.call, self.inputs, array, throughput=throughput)
-
-    def report(self) -> SizeReport:
-        known = SizeReport(
-            bytes=self.size,
-            count=self.count,
-            dtype=self.subject.dtype.name,
-            block=list(self.subject.block(self.count)),
-            wrong=self.wrong,
-            first=self.first,
-            skipped=self.skipped,
-        )
-        return known if not self.samples else self._with_figures(known)
-
-    def _with_figures(self, known: SizeReport) -> SizeReport:
-        where = sampling_statistics.location(self.samples)
-        factor = self.subject.convention.factor(self.subject.ranks)
-        algbw, busbw = figures.rates(self.size, where.median, factor)
-        flags = timing.flags(self.noise, self.disturbed)
-        return msgspec.structs.replace(
-            known,
-            time_us=where.median / MICRO,
-            low_us=where.low / MICRO,
-            high_us=where.high / MICRO,
-            min_us=where.min / MICRO,
-            algbw=algbw,
-            busbw=busbw,
-            n=where.n,
-            calls=self.calls,
-            samples=self.samples,
-            rounds=[Round(noise=n, flags=f) for n, f in zip(self.noise, flags, strict=True)],
-        )
 
 
 # --------------------------------------------------------------------------------- what is asked
@@ -254,7 +193,7 @@ def _counts(subject: SweptCollective, asked: Benchmark) -> list[int]:
         sizes = figures.default_sizes(simulated=environment().simulated)
         counts = [subject.count_for(size) for size in sizes]
         available = available_memory()
-        fitting = [c for c in counts if not available or _needed(subject, c) <= WARN * available]
+        fitting = [c for c in counts if not available or needed(subject, c) <= WARN * available]
         return sorted(set(fitting or counts[:1]))
     try:
         sizes = figures.sizes_from(asked.sweep["bytes"])
@@ -265,22 +204,17 @@ def _counts(subject: SweptCollective, asked: Benchmark) -> list[int]:
     return sorted({subject.count_for(size) for size in sizes})
 
 
-def _needed(subject: SweptCollective, count: int) -> int:
-    """Bytes in one memory: input, output, and as much again while XLA moves it. Virtual devices
-    share their memory, which holds the data made on the host as well."""
-    given, made = subject.footprint(count)
-    if jax.default_backend() == "cpu":
-        return subject.rows * (2 * given + 2 * made + given)
-    return 2 * (given + made)
-
-
 def _notes(subject: SweptCollective) -> list[str]:
     notes = []
     if environment().simulated:
-        notes.append("simulated: virtual CPU devices share one memory, and no link is measured")
+        notes.append(
+            "simulated: virtual CPU devices of one host, between processes over its loopback"
+            if subject.reach == "between processes"
+            else "simulated: virtual CPU devices share one memory, and no link is measured"
+        )
     if subject.ranks == 1:
         notes.append("one rank: nothing is sent")
-    sizes = {len(group) for group in subject.checked.groups}
-    if len(sizes) > 1:
+    lengths = {len(group) for group in subject.checked.groups}
+    if len(lengths) > 1:
         notes.append(f"groups differ in size; n is the largest, {subject.ranks}")
     return notes

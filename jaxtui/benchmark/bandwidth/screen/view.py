@@ -14,6 +14,7 @@ from jaxtui.text import quantities
 from jaxtui.wire.bandwidth import GIGA, MICRO, BandwidthReport, SizeReport
 
 BAR_MOST = 32  # cells
+ROOMY = 100  # columns, for a row with all there is to say of it
 # The dtype is the same in every row: it stands in the title.
 _SHOWN = tuple(index for index, name in enumerate(words.HEADINGS) if name != "type")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -25,6 +26,8 @@ def title(report: BandwidthReport | None) -> str:
     if plan is None:
         return "Bandwidth"
     ranks = quantities.counted(plan.ranks, "rank")
+    if plan.within_ranks:
+        ranks = f"{plan.ranks} and {plan.within_ranks} ranks"
     parts = ["Bandwidth", f"{plan.operation} via {plan.via}", ranks, plan.dtype]
     if report is not None and report.environment is not None and report.environment.simulated:
         parts.append("simulated")
@@ -33,9 +36,10 @@ def title(report: BandwidthReport | None) -> str:
 
 def table(report: BandwidthReport, width: int) -> list[Line]:
     """Two heading lines and a line per message size, ending in a bar of its bus bandwidth."""
-    sizes = [size for size in report.sizes if size.skipped is None]
-    cells = [_cells(words.row(size)) for size in sizes]
-    heads = [_cells(row) for row in (words.HEADINGS, words.UNITS)]
+    sizes = words.measured(report)
+    narrow = bool(report.within) and width < ROOMY
+    cells = [_cells(words.row(size), narrow=narrow) for size in sizes]
+    heads = [_cells(row, narrow=narrow) for row in words.headings(report)]
     widths = [max(len(cell) for cell in column) for column in zip(*heads, *cells, strict=True)]
     room = min(BAR_MOST, width - sum(widths) - 2 * len(widths))
     best = max((size.busbw or 0.0 for size in sizes), default=0.0)
@@ -44,14 +48,16 @@ def table(report: BandwidthReport, width: int) -> list[Line]:
         for row, style in zip(heads, ("heading", "quiet"), strict=True)
     ]
     for size, row in zip(sizes, cells, strict=True):
-        style = "slower" if size.wrong else ""
+        style = "slower" if size.wrong else ("quiet" if size in report.within else "")
         share = (size.busbw or 0.0) / best if best else 0.0
         found.append((Segment(_row(row, widths), style), Segment(f"  {_bar(share, room)}", "bars")))
     return found
 
 
-def _cells(row: Sequence[str]) -> list[str]:
-    return [row[index] for index in _SHOWN]
+def _cells(row: Sequence[str], *, narrow: bool) -> list[str]:
+    """What is shown of a row: where it reaches in front, and `narrow` without its count."""
+    shown = [row[index] for index in _SHOWN if not (narrow and words.HEADINGS[index] == "count")]
+    return [*row[len(words.HEADINGS) :], *shown]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -109,6 +115,10 @@ def chart(report: BandwidthReport, width: int, height: int) -> list[Line]:
             for size in sizes
         )
         series.append(Series(Key("fit", 1), "α + S/β", model))
+    within = [size for size in report.within if size.time_us]
+    if within:
+        series[0] = Series(measured.key, "between processes", measured.spots)
+        series.append(Series(Key("within", 1), "within a process", tuple(map(_spot, within))))
     return benchmark_chart.drawn(Chart("message size", tuple(series)), width, height)
 
 

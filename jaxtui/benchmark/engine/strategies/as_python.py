@@ -100,13 +100,16 @@ def pmap(setup: Setup, *, vmapped: bool = True) -> list[str]:
         options = f", axis_name={setup.over_devices!r}{options}"
 
     def split(position: int) -> str:
-        return case.split_text(position, setup.count)
+        return case.split_text(position, setup.count, "[own]" if setup.spans else "")
 
+    own = "own = np.array([i for i, d in enumerate(devices) if d in jax.local_devices()])"
     lines = [
+        *([own] if setup.spans else []),
         f"step = jax.pmap({inner}{options}, devices=devices)",
         f"out = step({_joined(case, split)})",
     ]
-    whole = f"leaf.reshape({case.batch}, *leaf.shape[2:])"
+    rows = "-1" if setup.spans else str(case.batch)  # of several processes each has its own
+    whole = f"leaf.reshape({rows}, *leaf.shape[2:])"
     return [*lines, f"out = jax.tree.map(lambda leaf: {whole}, out)"] if vmapped else lines
 
 

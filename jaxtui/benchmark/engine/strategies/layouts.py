@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import numpy as np
 from jax import tree_util
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxtui.engine_base import global_view
 from jaxtui.program.engine.expressions import as_struct
 
 LeafAxes = tuple[int | None, ...]
@@ -117,8 +119,8 @@ class Case:
         """An argument with its mapped axis in front."""
         return self._text(position, _front_text)
 
-    def split_text(self, position: int, count: int) -> str:
-        """An argument with its batch as (`count`, share)."""
+    def split_text(self, position: int, count: int, rows: str = "") -> str:
+        """An argument with its batch as (`count`, share), of which only `rows` are taken."""
 
         def text(leaf: str, axis: int | None) -> str:
             if axis is None:
@@ -126,7 +128,7 @@ class Case:
             front = _front_text(leaf, axis)
             # The shape of `front`, which is a name only where the axis leads already.
             shape = f"{leaf}.shape[1:]" if axis == 0 else f"{front}.shape[1:]"
-            return f"{front}.reshape({count}, {self.batch // count}, *{shape})"
+            return f"{front}.reshape({count}, {self.batch // count}, *{shape}){rows}"
 
         return self._text(position, text)
 
@@ -197,6 +199,23 @@ class Setup:
     def share(self) -> int:
         return self.case.batch // self.count
 
+    @cached_property
+    def mine(self) -> list[int]:
+        """The places of this process' own devices."""
+        here = jax.process_index()
+        return [place for place, d in enumerate(self.devices) if d.process_index == here]
+
+    @property
+    def spans(self) -> bool:
+        """Whether several processes hold the devices."""
+        return len({device.process_index for device in self.devices}) > 1
+
+    @property
+    def even(self) -> bool:
+        """Whether each process holds as many of the devices as any other, one after the other."""
+        held = [(p, len(list(run))) for p, run in groupby(d.process_index for d in self.devices)]
+        return len({p for p, _ in held}) == len(held) and len({n for _, n in held}) == 1
+
 
 def inner_batch(case: Case) -> int:
     """The power of two nearest to the square root of the batch, to balance loop and vmap."""
@@ -242,8 +261,9 @@ def _on_first(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _place_sharded(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
     leaves, tree = tree_util.tree_flatten(args)
+    put = global_view.place if setup.spans else jax.device_put
     placed = [
-        jax.device_put(leaf, NamedSharding(setup.mesh, setup.spec_of(axis)))
+        put(leaf, NamedSharding(setup.mesh, setup.spec_of(axis)))
         for leaf, axis in zip(leaves, setup.case.leaf_axes, strict=True)
     ]
     return tuple(tree_util.tree_unflatten(tree, placed))
@@ -251,9 +271,13 @@ def _place_sharded(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _as_pmap_leaves(setup: Setup, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Through a pmap that does nothing: what it returns lies as it wants its inputs to lie, in
-    every release of JAX. An array that is bound to a device it would refuse."""
+    every release of JAX. An array that is bound to a device it would refuse. Of several processes
+    each gives a pmap what its own devices get."""
     leaves, tree = tree_util.tree_flatten(args)
     axes = setup.case.leaf_axes_in_front
+    if setup.spans:
+        rows = np.array(setup.mine)
+        leaves = [x if a is None else x[rows] for x, a in zip(leaves, axes, strict=True)]
     same = jax.pmap(lambda *given: given, in_axes=axes, out_axes=axes, devices=list(setup.devices))
     return tuple(tree_util.tree_unflatten(tree, same(*[_unbound(leaf) for leaf in leaves])))
 

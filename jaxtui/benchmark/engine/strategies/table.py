@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, tree_util
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxtui.benchmark.engine.strategies import as_python, layouts
 from jaxtui.benchmark.engine.strategies.layouts import (
@@ -24,6 +24,7 @@ from jaxtui.benchmark.engine.strategies.layouts import (
     Setup,
     inner_batch,
 )
+from jaxtui.engine_base import global_view
 from jaxtui.engine_base.arrays import readable
 
 
@@ -32,11 +33,13 @@ class Built:
     """A strategy's callable: `call(*inputs)` is what is timed.
 
     `step` is the transformed function inside it that can be lowered; None where JAX runs operation
-    by operation.
+    by operation. `whole` is what is traced of it to plan, given the inputs of all processes; None
+    for the step, or the call.
     """
 
     call: Callable[..., Any]
     step: Any
+    whole: Any = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ class Strategy:
             return [np.stack([on_host(x) for x in column]) for column in zip(*rows, strict=True)]
         leaves = [on_host(leaf) for leaf in tree_util.tree_leaves(output)]
         return [leaf.reshape(self._batch_leading(setup, leaf.shape)) for leaf in leaves]
+
+    def spread_leaves(self, setup: Setup, output: Any) -> list[jax.Array]:
+        """The output's leaves over the devices of several processes, the batch leading."""
+        leaves = tree_util.tree_leaves(output)
+        return [_joined(setup, x) for x in leaves] if self.layout is layouts.SPLIT else leaves
 
     def _batch_leading(self, setup: Setup, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.layout is layouts.SPLIT and shape[:2] == (setup.count, setup.share):
@@ -200,7 +208,25 @@ def _build_pmap(setup: Setup, *, vmapped: bool = True) -> Built:
         in_axes=case.in_axes,
         devices=list(setup.devices),
     )
-    return Built(step, step)
+    if not setup.spans:
+        return Built(step, step)
+    whole = global_view.GlobalPmap(
+        inner, axis_name=setup.over_devices, in_axes=case.in_axes, devices=list(setup.devices)
+    )
+    return Built(step, step, whole)
+
+
+def _joined(setup: Setup, leaf: jax.Array) -> jax.Array:
+    """What a pmap gave this process as a part of the whole, the batch leading."""
+    held = {shard.device: shard.data for shard in leaf.addressable_shards}
+    inner = leaf.shape[1:]
+    merges = inner[:1] == (setup.share,)
+    blocks = [
+        held[setup.devices[place]].reshape(inner if merges else (1, *inner)) for place in setup.mine
+    ]
+    shape = (setup.case.batch if merges else setup.count, *inner[1 if merges else 0 :])
+    sharding = NamedSharding(setup.mesh, PartitionSpec(setup.axis))
+    return jax.make_array_from_single_device_arrays(shape, sharding, blocks)
 
 
 def _build_shard_map(setup: Setup) -> Built:

@@ -11,9 +11,10 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array, prefix_leaves
 from jaxtui.program.engine import spec_trees, suggestions
+from jaxtui.program.engine.mapped_axes import input_axes, static_arguments
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import unpacked
-from jaxtui.program.engine.tracing import Recorder, input_axes, leaves_with_paths, static_arguments
+from jaxtui.program.engine.tracing import Recorder, leaves_with_paths
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import ARGUMENTS
 from jaxtui.text.quantities import counted

@@ -32,6 +32,7 @@ from jaxtui.program.engine.diagnosis.source_edits import place_of
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.suggestions import traces, working_axes
 from jaxtui.program.engine.tracing import Recorder
+from jaxtui.results.engine.blocks import Block, Index, ends_of
 from jaxtui.results.engine.gathering import Gathered
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FUNCTION, PROGRAM, SOURCE, FieldPath
@@ -264,24 +265,18 @@ def _may_differ(layer: BuiltLayer) -> bool:
     return layer.kind.divides and layer.settings.get("check_vma") is False
 
 
-def _differing_devices(array: jax.Array | Gathered) -> tuple[int, int] | None:
+def _differing_devices(array: jax.Array | Gathered) -> tuple[Any, Any] | None:
     """Two devices that hold the same part of `array` with different bytes."""
-    blocks: list[tuple[Any, Any, Any]]  # index, device, data
+    blocks: Sequence[Block]
     if isinstance(array, Gathered):
-        blocks = [(b.index, b.device, b.data) for b in array.blocks]
+        blocks = array.blocks
     else:
         shards = readable(array).addressable_shards
-        blocks = [(shard.index, shard.device.id, shard.data) for shard in shards]
-    first: dict[str, tuple[int, np.ndarray]] = {}
-    for index, holder, block in blocks:
-        data = _leading(block)
-        device, reference = first.setdefault(str(index), (holder, data))
+        blocks = [Block(s.device.id, ends_of(s.index, array.shape), s.data) for s in shards]
+    first: dict[Index, tuple[Any, np.ndarray]] = {}
+    for block in blocks:
+        data = block.leading(COMPARED_ELEMENTS)
+        device, reference = first.setdefault(block.index, (block.device, data))
         if data.tobytes() != reference.tobytes():
-            return device, holder
+            return device, block.device
     return None
-
-
-def _leading(block: Any) -> np.ndarray:
-    if block.size > COMPARED_ELEMENTS:
-        block = block.reshape(-1)[:COMPARED_ELEMENTS]
-    return np.asarray(block)

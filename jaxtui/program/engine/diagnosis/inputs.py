@@ -13,8 +13,9 @@ from jaxtui.program.engine.diagnosis import returned
 from jaxtui.program.engine.diagnosis.calls import Call
 from jaxtui.program.engine.diagnosis.mapping import MappingCall
 from jaxtui.program.engine.diagnosis.specs import ShardMapCall, SmapCall
+from jaxtui.program.engine.mapped_axes import axis_size
 from jaxtui.program.engine.programs import BuiltLayer
-from jaxtui.program.engine.tracing import Recorder, axis_size
+from jaxtui.program.engine.tracing import Recorder
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.text.quantities import counted
 

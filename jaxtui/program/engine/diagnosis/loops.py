@@ -10,8 +10,9 @@ from jax import tree_util
 from jaxtui.engine_base.arrays import is_array, shape_of
 from jaxtui.program.engine.diagnosis.calls import Call, is_arraylike, returns_no_array, short
 from jaxtui.program.engine.diagnosis.linear import said_tree
+from jaxtui.program.engine.mapped_axes import input_axes
 from jaxtui.program.engine.programs import BuiltLayer
-from jaxtui.program.engine.tracing import as_leaf, input_axes, leaves_with_paths
+from jaxtui.program.engine.tracing import as_leaf, leaves_with_paths
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.text.quantities import counted
 

@@ -16,8 +16,8 @@ from jaxtui.program.engine import expressions, suggestions
 from jaxtui.program.engine.diagnosis import by_position, over_devices
 from jaxtui.program.engine.diagnosis.calls import Call, is_arraylike, short
 from jaxtui.program.engine.diagnosis.leafwise import Mapped, by_size, for_size
+from jaxtui.program.engine.mapped_axes import input_axes, static_arguments, static_numbers
 from jaxtui.program.engine.suggestions import unpacked, unpacked_text
-from jaxtui.program.engine.tracing import input_axes, static_arguments, static_numbers
 from jaxtui.session.diagnosis import Diagnosis, Edit, Fix, Kind
 from jaxtui.session.field_path import DEVICES
 

@@ -10,8 +10,9 @@ import msgspec
 
 from jaxtui.program.engine.diagnosis import remedies
 from jaxtui.program.engine.diagnosis.leafwise import by_size
+from jaxtui.program.engine.mapped_axes import static_arguments
 from jaxtui.program.engine.suggestions import traces, unpacked, unpacked_text
-from jaxtui.program.engine.tracing import Recorder, static_arguments
+from jaxtui.program.engine.tracing import Recorder
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import LAYERS
 from jaxtui.session.layers import Vmap

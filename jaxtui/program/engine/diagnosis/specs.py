@@ -13,10 +13,10 @@ from jaxtui.engine_base.failures import safe_repr
 from jaxtui.engine_base.meshes import typed_sharding, types_of
 from jaxtui.program.engine.diagnosis import by_position
 from jaxtui.program.engine.diagnosis.calls import Call, short
+from jaxtui.program.engine.mapped_axes import input_axes
 from jaxtui.program.engine.prefix_text import prefix_text
 from jaxtui.program.engine.resizing import resized, would_do
 from jaxtui.program.engine.spec_trees import axes_of, spec_text, text_of
-from jaxtui.program.engine.tracing import input_axes
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import ARGUMENTS
 from jaxtui.text.quantities import counted

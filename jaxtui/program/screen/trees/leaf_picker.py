@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -47,7 +47,7 @@ class Filter(TypedInput):
 
 
 class LeafPicker(Dialog[str]):
-    """Asks which leaf of the result is shown; answers its path."""
+    """Asks which leaf of the result, or of the arguments, is shown; answers its path."""
 
     TITLE = "Leaves of the result"
     DEFAULT_CSS = """
@@ -61,11 +61,13 @@ class LeafPicker(Dialog[str]):
         path: str,
         columns: Callable[[], Sequence[Column]] = list,
         put: Set | None = None,
+        of: Literal["result", "arguments"] = "result",
     ) -> None:
         """`path` is that of the leaf that is shown. `columns` are the settings as they are now, and
         `put` changes one of them."""
         named = [f"right: {column.name}" for column in columns()]
-        super().__init__(f" {DOT} ".join([self.TITLE, *named]))
+        super().__init__(f" {DOT} ".join([f"Leaves of the {of}", *named]))
+        self._root = OUT if of == "result" else ""
         self.rows = TreeRows()
         self.rows.lit = True
         self.line = SettingLine(self.rows)
@@ -89,7 +91,7 @@ class LeafPicker(Dialog[str]):
         # As high as all that can be unfolded, so that it stays so; their path has a line, too.
         room = max(LEAST, self.app.size.height * 9 // 10 - AROUND)
         self.rows.styles.height = min(len(self._branches.tree.everything) + 1, room)
-        self.rows.put(self._table, self._columns(), OUT)
+        self.rows.put(self._table, self._columns(), self._root)
         shown = next((n for n in self._branches.tree.everything if n.path == self._path), None)
         if shown is not None:
             self.rows.go_to(self._table.reveal(shown))
@@ -98,7 +100,7 @@ class LeafPicker(Dialog[str]):
         event.stop()
         wanted = event.value.strip()
         table = self._table.only(wanted) if wanted else self._table
-        self.rows.put(table, self._columns(), OUT)
+        self.rows.put(table, self._columns(), self._root)
         self.rows.go_to(0 if wanted else self.rows.cursor)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -119,4 +121,4 @@ class LeafPicker(Dialog[str]):
             return
         event.line.close()
         assert self.rows.table is not None
-        self.rows.put(self.rows.table, self._columns(), OUT)
+        self.rows.put(self.rows.table, self._columns(), self._root)

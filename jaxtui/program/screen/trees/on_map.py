@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from jaxtui.program.prefixes import Refused
 from jaxtui.program.screen.trees.donation import donating_layer
 from jaxtui.program.screen.trees.node_settings import Node, NodeSettings, Table
-from jaxtui.program.screen.trees.result_leaves import leaf_picker
+from jaxtui.program.screen.trees.result_leaves import input_picker, leaf_picker
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.argument_table import ArgumentTable
     from jaxtui.program.screen.result_pane import ResultPane
     from jaxtui.program.screen.table_rows import AxisColumn, TableRow
     from jaxtui.program.screen.work import ProgramWork
+    from jaxtui.results.screen.shards_view import ShardsView
     from jaxtui.screen.base import WorkScreen
     from jaxtui.screen.shell import Workbench
 
@@ -37,6 +38,20 @@ def set_node(
         return
     typed.line.close()
     bench.edit(change.field, change.text)
+
+
+def pick_input(screen: WorkScreen[ProgramWork], results: ResultPane, view: ShardsView) -> None:
+    """Ask which leaf of the arguments stands beside the shards of the output."""
+    ran = results.ran
+    if ran is None:
+        return
+    paths = [leaf.name + leaf.path for leaf in ran.report.inputs]
+
+    def picked(path: str | None) -> None:
+        if path in paths:
+            view.show_input(paths.index(path))
+
+    screen.app.push_screen(input_picker(ran, paths[view.first]), picked)
 
 
 def pick_leaf(screen: WorkScreen[ProgramWork], results: ResultPane, settings: NodeSettings) -> None:

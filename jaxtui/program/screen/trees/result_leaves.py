@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from jaxtui.program.prefixes import Kind, Refused
-from jaxtui.program.screen.flow.trees import returned_tree
+from jaxtui.program.screen.flow.trees import FlowTrees, returned_tree
 from jaxtui.program.screen.trees import settings as tree_settings
 from jaxtui.program.screen.trees.leaf_picker import LeafPicker
 from jaxtui.program.screen.trees.node_settings import NodeSettings
@@ -30,6 +30,19 @@ def result_tree(ran: Ran) -> Branches:
         leaves = tuple(Tree(path, path, LEAF) for path in outputs)
         tree = Tree("", "", "", leaves)
     return Branches(tree, outputs)
+
+
+def input_picker(ran: Ran, path: str) -> LeafPicker:
+    """The dialog for the arguments of a run, of which the leaf at `path` is shown."""
+    leaves = {leaf.name + leaf.path: leaf for leaf in ran.report.inputs}
+    flow = FlowTrees()
+    flow.follow(ran.flow)
+    known = {name: branches.tree for name, branches in (flow.arguments | flow.single).items()}
+    names = dict.fromkeys(leaf.name for leaf in ran.report.inputs)
+    trees = tuple(replace(known[name], key=name) for name in names if name in known)
+    if [path for tree in trees for path in tree.paths()] != list(leaves):
+        trees = tuple(Tree(path, path, LEAF) for path in leaves)
+    return LeafPicker(Branches(Tree("", "", "tuple", trees), leaves), path, of="arguments")
 
 
 @dataclass(frozen=True)

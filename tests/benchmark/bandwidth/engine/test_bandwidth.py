@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jaxtui.benchmark.bandwidth.engine import measured as one_size
 from jaxtui.benchmark.bandwidth.engine import messages as bandwidth_messages
 from jaxtui.benchmark.bandwidth.engine import sweep as bandwidth
 from jaxtui.benchmark.bandwidth.engine.messages import (
@@ -228,10 +229,10 @@ def test_one_wrong_element_on_one_device_is_counted(operation: str) -> None:
     made_of = subject(made(operation))
     host = data(made_of, 32, seed=1)
     result = made_of.call()(made_of.placed(host))
-    assert sum(wrong_elements(made_of, host, result)) == 0
+    assert sum(wrong for wrong, _ in wrong_elements(made_of, host, result)) == 0
     spoilt = np.asarray(result).copy()
     spoilt[5].flat[-1] += 1
-    assert sum(wrong_elements(made_of, host, made_of.placed(spoilt))) == 1
+    assert sum(wrong for wrong, _ in wrong_elements(made_of, host, made_of.placed(spoilt))) == 1
 
 
 def test_the_parts_of_a_check_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,9 +242,9 @@ def test_the_parts_of_a_check_make_the_whole(monkeypatch: pytest.MonkeyPatch) ->
     result[..., 0] += 1
     result[..., 32] += 1
     placed = made_of.placed(result)
-    whole = sum(wrong_elements(made_of, host, placed))
+    whole = sum(wrong for wrong, _ in wrong_elements(made_of, host, placed))
     monkeypatch.setattr(bandwidth_messages, "CHECKED_AT_ONCE", 8 * 8 * 5)
-    parts = list(wrong_elements(made_of, host, placed))
+    parts = [wrong for wrong, _ in wrong_elements(made_of, host, placed)]
     assert len(parts) > 5
     assert sum(parts) == whole == 2 * 8 * 8
 
@@ -253,7 +254,7 @@ def test_a_result_on_too_few_devices_is_wrong_as_a_whole() -> None:
     host = data(made_of, 4, seed=1)
     few = subject(made("psum", value="ones((2, 4))"))
     result = few.placed(host[:2])
-    assert sum(wrong_elements(made_of, host, result)) == result.size
+    assert sum(wrong for wrong, _ in wrong_elements(made_of, host, result)) == result.size
 
 
 def test_a_collective_that_errs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +308,7 @@ def test_a_size_without_a_sample_is_not_told_of() -> None:
 def test_what_does_not_fit_is_left_out_and_the_others_are_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bandwidth, "available_memory", lambda: 2**20)
+    monkeypatch.setattr(one_size, "available_memory", lambda: 2**20)
     _, (small, large) = swept(made("psum"), ["1K", "1M"])
     assert small.wrong == 0
     assert large.time_us is large.wrong is None

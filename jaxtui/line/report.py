@@ -1,0 +1,28 @@
+"""What the near end of a line tells of it: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+
+class Report:
+    """Writes to a descriptor what becomes of the line; without one, nothing.
+
+    Each object has `state` ("lost", "connecting" or "connected"), `silent`, the seconds since the
+    other end was heard, `kept`, the seconds for which the program there lives on, and `reason`.
+    """
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        if descriptor is not None:
+            os.set_blocking(descriptor, False)
+
+    def say(self, state: str, **figures: Any) -> None:
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, json.dumps({"state": state, **figures}).encode() + b"\n")
+        except OSError:  # nobody reads: what is to be done does not depend on it
+            return

@@ -1,0 +1,3 @@
+"""The widths at which screens are laid out in another way."""
+
+NARROW = 100  # columns below which the two columns become two pages
