@@ -177,7 +177,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _shard(options: argparse.Namespace) -> int:
-    _require_one_process(options, "a plan needs no devices, so one process is enough")
     config, choice = _configured(options)
     from jaxtui.cli import shard
 
@@ -192,7 +191,6 @@ def _shard(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    _require_one_process(options, "timings are made in one process; `jaxtui run` takes several")
     config, choice = _configured(options)
     from jaxtui.cli import bench
 
