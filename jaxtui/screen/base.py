@@ -148,8 +148,14 @@ class WorkScreen(PromptScreen, Generic[W]):
             for command in commands.in_scopes(scope)
             if command.hint and self.offers(command)
         ]
+        # In a field, whose keys are few, what is done with the text comes first.
         found.sort(
-            key=lambda c: (c.scope != "lesson", c.scope == "app" != self.scopes()[0], c.hint)
+            key=lambda c: (
+                c.scope != "lesson",
+                c.scope == "app" != self.scopes()[0],
+                typing and c.action != "screen.run",
+                c.hint,
+            )
         )
         hints = list(own)
         actions = own_actions(focused)

@@ -57,6 +57,13 @@ def pad(line: Line, width: int) -> Line:
     return (*line, Segment(" " * missing)) if missing else line
 
 
+def elided(line: Line, width: int) -> Line:
+    """The line in at most `width` cells, its end replaced by an ellipsis when it is too long."""
+    if width_of(line) <= width:
+        return line
+    return (*crop(line, 0, width - 1), Segment(ELLIPSIS)) if width > 0 else ()
+
+
 def crop(line: Iterable[Segment], start: int, stop: int) -> Line:
     """The cells from `start` to `stop`; half of a wide character becomes a space."""
     result: list[Segment] = []

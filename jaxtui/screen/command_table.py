@@ -234,7 +234,7 @@ COMMANDS: tuple[Command, ...] = (
         "Compile it, and compare with the plan",
         "sharding",
         True,
-        6,
+        30,
     ),
     Command("app.apply_fix", "f,f2", "fix", "Apply a fix that is offered", "sharding", hint=5),
     Command(
@@ -294,7 +294,7 @@ COMMANDS: tuple[Command, ...] = (
         "sharding",
     ),
     Command("screen.flip", "v,f6", "hide fields", "Show or hide the fields", "sharding", hint=24),
-    Command("screen.run", "f5,ctrl+j", "run", "Run the collective", "collectives", True, 6),
+    Command("screen.run", "f5,ctrl+j", "run", "Run the collective", "collectives", True, 40),
     Command("screen.pick_operation", "p", "pick", "Pick a collective", "collectives", hint=10),
     Command("screen.next_via", "w", "via", "Carry it by the next transformation", "collectives"),
     Command("app.apply_fix", "f,f2", "fix", "Apply a fix that is offered", "collectives", hint=5),

@@ -302,7 +302,6 @@ class ThemedApp(FrugalApp):
         self.console.push_theme(PROSE)
         few = self.console.color_system == "standard"
         self.set_class(few, "-few-colours")
-        self.set_class(self.no_color, "-no-colours")
         self.set_reactive(App.theme, SIXTEEN if few else DARK)
         self.stylesheet.set_variables(self.get_css_variables())
 

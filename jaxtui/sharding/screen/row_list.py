@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from jaxtui.screen.cells import Segment as Cell
-from jaxtui.screen.cells import text_of
+from jaxtui.screen.cells import elided, text_of
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.screen.painted_lines import PaintedLines
 from jaxtui.sharding.screen import roles
@@ -127,7 +127,7 @@ class RowList(LineScroller):
         )
 
     def _row_strip(self, number: int) -> Strip:
-        row = roles.line_of(self._row(number))
+        row = elided(roles.line_of(self._row(number)), self.size.width - 1)
         if number != self.cursor:
             return self.strip_of((Cell(" "), *row), dim=self._stale)
         kind = "cursor" if self.has_focus else "selected"

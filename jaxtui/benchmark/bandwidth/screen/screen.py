@@ -59,7 +59,7 @@ class BandwidthScreen(WorkScreen[ProgramWork]):
     #sweep-notice { max-height: 5; }
     #sweep-progress { height: 1; color: $soft; }
     #sweep PaintedLines { padding: 0 1; }
-    #sweep-chart { height: 15; padding: 0 1; }
+    #sweep-chart { height: 40%; min-height: 15; padding: 0 1; }
     .-low #sweep-chart { display: none; }
     .-low.-flipped #sweep { display: none; }
     .-low.-flipped #sweep-chart { display: block; height: 1fr; }
