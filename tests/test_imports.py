@@ -82,6 +82,15 @@ def test_the_client_loads_little():
     assert not loaded(["jaxtui.wire.client"]) & (HEAVY | TEXTUAL | heavier)
 
 
+def test_a_line_loads_nothing_but_python_and_an_engine_at_home_no_line():
+    line = [name for name in modules_of("both") if name.startswith("jaxtui.line")]
+    after = loaded(line)
+    assert "jaxtui.line.kept_program" in after
+    assert not {name for name in after if name.startswith("jaxtui.")} - {*line, "jaxtui.line"}
+    assert not after & {"msgspec", "platformdirs", "asyncio"}
+    assert not {name for name in loaded(["jaxtui.wire.client"]) if name.startswith("jaxtui.line")}
+
+
 def test_a_bare_import_of_the_package_loads_nothing():
     assert "msgspec" not in loaded(["jaxtui"])
 

@@ -172,6 +172,7 @@ def _run(options: argparse.Namespace) -> int:
         as_json=options.json,
         ascii=_ascii(options, config),
         against=Against(options.against or "", options.against_function or "") if given else None,
+        memory=options.memory,
     )
 
 

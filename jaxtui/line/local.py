@@ -50,6 +50,7 @@ class Local:
         self._reached = False  # whether the far end has ever answered
         self._host = ""
         self._heard_at = self._beat_at = self._next_at = pace.clock()
+        self._slept = 0.0  # seconds since it was heard for which nobody listened
         self._tried_at = 0.0
         self._failures = 0  # attempts in a row
         self._lost = False
@@ -113,14 +114,14 @@ class Local:
     def _look(self) -> None:
         now = pace.clock()
         missed = self._looks.missed()
-        self._heard_at += missed
+        self._slept += missed
         self._look_at_attempt(now, missed)
         if self._output.gone:
             self._leave()
         if self._attempt is None and now >= self._next_at and self._status is None:
             self._connect()
         if self._lost and now - self._heard_at > self._keep + GRACE_SECONDS:
-            self._fail(f"the line to it was lost for {minutes(self._keep)}, for which it is kept")
+            self._fail(self._time_over)
         if self._leaves_at is not None and now > self._leaves_at:
             self._status = FAILED
         passed = not self._output.waits and not self._errors.waits
@@ -131,7 +132,7 @@ class Local:
         if (attempt := self._attempt) is None:
             return
         attempt.began += missed
-        if attempt.welcomed and now - self._heard_at > pace.SILENT:
+        if attempt.welcomed and now - self._heard_at - self._slept > pace.SILENT:
             self._lose(f"nothing came for {pace.SILENT:.0f} s")
             return
         if attempt.ended:
@@ -226,7 +227,7 @@ class Local:
         if attempt is None or not (data := attempt.read()):
             return False
         if attempt.welcomed:
-            self._heard_at = pace.clock()
+            self._heard_at, self._slept = pace.clock(), 0.0
         for kind, payload in attempt.connection.frames(data, self._traffic):
             self._take(kind, payload, attempt)
         return self._status is None
@@ -264,7 +265,7 @@ class Local:
         self._host = str(words.get("host"))
         self._reached = attempt.welcomed = True
         self._failures = 0
-        self._heard_at = pace.clock()
+        self._heard_at, self._slept = pace.clock(), 0.0
         attempt.connection.send(self._traffic.beat())  # from which the far end knows it was heard
         if self._lost:
             self._lost = False
@@ -272,11 +273,17 @@ class Local:
         self._say_end()
         self._flush()
 
+    @property
+    def _time_over(self) -> str:
+        return f"the line to it was lost for {minutes(self._keep)}, for which it is kept"
+
     def _refused(self, reason: str, host: str) -> str:
         if reason != "gone":
             return reason
         if self._host and host != self._host:
             return f"the engine is on {self._host}, and this connection leads to {host}"
+        if pace.clock() - self._heard_at > self._keep:
+            return self._time_over
         return f"the engine on {host} has ended, killed there or with the host"
 
     def _lose(self, reason: str) -> None:

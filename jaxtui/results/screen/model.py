@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
@@ -12,6 +13,7 @@ from jaxtui.wire.results import WindowRead
 
 MISSING: Final = object()  # stands for a cell that has not been read yet
 _WINDOWS = 8  # windows kept; at most about 8 × MAX_CELLS cells
+LED = 4.0  # pages that are read ahead while pages are turned
 MAX_CELLS = 30_000  # cells per request, so that it takes no more than milliseconds to answer
 
 
@@ -216,6 +218,15 @@ class Rectangle(NamedTuple):
             min(column_count, self.right + columns),
         )
 
+    def led(self, pages: float, row_count: int, column_count: int) -> Rectangle:
+        """Extend by `pages` of the height below, or above if negative, and a little elsewhere."""
+        height, wide = self.bottom - self.top, self.grown(0.5, row_count, column_count)
+        by = round(height * pages)
+        return wide._replace(
+            top=max(0, min(wide.top, self.top + by)),
+            bottom=min(row_count, max(wide.bottom, self.bottom + by)),
+        )
+
     @property
     def cells(self) -> int:
         return (self.bottom - self.top) * (self.right - self.left)
@@ -264,6 +275,8 @@ class Windows:
     """The windows most recently read of a source, and the outstanding request."""
 
     outstanding: WindowRequest | None = None
+    _seen: tuple[Plane, Rectangle] | None = None  # what was visible at the last look
+    _turned: int = 0  # 1 while pages are turned down, -1 while they are turned up
     _kept: list[tuple[Plane, Rectangle, list[list[Any]]]] = field(default_factory=list)
 
     def keep(self, wanted: WindowRequest, cells: list[list[Any]]) -> None:
@@ -292,18 +305,37 @@ class Windows:
         """Return the window to request now, or None.
 
         It has a margin around what is visible, a page wide unless that is too many cells, and is
-        requested when less than half a margin is left.
+        requested when less than half a margin is left. While pages are turned it reaches further
+        that way, so that an engine far away keeps up.
         """
+        plane = Plane.of(view, device)
+        self._turned = self._turns(plane, visible)
         if self.outstanding is not None:
             return None
         counts = (view.row_count, view.column_count)
+        led = visible.led(LED * self._turned, *counts)
+        if self._turned and led.cells <= MAX_CELLS:
+            if self.has(plane, visible.led(LED * self._turned / 2, *counts)):
+                return None
+            self.outstanding = WindowRequest.of(view, device, led)
+            return self.outstanding
         margin = next(
             (m for m in (1.0, 0.5, 0.25) if visible.grown(m, *counts).cells <= MAX_CELLS), 0.0
         )
-        if self.has(Plane.of(view, device), visible.grown(margin / 2, *counts)):
+        if self.has(plane, visible.grown(margin / 2, *counts)):
             return None
         self.outstanding = WindowRequest.of(view, device, visible.grown(margin, *counts))
         return self.outstanding
+
+    def _turns(self, plane: Plane, visible: Rectangle) -> int:
+        """Which way pages are turned: by half a page at least, on the same plane."""
+        before, self._seen = self._seen, (plane, visible)
+        if before is None or before[0] != plane:
+            return 0
+        by = visible.top - before[1].top
+        if not by and before[1].left == visible.left:
+            return self._turned
+        return int(math.copysign(1, by)) if 2 * abs(by) >= visible.bottom - visible.top else 0
 
 
 def cells_of_values(source: Source, wanted: WindowRequest) -> list[list[Any]]:
