@@ -286,13 +286,13 @@ def test_a_process_that_dies_ends_the_benchmark_and_keeps_what_came() -> None:
         while not recording.sampled:
             recording.take(engine.heard.until(lambda e: e.id == sent.id, seconds=60))
         leader = engine.client._loop._process._popen.pid
-        followers = [pid for pid in children(leader) if "--process=1" in _command(pid)]
+        followers = [pid for pid in children(leader) if "jaxtui.engine" in _command(pid)]
         os.kill(followers[0], signal.SIGKILL)
         gone = engine.heard.until(lambda e: isinstance(e, Gone), seconds=60)
         assert isinstance(gone, Gone)
         assert "process 1" in gone.reason
         recording.lost(gone.reason)
-        assert recording.report().points[0].strategies[0].samples
+        assert any(row.samples for row in recording.report().points[0].strategies)
     finally:
         engine.client.close()
 
