@@ -37,7 +37,8 @@ from jaxtui.wire.changes import CompareResults, FiguresTaken, ResultsCompared, T
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.collectives import CollectiveRan, RunCollective
 from jaxtui.wire.launch import Choice
-from jaxtui.wire.program import Ran, Run
+from jaxtui.wire.memory_report import MemoryReport
+from jaxtui.wire.program import Inspect, Inspected, Ran, Run
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.report import Environment
 from jaxtui.wire.sharding import (
@@ -99,6 +100,17 @@ class HeadlessEngine:
         id = self._client.next_id()
         answer = self._answer(Run(id=id, composition=composition, values=VALUES, held=held))
         return answer if isinstance(answer, Ran) else _diagnosis(answer)
+
+    def memory(
+        self, composition: Composition, sharding: Sharding | None
+    ) -> MemoryReport | Diagnosis:
+        """Compile a program for what it takes; `sharding` may say what memory a device has."""
+        id = self._client.next_id()
+        answer = self._answer(
+            Inspect(id=id, composition=composition, view="memory", sharding=sharding)
+        )
+        told = answer.memory if isinstance(answer, Inspected) else None
+        return told if told is not None else _diagnosis(answer)
 
     def figures(self, composition: Composition) -> Figures:
         """Trace and compile a program for its figures."""

@@ -172,11 +172,11 @@ def _run(options: argparse.Namespace) -> int:
         as_json=options.json,
         ascii=_ascii(options, config),
         against=Against(options.against or "", options.against_function or "") if given else None,
+        memory=options.memory,
     )
 
 
 def _shard(options: argparse.Namespace) -> int:
-    _require_one_process(options, "a plan needs no devices, so one process is enough")
     config, choice = _configured(options)
     from jaxtui.cli import shard
 
@@ -191,7 +191,6 @@ def _shard(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    _require_one_process(options, "timings are made in one process; `jaxtui run` takes several")
     config, choice = _configured(options)
     from jaxtui.cli import bench
 

@@ -182,6 +182,11 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the same, against another function of the session's source or file",
     )
+    others.add_argument(
+        "--memory",
+        action="store_true",
+        help="compile instead of run: what it takes on each device, whether that fits, and by line",
+    )
 
 
 def _add_shard_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,12 +19,13 @@ from jaxtui.session import collective_program
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import PROGRAM, encoded
 from jaxtui.session.session import Collective, Session, SessionError
-from jaxtui.text import collective_tables, plain, signs
+from jaxtui.text import collective_tables, memory_tables, plain, signs
 from jaxtui.text.quantities import counted
 from jaxtui.wire.base import Composition
 from jaxtui.wire.change_report import Changes
 from jaxtui.wire.collectives import CollectiveRan
 from jaxtui.wire.launch import Choice, folder_of
+from jaxtui.wire.memory_report import MemoryReport
 from jaxtui.wire.program import Ran
 from jaxtui.wire.report import CollectiveReport, Environment, Output, ProgramReport, RunReport
 
@@ -52,16 +53,18 @@ def run(
     as_json: bool,
     ascii: bool,
     against: Against | None = None,
+    memory: bool = False,
 ) -> int:
     """Evaluate each session, hold its program `against` another, and print its report.
 
-    Returns the largest of their exit statuses.
+    With `memory` programs are compiled for what they take, and not run. Returns the largest of
+    their exit statuses.
     """
     show = _show_json if as_json else _text_shower(ascii)
     status = DONE
     with Engines() as engines:
         for path in paths:
-            outcome = evaluate(path, choice, engines, against)
+            outcome = evaluate(path, choice, engines, against, memory)
             show(outcome)
             sys.stdout.flush()
             status = max(status, outcome.status)
@@ -69,9 +72,16 @@ def run(
 
 
 def evaluate(
-    path: str, choice: Choice, engines: Engines, against: Against | None = None
+    path: str,
+    choice: Choice,
+    engines: Engines,
+    against: Against | None = None,
+    memory: bool = False,
 ) -> Outcome:
-    """Run the session at `path` on an engine of `engines`, and hold it `against` another."""
+    """Run the session at `path` on an engine of `engines`, and hold it `against` another.
+
+    With `memory` its program is compiled only.
+    """
     try:
         session = headless.load(path, choice)
     except SessionError as error:
@@ -82,7 +92,8 @@ def evaluate(
     try:
         engine = engines.for_settings(choice.settings_for(session))
         environment = engine.environment()
-        ran = _ran(session, Composition.of(session, folder_of(path)), engine)
+        composition = Composition.of(session, folder_of(path))
+        ran = (_compiled if memory else _ran)(session, composition, engine)
         if against is not None and ran.failure is None:
             ran = _compared(ran, against, choice, engine, engines)
     except EngineLost as lost:
@@ -106,6 +117,16 @@ class _Ran(Struct, frozen=True):
     collective: CollectiveRan | None = None
     failure: Diagnosis | None = None
     changes: Changes | UnsetType = UNSET
+    memory: MemoryReport | UnsetType = UNSET
+
+
+def _compiled(session: Session, composition: Composition, engine: HeadlessEngine) -> _Ran:
+    """What the program takes; nothing is run."""
+    if not collective_program.runs_program(session):
+        message = "no program to compile"
+        return _Ran(failure=Diagnosis(kind="session", field=PROGRAM, message=message))
+    told, failure = _split(engine.memory(composition, session.sharding))
+    return _Ran(composition, failure=failure, memory=UNSET if told is None else told)
 
 
 def _ran(session: Session, composition: Composition, engine: HeadlessEngine) -> _Ran:
@@ -171,6 +192,7 @@ def _report(
         collective=None if collective is None else _in_json_numbers(collective, "before", "after"),
         error=failure,
         changes=ran.changes if ran is not None else UNSET,
+        memory=ran.memory if ran is not None else UNSET,
     )
 
 
@@ -229,6 +251,9 @@ def _text_shower(ascii: bool) -> Callable[[Outcome], None]:
             )
         if isinstance(report.changes, Changes):
             print(changes_text(report.changes).translate(signs.ASCII if ascii else {}))
+        if isinstance(report.memory, MemoryReport):
+            told = memory_tables.memory(report.memory, keys=False)
+            print(told.translate(signs.ASCII if ascii else {}))
         shown += 1
 
     return show

@@ -248,7 +248,13 @@ class Engine:
             from jaxtui.memory.engine import report as memory
 
             account = memory.account(request.composition, request.sharding, cancelled)
-            text, notes = memory.text(account), account.notes
+            return Inspected(
+                id=request.id,
+                view=request.view,
+                text=memory.text(account),
+                notes=account.notes,
+                memory=memory.report_of(account),
+            )
         else:
             from jaxtui.program.engine import inspection
 

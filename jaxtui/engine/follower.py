@@ -188,6 +188,8 @@ def follow(options: argparse.Namespace) -> NoReturn:
     try:
         member.append(_started(connection, options, place))
     except BaseException as error:
+        if options.member:
+            _cannot_start(events, error)
         connection.send(("cannot start", failure(error).diagnosis))
         os._exit(CANNOT_START)
     gc.freeze()

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jaxtui.engine_base.errors import diagnosed
-from jaxtui.session.field_path import ARGUMENTS, DEVICES, PROGRAM
+from jaxtui.session.field_path import ARGUMENTS, PROGRAM
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Composition
 
@@ -171,10 +171,3 @@ def stepped(step: Step, own: Callable[[], Any]) -> list[Any]:
     Raises what `own` raises, and Diagnosed when another process failed.
     """
     return _member[0].stepped(step, own) if _member else [own()]
-
-
-def refuse(what: str) -> None:
-    """Raise Diagnosed, in an engine of several processes, for what only a single one can do."""
-    if _member:
-        message = f"{what} with the devices of one process: start without --processes"
-        raise diagnosed("unsupported", DEVICES, message)

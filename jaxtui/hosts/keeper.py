@@ -48,6 +48,7 @@ def keep(then: Callable[[], NoReturn] | None = None) -> NoReturn:
     os.dup2(2, 1)  # what else is printed here is for the log
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a launcher passes the screen's ctrl+c on to all
     os.write(events, messages.MARK)
 
     def end() -> NoReturn:

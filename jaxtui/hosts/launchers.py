@@ -58,7 +58,12 @@ def allocation(environ: Mapping[str, str] = os.environ) -> str:
     nodes = environ.get("SLURM_JOB_NUM_NODES", environ.get("SLURM_NNODES", ""))
     if "SLURM_JOB_ID" not in environ or "SLURM_STEP_NODELIST" in environ:
         return ""
-    return f"srun --pty --nodes={nodes} jaxtui" if nodes.isdecimal() and int(nodes) > 1 else ""
+    if not nodes.isdecimal() or int(nodes) < 2:
+        return ""
+    # JAX gives each process of a node one of its GPUs.
+    gpus = environ.get("SLURM_GPUS_ON_NODE", "")
+    tasks = f"--ntasks-per-node={gpus} " if gpus.isdecimal() and int(gpus) > 1 else ""
+    return f"srun --pty --nodes={nodes} {tasks}jaxtui"
 
 
 def rank(environ: Mapping[str, str] = os.environ) -> int | None:

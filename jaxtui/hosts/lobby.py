@@ -55,7 +55,7 @@ def secret() -> bytes:
         raise NoSecret(f"{path} cannot be used ({error}): set {VARIABLE} on all hosts") from error
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or len(key) != _KEY_BYTES:
         raise NoSecret(f"{path} is not a key that only you can read: remove it")
-    return key
+    return key.hex().encode()
 
 
 def _make(path: Path) -> None:

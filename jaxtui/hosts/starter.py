@@ -178,7 +178,9 @@ class Starter:
         wanted = self._wanted
         command = commands.launching(wanted.command, wanted.ranks, place, wanted.python)
         try:
-            self._launcher = Launcher(command, self._selector, self._launcher_ended)
+            environment = {**os.environ, lobby.VARIABLE: secret.decode()}
+            ended = self._launcher_ended
+            self._launcher = Launcher(command, environment, self._selector, ended)
         except OSError as error:
             self._refuse("hosts", f"cannot start {command[0]}: {error.strerror}")
         return Lobby(listening.detach(), secret)

@@ -6,7 +6,7 @@ import os
 import selectors
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -76,13 +76,18 @@ class Launcher:
     def __init__(
         self,
         command: Sequence[str],
+        environment: Mapping[str, str],
         selector: selectors.BaseSelector,
         ended_with: Callable[[str], None],
     ) -> None:
         self._selector, self._ended_with = selector, ended_with
         self._last = ""
         self._popen = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         assert self._popen.stdout is not None
         self._output = self._popen.stdout.fileno()

@@ -100,8 +100,11 @@ class KeyLine(Widget):
             parts.append((f" {self.place} ", "bold $background on $focus"))
             left -= len(self.place) + 2
         parts.append(" ")
-        kept = {pair for pair in self.keys if pair[1] in (*ALWAYS, CLOSE)}
-        left -= sum(map(_cells, kept)) if sum(map(_cells, kept)) <= left else 0
+        kept: set[tuple[str, str]] = set()
+        for pair in self.keys:
+            if pair[1] in (*ALWAYS, CLOSE) and _cells(pair) <= left:
+                kept.add(pair)
+                left -= _cells(pair)
         full = False
         for pair in self.keys:
             full = full or (pair not in kept and left < _cells(pair))

@@ -10,6 +10,7 @@ from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Sharding
 from jaxtui.wire.base import Composition, Event, Request
 from jaxtui.wire.listing import Links
+from jaxtui.wire.memory_report import MemoryReport
 from jaxtui.wire.report import Flow, Parameter, ProgramReport
 
 ProgramView = Literal["equivalents", "origins", "jaxpr", "stablehlo", "hlo", "cost", "memory"]
@@ -84,10 +85,11 @@ class Inspected(Event, frozen=True, kw_only=True):
     """Answers Inspect.
 
     `links` say where in the user's code the lines of a listing come from, `notes` what there is to
-    mend.
+    mend, and `memory` what the text is made of in the view of that name.
     """
 
     view: ProgramView
     text: str
     links: Links | None = None
     notes: list[Diagnosis] = msgspec.field(default_factory=list)
+    memory: MemoryReport | None = None

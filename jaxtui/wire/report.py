@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.wire.change_report import Changes
+from jaxtui.wire.memory_report import MemoryReport
 
 
 class Leaf(Struct, frozen=True, kw_only=True):
@@ -255,7 +256,8 @@ class Environment(Struct, frozen=True, kw_only=True):
 class RunReport(Struct, frozen=True, kw_only=True):
     """The output of `jaxtui run --json` for one session, printed on one line.
 
-    `changes` is there if the program was held against another (`--against`).
+    `changes` is there if the program was held against another (`--against`), `memory` if it was
+    compiled for what it takes and not run (`--memory`).
     """
 
     session: str
@@ -265,3 +267,4 @@ class RunReport(Struct, frozen=True, kw_only=True):
     collective: CollectiveReport | None
     error: Diagnosis | None
     changes: Changes | UnsetType = UNSET
+    memory: MemoryReport | UnsetType = UNSET

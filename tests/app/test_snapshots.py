@@ -10,6 +10,9 @@ from textual.pilot import Pilot
 
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
+from jaxtui.text import memory_tables
+from jaxtui.wire.memory_report import MemoryBatches, MemoryBudget, MemoryReport, MemoryRow
+from jaxtui.wire.program import Inspect, Inspected
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 
@@ -19,6 +22,32 @@ WRONG = Diagnosis(
     field=FieldPath("program.layers.0.in_axes"),
     message="vector has rank 2: there is no axis 3",
     fixes=[Fix(label="in_axes (0, 0)", field=FieldPath("program.layers.0.in_axes"), text="(0, 0)")],
+)
+
+
+MEMORY = MemoryReport(
+    devices=1,
+    together=96,
+    arguments=48,
+    outputs=16,
+    temporaries=32,
+    donated=0,
+    compiles=False,
+    modelled=False,
+    budget=MemoryBudget(bytes=64, words="typed", shared=False),
+    fits=False,
+    intermediates=[
+        MemoryRow(
+            shape="f32[2, 2, 2]",
+            bytes=32,
+            count=1,
+            at_peak=1,
+            file="",
+            line=2,
+            code="return jnp.dot(matrix, vector)",
+        )
+    ],
+    batches=MemoryBatches(size=1, of=2, bytes=48),
 )
 
 
@@ -103,3 +132,19 @@ def test_map_in_ascii(snap_compare: Compare) -> None:
 def test_a_lesson(snap_compare: Compare, size: tuple[int, int]) -> None:
     bench, prepare = look("5", "down", "down", "enter")
     assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_the_memory_of_a_program(snap_compare: Compare, size: tuple[int, int]) -> None:
+    bench, prepare = look("M", *"64 B", "enter")
+
+    async def answered(pilot: Pilot[None]) -> None:
+        await prepare(pilot)
+        await bench.until(lambda: any(one.view == "memory" for one in bench.client.asked(Inspect)))
+        asked = next(one for one in bench.client.asked(Inspect) if one.view == "memory")
+        text = memory_tables.memory(MEMORY, keys=True)
+        await bench.hear(Inspected(id=asked.id, view="memory", text=text, memory=MEMORY))
+        await bench.until(lambda: "does NOT fit" in bench.text)
+
+    assert snap_compare(bench.app, terminal_size=size, run_before=answered)

@@ -7,11 +7,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from jaxtui import config, lessons
 from jaxtui.app import trust
 from jaxtui.app.covered import Covered, covered
-from jaxtui.session.session import Program, Session, save
+from jaxtui.session.session import Devices, Program, Session, save
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 
@@ -191,3 +192,18 @@ async def test_a_functions_file_is_shown_and_asks_again_once_it_changed(tmp_path
         assert not bench.explorer.work.trusted
         assert "-    return x + 1" in bench.text
         assert "+    return x + 2" in bench.text
+
+
+async def test_the_hosts_of_a_session_are_reached_once_it_is_accepted(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.toml"
+    devices = Devices(platform="cpu", count=8, hosts=["gpu-1", "gpu-2"])
+    file.write_text(save(structs.replace(made.session(), devices=devices), file) + "# read\n")
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("ctrl+o")
+        await bench.paste(str(file))
+        await bench.press("enter")
+        assert "It logs in to gpu-1, gpu-2 by ssh" in " ".join(bench.text.split())
+        assert bench.client.settings.hosts == ()
+        await bench.press("down", "enter")
+        assert bench.client.settings.hosts == ("gpu-1", "gpu-2")

@@ -327,7 +327,6 @@ def test_the_number_of_processes_goes_to_the_engine() -> None:
         (("devices", "--processes", "0"), "'0' is no number of processes"),
         (("devices", "--processes", "two"), "'two' is no number of processes"),
         (("run", "a", "--devices", "8", "--processes", "3"), "cannot be shared out among 3"),
-        (("bench", "a", "--processes", "2"), "one process"),
         (("export", "a", "--processes", "2"), "one process"),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 from jaxtui.engine import leader as module
 from jaxtui.engine.leader import Leader
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
+from jaxtui.engine_base.processes import Step
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Program
@@ -205,3 +206,67 @@ def test_a_follower_that_fails_alone_ends_all_but_not_a_later_job(led: Led) -> N
         led.plays(("prepared", ("p", "v")), ("ended", FAILURE))
         with pytest.raises(Diagnosed):
             evaluate(led, body)
+
+
+# -------------------------------------------------------------------------------- step by step
+
+
+STEP = Step("module:class", 3, "method", (1,))
+TOGETHER = Step("module:class", 3, "method", (1,), communicates=True)
+
+
+def test_a_step_gives_what_each_process_gives(led: Led) -> None:
+    led.plays(("given", "theirs"), ("ended", None))
+    assert led.leader.stepped(STEP, lambda: "mine") == ["mine", "theirs"]
+    assert led.died == []
+
+
+@pytest.mark.parametrize("step", [STEP, TOGETHER])
+def test_a_step_that_only_another_process_fails_is_told_with_its_name(led: Led, step: Step) -> None:
+    led.plays(("ended", FAILURE))
+    with pytest.raises(Diagnosed, match="in process 1: ValueError: no"):
+        led.leader.stepped(step, lambda: "mine")
+    assert led.died == []
+
+
+def test_a_step_of_its_own_may_fail_in_the_leader_alone(led: Led) -> None:
+    led.plays(("given", 5), ("ended", None))
+    with pytest.raises(Diagnosed, match="no"):
+        led.leader.stepped(STEP, fail)
+    assert led.died == []
+
+
+def test_a_step_in_common_that_fails_in_the_leader_alone_ends_all(led: Led) -> None:
+    led.plays(("given", 5), ("ended", None))
+    with pytest.raises(Died):
+        led.leader.stepped(TOGETHER, fail)
+    assert "process 0 failed" in led.died[0]
+
+
+def test_a_step_of_its_own_may_take_another_process_long(led: Led) -> None:
+    def play() -> None:
+        led.follower.recv()
+        time.sleep(0.5)  # more than it gets for what is done together
+        led.follower.send(("given", "late"))
+        led.follower.send(("ended", None))
+
+    threading.Thread(target=play, daemon=True).start()
+    assert led.leader.stepped(STEP, lambda: "mine") == ["mine", "late"]
+
+
+def test_what_is_held_elsewhere_is_asked_for_and_let_go(led: Led) -> None:
+    def play() -> None:
+        kind, (number, question) = led.told()
+        assert (kind, question) == ("ask", "where?")
+        led.follower.send(("answers", (number, True, "there")))
+        kind, (number, _) = led.told()
+        led.follower.send(("answers", (number, False, "KeyError: gone")))
+
+    threading.Thread(target=play, daemon=True).start()
+    assert led.leader._ask(1, "where?") == "there"
+    with pytest.raises(RuntimeError, match="gone"):
+        led.leader._ask(1, "where?")
+    led.leader._questions.forget(7)
+    led.plays(("ended", None))
+    led.leader.stepped(STEP, lambda: None)
+    assert led.leader._questions.forgotten() == []

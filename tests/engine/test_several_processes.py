@@ -31,12 +31,19 @@ from jaxtui.session.layers import (
     Vmap,
 )
 from jaxtui.session.session import Argument, Collective, Devices, Program
+from jaxtui.sharding.engine import requests as sharding_requests
 from jaxtui.wire.base import Composition, Failed, Gone, Printed
 from jaxtui.wire.benchmark import BenchPlanned
 from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.collectives import CollectiveRan, FindProvenance, ProvenanceFound, RunCollective
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run
 from jaxtui.wire.results import CellFound, FindCell, ReadWindow, Summarize, WindowRead
+from jaxtui.wire.sharding import (
+    CompileSharding,
+    SearchShardings,
+    ShardingCompiled,
+    ShardingsFound,
+)
 from tests.support.asking import Asker, exists
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
@@ -369,12 +376,39 @@ def test_copies_that_differ_only_between_processes_are_refused() -> None:
         engine.client.close()
 
 
-def test_what_takes_one_process_says_so(two: Asker) -> None:
-    asked = composition("return x * 2", ROWS, Vmap())
-    for request in (Inspect(id=two.next_id(), composition=asked, view="origins"),):
-        answer, _ = _until(two, request)
-        assert isinstance(answer, Failed)
-        assert "one process" in answer.diagnosis.message
+SHARDED = "P('devices')"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        composition("return (x * 2).sum(0)", ROWS, Jit(), sharding=SHARDED),
+        composition("return lax.psum(x, 'i')", ROWS, Pmap(axis_name="i")),
+        composition("return x @ x.T", ROWS, Jit(), sharding=SHARDED),
+        composition(
+            "return lax.psum(x.sum(), 'devices')",
+            ROWS,
+            ShardMap(in_specs=SHARDED, out_specs="P()"),
+        ),
+    ],
+)
+def test_what_the_first_process_compiles_is_what_one_alone_does(
+    two: Asker, asked: Composition
+) -> None:
+    """Where arrays lie and what is sent needs no other process: the program is the same."""
+    compiles = CompileSharding(id=two.next_id(), composition=asked)
+    alone = sharding_requests.worked(compiles, lambda: False, lambda event: None)
+    assert isinstance(alone, ShardingCompiled)
+    two.client.send(compiles)
+    answer = two.heard.next(ShardingCompiled)
+    assert answer.compiled == alone.compiled
+    searches = SearchShardings(id=two.next_id(), composition=asked, fixed=[], limit=5)
+    alone = sharding_requests.worked(searches, lambda: False, lambda event: None)
+    assert isinstance(alone, ShardingsFound)
+    two.client.send(searches)
+    found = two.heard.until(lambda e: isinstance(e, ShardingsFound) and e.done)
+    assert isinstance(found, ShardingsFound)
+    assert (found.tried, found.refused) == (alone.tried, alone.refused)
 
 
 @pytest.mark.parametrize("via", ["pmap", "shard_map", "vmap"])

@@ -74,6 +74,8 @@ def test_an_allocation_without_a_step_has_a_line_that_uses_all_of_it() -> None:
     assert launchers.allocation({"SLURM_JOB_ID": "1", "SLURM_JOB_NUM_NODES": "4"}) == (
         "srun --pty --nodes=4 jaxtui"
     )
+    gpus = {"SLURM_JOB_ID": "1", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "8"}
+    assert launchers.allocation(gpus) == "srun --pty --nodes=2 --ntasks-per-node=8 jaxtui"
     assert launchers.allocation({"SLURM_JOB_ID": "1", "SLURM_JOB_NUM_NODES": "1"}) == ""
     assert launchers.allocation(variables("srun", 0, 4)) == ""
     assert launchers.allocation({}) == ""

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,44 @@ def test_a_host_without_what_is_needed_is_named(hosts: SshHosts, special: str) -
     found = refusal(settings(hosts))
     assert words in found, found
     assert "a:" not in found
+
+
+BROKEN = {
+    "a broken JAX": ("raise ImportError('no kernel')", "", "ImportError: no kernel"),
+    "collectives that lack a library": (
+        "",
+        "export JAX_CPU_COLLECTIVES_IMPLEMENTATION=mpi",
+        "MPItrampoline",
+    ),
+    "an option that XLA does not know": (
+        "",
+        "export XLA_FLAGS=--xla_no_such_flag=1",
+        "XLA does not know what XLA_FLAGS holds: --xla_no_such_flag",
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_host_on_which_jax_cannot_start_is_named(
+    hosts: SshHosts, tmp_path: Path, broken: str
+) -> None:
+    module, special, words = BROKEN[broken]
+    if module:
+        (tmp_path / "jax").mkdir()
+        (tmp_path / "jax" / "__init__.py").write_text(module)
+        special = f"export PYTHONPATH={tmp_path}:{Path(__file__).parents[2]}"
+    hosts.let_python(f'[ "$FAKE_HOST" = b ] && {special}')
+    client = EngineClient(settings(hosts))
+    try:
+        heard = Heard(client)
+        began = time.monotonic()
+        client.start()
+        reason = heard_end(heard).reason
+        assert reason.startswith("b: ")
+        assert words in reason
+        assert time.monotonic() - began < SECONDS
+    finally:
+        client.close()
 
 
 def test_every_host_that_cannot_take_part_is_named(hosts: SshHosts) -> None:
@@ -318,6 +357,53 @@ def test_what_ends_on_one_host_ends_on_all_and_is_named(
             for pid in stopped:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def little_memory() -> Iterator[str]:
+    """A line of the shell that leaves a gigabyte to what runs after it."""
+    for group in (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")):
+        own = group / f"jaxtui-{os.getpid()}"
+        try:
+            own.mkdir()
+        except OSError:
+            continue
+        for name in ("memory.limit_in_bytes", "memory.max"):
+            with suppress(OSError):
+                if (own / name).exists():
+                    (own / name).write_text(str(10**9))
+        if (own / "memory.limit_in_bytes").exists() or (own / "memory.max").exists():
+            yield f"echo $$ > {own}/cgroup.procs"
+            assert wait_for(partial(removed, own), 20)
+            return
+        own.rmdir()
+    pytest.skip("no control group can be made here")
+
+
+def removed(group: Path) -> bool:
+    with suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
+def test_memory_that_runs_out_is_told_as_such(hosts: SshHosts, little_memory: str) -> None:
+    hosts.let_python(f'[ "$FAKE_HOST" = b ] && {little_memory}')
+    engine = Asker(settings(hosts))
+    try:
+        began = time.monotonic()
+        held = "held = np.ones(10**9, np.uint8)\nreturn lax.psum(x, 'i')"
+        answer, _ = engine.ask(asked(engine, held))
+        assert isinstance(answer, Failed)
+        assert answer.diagnosis.message.startswith("in process 1 on b: MemoryError: ")
+        # What goes beyond the limit that an engine sets itself is left to the system.
+        body = f"import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))\n{held}"
+        engine.client.send(asked(engine, body))
+        gone = heard_end(engine.heard)
+        assert time.monotonic() - began < SECONDS
+        words = "b: the system killed the engine there because memory ran out: give it less"
+        assert gone.reason == words
+    finally:
+        engine.client.close()
 
 
 def test_a_host_that_computes_without_letting_go_is_not_taken_for_lost(hosts: SshHosts) -> None:

@@ -7,7 +7,7 @@ import pytest
 from jaxtui.session.field_path import DEVICES
 from jaxtui.session.layers import Pmap
 from jaxtui.session.session import Argument, Program
-from jaxtui.wire.base import Composition, Failed, Gone
+from jaxtui.wire.base import Composition, Describe, Described, Failed, Gone
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.process import Reach
 from jaxtui.wire.program import Ran, Run
@@ -33,6 +33,18 @@ def test_two_hosts_compute_what_one_computes() -> None:
         assert answer.report.outputs[0].values == [6.0] * 4
     finally:
         engine.client.close()
+
+
+@pytest.mark.long
+def test_what_is_asked_before_the_hosts_have_met_is_answered() -> None:
+    client = EngineClient(EngineSettings(platform="cpu", count=2, hosts=("a", "b"), reach=HERE))
+    try:
+        client.start()
+        client.send(Describe(id=7))
+        answer = Heard(client).until(lambda event: event.id == 7)
+        assert isinstance(answer, Described)
+    finally:
+        client.close()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -124,14 +125,15 @@ def focus_the_value(terminal: Terminal) -> None:
 
 def _key_and_back(terminal: Terminal) -> tuple[float, float]:
     """Return the seconds from a typed 0 to a batch of 40, and from a backspace to one of 4."""
-    there = _until(terminal, "0", "‹40›")
+    there = _until(terminal, "0", r"0›, 3\]")
     # An automatic run must not delay the next key.
     terminal.settle(0.6)
-    back = _until(terminal, BACKSPACE, "‹4›")
+    back = _until(terminal, BACKSPACE, r"‹4›|(?<!0)›, 3\]")
     terminal.settle(0.6)
     return there, back
 
 
 def _until(terminal: Terminal, key: str, shown: str) -> float:
+    """Return the seconds until the cells that differ, `shown` in the end, are written."""
     terminal.type(key)
-    return terminal.written(shown)
+    return terminal.painted(re.compile(shown))

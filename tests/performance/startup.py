@@ -63,7 +63,7 @@ def rows(repeats: int) -> list[Row]:
         results.append((shown, time.perf_counter() - began))
     return [
         _ratio("first paint ÷ an empty Textual app's", paints, 1.0),
-        _ratio("launch to result ÷ bare JAX", results, 1.5),
+        _ratio("launch to result ÷ bare JAX", results, 1.2),
         Row("memory of the screen's process", memory / 1e6, "MB", 90, ""),
     ]
 

@@ -32,6 +32,7 @@ from jaxtui.wire.benchmark import (
 )
 from jaxtui.wire.benchmark_report import BenchmarkReport, PlannedArm, StrategyInfo
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
+from jaxtui.wire.report import Environment
 
 Subject = Literal["session", "task"]
 
@@ -65,7 +66,9 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         super().__init__(open_session)
         self.active = False  # the screen has been opened: before that nothing is asked
         self.chosen: Subject | None = None
-        self.task = lessons.load(TASK)
+        self.task = self._given = lessons.load(TASK)
+        assert self.task.benchmark is not None
+        self._most = max(self.task.benchmark.devices)
         self.plan: BenchPlanned | None = None
         self.plan_of: AskedBenchmark | None = None
         self.strategies: list[StrategyInfo] = []
@@ -80,6 +83,8 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         self._rest_at = 0.0
         self._known: AskedBenchmark | None = None
         self._report: tuple[int, BenchmarkReport] | None = None
+        if open_session.environment is not None:
+            self._fit_task(open_session.environment)
 
     # ------------------------------------------------------------------------- what is composed
 
@@ -306,6 +311,14 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
 
     # ------------------------------------------------------------------------- what is answered
 
+    def _fit_task(self, environment: Environment) -> None:
+        """Let the tutorial's task, as long as nobody has changed it, divide over what there is."""
+        benchmark = self._given.benchmark
+        if self.task is self._given and benchmark is not None:
+            counts = [min(self._most, environment.device_count)]
+            fitted = msgspec.structs.replace(benchmark, devices=counts)
+            self.task = self._given = msgspec.structs.replace(self._given, benchmark=fitted)
+
     def owns(self, id: int) -> bool:
         return super().owns(id) or (id != 0 and id == self._plan_id)
 
@@ -316,6 +329,7 @@ class BenchmarkWork(TimedWork[AskedBenchmark, BenchmarkRecording]):
         if isinstance(event, Gone):
             self._forget_engine()
         elif isinstance(event, Ready):
+            self._fit_task(event.environment)
             self._rest_at = min(self._rest_at, now)
         elif event.id and event.id == self._plan_id:
             self._on_plan(event)

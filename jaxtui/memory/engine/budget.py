@@ -40,7 +40,7 @@ def budget_of(sharding: Sharding | None) -> Budget | None:
     """
     typed = links(sharding).memory if sharding is not None else None
     if typed is not None:
-        return Budget(typed, "typed, M")
+        return Budget(typed, "typed")
     free = devices.available_memory()
     if jax.default_backend() == "cpu":
         return (

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from jax import tree_util
 from jax.extend import core
 
 from jaxtui.engine_base.memory import byte_size
@@ -72,8 +73,15 @@ def needed_by(compiled: Any) -> Needed:
         outputs=bytes_of("output"),
         temporaries=bytes_of("temp"),
         donated=bytes_of("alias"),
-        devices=len(compiled.runtime_executable().local_devices()),
+        devices=_devices(compiled),
     )
+
+
+def _devices(compiled: Any) -> int:
+    """How many devices it runs on, those of other processes too."""
+    shardings = tree_util.tree_leaves((compiled.input_shardings, compiled.output_shardings))
+    spread = [len(s.device_set) for s in shardings if hasattr(s, "device_set")]
+    return max([len(compiled.runtime_executable().local_devices()), *spread])
 
 
 def compiled_intermediates(compiled: Any) -> tuple[list[Intermediates], Assignment] | None:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from jaxtui.program.engine.hlo_text import computations, instruction_lines, shape_bytes
+from jaxtui.wire.memory_report import Uncounted
 
 # XLA's CPU backend gives fusions to these, which take what they work in from the heap.
 _FUSION = re.compile(r'"kind":"__(?P<library>ynn|xnn)_fusion"')
 _NAMES = {"ynn": "YNNPACK", "xnn": "XNNPACK"}
-
-
-@dataclass(frozen=True)
-class Uncounted:
-    """`count` fusions that libraries compute, and the bytes of the largest value inside of one."""
-
-    libraries: tuple[str, ...]
-    count: int
-    largest: int
 
 
 def uncounted(hlo: str) -> Uncounted | None:

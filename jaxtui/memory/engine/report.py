@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -19,22 +19,25 @@ from jaxtui.memory.engine.intermediates import (
     modelled_intermediates,
     needed_by,
 )
-from jaxtui.memory.engine.libraries import Uncounted, uncounted
+from jaxtui.memory.engine.libraries import uncounted
 from jaxtui.program.engine.evaluation import Shapes, trace_prepared
 from jaxtui.program.engine.inspection import lowered_as_it_runs
 from jaxtui.program.engine.prepared import prepare
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding.engine import lines
-from jaxtui.text.quantities import counted, size
+from jaxtui.text import memory_tables
+from jaxtui.text.quantities import size
 from jaxtui.wire.base import Composition
-
-MOST = 20  # rows that are told one by one
-WIDTH = 72  # columns of a row, the end of whose line of code is cut
-MODEL = (
-    "This backend does not tell which buffers XLA makes. This is a model: every value of the jaxpr,"
-    " on all devices together, from where it is made to where it is read last, nothing fused."
+from jaxtui.wire.memory_report import (
+    MemoryBatches,
+    MemoryBudget,
+    MemoryReport,
+    MemoryRow,
+    Uncounted,
 )
+
+MOST = 20  # intermediates that are told one by one
 
 
 @dataclass
@@ -116,96 +119,46 @@ def _modelled(shapes: Shapes) -> list[Intermediates]:
     return modelled_intermediates(shapes.jaxpr) if shapes.jaxpr is not None else []
 
 
-def text(told: Account) -> str:
-    """The account as lines of text."""
-    return "\n".join(_lines(told))
-
-
-def _lines(told: Account) -> Iterator[str]:
-    needed = told.needed
-    compiled = "Compiled" if told.compiles else "Compiled under a jit"
-    yield f"{compiled}: {size(needed.together)} on each device{_against(told)}"
-    parts = [
-        f"arguments {size(needed.arguments)}",
-        f"outputs {size(needed.outputs)}",
-        f"temporaries {size(needed.temporaries)}",
-    ]
-    donated = f" – donated {size(needed.donated)}" if needed.donated else ""
-    yield " + ".join(parts) + donated
-    yield from _library_lines(told.uncounted)
-    yield from _batch_lines(told)
-    yield ""
-    yield from _table(told)
-
-
-def _against(told: Account) -> str:
-    budget = told.budget
-    if budget is None:
-        return "; M says what one has"
-    shared = budget.shared and told.needed.devices > 1
-    of = f", for all {told.needed.devices}" if shared else ""
-    word = "fits into" if told.fits else "does NOT fit into"
-    return f", {word} {size(budget.bytes)} ({budget.words}{of})"
-
-
-def _library_lines(found: Uncounted | None) -> Iterator[str]:
-    if found is not None:
-        yield ""
-        yield (
-            f"Not counted: what {' and '.join(found.libraries)} works in, which computes "
-            f"{counted(found.count, 'fusion')} for XLA."
-        )
-        yield f"The largest value inside has {size(found.largest)}; it may be made in parts."
-
-
-def _batch_lines(told: Account) -> Iterator[str]:
-    if told.batches is not None:
-        batches = told.batches
-        yield ""
-        some = f"{batches.size:,} of its {batches.of:,} examples"
-        yield f"f makes the vmap a jax.lax.map over batches of {some}:"
-        yield f"that takes {size(batches.needed.together)} as compiled, and computes the same."
-    elif told.reasons:
-        yield ""
-        yield from told.reasons
-
-
-def _table(told: Account) -> Iterator[str]:
-    rows = told.rows
-    if told.modelled:
-        yield MODEL
-        yield ""
-    if not rows:
-        yield "No intermediate takes memory of its own."
-        return
-    cells = [("intermediate", "each", "made", "at peak", "by line")]
-    cells += [_cells(row) for row in rows[:MOST]]
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
-    for shape, *figures, where in cells:
-        aligned = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-        line = f"{shape:{widths[0]}}  {'  '.join(aligned)}  {where}".rstrip()
-        yield line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-    yield from _rest(rows[MOST:])
-
-
-def _cells(row: Intermediates) -> tuple[str, str, str, str, str]:
-    return (
-        row.shape or "work space",
-        size(row.bytes),
-        str(row.count),
-        str(row.at_peak or "–"),
-        _where(row),
+def report_of(told: Account) -> MemoryReport:
+    """The account as it is sent, with its `MOST` largest intermediates."""
+    needed, budget, batches = told.needed, told.budget, told.batches
+    rest = told.rows[MOST:]
+    return MemoryReport(
+        devices=needed.devices,
+        together=needed.together,
+        arguments=needed.arguments,
+        outputs=needed.outputs,
+        temporaries=needed.temporaries,
+        donated=needed.donated,
+        compiles=told.compiles,
+        modelled=told.modelled,
+        budget=None
+        if budget is None
+        else MemoryBudget(bytes=budget.bytes, words=budget.words, shared=budget.shared),
+        fits=None if budget is None else told.fits,
+        intermediates=[_row(row) for row in told.rows[:MOST]],
+        more=len(rest),
+        more_bytes=sum(row.bytes * row.count for row in rest),
+        batches=None
+        if batches is None
+        else MemoryBatches(size=batches.size, of=batches.of, bytes=batches.needed.together),
+        reasons=told.reasons,
+        uncounted=told.uncounted,
     )
 
 
-def _where(row: Intermediates) -> str:
-    if row.line is None:
-        return "not in the source"
-    file = f"{row.file.rpartition('/')[2]}:" if row.file else ""
-    return f"{file}{row.line}  {lines.text_of(row.file, row.line).strip()}"
+def _row(row: Intermediates) -> MemoryRow:
+    return MemoryRow(
+        shape=row.shape,
+        bytes=row.bytes,
+        count=row.count,
+        at_peak=row.at_peak,
+        file=row.file,
+        line=row.line,
+        code="" if row.line is None else lines.text_of(row.file, row.line).strip(),
+    )
 
 
-def _rest(rows: Sequence[Intermediates]) -> Iterator[str]:
-    if rows:
-        total = sum(row.bytes * row.count for row in rows)
-        yield f"… and {counted(len(rows), 'smaller row')}, {size(total)} in all"
+def text(told: Account) -> str:
+    """The account as lines of text, for the explorer."""
+    return memory_tables.memory(report_of(told), keys=True)

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import tree_util
 from jax.extend import core
 
 from jaxtui.engine_base import processes
-from jaxtui.engine_base.arrays import is_array
-from jaxtui.engine_base.errors import GivenUp, diagnosed
-from jaxtui.engine_base.jaxprs import walk
+from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.origins.engine import probes
+from jaxtui.engine_base.processes import Step
 from jaxtui.origins.engine.origins import KINDS, Kind, Origin, origins
-from jaxtui.origins.engine.probes import Body, Element, Reading, lies_beside
-from jaxtui.program.engine import expressions, placing
-from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared, values_of
-from jaxtui.program.engine.prepared import Prepared, prepare
-from jaxtui.program.engine.tracing import leaves_with_paths, over_arrays
-from jaxtui.session.field_path import PROGRAM
+from jaxtui.origins.engine.probes import lies_beside
+from jaxtui.origins.engine.search import MAKER, Counted, Search, Seen, Turns
+from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared
+from jaxtui.program.engine.prepared import prepare
 from jaxtui.sharding.engine import lines
-from jaxtui.sharding.engine.lowering import calling
 from jaxtui.sharding.engine.marking import Marked
 from jaxtui.text.quantities import counted
 from jaxtui.wire.base import Composition
+
+_numbers = itertools.count(1)
 
 MOST = 8  # origins that are told one by one
 WORDS: dict[Kind, tuple[str, str]] = {"nan": ("NaN", "NaN"), "inf": ("infinity", "infinities")}
@@ -42,12 +38,10 @@ def text(
 
     Raises Diagnosed, and GivenUp when `cancelled()` turned true between two runs.
     """
-    processes.refuse("NaN and infinities are traced to their origin")
     with rehearsal():  # what the function prints was seen when the program ran
-        prepared = prepare(composition)
-        refuse_too_large(trace_prepared(prepared))
-        with placing.on_device_set(prepared.devices):
-            search = _Search(prepared)
+        refuse_too_large(trace_prepared(prepare(composition)))
+        search = _Found(composition)
+        try:
             on_stage("running")
             search.run()
             if cancelled():
@@ -55,6 +49,8 @@ def text(
             made = {kind: _made(kind, search.origins) for kind in KINDS}
             told = [origin for kind in KINDS for origin in made[kind][:MOST]]
             elements = dict(zip(told, search.read(told), strict=True))
+        finally:
+            search.end()
     return "\n".join(_lines(search, made, elements))
 
 
@@ -62,86 +58,57 @@ def _made(kind: Kind, found: Sequence[Origin]) -> list[Origin]:
     return [origin for origin in found if origin.kind == kind and not origin.written]
 
 
-class _Search:
-    """One program with its arrays, as it is run with probes."""
+class _Found:
+    """What all processes have found: the program's values, and where they go wrong."""
 
-    def __init__(self, prepared: Prepared) -> None:
-        values = values_of(prepared, expressions.concrete_value)
-        placed = placing.placed(values, prepared)
-        arguments = prepared.composition.program.arguments
-        self.given = [
-            (argument.name + path, leaf)
-            for argument, value in zip(arguments, placed, strict=True)
-            for path, leaf in leaves_with_paths(value)
-        ]
-        self._mesh = prepared.devices.mesh
-        try:
-            # A number in Python is computed with at once, where no probe sees it.
-            self._closed, self._arrays = _traced(tree_util.tree_map(_as_array, placed), prepared)
-        except Exception:  # what a number that is an array now led to
-            self._closed, self._arrays = _traced(placed, prepared)
-        self.marked: Marked
-        self.bodies: Sequence[Body]
-        self.results: list[Any] = []
-        self.origins: list[Origin] = []
+    def __init__(self, composition: Composition) -> None:
+        self._number = next(_numbers)
+        self._own = Search()
+        mine, *others = self._step("begin", composition)
+        for process, given in enumerate(others, 1):
+            processes.require_same(f"process {process}", mine, given)
+
+    def _step(self, method: str, *args: Any, communicates: bool = False) -> list[Any]:
+        step = Step(MAKER, self._number, method, args, communicates)
+        return processes.stepped(step, partial(getattr(self._own, method), *args))
+
+    def end(self) -> None:
+        if processes.several():
+            processes.stepped(Step(MAKER, self._number, "end"), lambda: None)
 
     def run(self) -> None:
-        """Run with a probe of every value, and find the origins."""
-        self.marked, self.bodies = probes.probed(self._closed)
-        self.results = self._run(self.marked.closed)
-        self.origins = origins(self.marked, self.bodies)
+        """Run with probes, and find the origins."""
+        seen: list[Seen] = self._step("run", communicates=True)
+        self.results, self.given, self._apart = seen[0].results, seen[0].given, seen[0].apart
+        self.marked = self._own.marked
+        for other in seen[1:] if self._apart else ():
+            for body, more in zip(self._own.bodies, other.bodies, strict=True):
+                body.seen += more
+        self.origins = origins(self.marked, self._own.bodies)
 
     def read(self, told: Sequence[Origin]) -> list[tuple[Any, ...]]:
         """Run again for the first element of each: the result's, and those of its operands."""
-        found: dict[Element, list[tuple[Any, ...]]] = {(o.of.where, o.index): [] for o in told}
-        if found:
-            self._run(Reading(found).program(self._closed).closed)
-        return [self._first(origin, found[origin.of.where, origin.index]) for origin in told]
+        elements = list(dict.fromkeys((origin.of.where, origin.index) for origin in told))
+        if not elements:
+            return []
+        found = self._step("read", elements, communicates=True)
+        parts = found if self._apart else found[:1]
+        turns = {e: [turn for part in parts for turn in part[i]] for i, e in enumerate(elements)}
+        return [self._first(origin, turns[origin.of.where, origin.index]) for origin in told]
 
     @staticmethod
-    def _first(origin: Origin, turns: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    def _first(origin: Origin, turns: Turns) -> tuple[Any, ...]:
         """The elements at the first turn at which the result is what the origin makes."""
         test = np.isnan if origin.kind == "nan" else np.isinf
         return next((turn for turn in turns if test(turn[0])), ())
 
-    def _run(self, closed: Any) -> list[Any]:
-        jaxpr = closed.jaxpr
-        whole = jaxpr.replace(constvars=(), invars=[*jaxpr.constvars, *jaxpr.invars])
-        call = calling(core.ClosedJaxpr(whole, ()), self._mesh)
-        results = jax.jit(call)(*closed.consts, *self._arrays)
-        jax.block_until_ready(results)
-        jax.effects_barrier()
-        return list(results)
-
-
-def _traced(values: list[Any], prepared: Prepared) -> tuple[Any, list[Any]]:
-    """The program as a closed jaxpr, and the arrays that it takes. Raises Diagnosed."""
-    leaves, tree = tree_util.tree_flatten(prepared.call(values))
-    shapes = [expressions.as_struct(x) if is_array(x) else x for x in leaves]
-    call, structs = over_arrays(
-        prepared.recorder().program, *tree_util.tree_unflatten(tree, shapes)
-    )
-    try:
-        closed = jax.make_jaxpr(call)(*structs)
-    except expressions.CONCRETE_VALUE_NEEDED as error:
-        message = "what this does depends on values, so that it cannot be run with probes"
-        raise diagnosed("unsupported", PROGRAM, message) from error
-    if any(e.primitive.name == "xla_pmap" for equations, _ in walk(closed) for e in equations):
-        message = f"JAX {jax.__version__} does not let the body of a pmap be looked into"
-        raise diagnosed("unsupported", PROGRAM, message)
-    return closed, [leaf for leaf in leaves if is_array(leaf)]
-
-
-def _as_array(leaf: Any) -> Any:
-    return jnp.asarray(leaf) if type(leaf) in (float, complex) else leaf
-
 
 def _lines(
-    search: _Search, made: dict[Kind, list[Origin]], elements: dict[Origin, tuple[Any, ...]]
+    search: _Found, made: dict[Kind, list[Origin]], elements: dict[Origin, tuple[Any, ...]]
 ) -> Iterator[str]:
     yield f"The result {_has(search.results)}."
-    for path, leaf in search.given:
-        if is_array(leaf) and (said := _has([leaf])) != NOTHING:
+    for path, counted_there in search.given:
+        if (said := _has(counted_there)) != NOTHING:
             yield f"{path}, as it is given, {said}."
     if not search.origins:
         yield "No operation of the program makes one of finite numbers."
@@ -167,16 +134,13 @@ def _lines(
 NOTHING = "has neither NaN nor infinities"
 
 
-def _has(arrays: Sequence[Any]) -> str:
+def _has(found: Counted) -> str:
     """Say how many NaN and infinities there are: `has 3 NaN and 1 infinity among 8 numbers`."""
-    floats = [x for x in arrays if jnp.issubdtype(x.dtype, jnp.inexact)]
-    nans = sum(int(jnp.isnan(x).sum()) for x in floats)
-    infs = sum(int(jnp.isinf(x).sum()) for x in floats)
-    parts = [f"{nans:,} NaN"] if nans else []
-    parts += [_counted("inf", infs)] if infs else []
+    parts = [f"{found.nans:,} NaN"] if found.nans else []
+    parts += [_counted("inf", found.infs)] if found.infs else []
     if not parts:
         return NOTHING
-    return f"has {' and '.join(parts)} among {counted(sum(x.size for x in floats), 'number')}"
+    return f"has {' and '.join(parts)} among {counted(found.numbers, 'number')}"
 
 
 def _counted(kind: Kind, number: int) -> str:

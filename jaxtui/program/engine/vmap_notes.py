@@ -60,8 +60,8 @@ def _note(layer: BuiltLayer, name: Any, found: Sequence[str]) -> Diagnosis:
     called = " and ".join(_PLAIN[one][0] for one in found)
     come_to = " and ".join(dict.fromkeys(_PLAIN[one][1] for one in found))
     message = (
-        f"{called} over {name!r} sends nothing between devices: {name!r} is the axis of the vmap, "
-        f"whose examples lie on one device, so it is {come_to} there"
+        f"{called} over {name!r} sends nothing: the examples of the vmap lie on one device, "
+        f"where it is {come_to}"
     )
     return Diagnosis(kind="note", field=layer.field("axis_name"), message=message)
 

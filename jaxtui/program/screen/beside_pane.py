@@ -11,7 +11,7 @@ class BesidePane(ResultPane):
     """Shows any tab but the values, which stand in the first pane.
 
     Until the user turns its tabs, that is the notes; without any, the shards if there is more than
-    one device, else the program as Python.
+    one device; else the program as Python. What the first pane shows is passed over.
     """
 
     def __init__(self) -> None:
@@ -19,12 +19,13 @@ class BesidePane(ResultPane):
         self.border_title = self._title = "Beside"
         self.tab_line.place_name = "Tabs beside"
         self._turned = False
+        self.in_first = VALUES  # the tab that the first pane shows
 
     def first_tab(self, work: ProgramWork) -> str:
-        if work.session.notes.strip():
-            return "Notes"
         several = work.environment is not None and work.environment.device_count > 1
-        return SHARDS if several else "Python"
+        noted = bool(work.session.notes.strip())
+        wanted = ["Notes"] * noted + [SHARDS] * several + ["Python", "Output"]
+        return next(tab for tab in wanted if tab != self.in_first)
 
     def show_tab(self, name: str) -> None:
         self._turned = True

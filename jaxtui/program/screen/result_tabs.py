@@ -54,9 +54,17 @@ class LeafView(Protocol):
 
 @runtime_checkable
 class LiesOnMesh(Protocol):
-    """A view that says where a leaf lies in the mesh of the device set, beside the inputs."""
+    """A view that says where a leaf lies in the mesh of the device set, beside the inputs.
 
-    def lie_on(self, mesh: MeshPlaces | None, inputs: Sequence[Input]) -> None: ...
+    `processes` has the process of each device, if there are several.
+    """
+
+    def lie_on(
+        self,
+        mesh: MeshPlaces | None,
+        inputs: Sequence[Input],
+        processes: Mapping[int, int] | None = None,
+    ) -> None: ...
 
 
 class LeafTab(ResultTab):
@@ -94,7 +102,9 @@ class LeafTab(ResultTab):
                 asked = work.session.devices
                 ids = [device.id for device in devices]
                 mesh = MeshPlaces.over(ids, asked.order, asked.mesh)
-                view.lie_on(mesh, ran.report.inputs)
+                of = {device.id: device.process for device in devices}
+                several = len(set(of.values())) > 1
+                view.lie_on(mesh, ran.report.inputs, of if several else None)
             view.show(ran.result, shown.leaf, ran.report.outputs[shown.leaf], labels)
         if work.values_gone:
             view.lose(VALUES_GONE)

@@ -60,7 +60,7 @@ class ResultsSide(ListingScreen):
         """Bring what is on view of the results up to date."""
         self.results.show(work, now)
         if self.beside is not None and self.beside.is_mounted and self.has_class("-widest"):
-            self.beside.leaf = self.results.leaf
+            self.beside.leaf, self.beside.in_first = self.results.leaf, self.results.tab
             self.beside.show(work, now)
 
     # --------------------------------------------------------------------------- leaves, tabs

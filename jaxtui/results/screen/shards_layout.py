@@ -262,7 +262,12 @@ def _by_what(room: _Room) -> list[Line]:
     elif by["program"]:
         text = "Inputs as the program takes them, wherever they lay before."
     elif by["given"]:
-        text = "Inputs as they were given: nothing is compiled as a whole."
+        held = {device for laid in inputs for device in laid.block}
+        moved = not held.issuperset(room.scene.output.block)
+        why = (
+            "what is called inside places them anew" if moved else "nothing is compiled as a whole"
+        )
+        text = f"Inputs as given: {why}."
     else:
         return []
     return [(Segment(f" {text}", "quiet"),)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -101,12 +101,16 @@ def shape_text(shape: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Scene:
-    """Arrays of one run: the arguments' leaves and one output, on the devices with these labels."""
+    """Arrays of one run: the arguments' leaves and one output, on the devices with these labels.
+
+    `processes` has the process of each device, if there are several.
+    """
 
     inputs: tuple[Laid, ...]
     output: Laid
     labels: Mapping[int, str]
     mesh: MeshPlaces | None = None
+    processes: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def devices(self) -> tuple[int, ...]:

@@ -152,6 +152,8 @@ def _subject(scene: Scene, laid: Laid | None, device: int, chosen: Sequence[int]
     parts += [Segment(f"{GAP}{label}")] if label else []
     if scene.mesh is not None and (words := scene.mesh.words(device)):
         parts.append(Segment(f"{GAP}{words}"))
+    if device in scene.processes:
+        parts.append(Segment(f"{GAP}process {scene.processes[device]}"))
     return tuple(parts)
 
 

@@ -72,6 +72,7 @@ class ShardsView(LineScroller):
         super().__init__()
         self._inputs: tuple[Input, ...] = ()
         self._mesh: MeshPlaces | None = None
+        self._processes: dict[int, int] = {}
         self._turned = False
         self.scene: Scene | None = None
         self.first = 0  # the input that is shown first
@@ -85,13 +86,19 @@ class ShardsView(LineScroller):
         else:
             inputs = tuple(Laid.input(leaf, self._mesh) for leaf in self._inputs)
             laid = Laid.output(output, self._mesh)
-            self.scene = Scene(inputs, laid, dict(devices), self._mesh)
+            self.scene = Scene(inputs, laid, dict(devices), self._mesh, self._processes)
             self.first = max(0, min(self.first, len(inputs) - 1))
         self.lay_out()
 
-    def lie_on(self, mesh: MeshPlaces | None, inputs: Sequence[Input]) -> None:
-        """Name the axes of `mesh`, and show `inputs`, from the next output on."""
-        self._mesh, self._inputs = mesh, tuple(inputs)
+    def lie_on(
+        self,
+        mesh: MeshPlaces | None,
+        inputs: Sequence[Input],
+        processes: Mapping[int, int] | None = None,
+    ) -> None:
+        """Name the axes of `mesh` and the `processes` of devices, and show `inputs`, from the next
+        output on."""
+        self._mesh, self._inputs, self._processes = mesh, tuple(inputs), dict(processes or {})
 
     def show(self, result: int, leaf: int, output: Output, devices: Mapping[int, str]) -> None:
         self.update_output(output, devices)

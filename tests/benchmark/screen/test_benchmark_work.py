@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from jaxtui.benchmark import kept_runs as bench_runs
@@ -359,3 +360,19 @@ def test_an_earlier_run_takes_the_place_of_the_newest_until_the_next() -> None:
     assert desk.bench.report is earlier
     desk.bench.run(9.0)
     assert desk.bench.opened is None
+
+
+def test_the_tutorials_task_divides_over_the_devices_that_there_are() -> None:
+    desk = Desk().opened()
+    assert desk.bench.benchmark.devices == [8]
+    for count, fitted in [(4, [4]), (1, [1]), (256, [8])]:
+        desk.bench.on(made_events.ready(count), 2.0)
+        assert desk.bench.benchmark.devices == fitted
+
+
+def test_the_tutorials_task_as_somebody_changed_it_is_left_so() -> None:
+    desk = Desk().opened()
+    changed = msgspec.structs.replace(desk.bench.benchmark, devices=[2])
+    desk.bench.task = msgspec.structs.replace(desk.bench.task, benchmark=changed)
+    desk.bench.on(made_events.ready(4), 2.0)
+    assert desk.bench.benchmark.devices == [2]

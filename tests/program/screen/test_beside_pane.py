@@ -52,6 +52,18 @@ async def test_without_notes_it_shows_where_the_shards_lie() -> None:
         assert beside(bench).tab == "Shards"
 
 
+async def test_it_shows_no_tab_twice() -> None:
+    async with Bench().open(size=WIDE) as bench:
+        screen = await turned_to_it(bench)
+        screen.results.tab_line.focus()
+        seen = []
+        for _ in screen.results.tab_line.tabs:
+            await bench.press("s")
+            seen.append(beside(bench).tab)
+            assert screen.results.tab != beside(bench).tab
+        assert set(seen) == {"Shards", "Python"}
+
+
 async def test_keys_act_on_the_pane_that_has_the_focus() -> None:
     async with Bench(NOTED).open(size=WIDE) as bench:
         screen = await turned_to_it(bench)

@@ -68,7 +68,7 @@ async def test_an_input_is_picked_by_its_path() -> None:
         assert "Leaves of the arguments" in bench.text
         await bench.press(*"['d']", "enter")
         assert shown(bench)[0] == "vector['d']"
-        assert "Inputs as they were given: nothing is compiled as a whole." in bench.text
+        assert "Inputs as given: nothing is compiled as a whole." in bench.text
 
 
 @pytest.mark.long

@@ -229,7 +229,17 @@ def test_by_what_the_inputs_lie_is_said() -> None:
     taken = text(layout(scene(out, [a, b], GRID), 66, 27))
     assert "Inputs as the program takes them, wherever they lay before." in taken
     given = text(layout(scene(out, [given_a, given_b], GRID), 66, 27))
-    assert "Inputs as they were given: nothing is compiled as a whole." in given
+    assert "Inputs as given: nothing is compiled as a whole." in given
+    x = Input(
+        name="x",
+        path="",
+        shape=[16, 6],
+        dtype="float32",
+        placed="given",
+        shards=[Shard(device=0, index=[[0, 16], [0, 6]])],
+    )
+    moved = text(layout(scene(out, [x], GRID), 66, 27))
+    assert "Inputs as given: what is called inside places them anew." in moved
     mixed = text(layout(scene(out, [a, given_b], GRID), 66, 27))
     assert "a: as the program takes it. b: as given." in mixed
 
@@ -403,6 +413,14 @@ def test_the_table_is_there_as_text() -> None:
     assert copied[4].split() == ["device", "mesh", "a", "b", "out", "block", "bytes"]
     assert copied[5].startswith("0 cpu:0  x=0 y=0  [0:4, :]    [:, 0:3]  [0:4, 0:3]")
     assert len(copied) == 5 + 8
+
+
+def test_of_several_processes_that_of_the_device_is_told() -> None:
+    out, inputs = product()
+    one = scene(out, inputs, GRID)
+    several = Scene(one.inputs, one.output, one.labels, one.mesh, {d: d // 4 for d in range(8)})
+    assert "device 5  cpu:5  x=2 y=1  process 1" in text(layout(several, 66, 27, Cursor(row=5)))
+    assert "process" not in text(layout(one, 66, 27, Cursor(row=5)))
 
 
 def test_a_scalar_is_held_as_a_whole() -> None:
