@@ -247,7 +247,7 @@ def environment_text(environment: Environment) -> str:
         "host": f"{environment.host}, {environment.cores} cores, {environment.cpu}",
         "memory": f"{_memory(environment.memory_available)} available to the engine",
         "processes": str(environment.process_count),
-        **({"hosts": ", ".join(environment.hosts)} if environment.hosts else {}),
+        **({"hosts": plain.hosts(environment)} if environment.hosts else {}),
         "XLA_FLAGS": environment.xla_flags or "not set",
         **environment.config,
     }

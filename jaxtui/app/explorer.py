@@ -167,8 +167,8 @@ class Explorer(Works):
 
     def _follow_line(self, state: LineState) -> None:
         """Say what became of the line to the engine."""
-        lost = state.state != "connected"
-        if lost != self.open_session.line.lost:
+        lost = state.state in ("lost", "connecting")
+        if state.state != "measured" and lost != self.open_session.line.lost:
             self.app.say(engine_line.LOST if lost else engine_line.BACK)
             self._tick_on()
 

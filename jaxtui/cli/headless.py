@@ -264,7 +264,7 @@ def _write_to_stderr(event: AnyEvent) -> None:
         sys.stderr.flush()
     elif isinstance(event, Log):
         print(event.line, file=sys.stderr)
-    elif isinstance(event, LineState) and event.state != "connecting":
+    elif isinstance(event, LineState) and event.state in ("lost", "connected"):
         _write_line_state(event)
 
 

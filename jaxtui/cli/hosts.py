@@ -85,7 +85,7 @@ def launched(options: argparse.Namespace, config: Config) -> Launched | None:
         if job.processes == 1:
             return None
         host, port = addresses.parts(job.coordinator)
-        meeting = addresses.beside(port, 2)
+        meeting = addresses.for_lobby(port)
         if job.process:
             _attend(addresses.joined(host, meeting), job.process)
         place = addresses.bound(host, meeting)

@@ -189,4 +189,7 @@ def _place_leaf(leaf: Any, sharding: NamedSharding) -> Any:
         return jax.random.wrap_key_data(words, impl=jax.random.key_impl(array))
     sharding.shard_shape(array.shape)  # raises ValueError where it does not divide the shape
     host = np.asarray(array)
-    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+    # The dtype is for a process that holds none of it.
+    return jax.make_array_from_callback(
+        host.shape, sharding, lambda index: host[index], dtype=host.dtype
+    )

@@ -92,6 +92,15 @@ def beside(port: int, by: int) -> int:
     return port + by if port + by < 65_536 else port - by
 
 
+def for_lobby(port: int) -> int:
+    """The port at which the processes of a launcher meet, from that of JAX's coordinator.
+
+    JAX takes the last four thousand ports, one for each job, so that a port nearby may be that of
+    another job on the same host; and those below 32,768 are given to no connection by chance.
+    """
+    return port - 40_000 if port > 50_000 else port + 2
+
+
 def bound(address: str, port: int) -> str:
     """The "address:port" to listen at for those who reach this host at `address`.
 

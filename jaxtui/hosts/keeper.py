@@ -22,8 +22,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NoReturn
 
+from msgspec import structs
+
 from jaxtui import __version__
-from jaxtui.hosts import addresses, messages
+from jaxtui.hosts import addresses, lobby, messages
 from jaxtui.hosts.addresses import Unreachable
 from jaxtui.hosts.devices import seen
 from jaxtui.hosts.messages import Follow, Give, Go, Joining, Lead, Message, Work
@@ -160,8 +162,9 @@ class Keeper:
                 address, port = addresses.parts(message.coordinator)
             self._reserved = addresses.listen(*addresses.parts(addresses.bound(address, port)))
             port = port or self._reserved.getsockname()[1]
-            # With a port that was chosen by hand, which a firewall may let pass, the next one.
-            second = addresses.beside(port, 1) if message.coordinator else 0
+            # Beside a port that was chosen by hand, which a firewall may let pass, the next one.
+            chosen = message.coordinator and not message.work.detects
+            second = addresses.beside(port, 1) if chosen else 0
             link = addresses.listen(*addresses.parts(addresses.bound(address, second)))
             coordinator = addresses.joined(address, port)
             place = addresses.joined(address, link.getsockname()[1])
@@ -190,7 +193,13 @@ class Keeper:
             threading.Thread(target=self._look, args=(message.work, places), daemon=True).start()
 
     def _start(self, joining: Joining) -> None:
-        self._engine = Engine(joining, self._selector)
+        work = joining.work
+        if work.detects:  # else it came by ssh; this way could be listened to
+            try:
+                work = structs.replace(work, secret=lobby.derived(work.secret))
+            except lobby.NoSecret as error:
+                raise Unreachable(f"has no secret: {error}") from error
+        self._engine = Engine(structs.replace(joining, work=work), self._selector)
         self._selector.register(self._engine.events, selectors.EVENT_READ, self._pass_on)
 
     def _look(self, work: Work, places: list[str]) -> None:

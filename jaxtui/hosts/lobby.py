@@ -7,6 +7,8 @@ they come again, and when the screen has ended, after which nobody listens.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 import socket
@@ -56,6 +58,14 @@ def secret() -> bytes:
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or len(key) != _KEY_BYTES:
         raise NoSecret(f"{path} is not a key that only you can read: remove it")
     return key.hex().encode()
+
+
+def derived(text: str) -> str:
+    """The secret that processes with a common secret make of a text that anybody may know.
+
+    Raises NoSecret.
+    """
+    return hmac.new(secret(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _make(path: Path) -> None:

@@ -26,7 +26,8 @@ class Message(Struct, frozen=True, kw_only=True, tag=True):
 class Work(Struct, frozen=True, kw_only=True):
     """What all processes have in common: the hosts, in the order of their processes, the devices
     as in EngineSettings, and the secret by which the followers prove to the leader who they are.
-    With `detects`, JAX finds out by itself which devices belong to which process of a host.
+    With `detects`, for the processes of a launcher, JAX finds out by itself which devices belong to
+    which process of a host, and the secret is what the one of `lobby` makes of this one.
     """
 
     hosts: list[str]

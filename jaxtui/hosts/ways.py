@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
+
+_PR_SET_PDEATHSIG = 1
 
 
 class Way(Protocol):
@@ -67,6 +71,20 @@ class CommandWay:
         self._popen.kill()
 
 
+def _end_with_parent() -> Callable[[], None] | None:
+    """What a new process has to call to get a SIGTERM when this one ends, where that can be had."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return ask
+
+
 class Launcher:
     """The command of a launcher, whose words go to the log.
 
@@ -88,6 +106,10 @@ class Launcher:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # Whoever kills the starter with all of its session must not kill this as well: srun
+            # would leave its allocation behind. It is asked to end instead, by the kernel.
+            start_new_session=True,
+            preexec_fn=_end_with_parent(),  # noqa: PLW1509  # there is no thread yet
         )
         assert self._popen.stdout is not None
         self._output = self._popen.stdout.fileno()

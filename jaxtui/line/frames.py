@@ -16,9 +16,13 @@ PIECE = 32 * 1024  # bytes of the engine's stream in a frame at most
 # Numbered: they carry a program's streams, and arrive whole, once and in order.
 INPUT, OUTPUT, ERRORS, OUTPUT_END, EXIT = b"I", b"O", b"E", b"C", b"X"
 NUMBERED = frozenset((INPUT, OUTPUT, ERRORS, OUTPUT_END, EXIT))
-# Not numbered: the first of each side, a sign of life, an end that is asked for, and its answer.
-HELLO, WELCOME, REFUSED, BEAT, END, BYE = b"H", b"W", b"R", b"B", b"Q", b"Y"
-KINDS = NUMBERED | {HELLO, WELCOME, REFUSED, BEAT, END, BYE}
+# Not numbered: the first of each side, a sign of life, a question and an answer that tell how long
+# the line is, an end that is asked for, and its answer.
+HELLO, WELCOME, REFUSED, BEAT, PING, PONG, END, BYE = (
+    *(b"H", b"W", b"R", b"B", b"P", b"G"),
+    *(b"Q", b"Y"),
+)
+KINDS = NUMBERED | {HELLO, WELCOME, REFUSED, BEAT, PING, PONG, END, BYE}
 
 
 class NoFrameError(Exception):

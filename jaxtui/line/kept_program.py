@@ -214,6 +214,9 @@ class KeptProgram:
                 except NoFrameError:
                     connection.broken = True
                 self._proven = True
+            elif kind == frames.PING:
+                connection.send(frames.frame(frames.PONG))
+                self._flush()
             elif kind == frames.END:
                 self._over = True
 

@@ -13,6 +13,7 @@ import secrets
 import selectors
 import signal
 import sys
+from collections import deque
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -29,6 +30,7 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before another attempt;
 ANSWER_SECONDS = 30.0  # for an attempt to take up a line again
 HURRIED_SECONDS = 5.0  # the same once the user asks for another
 REST_SECONDS = 1.0  # between attempts, however often one is asked for
+TRIP_CHANGE = 0.02  # seconds by which the round trip changes before that is told
 FAREWELL_SECONDS = 3.0  # for the far end to end its program when that is asked for
 GRACE_SECONDS = 5.0  # after which a far end that is not reached has ended its program for certain
 FAILED = 1
@@ -54,6 +56,10 @@ class Local:
         self._tried_at = 0.0
         self._failures = 0  # attempts in a row
         self._lost = False
+        self._pinged_by: Attempt | None = None
+        self._pinged_at = 0.0
+        self._trips: deque[float] = deque(maxlen=4)  # seconds
+        self._trip = 0.0  # as told
         self._last_words = ""
         self._leaves_at: float | None = None  # when it ends at the latest, once it was asked to
         self._exit: int | None = None  # the program's status, which is told once all else is
@@ -148,6 +154,7 @@ class Local:
         if attempt.welcomed and (now - self._beat_at >= pace.BEAT or self._traffic.tells):
             self._beat_at = now
             attempt.connection.send(self._traffic.beat())
+            self._ping(attempt)
         self._flush()
 
     # ------------------------------------------------------------------------- the program
@@ -242,6 +249,8 @@ class Local:
         elif kind == frames.OUTPUT_END:
             self._watched.drop(1)
             self._output.close()
+        elif kind == frames.PONG:
+            self._measure()
         elif kind == frames.BYE:
             if self._leaves_at is not None:
                 self._status = FAILED
@@ -267,6 +276,7 @@ class Local:
         self._failures = 0
         self._heard_at, self._slept = pace.clock(), 0.0
         attempt.connection.send(self._traffic.beat())  # from which the far end knows it was heard
+        self._ping(attempt)
         if self._lost:
             self._lost = False
             self._tell("connected")
@@ -276,6 +286,21 @@ class Local:
     @property
     def _time_over(self) -> str:
         return f"the line to it was lost for {minutes(self._keep)}, for which it is kept"
+
+    def _ping(self, attempt: Attempt) -> None:
+        """Measure how long the line is, unless an answer is still to come."""
+        if self._pinged_by is not attempt:
+            self._pinged_by, self._pinged_at = attempt, pace.clock()
+            attempt.connection.send(frames.frame(frames.PING))
+
+    def _measure(self) -> None:
+        """Tell the round trip: the shortest lately, since a busy host answers late."""
+        self._pinged_by = None
+        self._trips.append(pace.clock() - self._pinged_at)
+        trip = min(self._trips)
+        if abs(trip - self._trip) > TRIP_CHANGE * (1 + trip):
+            self._trip = trip
+            self._report.say("measured", round_trip=round(trip, 3))
 
     def _refused(self, reason: str, host: str) -> str:
         if reason != "gone":

@@ -10,8 +10,9 @@ from typing import Any
 class Report:
     """Writes to a descriptor what becomes of the line; without one, nothing.
 
-    Each object has `state` ("lost", "connecting" or "connected"), `silent`, the seconds since the
-    other end was heard, `kept`, the seconds for which the program there lives on, and `reason`.
+    Each object has `state`. For "lost", "connecting" and "connected" it has `silent`, the seconds
+    since the other end was heard, `kept`, those for which the program there lives on, and `reason`;
+    for "measured" it has `round_trip` in seconds.
     """
 
     def __init__(self, descriptor: int | None) -> None:

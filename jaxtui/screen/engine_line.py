@@ -14,6 +14,7 @@ BACK = "the line to the engine is back, with all that it holds"
 WAITS = (
     "the line to the engine is lost: it is taken up again by itself, and R starts another engine"
 )
+LONGEST = 0.5  # seconds of a round trip for which what is old is not shown as such
 _MINUTE = 60.0
 
 
@@ -23,16 +24,20 @@ class EngineLine:
     def __init__(self) -> None:
         self.lost = False
         self.back_at = -math.inf  # when it was last taken up again
+        self.round_trip = 0.0  # seconds that an answer takes over the line alone
         self.reason = ""  # why it broke, or why the last attempt failed
         self._since = 0.0
         self._until = 0.0
 
     def reset(self) -> None:
         """There is another engine, or none."""
-        self.lost = False
+        self.lost, self.round_trip = False, 0.0
 
     def on(self, state: LineState, now: float) -> None:
         """Take in what became of the line."""
+        if state.state == "measured":
+            self.round_trip = min(state.round_trip, LONGEST)
+            return
         if state.state == "connected":
             self.lost, self.back_at = False, now
             return

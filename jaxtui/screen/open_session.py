@@ -151,7 +151,7 @@ class OpenSession:
             case Ready():
                 self.phase, self.phase_since, self._was_ready = "ready", now, True
                 self.environment, self.gone = event.environment, None
-                self.line.reset()
+                self.line.lost = False
             case Spoiled():
                 self.spoiled = event.what
             case Described():
@@ -161,8 +161,9 @@ class OpenSession:
             case Log():
                 self.log.append(event.line)
             case LineState():
+                lost = self.line.lost
                 self.line.on(event, now)
-                if not self.line.lost and self.phase == "ready":
+                if lost and not self.line.lost and self.phase == "ready":
                     self.phase_since = now  # what it was asked for meanwhile it has only now
             case Gone(wanted=False):
                 self.line.reset()

@@ -78,6 +78,11 @@ class AwaitedWork:
     # ------------------------------------------------------------------------- what is shown
 
     @property
+    def quiet(self) -> float:
+        """Seconds without an answer that are not worth showing: an engine far away takes longer."""
+        return QUIET + self.open_session.line.round_trip
+
+    @property
     def busy(self) -> bool:
         """Whether an answer is awaited whose seconds are counted on screen."""
         return False
@@ -192,7 +197,7 @@ class RequestWork(AwaitedWork, Generic[Asked, Answer]):
         """What the engine does for this work, "" until that is worth showing."""
         pending, ready_since = self.in_hand, self.open_session.phase_since
         # What was asked of an engine that was still starting is waited for since it is ready.
-        quiet = pending is None or now - max(pending.since, ready_since) < QUIET
+        quiet = pending is None or now - max(pending.since, ready_since) < self.quiet
         if pending is None or quiet or self.phase != "ready" or not self.trusted:
             return ""
         return self._words(pending, now)

@@ -214,7 +214,17 @@ def mesh(sizes: Mapping[str, int], types: Mapping[str, str], *, ascii: bool = Fa
 
 def process(seen: Environment, number: int) -> str:
     """The number of a process, with its host if there are several."""
-    return f"{number} {seen.hosts[number]}" if seen.hosts else str(number)
+    return f"{number} {_host(seen, number)}" if seen.hosts else str(number)
+
+
+def hosts(seen: Environment) -> str:
+    """The hosts of several processes, each once; "" for those of one host."""
+    return ", ".join(dict.fromkeys(_host(seen, number) for number in range(len(seen.hosts))))
+
+
+def _host(seen: Environment, number: int) -> str:
+    """The host of a process, without the process that tells it from others on the same host."""
+    return seen.hosts[number].removesuffix(f" (process {number})")
 
 
 def environment(seen: Environment, *, ascii: bool = False) -> str:
@@ -230,7 +240,7 @@ def environment(seen: Environment, *, ascii: bool = False) -> str:
     facts = [
         ("versions", f"jaxlib {seen.jaxlib}, NumPy {seen.numpy}, Python {seen.python}"),
         ("processes", str(seen.process_count)),
-        ("hosts", ", ".join(seen.hosts)),
+        ("hosts", hosts(seen)),
         ("host", seen.host),
         ("CPU", f"{seen.cpu}, {cores}"),
         ("memory", f"{_memory(seen.memory_available)} available"),

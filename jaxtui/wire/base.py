@@ -120,13 +120,15 @@ class LineState(Event, frozen=True, kw_only=True):
     """What became of the line to an engine that is kept while it is broken. Created by the client.
 
     The other host was last heard `silent` seconds ago, and keeps its engine for `kept` more;
-    `reason` says why the line, or the last attempt to take it up again, failed.
+    `reason` says why the line, or the last attempt to take it up again, failed. When it was
+    "measured", `round_trip` is what an answer takes over the line alone, in seconds.
     """
 
-    state: Literal["lost", "connecting", "connected"]
+    state: Literal["lost", "connecting", "connected", "measured"]
     silent: float = 0.0
     kept: float = 0.0
     reason: str = ""
+    round_trip: float = 0.0
 
 
 class Gone(Event, frozen=True, kw_only=True):

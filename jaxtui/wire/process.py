@@ -250,6 +250,8 @@ class EngineProcess:
 
     def follow_line(self, state: LineState) -> None:
         """Take in what became of the line; the time to start begins anew with each."""
+        if state.state == "measured":
+            return
         self.line_lost = state.state != "connected"
         self._start_limit = StartLimit(self._popen.pid, time.monotonic())
 

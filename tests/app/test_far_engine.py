@@ -68,6 +68,24 @@ async def test_a_lost_line_is_said_and_all_stays_and_can_be_edited() -> None:
         assert bench.client.restarts == []
 
 
+async def test_what_takes_no_longer_than_the_line_is_not_called_old() -> None:
+    clock = Clock()
+    async with Bench(clock=clock).open() as bench:
+        await bench.settled()
+        await bench.hear(LineState(state="measured", round_trip=0.3))
+        assert "line" not in bench.text.splitlines()[0]
+        bench.explorer.edit(FieldPath("program.arguments.0.value"), "arange(4.0)")
+        clock.now += 0.4
+        assert not bench.explorer.work.flow_stale(clock.now)
+        assert bench.explorer.work.doing(clock.now) == ""
+        clock.now += 0.1
+        assert bench.explorer.work.flow_stale(clock.now)
+        assert bench.explorer.work.doing(clock.now) == "tracing"
+        await bench.hear(LineState(state="measured", round_trip=30.0))
+        clock.now += 0.2
+        assert bench.explorer.work.flow_stale(clock.now)
+
+
 async def test_a_key_that_stops_does_not_end_an_engine_that_cannot_hear_it() -> None:
     clock = Clock()
     async with Bench(clock=clock).open() as bench:

@@ -17,6 +17,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from jaxtui.program.engine.value_helpers import normal
 from jaxtui.session.layers import (
     Apply,
     Grad,
@@ -377,6 +378,17 @@ def test_copies_that_differ_only_between_processes_are_refused() -> None:
 
 
 SHARDED = "P('devices')"
+
+
+@pytest.mark.parametrize("several", [1, 4, 6])
+def test_a_program_runs_on_some_of_the_devices(two: Asker, several: int) -> None:
+    asked = composition("return (x * 2).sum(0)", "normal(12, 2)", Jit(), sharding=SHARDED)
+    order = [device.id for device in two.environment.devices][:several]
+    devices = Devices(platform="cpu", count=8, order=order)
+    answer = run(two, Composition(program=asked.program, devices=devices))
+    assert isinstance(answer, Ran), answer
+    expected = np.asarray(normal(12, 2)).sum(0) * 2
+    np.testing.assert_allclose(np.array(answer.report.outputs[0].values), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

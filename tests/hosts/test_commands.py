@@ -115,3 +115,10 @@ def test_the_first_host_is_reached_as_ssh_reached_it(monkeypatch: pytest.MonkeyP
     # By loopback from the same host, which the others cannot do: the way to them is taken.
     monkeypatch.setenv("SSH_CONNECTION", "127.0.0.1 5000 127.0.0.1 22")
     assert addresses.chosen(["127.0.0.1"]) == "127.0.0.1"
+
+
+def test_ports_beside_another_are_ports() -> None:
+    assert addresses.beside(4000, 1) == 4001
+    assert addresses.beside(65_535, 1) == 65_534
+    assert addresses.for_lobby(65_535) == 25_535
+    assert addresses.for_lobby(8482) == 8484

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,23 @@ def test_a_launcher_starts_as_many_as_asked_for(tmp_path: Path) -> None:
     options = ["--processes", "2", "--hosts-command", launcher]
     command = [*EXPLORER, "run", "--json", *options, *sessions(tmp_path, 4)]
     status, [report], errors = ran(command, environment(tmp_path, 303))
+    assert status == 0, errors
+    assert values(report) == [6.0] * 4
+    assert report["environment"]["process_count"] == 2
+
+
+MPIRUN = "mpirun --allow-run-as-root --oversubscribe"
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("mpirun") is None, reason="Open MPI is not installed")
+@pytest.mark.parametrize("by", ["the launcher", "jaxtui"])
+def test_open_mpi_itself_starts_them(tmp_path: Path, by: str) -> None:
+    run = [*EXPLORER, "run", "--json", *sessions(tmp_path, 4)]
+    command = [*MPIRUN.split(), "-n", "2", *run]
+    if by == "jaxtui":
+        command = [*run, "--processes", "2", "--hosts-command", f"{MPIRUN} -n {{n}}"]
+    status, [report], errors = ran(command, environment(tmp_path, 0))
     assert status == 0, errors
     assert values(report) == [6.0] * 4
     assert report["environment"]["process_count"] == 2

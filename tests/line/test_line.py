@@ -190,6 +190,11 @@ def test_a_cut_line_is_taken_up_again_with_what_was_said_meanwhile(begin):
     assert near.line_of() == before
 
 
+def test_the_length_of_the_line_is_told(begin):
+    near = begin(round_trip=0.2)
+    assert 0.2 <= near.report("measured")["round_trip"] < 2.0
+
+
 def test_the_streams_arrive_whole_and_once_however_often_the_line_is_cut(begin):
     near = begin()
     near.tell("first\n")

@@ -51,12 +51,12 @@ def _line(round_trip: float = 0.0) -> Iterator[FarLine]:
 
 def _keys(repeats: int) -> list[Row]:
     """Compare keys with an engine far away and keys with one over a line of no length."""
-    echoes, flows = {}, {}
+    echoes, painted, flows = {}, {}, {}
     for round_trip in (0.0, *ROUND_TRIPS):
         with _line(round_trip) as line:
             command = " ".join(line.command(*ENGINE))
             options = ("--engine", command, "--keep", f"{KEEP:.0f}")
-            echoes[round_trip] = _echo(repeats * 10, *options)
+            echoes[round_trip], painted[round_trip] = _echo(repeats * 10, *options)
             flows[round_trip] = _flow(repeats * 4, *options)
     found = []
     for there in ROUND_TRIPS:
@@ -64,6 +64,9 @@ def _keys(repeats: int) -> list[Row]:
         detail = f"{1e3 * echoes[there]:.1f} and {1e3 * echoes[0.0]:.1f} ms"
         name = f"a key to its own repaint, {ms} away ÷ at home"
         found.append(Row(name, echoes[there] / echoes[0.0], "times", 1.5, detail))
+        detail = f"{painted[there]:.0f} and {painted[0.0]:.0f} B"
+        name = f"bytes of a key to the terminal, {ms} away ÷ at home"
+        found.append(Row(name, painted[there] / painted[0.0], "times", 1.1, detail))
         detail = f"{1e3 * flows[there]:.0f} and {1e3 * flows[0.0]:.0f} ms"
         name = f"a key to the shapes, {ms} away, over one at home and one round trip"
         found.append(Row(name, flows[there] / (flows[0.0] + there), "times", 1.3, detail))
@@ -99,19 +102,20 @@ def _explorer(*options: str) -> Iterator[Terminal]:
             yield terminal
 
 
-def _echo(count: int, *options: str) -> float:
-    """Return the median of the seconds from a letter typed into the source to its repaint."""
+def _echo(count: int, *options: str) -> tuple[float, float]:
+    """Return the medians of a letter typed into the source: seconds to its repaint, and bytes."""
     with _explorer(*options) as terminal:
         terminal.press("w", END)
         terminal.type("  # ")
         terminal.settle(0.6, most=2.0)
-        seconds = []
+        seconds, sent = [], []
         for number in range(count):
-            letter = "abcdefghij"[number % 10]
+            letter, before = "abcdefghij"[number % 10], len(terminal.raw)
             terminal.type(letter)
             seconds.append(terminal.painted(re.compile(letter)))
             terminal.settle(0.6, most=2.0)
-        return statistics.median(seconds)
+            sent.append(len(terminal.raw) - before)
+        return statistics.median(seconds), statistics.median(sent)
 
 
 # ---------------------------------------------------------------------------------------- bytes

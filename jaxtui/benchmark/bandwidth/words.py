@@ -128,7 +128,8 @@ def findings(report: BandwidthReport) -> list[str]:
         lines.append(f"within a process: {fit_text(report.within_fit)}")
     if report.average_busbw is not None:
         average = quantities.significant(report.average_busbw, 3)
-        lines.append(f"average bus bandwidth {average} GB/s")
+        where = f" {report.collective.reach}" if report.within and report.collective else ""
+        lines.append(f"average bus bandwidth{where} {average} GB/s")
     lines += _apart(report.sizes)
     for size in (*report.sizes, *report.within):
         if size.skipped is not None:

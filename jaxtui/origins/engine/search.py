@@ -69,12 +69,14 @@ class Search:
         """Compute the arguments; digests of them and of the program. Raises Diagnosed."""
         self._prepared = prepare(composition)
         with placing.on_device_set(self._prepared.devices):
-            self._begin()
-        return lockstep.of_program(self._closed), lockstep.of_values(self._arrays)
+            values = values_of(self._prepared, expressions.concrete_value)
+            # Once they are placed, a process may hold none of them.
+            digest = lockstep.of_values(values)
+            self._place(values)
+        return lockstep.of_program(self._closed), digest
 
-    def _begin(self) -> None:
+    def _place(self, values: list[Any]) -> None:
         prepared = self._prepared
-        values = values_of(prepared, expressions.concrete_value)
         placed = placing.placed(values, prepared)
         arguments = prepared.composition.program.arguments
         self._given = [
@@ -117,11 +119,17 @@ class Search:
         return list(results)
 
 
+def _number(total: jax.Array) -> int:
+    """A number that all its devices have; 0 where none of them is this process' own."""
+    held = total.addressable_shards
+    return int(held[0].data) if held else 0
+
+
 def _counted(arrays: Sequence[Any]) -> Counted:
     floats = [x for x in arrays if jnp.issubdtype(x.dtype, jnp.inexact)]
     return Counted(
-        nans=sum(int(jnp.isnan(x).sum()) for x in floats),
-        infs=sum(int(jnp.isinf(x).sum()) for x in floats),
+        nans=sum(_number(jnp.isnan(x).sum()) for x in floats),
+        infs=sum(_number(jnp.isinf(x).sum()) for x in floats),
         numbers=sum(x.size for x in floats),
     )
 

@@ -19,7 +19,7 @@ from jax import tree_util
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.engine_base.global_view import GlobalPmap
-from jaxtui.program.engine import placing
+from jaxtui.program.engine import lazy_arrays, placing
 from jaxtui.program.engine.mapped_axes import static_numbers
 from jaxtui.program.engine.programs import BuiltLayer
 from jaxtui.program.engine.tracing import Recorder
@@ -52,12 +52,19 @@ def handed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handed:
     leaves, structure = tree_util.tree_flatten((args, kwargs))
     trees: list[tuple[int | str, Any]] = [*enumerate(args), *sorted(kwargs.items())]
     counts = {key: len(tree_util.tree_leaves(tree)) for key, tree in trees}
-    shapes = [placing.as_it_lies(leaf) for leaf in leaves]
+    shapes = [_shape(leaf) for leaf in leaves]
     positional: tuple[Any, ...] | None = None
     by_name: dict[str, Any] = {}
     with contextlib.suppress(Exception):  # whatever the class raises
         positional, by_name = tree_util.tree_unflatten(structure, shapes)
     return Handed(positional, by_name, shapes, counts, [_as_given(leaf) for leaf in leaves])
+
+
+def _shape(leaf: Any) -> Any:
+    """An array as its shape, with its sharding if it is committed to it; others as they are."""
+    if isinstance(leaf, np.ndarray) and (dtype := lazy_arrays.canonical(leaf.dtype)) is not None:
+        return jax.ShapeDtypeStruct(leaf.shape, dtype)
+    return placing.as_it_lies(leaf)
 
 
 def _as_given(leaf: Any) -> Where:

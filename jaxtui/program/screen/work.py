@@ -12,7 +12,7 @@ from jaxtui.program.screen.compiler_text import CompilerText
 from jaxtui.program.screen.runs import RunRecord, Runs
 from jaxtui.program.screen.signature import follow, follow_axes
 from jaxtui.screen.open_session import OpenSession
-from jaxtui.screen.work import PRINTED_CHARACTERS, QUIET, Pending, RequestWork
+from jaxtui.screen.work import PRINTED_CHARACTERS, Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import Argument, Program, Sharding
 from jaxtui.wire.base import Composition, Failed, Printed
@@ -157,7 +157,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if self.traced is None or self.traced.flow is None:
             return self.flow is not None
         waited = [now - since for since in self._since(Trace)]
-        return self.traced_of != self.asked and max(waited, default=QUIET) >= QUIET
+        return self.traced_of != self.asked and max(waited, default=self.quiet) >= self.quiet
 
     def _since(self, kind: type[Trace | Run]) -> list[float]:
         """Since when the requests of this kind are waited for."""
@@ -171,7 +171,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         """
         if self.ran is None or self.ran_of == self.asked:
             return False
-        return now - max([self._departed_at, *self._since(Run)]) >= QUIET
+        return now - max([self._departed_at, *self._since(Run)]) >= self.quiet
 
     def printed_stale(self, now: float) -> bool:
         """Whether what the newest run printed is not of what is typed."""
@@ -206,7 +206,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
     def look(self, now: float) -> None:
         """Notice what has not been answered for too long; called before anything is shown."""
         waits = [now - since for since in self._since(Trace)]
-        self._late = self.phase == "gone" or max(waits, default=0.0) >= QUIET
+        self._late = self.phase == "gone" or max(waits, default=0.0) >= self.quiet
 
     def status(self, now: float) -> str:
         """What the engine is doing, in a few words that are always true."""

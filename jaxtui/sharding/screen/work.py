@@ -8,7 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from jaxtui.screen.open_session import OpenSession, ended_words
-from jaxtui.screen.work import QUIET, Pending, RequestWork
+from jaxtui.screen.work import Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding import costs
@@ -114,7 +114,7 @@ class ShardingWork(RequestWork[AskedSharding, ShardingPlanned]):
         waits = [
             now - p.since for p in self._pending.values() if isinstance(p.request, PlanSharding)
         ]
-        return max(waits, default=QUIET) >= QUIET
+        return max(waits, default=self.quiet) >= self.quiet
 
     @property
     def compared(self) -> ShardingCompiled | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from jaxtui.benchmark import words
 from jaxtui.benchmark.engine import equivalents
@@ -18,7 +21,7 @@ from jaxtui.benchmark.recording import BenchmarkRecording
 from jaxtui.program.engine.value_helpers import normal
 from jaxtui.session.layers import Pmap, Vmap
 from jaxtui.session.session import Argument, Benchmark, Devices, Program, Session
-from jaxtui.wire.base import Cancel, Composition, Failed
+from jaxtui.wire.base import Cancel, Composition, Failed, Gone
 from jaxtui.wire.benchmark import (
     Bench,
     BenchFinished,
@@ -31,6 +34,7 @@ from jaxtui.wire.benchmark_report import BenchmarkReport
 from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.program import Inspect, Inspected, Ran, Run
 from tests.support.asking import Asker
+from tests.support.processes import children
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
@@ -270,3 +274,29 @@ def test_what_fails_in_some_or_all_processes_is_told(
     report = timed(two, composition(body, "normal(8, 3)"), QUICK)
     assert words_of_it in str(report.error) + str([point.error for point in report.points])
     assert works(two)
+
+
+def test_a_process_that_dies_ends_the_benchmark_and_keeps_what_came() -> None:
+    engine = Asker(EngineSettings(platform="cpu", count=2, processes=2))
+    try:
+        program = replace(TIMED, devices=Devices(platform="cpu", count=2))
+        sent = Bench(id=engine.next_id(), composition=program, benchmark=QUICK)
+        recording = BenchmarkRecording(sent.id, Session(program=program.program))
+        engine.client.send(sent)
+        while not recording.sampled:
+            recording.take(engine.heard.until(lambda e: e.id == sent.id, seconds=60))
+        leader = engine.client._loop._process._popen.pid
+        followers = [pid for pid in children(leader) if "jaxtui.engine" in _command(pid)]
+        os.kill(followers[0], signal.SIGKILL)
+        gone = engine.heard.until(lambda e: isinstance(e, Gone), seconds=60)
+        assert isinstance(gone, Gone)
+        assert "process 1" in gone.reason
+        recording.lost(gone.reason)
+        assert any(row.samples for row in recording.report().points[0].strategies)
+    finally:
+        engine.client.close()
+
+
+def _command(pid: int) -> str:
+    listed = ["ps", "-o", "args=", "-p", str(pid)]
+    return subprocess.run(listed, capture_output=True, text=True, check=False).stdout

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from jaxtui.origins.engine import report
 from jaxtui.session.layers import Jit, Pmap, ShardMap, Vmap
@@ -58,3 +59,14 @@ def test_what_makes_nan_is_found_wherever_it_is_made(two: Asker, asked: Composit
     answer = two.heard.until(lambda e: e.id == sent.id and isinstance(e, Inspected | Failed))
     assert isinstance(answer, Inspected), answer
     assert answer.text == expected
+
+
+def test_devices_of_one_process_alone_are_looked_into(two: Asker) -> None:
+    mine = [device.id for device in two.environment.devices if not device.process]
+    asked = composition("jnp.log(x).sum()", Jit(), sharding="P('devices')")
+    devices = Devices(platform="cpu", count=8, order=mine)
+    sent = Inspect(id=two.next_id(), composition=replace(asked, devices=devices), view="origins")
+    two.client.send(sent)
+    answer = two.heard.until(lambda e: e.id == sent.id and isinstance(e, Inspected | Failed))
+    assert isinstance(answer, Inspected), answer
+    assert "log: 1 NaN of 16 elements; the first at [6, 1]: log(-3) is nan" in answer.text

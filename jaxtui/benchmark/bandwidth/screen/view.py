@@ -37,20 +37,26 @@ def title(report: BandwidthReport | None) -> str:
 def table(report: BandwidthReport, width: int) -> list[Line]:
     """Two heading lines and a line per message size, ending in a bar of its bus bandwidth."""
     sizes = words.measured(report)
-    narrow = bool(report.within) and width < ROOMY
+    named = report.collective is not None and bool(report.collective.reach)
+    narrow = named and width < ROOMY
     cells = [_cells(words.row(size), narrow=narrow) for size in sizes]
     heads = [_cells(row, narrow=narrow) for row in words.headings(report)]
     widths = [max(len(cell) for cell in column) for column in zip(*heads, *cells, strict=True)]
     room = min(BAR_MOST, width - sum(widths) - 2 * len(widths))
     best = max((size.busbw or 0.0 for size in sizes), default=0.0)
     found: list[Line] = [
-        (Segment(_row(row, widths), style),)
+        (Segment(_row(row, widths, named=named), style),)
         for row, style in zip(heads, ("heading", "quiet"), strict=True)
     ]
     for size, row in zip(sizes, cells, strict=True):
         style = "slower" if size.wrong else ("quiet" if size in report.within else "")
         share = (size.busbw or 0.0) / best if best else 0.0
-        found.append((Segment(_row(row, widths), style), Segment(f"  {_bar(share, room)}", "bars")))
+        found.append(
+            (
+                Segment(_row(row, widths, named=named), style),
+                Segment(f"  {_bar(share, room)}", "bars"),
+            )
+        )
     return found
 
 
@@ -60,8 +66,11 @@ def _cells(row: Sequence[str], *, narrow: bool) -> list[str]:
     return [*row[len(words.HEADINGS) :], *shown]
 
 
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+def _row(cells: Sequence[str], widths: Sequence[int], *, named: bool) -> str:
+    """The cells in line at their right; `named` rows begin with a name, in line at its left."""
+    first = cells[0].ljust(widths[0]) if named else cells[0].rjust(widths[0])
+    rest = zip(cells[1:], widths[1:], strict=True)
+    return "  ".join([first, *(cell.rjust(width) for cell, width in rest)])
 
 
 def _bar(share: float, room: int) -> str:

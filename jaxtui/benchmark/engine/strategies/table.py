@@ -24,7 +24,7 @@ from jaxtui.benchmark.engine.strategies.layouts import (
     Setup,
     inner_batch,
 )
-from jaxtui.engine_base import global_view
+from jaxtui.engine_base import global_view, processes
 from jaxtui.engine_base.arrays import readable
 
 
@@ -208,8 +208,9 @@ def _build_pmap(setup: Setup, *, vmapped: bool = True) -> Built:
         in_axes=case.in_axes,
         devices=list(setup.devices),
     )
-    if not setup.spans:
+    if not processes.several():
         return Built(step, step)
+    # Traced in one of several processes, JAX's own also makes of its part a part of the whole.
     whole = global_view.GlobalPmap(
         inner, axis_name=setup.over_devices, in_axes=case.in_axes, devices=list(setup.devices)
     )
