@@ -10,8 +10,9 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from jaxtui.program.screen.listing.tab import ProgramTab
+from jaxtui.program.screen.plain_listing import Listing
 from jaxtui.program.screen.result_tab import ResultTab, Shown
-from jaxtui.program.screen.result_tabs import LeafTab, Listing, ListingTab, all_tabs
+from jaxtui.program.screen.result_tabs import LeafTab, ListingTab, all_tabs
 from jaxtui.program.screen.tab_line import SHARDS, VALUES, TabLine
 from jaxtui.program.screen.view import notice
 from jaxtui.program.screen.work import ProgramWork

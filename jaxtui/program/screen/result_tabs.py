@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from textual.containers import VerticalScroll
 from textual.visual import VisualType
 from textual.widget import Widget
-from textual.widgets import Static, TextArea
-from textual.widgets.text_area import Selection
+from textual.widgets import Static
 
 from jaxtui.program.screen.listing.tab import ProgramTab
+from jaxtui.program.screen.plain_listing import Listing
 from jaxtui.program.screen.result_tab import ResultTab, Shown
 from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS, SHARDS
 from jaxtui.program.screen.view import script_text
@@ -22,7 +22,6 @@ from jaxtui.screen.mesh_picture import MeshPlaces
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
-from jaxtui.text.hanging import hanging
 from jaxtui.wire.listing import Links
 from jaxtui.wire.program import ProgramView
 from jaxtui.wire.report import Input, Output
@@ -34,7 +33,6 @@ VALUES_GONE = "these values went with the old engine; F5 computes them again"
 WARNING = re.compile(r"Warning: ")  # as Python prints one
 OLD = "of the program before"
 TITLE = len("Results · ") + 4  # what stands before and behind a caption in the border
-MOST_CHARACTERS = 2_000_000  # of a compiler's text that are shown
 
 
 class LeafView(Protocol):
@@ -255,56 +253,6 @@ def _error_text(diagnosis: Diagnosis | None) -> str:
             first, *others = (f"{edit.field} = {edit.text}" for edit in fix.edits)
             lines += [f"  {fix.label}:  {first}", *(f"    and {other}" for other in others)]
     return "\n".join(lines)
-
-
-class Listing(TextArea):
-    """A read-only text about the program, with search."""
-
-    def __init__(self) -> None:
-        super().__init__(read_only=True, show_line_numbers=False)
-        self.cursor_blink = False
-        self._whole = ""
-
-    def show(self, text: str) -> None:
-        """Show a text, cut to MOST_CHARACTERS."""
-        cut = text[:MOST_CHARACTERS]
-        if len(text) > len(cut):
-            cut += f"\n… and {len(text) - len(cut):,} characters more"
-        self._whole = cut
-        self._fit()
-
-    def on_resize(self) -> None:
-        self._fit()
-
-    def _fit(self) -> None:
-        """Fold the lines that are longer than the room, each below its last column."""
-        fitted = hanging(self._whole, self.wrap_width) if self.wrap_width else self._whole
-        if self.text != fitted:
-            self.text = fitted
-
-    def find_text(self, text: str) -> bool:
-        """Select the next occurrence of `text` after the cursor, else the first one.
-
-        Case is ignored. Returns whether there is one.
-        """
-        content = "\n".join(self.document.lines)
-        row, column = self.selection.end
-        behind = sum(len(line) + 1 for line in self.document.lines[:row]) + column
-        wanted = re.compile(re.escape(text), re.IGNORECASE)
-        found = wanted.search(content, behind) or wanted.search(content)
-        if found is None:
-            return False
-        start, end = (_location(content, place) for place in found.span())
-        self.selection = Selection(start, end)
-        self.focus(scroll_visible=False)
-        # After the dialog has closed and the focus has moved here.
-        self.call_after_refresh(self.scroll_cursor_visible, center=True)
-        return True
-
-
-def _location(text: str, place: int) -> tuple[int, int]:
-    """Return the line and column of an offset in a text."""
-    return text.count("\n", 0, place), place - text.rfind("\n", 0, place) - 1
 
 
 class ListingTab(ResultTab):
