@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from multiprocessing.connection import Listener
 
 from jaxtui.benchmark.bandwidth.recording import SweepRecording
 from jaxtui.benchmark.recording import BenchmarkRecording
+from jaxtui.engine.leader import LOOPBACK
 from jaxtui.session.layers import Vmap
 from jaxtui.session.session import Argument, Benchmark, Collective, Devices, Program, Session
 from jaxtui.wire.bandwidth import BandwidthReport, SweepBandwidth
@@ -58,6 +61,19 @@ for _ in range(samples):
         step(x).block_until_ready()
     taken.append((time.perf_counter() - began) / calls)
 print(json.dumps(taken))
+"""
+
+TOLD, TELLINGS = 8, 300
+ANSWERS = """
+import sys
+from multiprocessing.connection import Client
+link = Client(("127.0.0.1", int(sys.argv[1])), authkey=sys.stdin.buffer.read())
+try:
+    while True:
+        link.recv()
+        link.send(("prepared", ("0" * 64, "0" * 64)))
+except EOFError:
+    pass
 """
 
 
@@ -110,7 +126,7 @@ class _Engine:
 
 
 def rows(repeats: int) -> list[Row]:
-    return [*_starts(), *_costs(repeats), *_bandwidths()]
+    return [*_starts(), *_costs(repeats), *_bandwidths(), _link()]
 
 
 def _starts() -> list[Row]:
@@ -156,7 +172,7 @@ def _spread(ratios: list[float]) -> str:
 
 def _bare(calls: int) -> float:
     """Seconds of a call in two bare processes: the median of the slower one's."""
-    from jaxtui.engine.leader import LOOPBACK, _free_port
+    from jaxtui.engine.leader import _free_port
 
     address = f"{LOOPBACK}:{_free_port()}"
     running = [
@@ -180,3 +196,39 @@ def _bandwidths() -> list[Row]:
             f"{near.busbw or 0:.3g} GB/s among 4 devices, {far.busbw or 0:.3g} GB/s among 8")
         for size, far, near in zip(SENT, report.sizes, report.within, strict=True)
     ]  # fmt: skip
+
+
+def _link() -> Row:
+    """What each further process costs the leader in a request: it is told, and heard."""
+    asked = Composition(program=Program(source=SOURCE, layers=[Vmap()]), devices=DEVICES)
+    secret, taken = secrets.token_bytes(32), []
+    with Listener((LOOPBACK, 0), authkey=secret, backlog=TOLD) as listener:
+        others = [
+            subprocess.Popen(
+                [sys.executable, "-c", ANSWERS, str(listener.address[1])], stdin=subprocess.PIPE
+            )
+            for _ in range(TOLD)
+        ]
+        for other in others:
+            assert other.stdin is not None
+            other.stdin.write(secret)
+            other.stdin.close()
+        links = [listener.accept() for _ in others]
+        for _ in range(TELLINGS):
+            began = time.perf_counter()
+            for link in links:
+                link.send(("join", (asked, 0)))
+            for link in links:
+                link.recv()
+            taken.append((time.perf_counter() - began) / TOLD)
+        for link in links:
+            link.close()
+        for other in others:
+            other.wait(10)
+    return Row(
+        "telling one more process, and hearing it",
+        1e6 * statistics.median(taken),
+        "µs",
+        None,
+        f"{TELLINGS} requests to {TOLD} processes over loopback",
+    )
