@@ -401,17 +401,22 @@ def write_new(path: str, text: str) -> str:
 
 
 def ask_and_write(
-    screen: WorkScreen[Any], text: str, title: str, name: str = "", kind: str = ""
+    screen: WorkScreen[Any],
+    text: str | Callable[[str], str],
+    title: str,
+    name: str = "",
+    kind: str = "",
 ) -> None:
     """Ask for a file, starting from `name`, write `text` into it, and say on `screen` how it went.
 
-    With a `kind` the name gets that extension. No file that is there is written over.
+    `text` may be a function of the file's path. With a `kind` the name gets that extension. No file
+    that is there is written over.
     """
 
     def chosen(path: str | None) -> None:
         if path is None:
             return
         place = f"{path}.{kind}" if kind and not path.endswith(f".{kind}") else path
-        screen.say(write_new(place, text))
+        screen.say(write_new(place, text if isinstance(text, str) else text(place)))
 
     screen.app.push_screen(PathDialog(title, name, must_exist=False), chosen)

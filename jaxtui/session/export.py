@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from jaxtui.session import export_texts, mesh_context
 from jaxtui.session.collective_program import CollectiveError, as_session, runs_program
-from jaxtui.session.export_helpers import BY_PATH, EVALUATED, PLACED
+from jaxtui.session.export_helpers import BY_PATH, EVALUATED, PLACED, loading_from
 from jaxtui.session.export_modules import imports_of
 from jaxtui.session.export_texts import ExportError, Texts, stores
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, PROGRAM, SOURCE, FieldPath
@@ -40,6 +40,7 @@ set_mesh(mesh)"""
 
 
 # Names that make arrays of which only shapes are given.
+_LOADS = re.compile(r"\bload\(")
 _MAKES_SHAPES = re.compile(r"\b(struct|ShapeDtypeStruct|eval_shape)\b")
 
 
@@ -91,7 +92,9 @@ class _Exporter:
         self.session = session
         self.program = session.program
         self.bound = _bound_by(self.program.source) | set(session.parameters) | _KNOWN
-        self.imports = imports_of(self.program, self.bound, folder, script_folder)
+        values = [argument.value for argument in self.program.arguments]
+        loads = "load" not in self.bound and any(_LOADS.search(value) for value in values)
+        self.imports = imports_of(self.program, self.bound, folder, script_folder, loads=loads)
         self.bound |= {"here", "sys", "Path"} if self.imports.paths else set()
         self.bound |= {self.imports.module.partition(".")[0]} - {""}
         self.texts = Texts(
@@ -121,6 +124,8 @@ class _Exporter:
         calls = self._calls()
         if self.may_be_shapes:
             self.helpers["evaluated"] = EVALUATED
+        if "load" in self.helpers and self.imports.data:
+            self.helpers["load"] = loading_from(self.imports.data, self.helpers["load"])
         setup = self._devices_and_imports()
         source = self.program.source.strip("\n") if self.program.source.strip() else ""
         return Blocks(

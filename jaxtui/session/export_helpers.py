@@ -157,3 +157,11 @@ def put_by_path(tree, specs):
     ]
     return jax.tree.unflatten(structure, put)
 """
+
+
+def loading_from(folder: str, load: str) -> str:
+    """The helper `load` for files whose paths are relative to `folder`, an expression."""
+    first, body = load.rsplit("\ndef load(", 1) if "\ndef load(" in load else ("", load[9:])
+    signature, rest = body.split("\n", 1)
+    head = f"{first}\n" if first else ""
+    return f"{head}def load({signature}\n    file = str({folder} / file)\n{rest}"

@@ -29,9 +29,11 @@ class Imports:
     """What a script needs to import the module of its function, and those of its source.
 
     `module` is what the function's module is called in the script, "" for a function of the source;
-    `names` are those that the module's text binds, and `text` that text.
+    `names` are those that the module's text binds, and `text` that text. `data` is the folder of
+    the files that values load, as an expression, "" if the script need not know it.
     """
 
+    data: str = ""
     paths: list[str] = field(default_factory=list)  # lines, for before the source
     lines: list[str] = field(default_factory=list)  # lines, for after it
     module: str = ""
@@ -39,8 +41,12 @@ class Imports:
     text: str = ""
 
 
-def imports_of(program: Program, bound: set[str], folder: str, script_folder: str) -> Imports:
+def imports_of(
+    program: Program, bound: set[str], folder: str, script_folder: str, *, loads: bool = False
+) -> Imports:
     """The imports of a script in `script_folder` for the program of a session in `folder`.
+
+    If it `loads` files, it has to know their folder, wherever it runs.
 
     Both default to the working folder; the names in `bound` are taken. Paths are relative to the
     script, unless the function's file was given by an absolute one.
@@ -55,9 +61,13 @@ def imports_of(program: Program, bound: set[str], folder: str, script_folder: st
         found.module, found.lines = reference.place, [f"import {reference.place}", ""]
         roots += [root for root in place.roots if _lies_in(reference.place, root)]
     found.paths += [_inserted(place.written(root)) for root in dict.fromkeys(roots)]
-    if found.paths:
+    inserted = found.paths
+    if loads and folder:
+        found.data = place.written(place.roots[0])
+    if inserted or found.data:
         # The last one stands first in sys.path.
-        found.paths = ["import sys", "from pathlib import Path", "", _HERE, *reversed(found.paths)]
+        system = ["import sys"] if inserted else []
+        found.paths = [*system, "from pathlib import Path", "", _HERE, *reversed(inserted)]
     return found
 
 

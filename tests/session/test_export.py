@@ -347,6 +347,24 @@ def test_a_script_finds_the_files_of_its_session_from_any_folder(
     assert done.stdout.strip() == str(ran.leaves[0][1])
 
 
+@pytest.mark.parametrize("value", ['load("x.npy")', 'load("x.npz")["x"]'])
+def test_a_script_finds_the_data_of_its_session_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    folder, scripts = tmp_path / "session", tmp_path / "scripts"
+    folder.mkdir()
+    scripts.mkdir()
+    np.save(folder / "x.npy", np.arange(3))
+    np.savez(folder / "x.npz", x=np.arange(3))
+    given = Session(program=program("def f(x): return 2 * x", {"x": value}))
+    monkeypatch.chdir(tmp_path)
+    text = script(given, str(folder), str(scripts))
+    assert str(tmp_path) not in text
+    found: dict[str, Any] = {"__file__": str(scripts / "run.py")}
+    exec(text, found)
+    assert found["result"].tolist() == [0, 2, 4]
+
+
 @pytest.mark.parametrize(
     ("session", "field"),
     [

@@ -28,6 +28,7 @@ from jaxtui.session import collective_program, export
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import COLLECTIVE, OPTIONS, PROGRAM
 from jaxtui.session.session import Collective
+from jaxtui.wire import launch
 
 DIALOG = 76  # cells, as in jaxtui.tcss
 
@@ -225,23 +226,33 @@ class CollectivesScreen(TravelSide):
             if answer == "copy":
                 self.shell.copy(text)
             elif answer == "py":
-                ask_and_write(self, text, "Write the script to")
+                ask_and_write(self, self._script_at, "Write the script to")
             elif answer == "ipynb":
-                ask_and_write(self, self._notebook(), "Write the notebook to", kind=answer)
+                ask_and_write(self, self._notebook_at, "Write the notebook to", kind=answer)
 
         self.app.push_screen(ChoiceDialog("This collective as a plain JAX script", choices), chosen)
 
     def _script(self) -> str | None:
         try:
-            return export.script(collective_program.as_session(self.collective_work.alone))
+            return self._script_at("")
         except (collective_program.CollectiveError, export.ExportError) as error:
             self.say(error.message)
             return None
 
-    def _notebook(self) -> str:
+    def _script_at(self, place: str) -> str:
+        """The script for a file at `place`, "" for one beside the session."""
+        session = collective_program.as_session(self.collective_work.alone)
+        return export.script(session, self._folder, launch.folder_of(place) if place else "")
+
+    def _notebook_at(self, place: str) -> str:
         from jaxtui.session.notebook import notebook, session_cells
 
-        return notebook(session_cells(collective_program.as_session(self.collective_work.alone)))
+        session = collective_program.as_session(self.collective_work.alone)
+        return notebook(session_cells(session, self._folder, launch.folder_of(place)))
+
+    @property
+    def _folder(self) -> str:
+        return self.explorer.open_session.folder
 
     def text_to_copy(self) -> str:
         return self._script() or ""

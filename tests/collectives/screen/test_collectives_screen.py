@@ -415,6 +415,22 @@ async def test_x_writes_the_script_into_a_file_but_over_none(tmp_path: Path) -> 
         assert "is there already" in bench.text
 
 
+async def test_what_is_written_elsewhere_finds_the_files_of_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(home)
+    reads = Collective(operation="psum", via="pmap", value='load("x.npy")')
+    async with opened(collective=reads) as bench:
+        for downs, name in ((1, "it.py"), (2, "it.ipynb")):
+            await bench.press("x", *["down"] * downs, "enter", "ctrl+a")
+            await bench.paste(str(elsewhere / name))
+            await bench.press("enter")
+            assert "../home" in (elsewhere / name).read_text(), name
+
+
 # ------------------------------------------------------------------------------------ hangs
 
 
