@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.layers import Pmap, Vmap
 from jaxtui.session.session import Argument, Devices, Program
-from jaxtui.wire import client
+from jaxtui.wire import client, client_loop
 from jaxtui.wire.base import Cancel, Composition, Describe, Failed, Printed
 from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.collectives import DescribeCollectives
@@ -212,7 +212,7 @@ def traffic(monkeypatch: pytest.MonkeyPatch) -> tuple[list[bytes], list[bytes]]:
         return decode_event(body)
 
     monkeypatch.setattr(client, "frame", sent)
-    monkeypatch.setattr(client, "decode_event", heard)
+    monkeypatch.setattr(client_loop, "decode_event", heard)
     engine = Asker(EngineSettings(platform="cpu", count=4))
     try:
         source = "def f(x):\n    print('é', x)\n    return jax.lax.psum(x, 'i'), {'a': x[None] * 2}"
