@@ -25,6 +25,7 @@ from jaxtui.wire.program import Ran, Run, Trace, Traced
 from jaxtui.wire.results import ReadWindow, WindowRead
 from tests.performance.engine import Engine, timed
 from tests.performance.keystroke import SMALL, focus_the_value
+from tests.performance.slow_line import KEY
 from tests.performance.table import Row
 from tests.support.far_line import FarLine
 from tests.support.terminal import BACKSPACE, END, EXPLORER, Terminal
@@ -63,10 +64,9 @@ def _keys(repeats: int) -> list[Row]:
         ms = f"{1e3 * there:.0f} ms"
         detail = f"{1e3 * echoes[there]:.1f} and {1e3 * echoes[0.0]:.1f} ms"
         name = f"a key to its own repaint, {ms} away ÷ at home"
-        found.append(Row(name, echoes[there] / echoes[0.0], "times", 1.5, detail))
-        detail = f"{painted[there]:.0f} and {painted[0.0]:.0f} B"
-        name = f"bytes of a key to the terminal, {ms} away ÷ at home"
-        found.append(Row(name, painted[there] / painted[0.0], "times", 1.1, detail))
+        found.append(Row(name, echoes[there] / echoes[0.0], "times", 2, detail))
+        name = f"bytes of a key to the terminal, {ms} away"
+        found.append(Row(name, painted[there], "B", KEY, f"at home {painted[0.0]:.0f} B"))
         detail = f"{1e3 * flows[there]:.0f} and {1e3 * flows[0.0]:.0f} ms"
         name = f"a key to the shapes, {ms} away, over one at home and one round trip"
         found.append(Row(name, flows[there] / (flows[0.0] + there), "times", 1.3, detail))
