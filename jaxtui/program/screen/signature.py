@@ -7,6 +7,7 @@ shown as it is: arguments follow a change of the signature, not the signature it
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import msgspec
@@ -67,12 +68,24 @@ def follow(
         taken = set(map(id, held.values()))
         free = [argument for argument in arguments if id(argument) not in taken]
     else:
-        remembered.update({n: a for n, a in gone.items() if a.value or a.sharding})
+        for name, argument in gone.items():
+            if argument.value or argument.sharding:
+                _remember(name, argument, remembered)
     found = [held.get(p.name) or remembered.pop(p.name, None) for p in named]
     for index, parameter in enumerate(named):
         if parameter.kind == "positional" and found[index] is None and free and not takes_more:
             found[index] = free.pop(0)
     return [*_passed(named, found, more=bool(free)), *free]
+
+
+def _remember(name: str, argument: Argument, remembered: dict[str, Argument]) -> None:
+    """Put an argument into `remembered`; one that is there by this name goes by another."""
+    older = remembered.get(name)
+    remembered[name] = argument
+    if older is not None and older.value != argument.value:
+        numbered = (f"{older.name}_{number}" for number in itertools.count(2))
+        others = itertools.chain([older.name], numbered)
+        remembered[next(other for other in others if other not in remembered)] = older
 
 
 def follow_axes(

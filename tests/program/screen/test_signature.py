@@ -189,6 +189,15 @@ def test_what_only_star_star_options_takes_has_no_place_either() -> None:
     names=["x", "a"],
     versions=[parameters("kw"), [Parameter(name="a", kind="keyword", default=None)]],
 )
+@example(  # two arguments that one parameter had in turn
+    names=["x", "x", "y"],
+    versions=[
+        parameters("a", "y"),
+        [],
+        parameters("a", "kw", "*xs", "k", "y"),
+        [],
+    ],
+)
 def test_no_change_of_a_signature_loses_a_value(
     names: list[str], versions: list[list[Parameter]]
 ) -> None:
