@@ -121,7 +121,7 @@ def sources() -> list[Path]:
 
 
 LITERAL = re.compile(
-    r"#[0-9a-fA-F]{6}\b|\brgba?\(|\bansi_(?!dark)[a-z_]+"
+    r"#[0-9a-fA-F]{6}\b|\brgba?\(|\bansi_(?!dark|light)[a-z_]+"
     r"|(?:color|background): *(?:red|green|blue|yellow|cyan|magenta|white|black|orange)\b"
 )
 # Textual's names say how a colour looks beside others, not what it means.
@@ -144,7 +144,7 @@ def test_what_finds_colours_finds_them() -> None:
     for text in ("color: #12ab34;", "background: red", '"ansi_red"', "rgb(1, 2, 3)"):
         assert LITERAL.search(text)
     assert MEANINGLESS.search("bold $text-accent")
-    assert not LITERAL.search('code_theme="ansi_dark"')
+    assert not LITERAL.search('code_theme="ansi_dark" or "ansi_light"')
 
 
 def test_strategies_keep_their_colours_and_relatives_share_a_hue() -> None:

@@ -23,6 +23,7 @@ from jaxtui.app.learn.text import (
 from jaxtui.program.screen.results_side import WIDEST, ResultsSide
 from jaxtui.screen.base import BREAKPOINTS
 from jaxtui.screen.header import HeaderLine, KeyLine
+from jaxtui.screen.prose import prose
 from jaxtui.screen.titles import set_title
 from jaxtui.screen.widths import NARROW
 
@@ -137,12 +138,9 @@ class LessonPane(VerticalScroll):
         before, self._shown = self._shown, shown
         lesson = shown.lesson
         if before is None or before.lesson.name != lesson.name:
-            from rich.markdown import Markdown
-
             set_title(self, heading(lesson.name))
             self._put("head", Content(lesson.session.title))
-            prose = Markdown(lesson.prose, code_theme="ansi_dark", hyperlinks=False)
-            self._parts["prose"].update(prose)
+            self._parts["prose"].update(prose(lesson.prose, self.app))
             self._put("foot", Content(next_words(lesson.name)))
             self.scroll_home(animate=False)
         state, hints = exercise_text(shown)

@@ -12,6 +12,7 @@ from jaxtui.app.learn.lesson_list import LessonList
 from jaxtui.screen import commands
 from jaxtui.screen.base import STYLES, WorkScreen
 from jaxtui.screen.dialogs import FilterLine
+from jaxtui.screen.prose import prose
 from jaxtui.screen.shell import ShownWork
 from jaxtui.screen.widths import NARROW
 from jaxtui.session.session import Session
@@ -59,10 +60,8 @@ class LearnScreen(WorkScreen[ShownWork]):
         return lessons.load(name) if name is not None else None
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        from rich.markdown import Markdown
-
         if text := self.text_to_copy():
-            self._notes.update(Markdown(text, code_theme="ansi_dark", hyperlinks=False))
+            self._notes.update(prose(text, self.app))
             self.query_one("#notes").scroll_home(animate=False)
 
     def text_to_copy(self) -> str:

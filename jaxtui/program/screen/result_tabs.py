@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from textual.app import App
 from textual.containers import VerticalScroll
 from textual.visual import VisualType
 from textual.widget import Widget
@@ -19,6 +20,7 @@ from jaxtui.program.screen.tab_line import CHANGES, MEMORY, REMARKS, SHARDS
 from jaxtui.program.screen.view import script_text
 from jaxtui.program.screen.work import RUN_AGAIN, ProgramWork
 from jaxtui.screen.mesh_picture import MeshPlaces
+from jaxtui.screen.prose import prose
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.text import quantities
@@ -177,7 +179,7 @@ class TextTab(ResultTab):
         name: str,
         read: Callable[[Shown], str],
         *,
-        drawn: Callable[[str], VisualType] = str,
+        drawn: Callable[[str, App[Any]], VisualType] = lambda text, _: text,
         offered: Callable[[ProgramWork], bool] = lambda work: True,
         note: Callable[[Shown], str] = lambda shown: "",
         caption: Callable[[Shown], str] = lambda shown: "",
@@ -195,13 +197,7 @@ class TextTab(ResultTab):
         self.text = self._read(shown)
         if self.text != self._drawn:
             self._drawn = self.text
-            self._place.update(self._draw(self.text))
-
-
-def _markdown(text: str) -> VisualType:
-    from rich.markdown import Markdown
-
-    return Markdown(text, code_theme="ansi_dark", hyperlinks=False)
+            self._place.update(self._draw(self.text, self._place.app))
 
 
 def lines_text(number: int) -> str:
@@ -343,7 +339,7 @@ def all_tabs() -> list[ResultTab]:
         TextTab(
             "Output",
             lambda shown: _printed(shown)[0],
-            drawn=lambda text: text or "The function has printed nothing.",
+            drawn=lambda text, _: text or "The function has printed nothing.",
             note=_lines_note,
             caption=lambda shown: OLD if _printed(shown)[1] else "",
         ),
@@ -358,7 +354,7 @@ def all_tabs() -> list[ResultTab]:
         TextTab(
             "Notes",
             lambda shown: shown.work.session.notes,
-            drawn=_markdown,
+            drawn=prose,
             offered=lambda work: bool(work.session.notes.strip()),
         ),
     ]
