@@ -73,6 +73,7 @@ def look(*keys: str, wrong: bool = False, **options: object) -> tuple[Bench, Cal
             marked = 2 if bench.app.size.width >= 120 else 1
             while bench.text.count("of the program before") < marked:
                 await bench.settle()
+        bench.clock.hold()
         await bench.press(*keys)
         for _ in range(5):
             await bench.settle()

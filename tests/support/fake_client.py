@@ -22,6 +22,7 @@ from jaxtui.wire.program import Run, Trace
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
 from jaxtui.wire.results import ReadWindow, WindowRead
 from tests.support import made_events as made
+from tests.support.clocks import Clock
 from tests.support.painting import painted
 
 R = TypeVar("R", bound=AnyRequest)
@@ -107,8 +108,11 @@ class Bench:
 
     def __init__(self, session: Session | None = None, **options: Any) -> None:
         self.client = FakeClient()
+        self.clock = Clock()
         self.app = JaxtuiApp(
-            lambda: cast("EngineClient", self.client), session or made.session(), **options
+            lambda: cast("EngineClient", self.client),
+            session or made.session(),
+            **{"clock": self.clock, **options},
         )
         self.pilot: Pilot[None]
 
