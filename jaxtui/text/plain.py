@@ -214,7 +214,7 @@ def mesh(sizes: Mapping[str, int], types: Mapping[str, str], *, ascii: bool = Fa
 
 def process(seen: Environment, number: int) -> str:
     """The number of a process, with its host if there are several."""
-    return f"{number} {_host(seen, number)}" if seen.hosts else str(number)
+    return f"{number} {_host(seen, number)}".rstrip()
 
 
 def hosts(seen: Environment) -> str:
@@ -223,7 +223,12 @@ def hosts(seen: Environment) -> str:
 
 
 def _host(seen: Environment, number: int) -> str:
-    """The host of a process, without the process that tells it from others on the same host."""
+    """The host of a process, without the process that tells it from others on the same host.
+
+    "" if the engine does not say it.
+    """
+    if not 0 <= number < len(seen.hosts):
+        return ""
     return seen.hosts[number].removesuffix(f" (process {number})")
 
 

@@ -96,7 +96,7 @@ def only(events: list[Any], kind: type[Any]) -> list[Any]:
 
 @pytest.fixture(autouse=True)
 def _no_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peaks, "measured", lambda *_: iter(()))
+    monkeypatch.setattr(peaks, "measured", lambda *_, **__: iter(()))
 
 
 # -------------------------------------------------------------------------- the same computation

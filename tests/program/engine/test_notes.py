@@ -15,7 +15,7 @@ from jaxtui import lessons
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine import evaluation, notes
 from jaxtui.program.engine.prepared import prepare
-from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, ValueAndGrad, Vmap
+from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, ValueAndGrad
 from jaxtui.session.session import Argument, Devices, Program, Session, with_fix
 from tests.support.bare_sharding import ShardedCase
 from tests.support.sharded_programs import parameters
@@ -170,7 +170,6 @@ SILENT = {
         ShardMap(in_specs="P('i')", out_specs="P('i')", check_vma="False"), mesh=LINE,
     ),
     "a gradient without devices": made("def f(x):\n    return x ** 2\n", {"x": "2."}, Grad()),
-    "an axis of a vmap": made(OF_PSUM, EIGHTS, Vmap(axis_name="i")),
     "a value and a gradient": made(
         LOSS, {"w": "ones(3)", "x": "ones((2, 3))"}, ValueAndGrad(), Jit()
     ),
