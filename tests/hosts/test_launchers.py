@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from jaxtui.hosts import launchers
+from tests.support.asking import sized_by_terminal
 from tests.support.fake_launcher import variables
 from tests.support.processes import wait_for
 from tests.support.terminal import EXPLORER, Terminal
@@ -92,7 +93,8 @@ def sessions(folder: Path, *counts: int) -> list[str]:
 
 def environment(folder: Path, job: int, **more: str) -> dict[str, str]:
     """The variables of a job of its own, with a key of its own."""
-    return {**os.environ, "XDG_DATA_HOME": str(folder), "FAKE_JOB": str(job), **more}
+    own = {"XDG_DATA_HOME": str(folder), "FAKE_JOB": str(job)}
+    return sized_by_terminal() | own | more
 
 
 def ran(
