@@ -32,6 +32,7 @@ def test_all_checks_hold_on_virtual_devices(tmp_path: Path) -> None:
     assert len(by_name) == 7
 
 
+@pytest.mark.long
 def test_a_value_that_is_not_that_of_plain_jax_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ async def test_a_key_that_stops_does_not_end_an_engine_that_cannot_hear_it() -> 
         assert "starting JAX" in bench.text
 
 
+@pytest.mark.long
 async def test_a_program_is_not_blamed_for_an_engine_that_ended_without_a_line() -> None:
     async with Bench().open() as bench:
         await bench.settled()

@@ -187,6 +187,7 @@ def test_every_character_of_a_path_and_text_survives(folder: Path) -> None:
 # ---------------------------------------------------------------------------- in the explorer
 
 
+@pytest.mark.long
 async def test_an_explorer_keeps_what_changes_and_nothing_else(folder: Path) -> None:
     async with Bench(keeps=True).open() as bench:
         await bench.settled()

@@ -81,6 +81,7 @@ async def test_what_is_found_is_done() -> None:
         assert bench.app.theme == "nord"
 
 
+@pytest.mark.long
 async def test_a_lesson_is_opened_and_asks_about_changes() -> None:
     async with Bench().open() as bench:
         await bench.settled()

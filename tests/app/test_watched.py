@@ -167,6 +167,7 @@ async def test_every_screen_says_why_nothing_runs(screen: str, folder: Path) -> 
         assert "not run: a file changed" in bench.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("screen", ["collectives", "benchmark"])
 async def test_f5_on_other_screens_asks_first(screen: str, folder: Path) -> None:
     async with accepted(folder) as bench:

@@ -145,6 +145,7 @@ def test_each_field_gets_what_was_typed_after_the_tab_that_leads_to_it(tmp_path:
         assert saved(file, before, terminal) == ["#adef f(x, y): return x", "1236", "245"]
 
 
+@pytest.mark.long
 def test_a_name_completed_in_a_burst_is_that_which_was_begun(tmp_path: Path) -> None:
     """Without a pause no list is seen, and the first of the names is taken all the same."""
     with opened(tmp_path) as (terminal, file):

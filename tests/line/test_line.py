@@ -229,6 +229,7 @@ def test_large_streams_survive_cuts_at_any_byte(begin, seed):
     assert near.line.connections > 3
 
 
+@pytest.mark.long
 def test_nobody_who_writes_is_stopped_while_the_line_is_down_and_the_rest_waits(begin):
     near = begin()
     near.tell("flood 1\n")

@@ -99,6 +99,7 @@ def bodies(read: Callable[[int], bytes]) -> list[bytes]:
 pieces = st.lists(st.integers(1, 7), max_size=200)
 
 
+@pytest.mark.long
 @given(st.lists(requests, max_size=4), pieces)
 def test_requests_come_through_however_the_stream_is_cut(sent, sizes):
     stream = b"".join(map(frame, sent))

@@ -119,6 +119,7 @@ async def test_a_step_ticks_itself_off_when_it_is_seen_and_stays_ticked() -> Non
         assert "✓ make the value" in bench.text
 
 
+@pytest.mark.long
 async def test_an_answer_is_checked_once_typing_rests_and_told() -> None:
     async with Bench().open() as bench:
         await opened(bench, "ex-lengths")
@@ -166,6 +167,7 @@ async def test_hints_come_one_by_one() -> None:
         assert "only exercises have hints" in bench.text
 
 
+@pytest.mark.long
 async def test_where_it_is_narrow_the_pages_are_turned() -> None:
     async with Bench().open((80, 24)) as bench:
         pane = await opened(bench, "vmap")

@@ -64,6 +64,7 @@ def test_a_pmap_of_a_vmap_is_held_against_the_loop_over_its_outer_axis() -> None
     assert verdicts(listing)["loop"] == SAME
 
 
+@pytest.mark.long
 def test_the_layers_of_one_example_are_written_as_python() -> None:
     centred = "def f(x):\n    return x - lax.pmean(x, 'i')\n"
     asked = composition(centred, MATRIX, layers=[Vmap(axis_name="i", in_axes="1"), Vmap()])
@@ -90,6 +91,7 @@ def f(a, b):
 """
 
 
+@pytest.mark.long
 def test_rounding_that_a_function_enlarges_is_told_from_an_error() -> None:
     asked = composition(CANCELLED, "normal(1, 12, 6)", "normal(1, 6, 8, seed=1)")
     said = verdicts(text(asked))

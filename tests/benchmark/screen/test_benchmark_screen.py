@@ -163,6 +163,7 @@ async def test_a_sweep_is_typed_as_it_is_read() -> None:
         assert bench.session.benchmark == Benchmark(sweep={"batch": [16, 64]})
 
 
+@pytest.mark.long
 async def test_b_compares_the_others_with_the_row_at_the_cursor_from_the_next_run_on() -> None:
     async with opened(Benchmark()) as bench:
         await run(bench)
@@ -449,6 +450,7 @@ async def test_the_details_take_turns() -> None:
         assert "‹What it says›" in bench.text
 
 
+@pytest.mark.long
 async def test_an_earlier_run_is_opened_and_compared_with() -> None:
     bench_runs.keep(made.report(made.swept(1), session(OWN)))
     async with opened(OWN) as bench:
@@ -474,6 +476,7 @@ async def test_over_an_earlier_run_nothing_stands_of_one_that_was_stopped() -> N
         assert "before anything was timed" not in bench.text
 
 
+@pytest.mark.long
 async def test_a_run_is_written_in_each_format(tmp_path: Path) -> None:
     async with opened() as bench:
         await run(bench)

@@ -110,6 +110,7 @@ async def test_the_same_again_is_held_against_what_was_before_it() -> None:
         assert bench.client.asked(CompareResults)[-1].before == first
 
 
+@pytest.mark.long
 async def test_a_run_that_is_kept_stays_the_reference_until_it_is_let_go() -> None:
     async with Bench().open() as bench:
         await bench.settled()

@@ -167,6 +167,7 @@ async def test_a_difference_from_numpy_is_said_in_the_title() -> None:
         assert "DIFFERS from NumPy: 2 elements differ" in bench.text
 
 
+@pytest.mark.long
 async def test_the_old_result_stays_and_says_that_it_is_old() -> None:
     async with opened() as bench:
         screen(bench).form.input_of("value").focus()

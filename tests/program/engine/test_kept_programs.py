@@ -180,6 +180,7 @@ def test_what_a_program_compiled_is_freed_once_others_ran(
     assert alive == [False] * 3 + [True] * kept_programs.MOST
 
 
+@pytest.mark.long
 def test_what_a_source_maps_by_itself_is_freed_once_it_ran() -> None:
     seen: list[weakref.ref[Any]] = []
     jax.config.seen = seen  # a place that the source can reach

@@ -71,6 +71,7 @@ def test_a_gradient_that_is_summed_already_is_said_to_be(called: str, factor: in
     np.testing.assert_allclose(unchecked.leaves[0][1], np.ones(3) - 0.1 * plain, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_the_cast_that_the_note_names_gives_what_pmap_gives() -> None:
     cast = "lax.pcast(w, 'i', to='varying')" if hasattr(jax.lax, "pcast") else "lax.pvary(w, 'i')"
     source = STEP.format("pmean").replace("(loss)(w, x)", f"(loss)({cast}, x)")

@@ -52,6 +52,7 @@ async def test_without_notes_it_shows_where_the_shards_lie() -> None:
         assert beside(bench).tab == "Shards"
 
 
+@pytest.mark.long
 async def test_it_shows_no_tab_twice() -> None:
     async with Bench().open(size=WIDE) as bench:
         screen = await turned_to_it(bench)

@@ -91,6 +91,7 @@ async def test_an_answer_about_the_result_before_moves_nothing() -> None:
         assert "[0, 0] = 5" in bench.text
 
 
+@pytest.mark.long
 async def test_a_listing_is_searched_from_the_cursor_and_round_to_the_start() -> None:
     async with Bench().open() as bench:
         await bench.settled()

@@ -40,6 +40,7 @@ def test_hlo_and_cost_are_those_of_the_tree_written_out() -> None:
         assert "all-reduce" in ours
 
 
+@pytest.mark.long
 def test_values_and_where_they_lie_are_those_of_the_tree_written_out_and_of_the_script() -> None:
     ours, theirs = (
         evaluation.run(composed(training(one)), lambda stage: None, lambda: False)

@@ -381,6 +381,7 @@ async def test_a_click_goes_to_a_device() -> None:
 # --------------------------------------------------------------------------------------- why
 
 
+@pytest.mark.long
 async def test_w_says_where_each_dimensions_axes_come_from() -> None:
     async with opened() as bench:
         await bench.press("w")
