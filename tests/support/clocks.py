@@ -6,9 +6,9 @@ import time
 
 
 class Clock:
-    """The time, in seconds, until `hold` is called: from then on at most one more second passes.
+    """The time, in seconds, until `hold` is called, from when on it stands still.
 
-    What the explorer says of an answer that takes longer is then in no picture.
+    What the explorer says of an answer that takes long is then in no picture.
     """
 
     def __init__(self) -> None:
@@ -18,4 +18,4 @@ class Clock:
         return min(time.monotonic(), self._most)
 
     def hold(self) -> None:
-        self._most = time.monotonic() + 1.0
+        self._most = time.monotonic()
