@@ -32,7 +32,8 @@ from jaxtui.engine_base.processes import (
     Task,
     require_same,
 )
-from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session import shares
+from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import DEVICES, NO_FIELD
 
 LOOPBACK = "127.0.0.1"
@@ -332,14 +333,10 @@ def _share(platform: str, count: int | None, processes: int) -> tuple[int, bool]
             message = f"devices of {backend} cannot be spread over processes of one host"
             raise diagnosed("devices", DEVICES / "platform", message)
         count = available
-    if count < 1 or count % processes:
-        nearest = max(1, round(count / processes)) * processes
-        fixes = [Fix(f"{nearest} devices", DEVICES / "count", str(nearest))]
-        if backend != "cpu":
-            fixes = []  # the number of real devices is fixed
-        devices = f"{count} devices" if count != 1 else "1 device"
-        message = f"{devices} cannot be shared out among {processes} processes"
-        raise diagnosed("devices", DEVICES / "count", message, fixes)
+    if fault := shares.unequal(count, processes):
+        # The number of real devices is fixed.
+        fixes = [shares.nearest(count, processes)] if backend == "cpu" else []
+        raise diagnosed("devices", DEVICES / "count", fault, fixes)
     return count // processes, backend == "cpu"
 
 

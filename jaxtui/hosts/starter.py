@@ -42,7 +42,7 @@ from jaxtui.hosts.messages import (
 from jaxtui.hosts.pipes import FULL, Pipe
 from jaxtui.hosts.telling import LOST, Faults, log, name, say
 from jaxtui.hosts.ways import CommandWay, Launcher, SocketWay
-from jaxtui.session import host_names
+from jaxtui.session import host_names, shares
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import DEVICES, FieldPath
 from jaxtui.wire import endings
@@ -121,14 +121,9 @@ class Starter:
         hosts, count = self._wanted.hosts, self._wanted.count
         if fault := host_names.fault(hosts):
             self._refuse("hosts", fault)
-        among = self._processes
-        if count is not None and (count < 1 or count % among):
-            nearest = max(1, round(count / among)) * among
-            fix = Fix(f"{nearest} devices", DEVICES / "count", str(nearest))
-            devices = f"{count} devices" if count != 1 else "1 device"
-            what = "processes" if self._wanted.ranks else "hosts"
-            message = f"{devices} cannot be shared out among {among} {what}"
-            self._refuse("count", message, fix)
+        among, what = self._processes, "processes" if self._wanted.ranks else "hosts"
+        if count is not None and (fault := shares.unequal(count, among, what)):
+            self._refuse("count", fault, shares.nearest(count, among))
         if self._wanted.coordinator:
             try:
                 addresses.parts(self._wanted.coordinator)

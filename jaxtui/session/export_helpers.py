@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+_LOAD_BEGINS = re.compile(r"^def load\(.*\):\n", re.MULTILINE)
 HELPERS = {
     "normal": """\
 def normal(*shape, seed=0, dtype=float):
@@ -161,7 +164,4 @@ def put_by_path(tree, specs):
 
 def loading_from(folder: str, load: str) -> str:
     """The helper `load` for files whose paths are relative to `folder`, an expression."""
-    first, body = load.rsplit("\ndef load(", 1) if "\ndef load(" in load else ("", load[9:])
-    signature, rest = body.split("\n", 1)
-    head = f"{first}\n" if first else ""
-    return f"{head}def load({signature}\n    file = str({folder} / file)\n{rest}"
+    return _LOAD_BEGINS.sub(lambda line: f"{line[0]}    file = str({folder} / file)\n", load)
