@@ -234,10 +234,6 @@ class JaxtuiApp(ActingApp):
         if self.reads_lesson:
             self.call_after_refresh(self.explorer.show_work)
 
-    def on_screen_resume(self) -> None:
-        if self.begun:
-            self.explorer.show_work()
-
     def on_unmount(self) -> None:
         if self.begun:
             self.explorer.leave()

@@ -99,8 +99,8 @@ class WorkScreen(PromptScreen, Generic[W]):
         self.watch(self, "focused", self.show_keys)
 
     def on_screen_resume(self) -> None:
-        if self.composed:
-            self.show_work(self.explorer.work, self.explorer.now())
+        if self.composed:  # also what stands beside it, such as a lesson
+            self.explorer.show_work()
 
     def show_work(self, work: W, now: float) -> None:
         """Show the state of the work; called after every change."""

@@ -187,7 +187,18 @@ async def test_where_it_is_narrow_the_pages_are_turned() -> None:
         await bench.press("T", "6")
         assert "Device set" in bench.text
         await bench.press("T")
-        await bench.until(lambda: "vmap: one function, many values" in bench.text)
+        assert "vmap: one function, many values" in bench.text
+
+
+async def test_the_text_comes_to_a_screen_together_with_it_though_nothing_else_goes_on() -> None:
+    async with Bench().open() as bench:
+        await opened(bench, "vmap")
+        await bench.hear(made.ran(bench.client.run.id))
+        await bench.until(lambda: bench.explorer._ticking is None)
+        await bench.press("6")
+        assert "vmap: one function, many values" in bench.text
+        await bench.press("1", "6", "T")  # at once, as over a slow line
+        assert "vmap: one function, many values" not in bench.text
 
 
 @pytest.mark.long
