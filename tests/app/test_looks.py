@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 
-from jaxtui.screen.base import WorkScreen
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import load, save
@@ -47,27 +44,6 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
-def steady(bench: Bench) -> None:
-    """Leave out what names the time of a run."""
-    screen = bench.app.screen
-    if isinstance(screen, WorkScreen):
-        screen.key_line.said = ""
-
-
-def look(bench: Bench, fill: Callable[[Bench], Any]) -> Callable[[Pilot[None]], Any]:
-    async def prepare(pilot: Pilot[None]) -> None:
-        bench.pilot = pilot
-        while not bench.app.begun:
-            await bench.settle()
-        await bench.settle()
-        await fill(bench)
-        steady(bench)
-        for _ in range(5):
-            await bench.settle()
-
-    return prepare
-
-
 def _size(size: tuple[int, int]) -> str:
     return "x".join(map(str, size))
 
@@ -79,7 +55,7 @@ def _size(size: tuple[int, int]) -> str:
 )
 def test_a_full_screen(snap_compare: Callable[..., bool], name: str, size: tuple[int, int]) -> None:
     bench = Bench(full_session(name))
-    prepare = look(bench, SCREENS[name])
+    prepare = bench.pictured(SCREENS[name])
     assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
 
 
@@ -91,7 +67,7 @@ def test_an_error(snap_compare: Callable[..., bool], size: tuple[int, int]) -> N
         await bench.trace_answered(diagnosis=WRONG, signature=None)
 
     bench = Bench()
-    assert snap_compare(bench.app, terminal_size=size, run_before=look(bench, wrong))
+    assert snap_compare(bench.app, terminal_size=size, run_before=bench.pictured(wrong))
 
 
 @pytest.mark.parametrize("name", DIALOGS)
@@ -103,7 +79,7 @@ def test_a_dialog(snap_compare: Callable[..., bool], name: str) -> None:
         await bench.press(*DIALOGS[name])
 
     bench = Bench()
-    assert snap_compare(bench.app, terminal_size=SMALL, run_before=look(bench, asked))
+    assert snap_compare(bench.app, terminal_size=SMALL, run_before=bench.pictured(asked))
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=_size)
@@ -116,4 +92,4 @@ def test_the_question_of_trust(
     file = tmp_path / "theirs.toml"
     save(made_events.session(), file)
     bench = Bench(load(file), path=str(file), trusted=False)
-    assert snap_compare(bench.app, terminal_size=size, run_before=look(bench, ready))
+    assert snap_compare(bench.app, terminal_size=size, run_before=bench.pictured(ready))

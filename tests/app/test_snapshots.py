@@ -61,24 +61,14 @@ def look(*keys: str, wrong: bool = False, **options: object) -> tuple[Bench, Cal
     """A bench, and what brings its screen to where the picture is taken."""
     bench = Bench(**options)  # type: ignore[arg-type]
 
-    async def prepare(pilot: Pilot[None]) -> None:
-        bench.pilot = pilot
-        while bench.app.current_mode != "map":
-            await bench.settle()
+    async def fill(bench: Bench) -> None:
         await bench.settled()
         if wrong:
             bench.explorer.edit(FieldPath("program.layers.0.in_axes"), "(0, 3)")
             await bench.trace_answered(diagnosis=WRONG, signature=None)
-            # The flow and, where it is on view, the result are marked behind the keys.
-            marked = 2 if bench.app.size.width >= 120 else 1
-            while bench.text.count("of the program before") < marked:
-                await bench.settle()
-        bench.clock.hold()
         await bench.press(*keys)
-        for _ in range(5):
-            await bench.settle()
 
-    return bench, prepare
+    return bench, bench.pictured(fill)
 
 
 Compare = Callable[..., bool]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from jaxtui.app.app import JaxtuiApp
 from jaxtui.app.explorer import Explorer
+from jaxtui.screen.base import WorkScreen
 from jaxtui.session.session import Session
 from jaxtui.wire.base import Cancel
 from jaxtui.wire.client import EngineClient, EngineSettings
@@ -26,6 +27,8 @@ from tests.support.clocks import Clock
 from tests.support.painting import painted
 
 R = TypeVar("R", bound=AnyRequest)
+
+LONG_ENOUGH = 1.0  # seconds after which nothing is small talk any more, and none are counted yet
 
 screen.UPDATE_PERIOD = 1 / 200  # seconds; at Textual's own 1 / 60 most of a test would be waiting
 
@@ -136,6 +139,7 @@ class Bench:
         Textual's own pause waits for an idle process, for up to a second if it never is. Here all
         is done once messages have been processed and the update timer has fired.
         """
+        self.clock.settle()
         for _ in range(100):
             for _ in range(2):
                 await self.pilot._wait_for_screen()
@@ -152,6 +156,34 @@ class Bench:
                 return
             await self.settle()
         raise AssertionError(f"never came about; on screen:\n{self.text}")
+
+    async def rest(self, seconds: float) -> None:
+        """Do nothing for a while, and let the screen show what comes of it."""
+        self.clock.go_on(seconds)
+        self.explorer._rested()  # which waits for the machine's own time to pass
+        await self.settle()
+
+    def pictured(
+        self, fill: Callable[[Bench], Awaitable[None]]
+    ) -> Callable[[Pilot[None]], Awaitable[None]]:
+        """What brings the screen to where a picture is taken, the same on every machine."""
+
+        async def prepare(pilot: Pilot[None]) -> None:
+            self.pilot = pilot
+            while not self.app.begun:
+                await self.settle()
+            self.clock.hold()
+            await self.settle()
+            await fill(self)
+            await self.rest(LONG_ENOUGH)
+            before = ""
+            while before != (before := self.text):
+                if isinstance(shown := self.app.screen, WorkScreen):
+                    shown.key_line.said = ""  # it goes by itself, and may name the time of a run
+                for _ in range(3):
+                    await self.settle()
+
+        return prepare
 
     async def paste(self, text: str) -> None:
         """Paste text into what has the focus."""

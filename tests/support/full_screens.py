@@ -118,10 +118,7 @@ async def on_learn(bench: Bench) -> None:
 
 async def in_a_lesson(bench: Bench) -> None:
     await bench.settled()
-    bench.clock.hold()
     await bench.press("5", "down", "down", "enter")
-    for _ in range(5):
-        await bench.settle()
 
 
 async def on_devices(bench: Bench) -> None:

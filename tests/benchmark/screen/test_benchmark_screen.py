@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from jaxtui.benchmark import kept_runs as bench_runs
@@ -523,19 +522,13 @@ Compare = Callable[..., bool]
 def look(prepare: Callable[[Bench], Any], **options: Any) -> tuple[Bench, Any]:
     bench = Bench(session(options.pop("benchmark", OWN)), **options)
 
-    async def ready(pilot: Pilot[None]) -> None:
-        bench.pilot = pilot
-        while bench.app.current_mode != "map":
-            await bench.settle()
+    async def fill(bench: Bench) -> None:
         await bench.settled()
         await bench.press("4")
         await plan(bench, sweep=made.SWEEP)
         await prepare(bench)
-        screen(bench).key_line.said = ""
-        for _ in range(5):
-            await bench.settle()
 
-    return bench, ready
+    return bench, bench.pictured(fill)
 
 
 async def _nothing(bench: Bench) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import ARGUMENTS, SOURCE
 from jaxtui.wire.base import Cancelled, Composition, Failed, Gone
@@ -54,7 +55,8 @@ async def edited(bench: Bench, source: str = OTHER) -> None:
     """Change the source, and have it traced and run."""
     bench.explorer.edit(SOURCE, source)
     await bench.trace_answered()
-    await bench.until(lambda: bench.client.run.composition.program.source == source)
+    await bench.rest(REST)
+    assert bench.client.run.composition.program.source == source
     await bench.hear(made.ran(bench.client.run.id))
 
 
@@ -273,9 +275,7 @@ def test_picture(
     monkeypatch.setenv("COLORTERM", "truecolor")
     bench = Bench()
 
-    async def prepare(pilot: object) -> None:
-        bench.pilot = pilot  # type: ignore[assignment]  # the pilot of this app
-        await bench.until(lambda: bench.app.begun)
+    async def fill(bench: Bench) -> None:
         await bench.settled()
         if size[0] == 80:
             await bench.press("v")
@@ -283,4 +283,4 @@ def test_picture(
         await bench.press("s")
         await answered(bench)
 
-    assert snap_compare(bench.app, terminal_size=size, run_before=prepare)
+    assert snap_compare(bench.app, terminal_size=size, run_before=bench.pictured(fill))

@@ -183,7 +183,7 @@ async def test_typing_a_value_runs_it_once_typing_rests() -> None:
     async with opened() as bench:
         screen(bench).form.input_of("value").focus()
         await bench.press("end", "*", "2")
-        await bench.pilot.pause(REST + 0.2)
+        await bench.rest(REST)
         assert runs(bench)[-1].collective.value.endswith("*2")
 
 
@@ -227,7 +227,7 @@ async def test_an_error_stands_at_its_field_and_f_fixes_it() -> None:
         field = screen(bench).form.input_of("options.perm")
         field.focus()
         await bench.press("end", " ")
-        await bench.pilot.pause(REST + 0.2)
+        await bench.rest(REST)
         await bench.hear(Failed(id=runs(bench)[-1].id, diagnosis=WRONG))
         assert "! position 3 sends twice" in bench.text
         assert field.has_class("-faulty")
@@ -358,7 +358,7 @@ async def test_an_edited_value_keeps_the_step() -> None:
         bench.explorer.edit(
             FieldPath("collective"), Collective(operation="psum", value="zeros((8, 2))")
         )
-        await bench.pilot.pause(REST + 0.2)
+        await bench.rest(REST)
         await bench.hear(made.psum(runs(bench)[-1].id))
         assert "step 2 of 3" in bench.text
 
@@ -437,16 +437,13 @@ async def test_what_is_written_elsewhere_finds_the_files_of_the_session(
 
 @pytest.mark.long
 async def test_a_collective_that_hangs_is_named_and_ended_and_the_next_one_runs() -> None:
-    now = [1000.0]
-    async with opened(clock=lambda: now[0]) as bench:
+    async with opened() as bench:
         bench.explorer.edit(
             FieldPath("collective"), Collective(operation="psum", value="zeros((8, 2))")
         )
-        now[0] += REST
-        await bench.pilot.pause(REST + 0.2)
+        await bench.rest(REST)
         await bench.hear(Stage(id=runs(bench)[-1].id, stage="running"))
-        now[0] += 3
-        await bench.pilot.pause(0.2)
+        await bench.rest(3)
         assert "running psum 3 s · ctrl+c ends it" in bench.text
         assert "lax.cond" in bench.text
         await bench.press("ctrl+c")
@@ -458,8 +455,7 @@ async def test_a_collective_that_hangs_is_named_and_ended_and_the_next_one_runs(
         bench.explorer.edit(
             FieldPath("collective"), Collective(operation="psum", value="ones((8, 2))")
         )
-        now[0] += REST
-        await bench.pilot.pause(REST + 0.2)
+        await bench.rest(REST)
         assert len(runs(bench)) == before + 1
         await bench.hear(made.psum(runs(bench)[-1].id))
         assert "You ended the engine" not in bench.text
@@ -507,14 +503,12 @@ def look(
     """A bench, and what brings its screen to where the picture is taken."""
     bench = Bench(with_collective(collective), **options)
 
-    async def prepare(pilot: Pilot[None]) -> None:
-        bench.pilot = pilot
+    async def fill(bench: Bench) -> None:
         await started(bench, answer)
         await bench.press(*keys)
         await find(bench)
-        await bench.settle()
 
-    return bench, prepare
+    return bench, bench.pictured(fill)
 
 
 @pytest.fixture

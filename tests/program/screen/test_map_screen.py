@@ -187,7 +187,7 @@ async def test_a_small_program_runs_when_typing_rests() -> None:
         runs = len(bench.client.asked(Run))
         await type_at_end(bench, value_input(bench, 1), " ")
         await bench.trace_answered()
-        await bench.pilot.pause(REST + 0.2)
+        await bench.rest(REST)
         assert len(bench.client.asked(Run)) == runs + 1
 
 

@@ -557,18 +557,13 @@ def look(
     """A bench, and what brings its screen to where the picture is taken."""
     bench = Bench(made.session(), **options)
 
-    async def prepare(pilot: Pilot[None]) -> None:
-        bench.pilot = pilot
-        while bench.app.current_mode != "map":
-            await bench.settle()
+    async def fill(bench: Bench) -> None:
         await shown(bench, plan)
         for key in keys:
             await bench.press(key)
             await answered(bench)
-        for _ in range(5):
-            await bench.settle()
 
-    return bench, prepare
+    return bench, bench.pictured(fill)
 
 
 async def answered(bench: Bench) -> None:
