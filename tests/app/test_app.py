@@ -23,9 +23,11 @@ from jaxtui.app.joined_events import joined
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
 from jaxtui.screen.command_table import COMMANDS
-from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
+from jaxtui.screen.dialogs import ConfirmDialog
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.filter_list import Choice, found
+from jaxtui.screen.path_dialog import PathDialog
+from jaxtui.screen.text_dialogs import TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Program, Session, load, loads, save
 from jaxtui.wire.base import Gone, Log, Printed, Spoiled, Stage
