@@ -191,6 +191,8 @@ class Explorer(Works):
         self._route(Gone(reason=reason, status=None, wanted=False))
 
     def show_work(self) -> None:
+        if not self.app.is_running:  # its screens are being taken apart
+            return
         now = self.now()
         for work in self.works:
             work.look(now)
