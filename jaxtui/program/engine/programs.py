@@ -18,7 +18,7 @@ from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import adapters, choosing, expressions, modules, pmaps, references
+from jaxtui.program.engine import adapters, choosing, expressions, modules, pmaps, referents
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.layer_settings import settings_of, transformation
 from jaxtui.program.passing import passing
@@ -192,7 +192,7 @@ def _from_module(
         raise Diagnosed(failures.raised_diagnosis(error, "function", FUNCTION)) from error
     choices = choosing.callables_of(module)
     try:
-        call = references.value(reference.name, module)
+        call = referents.value(reference.name, module)
     except BaseException as error:
         found = failures.raised_diagnosis(error, "function", FUNCTION)
         near = _other_functions(reference.name, choices, f"{reference.place}:")
@@ -206,7 +206,7 @@ def _from_module(
         offered.setdefault(root, sys.modules.get(root, module))
     function = Function(
         call,
-        references.shown(reference.name),
+        referents.shown(reference.name),
         signature(call),
         [f"{reference.place}:{name}" for name in choices],
     )
