@@ -58,6 +58,16 @@ async def test_the_notes_stand_under_the_list_where_there_is_no_room_beside_it()
             assert notes.region.width >= 36
 
 
+async def test_opening_a_lesson_ends_the_filter_that_found_it() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press("5", "slash", *"psum", "enter")
+        await bench.until(lambda: bench.session == lessons.load("psum"))
+        await bench.press("5")
+        assert "> psum_" not in bench.text
+        assert bench.app.screen.listed.name_at_cursor == "psum"  # type: ignore[attr-defined]
+
+
 async def test_a_slash_filters_the_lessons_and_escape_lists_all_again() -> None:
     async with Bench().open((80, 24)) as bench:
         await bench.settled()
