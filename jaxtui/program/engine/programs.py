@@ -28,7 +28,7 @@ from jaxtui.session.layers import AnyLayer
 from jaxtui.session.references import Reference, reference_of
 from jaxtui.session.session import Argument, Program
 from jaxtui.text.quantities import counted
-from jaxtui.wire.report import Parameter
+from jaxtui.wire.report import Parameter, ParameterKind
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _from_module(
     return function, offered
 
 
-_KINDS = {
+_KINDS: dict[Any, ParameterKind] = {
     inspect.Parameter.POSITIONAL_ONLY: "positional",
     inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional",
     inspect.Parameter.KEYWORD_ONLY: "keyword",
@@ -232,7 +232,7 @@ def signature(call: Callable[..., Any]) -> list[Parameter] | None:
     return [
         Parameter(
             name=p.name,
-            kind=_KINDS[p.kind],  # type: ignore[arg-type]
+            kind=_KINDS[p.kind],
             default=None if p.default is empty else failures.safe_repr(p.default, 80),
         )
         for p in parameters
