@@ -159,7 +159,7 @@ class Files:
         """Show the session's source, and run it only if the user accepts it."""
         from jaxtui.app import trust
         from jaxtui.app.covered import covered
-        from jaxtui.screen.dialogs import TrustDialog
+        from jaxtui.screen.text_dialogs import TrustDialog
 
         text, session = self._shown_text(), self._explorer.work.session
         beside = covered(session, self.folder)  # read once: what is shown is what is signed
@@ -230,7 +230,7 @@ class Files:
     # ---------------------------------------------------------------------------------- open
 
     def open(self) -> None:
-        from jaxtui.screen.dialogs import PathDialog
+        from jaxtui.screen.path_dialog import PathDialog
 
         def chosen(path: str | None) -> None:
             if path is not None:
@@ -279,7 +279,8 @@ class Files:
             self._save_to(self.path, then)
 
     def save_as(self, then: Callable[[], object] | None = None) -> None:
-        from jaxtui.screen.dialogs import ConfirmDialog, PathDialog
+        from jaxtui.screen.dialogs import ConfirmDialog
+        from jaxtui.screen.path_dialog import PathDialog
 
         def chosen(path: str | None) -> None:
             if path is None:
@@ -310,7 +311,7 @@ class Files:
     def _ask_about_change(
         self, path: str, then: Callable[[], object] | None, changed: Changed
     ) -> None:
-        from jaxtui.screen.dialogs import TextDialog
+        from jaxtui.screen.text_dialogs import TextDialog
 
         def answered(answer: str | None) -> None:
             if answer == "overwrite":

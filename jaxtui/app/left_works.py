@@ -63,7 +63,7 @@ class LeftWorks:
 
     def _show(self, left: LeftWork, otherwise: Callable[[], object]) -> None:
         """Show what a work changes, and do with it what the user says."""
-        from jaxtui.screen.dialogs import TextDialog
+        from jaxtui.screen.text_dialogs import TextDialog
 
         def answered(answer: str | None) -> None:
             if answer == "open":

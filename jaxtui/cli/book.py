@@ -11,6 +11,7 @@ from jaxtui import lessons
 from jaxtui.cli.output import write as written
 from jaxtui.lessons import book
 from jaxtui.session.notebook import Cell, chapter_code, notebook
+from jaxtui.wire import early
 
 SETUP = """\
 import jax
@@ -47,7 +48,7 @@ def write(format: str, name: str | None, output: str | None) -> int:
     cells = _cells(names)
     code = [cell.source for cell in cells if cell.code]
     # What a session prints is read from stdout; JAX's own remarks go where they always go.
-    command = [sys.executable, "-m", "jaxtui.session.notebook"]
+    command = early.python_module("jaxtui.session.notebook")
     environment = {**os.environ, "XLA_FLAGS": ""}
     ran = subprocess.run(
         command,

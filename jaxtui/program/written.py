@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.program.source_lines import Lines, bound_names, dotted_names, one_line, parsed
-from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Apply, Field
+from jaxtui.session.layer_kind import Field
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Apply
 from jaxtui.session.session import Argument, Devices, Program
 
 # The parameters behind the function that JAX takes by position, too.

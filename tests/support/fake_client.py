@@ -115,7 +115,8 @@ class Bench:
         self.app = JaxtuiApp(
             lambda: cast("EngineClient", self.client),
             session or made.session(),
-            **{"clock": self.clock, **options},
+            clock=self.clock,
+            **options,
         )
         self.pilot: Pilot[None]
 
