@@ -308,10 +308,12 @@ def _open(path: str | None, choice: Choice) -> tuple[Session, bool, str | None, 
     from jaxtui.wire import launch
 
     if path is None:
-        return choice.applied_to(lessons.load(lessons.FIRST)), True, None, None
+        with signals.held():
+            return choice.applied_to(lessons.load(lessons.FIRST)), True, None, None
     try:
         text = launch.read(path)
-        session = choice.applied_to(loads(text))
+        with signals.held():
+            session = choice.applied_to(loads(text))
     except SessionError as error:
         _refuse(_located(path, error))
     from jaxtui.app import trust

@@ -46,3 +46,17 @@ def raised() -> contextlib.AbstractContextManager[None]:
             raise Terminated(number)
 
     return handled(ENDING, end)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Have ending signals wait for the end of the block, which must not wait for anything itself.
+
+    What is written in C may not survive an exception that a handler raises in Python code that it
+    calls: msgspec ends the process by a segmentation fault while it looks at a class.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*ENDING, signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
