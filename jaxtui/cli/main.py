@@ -349,6 +349,7 @@ def _explore(options: argparse.Namespace) -> int:
         from jaxtui.cli.guardian import Guardian
         from jaxtui.wire.launch import StartedEngine
 
+        signals.look()
         engine = StartedEngine(choice.settings_for(session, trusted=trusted), early)
     plain = bool(options.ascii or config.ascii)
     with Guardian(engine) as guardian:
