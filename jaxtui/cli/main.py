@@ -7,6 +7,7 @@ else, so that both get ready at the same time.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
