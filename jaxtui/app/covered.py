@@ -27,7 +27,9 @@ FILE_BYTES = 2 * 1024 * 1024
 FILES = 200
 BLOCK = 1024 * 1024  # bytes of a larger file that are hashed at a time
 # Words without which a text runs nothing but itself.
-_REACHES = re.compile(r"import|exec|eval|open|compile|runpy|getattr|__|\bsys\b|\bos\b")
+_REACHES = re.compile(
+    r"import|exec|eval|open|compile|runpy|getattr|__|pickle|ctypes|\bvars\b|\bsys\b|\bos\b"
+)
 
 
 class Covered(Struct, frozen=True):
@@ -118,6 +120,7 @@ class Reading:
                 single, package = place / f"{name}.py", place / name / "__init__.py"
                 found += [str(file) for file in (single, package) if file.is_file()]
                 found += [str(file) for file in _extensions(place, name)]
+                found += [str(file) for file in _extensions(place / name, "__init__")]
                 place /= name
         return found
 

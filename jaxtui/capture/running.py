@@ -17,7 +17,7 @@ from types import TracebackType
 import msgspec
 
 from jaxtui.capture.request import Capture, CaptureReport
-from jaxtui.session.working_folder import working_folder
+from jaxtui.wire import early
 
 GRACE_SECONDS = 2.0  # for a script that is interrupted to end by itself
 READ_BYTES = 64 * 1024
@@ -35,7 +35,7 @@ class Running:
         place = Path(self._folder.name)
         (place / "request.json").write_bytes(msgspec.json.encode(capture))
         self._process = subprocess.Popen(
-            [sys.executable, "-u", *_safe_path(), "-m", "jaxtui.capture.engine", str(place)],
+            [sys.executable, "-u", *early.safe_path(), "-m", "jaxtui.capture.engine", str(place)],
             # The script's own is empty; when this end closes, the process ends.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -106,14 +106,6 @@ class Running:
             while data := os.read(pipe.fileno(), READ_BYTES):
                 if text := decoder.decode(data):
                     self._heard(text)
-
-
-def _safe_path() -> list[str]:
-    """Return -P, so that no file in the working folder shadows a module of jaxtui's own.
-
-    Left out if jaxtui itself is found in the working folder.
-    """
-    return [] if Path(__file__).resolve().parents[2] == Path(working_folder()) else ["-P"]
 
 
 def why_not(capture: Capture, report: CaptureReport) -> str:

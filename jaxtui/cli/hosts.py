@@ -11,6 +11,7 @@ from typing import NoReturn
 from jaxtui.config import Config
 from jaxtui.hosts import addresses, launchers
 from jaxtui.session import host_names
+from jaxtui.wire import early
 from jaxtui.wire.process import Launched, Reach
 
 
@@ -96,6 +97,5 @@ def launched(options: argparse.Namespace, config: Config) -> Launched | None:
 
 
 def _attend(place: str, process: int) -> NoReturn:
-    safe = ["-P"] if sys.flags.safe_path else []
-    command = [sys.executable, *safe, "-m", "jaxtui.hosts", f"--meet={place}", f"--rank={process}"]
+    command = [*early.python_module("jaxtui.hosts"), f"--meet={place}", f"--rank={process}"]
     os.execv(sys.executable, command)

@@ -129,7 +129,6 @@ def _started(options: argparse.Namespace, outbox: Outbox, prints: Prints) -> Eng
 
     environment = devices.start(options.platform, options.devices, place)
     outbox.send(Ready(environment=environment))
-    devices.find_modules_here()
     # Seconds. While Python code of the user's runs on the worker, each trace waits for a few of
     # these intervals before the tracing thread gets the GIL.
     sys.setswitchinterval(0.001)

@@ -233,7 +233,6 @@ def _started(
     from jaxtui.results.engine.held import HeldBlocks
 
     devices.start(options.platform, options.devices, place)
-    devices.find_modules_here()
     surroundings.remember()
     follower = Follower(connection, HeldBlocks())
     become(follower)

@@ -25,7 +25,6 @@ from jaxtui.engine_base.processes import Place
 from jaxtui.session import mesh_context, session
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import DEVICES, NO_FIELD
-from jaxtui.session.working_folder import working_folder
 from jaxtui.text import quantities
 from jaxtui.wire.report import DeviceInfo, Environment
 
@@ -272,15 +271,6 @@ def available_memory() -> int | None:
         if "bytes_limit" in stats
     ]
     return min(room, default=None)
-
-
-def find_modules_here() -> None:
-    """Add the working folder to `sys.path` for the user's modules.
-
-    It comes last, so that none of them shadows a module that JAX has yet to import.
-    """
-    if sys.flags.safe_path:
-        sys.path.append(working_folder())
 
 
 # ------------------------------------------------------------------------------------- device set

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from jaxtui.wire import early
 
 _SECONDS = 120.0
 
@@ -75,9 +76,8 @@ def rank(environ: Mapping[str, str] = os.environ) -> int | None:
 
 def job() -> Job:
     """The job of this process, as JAX's own detection has it. Raises NotFound."""
-    safe = ["-P"] if sys.flags.safe_path else []
     ran = subprocess.run(
-        [sys.executable, *safe, "-m", "jaxtui.engine", "--job"],
+        [*early.command(), "--job"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=_SECONDS,

@@ -12,7 +12,7 @@ from msgspec import structs
 from jaxtui import config, lessons
 from jaxtui.app import trust
 from jaxtui.app.covered import Covered, covered
-from jaxtui.session.session import Devices, Program, Session, save
+from jaxtui.session.session import Argument, Devices, Program, Session, save
 from tests.support import made_events as made
 from tests.support.fake_client import Bench
 
@@ -121,6 +121,28 @@ def test_the_same_text_beside_other_files_is_another_program(
     assert trust.is_trusted(TEXT, here)
     assert not trust.is_trusted(TEXT, there)
     assert not trust.is_trusted(TEXT)
+
+
+@pytest.mark.parametrize(
+    "value", ["np.load('w.npy', allow_pickle=True)", "np.ctypeslib.load_library('w', '.')"]
+)
+def test_a_value_that_can_run_what_lies_beside_it_is_trusted_in_its_folder_only(
+    value: str, tmp_path: Path
+) -> None:
+    session = Session(program=Program(arguments=[Argument(name="w", value=value)]))
+    here, there = (covered(session, str(tmp_path / name)) for name in ("here", "there"))
+    trust.sign(TEXT, here)
+    assert trust.is_trusted(TEXT, here)
+    assert not trust.is_trusted(TEXT, there)
+
+
+@pytest.mark.parametrize("file", ["helper.abi3.so", "helper/__init__.abi3.so"])
+def test_a_compiled_module_is_covered(file: str, tmp_path: Path) -> None:
+    (tmp_path / "helper").mkdir()
+    (tmp_path / file).write_bytes(b"\x7fELF")
+    assert covered(SOURCES["an import"], str(tmp_path)).files == {}
+    imports = Session(program=Program(source="import helper\n"))
+    assert list(covered(imports, str(tmp_path)).files) == [str(tmp_path / file)]
 
 
 @pytest.mark.parametrize("session", SOURCES.values(), ids=SOURCES.keys())

@@ -244,7 +244,8 @@ class CollectivesScreen(TravelSide):
             self.app.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
 
     def action_export(self) -> None:
-        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
+        from jaxtui.screen.dialogs import ChoiceDialog
+        from jaxtui.screen.path_dialog import ask_and_write
 
         text = self._script()
         if text is None:

@@ -6,7 +6,6 @@ import itertools
 import re
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -87,13 +86,6 @@ class TravelView(LineScroller):
 
     async def action_sideways(self, step: int) -> None:
         await self.run_action(f"screen.step_travel({step})")
-
-    def make_style(self, part: str) -> Style:
-        """The styles named in `part`, combined in that order."""
-        style = self.rich_style
-        for one in part.split():
-            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
-        return style
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y if y else 0

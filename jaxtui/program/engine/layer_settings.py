@@ -19,7 +19,8 @@ from jaxtui.program.engine import adapters, expressions, path_patterns, pmaps
 from jaxtui.program.engine.expressions import Names
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import LAYERS, FieldPath
-from jaxtui.session.layers import AnyLayer, Field
+from jaxtui.session.layer_kind import Field
+from jaxtui.session.layers import AnyLayer
 
 
 def transformation(layer: AnyLayer) -> Any:

@@ -12,7 +12,10 @@ of a program
   something when it is imported, none counts as imported. An import then finds the module as it was
   loaded, and sets again what it had set.
 
-Modules of Python, of installed packages and of jaxtui are left alone.
+Modules of Python, of installed packages and of jaxtui are left alone, and what these import by a
+statement of their own is not looked for in the program's folders: nobody who has read the program
+knows of it. What runs of a module is its text, which its user has read, and never what Python, or
+who sent the folder, has compiled of it.
 """
 
 from __future__ import annotations
@@ -28,7 +31,12 @@ import threading
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import (
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +50,12 @@ from jaxtui.session.working_folder import working_folder
 
 Stamp = tuple[int, ...] | None
 _PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
+# The files of importlib, some of which are frozen into Python; `importlib._bootstrap`, which every
+# import statement goes through, is none of them.
+_IMPORTLIB = re.compile(
+    rf"{re.escape(str(Path(importlib.__file__).parent))}{re.escape(os.sep)}"
+    r"|<frozen importlib(?!\._bootstrap)"
+)
 
 
 @dataclass
@@ -62,7 +76,6 @@ class Loaded:
 
 _loaded: dict[tuple[str, str], Loaded] = {}  # by name and path
 _libraries: dict[str, list[Change]] = {}  # what installed packages changed when they were imported
-_seen: set[str] = set()  # paths that have been loaded before
 _added: list[str] = []  # to sys.path, for the present program
 _lock = threading.RLock()
 _loading = threading.local()
@@ -199,11 +212,20 @@ class _Finder:
         path: Sequence[str] | None = None,
         target: types.ModuleType | None = None,
     ) -> ModuleSpec | None:
-        spec = self._found(name, path, target)
+        library = path is None and _a_library_imports()
+        spec = self._found(name, path, target, library)
+        if spec is None and library:
+            # Python's own finder, which comes next, would look in all folders.
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         if spec is None and path is None and _is_in(name, _added):
             importlib.invalidate_caches()  # the file is newer than what is known of its folder
-            spec = self._found(name, path, target)
-        if spec is not None and isinstance(spec.loader, SourceFileLoader) and spec.origin:
+            spec = self._found(name, path, target, library)
+        if spec is None or not spec.origin:
+            return spec
+        if isinstance(spec.loader, SourcelessFileLoader) and _is_of_user(spec.origin):
+            compiled = os.path.basename(spec.origin)
+            raise ImportError(f"of {name!r} there is only {compiled}, and no text", name=name)
+        if isinstance(spec.loader, SourceFileLoader):
             if _is_of_user(spec.origin):
                 spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
             elif "." not in name and name not in sys.stdlib_module_names:
@@ -211,16 +233,20 @@ class _Finder:
         return spec
 
     def _found(
-        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None
+        self,
+        name: str,
+        path: Sequence[str] | None,
+        target: types.ModuleType | None,
+        library: bool,
     ) -> ModuleSpec | None:
         # A user's file must not take the place of a module of Python that is yet to be imported.
-        python = path is None and name in sys.stdlib_module_names
+        others = library or (path is None and name in sys.stdlib_module_names)
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
                 continue
             where = path
-            if python and finder is PathFinder:
-                where = [folder for folder in sys.path if folder not in _added]
+            if others and finder is PathFinder:
+                where = _path_without_added()
             spec = finder.find_spec(name, where, target)
             if spec is not None:
                 return spec
@@ -230,9 +256,37 @@ class _Finder:
 _finder: Any = _Finder()
 
 
+def _path_without_added() -> list[str]:
+    """`sys.path` as it is without the folders of the program, which may be in it once more."""
+    path = list(sys.path)
+    for folder in _added:
+        with contextlib.suppress(ValueError):
+            path.remove(folder)
+    return path
+
+
+def _a_library_imports() -> bool:
+    """Whether what is being imported is named by a statement in an installed package or Python.
+
+    What these import by a name that they were given, by `importlib`, is not.
+    """
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if _IMPORTLIB.match(file):
+            return False
+        # What has no file is the import itself, or text that one of the callers executes.
+        if file != __file__ and (not file.startswith("<") or is_users(file)):
+            return not is_users(file)
+        frame = frame.f_back
+    return False
+
+
 def _is_of_user(path: str) -> bool:
-    installed = "site-packages" in path or "dist-packages" in path
-    return not installed and not path.startswith(_PACKAGE) and is_users(path)
+    within = next((f for f in _added if path.startswith(os.path.join(f, ""))), "")
+    below = path[len(within) :]  # a folder of the user's may have any name
+    installed = "site-packages" in below or "dist-packages" in below
+    return not installed and not path.startswith(_PACKAGE) and (bool(within) or is_users(path))
 
 
 def _is_in(name: str, folders: Iterable[str]) -> bool:
@@ -302,11 +356,8 @@ class _Loader(_Wrapping):
         _loaded[module.__name__, path] = Loaded(module, path, stamp, names, changes, imported)
 
     def _run(self, module: types.ModuleType, path: str) -> None:
-        if path not in _seen:
-            _seen.add(path)
-            self._loader.exec_module(module)
-            return
-        # What Python compiled of a file is told from a newer text by whole seconds only.
+        # What is compiled already is taken for that of a text by its size and whole seconds only,
+        # or without a look at it.
         text = self._loader.get_data(path)
         exec(self._loader.source_to_code(text, path), vars(module))
 

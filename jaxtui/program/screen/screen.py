@@ -169,7 +169,8 @@ class MapScreen(PagedScreen):
         set_title(self.shapes, f"Shapes · {hint}" if hint else "Shapes")
         program = work.session.program
         names = tuple(argument.name for argument in program.arguments)
-        shown = (work.flow, diagnosis, work.flow_stale(now), source_line(program.source), names)
+        line = source_line(program.source, program.function_name)
+        shown = (work.flow, diagnosis, work.flow_stale(now), line, names)
         if shown != self._shown_flow:
             self._shown_flow = shown
             self.flow_view.update_flow(*shown)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -143,13 +142,6 @@ class ShardsView(LineScroller):
         self.lay_out()
 
     # --------------------------------------------------------------------------------- painting
-
-    def make_style(self, part: str) -> Style:
-        """The styles named in `part`, combined in that order."""
-        style = self.rich_style
-        for one in part.split():
-            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
-        return style
 
     def render_line(self, y: int) -> Strip:
         lines = self.laid_out.lines

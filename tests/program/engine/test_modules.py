@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,6 +173,48 @@ def test_a_file_whose_name_is_taken_or_none_takes_nothing_away(name: str, folder
     source = "import random, jax\nassert random.random() < 1\njax.numpy.ones(3)\n"
     for _ in range(2):
         assert result(folder, f"{name}.py:f", source) == [0.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("compiled", ["__pycache__/helper.{tag}.pyc", "helper.pyc"])
+def test_what_runs_of_a_module_is_its_text_and_never_what_was_compiled(
+    compiled: str, folder: Path
+) -> None:
+    helper = folder / "helper.py"
+    helper.write_text("ONE = 2\n")
+    place = folder / compiled.format(tag=sys.implementation.cache_tag)
+    # Python takes what was compiled this way for the module without a look at its text.
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(helper), str(place), invalidation_mode=unchecked, doraise=True)
+    helper.write_text("ONE = 1\n")
+    assert result(folder, "", "import helper\ndef f(x):\n    return x + helper.ONE\n") == [1, 2, 3]
+    if place.parent == folder:
+        helper.unlink()
+        found = traced(folder, "", "import helper\ndef f(x):\n    return x\n").diagnosis
+        assert found is not None
+        assert "helper" in found.message
+
+
+def test_no_file_of_the_folder_is_what_a_library_imports(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "drawing.py").write_text(
+        "def draw(x):\n"
+        "    try:\n        import rich_text\n    except ImportError:\n        return x\n"
+    )
+    (installed / "making.py").write_text(
+        "import importlib\ndef make(name):\n    return importlib.import_module(name).ONE\n"
+    )
+    monkeypatch.syspath_prepend(installed)
+    surroundings.remember()
+    for place in (folder, tmp_path / "elsewhere"):
+        (place / "rich_text.py").write_text("ONE = 1\n")
+    draws = "import drawing\ndef f(x):\n    return drawing.draw(x)\n"
+    assert result(folder, "", draws) == [0.0, 1.0, 2.0]
+    # By name, as the user's own source asks for it, a library finds it.
+    makes = "import making\ndef f(x):\n    return x + making.make('rich_text')\n"
+    assert result(folder, "", makes) == [1.0, 2.0, 3.0]
 
 
 def test_a_script_sees_no_arguments_and_one_that_exits_is_said_with_its_line(folder: Path) -> None:

@@ -162,10 +162,10 @@ def _edits(place: Place, axes: list[str]) -> Iterator[Edit]:
 
 def _specs(axes: list[str]) -> list[str]:
     """Specs over the axes: nothing divided, one axis at a dimension, then two."""
-    one = [[axis] for axis in axes]
-    second = [[None, axis] for axis in axes]
-    pairs = [list(pair) for pair in itertools.permutations(axes, 2)]
-    specs: list[list[str | None]] = [[], *one, *second, *pairs]  # type: ignore[list-item]
+    specs: list[tuple[str | None, ...]] = [()]
+    specs += ((axis,) for axis in axes)
+    specs += ((None, axis) for axis in axes)
+    specs += itertools.permutations(axes, 2)
     return [spec_trees.spec_text(PartitionSpec(*spec)) for spec in specs]
 
 
