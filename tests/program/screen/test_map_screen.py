@@ -772,3 +772,15 @@ async def test_without_a_name_of_the_function_it_says_why(
         answer = made.traced(bench.client.trace.id, signature=None, diagnosis=wrong)
         await bench.hear(msgspec.structs.replace(answer, function=""))
         assert bench.app.map_screen.editor.name_line.render().plain.split("  ")[0] == words
+
+
+@pytest.mark.parametrize("keys", [[], ["tab"], ["v"], ["v", "tab", "tab"]])
+async def test_the_key_that_the_layers_name_puts_one_around_from_wherever_one_is(
+    keys: list[str],
+) -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press(*keys, "a")
+        assert "Put a layer around the program" in bench.text
+        await bench.press("down", "enter")
+        assert len(bench.session.program.layers) == 2
