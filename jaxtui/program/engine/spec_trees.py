@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array, shape_of
+from jaxtui.engine_base.meshes import axes_beside, entries_of
 from jaxtui.program.engine.path_patterns import ByPath, KeyPath
 from jaxtui.text.quantities import counted
 
@@ -170,15 +171,24 @@ def _fitted(specs: Any, tree: Any) -> Any:
 
 def trimmed(spec: PartitionSpec) -> PartitionSpec:
     """`spec` without the entries at its end that divide nothing."""
-    entries = list(spec)
+    entries = list(entries_of(spec))
     while entries and not axes_of(entries[-1]):
         entries.pop()
-    return PartitionSpec(*entries)
+    return with_entries(spec, entries)
+
+
+def with_entries(spec: PartitionSpec, entries: Sequence[Any]) -> PartitionSpec:
+    """A spec with other entries than `spec`; what it says beside them stays."""
+    return PartitionSpec(*entries, **{k: set(axes) for k, axes in axes_beside(spec).items()})
 
 
 def spec_text(spec: PartitionSpec) -> str:
     """`spec` as one types it: `P('data', None)`."""
-    return f"P({', '.join(map(_entry_text, spec))})"
+    beside = [
+        f"{name}={{{', '.join(map(repr, sorted(axes)))}}}"
+        for name, axes in axes_beside(spec).items()
+    ]
+    return f"P({', '.join([*map(_entry_text, entries_of(spec)), *beside])})"
 
 
 def _entry_text(entry: Any) -> str:

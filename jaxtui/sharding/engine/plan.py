@@ -140,9 +140,9 @@ class Planner:
         """How everything lies by its type, which tracing knows of explicit axes."""
         program = self.program
         return _Laid(
-            inputs=[_by_type(given.leaf) for given in program.arrays],
-            values=[_by_type(value.aval) for value in program.marked.values],
-            outputs=[_by_type(aval) for aval in program.jaxpr.out_avals],
+            inputs=[shardy.by_type(given.leaf) for given in program.arrays],
+            values=[shardy.by_type(value.aval) for value in program.marked.values],
+            outputs=[shardy.by_type(aval) for aval in program.jaxpr.out_avals],
             sent=[],
             unplanned=f"JAX cannot lower this, so types are all there is: {program.unlowered}",
         )
@@ -260,16 +260,6 @@ class Planner:
 
     def _last_place(self) -> lines.Place | None:
         return next((place for place in reversed(self._places) if place is not None), None)
-
-
-def _by_type(array: Any) -> Sharded:
-    """How an array lies by the sharding that is part of its type, or that it was given."""
-    entries = tuple(getattr(getattr(array, "sharding", None), "spec", ()))
-    spec = [
-        list(entry) if isinstance(entry, tuple) else [] if entry is None else [entry]
-        for entry in entries
-    ]
-    return Sharded(spec + [[] for _ in range(shardy.rank(array) - len(spec))])
 
 
 def _first_line(error: BaseException) -> str:
