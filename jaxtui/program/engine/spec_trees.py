@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -180,6 +181,34 @@ def trimmed(spec: PartitionSpec) -> PartitionSpec:
 def with_entries(spec: PartitionSpec, entries: Sequence[Any]) -> PartitionSpec:
     """A spec with other entries than `spec`; what it says beside them stays."""
     return PartitionSpec(*entries, **{k: set(axes) for k, axes in axes_beside(spec).items()})
+
+
+def over_mesh(specs: Any, names: Sequence[str]) -> Any:
+    """A tree of specs in which each has axes among `names` only, and each of them once.
+
+    In place of another axis there is the name nearest to it, if no entry has that.
+    """
+
+    def fitting(spec: Any) -> Any:
+        if not isinstance(spec, PartitionSpec):
+            return spec
+        entries = [axes_of(entry) for entry in entries_of(spec)]
+        given = {axis for axes in entries for axis in axes}
+        free = dict.fromkeys(names)
+
+        def taken(axis: Any) -> list[str]:
+            others = [name for name in free if name not in given]
+            near = difflib.get_close_matches(str(axis), others, n=1, cutoff=0.5)
+            found = [axis] if axis in free else near if axis not in names else []
+            for name in found:
+                del free[name]
+            return found
+
+        return with_entries(
+            spec, [tuple(name for axis in axes for name in taken(axis)) or None for axes in entries]
+        )
+
+    return tree_util.tree_map(fitting, specs, is_leaf=is_entry)
 
 
 def spec_text(spec: PartitionSpec) -> str:

@@ -70,7 +70,7 @@ RULES = {
         "last of each axis", [(MOVE, "data"), (MOVE, "model"), (SUM, "data", "model")]
     ),
     "a token goes along its axis only": ("last token", [(MOVE, "model"), (SUM, "model")]),
-    "rows of the first device go to as many devices": ("first rows", [(MOVE, "data"), (SUM, "data")]),
+    "rows of the first device go to others": ("first rows", [(MOVE, "data"), (SUM, "data")]),
     "a slice along the other dimension sends nothing": ("slice along the other", []),
     "two slices, of which one moves": ("shifted difference", [(MOVE, "data"), (GATHER, "data")]),
     "a roll sends once": ("roll", [(MOVE, "data")]),
