@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jaxlib.mlir import ir
+from msgspec.structs import replace
 
 from jaxtui.engine_base.arrays import dtype_name
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine import suggestions
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import SHARDING
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
@@ -40,9 +43,24 @@ def planned(composition: Composition, sharding: Sharding, *, id: int = 0) -> Sha
     try:
         plan = plan_of(composition, sharding)
     except Diagnosed as error:
-        failure = error.diagnosis
+        failure = _with_right_fixes(error.diagnosis, composition, sharding)
     seconds = time.perf_counter() - began
     return ShardingPlanned(id=id, plan=plan, diagnosis=failure, seconds=seconds)
+
+
+def _with_right_fixes(found: Diagnosis, composition: Composition, sharding: Sharding) -> Diagnosis:
+    """The diagnosis with those of its fixes that let the program be planned, or fail elsewhere."""
+
+    def fault(tried: Composition) -> Diagnosis | None:
+        try:
+            lowered(tried, sharding)
+        except Diagnosed as error:
+            return error.diagnosis
+        return None
+
+    if any(fix.field.under(SHARDING) is not None for fix in found.fixes):
+        return found  # of the mesh that is planned on, and computed from it
+    return replace(found, fixes=suggestions.right_fixes(found, composition, fault))
 
 
 def plan_of(composition: Composition, sharding: Sharding) -> ShardingPlan:
