@@ -168,6 +168,8 @@ class Explorer(Works):
         self.lose_engine(f"the engine's answer makes no sense: {words}")
 
     def show_work(self) -> None:
+        if not self.app.is_running:  # its screens are being taken apart
+            return
         now = self.now()
         for work in self.works:
             work.look(now)

@@ -77,7 +77,10 @@ class TravelView(LineScroller):
         self._lines = []
         if self._picture is not None and width > 1:
             over = len(self._picture.labels) + 1 > height
-            self._lines = self._picture.lines(self._step, width - over)
+            self._lines = list(self._picture.lines(self._step, width - over))
+            steps = height // (len(self._picture.labels) + 2)  # each with a blank line below
+            if steps > 1:
+                self._lines = self._picture.story(self._step, steps, width)
         self.virtual_size = Size(width, max(height, len(self._lines)))
         self.refresh()
 

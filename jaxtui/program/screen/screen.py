@@ -390,6 +390,8 @@ class MapScreen(PagedScreen):
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
+        if command.action == "screen.add_layer":
+            return self.focused is self.layer_list
         if command.action in ("screen.move_out", "screen.move_in"):
             return len(self.explorer.work.session.program.layers) > 1
         if command.action == "screen.find" and command.scope == "map":

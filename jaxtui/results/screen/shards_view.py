@@ -71,7 +71,7 @@ class ShardsView(LineScroller):
         super().__init__()
         self._inputs: tuple[Input, ...] = ()
         self._mesh: MeshPlaces | None = None
-        self._processes: dict[int, int] = {}
+        self._processes: dict[int, str] = {}
         self._turned = False
         self.scene: Scene | None = None
         self.first = 0  # the input that is shown first
@@ -93,7 +93,7 @@ class ShardsView(LineScroller):
         self,
         mesh: MeshPlaces | None,
         inputs: Sequence[Input],
-        processes: Mapping[int, int] | None = None,
+        processes: Mapping[int, str] | None = None,
     ) -> None:
         """Name the axes of `mesh` and the `processes` of devices, and show `inputs`, from the next
         output on."""
