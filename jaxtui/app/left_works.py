@@ -14,7 +14,8 @@ from jaxtui.session.session import SessionError, dumps, loads
 from jaxtui.session.working_folder import working_folder
 
 if TYPE_CHECKING:
-    from jaxtui.app.files import Files, FilesExplorer
+    from jaxtui.app.files import Files
+    from jaxtui.app.files_explorer import FilesExplorer
 
 FIRST_CHANGE = 40  # characters of a changed line in the list of works
 

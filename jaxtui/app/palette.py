@@ -183,7 +183,7 @@ def _layer(app: ShellApp, transform: str) -> None:
 
 def _collective(app: ShellApp, operation: str) -> None:
     app.show_screen("collectives")
-    app.call_after_refresh(lambda: app.screen.pick(operation))  # type: ignore[attr-defined]
+    app.call_after_refresh(lambda: app.collectives_screen.pick(operation))
 
 
 def _lesson(app: ShellApp, name: str) -> None:

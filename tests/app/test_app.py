@@ -22,6 +22,7 @@ from jaxtui.app.help import HelpDialog
 from jaxtui.app.joined_events import joined
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
+from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.command_table import COMMANDS
 from jaxtui.screen.dialogs import ConfirmDialog
 from jaxtui.screen.field import FieldInput
@@ -710,3 +711,18 @@ async def test_every_screen_is_painted_without_colours(
         await bench.settled()
         await bench.press(*keys, "v")
         assert bench.app.is_running
+
+
+async def test_a_tick_between_the_end_of_the_screens_and_of_the_app_shows_nothing() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("4")
+        screen, close = bench.app.screen, bench.app._close_all
+        assert isinstance(screen, WorkScreen)
+
+        async def closed() -> None:
+            await close()
+            bench.app._screen_stacks[bench.app._current_mode] = [screen]  # as amid its end
+            bench.explorer._tick()
+
+        bench.app._close_all = closed  # type: ignore[method-assign] # to be amid of it

@@ -222,7 +222,7 @@ class MapScreen(PagedScreen):
 
         What the lines in the editor offer comes before its fixes.
         """
-        notes = work.memory_notes if self.results.tab == MEMORY else work.notes
+        notes = work.views.memory_notes if self.results.tab == MEMORY else work.notes
         mendable = next((note for note in notes if note.fixes), None)
         found = work.diagnosis or self._parameters.wrong or mendable
         offered = self._offer.of(work)
@@ -390,6 +390,8 @@ class MapScreen(PagedScreen):
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
             return self.has_class("-narrow")
+        if command.action == "screen.add_layer":
+            return self.focused is self.layer_list
         if command.action in ("screen.move_out", "screen.move_in"):
             return len(self.explorer.work.session.program.layers) > 1
         if command.action == "screen.find" and command.scope == "map":

@@ -144,7 +144,7 @@ def why(
         return [(Part("A scalar has no dimension to divide.", "quiet"),)]
     for number, size in enumerate(array.shape):
         axes = array.spec[number] if number < len(array.spec) else []
-        held: list[Part] = [Part(f"dimension {number} ", "heading"), Part(f"of {size:,}: ")]
+        held: list[Part] = [Part(f"dimension {number}", "heading"), Part(f", size {size:,}: ")]
         if axes:
             for place, axis in enumerate(axes):
                 held += [Part(", ")] if place else [Part("over ")]

@@ -12,7 +12,7 @@ from jaxtui.program.screen.layer_list import LayerForm, layer_summary
 from jaxtui.program.screen.tab_line import VALUES
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.work import REST
-from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Argument, Devices, Program, Session, Sharding
@@ -752,3 +752,35 @@ async def test_a_state_that_is_shown_already_paints_nothing(
         monkeypatch.setattr(Widget, "refresh", noted)
         bench.explorer.show_work()
         assert painted == []
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "words"),
+    [
+        ("", "function", "no function yet"),
+        ("def (x):", "syntax", "no function: the source has an error"),
+        ("a = 1", "function", "the source makes no function"),
+    ],
+)
+async def test_without_a_name_of_the_function_it_says_why(
+    source: str, kind: Kind, words: str
+) -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        bench.explorer.edit(SOURCE, source)
+        wrong = Diagnosis(kind=kind, field=SOURCE, message="something is wrong")
+        answer = made.traced(bench.client.trace.id, signature=None, diagnosis=wrong)
+        await bench.hear(msgspec.structs.replace(answer, function=""))
+        assert bench.app.map_screen.editor.name_line.render().plain.split("  ")[0] == words
+
+
+@pytest.mark.parametrize("keys", [[], ["tab"], ["v"], ["v", "tab", "tab"]])
+async def test_the_key_that_the_layers_name_puts_one_around_from_wherever_one_is(
+    keys: list[str],
+) -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press(*keys, "a")
+        assert "Put a layer around the program" in bench.text
+        await bench.press("down", "enter")
+        assert len(bench.session.program.layers) == 2
