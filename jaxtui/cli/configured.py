@@ -9,6 +9,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from jaxtui.cli import signals
+
 if TYPE_CHECKING:
     from jaxtui.app.covered import Covered
     from jaxtui.config import Config
@@ -120,10 +122,12 @@ def opened(path: str | None, choice: Choice) -> tuple[Session, bool, str | None,
     from jaxtui.wire import launch
 
     if path is None:
-        return choice.applied_to(lessons.load(lessons.FIRST)), True, None, None
+        with signals.held():
+            return choice.applied_to(lessons.load(lessons.FIRST)), True, None, None
     try:
         text = launch.read(path)
-        session = choice.applied_to(loads(text))
+        with signals.held():
+            session = choice.applied_to(loads(text))
     except SessionError as error:
         refuse(located(path, error))
     from jaxtui.app import trust

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from jaxtui.cli import signals
 from jaxtui.cli.configured import configured, opened, refuse
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def explore(options: argparse.Namespace) -> int:
         from jaxtui.cli.guardian import Guardian
         from jaxtui.wire.launch import StartedEngine
 
+        signals.look()
         engine = StartedEngine(choice.settings_for(session, trusted=trusted), early)
     plain = bool(options.ascii or config.ascii)
     with Guardian(engine) as guardian:

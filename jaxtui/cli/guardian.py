@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jaxtui.wire.launch import StartedEngine
 
 EXIT_SECONDS = 1.5  # for the app to exit by itself
-ENDS = (*ENDING, signal.SIGINT)
+ENDS = (*ENDING, signal.SIGINT, signal.SIGQUIT)
 _STOP = 0  # no signal has this number
 # Bracketed paste, line wrap, mouse, Kitty's keyboard, alternate screen, cursor, focus: as Textual
 # leaves them.

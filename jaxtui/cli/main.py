@@ -7,6 +7,7 @@ else, so that both get ready at the same time.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -26,14 +27,17 @@ from jaxtui.cli.options import parse
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, by default that of the process. Returns the exit status."""
-    from jaxtui.cli.output import guarded
+    from jaxtui.cli.output import guarded, open_streams
 
     arguments = sys.argv[1:] if argv is None else list(argv)
+    open_streams()
     with guarded():
         return _main(arguments)
 
 
 def _main(arguments: list[str]) -> int:
+    from jaxtui.cli.output import UnwritableError
+
     command, options = parse(arguments)
     work = {
         None: _explore,
@@ -56,9 +60,18 @@ def _main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # The reader of stdout is gone; the interpreter's flush at exit must not fail as well.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 128 + signal.SIGPIPE
+    except UnwritableError as error:
+        with contextlib.suppress(UnwritableError, OSError):
+            print(f"jaxtui: {error}", file=sys.stderr, flush=True)
+        _write_no_more()
+        return 1
+
+
+def _write_no_more() -> None:
+    """Let nobody read stdout: the interpreter's flush at exit must not fail as well."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explore(options: argparse.Namespace) -> int:

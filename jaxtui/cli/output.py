@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from jaxtui.text.printable import json_escaped, visible, visible_lines
+
+
+class UnwritableError(Exception):
+    """Standard output or standard error cannot be written to; the message says which, and why."""
 
 
 class Guarded:
@@ -31,8 +36,13 @@ class Guarded:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        self.stream.write(visible_lines(text, ascii=self._ascii))
+        with _told(self.stream):
+            self.stream.write(visible_lines(text, ascii=self._ascii))
         return len(text)
+
+    def flush(self) -> None:
+        with _told(self.stream):
+            self.stream.flush()
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
@@ -40,12 +50,37 @@ class Guarded:
 
 
 @contextlib.contextmanager
+def _told(stream: TextIO) -> Iterator[None]:
+    """Have a stream that takes nothing told by its name; a reader that has left is no such one."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = "standard error" if stream is sys.__stderr__ else "standard output"
+        raise UnwritableError(f"{name}: {error.strerror}") from error
+
+
+def open_streams() -> None:
+    """Open the standard streams that this process was started without, to nowhere.
+
+    What is opened next would take their numbers, and user code write to it in their place.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this
+            stream = open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
+@contextlib.contextmanager
 def guarded() -> Iterator[None]:
     """Guard stdout and stderr in the block."""
     before = sys.stdout, sys.stderr
-    # A process may be started without either.
-    out, err = (cast(TextIO, Guarded(one)) if one is not None else one for one in before)
-    sys.stdout, sys.stderr = out, err
+    sys.stdout, sys.stderr = (cast(TextIO, Guarded(one)) for one in before)
     try:
         yield
     finally:
@@ -77,8 +112,9 @@ def write(content: str, path: str | None, *, json: bool = False) -> int:
     if json:
         content = json_escaped(content)
     if path is None:
-        stream = sys.stdout if sys.stdout.isatty() else unguarded(sys.stdout)
-        stream.write(content)
+        with _told(sys.stdout):
+            stream = sys.stdout if sys.stdout.isatty() else unguarded(sys.stdout)
+            stream.write(content)
         return 0
     try:
         Path(path).write_text(content, encoding="utf-8")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
+AGAIN_SECONDS = 3.0  # after which a further signal counts; every `finally` block is done by then
+_came: list[tuple[int, float]] = []  # the signal that counts, and when it came
 
 
 class Terminated(BaseException):
@@ -35,14 +38,34 @@ def handled(numbers: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
 def raised() -> contextlib.AbstractContextManager[None]:
     """Make the first ending signal raise Terminated, so that `finally` blocks end the engines.
 
-    Further ones do nothing: they would interrupt those blocks.
+    Further ones do nothing for AGAIN_SECONDS: they would interrupt those blocks.
     """
-    ending = False
+    _came.clear()
 
     def end(number: int, _frame: object) -> None:
-        nonlocal ending
-        if not ending:
-            ending = True
+        now = time.monotonic()
+        if not _came or now - _came[0][1] > AGAIN_SECONDS:
+            _came[:] = [(number, now)]
             raise Terminated(number)
 
     return handled(ENDING, end)
+
+
+def look() -> None:
+    """Raise Terminated if a signal came whose exception was lost: Python's compiler drops any."""
+    for number, _ in _came:
+        raise Terminated(number)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Have ending signals wait for the end of the block, which must not wait for anything itself.
+
+    What is written in C may not survive an exception that a handler raises in Python code that it
+    calls: msgspec ends the process by a segmentation fault while it looks at a class.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*ENDING, signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

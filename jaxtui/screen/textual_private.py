@@ -97,6 +97,15 @@ class FrugalApp(App[None]):
         """Take nothing that the terminal shows for known; what is painted next is sent whole."""
         self._shown.forget()
 
+    def _handle_exception(self, error: Exception) -> None:
+        """Take no notice of what fails once the app has been asked to exit.
+
+        A screen that is just being mounted is taken apart then, and what comes next for it finds it
+        gone.
+        """
+        if not self._exit:
+            super()._handle_exception(error)
+
     def _load_screen_css(self, screen: Screen[Any]) -> None:
         """Load the styles of a new screen; those that are loaded already are not parsed again.
 

@@ -141,6 +141,26 @@ def test_a_second_signal_changes_nothing(
     held.nothing_runs()
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("pause", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8])
+def test_a_signal_ends_it_at_any_time_of_its_start(
+    hold: Callable[..., Held], number: signal.Signals, pause: float
+) -> None:
+    held = hold()
+    before = termios.tcgetattr(held.descriptor)
+    held.wait("def ")  # the first frame
+    time.sleep(pause)
+    os.kill(held.pid, number)
+    assert held.status() == 128 + number
+    shown, _, left = held.raw.rpartition(b"\x1b[?1049l")
+    assert b"\x1b[?1049h" in shown
+    assert b"Error" not in left
+    assert b"Traceback" not in left
+    assert termios.tcgetattr(held.descriptor) == before
+    held.nothing_runs()
+
+
 def test_a_killed_explorer_leaves_what_it_had_and_the_next_one_offers_it(
     hold: Callable[..., Held],
 ) -> None:

@@ -122,3 +122,34 @@ def test_a_pipe_gets_a_script_as_it_is_and_a_terminal_gets_signs(tmp_path: Path)
     seen = on_terminal("export", "a.toml", cwd=tmp_path)
     assert "␛]0;PWN␇" in seen
     assert not (BAD - {"\n", "\r", "\t"}) & set(seen)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+@pytest.mark.parametrize("arguments", [["lessons"], ["export", "{session}"]])
+def test_an_output_that_takes_nothing_is_told_in_one_line(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    session = tmp_path / "s.toml"
+    save(Session(program=Program(source="def f(x):\n    return x\n")), session)
+    command = [word.format(session=session) for word in arguments]
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "jaxtui", *command],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    assert ran.returncode == 1
+    assert ran.stderr.decode() == "jaxtui: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
+def test_a_command_runs_without_its_streams(closed: tuple[int, ...], tmp_path: Path) -> None:
+    # What is opened next would take their numbers, and be written to in their place.
+    session, output = tmp_path / "s.toml", tmp_path / "s.py"
+    save(Session(program=Program(source="def f(x):\n    return x\n")), session)
+    words = f"{sys.executable} -m jaxtui export {session} -o {output} "
+    words += " ".join(f"{number}>&-" for number in closed)
+    ran = subprocess.run(words, check=False, shell=True, capture_output=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+    assert output.read_text().startswith(("#", '"""', "import"))

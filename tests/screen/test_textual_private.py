@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -50,6 +51,8 @@ def test_textual_has_the_private_names() -> None:
     assert list(inspect.signature(Input._watch_value).parameters) == ["self", "value"]
     assert list(inspect.signature(App._load_screen_css).parameters) == ["self", "screen"]
     assert App()._css_update_count == 0
+    assert App()._exit is False
+    assert list(inspect.signature(App._handle_exception).parameters) == ["self", "error"]
 
 
 def test_textual_has_the_private_names_of_its_driver() -> None:
@@ -179,6 +182,7 @@ def test_no_widget_takes_another_private_name_of_textual_by_chance() -> None:
     }
     assert taken == {
         "FrugalApp._display",
+        "FrugalApp._handle_exception",
         "FrugalApp._load_screen_css",
         "PromptScreen._on_screen_resume",
         "PromptScreen._update_timer",
@@ -348,3 +352,22 @@ async def test_a_new_screen_is_styled_and_no_styles_are_parsed_again(
         await pilot.pause()
         now = Color.parse(app.theme_variables["primary"])
         assert app.screen.query_one(Static).styles.background == now
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["after an exit", "before"])
+async def test_what_fails_once_an_exit_was_asked_for_is_no_failure(asked: bool) -> None:
+    class Ending(FrugalApp):
+        def on_mount(self) -> None:
+            if asked:
+                self.exit(None, 7)
+            self.call_next(self.fail)
+
+        def fail(self) -> None:
+            raise LookupError("a screen that is gone")
+
+    app = Ending()
+    fails = contextlib.nullcontext() if asked else pytest.raises(LookupError)
+    with fails:
+        async with app.run_test() as pilot:
+            await pilot.pause()
+    assert app.return_code == (7 if asked else 1)

@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.capture.engine.as_text import Names, Unwritable, Writer
 from jaxtui.engine_base.meshes import types_of
+from jaxtui.program.engine import spec_trees
 from jaxtui.session.session import AxisTypeName, Devices
 
 _EXPLICIT: Final = "explicit"
@@ -107,4 +108,4 @@ class _Specs(Writer):
 
 
 def _spec_text(spec: PartitionSpec | None) -> str:
-    return "None" if spec is None else f"P({', '.join(map(repr, tuple(spec)))})"
+    return "None" if spec is None else spec_trees.spec_text(spec)

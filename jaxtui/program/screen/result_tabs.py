@@ -300,7 +300,7 @@ def _compiled_caption(view: ProgramView, shown: Shown) -> str:
     work = shown.work
     there = work.views.get(view)
     if there is not None:
-        return "" if work.is_of_now(view, there) else OLD
+        return "" if work.views.is_current(view) else OLD
     if work.phase != "ready":
         return ""
     if view in RUN_AGAIN and work.ran_of != work.asked:

@@ -222,7 +222,7 @@ class MapScreen(PagedScreen):
 
         What the lines in the editor offer comes before its fixes.
         """
-        notes = work.memory_notes if self.results.tab == MEMORY else work.notes
+        notes = work.views.memory_notes if self.results.tab == MEMORY else work.notes
         mendable = next((note for note in notes if note.fixes), None)
         found = work.diagnosis or self._parameters.wrong or mendable
         offered = self._offer.of(work)

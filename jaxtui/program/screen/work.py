@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from jaxtui.program.screen.compiler_text import CompilerText
+from jaxtui.program.screen.compiler_text import CompilerViews
 from jaxtui.program.screen.followed_signature import FollowedSignature
 from jaxtui.program.screen.non_finite import NonFinite
 from jaxtui.program.screen.printed import By, PrintedTexts
@@ -16,7 +16,6 @@ from jaxtui.program.screen.runs import RunRecord, Runs
 from jaxtui.screen.open_session import OpenSession
 from jaxtui.screen.work import Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Sharding
 from jaxtui.wire.base import Composition, Failed, Printed
 from jaxtui.wire.names import NamesListed
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
@@ -46,7 +45,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self.values_gone = False  # with the engine that kept the result's values
         self.runs = Runs(open_session)
         self._run_files = 0  # how often files had changed when the newest run was asked for
-        self.views: dict[ProgramView, CompilerText] = {}
+        self.views = CompilerViews(open_session)
         self.flow: Flow | None = None
         """The newest shape flow; of a program before when nothing of the typed one is known."""
         self.signature: list[Parameter] | None = None
@@ -82,29 +81,10 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if self._late and self.traced_of != self.asked:
             return None
         if self.traced is not None and self.traced.diagnosis is not None:
-            return self._with_batches(self.traced.diagnosis)
+            return self.views.with_batches(self.traced.diagnosis)
         if self._failure is not None and self._failure_of == self.traced_of:
-            return self._with_batches(self._failure)
+            return self.views.with_batches(self._failure)
         return None
-
-    def _with_batches(self, found: Diagnosis) -> Diagnosis:
-        """`found`, if it is that memory does not suffice, with the fix that the view of it has."""
-        if found.kind != "memory" or found.fixes or not self.memory_notes:
-            return found
-        return msgspec.structs.replace(found, fixes=self.memory_notes[0].fixes)
-
-    @property
-    def memory_notes(self) -> list[Diagnosis]:
-        """What the view of the memory has found to mend in what is typed."""
-        view = self.views.get("memory")
-        return view.notes if view is not None and self.is_of_now("memory", view) else []
-
-    def is_of_now(self, name: ProgramView, view: CompilerText) -> bool:
-        """Whether a view is of what is typed."""
-        return view.composition == self.asked and view.sharding == self._sharding_for(name)
-
-    def _sharding_for(self, view: ProgramView) -> Sharding | None:
-        return self.session.sharding if view == "memory" else None
 
     @property
     def notes(self) -> list[Diagnosis]:
@@ -241,7 +221,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self.traced = self.traced_of = self.flow = self.signature = None
         self.ran = self.ran_of = None
         self._failure = self._failure_of = None
-        self.views = {}
+        self.views.clear()
         self.runs.forget()
         before = self._known
         self.edited(now)
@@ -254,7 +234,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self.ran_lost = True
         self.ran_of, self._departed_at = None, now
         self._failure = self._failure_of = None
-        self.views = {}
+        self.views.clear()
         self._rest_at = now
         self._trace(now)
 
@@ -304,8 +284,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     def inspect(self, view: ProgramView, now: float) -> None:
         """Ask for a view of what is typed, unless it is there, asked for, or typing goes on."""
-        composition, shown = self.asked, self.views.get(view)
-        sharding = self._sharding_for(view)
+        composition, sharding = self.asked, self.views.sharding_for(view)
         asked = any(
             isinstance(p.request, Inspect)
             and (p.request.view, p.request.sharding, p.asked) == (view, sharding, composition)
@@ -315,8 +294,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         # These run the program, and what may run by itself was decided for the result.
         decides = view in RUN_AGAIN and not self.abstract
         waits = waits or (decides and self.ran_of != composition)
-        there = shown is not None and self.is_of_now(view, shown)
-        if there or asked or waits or self.blocked():
+        if self.views.is_current(view) or asked or waits or self.blocked():
             return
         request = Inspect(id=self._next_id(), composition=composition, view=view, sharding=sharding)
         self._ask(request, now)
@@ -394,7 +372,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
                 )
             case Inspected() | Failed() if isinstance(pending.request, Inspect):
                 answer = event if isinstance(event, Inspected) else event.diagnosis
-                self.views[pending.request.view] = CompilerText.of(pending.request, answer)
+                self.views.take(pending.request, answer)
             case _:
                 pass
 

@@ -18,6 +18,7 @@ from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.diagnosis import (
+    argument_placed,
     devices_in_jit,
     explicit,
     remedies,
@@ -86,6 +87,8 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
         return plainly(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
         if (found := returned.explain(layer, recorder, prepared, inner.output)) is not None:
+            return found
+        if (found := argument_placed.explain(error, layer, prepared)) is not None:
             return found
         one_set = layer.kind.compiles and not layer.kind.over_devices
         if one_set and (found := devices_in_jit.explain(layer, recorder, prepared)) is not None:

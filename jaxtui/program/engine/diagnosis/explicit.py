@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import shape_of
-from jaxtui.engine_base.meshes import typed_sharding, types_of
+from jaxtui.engine_base.meshes import entries_of, typed_sharding, types_of
 from jaxtui.program.engine import spec_trees
 from jaxtui.program.engine.diagnosis.source_edits import Place, place_of
 from jaxtui.program.engine.spec_trees import axes_of
@@ -295,7 +295,7 @@ def _natural(place: Place) -> list[str]:
 
 
 def _padded(spec: PartitionSpec | None, rank: int) -> list[Any]:
-    entries = list(spec or ())
+    entries = list(() if spec is None else entries_of(spec))
     return entries + [None] * (rank - len(entries))
 
 
