@@ -114,6 +114,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
             self.table_pane.point,
             self.tab,
             self.size,
+            self.form.size.width,  # a lesson beside it takes some
             self.classes,
             work.environment,
             work.session,
@@ -134,7 +135,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         texts = self._texts.shown(asked)
         program = f"{view.function_text(session)} · this session's program"
         if bench.subject == "task":
-            program = view.task_text(session, self.explorer.work.session, self.size.width)
+            program = view.task_text(session, self.explorer.work.session, self.form.size.width)
         self.form.show(
             program,
             view.strategy_toggles(asked, bench.strategies),

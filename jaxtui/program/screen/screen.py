@@ -389,7 +389,7 @@ class MapScreen(PagedScreen):
     def offers(self, command: Command) -> bool:
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
-            return self.has_class("-narrow")
+            return self.has_class("-narrow") and not self.has_class("-stacked")
         if command.action == "screen.add_layer":
             return self.focused is self.layer_list
         if command.action in ("screen.move_out", "screen.move_in"):
