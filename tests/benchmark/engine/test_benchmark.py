@@ -559,10 +559,16 @@ class Counted:
 TWO = ["jit(vmap)", "lax.map"]
 
 
+@pytest.fixture
+def _time_to_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every arm be compiled as often as it is on a machine that does nothing else."""
+    monkeypatch.setattr(preparing, "COMPILING_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("_time_to_compile")
 def test_every_program_is_compiled_five_times_and_each_is_timed_as_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(preparing, "COMPILING_SECONDS", 60.0)  # enough on any machine
     counted = Counted("jit(vmap)")
     counted.into_table(monkeypatch)
     events = ran(composed(), strategies=[*TWO, "vmap"], rounds=10)
@@ -589,6 +595,7 @@ def test_what_takes_long_to_compile_or_holds_much_is_compiled_once(
         assert all(found.seen >= 0.05 for found in last if found.speedup is not None)
 
 
+@pytest.mark.usefixtures("_time_to_compile")
 @pytest.mark.parametrize("failing", [3, 6, 7, 11])
 def test_a_baseline_that_cannot_be_compiled_again_is_followed_by_another(
     monkeypatch: pytest.MonkeyPatch, failing: int
@@ -607,6 +614,7 @@ def test_a_baseline_that_cannot_be_compiled_again_is_followed_by_another(
     assert {s.arm for s in only(events, BenchSample)} == {1, 2}
 
 
+@pytest.mark.usefixtures("_time_to_compile")
 def test_when_no_arm_can_be_compiled_again_nothing_is_timed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
