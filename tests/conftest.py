@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from jaxtui.wire.client import EngineSettings
 from tests.support.asking import Asker
@@ -31,6 +32,12 @@ _others = [
 ]
 os.environ["XLA_FLAGS"] = " ".join([*_others, f"--xla_force_host_platform_device_count={DEVICES}"])
 
+
+# How long an example takes, or drawing it, is a matter of how busy the machine is.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 # Python's own 700 has an explorer in a test spend four tenths of its time looking for garbage.
 GARBAGE = 20_000

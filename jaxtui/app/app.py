@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jaxtui.app.captures import Captures
     from jaxtui.app.covered import Covered
     from jaxtui.app.explorer import Explorer
+    from jaxtui.collectives.screen.screen import CollectivesScreen
     from jaxtui.program.screen.screen import MapScreen
     from jaxtui.results.screen.view import ArrayView
     from jaxtui.wire.client import EngineClient
@@ -250,3 +251,7 @@ class JaxtuiApp(ActingApp):
     @property
     def map_screen(self) -> MapScreen:
         return cast("MapScreen", self.get_screen_stack("map")[0])
+
+    @property
+    def collectives_screen(self) -> CollectivesScreen:
+        return cast("CollectivesScreen", self.get_screen_stack("collectives")[0])

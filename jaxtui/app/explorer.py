@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +12,14 @@ from textual.timer import Timer
 from jaxtui.app.array_reads import ArrayReads
 from jaxtui.app.files import Files
 from jaxtui.app.history import History, changed
-from jaxtui.app.joined_events import joined
+from jaxtui.app.inbox import Inbox
 from jaxtui.app.learn.lesson import followed
+from jaxtui.app.stopping import STOP_REST, Stopping
 from jaxtui.app.works import Works
 from jaxtui.screen import engine_line
 from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.open_session import OpenSession
-from jaxtui.screen.work import QUIET, REST, AwaitedWork
+from jaxtui.screen.work import REST, AwaitedWork
 from jaxtui.session.collective_program import runs_program
 from jaxtui.session.field_path import COLLECTIVE, PROGRAM, FieldPath
 from jaxtui.session.session import Session, SessionError, with_field, with_fix
@@ -32,7 +30,6 @@ from jaxtui.wire.base import (
     LineState,
     Spoiled,
 )
-from jaxtui.wire.benchmark import BenchRound, BenchSample
 from jaxtui.wire.client import EngineClient, EngineSettings
 from jaxtui.wire.launch import Choice
 from jaxtui.wire.protocol import AnyEvent, AnyRequest
@@ -45,8 +42,6 @@ if TYPE_CHECKING:
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.session.diagnosis import Fix
 
-STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
-STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the question stands
 TAKE_IN = 0.03  # seconds for which events are handled at a stretch
 TICK = 0.1  # seconds between looks at what is waited for, while something is
 
@@ -92,11 +87,8 @@ class Explorer(Works):
         self._choice = choice
         self._history = History()
         self._lesson = session  # whose title and notes are about its function, if no file is open
-        self._inbox: deque[AnyEvent] = deque()
-        self._inbox_lock = threading.Lock()
-        self._announced = False  # that events wait
-        self._stopped_at = -math.inf  # when the user last ended an engine
-        self._asked_stop_at = -math.inf  # when ctrl+c last named a timing that is not on view
+        self._inbox = Inbox()
+        self._stopping = Stopping(self)
         self._ticking: Timer | None = None
         self._resting: Timer | None = None
 
@@ -122,12 +114,7 @@ class Explorer(Works):
 
     def _hear(self, event: AnyEvent) -> None:
         """Queue an event; called on the client's threads."""
-        with self._inbox_lock:
-            self._inbox.append(event)
-            # Samples and rounds are painted in the next gap: until then the machine is left alone.
-            announces = not self._announced and not isinstance(event, BenchSample | BenchRound)
-            self._announced = self._announced or announces
-        if announces:
+        if self._inbox.put(event):
             self.app.announce()
 
     def take_in(self) -> None:
@@ -135,14 +122,12 @@ class Explorer(Works):
 
         What does not fit into TAKE_IN seconds waits until the keys pressed meanwhile are answered.
         """
-        with self._inbox_lock:
-            events = joined(self._inbox)
-            self._inbox.clear()
-            self._announced = False
+        events = self._inbox.take()
         ends = time.monotonic() + TAKE_IN
         for number, event in enumerate(events):
             if time.monotonic() > ends:
-                self._put_back(events[number:])
+                self._inbox.put_back(events[number:])
+                self.app.announce()
                 break
             try:
                 self._route(event)
@@ -177,20 +162,14 @@ class Explorer(Works):
         if self.open_session.line.lost:
             self.client.hurry()  # somebody waits
 
-    def _put_back(self, events: list[AnyEvent]) -> None:
-        with self._inbox_lock:
-            self._inbox.extendleft(reversed(events))
-            self._announced = True
-        self.app.announce()
-
     def _refuse(self, event: AnyEvent, error: Exception) -> None:
         """End the engine that sent `event`, which a work could not handle."""
-        self.client.kill()
         words = f"{type(event).__name__}: {type(error).__name__}: {error}"
-        reason = f"the engine's answer makes no sense: {words}"
-        self._route(Gone(reason=reason, status=None, wanted=False))
+        self.lose_engine(f"the engine's answer makes no sense: {words}")
 
     def show_work(self) -> None:
+        if not self.app.is_running:  # its screens are being taken apart
+            return
         now = self.now()
         for work in self.works:
             work.look(now)
@@ -219,7 +198,7 @@ class Explorer(Works):
         line, now = self.open_session.line, self.now()
         reached = not line.lost and now - line.back_at > STOP_REST
         if reached and any(work.overdue(now) for work in self.works):
-            self._restart()
+            self.restart_engine()
         self.show_work()
 
     # ----------------------------------------------------------------------- the session changes
@@ -309,9 +288,9 @@ class Explorer(Works):
             (work.replaced if replaced else work.edited)(self.now())
         settings = self._settings()
         if settings != self.client.settings:
-            self._restart(settings)
+            self.restart_engine(settings)
         elif start_again:
-            self._restart()
+            self.restart_engine()
         self.files.follow()
         self.show_work()
         if self._resting is not None:
@@ -350,7 +329,13 @@ class Explorer(Works):
             before, platform=wanted.platform, count=wanted.count, hosts=wanted.hosts
         )
 
-    def _restart(self, settings: EngineSettings | None = None, *, ended: bool = False) -> None:
+    def restart_engine(
+        self, settings: EngineSettings | None = None, *, ended: bool = False
+    ) -> None:
+        """Start a fresh engine, for the same settings unless others are given.
+
+        `ended` says that what was in hand is not to be asked for again.
+        """
         self.client.restart(settings)
         for work in self.works:
             work.restarted(self.now(), ended=ended)
@@ -365,7 +350,7 @@ class Explorer(Works):
         return False
 
     def restart(self) -> None:
-        self._restart(self._settings())
+        self.restart_engine(self._settings())
         self.app.say("a fresh engine starts; all that is composed stays")
         self.show_work()
 
@@ -373,56 +358,24 @@ class Explorer(Works):
         if not self.files.may_run():
             return
         if self.open_session.spoiled:
-            self._restart()
+            self.restart_engine()
         if self.work.run(self.now()):
-            self._restart()
+            self.restart_engine()
         self.show_work()
 
     def stop(self) -> bool:
         """Stop the running work, with the engine if need be. Return whether there was any."""
-        now, opened = self.now(), self.open_session
-        pending = next(filter(None, (work.in_hand for work in self.works)), None)
-        if now - self._stopped_at < STOP_REST:
-            # Pressed once more, for good measure: it is not meant for the engine that starts now.
-            self._stopped_at = now
-            self.app.say("stopped; a fresh engine is starting")
-        elif opened.phase == "starting" and now - opened.phase_since > QUIET:
-            self.client.kill()
-            reason = "you ended it while it was starting"
-            self._route(Gone(reason=reason, status=None, wanted=False))
-        elif opened.line.lost and (pending is not None or any(w.words() for w in self.works)):
-            self.client.hurry()
-            self.app.say(engine_line.WAITS)
-        elif pending is not None and now - pending.since > QUIET:
-            self._stopped_at = now
-            self._restart(ended=True)
-        elif self._asks_before_stopping(now):
-            return True
-        elif stopped := next(filter(None, (work.stop(now) for work in self.works)), ""):
-            if stopped == "end":
-                self._stopped_at = now
-                self._restart()
-        else:
-            return False
-        self.show_work()
-        return True
+        return self._stopping.stop()
 
     def end_engine(self) -> None:
         """End the engine and start no other until one is asked for."""
-        self.client.kill()
-        self._route(Gone(reason="you ended it", status=None, wanted=False))
+        self.lose_engine("you ended it")
         self.show_work()
 
-    def _asks_before_stopping(self, now: float) -> bool:
-        """Name a long run that no screen shows: ctrl+c may be meant for something else."""
-        shown = {getattr(screen, "NAME", "") for screen in self.app.screen_stack}
-        hidden = [work for work in self.works if work.words() and work.SCREEN not in shown]
-        asked_at, self._asked_stop_at = self._asked_stop_at, now
-        if not hidden or now - asked_at < STOP_ASKED:
-            return False
-        running = f"{hidden[0].TITLE} is running"
-        self.app.say(f"{running}; ctrl+c once more stops it and keeps what is there")
-        return True
+    def lose_engine(self, reason: str) -> None:
+        """Kill the engine; the works hear of it with the `reason`."""
+        self.client.kill()
+        self._route(Gone(reason=reason, status=None, wanted=False))
 
     def leave(self) -> None:
         for work in self.works:

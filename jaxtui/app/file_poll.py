@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from jaxtui.app import loaded_files
-from jaxtui.app.files import Files, FilesExplorer
+from jaxtui.app.files import Files
+from jaxtui.app.files_explorer import FilesExplorer
 
 if TYPE_CHECKING:
     from textual.timer import Timer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from jaxtui.app.files_explorer import FilesExplorer
 from jaxtui.app.saved_file import Changed, SavedFile, unreadable
 from jaxtui.session.session import Session, SessionError, dumps, loads, save
 from jaxtui.session.working_folder import working_folder
@@ -16,43 +17,7 @@ if TYPE_CHECKING:
 
     from jaxtui.app.covered import Covered
     from jaxtui.app.kept_work import KeptWork, LeftWork, Origin
-    from jaxtui.app.shell_app import ShellApp
     from jaxtui.app.watched import Watched
-    from jaxtui.program.screen.work import ProgramWork
-    from jaxtui.screen.open_session import OpenSession
-
-
-class FilesExplorer(Protocol):
-    """The explorer whose session the file holds."""
-
-    @property
-    def app(self) -> ShellApp: ...
-
-    @property
-    def work(self) -> ProgramWork: ...
-
-    @property
-    def open_session(self) -> OpenSession: ...
-
-    @property
-    def now(self) -> Callable[[], float]: ...
-
-    def show_work(self) -> None: ...
-
-    def open(
-        self,
-        session: Session,
-        *,
-        path: str | None = None,
-        trusted: bool = True,
-        text: str | None = None,
-        accepted: Covered | None = None,
-        saved: Session | None = None,
-    ) -> None: ...
-
-    def moved_to(self, folder: str) -> None: ...
-
-    def restart(self) -> None: ...
 
 
 class Files:
@@ -159,7 +124,7 @@ class Files:
         """Show the session's source, and run it only if the user accepts it."""
         from jaxtui.app import trust
         from jaxtui.app.covered import covered
-        from jaxtui.screen.dialogs import TrustDialog
+        from jaxtui.screen.text_dialogs import TrustDialog
 
         text, session = self._shown_text(), self._explorer.work.session
         beside = covered(session, self.folder)  # read once: what is shown is what is signed
@@ -230,7 +195,7 @@ class Files:
     # ---------------------------------------------------------------------------------- open
 
     def open(self) -> None:
-        from jaxtui.screen.dialogs import PathDialog
+        from jaxtui.screen.path_dialog import PathDialog
 
         def chosen(path: str | None) -> None:
             if path is not None:
@@ -279,7 +244,8 @@ class Files:
             self._save_to(self.path, then)
 
     def save_as(self, then: Callable[[], object] | None = None) -> None:
-        from jaxtui.screen.dialogs import ConfirmDialog, PathDialog
+        from jaxtui.screen.dialogs import ConfirmDialog
+        from jaxtui.screen.path_dialog import PathDialog
 
         def chosen(path: str | None) -> None:
             if path is None:
@@ -310,7 +276,7 @@ class Files:
     def _ask_about_change(
         self, path: str, then: Callable[[], object] | None, changed: Changed
     ) -> None:
-        from jaxtui.screen.dialogs import TextDialog
+        from jaxtui.screen.text_dialogs import TextDialog
 
         def answered(answer: str | None) -> None:
             if answer == "overwrite":

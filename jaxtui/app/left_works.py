@@ -14,7 +14,8 @@ from jaxtui.session.session import SessionError, dumps, loads
 from jaxtui.session.working_folder import working_folder
 
 if TYPE_CHECKING:
-    from jaxtui.app.files import Files, FilesExplorer
+    from jaxtui.app.files import Files
+    from jaxtui.app.files_explorer import FilesExplorer
 
 FIRST_CHANGE = 40  # characters of a changed line in the list of works
 
@@ -63,7 +64,7 @@ class LeftWorks:
 
     def _show(self, left: LeftWork, otherwise: Callable[[], object]) -> None:
         """Show what a work changes, and do with it what the user says."""
-        from jaxtui.screen.dialogs import TextDialog
+        from jaxtui.screen.text_dialogs import TextDialog
 
         def answered(answer: str | None) -> None:
             if answer == "open":

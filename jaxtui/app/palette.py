@@ -108,7 +108,7 @@ def entries(app: ShellApp) -> Iterator[Entry]:
     name = screen.NAME if isinstance(screen, WorkScreen) else ""
     scopes = screen.scopes() if isinstance(screen, WorkScreen) else ("app",)
     own = dict.fromkeys([*scopes[:-1], *(("layers", "map") if name == "map" else ()), "app"])
-    yield from _commands(app, screen, [*(("lesson",) if app.reads_lesson else ()), *own])
+    yield from _commands(screen, [*(("lesson",) if app.reads_lesson else ()), *own])
     if isinstance(screen, WorkScreen):
         for place in places(screen):
             yield Entry(
@@ -130,7 +130,7 @@ def entries(app: ShellApp) -> Iterator[Entry]:
         yield Entry(Choice(theme, "Theme", words="colours"), partial(setattr, app, "theme", theme))
 
 
-def _commands(app: ShellApp, screen: Any, scopes: list[str]) -> Iterator[Entry]:
+def _commands(screen: Any, scopes: list[str]) -> Iterator[Entry]:
     for command in commands.in_scopes(*scopes):
         if command.palette:
             kind = "Screen" if command.action.startswith("app.show_screen") else "Command"
@@ -183,7 +183,7 @@ def _layer(app: ShellApp, transform: str) -> None:
 
 def _collective(app: ShellApp, operation: str) -> None:
     app.show_screen("collectives")
-    app.call_after_refresh(lambda: app.screen.pick(operation))  # type: ignore[attr-defined]
+    app.call_after_refresh(lambda: app.collectives_screen.pick(operation))
 
 
 def _lesson(app: ShellApp, name: str) -> None:

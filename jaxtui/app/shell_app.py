@@ -8,6 +8,7 @@ from jaxtui.screen.themes import ThemedApp
 
 if TYPE_CHECKING:
     from jaxtui.app.recent import Recent
+    from jaxtui.collectives.screen.screen import CollectivesScreen
     from jaxtui.program.screen.screen import MapScreen
     from jaxtui.program.screen.work import ProgramWork
     from jaxtui.screen.shell import Workbench
@@ -61,4 +62,9 @@ class ShellApp(ThemedApp):
     @property
     def map_screen(self) -> MapScreen:
         """The Map screen, which is there once it was shown."""
+        raise NotImplementedError
+
+    @property
+    def collectives_screen(self) -> CollectivesScreen:
+        """The Collectives screen, which is there once it was shown."""
         raise NotImplementedError

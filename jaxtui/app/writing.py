@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from jaxtui.screen.dialogs import PathDialog, write_new
+from jaxtui.screen.path_dialog import PathDialog, write_new
 from jaxtui.session.export import ExportError, script
 from jaxtui.wire import launch
 

@@ -19,7 +19,7 @@ from jaxtui.session.field_path import (
 from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import Argument
 from jaxtui.wire.base import Composition
-from jaxtui.wire.change_report import FieldChange, LeafChange, LeafType
+from jaxtui.wire.change_report import FieldChange, LeafChange, LeafType, Verdict
 from jaxtui.wire.report import Output
 
 
@@ -112,8 +112,8 @@ def _leaf(path: str, before: Output | None, now: Output | None, why: str) -> Lea
         None if one is None else LeafType(one.dtype, one.shape) for one in (before, now)
     )
     if first is None or second is None:
-        verdict = "added" if first is None else "removed"
-        return LeafChange(path=path, before=first, now=second, verdict=verdict)  # type: ignore[arg-type]  # one of both
+        verdict: Verdict = "added" if first is None else "removed"
+        return LeafChange(path=path, before=first, now=second, verdict=verdict)
     if first != second:
         return LeafChange(path=path, before=first, now=second, verdict="other")
     return LeafChange(path=path, before=first, now=second, verdict="unknown", why=why)

@@ -28,7 +28,12 @@ HEAD = """\
 A function of one example, and what JAX makes of it: batches, many devices, gradients, random
 numbers. Each lesson is a program in bare JAX with what it printed; the things to try are for
 `jaxtui`, where they are checked."""
+TIMED = "To time it: `jaxtui lessons {name} > {name}.toml` and `jaxtui bench {name}.toml`."
 NOT_RUN = frozenset({"benchmark", "benchmark-mistake", "when-faster"})  # what counts is their time
+LONGEST, FIRST = (
+    24,
+    12,
+)  # lines of an output that the Markdown has as a whole; those that it begins with
 
 
 def write(format: str, name: str | None, output: str | None) -> int:
@@ -72,15 +77,22 @@ def _cells(names: tuple[str, ...]) -> list[Cell]:
         exercise = lesson.exercise is not None
         title = f"### {'Exercise: ' if exercise else ''}{lesson.session.title}"
         cells.append(Cell(f"{title}\n\n{lesson.session.notes.strip()}"))
-        if exercise:
-            source = lesson.session.program.source.strip()
-            cells.append(Cell(f"```python\n{source}\n```"))
+        source = f"```python\n{chapter_code(lesson.session)}\n```"
+        if exercise:  # which may fail until it is answered
+            cells.append(Cell(source))
         elif name in NOT_RUN:
-            source = f"```python\n{chapter_code(lesson.session)}\n```"
-            cells.append(Cell(f"{source}\n\nIt is for the clock: `jaxtui bench`."))
+            cells.append(Cell(f"{source}\n\n{TIMED.format(name=name)}"))
         else:
             cells.append(Cell(chapter_code(lesson.session), code=True))
     return cells
+
+
+def _beginning(printed: str) -> str:
+    """An output, or how it begins and how much is left out."""
+    lines = printed.splitlines()
+    if len(lines) <= LONGEST:
+        return printed
+    return "\n".join([*lines[:FIRST], f"... ({len(lines) - FIRST} more lines)"])
 
 
 def _markdown(cells: list[Cell]) -> str:
@@ -91,5 +103,5 @@ def _markdown(cells: list[Cell]) -> str:
             continue
         parts.append(f"```python\n{cell.source.strip()}\n```")
         if cell.printed.strip():
-            parts.append(f"```text\n{cell.printed.rstrip()}\n```")
+            parts.append(f"```text\n{_beginning(cell.printed.rstrip())}\n```")
     return "\n\n".join(parts) + "\n"

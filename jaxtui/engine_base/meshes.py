@@ -154,10 +154,27 @@ def _stand_in(mesh: AbstractMesh) -> Mesh:
     return Mesh(one, mesh.axis_names, axis_types=mesh.axis_types)
 
 
+def entries_of(spec: PartitionSpec) -> tuple[Any, ...]:
+    """The entries of a spec, one for each dimension that it speaks of.
+
+    JAX refuses to iterate over a spec that also has axes over which sums are yet to be made.
+    """
+    return tuple(spec.partitions) if hasattr(spec, "partitions") else tuple(spec)
+
+
+def axes_beside(spec: PartitionSpec) -> dict[str, frozenset[Any]]:
+    """The axes that a spec names beside its entries: "unreduced", over which the sums are yet to be
+    made, and "reduced", over which those of a gradient are."""
+    said = {name: frozenset(getattr(spec, name, ())) for name in ("unreduced", "reduced")}
+    return {name: axes for name, axes in said.items() if axes}
+
+
 def typed_sharding(leaf: Any) -> NamedSharding | None:
     """The sharding in the type of an array, a tracer or an aval: over explicit axes, else None."""
     sharding = getattr(getattr(leaf, "aval", leaf), "sharding", None)
-    if not isinstance(sharding, NamedSharding) or not any(sharding.spec):
+    if not isinstance(sharding, NamedSharding):
+        return None
+    if not any(entries_of(sharding.spec)) and not axes_beside(sharding.spec):
         return None
     return sharding if has_explicit(sharding.mesh) else None
 

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from jaxtui.program.source_lines import Lines, bound_names, dotted_names, one_line, parsed
-from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Apply, Field
+from jaxtui.session.layer_kind import Field
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Apply
 from jaxtui.session.session import Argument, Devices, Program
 from jaxtui.text.syntax import unparsed
 
@@ -231,14 +232,16 @@ class _Reader:
 
     def _meant(self, node: ast.expr) -> ast.expr:
         """What a name stands for, which layers do not know."""
-        named = isinstance(node, ast.Name) and node.id in self._assigned
-        return self._assigned[node.id].value if named else node  # type: ignore[attr-defined]
+        if isinstance(node, ast.Name) and node.id in self._assigned:
+            return self._assigned[node.id].value
+        return node
 
     def _setting(self, field: Field, value: ast.expr) -> str:
         """The text of a setting; a word needs no quotes."""
-        word = isinstance(value, ast.Constant) and isinstance(value.value, str)
-        if word and field.reads in ("word", "signature"):
-            return str(value.value)  # type: ignore[attr-defined]
+        if field.reads in ("word", "signature"):
+            match value:
+                case ast.Constant(value=str(word)):
+                    return word
         return self._lines.text(value)
 
     def _mesh(self, node: ast.expr) -> dict[str, int] | None:

@@ -166,7 +166,7 @@ COMMANDS: tuple[Command, ...] = (
         "a",
         "add layer",
         "Put another layer around the program",
-        "layers",
+        "map",
         hint=1,
     ),
     Command(

@@ -37,7 +37,7 @@ def ways(names: str, **descriptions: str) -> list[BindingType]:
 
 
 class LineScroller(ScrollView, can_focus=True):
-    """Paints `Line`s: the style of a segment names the component class PREFIX + style.
+    """Paints `Line`s: the style of a segment names component classes PREFIX + name.
 
     A subclass has `lay_out`, which makes the lines for the room there is and sets `virtual_size`,
     and `render_line`, which picks one of them. Styles are looked up once until the theme changes.
@@ -134,5 +134,10 @@ class LineScroller(ScrollView, can_focus=True):
         return style
 
     def make_style(self, part: str) -> Style:
-        """The theme's style for `part`; "" is the widget's own."""
-        return self.get_component_rich_style(self.PREFIX + part) if part else self.rich_style
+        """The theme's styles named in `part`, combined in that order; "" is the widget's own."""
+        first, *others = part.split() or [""]
+        # Only the whole style of a component has its colour mixed with the background.
+        style = self.get_component_rich_style(self.PREFIX + first) if first else self.rich_style
+        for one in others:
+            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
+        return style

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
@@ -93,10 +92,3 @@ class PaintedLines(LineScroller):
         number = y + self.scroll_offset.y
         line = self._lines[number] if number < len(self._lines) else ()
         return self.strip_of(line, dim=self._stale)
-
-    def make_style(self, part: str) -> Style:
-        """The styles named in `part`, combined in that order."""
-        style = self.rich_style
-        for one in part.split():
-            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
-        return style

@@ -31,12 +31,14 @@ from typing import Any
 
 from rich.theme import Theme as RichTheme
 from textual.app import App
-from textual.color import BLACK, WHITE, Color
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.theme import Theme
 
+from jaxtui.screen.contrast import legible
+from jaxtui.screen.legible_filter import LegibleText
 from jaxtui.screen.textual_private import FrugalApp
 
-CONTRAST = 4.5  # the least of WCAG 2 for text
 DARK, LIGHT, SIXTEEN = "jaxtui-dark", "jaxtui-light", "jaxtui-16"
 AXES, MESH_AXES, DEVICES, STRATEGIES = 4, 4, 8, 10  # tokens of a kind, after which they repeat
 GROUNDS = ("background", "surface", "panel")  # what text stands on
@@ -131,9 +133,9 @@ _SIXTEEN = {
     "slower": "ansi_bright_magenta",
     "axis-0": "ansi_bright_blue",
     "axis-1": "ansi_green",
-    "axis-2": "ansi_magenta",
+    "axis-2": "ansi_bright_magenta",
     "axis-3": "ansi_cyan",
-    "mesh-0": "ansi_magenta",
+    "mesh-0": "ansi_bright_magenta",
     "mesh-1": "ansi_bright_blue",
     "mesh-2": "ansi_green",
     "mesh-3": "ansi_cyan",
@@ -142,19 +144,19 @@ _SIXTEEN = {
     "device-2": "ansi_bright_magenta",
     "device-3": "ansi_cyan",
     "device-4": "ansi_green",
-    "device-5": "ansi_magenta",
+    "device-5": "ansi_yellow",
     "device-6": "ansi_bright_white",
     "device-7": "ansi_white",
     "strategy-0": "ansi_cyan",
     "strategy-1": "ansi_bright_white",
     "strategy-2": "ansi_green",
     "strategy-3": "ansi_bright_green",
-    "strategy-4": "ansi_blue",
-    "strategy-5": "ansi_bright_blue",
-    "strategy-6": "ansi_white",
-    "strategy-7": "ansi_yellow",
-    "strategy-8": "ansi_magenta",
-    "strategy-9": "ansi_bright_magenta",
+    "strategy-4": "ansi_bright_blue",
+    "strategy-5": "ansi_white",
+    "strategy-6": "ansi_yellow",
+    "strategy-7": "ansi_bright_black",
+    "strategy-8": "ansi_bright_magenta",
+    "strategy-9": "ansi_magenta",
     "heat-high": "ansi_bright_yellow",
     "heat-low": "ansi_bright_blue",
     "code-word": "ansi_bright_blue",
@@ -213,29 +215,6 @@ THEMES = (
         },
     ),
 )
-
-
-def contrast(colour: Color, ground: Color) -> float:
-    """The contrast ratio of WCAG 2, from 1 to 21, of a colour on an opaque ground."""
-    shown = ground + colour
-    lighter, darker = sorted((_luminance(shown), _luminance(ground)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: Color) -> float:
-    parts = (part / 255 for part in (colour.r, colour.g, colour.b))
-    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def legible(colour: Color, grounds: Sequence[Color]) -> Color:
-    """`colour`, brought nearer to black or white until it is legible on all `grounds`."""
-    away = max((BLACK, WHITE), key=lambda end: min(contrast(end, ground) for ground in grounds))
-    for step in range(20):
-        found = colour.blend(away, step / 20)
-        if min(contrast(found, ground) for ground in grounds) >= CONTRAST:
-            return found
-    return away
 
 
 def tokens(theme: Theme, variables: dict[str, str]) -> dict[str, str]:
@@ -313,4 +292,9 @@ class ThemedApp(FrugalApp):
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()
         self.theme_variables = variables | tokens(self.current_theme, variables)
+        few = self.console.color_system == "standard" or self.current_theme.ansi
+        self._legible = LegibleText(None if few else Color.parse(self.theme_variables["lit"]))
         return self.theme_variables
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._legible]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from jaxtui.session import adapters
 from jaxtui.session.export_helpers import HELPERS
 from jaxtui.session.field_path import LAYERS, FieldPath
-from jaxtui.session.layers import AnyLayer, Field
+from jaxtui.session.layer_kind import Field
+from jaxtui.session.layers import AnyLayer
 from jaxtui.session.session import FieldError
 from jaxtui.session.short_dtypes import FULL_NAMES
 

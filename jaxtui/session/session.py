@@ -31,7 +31,8 @@ from jaxtui.session.field_path import (
     SHARDING,
     FieldPath,
 )
-from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Part
+from jaxtui.session.layers import LAYER_KINDS, AnyLayer
+from jaxtui.session.part import Part
 from jaxtui.session.references import reference_of
 
 MOST = 64  # arguments, layers, parameters, ...; each of them is a line on the screen

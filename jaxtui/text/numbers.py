@@ -180,7 +180,7 @@ def _choose_real(known: int, dtype: str, extent: Extent, style: Style) -> Format
     if extent.low is None or extent.high is None:
         return Fixed(4 if extent.non_finite else 6, 1, True)
     if style.notation == "full":
-        return _fit_full(known, dtype, extent)
+        return _fit_full(known, extent)
     magnitude = exponent_of(max(abs(extent.low), abs(extent.high)))
     if style.notation == "fixed" and magnitude < _POSITIONAL_LIMIT:
         wanted = DIGITS["fixed"] if style.digits is None else style.digits
@@ -229,7 +229,7 @@ def _fit_scientific(digits: int, dtype: str, extent: Extent) -> Scientific:
     return Scientific(max(sign + 2 + decimals + exponent, 4), decimals, exponent)
 
 
-def _fit_full(known: int, dtype: str, extent: Extent) -> Full:
+def _fit_full(known: int, extent: Extent) -> Full:
     bounds = [_signed_low(extent), extent.high or 0]
     exponent = max(abs(bound) for bound in bounds) >= 10.0**_POSITIONAL_LIMIT
     cells = _finite(extent)

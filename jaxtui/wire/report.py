@@ -201,11 +201,14 @@ class Flow(Struct, frozen=True, kw_only=True):
     given: list[TreeNode] = []
 
 
+ParameterKind = Literal["positional", "keyword", "var_positional", "var_keyword"]
+
+
 class Parameter(Struct, frozen=True, kw_only=True):
     """A parameter of the function's signature; `default` is the default value as text, or None."""
 
     name: str
-    kind: Literal["positional", "keyword", "var_positional", "var_keyword"]
+    kind: ParameterKind
     default: str | None = None
 
 

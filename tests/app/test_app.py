@@ -22,10 +22,13 @@ from jaxtui.app.help import HelpDialog
 from jaxtui.app.joined_events import joined
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
+from jaxtui.screen.base import WorkScreen
 from jaxtui.screen.command_table import COMMANDS
-from jaxtui.screen.dialogs import ConfirmDialog, PathDialog, TrustDialog
+from jaxtui.screen.dialogs import ConfirmDialog
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.filter_list import Choice, found
+from jaxtui.screen.path_dialog import PathDialog
+from jaxtui.screen.text_dialogs import TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Devices, Program, Session, load, loads, save
 from jaxtui.wire.base import Gone, Log, Printed, Spoiled, Stage
@@ -40,16 +43,6 @@ def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 # ---------------------------------------------------------------------------------- engines
 
 
@@ -61,13 +54,12 @@ async def test_the_status_is_true_from_the_start() -> None:
 
 
 async def test_ctrl_c_ends_an_endless_trace_and_the_next_key_works() -> None:
-    clock = Clock()
-    async with Bench(clock=clock).open() as bench:
+    async with Bench().open() as bench:
+        bench.clock.hold()
         await bench.settled()
         bench.explorer.edit(FieldPath("program.source"), "while True: pass")
-        clock.now += 3
-        await bench.pilot.pause(0.2)
-        assert "tracing your function for 3 s · ctrl+c ends it" in bench.text
+        bench.clock.go_on(3)
+        await bench.until(lambda: "tracing your function for 3 s · ctrl+c ends it" in bench.text)
         bench.app.map_screen.editor.area.focus()
         await bench.press("ctrl+c")
         assert bench.client.restarts == [None]
@@ -80,18 +72,18 @@ async def test_ctrl_c_ends_an_endless_trace_and_the_next_key_works() -> None:
 
 
 async def test_ctrl_c_pressed_again_leaves_the_fresh_engine_alone() -> None:
-    clock = Clock()
-    async with Bench(clock=clock).open() as bench:
+    async with Bench().open() as bench:
+        bench.clock.hold()
         await bench.settled()
         bench.explorer.edit(FieldPath("program.source"), "while True: pass")
-        clock.now += 3
+        bench.clock.go_on(3)
         for _ in range(5):
             await bench.press("ctrl+c")
-            clock.now += 0.5
+            bench.clock.go_on(0.5)
         assert bench.client.restarts == [None]
         assert bench.client.kills == 0
         assert "stopped; a fresh engine is starting" in bench.text
-        clock.now += 0.6
+        bench.clock.go_on(0.6)
         await bench.press("ctrl+c")
         assert bench.client.kills == 1
 
@@ -689,11 +681,11 @@ async def test_all_is_painted_by_ctrl_l_and_in_a_size_that_came_back_while_the_a
 
 @pytest.mark.long
 async def test_a_long_status_leaves_the_keys_of_the_screens_in_80_columns() -> None:
-    now = [1000.0]
-    async with Bench(clock=lambda: now[0]).open((80, 24)) as bench:
+    async with Bench().open((80, 24)) as bench:
+        bench.clock.hold()
         await bench.settled()
         bench.explorer.edit(FieldPath("program.source"), "while True: pass")
-        now[0] += 3
+        bench.clock.go_on(3)
         await bench.until(lambda: "tracing your function for 3 s · ctrl+c ends it" in bench.text)
         assert bench.text.startswith(" 1 Map 2 3 4 5 ")
         await bench.pilot.click("HeaderLine", offset=(8, 0))
@@ -719,3 +711,18 @@ async def test_every_screen_is_painted_without_colours(
         await bench.settled()
         await bench.press(*keys, "v")
         assert bench.app.is_running
+
+
+async def test_a_tick_between_the_end_of_the_screens_and_of_the_app_shows_nothing() -> None:
+    async with Bench().open() as bench:
+        await bench.settled()
+        await bench.press("4")
+        screen, close = bench.app.screen, bench.app._close_all
+        assert isinstance(screen, WorkScreen)
+
+        async def closed() -> None:
+            await close()
+            bench.app._screen_stacks[bench.app._current_mode] = [screen]  # as amid its end
+            bench.explorer._tick()
+
+        bench.app._close_all = closed  # type: ignore[method-assign] # to be amid of it

@@ -28,31 +28,20 @@ from tests.support.terminal import CTRL_Q, END, F5, explorer
 LOST = LineState(state="lost", silent=4.0, kept=596.0, reason="ssh: no route to host")
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture(autouse=True)
 def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 async def test_a_lost_line_is_said_and_all_stays_and_can_be_edited() -> None:
-    clock = Clock()
-    async with Bench(clock=clock).open() as bench:
+    async with Bench().open() as bench:
+        bench.clock.hold()
         await bench.settled()
         await bench.hear(LOST)
         assert "line lost 4 s · reconnecting · engine kept 10 min" in bench.text
         assert "taken up again by itself; F5 tries at once" in bench.text
-        clock.now += 500
-        await bench.pilot.pause(0.2)
-        assert "line lost 504 s · reconnecting · engine kept 96 s" in bench.text
+        bench.clock.go_on(500)
+        await bench.until(lambda: "line lost 504 s · reconnecting · engine kept 96 s" in bench.text)
         assert "53." in bench.text
         asked = len(bench.client.asked(Trace))
         bench.explorer.edit(FieldPath("program.arguments.0.value"), "arange(4.0)")
@@ -69,30 +58,30 @@ async def test_a_lost_line_is_said_and_all_stays_and_can_be_edited() -> None:
 
 
 async def test_what_takes_no_longer_than_the_line_is_not_called_old() -> None:
-    clock = Clock()
-    async with Bench(clock=clock).open() as bench:
+    async with Bench().open() as bench:
+        bench.clock.hold()
         await bench.settled()
         await bench.hear(LineState(state="measured", round_trip=0.3))
         assert "line" not in bench.text.splitlines()[0]
         bench.explorer.edit(FieldPath("program.arguments.0.value"), "arange(4.0)")
-        clock.now += 0.4
-        assert not bench.explorer.work.flow_stale(clock.now)
-        assert bench.explorer.work.doing(clock.now) == ""
-        clock.now += 0.1
-        assert bench.explorer.work.flow_stale(clock.now)
-        assert bench.explorer.work.doing(clock.now) == "tracing"
+        bench.clock.go_on(0.4)
+        assert not bench.explorer.work.flow_stale(bench.clock.now)
+        assert bench.explorer.work.doing(bench.clock.now) == ""
+        bench.clock.go_on(0.1)
+        assert bench.explorer.work.flow_stale(bench.clock.now)
+        assert bench.explorer.work.doing(bench.clock.now) == "tracing"
         await bench.hear(LineState(state="measured", round_trip=30.0))
-        clock.now += 0.2
-        assert bench.explorer.work.flow_stale(clock.now)
+        bench.clock.go_on(0.2)
+        assert bench.explorer.work.flow_stale(bench.clock.now)
 
 
 async def test_a_key_that_stops_does_not_end_an_engine_that_cannot_hear_it() -> None:
-    clock = Clock()
-    async with Bench(clock=clock).open() as bench:
+    async with Bench().open() as bench:
+        bench.clock.hold()
         await bench.settled()
         await bench.press("f5")
         await bench.hear(LOST)
-        clock.now += 10
+        bench.clock.go_on(10)
         await bench.press("ctrl+c")
         assert "R starts another engine" in bench.text
         assert bench.client.restarts == []

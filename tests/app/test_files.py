@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from jaxtui.screen.dialogs import PathDialog, TextDialog, TrustDialog
 from jaxtui.screen.field import FieldInput
+from jaxtui.screen.path_dialog import PathDialog
+from jaxtui.screen.text_dialogs import TextDialog, TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import load, save
 from tests.support import made_events as made

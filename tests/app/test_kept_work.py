@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from jaxtui.app import trust
 from jaxtui.app.kept_work import KeptWork, Origin, Work, left_works
-from jaxtui.screen.dialogs import ChoiceDialog, TextDialog, TrustDialog
+from jaxtui.screen.dialogs import ChoiceDialog
+from jaxtui.screen.text_dialogs import TextDialog, TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Session, dumps, load, save
 from jaxtui.wire.program import Trace

@@ -11,8 +11,8 @@ from textual.widgets import OptionList
 from jaxtui import lessons
 from jaxtui.app.palette import Palette, entries
 from jaxtui.app.recent import MOST, Recent
-from jaxtui.screen.dialogs import TrustDialog
 from jaxtui.screen.filter_list import found
+from jaxtui.screen.text_dialogs import TrustDialog
 from jaxtui.session.layers import LAYER_KINDS
 from jaxtui.session.notebook import session_cells
 from jaxtui.session.session import load, save

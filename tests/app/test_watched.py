@@ -16,8 +16,8 @@ from jaxtui import bounded, config, lessons
 from jaxtui.app import trust, watched
 from jaxtui.app.covered import covered
 from jaxtui.app.watched import Watched
-from jaxtui.screen.dialogs import TrustDialog
 from jaxtui.screen.open_session import OpenSession
+from jaxtui.screen.text_dialogs import TrustDialog
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import Session, dumps, loads, save
 from jaxtui.wire.base import Composition

@@ -44,30 +44,15 @@ from jaxtui.wire.benchmark_report import (
 )
 from jaxtui.wire.program import Ran
 from jaxtui.wire.protocol import AnyEvent
-from jaxtui.wire.report import Environment, ProgramReport
+from jaxtui.wire.report import ProgramReport
+from tests.support.made_events import environment
 
 SESSION = Session(
     title="A task | with a bar",
     program=Program(source="def f(x): return x", arguments=[Argument(name="x", value="ones(4)")]),
     benchmark=Benchmark(sweep={"batch": [16, 128]}),
 )
-ENVIRONMENT = Environment(
-    jax="0.10.2",
-    jaxlib="0.10.2",
-    numpy="2.0.0",
-    python="3.11.7",
-    platform="cpu",
-    device_count=8,
-    process_count=1,
-    simulated=True,
-    devices=[],
-    host="here",
-    cpu="a processor",
-    cores=2,
-    memory_available=10**9,
-    xla_flags="",
-    config={},
-)
+ENVIRONMENT = msgspec.structs.replace(environment(), cores=2)
 CONDITIONS = Conditions(
     baseline="",
     mode="latency",

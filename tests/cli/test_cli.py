@@ -435,7 +435,7 @@ def test_the_command_line_imports_neither_jax_nor_textual() -> None:
 def test_the_engine_starts_before_all_else_and_has_its_settings_before_textual_is_there() -> None:
     code = (
         "import sys\n"
-        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import early\n"
+        "from jaxtui.cli import explore, main as cli\nfrom jaxtui.wire import early\n"
         "begin = early.started\n"
         "def started(arguments):\n"
         "    print('jaxtui.session.session' in sys.modules)\n"
@@ -445,7 +445,7 @@ def test_the_engine_starts_before_all_else_and_has_its_settings_before_textual_i
         "    print(options, 'textual' in sys.modules)\n"
         "    raise KeyboardInterrupt\n"
         "early.told = told\n"
-        "cli._require_terminal = lambda: None\n"
+        "explore._require_terminal = lambda: None\n"
         "try: cli.main(['--devices', '3'])\n"
         "except KeyboardInterrupt: pass\n"
     )
@@ -461,13 +461,13 @@ def test_no_engine_starts_early_where_another_is_asked_for(
 ) -> None:
     code = (
         "import os\n"
-        "from jaxtui.cli import main as cli\nfrom jaxtui.wire import early, launch\n"
+        "from jaxtui.cli import explore, main as cli\nfrom jaxtui.wire import early, launch\n"
         f"os.environ |= {environment!r}\n"
         "def start(settings, started):\n"
         "    print(started)\n"
         "    raise KeyboardInterrupt\n"
         "launch.EngineProcess = start\n"
-        "cli._require_terminal = lambda: None\n"
+        "explore._require_terminal = lambda: None\n"
         f"try: cli.main({arguments!r})\n"
         "except KeyboardInterrupt: pass\n"
     )

@@ -13,6 +13,7 @@ from jaxtui.lessons.exercise import answered, refusal, trials
 from jaxtui.program.engine import answers
 from jaxtui.session.session import Session, dumps, loads
 from jaxtui.wire.base import Composition
+from jaxtui.wire.client import EngineSettings
 from jaxtui.wire.exercises import AnswerChecked, CheckAnswer, Trial
 from tests.support.asking import Asker
 
@@ -78,8 +79,25 @@ def test_a_wrong_answer_is_told_with_the_first_case_that_shows_it() -> None:
     source = "def softmax(v):\n    return v / v.sum()\n"
     found = checked(lesson, answered(lesson.session, {"program.source": source}))
     assert found.message == "other values"
-    assert found.arguments == "rows = 100 * normal(n, m, seed=3)"
+    assert found.arguments == "rows = 100 * normal(3, 5, seed=3)"  # which can be typed
     assert found.given.count("[") == found.wanted.count("[") == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "told"),
+    [
+        ("ex-lengths", "program.source", "the function"),
+        ("ex-mean", "program.layers", "the layers"),
+        ("ex-explicit", "program.arguments.1.sharding", "the sharding of w"),
+    ],
+)
+def test_what_an_answer_has_to_leave_is_named_as_a_reader_knows_it(
+    name: str, changed: str, told: str
+) -> None:
+    lesson = book.lesson(name)
+    text = "[]" if changed == "program.layers" else "def f(x, w): return x"
+    found = checked(lesson, answered(lesson.session, {changed: text}))
+    assert found.message == f"leave {told} as before: Z brings that back"
 
 
 def test_an_answer_that_fails_is_told_by_its_error() -> None:
@@ -93,11 +111,32 @@ def test_an_answer_that_fails_is_told_by_its_error() -> None:
 def test_the_engine_checks_an_answer(engine: Asker) -> None:
     lesson = book.lesson("ex-lengths")
     assert lesson.exercise is not None
-    answer = answered(lesson.session, lesson.exercise.solution)
+    assert asked(engine, lesson, lesson.exercise.solution).right
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_an_answer_that_lies_in_two_processes_is_checked_as_a_whole() -> None:
+    lesson = book.lesson("ex-softmax")  # a number on each of eight devices
+    assert lesson.exercise is not None
+    engine = Asker(EngineSettings(platform="cpu", count=8, processes=2))
+    try:
+        assert asked(engine, lesson, lesson.exercise.solution).right
+        wrong = asked(engine, lesson, lesson.exercise.wrong[1])
+        assert (wrong.right, wrong.message) == (False, "other values")
+        assert wrong.given.count(".") == 8
+    finally:
+        engine.client.close()
+
+
+def asked(engine: Asker, lesson: Lesson, fields: dict[str, str]) -> AnswerChecked:
+    """What an engine says of the answer with these fields."""
+    assert lesson.exercise is not None
+    answer = answered(lesson.session, fields)
     found = [
         Trial(answer=Composition.of(one, ""), reference=Composition.of(other, ""))
         for one, other in trials(lesson.exercise, answer, SEEDS)
     ]
     id = engine.next_id()
     engine.client.send(CheckAnswer(id=id, composition=Composition.of(answer, ""), trials=found))
-    assert engine.heard.next(AnswerChecked).right
+    return engine.heard.next(AnswerChecked)

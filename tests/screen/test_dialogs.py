@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from textual.widgets import OptionList
 
 from jaxtui.app.help import HelpDialog
-from jaxtui.screen.dialogs import ChoiceDialog, TrustDialog
+from jaxtui.screen.dialogs import ChoiceDialog
+from jaxtui.screen.text_dialogs import TrustDialog
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import FieldPath
 from jaxtui.session.session import load, save

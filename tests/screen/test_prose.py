@@ -6,8 +6,9 @@ import pytest
 from textual.color import Color
 from textual.widgets import Static
 
+from jaxtui.screen.contrast import contrast
 from jaxtui.screen.prose import prose
-from jaxtui.screen.themes import DARK, LIGHT, ThemedApp, contrast
+from jaxtui.screen.themes import DARK, LIGHT, ThemedApp
 
 TEXT = "Words.\n\n```python\ndef f(x):\n    return x * 2  # twice\n```\n"
 

@@ -12,6 +12,8 @@ from jaxtui import lessons
 from jaxtui.app.help import HelpDialog
 from jaxtui.screen import commands, dialogs, screens
 from jaxtui.screen.base import WorkScreen
+from jaxtui.screen.path_dialog import PathDialog
+from jaxtui.screen.text_dialogs import TrustDialog
 from jaxtui.session.layers import Jit
 from jaxtui.session.session import Collective, Devices, Session
 from jaxtui.wire.bandwidth import SweepBandwidth
@@ -112,9 +114,9 @@ DIALOGS: dict[str, tuple[Any, tuple[str, ...], object]] = {
     "choice": (lambda: dialogs.ChoiceDialog("Which?", CHOICES), ("down", "enter"), "two"),
     "choice refused": (lambda: dialogs.ChoiceDialog("Which?", CHOICES), ("escape",), None),
     "confirm": (lambda: dialogs.ConfirmDialog("Sure?", "It goes.", CHOICES), ("enter",), "one"),
-    "trust": (lambda: dialogs.TrustDialog("a.toml", "source", ""), ("down", "enter"), "run"),
+    "trust": (lambda: TrustDialog("a.toml", "source", ""), ("down", "enter"), "run"),
     "path": (
-        lambda: dialogs.PathDialog("Save as", "", must_exist=False),
+        lambda: PathDialog("Save as", "", must_exist=False),
         ("a", "full_stop", "t", "enter"),
         "a.t",
     ),

@@ -11,7 +11,8 @@ import pytest
 from jaxtui.program.screen.layer_list import layer_summary
 from jaxtui.session.adapters import DEFINITIONS
 from jaxtui.session.export import ExportError, script
-from jaxtui.session.layers import LAYER_KINDS, Field, Layer, Vmap, name_of
+from jaxtui.session.layer_kind import Field, Layer, name_of
+from jaxtui.session.layers import LAYER_KINDS, Vmap
 from jaxtui.session.session import Argument, Program, Session, dumps, loads
 
 KINDS = [pytest.param(kind, id=name) for name, kind in LAYER_KINDS.items()]

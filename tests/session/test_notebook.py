@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -170,3 +171,6 @@ def test_the_book_as_a_document_has_every_text_and_the_values(tmp_path: Path) ->
     for chapter in lessons.CHAPTERS:
         assert f"{chapter.title}\n" in text
     assert "```text\n[[ 5. 11.]\n [39. 53.]]\n```" in text
+    printed = [part.partition("\n```")[0] for part in text.split("```text\n")[1:]]
+    assert max(part.count("\n") + 1 for part in printed) <= 24
+    assert re.search(r"^\.\.\. \(\d+ more lines\)$", text, re.MULTILINE)

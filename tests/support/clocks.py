@@ -1,33 +1,33 @@
-"""A clock that goes on with the screen instead of with the time, however busy the machine is."""
+"""A clock that a test can stop and move, so that what is shown depends on no busy machine."""
 
 from __future__ import annotations
 
-START = 1000.0  # seconds
-STEP = 0.05  # seconds for which the screen settles once
+import time
 
 
 class Clock:
-    """The time, in seconds, as far as a test has let it go on, until `hold` is called.
+    """The time, in seconds, until `hold` is called; from then on as far as the test lets it go on.
 
-    What the explorer says of an answer that takes long is then in no test and no picture by chance.
+    What the explorer says of an answer that takes long is then in no picture by chance.
     """
 
     def __init__(self) -> None:
-        self.now = START
-        self._held = False
+        self._ahead = 0.0  # seconds by which the test has let it go on
+        self._held: float | None = None
 
     def __call__(self) -> float:
         return self.now
 
-    def settle(self) -> None:
-        """Let as much time pass as the screen is given to settle."""
-        if not self._held:
-            self.now += STEP
+    @property
+    def now(self) -> float:
+        """The time, in seconds."""
+        time_itself = time.monotonic() if self._held is None else self._held
+        return time_itself + self._ahead
 
     def go_on(self, seconds: float) -> None:
         """Let so much time pass at once."""
-        self.now += seconds
+        self._ahead += seconds
 
     def hold(self) -> None:
         """Stand still from now on, but for `go_on`."""
-        self._held = True
+        self._held = time.monotonic()

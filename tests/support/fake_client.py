@@ -115,7 +115,8 @@ class Bench:
         self.app = JaxtuiApp(
             lambda: cast("EngineClient", self.client),
             session or made.session(),
-            **{"clock": self.clock, **options},
+            clock=self.clock,
+            **options,
         )
         self.pilot: Pilot[None]
 
@@ -139,7 +140,6 @@ class Bench:
         Textual's own pause waits for an idle process, for up to a second if it never is. Here all
         is done once messages have been processed and the update timer has fired.
         """
-        self.clock.settle()
         for _ in range(100):
             for _ in range(2):
                 await self.pilot._wait_for_screen()
@@ -167,12 +167,12 @@ class Bench:
         self, fill: Callable[[Bench], Awaitable[None]]
     ) -> Callable[[Pilot[None]], Awaitable[None]]:
         """What brings the screen to where a picture is taken, the same on every machine."""
+        self.clock.hold()
 
         async def prepare(pilot: Pilot[None]) -> None:
             self.pilot = pilot
             while not self.app.begun:
                 await self.settle()
-            self.clock.hold()
             await self.settle()
             await fill(self)
             await self.rest(LONG_ENOUGH)

@@ -109,18 +109,20 @@ def _devices(report: BenchmarkReport) -> Iterator[str]:
         if not found:
             continue
         title = f"On {devices} devices" if devices > 1 else "On a single device"
-        last = _lesson_of(found) if devices > 1 else ONE
+        last = _earned(report, found) if devices > 1 else ONE
         yield f"{title}. {' '.join(map(_course, found))} {last}"
 
 
-def _lesson_of(found: list[Rows]) -> str:
-    """What the verdicts on many devices say together."""
-    verdicts = {row.verdict for rows in found for _, row in rows}
-    if "faster" not in verdicts:
+def _earned(report: BenchmarkReport, found: list[Rows]) -> str:
+    """At which points one of the rows on many devices is faster than the baseline."""
+    won = {words.point_title(p) for rows in found for p, row in rows if row.verdict == "faster"}
+    if not won:
         return "Nothing here shows that several devices earn back what it costs to use them."
-    if verdicts == {"faster"}:
+    places = [words.point_title(point) for point in report.points]
+    if won == set(places):
         return "At every size here several devices earn back what it costs to use them."
-    return "So it is the size of the work that decides, and the place where it turns is above."
+    at = ", ".join(place for place in places if place in won)
+    return f"These figures show several devices earn back what it costs to use them at {at} only."
 
 
 def _compiling(report: BenchmarkReport) -> Iterator[str]:
@@ -149,9 +151,9 @@ def _hardware(environment: Environment) -> str:
             f"Elsewhere. These devices are virtual: {environment.device_count} of them share "
             f"{environment.cores} cores, so they cannot be faster than one program that uses all "
             f"cores. On real accelerators each device brings its own arithmetic and memory, so "
-            f"several of them win from some batch on. A loop mostly loses by more there, since "
-            f"each call has to reach the device; and what is sent between devices has a price that "
-            f"is not seen here."
+            f"several of them win once there is work enough. A loop mostly loses by more there, "
+            f"since each call has to reach the device; and what is sent between devices has a "
+            f"price that is not seen here."
         )
     return (
         "Elsewhere. These are real devices: the figures hold for this machine, its links and this "

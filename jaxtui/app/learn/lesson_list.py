@@ -66,17 +66,21 @@ class LessonList(OptionList):
 
     def _fill(self) -> None:
         """List what has the text of the filter, in the order of the book."""
+        choices = [
+            Choice(book.title(name), words=f"{name} {chapter.title}")
+            for chapter in lessons.CHAPTERS
+            for name in (*chapter.lessons, *chapter.exercises)
+        ]
+        left = {book.ORDER[at] for at in found(choices, self._typed)}
         offered, self._prompts = [], {}
         for number, chapter in enumerate(lessons.CHAPTERS, 1):
-            names = [*chapter.lessons, *chapter.exercises]
-            choices = [Choice(book.title(name), words=f"{name} {chapter.title}") for name in names]
-            left = sorted(found(choices, self._typed))
-            if left:
+            names = [name for name in (*chapter.lessons, *chapter.exercises) if name in left]
+            if names:
                 title = Content.styled(f"{number} {chapter.title}", "$text-muted")
                 offered.append(Option(title, disabled=True))
-            for at in left:
-                self._prompts[names[at]] = _prompt(names[at], self._progress)
-                offered.append(Option(self._prompts[names[at]], id=names[at]))
+            for name in names:
+                self._prompts[name] = _prompt(name, self._progress)
+                offered.append(Option(self._prompts[name], id=name))
         self.set_options(offered)
 
     # ------------------------------------------------------------------------------- the filter
@@ -98,7 +102,9 @@ class LessonList(OptionList):
         at = self.name_at_cursor
         self._typed = text
         self._fill()
-        first = next(iter(self._prompts), None)
+        # What is typed may be a title, while other lessons have its words elsewhere.
+        named = (n for n in self._prompts if text.casefold() in book.title(n).casefold())
+        first = next(named, next(iter(self._prompts), None))
         if first is not None:
             self.go_to(at if at is not None and not text else first)
         self.post_message(self.Typed(text, len(self._prompts)))

@@ -20,12 +20,12 @@ from jaxtui.app.learn.text import (
     next_words,
     steps_text,
 )
-from jaxtui.program.screen.results_side import WIDEST, ResultsSide
+from jaxtui.program.screen.results_side import ResultsSide
 from jaxtui.screen.base import BREAKPOINTS
 from jaxtui.screen.header import HeaderLine, KeyLine
 from jaxtui.screen.prose import prose
 from jaxtui.screen.titles import set_title
-from jaxtui.screen.widths import NARROW
+from jaxtui.screen.widths import NARROW, WIDEST
 
 WIDTH, WIDE = 46, 62  # of the text, in cells
 BESIDE = 110  # columns from which text and program stand side by side

@@ -74,11 +74,17 @@ class LearnScreen(WorkScreen[ShownWork]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         if event.option_id is not None:
-            self.shell.open_lesson(event.option_id)
+            self._open(event.option_id)
 
     def action_open_lesson(self) -> None:
         if (name := self.listed.name_at_cursor) is not None:
-            self.shell.open_lesson(name)
+            self._open(name)
+
+    def _open(self, name: str) -> None:
+        """Open a lesson; whoever comes back finds all of them listed."""
+        if self.listed.filtering:
+            self.listed.end_filter()
+        self.shell.open_lesson(name)
 
     # ------------------------------------------------------------------------------- the filter
 

@@ -28,6 +28,7 @@ from jaxtui.engine_base.errors import GivenUp
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import evaluation
 from jaxtui.program.engine.prepared import prepare
+from jaxtui.program.engine.shapes import refuse_abstract
 from jaxtui.results.engine.gathering import FarLeaf, Gathered
 from jaxtui.session.session import Benchmark
 from jaxtui.wire.base import Composition
@@ -69,7 +70,7 @@ def _planned(composition: Composition) -> Point:
     """The strategies, those over several devices on as many as divide the batch."""
     prepared = prepare(composition)
     shapes = evaluation.trace_prepared(prepared)
-    evaluation.refuse_abstract(shapes, "to compute the same in other ways")
+    refuse_abstract(shapes, "to compute the same in other ways")
     batch = case_of(prepared, [value.tree for value in shapes.values]).batch
     count = len(prepared.devices.devices)
     dividing = max(n for n in range(1, count + 1) if batch % n == 0)

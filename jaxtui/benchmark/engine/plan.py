@@ -29,6 +29,7 @@ from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.memory import byte_size
 from jaxtui.program.engine import evaluation
 from jaxtui.program.engine.prepared import Prepared, prepare
+from jaxtui.program.engine.shapes import Shapes, refuse_abstract
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import BENCHMARK, PROGRAM
 from jaxtui.session.session import Benchmark
@@ -86,7 +87,7 @@ class Point:
     parameters: dict[str, Parameter]
     composition: Composition
     prepared: Prepared
-    shapes: evaluation.Shapes
+    shapes: Shapes
     case: Case
     reference: Reference
     arms: list[Arm]
@@ -161,7 +162,7 @@ def plan_point(
     prepared = prepare(here)
     counts = device_counts(benchmark, len(prepared.devices.devices))
     shapes = evaluation.trace_prepared(prepared)
-    evaluation.refuse_abstract(shapes, "a benchmark")
+    refuse_abstract(shapes, "a benchmark")
     case = case_of(prepared, [value.tree for value in shapes.values])
     reference = _reference(case, meshed=prepared.devices.in_context != "never")
     arms = [

@@ -22,7 +22,7 @@ from jaxtui.benchmark.engine.strategies.table import on_host
 from jaxtui.engine_base.arrays import is_array
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.program.engine import evaluation, expressions, placing
-from jaxtui.program.engine.evaluation import Shapes
+from jaxtui.program.engine.shapes import Shapes
 
 TRIALS = 9
 # What makes a small difference large, by JAX's primitives.

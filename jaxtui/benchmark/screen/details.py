@@ -85,7 +85,7 @@ def row_lines(point: PointReport | PlannedPoint, key: Key, width: int) -> list[L
     else:
         facts = _facts(row)
     lines = [line for label, text in facts for line in _labelled(label, text, width)]
-    return [*lines, (), *_python(row.python, width)] if row.python else lines
+    return [*lines, (), *_python(row.python)] if row.python else lines
 
 
 def _doubts(row: PlannedArm | StrategyReport) -> Iterator[tuple[str, str]]:
@@ -223,7 +223,7 @@ def _labelled(label: str, text: str, width: int) -> list[Line]:
     return [first, *((Segment(indent + row),) for row in rows[1:])]
 
 
-def _python(text: str, width: int) -> list[Line]:
+def _python(text: str) -> list[Line]:
     heading: Line = (Segment("the same in plain JAX", "quiet"),)
     return [heading, *((Segment(f"  {line}", "code"),) for line in text.splitlines())]
 

@@ -114,7 +114,8 @@ def ask_and_export(
 
     `written` gives the report in every format but JSON, "copy" included.
     """
-    from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
+    from jaxtui.screen.dialogs import ChoiceDialog
+    from jaxtui.screen.path_dialog import ask_and_write
 
     def chosen(kind: str | None) -> None:
         if kind == "copy":

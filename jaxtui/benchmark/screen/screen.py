@@ -114,6 +114,7 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
             self.table_pane.point,
             self.tab,
             self.size,
+            self.form.size.width,  # a lesson beside it takes some
             self.classes,
             work.environment,
             work.session,
@@ -132,8 +133,9 @@ class BenchmarkScreen(WorkScreen[ProgramWork]):
         bench, session = self.bench, self.bench.session
         asked = bench.benchmark
         texts = self._texts.shown(asked)
-        whose = "the tutorial's task" if bench.subject == "task" else "this session's program"
-        program = f"{view.function_text(session)} · {whose}"
+        program = f"{view.function_text(session)} · this session's program"
+        if bench.subject == "task":
+            program = view.task_text(session, self.explorer.work.session, self.form.size.width)
         self.form.show(
             program,
             view.strategy_toggles(asked, bench.strategies),

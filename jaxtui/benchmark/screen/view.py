@@ -36,6 +36,16 @@ def function_text(session: Session) -> str:
     return f"{name}({', '.join(argument.name for argument in program.arguments)})"
 
 
+def task_text(task: Session, own: Session, room: int) -> str:
+    """What stands for the tutorial's task, and how the session's own program is timed instead."""
+    words = f"{function_text(task)} · the tutorial's task"
+    picked = f"{words}; p takes {function_text(own)} instead"
+    return words if own.program.empty or len(picked) + LABEL > room else picked
+
+
+LABEL = 13  # cells of the margin and of the label in front of it
+
+
 def strategy_toggles(benchmark: Benchmark, known: Sequence[StrategyInfo]) -> list[Toggle]:
     """A toggle per strategy, on for those that would be timed."""
     on = benchmark.strategies or [s.name for s in known if s.by_default]

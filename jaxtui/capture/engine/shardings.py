@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import jax
 from jax import tree_util
@@ -11,9 +11,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxtui.capture.engine.as_text import Names, Unwritable, Writer
 from jaxtui.engine_base.meshes import types_of
-from jaxtui.session.session import Devices
+from jaxtui.program.engine import spec_trees
+from jaxtui.session.session import AxisTypeName, Devices
 
-_EXPLICIT = "explicit"
+_EXPLICIT: Final = "explicit"
 
 
 def of_arguments(
@@ -69,13 +70,15 @@ def _devices(mesh: Mesh | None) -> Devices:
         return Devices(platform=platform, count=count)
     ids = [device.id for device in mesh.devices.flat]
     everything = [device.id for device in jax.devices()]
-    types = {a: _EXPLICIT for a, t in types_of(mesh).items() if t.name.lower() == _EXPLICIT}
+    types: dict[str, AxisTypeName] = {
+        a: _EXPLICIT for a, t in types_of(mesh).items() if t.name.lower() == _EXPLICIT
+    }
     return Devices(
         platform=platform,
         count=count,
         order=None if ids == everything else ids,
         mesh={str(axis): int(size) for axis, size in mesh.shape.items()},
-        axis_types=types or None,  # type: ignore[arg-type]
+        axis_types=types or None,
     )
 
 
@@ -105,4 +108,4 @@ class _Specs(Writer):
 
 
 def _spec_text(spec: PartitionSpec | None) -> str:
-    return "None" if spec is None else f"P({', '.join(map(repr, tuple(spec)))})"
+    return "None" if spec is None else spec_trees.spec_text(spec)

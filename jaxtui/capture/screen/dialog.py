@@ -16,8 +16,9 @@ from textual.widgets import Input, Static
 
 from jaxtui.capture.request import Capture, CaptureError, CaptureReport, capture_of
 from jaxtui.capture.running import Running, why_not
-from jaxtui.screen.dialogs import ESC, Dialog, Keys, PathSuggester
+from jaxtui.screen.dialogs import ESC, Dialog, Keys
 from jaxtui.screen.field import TypedInput
+from jaxtui.screen.path_dialog import PathSuggester
 from jaxtui.text.printable import visible
 
 KEPT_CHARACTERS = 20_000  # of what the script prints

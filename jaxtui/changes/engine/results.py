@@ -16,8 +16,9 @@ from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.engine_base.jaxprs import walk
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine.cost import elements_touched
-from jaxtui.program.engine.evaluation import Shapes, trace_prepared
+from jaxtui.program.engine.evaluation import trace_prepared
 from jaxtui.program.engine.prepared import prepare
+from jaxtui.program.engine.shapes import Shapes
 from jaxtui.results.engine.cells import nested
 from jaxtui.results.engine.store import KeptLeaf, ResultStore, assemble, reading
 from jaxtui.wire.base import Composition

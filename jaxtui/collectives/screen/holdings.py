@@ -53,12 +53,12 @@ class HoldingsPane(Vertical):
         self._leaves = (self._leaves[0] + inputs, self._leaves[1] + outputs)
 
     def show(self, now: float) -> None:
-        self._show_rows(now)
+        self._show_rows()
         if self._notice.say(self._asked.notice(now)):
             self.call_after_refresh(self.fit_rows)
         self._show_words(now)
 
-    def _show_rows(self, now: float) -> None:
+    def _show_rows(self) -> None:
         asked = self._asked
         ran, stale = asked.ran, asked.result_stale
         title = view.verdict(ran, stale=stale, ascii=self._shell.ascii)
@@ -120,7 +120,7 @@ class HoldingsPane(Vertical):
         leaf = self._leaves[1] % max(1, len(asked.ran.report.after))
         index = (place.row, *held.index(place.element))
         asked.want_sources(leaf, index, now)
-        self._say_sources(asked.sources(leaf, index), place, written, before)
+        self._say_sources(asked.sources(leaf, index), written, before)
 
     def _nothing_yet(self) -> str:
         asked, now = self._asked, self._shell.explorer.now()
@@ -134,7 +134,6 @@ class HoldingsPane(Vertical):
     def _say_sources(
         self,
         found: ProvenanceFound | Diagnosis | None,
-        place: ElementPlace,
         written: str,
         before: Holding,
     ) -> None:
@@ -166,9 +165,7 @@ class HoldingsPane(Vertical):
         held = self._holdings[0]
         try:
             field = view.field_of_input(self._asked.collective, held.path)
-            current = (
-                view.literal(held.cells[place.row][place.element], held.dtype) if held.cells else ""
-            )
+            current = view.literal(held.cells[place.row][place.element]) if held.cells else ""
             view.with_element(held, place.row, place.element, current)
         except view.EditRefused as refused:
             self._shell.say(str(refused))

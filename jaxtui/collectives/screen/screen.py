@@ -8,7 +8,7 @@ import msgspec
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -16,21 +16,24 @@ from jaxtui.collectives.screen import view
 from jaxtui.collectives.screen.device_rows import CellEditor, DeviceRows
 from jaxtui.collectives.screen.form import CollectiveForm
 from jaxtui.collectives.screen.holdings import HoldingsPane
+from jaxtui.collectives.screen.python_pane import PythonPane
 from jaxtui.collectives.screen.travel_side import TravelSide
 from jaxtui.collectives.screen.travel_view import TravelPane
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen import commands
-from jaxtui.screen.base import LOW_BREAKPOINTS, STYLES
+from jaxtui.screen.base import LOW, LOW_BREAKPOINTS, STYLES
 from jaxtui.screen.cells import fit
 from jaxtui.screen.command_table import Command
 from jaxtui.screen.field import FieldTyped
+from jaxtui.screen.widths import WIDEST
 from jaxtui.session import collective_program, export
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.field_path import COLLECTIVE, OPTIONS, PROGRAM
-from jaxtui.session.session import Collective
+from jaxtui.session.session import Collective, Session
 from jaxtui.wire import launch
 
 DIALOG = 76  # cells, as in jaxtui.tcss
+BESIDE = "-side-by-side"  # the class of the screen where the travel is beside the holdings
 
 
 class CollectivesScreen(TravelSide):
@@ -49,16 +52,26 @@ class CollectivesScreen(TravelSide):
     #holdings-notice { max-height: 6; }
     #holdings-words { height: 2; padding: 0 1; }
     .-low #collective-form { max-height: 9; }
-    .-low #holdings { height: 1fr; }
+    #collective-shown { height: 1fr; }
+    #collective-held { height: auto; }
+    #collective-python { display: none; }
+    .-low #collective-held, .-low #holdings { height: 1fr; }
     .-low TravelPane { display: none; }
     .-low.-travel #collective-form, .-low.-travel #holdings-words { display: none; }
     .-low.-travel TravelPane { display: block; height: 13; }
+    .-side-by-side #collective-shown { layout: horizontal; }
+    .-side-by-side #collective-held { width: 1fr; height: 1fr; margin-right: 1; }
+    .-side-by-side #holdings { height: auto; }
+    .-side-by-side #collective-python { display: block; }
+    .-side-by-side TravelPane { display: block; width: 1fr; height: 1fr; }
     """
 
     form: CollectiveForm
     rows: DeviceRows
     holdings: HoldingsPane
+    python: PythonPane
     travel_pane: TravelPane
+    _as_python: Session | None = None  # the session whose script is shown
 
     def body(self) -> ComposeResult:
         work = self.collective_work
@@ -69,9 +82,12 @@ class CollectivesScreen(TravelSide):
             yield self.form
         self.holdings = HoldingsPane(self.shell, work, self.put)
         self.rows = self.holdings.rows
-        yield self.holdings
-        self.travel_pane = TravelPane()
-        yield self.travel_pane
+        self.python, self.travel_pane = PythonPane(), TravelPane()
+        with Container(id="collective-shown"):
+            with Vertical(id="collective-held"):
+                yield self.holdings
+                yield self.python
+            yield self.travel_pane
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -103,9 +119,26 @@ class CollectivesScreen(TravelSide):
         self.form.show(asked.collective, rows, meaning, diagnosis, fault)
         self.holdings.show(now)
         self.show_travel()
+        self._show_python()
         self.show_keys()
 
+    def _show_python(self) -> None:
+        session = self.collective_work.session
+        if not self.has_class(BESIDE) or session is self._as_python:
+            return
+        self._as_python = session
+        try:
+            self.python.show(self._script_at(""))
+        except (collective_program.CollectiveError, export.ExportError) as error:
+            self.python.show(f"# {error.message}")
+
     def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        room = self.query_one("#collective-shown").size
+        self.set_class(room.width >= WIDEST and self.size.height >= LOW, BESIDE)
+        self._show_python()
         self.call_after_refresh(self.holdings.fit_rows)
 
     # ------------------------------------------------------------------------- what was typed
@@ -211,7 +244,8 @@ class CollectivesScreen(TravelSide):
             self.app.push_screen(ConfirmDialog("Replace it?", text, choices), go_on)
 
     def action_export(self) -> None:
-        from jaxtui.screen.dialogs import ChoiceDialog, ask_and_write
+        from jaxtui.screen.dialogs import ChoiceDialog
+        from jaxtui.screen.path_dialog import ask_and_write
 
         text = self._script()
         if text is None:

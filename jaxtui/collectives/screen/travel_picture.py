@@ -19,8 +19,8 @@ from jaxtui.collectives.screen.travel_wires import (
 )
 from jaxtui.collectives.travel.model import Chunk, Step, Travel
 from jaxtui.screen import device_colours
-from jaxtui.screen.cells import Line, Segment, join, pad, width_of
-from jaxtui.text import numbers
+from jaxtui.screen.cells import Line, Segment, crop, join, pad, width_of
+from jaxtui.text import numbers, signs
 from jaxtui.text.dtypes import family
 from jaxtui.text.number_formats import Format, number
 
@@ -128,6 +128,19 @@ class TravelPicture:
     @property
     def _count_width(self) -> int:
         return len(f" ({len(self.labels)})")
+
+    def story(self, step: int, most: int, width: int) -> list[Line]:
+        """The tables of up to `most` steps below each other, `step` and as many before as after."""
+        first = max(0, min(step - (most - 1) // 2, self.last + 1 - most))
+        story: list[Line] = []
+        for shown in range(first, min(first + most, self.last + 1)):
+            here = shown == step
+            mark = Segment(signs.FOLDED if here else " ", "strong")
+            named = f" step {shown}" if shown else " before"
+            heading, *rows = self.lines(shown, width)
+            rest = crop(heading, 1 + len(named), width)
+            story += [(mark, Segment(named, "strong" if here else "label"), *rest), *rows, ()]
+        return story[:-1]
 
     def lines(self, step: int, width: int) -> list[Line]:
         """The table of a step: a heading, and a line per device."""

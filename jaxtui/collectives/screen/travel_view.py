@@ -6,7 +6,6 @@ import itertools
 import re
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -78,19 +77,15 @@ class TravelView(LineScroller):
         self._lines = []
         if self._picture is not None and width > 1:
             over = len(self._picture.labels) + 1 > height
-            self._lines = self._picture.lines(self._step, width - over)
+            self._lines = list(self._picture.lines(self._step, width - over))
+            steps = height // (len(self._picture.labels) + 2)  # each with a blank line below
+            if steps > 1:
+                self._lines = self._picture.story(self._step, steps, width)
         self.virtual_size = Size(width, max(height, len(self._lines)))
         self.refresh()
 
     async def action_sideways(self, step: int) -> None:
         await self.run_action(f"screen.step_travel({step})")
-
-    def make_style(self, part: str) -> Style:
-        """The styles named in `part`, combined in that order."""
-        style = self.rich_style
-        for one in part.split():
-            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
-        return style
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y if y else 0

@@ -271,7 +271,7 @@ def with_element(held: Holding, row: int, element: int, text: str) -> str:
         raise EditRefused("too many elements to write one by one: edit the value's text")
     if any(isinstance(cell, str) and cell not in NUMBERS for cells in held.cells for cell in cells):
         raise EditRefused(f"elements of {held.dtype} have no literal: edit the value's text")
-    rows = [[literal(cell, held.dtype) for cell in cells] for cells in held.cells]
+    rows = [[literal(cell) for cell in cells] for cells in held.cells]
     rows[row][element] = text
     body = ", ".join(_nested(cells, held.shape) for cells in rows)
     dtype = "" if held.dtype in DEFAULT_DTYPES else f", {held.dtype}"
@@ -281,10 +281,10 @@ def with_element(held: Holding, row: int, element: int, text: str) -> str:
 NUMBERS = {"nan": "nan", "inf": "inf", "-inf": "-inf"}
 
 
-def literal(cell: Any, dtype: str) -> str:
+def literal(cell: Any) -> str:
     """An element as a Python literal."""
     if isinstance(cell, list | tuple):
-        real, imaginary = (literal(part, "float") for part in cell)
+        real, imaginary = (literal(part) for part in cell)
         return f"complex({real}, {imaginary})"
     if isinstance(cell, float):
         text = repr(cell)

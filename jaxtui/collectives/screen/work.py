@@ -83,14 +83,16 @@ class CollectiveWork(RequestWork[AskedCollective, CollectiveRan]):
     def alone(self) -> Session:
         """The session to export or to open as a program.
 
-        It is without the source of another program if the collective uses none of its names.
+        It is without the source of another program, and its title, if the collective uses none of
+        its names.
         """
         session, asked = self.session, self.collective
         texts = " ".join((asked.operation, asked.value, *asked.options.values()))
         used = set(re.findall(r"\w+", texts))
         if used & set(collective_program.own_functions(session.program.source)):
             return session
-        return msgspec.structs.replace(session, program=Program())
+        title = session.title if session.program.empty else ""
+        return msgspec.structs.replace(session, program=Program(), title=title)
 
     @property
     def collective(self) -> Collective:

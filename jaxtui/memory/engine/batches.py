@@ -18,9 +18,9 @@ from jaxtui.engine_base.arrays import prefix_leaves
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.memory.engine.budget import Budget
 from jaxtui.memory.engine.intermediates import Needed, needed_by
-from jaxtui.program.engine.evaluation import Shapes
 from jaxtui.program.engine.inspection import lowered_as_it_runs
 from jaxtui.program.engine.programs import BuiltLayer
+from jaxtui.program.engine.shapes import Shapes
 from jaxtui.program.engine.suggestions import entries
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import LAYERS

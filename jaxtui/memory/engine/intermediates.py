@@ -130,8 +130,8 @@ def _bytes(variable: Any) -> int:
 def _gathered(described: Iterable[tuple[int | None, str, str, int, bool]]) -> list[Intermediates]:
     """Those alike in line, shape and size as one; what takes most at the peak, then most, first."""
     counts: dict[tuple[int | None, str, str, int], list[bool]] = {}
-    for *key, at_peak in described:
-        counts.setdefault(tuple(key), []).append(at_peak)  # type: ignore[arg-type]  # four of them
+    for line, file, shape, size, at_peak in described:
+        counts.setdefault((line, file, shape, size), []).append(at_peak)
     rows = [Intermediates(*key, len(alive), sum(alive)) for key, alive in counts.items()]
     return sorted(rows, key=lambda row: (-row.bytes * row.at_peak, -row.bytes * row.count))
 

@@ -20,9 +20,10 @@ from jaxtui.memory.engine.intermediates import (
     needed_by,
 )
 from jaxtui.memory.engine.libraries import uncounted
-from jaxtui.program.engine.evaluation import Shapes, trace_prepared
+from jaxtui.program.engine.evaluation import trace_prepared
 from jaxtui.program.engine.inspection import lowered_as_it_runs
 from jaxtui.program.engine.prepared import prepare
+from jaxtui.program.engine.shapes import Shapes
 from jaxtui.session.diagnosis import Diagnosis
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding.engine import lines

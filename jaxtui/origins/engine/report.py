@@ -17,8 +17,9 @@ from jaxtui.engine_base.processes import Step
 from jaxtui.origins.engine.origins import KINDS, Kind, Origin, origins
 from jaxtui.origins.engine.probes import lies_beside
 from jaxtui.origins.engine.search import MAKER, Counted, Search, Seen, Turns
-from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared
+from jaxtui.program.engine.evaluation import trace_prepared
 from jaxtui.program.engine.prepared import prepare
+from jaxtui.program.engine.shapes import refuse_too_large
 from jaxtui.sharding.engine import lines
 from jaxtui.sharding.engine.marking import Marked
 from jaxtui.text.quantities import counted

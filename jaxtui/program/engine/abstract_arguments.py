@@ -114,12 +114,12 @@ def _zeros(shape: ast.expr, dtype: list[ast.expr]) -> ast.expr:
 
 
 def _normal(shape: ast.expr, dtype: list[ast.expr]) -> ast.expr:
-    sizes = [ast.Starred(shape)]
+    sizes: list[ast.expr] = [ast.Starred(shape)]
     if isinstance(shape, ast.Tuple):
-        sizes = shape.elts  # type: ignore[assignment]
+        sizes = shape.elts
     elif isinstance(shape, ast.Constant):
-        sizes = [shape]  # type: ignore[list-item]
-    return ast.Call(ast.Name("normal"), sizes, [ast.keyword("dtype", d) for d in dtype])  # type: ignore[arg-type]
+        sizes = [shape]
+    return ast.Call(ast.Name("normal"), sizes, [ast.keyword("dtype", d) for d in dtype])
 
 
 def _gives(text: str, wanted: Value, known: Names, field: FieldPath) -> bool:

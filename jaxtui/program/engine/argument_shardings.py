@@ -18,6 +18,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, shape_of
 from jaxtui.engine_base.errors import diagnosed
+from jaxtui.engine_base.meshes import entries_of
 from jaxtui.program.engine import expressions, path_patterns, pattern_faults, spec_trees
 from jaxtui.program.engine.chosen_specs import Chosen, chosen_specs
 from jaxtui.program.engine.path_patterns import ByPath
@@ -211,26 +212,26 @@ class Held:
 
     def _has_axes(self, spec: PartitionSpec) -> bool:
         """Whether a spec has axes of the mesh only, each once: then it may fit another leaf."""
-        used = [axis for entry in spec for axis in axes_of(entry)]
+        used = [axis for entry in entries_of(spec) for axis in axes_of(entry)]
         return len(set(used)) == len(used) and set(used) <= set(self.mesh)
 
     def _held_to(self, spec: Any, shape: tuple[int, ...]) -> Any:
         """What of `spec` an array of `shape` can have."""
         if not isinstance(spec, PartitionSpec):
             return spec
-        known = all(axis in self.mesh for entry in spec for axis in axes_of(entry))
+        known = all(axis in self.mesh for entry in entries_of(spec) for axis in axes_of(entry))
         if not known:
             return spec
         kept = [
             None if size % self._parts(entry) else entry
-            for size, entry in zip(shape, spec, strict=False)
+            for size, entry in zip(shape, entries_of(spec), strict=False)
         ]
         return spec_trees.trimmed(PartitionSpec(*kept))
 
     def _axes(self, spec: PartitionSpec, number: int) -> Exception | None:
         """Does the mesh have the axes, and each at most once?"""
         used: list[Any] = []
-        for dimension, entry in enumerate(spec):
+        for dimension, entry in enumerate(entries_of(spec)):
             for axis in axes_of(entry):
                 if axis is PartitionSpec.UNCONSTRAINED:
                     continue
@@ -245,18 +246,18 @@ class Held:
         has = ", ".join(map(repr, self.mesh))
         message = f"the mesh has no axis {failures.safe_repr(axis, 40)}; it has {has}"
         near = difflib.get_close_matches(str(axis), self.mesh, n=2, cutoff=0.5)
-        taken = {a for entry in spec for a in axes_of(entry)}
+        taken = {a for entry in entries_of(spec) for a in axes_of(entry)}
         free = [name for name in [*near, *self.mesh] if name not in taken]
         fixes = [
             fix
             for name in dict.fromkeys(free)
-            for fix in self._changed(number, [_with(e, axis, name) for e in spec])
+            for fix in self._changed(number, [_with(e, axis, name) for e in entries_of(spec)])
         ]
-        fixes += self._changed(number, [_without(entry, axis) for entry in spec])
+        fixes += self._changed(number, [_without(entry, axis) for entry in entries_of(spec)])
         return self._wrong(message, fixes, number)
 
     def _twice(self, spec: PartitionSpec, again: int, axis: Any, number: int) -> Exception:
-        entries = list(spec)
+        entries = list(entries_of(spec))
         first = next(i for i, entry in enumerate(entries) if axis in axes_of(entry))
         if first == again:
             where = f"dimension {first} twice"
@@ -285,7 +286,7 @@ class Held:
             f"{spec_trees.spec_text(spec)} has {counted(len(spec), 'entry')}, and "
             f"{self.name}{path} {has}"
         )
-        fixes = list(self._changed(number, list(spec)[: len(shape)]))
+        fixes = list(self._changed(number, list(entries_of(spec))[: len(shape)]))
         return self._wrong(message, fixes, number)
 
     def _parts(self, entry: Any) -> int:
@@ -293,7 +294,7 @@ class Held:
 
     def _uneven(self, spec: PartitionSpec, path: str, leaf: Any, number: int) -> Exception | None:
         shape = shape_of(leaf)
-        entries = list(spec) + [None] * (len(shape) - len(spec))
+        entries = list(entries_of(spec)) + [None] * (len(shape) - len(spec))
         uneven = [i for i, size in enumerate(shape) if size % self._parts(entries[i])]
         if not uneven:
             return None

@@ -14,7 +14,7 @@ import jax
 from jax import tree_util
 from msgspec.structs import replace
 
-from jaxtui.engine_base import failures, lockstep, memory, processes
+from jaxtui.engine_base import failures, lockstep, processes
 from jaxtui.engine_base.errors import Diagnosed, GivenUp
 from jaxtui.engine_base.output import rehearsal
 from jaxtui.program.engine import (
@@ -37,26 +37,13 @@ from jaxtui.program.engine.diagnosis import inputs as explanations
 from jaxtui.program.engine.expressions import Names, Value
 from jaxtui.program.engine.kept_programs import KeptProgram
 from jaxtui.program.engine.prepared import Prepared, prepare, resolved, with_layers
+from jaxtui.program.engine.shapes import Shapes, refuse_abstract, refuse_too_large
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths, over_arrays
 from jaxtui.session.diagnosis import Diagnosis, Kind
 from jaxtui.session.field_path import PROGRAM, FieldPath
 from jaxtui.wire.base import Composition
 from jaxtui.wire.program import Traced
 from jaxtui.wire.report import Flow, Input, LayerReport
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """What tracing found. `values` are the arguments'; `jaxpr` is None if only a run can tell.
-
-    `leaves` are those of the call, as they were traced.
-    """
-
-    prepared: Prepared
-    recorder: Recorder
-    values: list[Value]
-    jaxpr: Any
-    leaves: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -282,14 +269,6 @@ def _has_abstract(composition: Composition) -> bool:
     return any(value.abstract for value in values)
 
 
-def refuse_abstract(shapes: Shapes, needing: str) -> None:
-    """Raise Diagnosed at an argument of which only shapes are given, for what is `needing` more."""
-    try:
-        abstract_arguments.refuse(shapes.prepared, shapes.values, shapes.jaxpr, needing)
-    except Diagnosed as error:
-        raise Diagnosed(error.diagnosis, shapes.recorder.flow()) from error
-
-
 def _identity(shapes: Shapes | None) -> Hashable:
     if shapes is None:
         return None
@@ -379,24 +358,3 @@ def _stages(prepared: Prepared, stage: Callable[[str], None]) -> Callable[[int, 
             stage("compiling")
 
     return on_level
-
-
-def refuse_too_large(shapes: Shapes) -> None:
-    """Raise Diagnosed if inputs, results or intermediates cannot fit in memory.
-
-    With an argument of which only shapes are given nothing is ever made.
-    """
-    if any(value.abstract for value in shapes.values):
-        return
-    prepared = shapes.prepared
-    arguments = prepared.composition.program.arguments
-    values = []
-    for index, (value, argument) in enumerate(zip(shapes.values, arguments, strict=True)):
-        copies = prepared.devices.copies_of_value(argument.value)
-        size = memory.bytes_of(tree_util.tree_leaves(value.tree)) * copies
-        values.append((size, value.peak * copies, placing.value_field(index)))
-    short = memory.shortage(memory.needs(values, shapes.jaxpr))
-    if short is not None:
-        field, message = short
-        found = Diagnosis(kind="memory", field=field, message=message)
-        raise Diagnosed(found, shapes.recorder.flow())

@@ -25,10 +25,11 @@ from jaxtui.program.engine import (
     stablehlo_links,
 )
 from jaxtui.program.engine.diagnosis import explain as diagnosis
-from jaxtui.program.engine.evaluation import refuse_too_large, trace_prepared
+from jaxtui.program.engine.evaluation import trace_prepared
 from jaxtui.program.engine.hlo_collectives import HloCollective
 from jaxtui.program.engine.places_table import Places
 from jaxtui.program.engine.prepared import Prepared, prepare
+from jaxtui.program.engine.shapes import refuse_too_large
 from jaxtui.program.engine.tracing import Recorder, over_arrays
 from jaxtui.text import quantities
 from jaxtui.wire.base import Composition

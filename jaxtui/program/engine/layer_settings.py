@@ -15,11 +15,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import diagnosed
-from jaxtui.program.engine import adapters, expressions, path_patterns, pmaps
+from jaxtui.program.engine import adapters, expressions, path_patterns, pmaps, spec_trees
 from jaxtui.program.engine.expressions import Names
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import LAYERS, FieldPath
-from jaxtui.session.layers import AnyLayer, Field
+from jaxtui.session.layer_kind import Field
+from jaxtui.session.layers import AnyLayer
 
 
 def transformation(layer: AnyLayer) -> Any:
@@ -104,8 +105,11 @@ def _shardings(tree: Any, devices: DeviceSet, field: FieldPath) -> Any:
 
     try:
         return jax.tree.map(placed, tree, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec))
-    except ValueError as error:
-        raise diagnosed("axes", field, failures.describe(error)) from error
+    except Exception as error:  # also DuplicateSpecError, which is no ValueError
+        names = devices.mesh.axis_names
+        text = spec_trees.text_of(spec_trees.over_mesh(tree, names))
+        fixes = [] if text is None else [Fix(f"{field.name} {text}", field, text)]
+        raise diagnosed("axes", field, failures.describe(error), fixes) from error
 
 
 def _require_specs(index: int, settings: dict[str, Any], devices: DeviceSet) -> None:

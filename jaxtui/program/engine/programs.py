@@ -18,7 +18,7 @@ from jaxtui.engine_base import failures, global_view, processes
 from jaxtui.engine_base.devices import DeviceSet
 from jaxtui.engine_base.errors import Diagnosed, diagnosed
 from jaxtui.engine_base.output import rehearsal
-from jaxtui.program.engine import adapters, choosing, expressions, modules, pmaps, references
+from jaxtui.program.engine import adapters, choosing, expressions, modules, pmaps, referents
 from jaxtui.program.engine.expressions import Names
 from jaxtui.program.engine.layer_settings import settings_of, transformation
 from jaxtui.program.passing import passing
@@ -28,7 +28,7 @@ from jaxtui.session.layers import AnyLayer
 from jaxtui.session.references import Reference, reference_of
 from jaxtui.session.session import Argument, Program
 from jaxtui.text.quantities import counted
-from jaxtui.wire.report import Parameter
+from jaxtui.wire.report import Parameter, ParameterKind
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _from_module(
         raise Diagnosed(failures.raised_diagnosis(error, "function", FUNCTION)) from error
     choices = choosing.callables_of(module)
     try:
-        call = references.value(reference.name, module)
+        call = referents.value(reference.name, module)
     except BaseException as error:
         found = failures.raised_diagnosis(error, "function", FUNCTION)
         near = _other_functions(reference.name, choices, f"{reference.place}:")
@@ -206,14 +206,14 @@ def _from_module(
         offered.setdefault(root, sys.modules.get(root, module))
     function = Function(
         call,
-        references.shown(reference.name),
+        referents.shown(reference.name),
         signature(call),
         [f"{reference.place}:{name}" for name in choices],
     )
     return function, offered
 
 
-_KINDS = {
+_KINDS: dict[Any, ParameterKind] = {
     inspect.Parameter.POSITIONAL_ONLY: "positional",
     inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional",
     inspect.Parameter.KEYWORD_ONLY: "keyword",
@@ -232,7 +232,7 @@ def signature(call: Callable[..., Any]) -> list[Parameter] | None:
     return [
         Parameter(
             name=p.name,
-            kind=_KINDS[p.kind],  # type: ignore[arg-type]
+            kind=_KINDS[p.kind],
             default=None if p.default is empty else failures.safe_repr(p.default, 80),
         )
         for p in parameters

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jax import tree_util
 from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array, shape_of
+from jaxtui.engine_base.meshes import axes_beside, entries_of
 from jaxtui.program.engine.path_patterns import ByPath, KeyPath
 from jaxtui.text.quantities import counted
 
@@ -170,15 +172,52 @@ def _fitted(specs: Any, tree: Any) -> Any:
 
 def trimmed(spec: PartitionSpec) -> PartitionSpec:
     """`spec` without the entries at its end that divide nothing."""
-    entries = list(spec)
+    entries = list(entries_of(spec))
     while entries and not axes_of(entries[-1]):
         entries.pop()
-    return PartitionSpec(*entries)
+    return with_entries(spec, entries)
+
+
+def with_entries(spec: PartitionSpec, entries: Sequence[Any]) -> PartitionSpec:
+    """A spec with other entries than `spec`; what it says beside them stays."""
+    return PartitionSpec(*entries, **{k: set(axes) for k, axes in axes_beside(spec).items()})
+
+
+def over_mesh(specs: Any, names: Sequence[str]) -> Any:
+    """A tree of specs in which each has axes among `names` only, and each of them once.
+
+    In place of another axis there is the name nearest to it, if no entry has that.
+    """
+
+    def fitting(spec: Any) -> Any:
+        if not isinstance(spec, PartitionSpec):
+            return spec
+        entries = [axes_of(entry) for entry in entries_of(spec)]
+        given = {axis for axes in entries for axis in axes}
+        free = dict.fromkeys(names)
+
+        def taken(axis: Any) -> list[str]:
+            others = [name for name in free if name not in given]
+            near = difflib.get_close_matches(str(axis), others, n=1, cutoff=0.5)
+            found = [axis] if axis in free else near if axis not in names else []
+            for name in found:
+                del free[name]
+            return found
+
+        return with_entries(
+            spec, [tuple(name for axis in axes for name in taken(axis)) or None for axes in entries]
+        )
+
+    return tree_util.tree_map(fitting, specs, is_leaf=is_entry)
 
 
 def spec_text(spec: PartitionSpec) -> str:
     """`spec` as one types it: `P('data', None)`."""
-    return f"P({', '.join(map(_entry_text, spec))})"
+    beside = [
+        f"{name}={{{', '.join(map(repr, sorted(axes)))}}}"
+        for name, axes in axes_beside(spec).items()
+    ]
+    return f"P({', '.join([*map(_entry_text, entries_of(spec)), *beside])})"
 
 
 def _entry_text(entry: Any) -> str:

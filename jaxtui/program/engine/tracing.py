@@ -21,7 +21,7 @@ from jax.sharding import NamedSharding
 
 from jaxtui.engine_base.arrays import dtype_name, is_array
 from jaxtui.engine_base.failures import safe_repr
-from jaxtui.engine_base.meshes import typed_sharding
+from jaxtui.engine_base.meshes import entries_of, typed_sharding
 from jaxtui.program.engine import tree_nodes
 from jaxtui.program.engine.mapped_axes import (
     auxiliary,
@@ -296,7 +296,7 @@ def spec_of(sharding: Any) -> Spec:
     """The mesh axes that divide each dimension, as far as a NamedSharding says; [] if none does."""
     if not isinstance(sharding, NamedSharding):
         return []
-    spec = [list(map(str, axes_of(entry))) for entry in sharding.spec]
+    spec = [list(map(str, axes_of(entry))) for entry in entries_of(sharding.spec)]
     return spec if any(spec) else []
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxtui.engine_base.jaxprs import bodies, walk
+from jaxtui.engine_base.meshes import entries_of
 from jaxtui.program.engine.spec_trees import axes_of
 
 Axes = frozenset[str]
@@ -31,7 +32,7 @@ CALLS = frozenset(
 
 def of_spec(spec: Any) -> Axes:
     """The axes over which the blocks of an input with this spec differ."""
-    return frozenset(axis for entry in spec for axis in axes_of(entry))
+    return frozenset(axis for entry in entries_of(spec) for axis in axes_of(entry))
 
 
 def outputs(jaxpr: Any, given: Sequence[Axes]) -> list[Axes]:

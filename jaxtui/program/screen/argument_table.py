@@ -158,7 +158,8 @@ class _ArgumentRow(Vertical):
 
     def _show_axis(self, column: AxisColumn, row: ArgumentRow) -> None:
         maps = bool(column.field) and row.place is not None and row.index is not None
-        readable = maps and column.cells is not None and row.place < len(column.cells.texts)  # type: ignore[operator]
+        entries = len(column.cells.texts) if column.cells is not None else 0
+        readable = maps and row.place is not None and row.place < entries
         self.axis_input.disabled = not readable
         by_name = row.place is None and row.index is not None
         self.axis_input.placeholder = column.default if maps else column.by_name * by_name

@@ -30,6 +30,11 @@ from jaxtui.text.signs import UNFOLDED
 INDENT = 4  # columns, after a line that ends in a colon
 
 
+NO_FUNCTION = "no function yet"
+UNREAD = "no function: the source has an error"
+NOT_MADE = "the source makes no function"
+
+
 class FunctionName(Widget, can_focus=True):
     """The name of the function; opens the picker."""
 
@@ -44,13 +49,14 @@ class FunctionName(Widget, can_focus=True):
     place_name = "Function's name"
     HINTS = (("enter", "pick"),)
     text: reactive[str] = reactive("")
+    without: reactive[str] = reactive(NO_FUNCTION)
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.set_reactive(FunctionName.text, text)
 
     def render(self) -> Content:
-        name = (self.text or "no function yet")[: max(0, self.size.width - 4)]
+        name = (self.text or self.without)[: max(0, self.size.width - 4)]
         gap = " " * max(1, self.size.width - len(name) - 2)
         return Content.assemble((name, "$text"), gap, (f"{UNFOLDED} ", "$focus"))
 
@@ -231,6 +237,7 @@ class FunctionEditor(Vertical):
     ) -> None:
         """Show the function; the diagnosis is about its source or its reference, as is a note."""
         self.name_line.text = name
+        self.name_line.without = _without(source, reference, diagnosis)
         asked = self.has_class("-reference") and self.reference.has_focus
         imported = asked or _is_elsewhere(source, reference)
         self.set_class(imported, "-reference")
@@ -272,3 +279,10 @@ class FunctionEditor(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         self.post_message(self.ReferenceChanged(self.reference))
+
+
+def _without(source: str, reference: str, diagnosis: Diagnosis | None) -> str:
+    """What stands in place of a function's name where none can be told."""
+    if not source.strip() or reference.strip():
+        return NO_FUNCTION
+    return NOT_MADE if diagnosis is None or diagnosis.kind != "syntax" else UNREAD

@@ -23,10 +23,10 @@ from jaxtui.screen.mesh_picture import MeshPlaces
 from jaxtui.screen.prose import prose
 from jaxtui.screen.screens import load
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.text import quantities
+from jaxtui.text import plain, quantities
 from jaxtui.wire.listing import Links
 from jaxtui.wire.program import ProgramView
-from jaxtui.wire.report import Input, Output
+from jaxtui.wire.report import Environment, Input, Output
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.listing.lexer import Language
@@ -56,15 +56,23 @@ class LeafView(Protocol):
 class LiesOnMesh(Protocol):
     """A view that says where a leaf lies in the mesh of the device set, beside the inputs.
 
-    `processes` has the process of each device, if there are several.
+    `processes` has the process of each device, with its host if there are several, as words; it is
+    None or empty for a single process.
     """
 
     def lie_on(
         self,
         mesh: MeshPlaces | None,
         inputs: Sequence[Input],
-        processes: Mapping[int, int] | None = None,
+        processes: Mapping[int, str] | None = None,
     ) -> None: ...
+
+
+def _processes(environment: Environment | None) -> dict[int, str]:
+    """The process of each device in words, empty if there is but one."""
+    if environment is None or len({device.process for device in environment.devices}) < 2:
+        return {}
+    return {device.id: plain.process(environment, device.process) for device in environment.devices}
 
 
 class LeafTab(ResultTab):
@@ -102,9 +110,7 @@ class LeafTab(ResultTab):
                 asked = work.session.devices
                 ids = [device.id for device in devices]
                 mesh = MeshPlaces.over(ids, asked.order, asked.mesh)
-                of = {device.id: device.process for device in devices}
-                several = len(set(of.values())) > 1
-                view.lie_on(mesh, ran.report.inputs, of if several else None)
+                view.lie_on(mesh, ran.report.inputs, _processes(work.environment))
             view.show(ran.result, shown.leaf, ran.report.outputs[shown.leaf], labels)
         if work.values_gone:
             view.lose(VALUES_GONE)
@@ -294,7 +300,7 @@ def _compiled_caption(view: ProgramView, shown: Shown) -> str:
     work = shown.work
     there = work.views.get(view)
     if there is not None:
-        return "" if work.is_of_now(view, there) else OLD
+        return "" if work.views.is_current(view) else OLD
     if work.phase != "ready":
         return ""
     if view in RUN_AGAIN and work.ran_of != work.asked:

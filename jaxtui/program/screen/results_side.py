@@ -15,11 +15,10 @@ from jaxtui.program.screen.result_pane import ResultPane
 from jaxtui.program.screen.tab_line import SHARDS, VALUES, TabLine
 from jaxtui.program.screen.work import ProgramWork
 from jaxtui.screen.titles import pane_of
+from jaxtui.screen.widths import WIDEST
 
 if TYPE_CHECKING:
     from jaxtui.results.screen.shards_view import ShardsView
-
-WIDEST = 160  # columns from which two tabs of the results stand side by side
 
 
 class ResultsSide(ListingScreen):

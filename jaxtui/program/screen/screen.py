@@ -169,7 +169,8 @@ class MapScreen(PagedScreen):
         set_title(self.shapes, f"Shapes · {hint}" if hint else "Shapes")
         program = work.session.program
         names = tuple(argument.name for argument in program.arguments)
-        shown = (work.flow, diagnosis, work.flow_stale(now), source_line(program.source), names)
+        line = source_line(program.source, program.function_name)
+        shown = (work.flow, diagnosis, work.flow_stale(now), line, names)
         if shown != self._shown_flow:
             self._shown_flow = shown
             self.flow_view.update_flow(*shown)
@@ -221,7 +222,7 @@ class MapScreen(PagedScreen):
 
         What the lines in the editor offer comes before its fixes.
         """
-        notes = work.memory_notes if self.results.tab == MEMORY else work.notes
+        notes = work.views.memory_notes if self.results.tab == MEMORY else work.notes
         mendable = next((note for note in notes if note.fixes), None)
         found = work.diagnosis or self._parameters.wrong or mendable
         offered = self._offer.of(work)
@@ -388,7 +389,9 @@ class MapScreen(PagedScreen):
     def offers(self, command: Command) -> bool:
         """Offer turning the page if there are two, and finding if there is room for its key."""
         if command.action == "screen.flip":
-            return self.has_class("-narrow")
+            return self.has_class("-narrow") and not self.has_class("-stacked")
+        if command.action == "screen.add_layer":
+            return self.focused is self.layer_list
         if command.action in ("screen.move_out", "screen.move_in"):
             return len(self.explorer.work.session.program.layers) > 1
         if command.action == "screen.find" and command.scope == "map":

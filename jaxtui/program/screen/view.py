@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from jaxtui.program.screen.axes import Cells, split
@@ -164,11 +165,26 @@ def _faulty_argument(diagnosis: Diagnosis | None) -> tuple[int | None, str]:
     return int(below[0]), ".".join(below[1:])
 
 
-def source_line(source: str) -> str:
-    """Excerpt the function: the expression of its last return, else its last line."""
-    lines = [line.strip() for line in source.splitlines() if line.strip()]
+def source_line(source: str, name: str) -> str:
+    """Excerpt the function called `name`: the expression of its last return, else its last line.
+
+    A source that has no such function at its top level counts as a whole.
+    """
+    lines = [line.strip() for line in _definition(source, name) if line.strip()]
     returns = [line.removeprefix("return ") for line in lines if line.startswith("return ")]
     return returns[-1] if returns else (lines[-1] if len(lines) > 1 else "")
+
+
+def _definition(source: str, name: str) -> list[str]:
+    """The lines of a function, also of one that is still being typed; else those of the source."""
+    lines = source.splitlines()
+    starts = [i for i, line in enumerate(lines) if re.match(rf"def {re.escape(name)}\b", line)]
+    if not name or not starts:
+        return lines
+    rest = lines[starts[-1] + 1 :]
+    # A parenthesis may end the signature there.
+    ends = next((i for i, line in enumerate(rest) if re.match(r"[^\s)#]", line)), len(rest))
+    return [lines[starts[-1]], *rest[:ends]]
 
 
 def layer_prefix(work: ProgramWork, diagnosis: Diagnosis | None) -> str:

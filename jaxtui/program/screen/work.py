@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from jaxtui.program.screen.compiler_text import CompilerText
+from jaxtui.program.screen.compiler_text import CompilerViews
+from jaxtui.program.screen.followed_signature import FollowedSignature
+from jaxtui.program.screen.non_finite import NonFinite
+from jaxtui.program.screen.printed import By, PrintedTexts
 from jaxtui.program.screen.runs import RunRecord, Runs
-from jaxtui.program.screen.signature import follow, follow_axes
 from jaxtui.screen.open_session import OpenSession
-from jaxtui.screen.work import PRINTED_CHARACTERS, Pending, RequestWork
+from jaxtui.screen.work import Pending, RequestWork
 from jaxtui.session.diagnosis import Diagnosis
-from jaxtui.session.session import Argument, Program, Sharding
 from jaxtui.wire.base import Composition, Failed, Printed
 from jaxtui.wire.names import NamesListed
 from jaxtui.wire.program import Inspect, Inspected, ProgramView, Ran, Run, Trace, Traced
 from jaxtui.wire.protocol import AnyEvent
-from jaxtui.wire.report import Flow, Output, Parameter, Summary
+from jaxtui.wire.report import Flow, Parameter, Summary
 
 if TYPE_CHECKING:
     from jaxtui.program.screen.known_names import ModuleNames
@@ -30,11 +31,6 @@ SMALL = 1_000_000  # elements touched, up to which a program runs by itself
 WORDS: dict[type, str] = {Trace: "tracing", Run: "waiting to run", Inspect: "compiling"}
 
 
-def _text_of(program: Program) -> tuple[str, str]:
-    """What says which function a program has."""
-    return program.source, program.function
-
-
 class ProgramWork(RequestWork[Composition, Ran]):
     """The work on the session's program: its traces, its runs and the views of it."""
 
@@ -42,29 +38,25 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     def __init__(self, open_session: OpenSession) -> None:
         super().__init__(open_session)
-        self.printed = {"trace": "", "run": ""}
-        self._printing = {"trace": 0, "run": 0}  # the request that each text is of
+        self._printed = PrintedTexts()
         self._printed_by: Composition | None = None  # what the newest run is of
         self.traced: Traced | None = None
         self.traced_of: Composition | None = None
         self.values_gone = False  # with the engine that kept the result's values
         self.runs = Runs(open_session)
         self._run_files = 0  # how often files had changed when the newest run was asked for
-        self.views: dict[ProgramView, CompilerText] = {}
+        self.views = CompilerViews(open_session)
         self.flow: Flow | None = None
         """The newest shape flow; of a program before when nothing of the typed one is known."""
         self.signature: list[Parameter] | None = None
         """The parameters of the newest function that the engine could read."""
         self._blocked_trace = False
-        self._remembered: dict[str, Argument] = {}
-        self._remembered_axes: dict[tuple[int, str], str] = {}
-        self._opened = _text_of(self.session.program)  # the function that the session came with
-        self._given_to: list[Parameter] | None = None  # the signature that the arguments are for
+        self._followed = FollowedSignature(self.session.program)
         self._trace_id = 0
         self._departed_at = -math.inf  # when what is typed ceased to be what the result is of
         self._let_run: Composition | None = None  # what runs by itself however large it is
         self._late = False  # what is typed has not been traced, and will not be any moment
-        self._not_finite = 0  # the result that is known to have NaN or infinities
+        self._non_finite = NonFinite()
         self._run_wanted = False  # a run that waits for the engine to be started again
 
     @cached_property
@@ -89,29 +81,10 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if self._late and self.traced_of != self.asked:
             return None
         if self.traced is not None and self.traced.diagnosis is not None:
-            return self._with_batches(self.traced.diagnosis)
+            return self.views.with_batches(self.traced.diagnosis)
         if self._failure is not None and self._failure_of == self.traced_of:
-            return self._with_batches(self._failure)
+            return self.views.with_batches(self._failure)
         return None
-
-    def _with_batches(self, found: Diagnosis) -> Diagnosis:
-        """`found`, if it is that memory does not suffice, with the fix that the view of it has."""
-        if found.kind != "memory" or found.fixes or not self.memory_notes:
-            return found
-        return msgspec.structs.replace(found, fixes=self.memory_notes[0].fixes)
-
-    @property
-    def memory_notes(self) -> list[Diagnosis]:
-        """What the view of the memory has found to mend in what is typed."""
-        view = self.views.get("memory")
-        return view.notes if view is not None and self.is_of_now("memory", view) else []
-
-    def is_of_now(self, name: ProgramView, view: CompilerText) -> bool:
-        """Whether a view is of what is typed."""
-        return view.composition == self.asked and view.sharding == self._sharding_for(name)
-
-    def _sharding_for(self, view: ProgramView) -> Sharding | None:
-        return self.session.sharding if view == "memory" else None
 
     @property
     def notes(self) -> list[Diagnosis]:
@@ -128,22 +101,17 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     def note_summary(self, result: int, summary: Summary) -> None:
         """Hear of the statistics of a leaf of `result`."""
-        if summary.non_finite:
-            self._not_finite = result
+        self._non_finite.note_summary(result, summary)
 
     @property
     def not_finite(self) -> bool:
         """Whether the result on view is known to have NaN or infinities."""
-        if self.ran is None:
-            return False
-        summaries = (output.summary for output in self.ran.report.outputs)
-        told = any(summary is not None and summary.non_finite for summary in summaries)
-        return told or self.ran.result == self._not_finite
+        return self._non_finite.among(self.ran)
 
     @property
     def rewritten(self) -> bool:
         """Whether the function is no longer as it was opened."""
-        return _text_of(self.session.program) != self._opened
+        return self._followed.rewritten(self.session.program)
 
     @property
     def choices(self) -> list[str]:
@@ -172,6 +140,11 @@ class ProgramWork(RequestWork[Composition, Ran]):
         if self.ran is None or self.ran_of == self.asked:
             return False
         return now - max([self._departed_at, *self._since(Run)]) >= self.quiet
+
+    @property
+    def printed(self) -> dict[By, str]:
+        """What the newest trace and the newest run wrote, apart from each other."""
+        return self._printed.texts
 
     def printed_stale(self, now: float) -> bool:
         """Whether what the newest run printed is not of what is typed."""
@@ -240,17 +213,15 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     def replaced(self, now: float) -> None:
         """Nothing that was answered, or is still to be, is of the session that comes now."""
-        self._remembered.clear()
-        self._remembered_axes.clear()
-        self._opened, self._given_to = _text_of(self.session.program), None
-        self.printed = {"trace": "", "run": ""}
+        self._followed = FollowedSignature(self.session.program)
+        self._printed.clear()
         if self._run_id in self._pending:
             self._cancel(self._run_id)
         self._trace_id = self._run_id = 0
         self.traced = self.traced_of = self.flow = self.signature = None
         self.ran = self.ran_of = None
         self._failure = self._failure_of = None
-        self.views = {}
+        self.views.clear()
         self.runs.forget()
         before = self._known
         self.edited(now)
@@ -263,7 +234,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self.ran_lost = True
         self.ran_of, self._departed_at = None, now
         self._failure = self._failure_of = None
-        self.views = {}
+        self.views.clear()
         self._rest_at = now
         self._trace(now)
 
@@ -313,8 +284,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     def inspect(self, view: ProgramView, now: float) -> None:
         """Ask for a view of what is typed, unless it is there, asked for, or typing goes on."""
-        composition, shown = self.asked, self.views.get(view)
-        sharding = self._sharding_for(view)
+        composition, sharding = self.asked, self.views.sharding_for(view)
         asked = any(
             isinstance(p.request, Inspect)
             and (p.request.view, p.request.sharding, p.asked) == (view, sharding, composition)
@@ -324,8 +294,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         # These run the program, and what may run by itself was decided for the result.
         decides = view in RUN_AGAIN and not self.abstract
         waits = waits or (decides and self.ran_of != composition)
-        there = shown is not None and self.is_of_now(view, shown)
-        if there or asked or waits or self.blocked():
+        if self.views.is_current(view) or asked or waits or self.blocked():
             return
         request = Inspect(id=self._next_id(), composition=composition, view=view, sharding=sharding)
         self._ask(request, now)
@@ -342,7 +311,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         self._run_id = self._next_id()
         self._run_wanted = False
         self._failure = None
-        self.printed = {"trace": "", "run": ""}
+        self._printed.clear()
         self._printed_by = composition = self.asked
         self._run_files = self.runs.files
         held = self.runs.held_for(composition)
@@ -385,8 +354,7 @@ class ProgramWork(RequestWork[Composition, Ran]):
         match event:
             case Ran() if event.id == self._run_id:
                 self._take_run(event, pending)
-                if any(map(_has_non_finite, event.report.outputs)):
-                    self._not_finite = event.result
+                self._non_finite.note_run(event)
                 self.runs.add(RunRecord(event, pending.asked, self._run_files))
                 self.values_gone = False
                 if self.ran_of == self.asked:
@@ -404,13 +372,12 @@ class ProgramWork(RequestWork[Composition, Ran]):
                 )
             case Inspected() | Failed() if isinstance(pending.request, Inspect):
                 answer = event if isinstance(event, Inspected) else event.diagnosis
-                self.views[pending.request.view] = CompilerText.of(pending.request, answer)
+                self.views.take(pending.request, answer)
             case _:
                 pass
 
     def _on_traced(self, event: Traced, pending: Pending[Composition], now: float) -> None:
-        if self._printing["trace"] != event.id:
-            self.printed["trace"] = ""
+        self._printed.answered("trace", event.id)
         self.traced, self.traced_of = event, pending.asked
         if event.flow is not None:
             self.flow = event.flow
@@ -423,23 +390,12 @@ class ProgramWork(RequestWork[Composition, Ran]):
 
     def _follow_signature(self, signature: list[Parameter], asked: Composition, now: float) -> None:
         """Let the arguments follow a change of the signature; those of a file are as they are."""
-        if self._given_to is None and _text_of(asked.program) == self._opened:
-            self._given_to = signature
+        self._followed.came_with(signature, asked.program)
         if asked != self.asked:
             return
-        program = self.session.program
-        before, self._given_to = self._given_to, signature
-        arguments = follow(program.arguments, before, signature, self._remembered)
-        if arguments != program.arguments:
-            layers = follow_axes(
-                program.layers,
-                (program.arguments, before or signature),
-                (arguments, signature),
-                self._remembered_axes,
-            )
-            program = msgspec.structs.replace(program, arguments=arguments, layers=layers)
-            session = msgspec.structs.replace(self.session, program=program)
-            self.open_session.session = session
+        program = self._followed.followed(self.session.program, signature)
+        if program is not self.session.program:
+            self.open_session.session = msgspec.structs.replace(self.session, program=program)
             self._known = self.asked
             self._trace(now)
 
@@ -449,19 +405,4 @@ class ProgramWork(RequestWork[Composition, Ran]):
         traces = event.id == self._trace_id or (
             pending is not None and isinstance(pending.request, Trace)
         )
-        kind = "trace" if traces else "run"
-        before = self.printed[kind]
-        if event.id and event.id != self._printing[kind]:
-            self._printing[kind], before = event.id, ""
-        self.printed[kind] = (before + event.text)[-PRINTED_CHARACTERS:]
-
-
-def _has_non_finite(output: Output) -> bool:
-    """Whether the values that came with an output have NaN or infinities."""
-    if output.values is None:
-        return False
-    from jaxtui.results.screen.model import every_cell
-    from jaxtui.text.numbers import cell_of, extent_of
-
-    cells = every_cell(output.values, len(output.shape))
-    return extent_of([cell_of(cell, output.dtype) for cell in cells], output.dtype).non_finite
+        self._printed.add("trace" if traces else "run", event.id, event.text)

@@ -28,7 +28,8 @@ def sort_of(dtype: Any) -> Sort:
     if jnp.issubdtype(dtype, jnp.complexfloating) and dtype != np.clongdouble:
         return "complex"
     # Where long double is double, NumPy has one dtype with two names.
-    return {"float64": "float", "complex128": "complex"}.get(np.dtype(dtype).name, "text")  # type: ignore[return-value]
+    same: dict[str, Sort] = {"float64": "float", "complex128": "complex"}
+    return same.get(np.dtype(dtype).name, "text")
 
 
 def nested(array: np.ndarray[Any, Any], sort: Sort) -> Any:
@@ -47,7 +48,8 @@ def cells(array: np.ndarray[Any, Any], sort: Sort) -> list[list[Any]]:
     array = _elements(array, sort)
     if sort in ("float", "complex"):
         array = shortest(array)
-    return array.tolist()  # type: ignore[no-any-return]
+    rows: list[list[Any]] = array.tolist()
+    return rows
 
 
 def key_text(words: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -103,14 +103,14 @@ def shape_text(shape: Sequence[int]) -> str:
 class Scene:
     """Arrays of one run: the arguments' leaves and one output, on the devices with these labels.
 
-    `processes` has the process of each device, if there are several.
+    `processes` names the process of each device, if there are several.
     """
 
     inputs: tuple[Laid, ...]
     output: Laid
     labels: Mapping[int, str]
     mesh: MeshPlaces | None = None
-    processes: Mapping[int, int] = field(default_factory=dict)
+    processes: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def devices(self) -> tuple[int, ...]:

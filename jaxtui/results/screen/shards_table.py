@@ -153,7 +153,7 @@ def _subject(scene: Scene, laid: Laid | None, device: int, chosen: Sequence[int]
     if scene.mesh is not None and (words := scene.mesh.words(device)):
         parts.append(Segment(f"{GAP}{words}"))
     if device in scene.processes:
-        parts.append(Segment(f"{GAP}process {scene.processes[device]}"))
+        parts.append(Segment(f"{GAP}process {clean(scene.processes[device])}"))
     return tuple(parts)
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -72,7 +71,7 @@ class ShardsView(LineScroller):
         super().__init__()
         self._inputs: tuple[Input, ...] = ()
         self._mesh: MeshPlaces | None = None
-        self._processes: dict[int, int] = {}
+        self._processes: dict[int, str] = {}
         self._turned = False
         self.scene: Scene | None = None
         self.first = 0  # the input that is shown first
@@ -94,7 +93,7 @@ class ShardsView(LineScroller):
         self,
         mesh: MeshPlaces | None,
         inputs: Sequence[Input],
-        processes: Mapping[int, int] | None = None,
+        processes: Mapping[int, str] | None = None,
     ) -> None:
         """Name the axes of `mesh` and the `processes` of devices, and show `inputs`, from the next
         output on."""
@@ -143,13 +142,6 @@ class ShardsView(LineScroller):
         self.lay_out()
 
     # --------------------------------------------------------------------------------- painting
-
-    def make_style(self, part: str) -> Style:
-        """The styles named in `part`, combined in that order."""
-        style = self.rich_style
-        for one in part.split():
-            style += self.get_component_rich_style(self.PREFIX + one, partial=True)
-        return style
 
     def render_line(self, y: int) -> Strip:
         lines = self.laid_out.lines

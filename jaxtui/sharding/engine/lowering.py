@@ -83,6 +83,9 @@ class LoweredProgram:
         held, known = shardy.marked_values(module), self._read
         found = []
         for number, rank in enumerate(self._ranks):
+            if number in self._unreduced:
+                found.append(self._unreduced[number])
+                continue
             key = (held.get(number), rank)
             if key not in known:
                 known[key] = shardy.sharded(*key)
@@ -92,6 +95,12 @@ class LoweredProgram:
     @functools.cached_property
     def _ranks(self) -> list[int]:
         return [shardy.rank(value.aval) for value in self.marked.values]
+
+    @functools.cached_property
+    def _unreduced(self) -> dict[int, Sharded]:
+        """How the values lie that are yet to be summed, which have no marks: their types say it."""
+        laid = ((n, shardy.by_type(v.aval)) for n, v in enumerate(self.marked.values))
+        return {number: sharded for number, sharded in laid if sharded.unreduced}
 
     @functools.cached_property
     def _read(self) -> dict[tuple[Any, int], Sharded]:

@@ -15,7 +15,7 @@ import jax
 from jax.extend import core
 from jax.interpreters import mlir
 
-from jaxtui.sharding.engine import lines, marks
+from jaxtui.sharding.engine import lines, marks, shardy
 from jaxtui.wire.sharding import Scope
 
 # Calls that only give a body a name: the body takes all operands, or the last of them.
@@ -117,7 +117,7 @@ class Marking:
                 number = len(self.values)
                 now = flat.read(variable)
                 self.values.append(MarkedValue(equation, output, scope, now))
-                if not isinstance(now, core.Literal) and _is_array(variable.aval):
+                if not isinstance(now, core.Literal) and _is_markable(variable.aval):
                     flat.marked.append((now, number))
 
     def _enter_call(self, equation: Any, called: Any, scope: int, flat: Flat) -> None:
@@ -272,8 +272,12 @@ def _is_jaxpr(value: Any) -> bool:
     return isinstance(value, core.Jaxpr | core.ClosedJaxpr)
 
 
-def _is_array(aval: Any) -> bool:
-    return hasattr(aval, "shape") and hasattr(aval, "dtype")
+def _is_markable(aval: Any) -> bool:
+    """Whether a mark may read a value: an array that is not yet to be summed over axes.
+
+    Shardy ends the process where an operation without results reads such a sum.
+    """
+    return hasattr(aval, "shape") and hasattr(aval, "dtype") and not shardy.by_type(aval).unreduced
 
 
 def _shardings(equation: Any, name: str) -> Sequence[Any]:

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jaxlib.mlir import ir
+from msgspec.structs import replace
 
 from jaxtui.engine_base.arrays import dtype_name
 from jaxtui.engine_base.errors import Diagnosed
+from jaxtui.program.engine import suggestions
 from jaxtui.session.diagnosis import Diagnosis
+from jaxtui.session.field_path import SHARDING
 from jaxtui.session.session import FieldError, Sharding
 from jaxtui.sharding import costs
 from jaxtui.sharding.costs import Links
@@ -40,9 +43,24 @@ def planned(composition: Composition, sharding: Sharding, *, id: int = 0) -> Sha
     try:
         plan = plan_of(composition, sharding)
     except Diagnosed as error:
-        failure = error.diagnosis
+        failure = _with_right_fixes(error.diagnosis, composition, sharding)
     seconds = time.perf_counter() - began
     return ShardingPlanned(id=id, plan=plan, diagnosis=failure, seconds=seconds)
+
+
+def _with_right_fixes(found: Diagnosis, composition: Composition, sharding: Sharding) -> Diagnosis:
+    """The diagnosis with those of its fixes that let the program be planned, or fail elsewhere."""
+
+    def fault(tried: Composition) -> Diagnosis | None:
+        try:
+            lowered(tried, sharding)
+        except Diagnosed as error:
+            return error.diagnosis
+        return None
+
+    if any(fix.field.under(SHARDING) is not None for fix in found.fixes):
+        return found  # of the mesh that is planned on, and computed from it
+    return replace(found, fixes=suggestions.right_fixes(found, composition, fault))
 
 
 def plan_of(composition: Composition, sharding: Sharding) -> ShardingPlan:
@@ -140,9 +158,9 @@ class Planner:
         """How everything lies by its type, which tracing knows of explicit axes."""
         program = self.program
         return _Laid(
-            inputs=[_by_type(given.leaf) for given in program.arrays],
-            values=[_by_type(value.aval) for value in program.marked.values],
-            outputs=[_by_type(aval) for aval in program.jaxpr.out_avals],
+            inputs=[shardy.by_type(given.leaf) for given in program.arrays],
+            values=[shardy.by_type(value.aval) for value in program.marked.values],
+            outputs=[shardy.by_type(aval) for aval in program.jaxpr.out_avals],
             sent=[],
             unplanned=f"JAX cannot lower this, so types are all there is: {program.unlowered}",
         )
@@ -260,16 +278,6 @@ class Planner:
 
     def _last_place(self) -> lines.Place | None:
         return next((place for place in reversed(self._places) if place is not None), None)
-
-
-def _by_type(array: Any) -> Sharded:
-    """How an array lies by the sharding that is part of its type, or that it was given."""
-    entries = tuple(getattr(getattr(array, "sharding", None), "spec", ()))
-    spec = [
-        list(entry) if isinstance(entry, tuple) else [] if entry is None else [entry]
-        for entry in entries
-    ]
-    return Sharded(spec + [[] for _ in range(shardy.rank(array) - len(spec))])
 
 
 def _first_line(error: BaseException) -> str:

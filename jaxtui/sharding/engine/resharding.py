@@ -44,9 +44,9 @@ _OF_ELEMENTS = frozenset(
     for name in ("reduce", "scatter", "sort", "map", "reduce_window", "select_and_scatter")
 )
 # What XLA sends something for that Shardy's own resharding does not tell.
-_SENT_BY_XLA = frozenset({"stablehlo.gather", "stablehlo.scatter", "stablehlo.reduce"}) | (
-    xla_ways.SHIFTING
-)
+_SENT_BY_XLA = xla_ways.SHIFTING | {
+    f"stablehlo.{name}" for name in ("gather", "scatter", "reduce", "reshape")
+}
 # In the text of an attribute: "data", or a part of it, "data":(2)2.
 _AXIS = re.compile(r'"([^"]+)"(?::\((\d+)\)(\d+))?')
 
@@ -77,6 +77,25 @@ def insert_collectives(module: Any) -> None:
         xla_ways.reshard_as_xla(operations)
     options = "{enable-full-version=true}" if _full_version() else ""
     shardy.run(_TO_COLLECTIVES.format(options), module)
+    with module.context:
+        _sum_once(module)
+
+
+def _sum_once(module: Any) -> None:
+    """Take away each sum over axes over which its operand has just been summed.
+
+    Shardy sums what a program says is yet to be summed while it propagates, and does not know its
+    own all_reduce for one when it inserts what is missing.
+    """
+    for op in shardy.operations(shardy.main_of(module)):
+        if op.name != "sdy.all_reduce":
+            continue
+        operand, axes = op.operands[0], op.attributes["reduction_axes"]
+        maker = operand.owner
+        summed = not isinstance(maker, ir.Block) and maker.name == op.name
+        if summed and maker.attributes["reduction_axes"] == axes:
+            op.results[0].replace_all_uses_with(operand)
+            op.erase()
 
 
 @functools.cache
@@ -167,6 +186,11 @@ def _by_xla(op: Any, mesh: Mapping[str, int]) -> Iterator[Resharding]:
         spec = shardy.sharded(shardy.sharding_of(op.results[0]), len(shape)).spec
         block, element = shardy.block_shape(shape, spec, mesh), _bits(shaped.element_type)
         yield Resharding("all_reduce", tuple(axes), block, element)
+    if axes := xla_ways.dropped_axes(op):
+        kind = ir.RankedTensorType(op.operands[0].type)
+        spec = shardy.sharded(shardy.sharding_of(op.operands[0]), len(kind.shape)).spec
+        block = shardy.block_shape(tuple(kind.shape), spec, mesh)
+        yield Resharding("all_reduce", tuple(axes), block, _bits(kind.element_type))
     for result, over in _reduced_together(op):
         kind = ir.RankedTensorType(result.type)
         spec = shardy.sharded(shardy.sharding_of(result), len(kind.shape)).spec
@@ -205,8 +229,11 @@ def _sent_by(op: Any, mesh: Mapping[str, int]) -> Iterator[Resharding]:
     for axes in parts:
         if axes == ():
             continue
+        made: CollectiveKind = "all_gather" if _of_several(op) else kind or _MANUAL[op.name]
+        if kind == "all_gather" and axes is not None and shape[_gathered(op).index(axes)] == 1:
+            made = "all_reduce"  # of what one device has, and the zeros of the others
         yield Resharding(
-            kind="all_gather" if _of_several(op) else kind or _MANUAL[op.name],
+            kind=made,
             axes=axes,
             block=tuple(block),
             element=_bits(shaped.element_type),

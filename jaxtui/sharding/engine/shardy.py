@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jax.sharding import PartitionSpec
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import sdy
 from jaxlib.mlir.passmanager import PassManager
 
+from jaxtui.engine_base import meshes
 from jaxtui.sharding.blocks import size_of
 from jaxtui.sharding.engine import marks
 from jaxtui.wire.sharding import Spec
@@ -139,6 +141,17 @@ def _read(attribute: Any, rank: int) -> Sharded:
     # array on a single device, as for a callback, has none at all.
     spec = [*spec[:rank], *([] for _ in range(rank - len(spec)))]
     return Sharded(spec, tuple(_axis_text(sdy.AxisRefAttr(axis)) for axis in unreduced))
+
+
+def by_type(array: Any) -> Sharded:
+    """How an array lies by the sharding that is part of its type, or that it was given."""
+    said = getattr(getattr(array, "sharding", None), "spec", PartitionSpec())
+    spec = [
+        list(entry) if isinstance(entry, tuple) else [] if entry is None else [entry]
+        for entry in meshes.entries_of(said)
+    ]
+    spec += [[] for _ in range(rank(array) - len(spec))]
+    return Sharded(spec, tuple(sorted(meshes.axes_beside(said).get("unreduced", ()))))
 
 
 def rank(aval: Any) -> int:

@@ -40,7 +40,7 @@ def explained(
         id=id,
         axes=asked,
         origins=list(asking.origins(value, dimension, asked)),
-        lost=list(asking.lost(value, dimension, asked)),
+        lost=list(asking.lost(value)),
     )
 
 
@@ -174,7 +174,7 @@ class _Asking:
 
     # ------------------------------------------------------------------------------------- lost
 
-    def lost(self, value: int, dimension: int, asked: list[str]) -> Iterator[str]:
+    def lost(self, value: int) -> Iterator[str]:
         """For each axis of the mesh that divides nothing of this array, where it was lost."""
         if value < 0:
             return

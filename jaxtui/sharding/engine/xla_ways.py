@@ -174,6 +174,19 @@ def summed_axes(op: Any) -> list[str]:
     return []
 
 
+def dropped_axes(op: Any) -> list[str]:
+    """The axes of dimensions of size 1 that a reshape drops, as behind `x[0]` of divided rows.
+
+    One device has what there is: XLA sums it with the zeros of the others.
+    """
+    if op.name != "stablehlo.reshape":
+        return []
+    given, shape = _spec(op.operands[0]), _shape(op.operands[0])
+    kept = {axis for axes in _spec(op.results[0]) for axis in axes}
+    dropped = [axes for size, axes in zip(shape, given, strict=True) if size == 1]
+    return [axis for axes in dropped for axis in axes if axis not in kept]
+
+
 # --------------------------------------------------------------------------------- what is shifted
 
 
@@ -258,13 +271,21 @@ def _over_edges(
     axes = _spec(op.operands[0])[given]
     parts = math.prod(size_of(axis, mesh) for axis in axes)
     block = list(_block(op.operands[0], mesh))
-    own, size = block[given], -(-_shape(op.results[0])[made] // parts)
-    before = [part * own - (reads.step * part * size + reads.first) for part in range(1, parts)]
+    own, whole = block[given], _shape(op.results[0])[made]
+    size = -(-whole // parts)
+    if op.name == "stablehlo.slice" and whole == 1:
+        # The first device has the result, and takes it from the one that holds it.
+        if parts > 1 and reads.first >= own:
+            block[given] = 1
+            yield Shift(tuple(axes), tuple(block))
+        return
+    filled = min(parts, whole)  # the devices that have a part of the result
+    before = [part * own - (reads.step * part * size + reads.first) for part in range(1, filled)]
     behind = [
         reads.step * ((part + 1) * size - 1) + reads.first + reads.more - ((part + 1) * own - 1)
-        for part in range(parts - 1)
+        for part in range(min(filled, parts - 1))
     ]
-    for wanted in (max(before), max(behind)):
+    for wanted in (max(before, default=0), max(behind, default=0)):
         for passed in range(0, wanted, own):
             block[given] = min(own, wanted - passed)
             yield Shift(tuple(axes), tuple(block))

@@ -177,12 +177,12 @@ class Details(Vertical):
         else:
             groups = work.found.groups if work.found is not None else ()
             told = view.search_groups(groups, width) if self.size.height > LOW else []
-            heading = view.search_heading(self.found, width)
+            heading = view.search_heading(width)
             self.head.say([*self._search_words(width), *told, heading])
         session, found = work.session, self.found
         self.list.put(
             len(found),
-            lambda number: view.search_row(found[number], session, width),
+            lambda number: view.search_row(found[number], session),
             of=("search", found, session, width),
             stale=work.found_of != work.asked and not work.searching,
         )

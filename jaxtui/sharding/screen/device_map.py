@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Size
@@ -14,7 +13,6 @@ from textual.strip import Strip
 from jaxtui.screen.line_scroller import LineScroller, ways
 from jaxtui.sharding.grid import HEADING, Grid
 from jaxtui.sharding.screen import roles
-from jaxtui.sharding.screen.row_list import combined
 from jaxtui.sharding.words import AnyArray
 
 
@@ -72,9 +70,6 @@ class DeviceMap(LineScroller):
             return self.strip_of(())
         strip = self.strip_of(roles.line_of(grid.line(row, self.device, first)))
         return strip if y < self.size.height - 1 else self.telling_more(strip, grid.rows - row - 1)
-
-    def make_style(self, part: str) -> Style:
-        return combined(self, part)
 
     def go_to(self, device: int) -> None:
         """Put the cursor on a device."""

@@ -84,7 +84,7 @@ def changed(session: Session, name: str, text: str) -> Sharding | None:
     return None if part == Sharding() else part
 
 
-def at_form(field: FieldPath, session: Session) -> FieldPath:
+def at_form(field: FieldPath) -> FieldPath:
     """The field of the form for a fault at `field`; a mesh may be that of the device set."""
     if field in (DEVICES / "mesh", DEVICES / "axis_types"):
         return SHARDING / field.name

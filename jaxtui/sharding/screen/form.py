@@ -133,14 +133,14 @@ class ShardingForm(Vertical):
         self._mesh.input.placeholder = fields.mesh_placeholder(session)
         self._types.input.placeholder = fields.types_placeholder(session)
         faults = dict(unread)
-        if diagnosis is not None and (place := self.place_of(diagnosis, session)) is not None:
+        if diagnosis is not None and (place := self.place_of(diagnosis)) is not None:
             faults.setdefault(place, diagnosis)
         for line in (*self._mesh_lines, *self._arguments):
             line.show_faults(faults)
 
-    def place_of(self, diagnosis: Diagnosis, session: Session) -> FieldPath | None:
+    def place_of(self, diagnosis: Diagnosis) -> FieldPath | None:
         """The field of the form at which a fault stands, None if it is elsewhere."""
-        place = fields.at_form(diagnosis.field, session)
+        place = fields.at_form(diagnosis.field)
         return place if any(entry.field == place for entry in self.entries()) else None
 
     def on_input_changed(self, event: Input.Changed) -> None:

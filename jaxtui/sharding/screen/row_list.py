@@ -22,16 +22,6 @@ from jaxtui.sharding.words import Part, Parts
 from jaxtui.text.signs import CURSOR
 
 
-def combined(widget: LineScroller, part: str) -> Style:
-    """The styles of the roles named in `part`, combined in that order."""
-    first, *others = part.split() or [""]
-    # Only the whole style of a role has its colour mixed with the background.
-    style = widget.get_component_rich_style(roles.PREFIX + first) if first else widget.rich_style
-    for one in others:
-        style += widget.get_component_rich_style(roles.PREFIX + one, partial=True)
-    return style
-
-
 class FlowText(PaintedLines):
     """Lines of a flow's texts that do not change with a cursor."""
 
@@ -46,9 +36,6 @@ class FlowText(PaintedLines):
         if self.styles.height is None or self.styles.height.value != len(painted):
             self.styles.height = len(painted)
         self.show(painted, stale=stale)
-
-    def make_style(self, part: str) -> Style:
-        return combined(self, part)
 
 
 class RowList(LineScroller):
@@ -135,9 +122,6 @@ class RowList(LineScroller):
         strip = self.strip_of((pointer, *row), dim=self._stale)
         over = Style(bgcolor=self.style_of(kind).bgcolor)
         return Strip(Segment.apply_style(strip, post_style=over), strip.cell_length)
-
-    def make_style(self, part: str) -> Style:
-        return combined(self, part)
 
     def texts(self) -> list[str]:
         """The rows on view as text."""

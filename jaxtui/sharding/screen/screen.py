@@ -143,7 +143,7 @@ class ShardingScreen(WorkScreen[ProgramWork]):
         at = self.explorer.now() if now is None else now
         asked = self.sharding_work
         found = asked.diagnosis
-        in_form = found is not None and self.form.place_of(found, asked.session) is not None
+        in_form = found is not None and self.form.place_of(found) is not None
         self.flow.show(at, device=self.details.device, fault=None if in_form else found)
         self.details.show(self.flow.row, at)
 

@@ -144,7 +144,7 @@ def why(
         return [(Part("A scalar has no dimension to divide.", "quiet"),)]
     for number, size in enumerate(array.shape):
         axes = array.spec[number] if number < len(array.spec) else []
-        held: list[Part] = [Part(f"dimension {number} ", "heading"), Part(f"of {size:,}: ")]
+        held: list[Part] = [Part(f"dimension {number}", "heading"), Part(f", size {size:,}: ")]
         if axes:
             for place, axis in enumerate(axes):
                 held += [Part(", ")] if place else [Part("over ")]
@@ -255,7 +255,7 @@ def advice_rows(advice: Sequence[Advice], width: int) -> list[AdviceRow]:
 # ---------------------------------------------------------------------------------------- search
 
 
-def search_heading(found: Sequence[FoundSharding], width: int) -> Parts:
+def search_heading(width: int) -> Parts:
     """The names of the columns of `search_row`."""
     titles = [*(title.rjust(size) for title, size in _COLUMNS), "arguments"]
     return (Part("  " + "  ".join(titles)[: width - 2], "quiet"),)
@@ -286,7 +286,7 @@ def search_groups(groups: Sequence[SearchedGroup], width: int) -> list[Parts]:
 _COLUMNS = (("sent", 9), ("time", 8), ("peak", 9))
 
 
-def search_row(found: FoundSharding, session: Session, width: int) -> Parts:
+def search_row(found: FoundSharding, session: Session) -> Parts:
     """`★ 128 B  1.1 µs  2,432 B  x P('data')`, what differs from the session first."""
     typed = {argument.name: argument.sharding for argument in session.program.arguments}
     figures = (

@@ -62,10 +62,20 @@ def test_each_strategy_is_followed_along_the_sweep_with_its_verdicts() -> None:
         "pmap on 8 devices is slower (4.00 times the time), batch 8; then within noise, batch 64; "
         "then faster (2.50 times as fast), batch 256." in text
     )
-    assert "it is the size of the work that decides" in text
+    assert "earn back what it costs to use them at batch 256 only." in text
     assert "20 ms to compile" in text
     assert "as long as 5.00 of its calls" in text
     assert "would look 6.00 times as slow" in text
+
+
+def test_a_size_where_one_of_two_strategies_wins_is_not_said_to_lose() -> None:
+    said = discussion(
+        report(
+            point(8, row("pmap", 8, 2.0, "faster"), row("shard_map", 8, 0.5, "slower")),
+            point(64, row("pmap", 8, 0.5, "slower"), row("shard_map", 8, 2.0, "faster")),
+        )
+    )
+    assert "At every size here several devices earn back" in "\n".join(said)
 
 
 def test_one_device_and_many_are_told_apart() -> None:

@@ -138,7 +138,7 @@ async def test_an_answer_is_checked_once_typing_rests_and_told() -> None:
         await bench.hear(wrong)
         assert "not yet: other values" in bench.text
         bench.explorer.edit(FieldPath("program.source"), "def length(v):\n    return 0\n")
-        await bench.until(lambda: "leave source as it is" in bench.text)
+        await bench.until(lambda: "leave the function as before" in bench.text)
         await bench.press("u")
         await bench.until(lambda: bool(bench.client.asked(CheckAnswer)))
         (again,) = bench.client.take(CheckAnswer)
@@ -283,3 +283,14 @@ def test_a_file_that_cannot_be_read_or_written_is_no_obstacle(tmp_path: Path) ->
     nowhere.did("vmap", {1})
     assert nowhere.trouble.startswith("what is done of the lessons cannot be kept")
     assert nowhere.steps("vmap") == {1}
+
+
+@pytest.mark.parametrize(("size", "turns"), [((120, 40), False), ((80, 24), True)])
+async def test_no_key_is_named_to_turn_to_results_that_are_in_sight(
+    size: tuple[int, int], turns: bool
+) -> None:
+    async with Bench().open(size) as bench:
+        await opened(bench, "vmap")
+        assert ("─Results" in bench.text) is not turns
+        named = [label for _, label in bench.app.map_screen.keys(None)]
+        assert ("results" in named or "text" in named) is turns

@@ -58,12 +58,32 @@ async def test_the_notes_stand_under_the_list_where_there_is_no_room_beside_it()
             assert notes.region.width >= 36
 
 
+async def test_a_title_that_is_typed_is_found_before_lessons_that_have_its_words() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        title = lessons.load("ex-move").title
+        await bench.press("5", "slash", *("space" if key == " " else key for key in title))
+        assert "Moving, step 2" in bench.text  # in the chapter of shard_map, and called move-jit
+        assert bench.app.screen.listed.name_at_cursor == "ex-move"  # type: ignore[attr-defined]
+
+
+async def test_opening_a_lesson_ends_the_filter_that_found_it() -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press("5", "slash", *"psum", "enter")
+        await bench.until(lambda: bench.session == lessons.load("psum"))
+        await bench.press("5")
+        assert "> psum_" not in bench.text
+        assert bench.app.screen.listed.name_at_cursor == "psum"  # type: ignore[attr-defined]
+
+
 async def test_a_slash_filters_the_lessons_and_escape_lists_all_again() -> None:
     async with Bench().open((80, 24)) as bench:
         await bench.settled()
         await bench.press("5", "slash", *"psum")
         assert "> psum_" in bench.text
         assert "psum: a sum over all devices" in bench.text
+        assert "Tensor parallel" not in bench.text  # the letters in their order are no word
         assert "Named axes and collectives" in bench.text  # its chapter
         assert "in_axes: map one" not in bench.text
         assert bench.app.screen.listed.name_at_cursor == "psum"  # type: ignore[attr-defined]

@@ -37,28 +37,12 @@ from jaxtui.wire.base import Cancel, Composition, Failed, Gone, Printed
 from jaxtui.wire.benchmark import BenchFinished, BenchStage
 from jaxtui.wire.benchmark_report import Noise, Round
 from jaxtui.wire.program import Trace, Traced
-from jaxtui.wire.report import Environment
+from tests.support.made_events import environment
 from tests.support.made_sweeps import PLAN
 
 pytestmark = pytest.mark.long
 
-ENVIRONMENT = Environment(
-    jax="0.12.0",
-    jaxlib="0.12.0",
-    numpy="2.0",
-    python="3.12",
-    platform="cpu",
-    device_count=8,
-    process_count=1,
-    simulated=True,
-    devices=[],
-    host="here",
-    cpu="some CPU",
-    cores=2,
-    memory_available=None,
-    xla_flags="",
-    config={},
-)
+ENVIRONMENT = environment()
 
 
 def size(count: int, seconds: float, **changes: Any) -> SizeReport:
@@ -242,7 +226,7 @@ def test_the_table_has_a_line_for_each_size() -> None:
         """\
 psum.toml  sums
 
-cpu × 8, JAX 0.12.0, simulated on 2 cores; some CPU; here
+cpu × 8, JAX 0.10.2, simulated on 4 cores; a CPU; host
 psum (all-reduce) via pmap: n = 8 ranks
 S, the size: the bytes that each rank gives; count: elements given by each rank
 algbw = S/t; busbw = 2(n−1)/n · S/t, here × 1.75; t until the slowest rank is done; GB = 10^9 bytes

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from jaxtui.benchmark import kept_runs as bench_runs
+from jaxtui.benchmark.screen import view
 from jaxtui.benchmark.screen.timed_work import STOP_SECONDS
 from jaxtui.benchmark.screen.work import BenchmarkWork
 from jaxtui.screen.open_session import OpenSession
@@ -376,3 +377,12 @@ def test_the_tutorials_task_as_somebody_changed_it_is_left_so() -> None:
     desk.bench.task = msgspec.structs.replace(desk.bench.task, benchmark=changed)
     desk.bench.on(made_events.ready(4), 2.0)
     assert desk.bench.benchmark.devices == [2]
+
+
+def test_beside_the_tutorials_task_stands_how_the_sessions_own_program_is_timed() -> None:
+    task, own = made_events.session(), made_events.session()
+    words = "matrix_vector_product(matrix, vector) · the tutorial's task"
+    also = "; p takes matrix_vector_product(matrix, vector) instead"
+    assert view.task_text(task, own, 160) == words + also
+    assert view.task_text(task, own, 80) == words  # where there is no room
+    assert view.task_text(task, Session(), 160) == words

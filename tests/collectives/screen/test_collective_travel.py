@@ -43,6 +43,30 @@ def test_a_step_names_who_sends_what_to_whom_and_marks_what_came() -> None:
     assert "[" not in text(GATHER, 0)[2]
 
 
+def story(shown: TravelPicture, step: int, most: int, width: int = 120) -> list[str]:
+    return [text_of(line).rstrip() for line in shown.story(step, most, width)]
+
+
+def test_steps_below_each_other_are_the_steps_alone() -> None:
+    whole = story(DOUBLING, 2, most=10)
+    assert len(whole) == 4 * 10 - 1
+    for step in range(4):
+        heading, *rows = whole[step * 10 : step * 10 + 9]
+        assert rows == text(DOUBLING, step)[1:]
+        assert heading.startswith("▸" if step == 2 else " ")
+        assert f" step {step}" in heading if step else "before" in heading
+        assert heading[9:] == text(DOUBLING, step)[0][9:]
+
+
+@pytest.mark.parametrize("step", range(15))
+def test_of_many_steps_those_around_the_one_at_hand_are_shown(step: int) -> None:
+    shown = story(RING, step, most=4)
+    assert len(shown) == 4 * 10 - 1
+    (here,) = [line for line in shown if line.startswith("▸")]
+    assert here.split()[1:][:2] == (["step", str(step)] if step else ["before", "block"])
+    assert max(map(len, shown)) <= 120
+
+
 def test_a_sum_says_of_how_many_devices_it_is() -> None:
     assert "(4)" in text(RING, 3)[1]
     assert "(3) the sum of 3 devices so far" in RING.legend(120)

@@ -17,7 +17,7 @@ from jaxtui.collectives.screen.screen import CollectivesScreen
 from jaxtui.collectives.screen.work import DRAFT
 from jaxtui.screen.work import REST
 from jaxtui.session.diagnosis import Diagnosis, Fix
-from jaxtui.session.field_path import FieldPath
+from jaxtui.session.field_path import COLLECTIVE, FieldPath
 from jaxtui.session.session import Collective, Devices, Session
 from jaxtui.wire.base import Failed, Stage
 from jaxtui.wire.collectives import (
@@ -339,6 +339,32 @@ async def test_in_a_narrow_terminal_what_there_is_no_room_for_is_left_out_whole(
         _, head, _, legend, *_ = bench.text.partition("How it travels")[2].splitlines()
         assert not head.rstrip().endswith("…")
         assert not legend.rstrip().endswith("…")
+
+
+async def test_where_there_is_room_all_steps_stand_beside_and_the_call_below_as_python() -> None:
+    async with opened(size=(200, 60)) as bench:
+        assert screen(bench).travel_pane.region.x > screen(bench).rows.region.right
+        assert "▸ before" in bench.text
+        assert all(f"  step {number}     " in bench.text for number in (1, 2, 3))
+        assert 'return lax.psum(x, "devices")' in bench.text
+        await bench.press("]")
+        assert "▸ step 1" in bench.text
+        bench.explorer.edit(COLLECTIVE / "operation", "pmax")
+        await bench.settle()
+        assert 'return lax.pmax(x, "devices")' in bench.text
+        bench.explorer.edit(COLLECTIVE / "value", "arange(")
+        await bench.settle()
+        assert "# no Python" in bench.text
+        await bench.resize(120, 40)
+        assert "As Python" not in bench.text
+        assert screen(bench).travel_pane.region.x == screen(bench).holdings.region.x
+        assert "  step 2     " not in bench.text
+
+
+async def test_the_script_has_not_the_title_of_another_program() -> None:
+    async with opened_beside_map() as bench:
+        assert bench.session.title
+        assert bench.explorer.collective.alone.title == ""
 
 
 async def test_the_cost_follows_latency_and_bandwidth() -> None:

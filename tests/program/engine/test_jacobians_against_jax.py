@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import pytest
 
-from jaxtui.session.layers import LAYER_KINDS, Jit, Layer, Pmap, ShardMap, Vmap, name_of
+from jaxtui.session.layer_kind import Layer, name_of
+from jaxtui.session.layers import LAYER_KINDS, Jit, Pmap, ShardMap, Vmap
 from tests.support.bare import Case, bare_result, case, check
 
 BEFORE_0_7 = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 7)

@@ -12,7 +12,7 @@ from jaxtui.program.screen.layer_list import LayerForm, layer_summary
 from jaxtui.program.screen.tab_line import VALUES
 from jaxtui.screen.field import FieldInput
 from jaxtui.screen.work import REST
-from jaxtui.session.diagnosis import Diagnosis, Fix
+from jaxtui.session.diagnosis import Diagnosis, Fix, Kind
 from jaxtui.session.field_path import SOURCE, FieldPath
 from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
 from jaxtui.session.session import Argument, Devices, Program, Session, Sharding
@@ -69,7 +69,8 @@ async def test_the_old_result_stays_and_says_that_it_is_old() -> None:
         await bench.settled()
         await type_at_end(bench, value_input(bench, 0), "(")
         await bench.answer_windows()
-        await bench.until(lambda: "of the program before" in bench.text)
+        await bench.rest(REST)
+        assert "of the program before" in bench.text
         assert "53." in bench.text
 
 
@@ -137,13 +138,15 @@ async def test_what_a_program_before_printed_is_called_old_and_gives_way_to_the_
         bench.explorer.edit(FieldPath("program.arguments.0.value"), "(")
         wrong = Diagnosis(kind="value", field=FieldPath("program.arguments.0.value"), message="no")
         await bench.trace_answered(diagnosis=wrong)
-        await bench.until(lambda: "Results · of the program before" in bench.text)
+        await bench.rest(REST)
+        assert "Results · of the program before" in bench.text
         assert "hello" in bench.text
         bench.explorer.edit(FieldPath("program.arguments.0.value"), "((")
         trace = bench.client.trace.id
         await bench.hear(Printed(id=trace, stream="stdout", text="traced\n"))
         await bench.trace_answered(diagnosis=wrong)
-        await bench.until(lambda: "while tracing:" in bench.text)
+        await bench.rest(REST)
+        assert "while tracing:" in bench.text
         assert "traced" in bench.text
         assert "hello" not in bench.text
 
@@ -698,7 +701,8 @@ async def test_equivalents_say_what_they_wait_for_and_then_what_was_found() -> N
         await bench.hear(Inspected(id=asked.id, view="equivalents", text="loop  the same"))
         assert "loop  the same" in bench.text
         bench.explorer.edit(FieldPath("program.arguments.0.value"), "ones((2000, 1000, 2))")
-        await bench.until(lambda: "of the program before" in bench.text)
+        await bench.rest(REST)
+        assert "of the program before" in bench.text
         assert bench.client.asked(Inspect) == [asked]
 
 
@@ -752,3 +756,35 @@ async def test_a_state_that_is_shown_already_paints_nothing(
         monkeypatch.setattr(Widget, "refresh", noted)
         bench.explorer.show_work()
         assert painted == []
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "words"),
+    [
+        ("", "function", "no function yet"),
+        ("def (x):", "syntax", "no function: the source has an error"),
+        ("a = 1", "function", "the source makes no function"),
+    ],
+)
+async def test_without_a_name_of_the_function_it_says_why(
+    source: str, kind: Kind, words: str
+) -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        bench.explorer.edit(SOURCE, source)
+        wrong = Diagnosis(kind=kind, field=SOURCE, message="something is wrong")
+        answer = made.traced(bench.client.trace.id, signature=None, diagnosis=wrong)
+        await bench.hear(msgspec.structs.replace(answer, function=""))
+        assert bench.app.map_screen.editor.name_line.render().plain.split("  ")[0] == words
+
+
+@pytest.mark.parametrize("keys", [[], ["tab"], ["v"], ["v", "tab", "tab"]])
+async def test_the_key_that_the_layers_name_puts_one_around_from_wherever_one_is(
+    keys: list[str],
+) -> None:
+    async with Bench().open((80, 24)) as bench:
+        await bench.settled()
+        await bench.press(*keys, "a")
+        assert "Put a layer around the program" in bench.text
+        await bench.press("down", "enter")
+        assert len(bench.session.program.layers) == 2

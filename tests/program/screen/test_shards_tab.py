@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
+from jaxtui.program.screen.result_tabs import _processes
 from jaxtui.program.screen.tab_line import SHARDS
 from jaxtui.results.screen.shards_view import ShardsView
 from jaxtui.wire.report import Input, Shard
@@ -113,3 +115,17 @@ async def test_beside_the_values_the_inputs_go_by_in_the_pane_that_has_them() ->
         assert beside.shards_view is not None
         assert beside.shards_view.first == 1
         assert bench.app.map_screen.results.tab != SHARDS
+
+
+def test_a_process_is_named_with_its_host() -> None:
+    alone = made.environment(2)
+    assert _processes(None) == _processes(alone) == {}
+    devices = [
+        msgspec.structs.replace(device, process=at) for at, device in enumerate(alone.devices)
+    ]
+    one_host = msgspec.structs.replace(alone, devices=devices)
+    assert _processes(one_host) == {0: "0", 1: "1"}
+    assert _processes(msgspec.structs.replace(one_host, hosts=["gpu-1", "gpu-2"])) == {
+        0: "0 gpu-1",
+        1: "1 gpu-2",
+    }

@@ -418,8 +418,11 @@ def test_the_table_is_there_as_text() -> None:
 def test_of_several_processes_that_of_the_device_is_told() -> None:
     out, inputs = product()
     one = scene(out, inputs, GRID)
-    several = Scene(one.inputs, one.output, one.labels, one.mesh, {d: d // 4 for d in range(8)})
-    assert "device 5  cpu:5  x=2 y=1  process 1" in text(layout(several, 66, 27, Cursor(row=5)))
+    processes = {device: f"{device // 4} gpu-{device // 4}" for device in range(8)}
+    several = Scene(one.inputs, one.output, one.labels, one.mesh, processes)
+    assert "device 5  cpu:5  x=2 y=1  process 1 gpu-1" in text(
+        layout(several, 66, 27, Cursor(row=5))
+    )
     assert "process" not in text(layout(one, 66, 27, Cursor(row=5)))
 
 

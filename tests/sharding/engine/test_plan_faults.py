@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import jax
 import pytest
+from msgspec.structs import replace
 
+from jaxtui.program.engine.suggestions import MOST_EDITS
 from jaxtui.session.layers import AnyLayer, Grad, Jit, Pmap, ShardMap, Vmap
-from jaxtui.session.session import Argument, AxisTypeName, Devices, Program, Sharding
+from jaxtui.session.session import (
+    Argument,
+    AxisTypeName,
+    Devices,
+    Program,
+    Session,
+    Sharding,
+    with_fix,
+)
 from jaxtui.sharding.engine.compiled import compiled_of
 from jaxtui.sharding.engine.plan import planned
 from jaxtui.wire.base import Composition
@@ -201,3 +211,17 @@ def test_explicit_axes_that_are_not_there_are_planned_or_shown_by_their_types() 
 def test_plans_of_one_session_are_alike() -> None:
     first, second = (plan(ODD["shard_map"]) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 8), reason="older JAX divides fewer by type")
+def test_fixes_are_those_with_which_there_is_a_plan() -> None:
+    given = {"x": ("ones((8, 16))", "P(None, 'model')"), "w": ("ones((16, 3))", "P('model', None)")}
+    product = composed("def f(x, w):\n    return (x @ w)[:1]\n", given, Jit())
+    explicit: dict[str, AxisTypeName] = {"data": "explicit", "model": "explicit"}
+    composition = replace(product, devices=Devices(mesh=MESH, axis_types=explicit))
+    failure = planned(composition, Sharding()).diagnosis
+    assert failure is not None
+    assert 1 <= len(failure.fixes) <= MOST_EDITS
+    for fix in failure.fixes:
+        session = with_fix(Session(program=composition.program), fix)
+        plan(replace(composition, program=session.program))

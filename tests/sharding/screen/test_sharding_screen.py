@@ -386,7 +386,7 @@ async def test_w_says_where_each_dimensions_axes_come_from() -> None:
     async with opened() as bench:
         await bench.press("w")
         await explained(bench)
-        assert "dimension 0 of 8: over data" in bench.text
+        assert "dimension 0, size 8: over data" in bench.text
         assert "from x: P('data', None); without it: whole" in bench.text
         assert "lost: at line 2, by dot_general" in bench.text
         await bench.press("down", "down", "down", "down", "down", "down", "down", "down")

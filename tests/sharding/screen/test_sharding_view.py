@@ -96,10 +96,10 @@ def test_why_tells_what_would_be_without_an_annotation() -> None:
         ShardingExplained(axes=[], origins=[], lost=["at line 2, by dot_general"]),
     ]
     assert lines(view.why(plan, plan.inputs[0], known, 80)) == [
-        "dimension 0 of 8: over data",
+        "dimension 0, size 8: over data",
         "   from x: P('data'); without it: whole",
         "   from a constraint (line 2), too; without it the same",
-        "dimension 1 of 16: whole",
+        "dimension 1, size 16: whole",
         "   lost: at line 2, by dot_general",
     ]
 

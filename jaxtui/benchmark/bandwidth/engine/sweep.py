@@ -123,7 +123,7 @@ class _Sweep(TimedRun):
     ) -> Events:
         try:
             measured.require_fitting()
-            yield from self._prepare(point, measured, shared)
+            yield from self._prepare(point, shared)
             yield from self._time(point, measured, shared)
         except GivenUp:
             if measured.samples:
@@ -140,7 +140,7 @@ class _Sweep(TimedRun):
     def _told(self, point: int, measured: Measured, *, within: bool) -> BandwidthMeasured:
         return BandwidthMeasured(id=self.id, point=point, size=measured.report(), within=within)
 
-    def _prepare(self, point: int, measured: Measured, shared: sizes.Shared) -> Events:
+    def _prepare(self, point: int, shared: sizes.Shared) -> Events:
         """Place the data, call once, and check every element of the result."""
         yield self._stage(point, None, "placing")
         shared.step("place", self.seed + point)

@@ -6,6 +6,7 @@ calls to which JAX silently returns a wrong answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import is_array, prefix_leaves, readable
 from jaxtui.engine_base.errors import Diagnosed
 from jaxtui.program.engine.diagnosis import (
+    argument_placed,
     devices_in_jit,
     explicit,
     remedies,
@@ -40,6 +42,10 @@ from jaxtui.session.field_path import FUNCTION, PROGRAM, SOURCE, FieldPath
 if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared
 
+# What JAX says of the function, or of its own rules for derivatives, once it has returned.
+_OF_THE_FUNCTION = re.compile(
+    r"Custom (VJP|JVP)|Reverse-mode differentiation does not work for|Pure callbacks do not support"
+)
 # Larger outputs are compared between devices by their first elements only.
 COMPARED_ELEMENTS = 1_000_000
 
@@ -68,6 +74,8 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
         return _explain_function(error, recorder, prepared)
     if not layer.kind.home:
         return failures.raised_diagnosis(error, "function", layer.field(layer.kind.needs))
+    if layer.kind.differentiates and _OF_THE_FUNCTION.match(str(error)):
+        return failures.raised_diagnosis(error, "function", _code_field(prepared))
     inner = recorder.recordings[level + 1]
     try:
         given = recorder.recordings[level].args or ()
@@ -86,6 +94,8 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
         return plainly(error, layer, name, working_axes(layer, recorder, name))
     if inner.left:
         if (found := returned.explain(layer, recorder, prepared, inner.output)) is not None:
+            return found
+        if (found := argument_placed.explain(error, layer, prepared)) is not None:
             return found
         one_set = layer.kind.compiles and not layer.kind.over_devices
         if one_set and (found := devices_in_jit.explain(layer, recorder, prepared)) is not None:

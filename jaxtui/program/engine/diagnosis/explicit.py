@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import shape_of
-from jaxtui.engine_base.meshes import typed_sharding, types_of
+from jaxtui.engine_base.meshes import entries_of, typed_sharding, types_of
 from jaxtui.program.engine import spec_trees
 from jaxtui.program.engine.diagnosis.source_edits import Place, place_of
 from jaxtui.program.engine.spec_trees import axes_of
@@ -162,10 +162,10 @@ def _edits(place: Place, axes: list[str]) -> Iterator[Edit]:
 
 def _specs(axes: list[str]) -> list[str]:
     """Specs over the axes: nothing divided, one axis at a dimension, then two."""
-    one = [[axis] for axis in axes]
-    second = [[None, axis] for axis in axes]
-    pairs = [list(pair) for pair in itertools.permutations(axes, 2)]
-    specs: list[list[str | None]] = [[], *one, *second, *pairs]  # type: ignore[list-item]
+    specs: list[tuple[str | None, ...]] = [()]
+    specs += ((axis,) for axis in axes)
+    specs += ((None, axis) for axis in axes)
+    specs += itertools.permutations(axes, 2)
     return [spec_trees.spec_text(PartitionSpec(*spec)) for spec in specs]
 
 
@@ -295,7 +295,7 @@ def _natural(place: Place) -> list[str]:
 
 
 def _padded(spec: PartitionSpec | None, rank: int) -> list[Any]:
-    entries = list(spec or ())
+    entries = list(() if spec is None else entries_of(spec))
     return entries + [None] * (rank - len(entries))
 
 

@@ -13,12 +13,13 @@ from jax.sharding import PartitionSpec
 
 from jaxtui.engine_base import failures
 from jaxtui.engine_base.arrays import prefix_leaves, shape_of
+from jaxtui.engine_base.meshes import entries_of
 from jaxtui.program.engine import suggestions
 from jaxtui.program.engine.diagnosis import replication
 from jaxtui.program.engine.diagnosis.source_edits import changed, part_at, returned
 from jaxtui.program.engine.prefix_text import prefix_text
 from jaxtui.program.engine.programs import BuiltLayer
-from jaxtui.program.engine.spec_trees import axes_of, text_of
+from jaxtui.program.engine.spec_trees import axes_of, text_of, with_entries
 from jaxtui.program.engine.tracing import Recorder, leaves_with_paths
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import SOURCE
@@ -73,7 +74,7 @@ class Returned:
             return
         leaves = tree_util.tree_leaves(self.output)
         short = [
-            PartitionSpec(*list(spec)[: len(shape_of(leaf))])
+            with_entries(spec, entries_of(spec)[: len(shape_of(leaf))])
             for spec, leaf in zip(specs, leaves, strict=True)
         ]
         tree = tree_util.tree_unflatten(tree_util.tree_structure(self.output), short)
@@ -142,7 +143,7 @@ class Returned:
         if specs is None or found is None or len(found) != len(specs):
             return None
         return [
-            axes - {axis for entry in spec for axis in axes_of(entry)}
+            axes - {axis for entry in entries_of(spec) for axis in axes_of(entry)}
             for spec, axes in zip(specs, found, strict=True)
         ]
 
@@ -166,7 +167,7 @@ class Returned:
                 divided.append(spec)
                 continue
             used |= dict.fromkeys(missing, True)
-            first, *others = list(spec) or [None]
+            first, *others = entries_of(spec) or [None]
             divided.append(PartitionSpec((*axes_of(first), *missing), *others))
             stacked = max(stacked, *(mesh[axis] for axis in missing), 1)
         names = ", ".join(repr(axis) for axis, divides in used.items() if divides)
@@ -198,7 +199,7 @@ class Returned:
 
 
 def _axes(spec: PartitionSpec) -> set[Any]:
-    return {axis for entry in spec for axis in axes_of(entry)}
+    return {axis for entry in entries_of(spec) for axis in axes_of(entry)}
 
 
 def _takes_to() -> bool:

@@ -72,6 +72,14 @@ _BY_MESSAGE: Sequence[tuple[str, str]] = (
 )
 
 
+_UPDATES: dict[type[ast.operator], str] = {
+    ast.Add: "add",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.Pow: "power",
+}
+
+
 def line(error: BaseException) -> str:
     """What to do about an error of JAX's, in one sentence; "" for one that speaks for itself."""
     return next((words for kind, words in _BY_CLASS if isinstance(error, kind)), "")
@@ -97,6 +105,43 @@ def fixes(error: BaseException, place: Place) -> Iterator[Fix]:
         yield from _jnp_for_np(place)
     elif isinstance(error, jax.errors.TracerIntegerConversionError):
         yield from _array_for_list(place)
+    elif isinstance(error, TypeError) and "JAX arrays are immutable" in str(error):
+        yield from _updated(place)
+
+
+def _updated(place: Place) -> Iterator[Fix]:
+    """`x = x.at[i].set(y)` in place of `x[i] = y`, wherever the function assigns so to that `x`."""
+    if not isinstance(place.node, ast.Subscript):
+        return
+    array = place.text(place.node.value)
+    edits = [
+        (statement, f"{array} = {array}.at[{place.text(target.slice)}].{call}")
+        for function in _functions_around(place)[:1]
+        for statement in ast.walk(function)
+        if isinstance(statement, ast.Assign | ast.AugAssign)
+        and isinstance(target := _target(statement), ast.Subscript)
+        and place.text(target.value) == array
+        and (call := _update(statement, place.text(statement.value)))
+    ]
+    if edits:
+        yield Fix(f"{array} = {array}.at[…].set(…)", SOURCE, changed(place.source, edits))
+
+
+def _target(statement: ast.Assign | ast.AugAssign) -> ast.expr | None:
+    """What a statement assigns to; None for several."""
+    if isinstance(statement, ast.AugAssign):
+        return statement.target
+    return statement.targets[0] if len(statement.targets) == 1 else None
+
+
+def _update(statement: ast.Assign | ast.AugAssign, value: str) -> str:
+    """The method of `x.at[i]` that does what a statement does with `value`; "" without one."""
+    if isinstance(statement, ast.Assign):
+        return f"set({value})"
+    if isinstance(statement.op, ast.Sub):
+        return f"add(-({value}))"
+    name = _UPDATES.get(type(statement.op))
+    return f"{name}({value})" if name else ""
 
 
 def _jnp_for_np(place: Place) -> Iterator[Fix]:

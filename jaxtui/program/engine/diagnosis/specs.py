@@ -10,13 +10,13 @@ from jax.sharding import AxisType, PartitionSpec
 
 from jaxtui.engine_base.arrays import is_array, shape_of
 from jaxtui.engine_base.failures import safe_repr
-from jaxtui.engine_base.meshes import typed_sharding, types_of
+from jaxtui.engine_base.meshes import entries_of, typed_sharding, types_of
 from jaxtui.program.engine.diagnosis import by_position
 from jaxtui.program.engine.diagnosis.calls import Call, short
 from jaxtui.program.engine.mapped_axes import input_axes
 from jaxtui.program.engine.prefix_text import prefix_text
 from jaxtui.program.engine.resizing import resized, would_do
-from jaxtui.program.engine.spec_trees import axes_of, spec_text, text_of
+from jaxtui.program.engine.spec_trees import axes_of, spec_text, text_of, with_entries
 from jaxtui.session.diagnosis import Diagnosis, Fix
 from jaxtui.session.field_path import ARGUMENTS
 from jaxtui.text.quantities import counted
@@ -88,7 +88,7 @@ class ShardMapCall(Call):
         for spec in specs:
             if not isinstance(spec, PartitionSpec):
                 return self._no_spec("out_specs", "a spec of the output", spec)
-            for entry in spec:
+            for entry in entries_of(spec):
                 if found := self._unknown_axis("out_specs", entry):
                     return found
         return None
@@ -126,7 +126,7 @@ class ShardMapCall(Call):
             has = f"{name} {short(leaf)} has {len(shape)}" if shape else f"{name} is a scalar"
             message = f"{spec_text(spec)} speaks of {counted(len(spec), 'dimension')}, and {has}"
             return self.layer.fault("in_specs", message, self._as_short_as_the_shapes())
-        for dimension, entry in enumerate(spec):
+        for dimension, entry in enumerate(entries_of(spec)):
             if found := self._unknown_axis("in_specs", entry):
                 return found
             parts = math.prod(self._mesh[axis] for axis in axes_of(entry))
@@ -137,7 +137,7 @@ class ShardMapCall(Call):
     def _as_short_as_the_shapes(self) -> list[Fix]:
         """in_specs with each spec as long as its leaf has dimensions, where it was longer."""
         specs = [
-            PartitionSpec(*list(spec)[: len(shape_of(leaf))])
+            with_entries(spec, entries_of(spec)[: len(shape_of(leaf))])
             if isinstance(spec, PartitionSpec) and len(spec) > len(shape_of(leaf))
             else spec
             for spec, (_, _, leaf) in zip(
@@ -157,8 +157,8 @@ class ShardMapCall(Call):
         typed = typed_sharding(leaf)
         given = PartitionSpec() if typed is None else typed.spec
         wanted, has = (
-            [[a for a in axes_of(entry) if types[a] is AxisType.Explicit] for entry in one]
-            for one in (spec, given)
+            [[a for a in axes_of(entry) if types[a] is AxisType.Explicit] for entry in entries]
+            for entries in (entries_of(spec), entries_of(given))
         )
         length = max(len(wanted), len(has))
         if _filled(wanted, length) == _filled(has, length):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from jaxtui.program.screen import layer_colours
 from jaxtui.screen.cells import Line, Segment, fit, join
-from jaxtui.session.layers import LAYER_KINDS, Layer
+from jaxtui.session.layer_kind import Layer
+from jaxtui.session.layers import LAYER_KINDS
 from jaxtui.text import signs
 from jaxtui.text.dtypes import short_dtype
 from jaxtui.text.printable import clean

@@ -33,7 +33,7 @@ from jaxtui.text import signs
 from jaxtui.text.printable import clean
 from jaxtui.wire.report import Flow
 
-_MARGIN = 2  # the cursor and the fold sign
+_CURSOR = 1
 _NAME_GAP = 2
 _FUNCTION_LEAST = 6
 _GLIMPSE_MOST = 48
@@ -44,6 +44,7 @@ _NO_FOLDS: Mapping[str, bool] = MappingProxyType({})
 class _Measures:
     """The widths in cells of the parts of a line."""
 
+    mark: int  # the fold sign before the name, and the space after it
     name: int
     columns: tuple[int, ...]
     gap: int
@@ -53,7 +54,7 @@ class _Measures:
 
     @property
     def pinned(self) -> int:
-        return _MARGIN + self.name + _NAME_GAP
+        return _CURSOR + self.mark + self.name + _NAME_GAP
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -144,11 +145,12 @@ class FlowPicture:
             return crop((Segment(" " + rule, "rule"),), 0, self.width)
         name = fit_middle(row.name, self.measures.name)
         sign = signs.CURSOR if cursor else " "
-        fold = " "
+        fold = ""
         if row.first:
             fold = signs.UNFOLDED if row.open else signs.FOLDED
+        mark = fold.ljust(self.measures.mark)
         pinned = pad(
-            (Segment(sign, "cursor-sign"), Segment(fold, "fold"), Segment(name, "name")),
+            (Segment(sign, "cursor-sign"), Segment(mark, "fold"), Segment(name, "name")),
             self.measures.pinned,
         )
         return self._windowed(pinned, self._flowing(index, row))
@@ -291,6 +293,7 @@ def _measure(table: Table, glimpse: str, gap: int, width: int) -> _Measures:
     if table.fault is not None:
         wanted = max(wanted, cell_len(table.fault.word) + 2)
     measures = _Measures(
+        mark=2 if any(row.first for row in table.rows) else 1,
         name=min(table.name, max(4, width // 4)),
         columns=columns,
         gap=gap,

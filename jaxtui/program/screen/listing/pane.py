@@ -123,8 +123,8 @@ class ListingPane(Vertical):
         listing = self.view.listing
         operation = listing.operation_at(self.view.line)
         if operation is None:
-            return "not of a line of the source" if listing.operations else ""
+            return "no line of the source made it" if listing.operations else ""
         place = listing.place_of(operation)
         if place is None:
-            return f"{operation.name} · not of a line of the source"
+            return f"{operation.name} · no line of the source made it"
         return f"{where_of(place)} · {operation.name} · {place.text}"

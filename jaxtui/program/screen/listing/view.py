@@ -141,11 +141,6 @@ class ListingView(LineScroller):
         found = text_of(crop(segments, start, end))
         return (*crop(segments, 0, start), Segment(found, "found"), *crop(segments, end, 1 << 30))
 
-    def make_style(self, part: str) -> Style:
-        if not part:
-            return self.rich_style
-        return self.rich_style + self.get_component_rich_style(self.PREFIX + part, partial=True)
-
     def texts(self) -> list[str]:
         """The rows on view as text."""
         first = self.scroll_offset.y

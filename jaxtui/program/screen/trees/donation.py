@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from jaxtui.program.prefixes import Refused
 from jaxtui.session.field_path import LAYERS, FieldPath
 from jaxtui.session.layers import AnyLayer
+
+T = TypeVar("T")
 
 NUMBERS, NAMES = "donate_argnums", "donate_argnames"
 YES, NO, TYPED = "yes", "no", "typed"
@@ -70,8 +73,8 @@ class Donation:
         return layer / NUMBERS, _text(sorted([*numbers, self.place]))
 
 
-def _listed(text: str, kind: type) -> list | None:  # type: ignore[type-arg]  # of that kind
-    """The literals of a text: one alone, or several; None for anything else."""
+def _listed(text: str, kind: type[T]) -> list[T] | None:
+    """The literals of a text, of this kind: one alone, or several; None for anything else."""
     try:
         value = ast.literal_eval(text.strip() or "()")
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -180,10 +180,10 @@ class TreeRows(LineScroller):
         if self.table.folds(row):
             fold = signs.UNFOLDED if self.table.is_open(row) else signs.FOLDED
         pointer = Segment(signs.CURSOR if at_cursor else " ", "cursor-sign")
-        width = self.size.width - 2 - sum(map(width_of, cells))
+        width = self.size.width - 3 - sum(map(width_of, cells))
         return (
             pointer,
-            Segment(fold, "fold"),
+            Segment(f"{fold} ", "fold"),
             *self._whole(row, max(0, width)),
             *(segment for cell in cells for segment in cell),
         )

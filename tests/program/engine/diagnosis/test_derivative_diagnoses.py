@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from jaxtui.session.layers import LAYER_KINDS, Layer, Vmap, name_of
+from jaxtui.session.layer_kind import Layer, name_of
+from jaxtui.session.layers import LAYER_KINDS, Vmap
 from tests.support.wrong import Wrong, check, wrong
 
 KINDS = [LAYER_KINDS[name] for name in ("jacfwd", "jacrev", "hessian")]

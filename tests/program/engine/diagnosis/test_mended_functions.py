@@ -112,6 +112,11 @@ VARYING = [
 ]
 
 ERRORS = [
+    mended("an assignment into an array",
+        "def f(x, y):\n    z = np.zeros(2)\n    z[0] = 1.0\n    x[1:3] = y\n    x[0] += 5.0\n"
+        "    x[3] -= y * 2\n    return x + z[0]\n",
+        {"x": "arange(4.)", "y": "7."}, Jit(), SOURCE, ("line 4", "immutable"),
+        {r"^x = x\.at": lambda: np.array([6.0, 8.0, 8.0, -10.0])}),
     mended("NumPy", "def f(x):\n    return np.append(x[0], x[:-1]).sum()\n", {"x": "ones((4, 3))"},
         Vmap(), SOURCE, ("TracerArrayConversionError", "the same function of jnp"),
         {"jnp in place of np": lambda: np.full(4, 3.0)}),

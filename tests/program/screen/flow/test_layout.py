@@ -241,11 +241,11 @@ def test_a_long_pytree_folds_into_one_row() -> None:
     shows(
         layout(network(14), width=80),
         """
-                  given              ◆ vmap of 32    f
-         ▸params  14 leaves       =  14 leaves    ┐
-          x       f32[‹32›, 16]   →  f32[16]      ┘→
-         ─────────────────────────────────────────────
-         ▸out     14 leaves ‹32›  ←  14 leaves    ←  returned
+                   given              ◆ vmap of 32    f
+         ▸ params  14 leaves       =  14 leaves    ┐
+           x       f32[‹32›, 16]   →  f32[16]      ┘→
+         ──────────────────────────────────────────────
+         ▸ out     14 leaves ‹32›  ←  14 leaves    ←  returned
           ‹n› axis that the next layer maps   = passed on whole   ▸ enter unfolds
         """,
     )
@@ -264,8 +264,8 @@ def test_unfolding_shows_the_leaves_by_path() -> None:
         *(f"  [{at}]['w']" for at in range(7)),
         "x",
     ]
-    assert text_of(picture.line(0)).startswith(" ▾params      7 leaves")
-    assert text_of(picture.line(1)).startswith("    [0]['w']  f32[16, 16]")
+    assert text_of(picture.line(0)).startswith(" ▾ params      7 leaves")
+    assert text_of(picture.line(1)).startswith("     [0]['w']  f32[16, 16]")
 
 
 def model(layers: int) -> Flow:
@@ -390,7 +390,7 @@ def test_an_error_of_no_known_leaf_stands_in_the_first_row() -> None:
 def test_an_error_in_a_folded_pytree_shows_on_its_fold() -> None:
     flow = stopped(network(9), 1)
     diagnosis = fault("program.layers.0.in_axes", "params[3]['w'] has no axis 5")
-    assert "▸params  9 leaves          ✗ in_axes" in layout(flow, diagnosis).text
+    assert "▸ params  9 leaves          ✗ in_axes" in layout(flow, diagnosis).text
 
 
 def test_an_argument_that_cannot_be_made_is_marked_at_its_value() -> None:

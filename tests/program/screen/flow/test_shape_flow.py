@@ -106,13 +106,13 @@ async def test_a_long_pytree_unfolds_and_folds_by_key() -> None:
     app = Host(network())
     async with app.run_test(size=(100, 20)) as pilot:
         await pilot.press("tab")
-        assert "▸params  20 leaves" in painted(app.view)[1]
+        assert "▸ params  20 leaves" in painted(app.view)[1]
         await pilot.press("enter")
-        assert painted(app.view)[1].startswith("▌▾params ")
-        assert painted(app.view)[2].startswith("    [0]['w'] ")
+        assert painted(app.view)[1].startswith("▌▾ params ")
+        assert painted(app.view)[2].startswith("     [0]['w'] ")
         assert "params   20 leaves, " in "\n".join(painted(app.view))
         await pilot.press("j", "j", "space")
-        assert "▸params  20 leaves" in painted(app.view)[1]
+        assert "▸ params  20 leaves" in painted(app.view)[1]
         assert app.view.cursor == 0
 
 
@@ -130,14 +130,14 @@ async def test_rows_scroll_under_a_heading_that_stays() -> None:
         await pilot.press("tab", "enter", *["j"] * 15)
         lines = painted(app.view)
         assert "given" in lines[0]
-        assert any(line.startswith("▌   [14]['w']") for line in lines)
+        assert any(line.startswith("▌    [14]['w']") for line in lines)
         assert any(line.strip() == "params[14]['w']" for line in lines)
         assert not any("[0]['w']" in line for line in lines)
         assert any("axis that the next layer maps" in line for line in lines)
         await pilot.press("g")
-        assert "▾params" in painted(app.view)[1]
+        assert "▾ params" in painted(app.view)[1]
         await pilot.press("G")
-        assert any(line.startswith("▌ out") for line in painted(app.view))
+        assert any(line.startswith("▌  out") for line in painted(app.view))
 
 
 async def test_a_wide_stack_scrolls_sideways_with_its_names_pinned() -> None:

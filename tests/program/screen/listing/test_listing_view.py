@@ -90,7 +90,7 @@ async def test_collectives_stand_first_and_a_key_steps_through_them() -> None:
         assert "1 collective: all-reduce (f32[2])" in bench.text
         await bench.press("c")
         assert pane.view.line == 59
-        assert "psum · not of a line of the source" in bench.text
+        assert "psum · no line of the source made it" in bench.text
         assert "%d.55" in bench.text
 
 

@@ -1,4 +1,4 @@
-"""What a reference names in its module: a function, a method, or what a call gives."""
+"""The referent of a reference to a module: a function, a method, or what a call gives."""
 
 from __future__ import annotations
 
