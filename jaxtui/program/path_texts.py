@@ -45,7 +45,7 @@ def components(key: str) -> tuple[str, ...]:
     if key.startswith("["):
         try:
             text = str(ast.literal_eval(key[1:-1]))
-        except (ValueError, SyntaxError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             text = key[1:-1].removeprefix("<flat index ").removesuffix(">")
     return tuple(part for part in text.split("/") if part)
 

@@ -92,9 +92,11 @@ def _spelled(node: ast.expr) -> str:
 
 
 def parsed(text: str) -> ast.expr | None:
-    """The expression of `text`; None if it is none."""
+    """The expression of `text`; None if it is none, or too deep for Python to write it again."""
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        node = ast.parse(text.strip(), mode="eval").body
+        ast.unparse(node)
+        return node
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import warnings
 
+from jaxtui.text.syntax import unparsed
+
 MOST = 40_000  # characters of a source that is looked at
 
 
@@ -49,7 +51,7 @@ def bound_names(tree: ast.AST) -> set[str]:
 
 def one_line(node: ast.AST) -> str:
     """An expression in one line."""
-    return " ".join(ast.unparse(node).split("\n"))
+    return " ".join(unparsed(node).split("\n"))
 
 
 class Lines:

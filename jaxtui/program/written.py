@@ -16,6 +16,7 @@ from jaxtui.program.source_lines import Lines, bound_names, dotted_names, one_li
 from jaxtui.session.layer_kind import Field
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer, Apply
 from jaxtui.session.session import Argument, Devices, Program
+from jaxtui.text.syntax import unparsed
 
 # The parameters behind the function that JAX takes by position, too.
 _BY_POSITION: dict[str, tuple[str, ...]] = {
@@ -180,7 +181,7 @@ class _Reader:
     def _name_of(self, node: ast.expr) -> str:
         """The dotted name of an expression, from where it was imported; "" if it is none."""
         try:
-            text = ast.unparse(node)
+            text = unparsed(node)
         except RecursionError:
             return ""
         if not all(part.isidentifier() for part in text.split(".")):

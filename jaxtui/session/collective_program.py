@@ -57,7 +57,7 @@ def own_functions(source: str) -> list[str]:
     """Return the names that a source binds at top level; [] if it is not valid Python."""
     try:
         body = ast.parse(source).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     names: list[str] = []
     for node in body:
@@ -302,5 +302,5 @@ def _one_line(text: str) -> str:
     """Return an option's text in one line; unchanged if it is not valid Python."""
     try:
         return ast.unparse(ast.parse(text.strip(), mode="eval"))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return text.strip()

@@ -247,7 +247,7 @@ class _Exporter:
         """Return a value in which every name is qualified. Raises ExportError."""
         try:
             return self.texts.value(text)
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ExportError(f"no Python: {error}", field) from error
 
     def _loads_npy_only(self) -> bool:
@@ -301,7 +301,7 @@ def _first_mapped(in_axes: str) -> tuple[int, int] | None:
     """Return the first argument that a literal in_axes maps, and its axis."""
     try:
         axes = ast.literal_eval(in_axes or "0")
-    except (ValueError, SyntaxError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for position, axis in enumerate(axes if isinstance(axes, tuple) else (axes,)):
         if isinstance(axis, int):
@@ -326,7 +326,7 @@ def _given_by_name(source: str, function: str, names: list[str]) -> set[str]:
 def _statements(source: str) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ExportError(f"no Python: {error}", SOURCE) from error
 
 

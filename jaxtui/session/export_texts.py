@@ -66,7 +66,7 @@ class Texts:
         for name, text in layer.typed().items():
             try:
                 settings[name] = self._setting(layer.fields()[name], text)
-            except (SyntaxError, ValueError) as error:
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 raise ExportError(f"no Python: {error}", LAYERS / index / name) from error
         self.helpers |= adapters.definitions(layer.adapter)
         if not layer.home:
@@ -99,7 +99,7 @@ def sharding(text: str, field: FieldPath) -> str:
     """The shardings over the mesh of an argument's spec or tree of specs. Raises ExportError."""
     try:
         node = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ExportError(f"no Python: {error}", field) from error
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "P":
         return f"jax.sharding.NamedSharding(mesh, {text})"

@@ -14,6 +14,14 @@ def words_of(error: SyntaxError) -> str:
     return text[:1].lower() + text[1:]
 
 
+def unparsed(node: ast.AST) -> str:
+    """The text of `node`, "…" for one that Python reads and is yet too deep for it to write."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return "…"
+
+
 def expression_fault(text: str) -> str:
     """Why `text` is not one expression, "" if it is one, or empty."""
     source = text.strip()

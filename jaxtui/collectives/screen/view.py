@@ -265,7 +265,7 @@ def with_element(held: Holding, row: int, element: int, text: str) -> str:
     text = text.strip()
     try:
         ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise EditRefused(f"{text!r} is not Python" if text else "a number is needed") from None
     if held.cells is None or held.rows * held.size > LITERAL_LIMIT:
         raise EditRefused("too many elements to write one by one: edit the value's text")
