@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from jaxtui.screen import engine_line
 from jaxtui.screen.work import QUIET, AwaitedWork
-from jaxtui.wire.client import EngineClient
 
 if TYPE_CHECKING:
     from jaxtui.app.shell_app import ShellApp
     from jaxtui.screen.open_session import OpenSession
+    from jaxtui.wire.client import EngineClient
 
 STOP_REST = 1.0  # seconds without ctrl+c after which it ends the next engine
 STOP_ASKED = 5.0  # seconds for which the answer is waited for, as long as the question stands

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def explore(options: argparse.Namespace) -> int:
-    """Run the explorer until it is left. Returns the exit status.
-
-    The engine starts before the settings and the session are read, since importing JAX takes
-    longest.
-    """
+    """Run the explorer until it is left. Returns the exit status."""
     from jaxtui.hosts import launchers
 
     # Only the first of the processes that a launcher has started has a terminal: see `configured`.
@@ -31,7 +27,8 @@ def explore(options: argparse.Namespace) -> int:
         _require_terminal()
     from jaxtui.wire.early import EarlyEngine
 
-    # What is read below may ask for another engine: this one is ended then.
+    # Importing JAX takes longest. What is read below may ask for another engine: this one is ended
+    # then.
     elsewhere = options.engine or options.hosts or os.environ.get("JAXTUI_ENGINE")
     elsewhere = elsewhere or (options.processes or 1) > 1 or launched
     with contextlib.nullcontext() if elsewhere else EarlyEngine() as early:
@@ -65,9 +62,7 @@ def explore(options: argparse.Namespace) -> int:
                     terminal_lost=guardian.terminal_lost,
                     take_terminal=frame.take,
                 )
-                if theme is not None and theme not in app.available_themes:
-                    themes = ", ".join(sorted(app.available_themes))
-                    refuse(f"no theme {theme!r}; there are {themes}")
+                _refuse_unknown(theme, app)
                 guardian.app = app
                 app.run(mouse=config.mouse if options.mouse is None else options.mouse)
         finally:
@@ -79,6 +74,11 @@ def _app_class() -> type[JaxtuiApp]:
     with _without_gc():
         from jaxtui.app.app import JaxtuiApp
     return JaxtuiApp
+
+
+def _refuse_unknown(theme: str | None, app: JaxtuiApp) -> None:
+    if theme is not None and theme not in app.available_themes:
+        refuse(f"no theme {theme!r}; there are {', '.join(sorted(app.available_themes))}")
 
 
 def _leave(app: JaxtuiApp) -> int:

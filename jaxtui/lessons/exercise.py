@@ -47,7 +47,7 @@ def refusal(exercise: Exercise, given: Session, answer: Session) -> str:
     """Why an answer does not count, whatever it gives; "" if it does. `given` is the exercise."""
     for field in exercise.keep:
         if _at(given, field) != _at(answer, field):
-            return f"leave {field.removeprefix('program.')} as it is: Z brings it back"
+            return f"leave {_called(given, field)} as before: Z brings that back"
     there = [layer.transform for layer in answer.program.layers]
     for name in exercise.layers:
         if name not in there:
@@ -92,6 +92,19 @@ def _trial(exercise: Exercise, answer: Session, known: dict[str, int]) -> tuple[
     )
     answer = replace(answer, parameters={**answer.parameters, **known}, program=program)
     return answer, replace(answer, program=reference)
+
+
+def _called(session: Session, field: str) -> str:
+    """`the function`, `the layers`, `the sharding of x`."""
+    match field.split(".")[1:]:
+        case ["source"]:
+            return "the function"
+        case ["arguments", place, part]:
+            return f"the {part} of {session.program.arguments[int(place)].name}"
+        case [*_, part]:
+            return f"the {part}"
+        case _:
+            return field
 
 
 def _at(session: Session, field: str) -> object:

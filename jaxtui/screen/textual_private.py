@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import os
 import select
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from rich.color import ColorSystem
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.segment import Segment, Segments
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
@@ -105,6 +106,15 @@ class FrugalApp(App[None]):
         """
         if not self._exit:
             super()._handle_exception(error)
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End with these words and the status of a failure, so that what is unsaved is kept.
+
+        Textual leaves the status at that of a user who quits.
+        """
+        if not self._exit:
+            self.exit(None, 1)
+        super().panic(*renderables)
 
     def _load_screen_css(self, screen: Screen[Any]) -> None:
         """Load the styles of a new screen; those that are loaded already are not parsed again.
@@ -278,6 +288,15 @@ class EscapeParser(XTermParser):
         yield from super()._sequence_to_key_events(sequence, alt)
 
 
+def _tolerant_decoder(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
+    """Like `codecs.getincrementaldecoder`, of decoders that show what is no text by a sign.
+
+    A terminal passes on whatever is pasted or sent to it, and one that is set so a byte of its own
+    for alt and a key.
+    """
+    return functools.partial(codecs.getincrementaldecoder(encoding), errors="replace")
+
+
 class TerminalDriver(LinuxDriver):
     """A driver that says when its terminal is gone, by calling the `terminal_lost` of its app.
 
@@ -314,12 +333,19 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         parser = functools.partial(EscapeParser, in_field=self._in_field)
-        # Textual's thread for input looks its parser up by this name.
+        # Textual's thread for input looks its parser and its decoder up by these names.
         vars(linux_driver)["XTermParser"] = parser
-        try:
-            super().run_input_thread()
-        except OSError:
-            self._terminal_lost()
+        vars(linux_driver)["getincrementaldecoder"] = _tolerant_decoder
+        while not self.exit_event.is_set():
+            try:
+                super().run_input_thread()
+            except OSError:
+                self._terminal_lost()
+                return
+            except Exception:
+                # A sequence that the parser failed at, such as a window of no size, is dropped with
+                # what came together with it. Textual would end the app.
+                continue
 
 
 @functools.cache

@@ -141,6 +141,17 @@ def test_a_second_signal_changes_nothing(
     held.nothing_runs()
 
 
+def test_what_is_no_text_and_no_key_changes_nothing(hold: Callable[..., Held]) -> None:
+    held = changed(hold())
+    for sent in (b"\xff\xfe\x80\xc3(", b"\x1b[<0;-1;-1M", b"\x1b[200~\xff\x1b[201~"):
+        os.write(held.descriptor, sent)
+        held.settle(0.2, most=1.0)
+    held.press("6")
+    held.wait("Device set")
+    held.type(CTRL_Q)
+    held.wait("Not saved")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 @pytest.mark.parametrize("pause", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8])

@@ -83,6 +83,23 @@ def test_a_wrong_answer_is_told_with_the_first_case_that_shows_it() -> None:
     assert found.given.count("[") == found.wanted.count("[") == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "changed", "told"),
+    [
+        ("ex-lengths", "program.source", "the function"),
+        ("ex-mean", "program.layers", "the layers"),
+        ("ex-explicit", "program.arguments.1.sharding", "the sharding of w"),
+    ],
+)
+def test_what_an_answer_has_to_leave_is_named_as_a_reader_knows_it(
+    name: str, changed: str, told: str
+) -> None:
+    lesson = book.lesson(name)
+    text = "[]" if changed == "program.layers" else "def f(x, w): return x"
+    found = checked(lesson, answered(lesson.session, {changed: text}))
+    assert found.message == f"leave {told} as before: Z brings that back"
+
+
 def test_an_answer_that_fails_is_told_by_its_error() -> None:
     lesson = book.lesson("ex-lengths")
     layers = {"program.layers": '[{"transform": "vmap", "in_axes": "3"}]'}

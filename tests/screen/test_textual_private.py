@@ -41,6 +41,7 @@ from jaxtui.screen.textual_private import (
     LosableTerminal,
     PromptScreen,
     SteadyInput,
+    TerminalDriver,
     page_only_what_is_laid_out,
 )
 
@@ -261,7 +262,10 @@ def keys_in(data: str, *, in_field: bool) -> list[str]:
 
 
 def test_textual_looks_its_parser_up_where_another_is_put() -> None:
-    assert "parser = XTermParser(self._debug)" in inspect.getsource(LinuxDriver.run_input_thread)
+    reading = inspect.getsource(LinuxDriver.run_input_thread)
+    assert "parser = XTermParser(self._debug)" in reading
+    assert 'getincrementaldecoder("utf-8")()' in reading
+    assert "while not self.exit_event.is_set():" in reading
     assert linux_driver.XTermParser(False)._sequence_to_key_events("\x1b4")
 
 
@@ -371,3 +375,30 @@ async def test_what_fails_once_an_exit_was_asked_for_is_no_failure(asked: bool) 
         async with app.run_test() as pilot:
             await pilot.pause()
     assert app.return_code == (7 if asked else 1)
+
+
+def test_a_panic_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(App, "panic", lambda self, *renderables: None)
+    app = FrugalApp()
+    app.panic("the thread that reads keys has ended")
+    assert app.return_code == 1
+    app = FrugalApp()
+    app.exit(None, 0)
+    app.panic("what comes too late")
+    assert app.return_code == 0
+
+
+def test_a_sequence_that_the_parser_fails_at_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def fails_once(driver: LinuxDriver) -> None:
+        read.append(driver)
+        if len(read) == 1:
+            raise ZeroDivisionError
+        driver.exit_event.set()
+
+    monkeypatch.setattr(LinuxDriver, "run_input_thread", fails_once)
+    driver = TerminalDriver.__new__(TerminalDriver)
+    driver.exit_event, driver._in_field = threading.Event(), lambda: False
+    driver.run_input_thread()
+    assert len(read) == 2

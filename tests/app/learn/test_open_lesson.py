@@ -138,7 +138,7 @@ async def test_an_answer_is_checked_once_typing_rests_and_told() -> None:
         await bench.hear(wrong)
         assert "not yet: other values" in bench.text
         bench.explorer.edit(FieldPath("program.source"), "def length(v):\n    return 0\n")
-        await bench.until(lambda: "leave source as it is" in bench.text)
+        await bench.until(lambda: "leave the function as before" in bench.text)
         await bench.press("u")
         await bench.until(lambda: bool(bench.client.asked(CheckAnswer)))
         (again,) = bench.client.take(CheckAnswer)

@@ -43,6 +43,13 @@ def linearize(inner: str = "f", given: str = "jnp.ones_like(x)", names: str = "x
     )
 
 
+RULE = """
+@jax.custom_vjp
+def f(x):
+    return x * x
+f.defvjp(lambda x: (f(x), x), lambda kept, g: (g, g))
+"""
+
 # fmt: off
 JVPS = [
     case("on its own", "x: jnp.sin(x)", VECTOR, Jvp(), f"{jvp()}(x)", None),
@@ -217,6 +224,13 @@ WRONG = [
         "0.tangents", r"x is float32\[2\]: its tangents are float32\[2\], not float32\[8\]", 1),
     wrong("the function raises", "x: x @ ones", VECTOR, Jvp(), "function", "program.source",
         "'ones' is not defined"),
+    wrong("a rule of its own", RULE, "x = 2.0", Vjp(), "function", "program.source",
+        "Custom VJP (bwd|backward) rule"),
+    wrong("a rule of its own under grad", RULE, "x = 2.0", Grad(), "function", "program.source",
+        "Custom VJP (bwd|backward) rule"),
+    wrong("a loop as long as an argument", "x, n: lax.fori_loop(0, n, lambda i, c: c * x, 1.0)",
+        "x = 2.0\nn = 3", (Jit(), Grad()), "function", "program.source",
+        "Reverse-mode differentiation does not work for lax.while_loop"),
 ]
 # fmt: on
 CASES = [*JVPS, *VJPS, *LINEARIZED]

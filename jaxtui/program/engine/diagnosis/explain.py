@@ -6,6 +6,7 @@ calls to which JAX silently returns a wrong answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,10 @@ from jaxtui.session.field_path import FUNCTION, PROGRAM, SOURCE, FieldPath
 if TYPE_CHECKING:
     from jaxtui.program.engine.prepared import Prepared
 
+# What JAX says of the function, or of its own rules for derivatives, once it has returned.
+_OF_THE_FUNCTION = re.compile(
+    r"Custom (VJP|JVP)|Reverse-mode differentiation does not work for|Pure callbacks do not support"
+)
 # Larger outputs are compared between devices by their first elements only.
 COMPARED_ELEMENTS = 1_000_000
 
@@ -69,6 +74,8 @@ def _explained(error: BaseException, recorder: Recorder, prepared: Prepared) -> 
         return _explain_function(error, recorder, prepared)
     if not layer.kind.home:
         return failures.raised_diagnosis(error, "function", layer.field(layer.kind.needs))
+    if layer.kind.differentiates and _OF_THE_FUNCTION.match(str(error)):
+        return failures.raised_diagnosis(error, "function", _code_field(prepared))
     inner = recorder.recordings[level + 1]
     try:
         given = recorder.recordings[level].args or ()

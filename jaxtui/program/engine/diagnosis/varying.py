@@ -1,7 +1,8 @@
-"""Casts for values that a shard_map sees vary in different ways, put into the program's source.
+"""Casts for values whose types differ from step to step or between branches, put into the source.
 
-What JAX's message says to apply, to the initial carry of a loop or to what a branch returns, is
-written where it belongs. Which of the changes trace is tried by who asks.
+What JAX's message says to apply where values of a shard_map vary in different ways, to the initial
+carry of a loop or to what a branch returns, is written where it belongs; likewise a reshard where
+they lie in different ways over explicit axes. Which of the changes trace is tried by who asks.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import jax
+from jax.sharding import PartitionSpec
+
 from jaxtui.program.engine.diagnosis.source_edits import Place, changed, part_at
+from jaxtui.program.engine.spec_trees import spec_text, trimmed
 from jaxtui.session.diagnosis import Fix
 from jaxtui.session.field_path import SOURCE
 
@@ -20,6 +25,10 @@ _BRANCHES = re.compile(
     r"output of (\w+ ?\d*)((?: at path \S+)?) has type (\S+) but the corresponding output of "
     r"(\w+ ?\d*) has type ([^\s,]+(?:,\w+[)}]*)*)",
     re.IGNORECASE,
+)
+_CARRIED = re.compile(
+    r"input carry (?:component )?(\S+) has type (\w+\[[^\]]*\]) but the corresponding output carry "
+    r"component has type (\w+\[[^\]]*\])"
 )
 # The place of the initial carry among the arguments, and its name as a keyword.
 _CARRIES = {"scan": (1, "init"), "while_loop": (2, "init_val"), "fori_loop": (3, "init_val")}
@@ -58,7 +67,9 @@ def casts(message: str) -> list[Cast]:
     Where only one of two branches varies, some releases of JAX name the wrong one, and no axis.
     """
     found = [Cast(call, what) for call, what in _APPLY.findall(message)]
-    if not found or not (types := _BRANCHES.findall(message)):
+    if not found:
+        return list(_reshards(message))
+    if not (types := _BRANCHES.findall(message)):
         return found
     function = found[0].call.partition("(")[0]
     rest = ", to='varying')" if "to=" in found[0].call else ")"
@@ -69,6 +80,29 @@ def casts(message: str) -> list[Cast]:
             if missing:
                 made.append(Cast(f"{function}(..., {missing!r}{rest}", f"output of {name}{path}"))
     return made
+
+
+def _reshards(message: str) -> Iterator[Cast]:
+    """What to reshard so that a carry, or what branches return, lies alike over explicit axes."""
+    if not hasattr(jax.sharding, "reshard"):
+        return
+    carried = [(f"carry {name}", one, other) for name, one, other in _CARRIED.findall(message)]
+    returned = [
+        (f"output of {second}{path}", other.rstrip("."), one)
+        for _, path, one, second, other in _BRANCHES.findall(message)
+    ]
+    for what, has, wanted in [*carried, *returned]:
+        (sizes, _), (others, spec) = _laid(has), _laid(wanted)
+        if sizes == others and has != wanted:
+            yield Cast(f"jax.sharding.reshard(..., {spec_text(trimmed(spec))})", what)
+
+
+def _laid(type_: str) -> tuple[list[str], PartitionSpec]:
+    """The dtype and sizes of a type as JAX writes it, `float32[8@data,2@(x,y)]`, and its spec."""
+    dtype, _, dimensions = type_.rstrip("]").partition("[")
+    each = [part.partition("@") for part in re.split(r",(?![^(]*\))", dimensions) if part]
+    axes = [tuple(filter(None, re.split(r"[(), ]+", entry))) or None for _, _, entry in each]
+    return [dtype, *(size for size, _, _ in each)], PartitionSpec(*axes)
 
 
 def _varying(type_: str) -> set[str]:
@@ -83,13 +117,14 @@ def fixes(place: Place, message: str) -> Iterator[Fix]:
     if not isinstance(node, ast.Call) or not found:
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    verb = "reshard" if "reshard" in found[0].call else "cast"
     for whole in (False, True):
         if name in _CARRIES:
             edits = _carry(place, node, name, found, whole=whole)
-            label = f"cast the initial carry: {found[0].call.replace('...', '…')}"
+            label = f"{verb} the initial carry: {found[0].call.replace('...', '…')}"
         elif name in ("cond", "switch"):
             edits = _branches(place, node, name, found, whole=whole)
-            label = f"cast what the branches return: {found[0].call.replace('...', '…')}"
+            label = f"{verb} what the branches return: {found[0].call.replace('...', '…')}"
         else:
             return
         if edits:

@@ -83,13 +83,34 @@ CASES: dict[str, tuple[str, Given, str, str]] = {
         "reshard instead"),
     "a scan": ("lax.scan(lambda c, r: (c, r), 0., x)[1]", {"x": ((16,), "P('data')")},
         "scan goes along the first dimension", "reshard x to P()"),
+    "a carry": ("lax.scan(lambda c, r: (c + r, None), jnp.zeros(8), x)[0]",
+        {"x": ((3, 8), "P(None, 'data')")}, r"output carry component has type float32\[8@data\]",
+        "reshard the initial carry: jax.sharding.reshard(…, P('data'))"),
+    "a part of a carry": (
+        "lax.scan(lambda c, r: ((c[0], c[1] + r), None), (0, jnp.zeros((8, 4))), x)[0][1]",
+        {"x": ((3, 8, 4), "P(None, ('data', 'model'))")}, "output carry",
+        "reshard the initial carry: jax.sharding.reshard(…, P(('data', 'model')))"),
+    "the carry of a fori_loop": (
+        "lax.fori_loop(0, 2, lambda i, c: jax.sharding.reshard(c, P('model')), x)", X,
+        "output carry", "reshard the initial carry: jax.sharding.reshard(…, P('model'))"),
+    "branches": ("lax.cond(one > 0, lambda a, b: a, lambda a, b: b, x, y)", UNLIKE,
+        "branches must have equal output types",
+        "reshard what the branches return: jax.sharding.reshard(…, P('data'))"),
 }
 # fmt: on
 SORTED = {
     "a sort": ("jnp.sort(x, 0)", X, "the dimension that this works along", "reshard x to P()"),
     "a running sum": ("jnp.cumsum(x, 0)", X, "the dimension that this works", "reshard x to P()"),
 }
-ONLY_NEW = {"a running sum", "a sort", "one axis in what is looked up"}
+ONLY_NEW = {
+    "a running sum",
+    "a sort",
+    "one axis in what is looked up",
+    "a carry",
+    "a part of a carry",
+    "the carry of a fori_loop",
+    "branches",
+}
 
 
 def composition(body: str, given: Given, *layers: AnyLayer) -> Composition:
