@@ -117,6 +117,8 @@ class Keeper:
             self._selector.register(self._log, selectors.EVENT_READ, self._say)
         while True:
             for key, _ in self._selector.select(_TICK_SECONDS):
+                if key.fd not in self._selector.get_map():
+                    continue  # dropped by an earlier call
                 try:
                     key.data()
                 except BlockingIOError:
@@ -124,7 +126,8 @@ class Keeper:
                 except OSError:
                     if key.fd == 0 or self._engine is None or key.fd != self._engine.requests:
                         self._end()
-                    self._selector.unregister(key.fd)  # its end is seen below
+                    with suppress(KeyError):
+                        self._selector.unregister(key.fd)  # its end is seen below
             self._tick()
 
     def _say(self) -> None:

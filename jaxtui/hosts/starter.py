@@ -105,6 +105,8 @@ class Starter:
         self._selector.register(0, selectors.EVENT_READ, self._requests)
         while True:
             for key, _ in self._selector.select(_TICK_SECONDS):
+                if key.fd not in self._selector.get_map():
+                    continue  # dropped by an earlier call
                 try:
                     key.data()
                 except BlockingIOError:
