@@ -27,8 +27,7 @@ def explore(options: argparse.Namespace) -> int:
         _require_terminal()
     from jaxtui.wire.early import EarlyEngine
 
-    # Importing JAX takes longest. What is read below may ask for another engine: this one is ended
-    # then.
+    # What is read below may ask for another engine: this one is ended then.
     elsewhere = options.engine or options.hosts or os.environ.get("JAXTUI_ENGINE")
     elsewhere = elsewhere or (options.processes or 1) > 1 or launched
     with contextlib.nullcontext() if elsewhere else EarlyEngine() as early:

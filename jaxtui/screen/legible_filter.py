@@ -19,7 +19,8 @@ from jaxtui.screen.contrast import LEAST, among_sixteen, legible
 
 _BLACK, _BRIGHT_WHITE = 0, 15
 _BRIGHT = 8  # what is added to the number of a colour for its bright one
-_DRAWN = frozenset(" ▀▁▂▃▄▅▆▇█▉▊▋▌▍▎▏▐░▒▓▔▕▖▗▘▙▚▛▜▝▞▟")  # both colours of which are data
+# Block elements: both colours of one are data.
+_DRAWN = frozenset({" ", *map(chr, range(0x2580, 0x25A0))})
 
 
 class LegibleText(LineFilter):

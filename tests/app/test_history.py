@@ -99,6 +99,7 @@ async def test_u_brings_a_removed_layer_back_and_capital_u_removes_it_again() ->
 async def test_undo_brings_back_what_stood_in_a_field_and_its_form() -> None:
     async with Bench().open() as bench:
         await bench.settled()
+        bench.clock.hold()  # so that two keys are one step, however slowly the machine takes them
         field = bench.app.map_screen.arguments._rows[0].value_input
         old = field.value
         field.focus()

@@ -185,7 +185,7 @@ def outputs(module: Any) -> list[Any]:
 
 
 def main_of(module: Any) -> Any:
-    """The main function of a module."""
+    """The main function of a module. Raises ValueError if it has none."""
     for op in module.body.operations:
         named = op.operation.name == "func.func" and op.attributes["sym_name"]
         if named and ir.StringAttr(named).value == "main":

@@ -168,6 +168,7 @@ async def test_a_key_in_an_arguments_field_plans_at_once() -> None:
 
 async def test_the_mesh_need_not_be_there_and_is_part_of_the_session() -> None:
     async with opened() as bench:
+        bench.clock.hold()  # so that what is typed is one step, however slowly the machine takes it
         screen(bench).form.input_of(FieldPath("sharding.mesh")).focus()
         await bench.press(*"data = 64, model = 2")
         assert bench.session.sharding == Sharding(mesh={"data": 64, "model": 2})
