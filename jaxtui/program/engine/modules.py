@@ -212,7 +212,7 @@ class _Finder:
         path: Sequence[str] | None = None,
         target: types.ModuleType | None = None,
     ) -> ModuleSpec | None:
-        library = path is None and _a_library_imports()
+        library = path is None and _a_library_imports(name)
         spec = self._found(name, path, target, library)
         if spec is None and library:
             # Python's own finder, which comes next, would look in all folders.
@@ -265,21 +265,27 @@ def _path_without_added() -> list[str]:
     return path
 
 
-def _a_library_imports() -> bool:
-    """Whether what is being imported is named by a statement in an installed package or Python.
+def _a_library_imports(name: str) -> bool:
+    """Whether the module is named by a statement in an installed package or in Python.
 
-    What these import by a name that they were given, by `importlib`, is not.
+    What these import by a name that they were given, as of a class in a pickle, is not.
     """
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
-        file = frame.f_code.co_filename
+        code = frame.f_code
+        file = code.co_filename
         if _IMPORTLIB.match(file):
             return False
         # What has no file is the import itself, or text that one of the callers executes.
         if file != __file__ and (not file.startswith("<") or is_users(file)):
-            return not is_users(file)
+            return not is_users(file) and _states(code, name)
         frame = frame.f_back
     return False
+
+
+def _states(code: types.CodeType, name: str) -> bool:
+    """Whether code may have an import statement of a module or of what is in it."""
+    return any(n == name or n.startswith(f"{name}.") for n in code.co_names)
 
 
 def _is_of_user(path: str) -> bool:

@@ -204,7 +204,10 @@ def test_no_file_of_the_folder_is_what_a_library_imports(
         "    try:\n        import rich_text\n    except ImportError:\n        return x\n"
     )
     (installed / "making.py").write_text(
-        "import importlib\ndef make(name):\n    return importlib.import_module(name).ONE\n"
+        "import importlib, pickle\n"
+        "def make(name):\n    return importlib.import_module(name).ONE\n"
+        "def made(name):\n    return __import__(name).ONE\n"
+        "def unpickled(name):\n    return pickle.loads(b'c' + name.encode() + b'\\nONE\\n.')\n"
     )
     monkeypatch.syspath_prepend(installed)
     surroundings.remember()
@@ -213,8 +216,10 @@ def test_no_file_of_the_folder_is_what_a_library_imports(
     draws = "import drawing\ndef f(x):\n    return drawing.draw(x)\n"
     assert result(folder, "", draws) == [0.0, 1.0, 2.0]
     # By name, as the user's own source asks for it, a library finds it.
-    makes = "import making\ndef f(x):\n    return x + making.make('rich_text')\n"
-    assert result(folder, "", makes) == [1.0, 2.0, 3.0]
+    for way in ("make", "made", "unpickled"):
+        (folder / f"to_{way}.py").write_text("ONE = 1\n")
+        makes = f"import making\ndef f(x):\n    return x + making.{way}('to_{way}')\n"
+        assert result(folder, "", makes) == [1.0, 2.0, 3.0], way
 
 
 def test_a_script_sees_no_arguments_and_one_that_exits_is_said_with_its_line(folder: Path) -> None:
