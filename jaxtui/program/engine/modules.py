@@ -29,7 +29,7 @@ import re
 import sys
 import threading
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import (
     ModuleSpec,
@@ -42,20 +42,12 @@ from typing import Any
 
 import jax
 
-from jaxtui.engine_base.failures import is_users
-from jaxtui.program.engine import process_state
+from jaxtui.program.engine import askers, process_state
 from jaxtui.program.engine.process_state import Change
 from jaxtui.session.references import module_name
 from jaxtui.session.working_folder import working_folder
 
 Stamp = tuple[int, ...] | None
-_PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
-# The files of importlib, some of which are frozen into Python; `importlib._bootstrap`, which every
-# import statement goes through, is none of them.
-_IMPORTLIB = re.compile(
-    rf"{re.escape(str(Path(importlib.__file__).parent))}{re.escape(os.sep)}"
-    r"|<frozen importlib(?!\._bootstrap)"
-)
 
 
 @dataclass
@@ -212,21 +204,21 @@ class _Finder:
         path: Sequence[str] | None = None,
         target: types.ModuleType | None = None,
     ) -> ModuleSpec | None:
-        library = path is None and _a_library_imports(name)
+        library = path is None and askers.library_asks(name, sys._getframe(1))
         spec = self._found(name, path, target, library)
         if spec is None and library:
             # Python's own finder, which comes next, would look in all folders.
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        if spec is None and path is None and _is_in(name, _added):
+        if spec is None and path is None and askers.is_in(name, _added):
             importlib.invalidate_caches()  # the file is newer than what is known of its folder
             spec = self._found(name, path, target, library)
         if spec is None or not spec.origin:
             return spec
-        if isinstance(spec.loader, SourcelessFileLoader) and _is_of_user(spec.origin):
+        if isinstance(spec.loader, SourcelessFileLoader) and askers.is_of_user(spec.origin, _added):
             compiled = os.path.basename(spec.origin)
             raise ImportError(f"of {name!r} there is only {compiled}, and no text", name=name)
         if isinstance(spec.loader, SourceFileLoader):
-            if _is_of_user(spec.origin):
+            if askers.is_of_user(spec.origin, _added):
                 spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
             elif "." not in name and name not in sys.stdlib_module_names:
                 spec.loader = _Library(spec.loader)  # type: ignore[assignment]
@@ -246,7 +238,7 @@ class _Finder:
                 continue
             where = path
             if others and finder is PathFinder:
-                where = _path_without_added()
+                where = askers.path_without(_added)
             spec = finder.find_spec(name, where, target)
             if spec is not None:
                 return spec
@@ -254,53 +246,6 @@ class _Finder:
 
 
 _finder: Any = _Finder()
-
-
-def _path_without_added() -> list[str]:
-    """`sys.path` as it is without the folders of the program, which may be in it once more."""
-    path = list(sys.path)
-    for folder in _added:
-        with contextlib.suppress(ValueError):
-            path.remove(folder)
-    return path
-
-
-def _a_library_imports(name: str) -> bool:
-    """Whether the module is named by a statement in an installed package or in Python.
-
-    What these import by a name that they were given, as of a class in a pickle, is not.
-    """
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None:
-        code = frame.f_code
-        file = code.co_filename
-        if _IMPORTLIB.match(file):
-            return False
-        # What has no file is the import itself, or text that one of the callers executes.
-        if file != __file__ and (not file.startswith("<") or is_users(file)):
-            return not is_users(file) and _states(code, name)
-        frame = frame.f_back
-    return False
-
-
-def _states(code: types.CodeType, name: str) -> bool:
-    """Whether code may have an import statement of a module or of what is in it."""
-    return any(n == name or n.startswith(f"{name}.") for n in code.co_names)
-
-
-def _is_of_user(path: str) -> bool:
-    within = next((f for f in _added if path.startswith(os.path.join(f, ""))), "")
-    below = path[len(within) :]  # a folder of the user's may have any name
-    installed = "site-packages" in below or "dist-packages" in below
-    return not installed and not path.startswith(_PACKAGE) and (bool(within) or is_users(path))
-
-
-def _is_in(name: str, folders: Iterable[str]) -> bool:
-    return any(
-        os.path.exists(os.path.join(folder, place))
-        for folder in folders
-        for place in (f"{name}.py", name)
-    )
 
 
 class _Wrapping:
