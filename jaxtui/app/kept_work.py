@@ -303,7 +303,7 @@ def _owner_lives(descriptor: int) -> bool:
         return bool(origin.host)
     try:
         os.kill(origin.process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has a number of that size
         return False
     except PermissionError:
         return True

@@ -21,7 +21,7 @@ from msgspec import UNSET
 
 from jaxtui.session.diagnosis import Diagnosis, Kind
 from jaxtui.session.field_path import SOURCE, FieldPath
-from jaxtui.text.syntax import words_of
+from jaxtui.session.python_faults import words_of
 
 SOURCE_NAME = "<program>"  # the file name of the program's source in tracebacks
 VALUE_NAME = "<value>"  # the file name of an argument's value or a layer's setting

@@ -16,6 +16,7 @@ from jaxtui.session.export_modules import imports_of
 from jaxtui.session.export_texts import ExportError, Texts, stores
 from jaxtui.session.field_path import ARGUMENTS, DEVICES, PROGRAM, SOURCE, FieldPath
 from jaxtui.session.layers import LAYER_KINDS, AnyLayer
+from jaxtui.session.python_faults import fault_of
 from jaxtui.session.references import reference_of
 from jaxtui.session.session import Session
 
@@ -248,7 +249,7 @@ class _Exporter:
         try:
             return self.texts.value(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise ExportError(f"no Python: {error}", field) from error
+            raise ExportError(f"no Python: {fault_of(error)}", field) from error
 
     def _loads_npy_only(self) -> bool:
         values = [a.value for a in self.program.arguments]
@@ -327,7 +328,7 @@ def _statements(source: str) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ExportError(f"no Python: {error}", SOURCE) from error
+        raise ExportError(f"no Python: {fault_of(error)}", SOURCE) from error
 
 
 def _bound_by(source: str) -> set[str]:

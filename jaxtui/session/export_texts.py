@@ -12,6 +12,7 @@ from jaxtui.session.export_helpers import HELPERS
 from jaxtui.session.field_path import LAYERS, FieldPath
 from jaxtui.session.layer_kind import Field
 from jaxtui.session.layers import AnyLayer
+from jaxtui.session.python_faults import fault_of
 from jaxtui.session.session import FieldError
 from jaxtui.session.short_dtypes import FULL_NAMES
 
@@ -67,7 +68,7 @@ class Texts:
             try:
                 settings[name] = self._setting(layer.fields()[name], text)
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                raise ExportError(f"no Python: {error}", LAYERS / index / name) from error
+                raise ExportError(f"no Python: {fault_of(error)}", LAYERS / index / name) from error
         self.helpers |= adapters.definitions(layer.adapter)
         if not layer.home:
             if layer.needs not in settings:
@@ -100,7 +101,7 @@ def sharding(text: str, field: FieldPath) -> str:
     try:
         node = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ExportError(f"no Python: {error}", field) from error
+        raise ExportError(f"no Python: {fault_of(error)}", field) from error
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "P":
         return f"jax.sharding.NamedSharding(mesh, {text})"
     names = [node] if isinstance(node, ast.Constant) else getattr(node, "elts", [])

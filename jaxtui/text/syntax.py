@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
+
+from jaxtui.session.python_faults import fault_of
 
 _TOO_MUCH = (ValueError, MemoryError, RecursionError)  # a null character, or too deep for Python
-
-
-def words_of(error: SyntaxError) -> str:
-    """Python's words, without the place, which a Diagnosis has too."""
-    text = re.sub(r" \(detected at line \d+\)$", "", error.msg)
-    return text[:1].lower() + text[1:]
 
 
 def unparsed(node: ast.AST) -> str:
@@ -29,10 +24,8 @@ def expression_fault(text: str) -> str:
         return ""
     try:
         node = ast.parse(source, mode="eval").body
-    except SyntaxError as error:
-        return f"{words_of(error)} (column {max(error.offset or 1, 1)})"
-    except _TOO_MUCH as error:
-        return str(error)
+    except (SyntaxError, *_TOO_MUCH) as error:
+        return fault_of(error)
     if isinstance(node, ast.Tuple) and not source.startswith("("):
         return f"this is several; a tuple is written ({source})"
     return ""

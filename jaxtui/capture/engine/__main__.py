@@ -25,6 +25,7 @@ import msgspec
 from jaxtui.capture.engine import rewriting
 from jaxtui.capture.engine.recording import NoSuchFunction, Recording
 from jaxtui.capture.request import Capture, CaptureReport
+from jaxtui.session.python_faults import fault_of
 
 
 class _Failed(Exception):
@@ -183,7 +184,7 @@ def _parsed(path: Path) -> ast.Module:
     except OSError as error:
         raise _Failed(f"{path.name} cannot be read: {error.strerror}") from error
     except (SyntaxError, ValueError) as error:
-        raise _Failed(f"{path.name} is no Python: {error}") from error
+        raise _Failed(f"{path.name} is no Python: {fault_of(error)}") from error
 
 
 def _unbound(name: str, place: str, names: Sequence[str]) -> str:
