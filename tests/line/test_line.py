@@ -321,7 +321,7 @@ def test_a_line_that_is_silent_is_noticed_and_replaced(begin):
     near.tell("again\n")
     began = time.monotonic()
     assert near.report("lost")["reason"].startswith("nothing came")
-    assert time.monotonic() - began < pace.SILENT + 3
+    assert time.monotonic() - began < 5 * pace.SILENT  # however busy the machine is
     assert near.hear(6) == "again\n"
     assert near.line.pid != stalled
 
