@@ -91,12 +91,19 @@ class FirstFrame:
 
     def __enter__(self) -> FirstFrame:
         if self._rows:
-            with contextlib.suppress(OSError, termios.error):
-                modes = termios.tcgetattr(0)
-                termios.tcsetattr(0, termios.TCSANOW, _quiet(modes))
-                self._modes = modes
-                _write(_ENTER + written(self._rows))
+            try:
+                self._show()
+            except BaseException:  # a signal, while the terminal took no more
+                self._restore()
+                raise
         return self
+
+    def _show(self) -> None:
+        with contextlib.suppress(OSError, termios.error):
+            modes = termios.tcgetattr(0)
+            self._modes = modes
+            termios.tcsetattr(0, termios.TCSANOW, _quiet(modes))
+            _write(_ENTER + written(self._rows))
 
     def __exit__(
         self,
@@ -104,6 +111,9 @@ class FirstFrame:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
         if (taken := self.take()) is not None:
             with contextlib.suppress(OSError, termios.error):
                 termios.tcsetattr(0, termios.TCSANOW, taken.modes)

@@ -182,8 +182,9 @@ print("<left>", echoes(termios.tcgetattr(0)), before and echoes(before.modes))
 """
 
 
-def shown(*arguments: str, **environment: str) -> Terminal:
-    return Terminal([sys.executable, "-c", SHOWS, *arguments], environment=environment)
+def shown(*arguments: str, columns: int = 120, rows: int = 40, **environment: str) -> Terminal:
+    command = [sys.executable, "-c", SHOWS, *arguments]
+    return Terminal(command, environment=environment, columns=columns, rows=rows)
 
 
 def test_it_leaves_the_terminal_as_it_was_unless_that_was_taken() -> None:
@@ -217,6 +218,15 @@ def test_ctrl_c_still_ends_the_program_and_ctrl_z_does_not_stop_it() -> None:
         terminal.type("\x03")
         terminal.written("KeyboardInterrupt")
         assert b"\x1b[?1049l" in terminal.raw
+
+
+def test_ctrl_c_while_a_slow_terminal_takes_no_more_leaves_it_as_it_was() -> None:
+    with shown(columns=400, rows=120) as terminal:  # more than is taken unread
+        terminal.written("\x1b[?1049h")
+        terminal.type("\x03")
+        terminal.written("KeyboardInterrupt")
+        assert terminal.raw.rindex(b"\x1b[?1049l") > terminal.raw.rindex(b"\x1b[?1049h")
+        assert b"<there>" not in terminal.raw
 
 
 def test_a_terminal_of_few_colours_is_left_alone() -> None:

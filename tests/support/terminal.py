@@ -55,6 +55,8 @@ class Terminal:
         self.began = time.perf_counter()
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)  # which what runs the tests may ignore
             fcntl.ioctl(0, termios.TIOCSWINSZ, size)
             if folder is not None:
                 os.chdir(folder)
