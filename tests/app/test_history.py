@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,6 +137,7 @@ async def test_a_session_opened_later_runs_on_the_devices_of_the_command_line() 
         assert not bench.explorer.files.changed
 
 
+@pytest.mark.long
 async def test_what_is_undone_on_another_screen_is_named() -> None:
     async with Bench().open() as bench:
         await bench.settled()

@@ -170,6 +170,7 @@ def test_the_list_of_files_is_bounded_newest_first_and_without_those_gone(tmp_pa
     recent.note(str(files[0]))  # nothing can be written, which is no fault
 
 
+@pytest.mark.long
 async def test_the_program_is_written_as_a_script_and_the_screen_as_a_picture(
     tmp_path: Path,
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_name_completed_in_a_burst_is_that_which_was_begun(tmp_path: Path) -> 
         assert saved(file, before, terminal)[1:] == ["devices+ 1", "2zzy"]
 
 
+@pytest.mark.long
 def test_a_path_typed_right_behind_the_key_that_asks_for_it_opens(tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text(SESSION.replace("return x", "return other"))

@@ -32,7 +32,7 @@ def burst(bench: Bench, text: str, *keys: str) -> None:
         bench.app.post_message(events.Key(key, None))
 
 
-@pytest.mark.parametrize("between", [(), ("tab",)])
+@pytest.mark.parametrize("between", [(), pytest.param(("tab",), marks=pytest.mark.long)])
 async def test_what_was_typed_right_before_it_is_saved(
     tmp_path: Path, between: tuple[str, ...]
 ) -> None:

@@ -45,6 +45,7 @@ async def test_map_composes_and_runs() -> None:
         assert screen.results.tab == "Output"
 
 
+@pytest.mark.long
 async def test_collectives_runs_and_opens_what_lies_over_it() -> None:
     host = Host("collectives", COLLECTIVE)
     async with host.open() as screen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jaxtui import lessons
 from jaxtui.app.learn.pane import LessonPane
 from jaxtui.app.learn.screen import LearnScreen
@@ -58,6 +60,7 @@ async def test_the_notes_stand_under_the_list_where_there_is_no_room_beside_it()
             assert notes.region.width >= 36
 
 
+@pytest.mark.long
 async def test_a_title_that_is_typed_is_found_before_lessons_that_have_its_words() -> None:
     async with Bench().open((80, 24)) as bench:
         await bench.settled()

@@ -326,6 +326,7 @@ async def test_what_the_function_prints_while_it_is_planned_is_shown_as_well() -
         assert "traced" in bench.text
 
 
+@pytest.mark.long
 async def test_samples_and_rounds_are_not_painted_before_a_gap() -> None:
     async with opened() as bench:
         id = await begin(bench)

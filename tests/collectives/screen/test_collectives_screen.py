@@ -413,6 +413,7 @@ async def test_m_opens_the_collective_as_a_program_in_the_map_screen() -> None:
         assert bench.session.program.layers[0].transform == "pmap"
 
 
+@pytest.mark.long
 async def test_m_asks_before_it_replaces_a_program_that_is_in_no_file() -> None:
     async with opened_beside_map() as bench:
         bench.explorer.edit(FieldPath("program.arguments.0.value"), "ones((2, 2, 2))")

@@ -623,6 +623,7 @@ async def test_the_python_tab_shows_the_program_as_a_script() -> None:
         assert "sent to the terminal's clipboard" in bench.text
 
 
+@pytest.mark.long
 async def test_an_error_leaves_the_widths_and_the_places_as_they_are() -> None:
     for size in ((80, 24), (120, 40)):
         async with Bench().open(size) as bench:

@@ -146,6 +146,7 @@ class TestASummary:
         ),
         st.integers(2, 50),
     )
+    @pytest.mark.long
     def test_is_the_same_when_it_is_reduced_on_the_device(self, elements, size):
         with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
             array = jnp.asarray(elements)

@@ -287,6 +287,7 @@ async def test_arguments_come_and_go_with_those_of_the_program() -> None:
         assert second.value == "P(None, 'model')"
 
 
+@pytest.mark.long
 async def test_it_is_marked_when_memory_does_not_suffice() -> None:
     part = Sharding(mesh=made.MESH, memory="2 kB")
     async with opened(session=made.session(sharding=part)) as bench:
@@ -361,6 +362,7 @@ async def test_m_shows_which_device_holds_what_in_all_rows() -> None:
         assert bench.app.focused is screen(bench).flow.rows
 
 
+@pytest.mark.long
 async def test_the_map_follows_the_row_of_the_flow() -> None:
     async with opened() as bench:
         await bench.press("m")
@@ -370,6 +372,7 @@ async def test_the_map_follows_the_row_of_the_flow() -> None:
         assert "block 0 of 2: [:, 0:16]" in bench.text
 
 
+@pytest.mark.long
 async def test_a_click_goes_to_a_device() -> None:
     async with opened() as bench:
         await bench.press("m")
@@ -431,6 +434,7 @@ async def test_x_has_searches_keep_an_argument() -> None:
         assert screen(bench).sharding_work.fixed == {"w1", "x"}
 
 
+@pytest.mark.long
 async def test_ctrl_c_stops_a_search() -> None:
     async with opened() as bench:
         await bench.press("s")
@@ -593,6 +597,7 @@ def test_details_look_as_they_did(snap_compare: Compare, size: tuple[int, int], 
 
 
 @pytest.mark.usefixtures("_plain_terminal")
+@pytest.mark.long
 def test_ascii_looks_as_it_did(snap_compare: Compare) -> None:
     bench, prepare = look(made.layers(), "m", ascii=True)
     assert snap_compare(bench.app, terminal_size=(80, 24), run_before=prepare)

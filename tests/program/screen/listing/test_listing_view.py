@@ -43,6 +43,7 @@ async def answer(bench: Bench) -> ListingPane:
     return pane
 
 
+@pytest.mark.long
 async def test_a_line_of_the_source_leads_through_the_listings_and_back() -> None:
     async with Bench().open() as bench:
         await bench.settled()
