@@ -53,8 +53,8 @@ def raised() -> contextlib.AbstractContextManager[None]:
 
 def look() -> None:
     """Raise Terminated if a signal came whose exception was lost: Python's compiler drops any."""
-    for number, _ in _came:
-        raise Terminated(number)
+    if _came:
+        raise Terminated(_came[0][0])
 
 
 @contextlib.contextmanager
